@@ -1,0 +1,1 @@
+//! RabbitMQ: the topology, wire formats, confirmed publisher and consumers

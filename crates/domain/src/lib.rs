@@ -1,0 +1,21 @@
+//! Nouns and rules of Postrider: what an event, a webhook, a delivery and an attempt are, and what
+//! follows from what.
+//!
+//! Nothing here does I/O or reads a clock: every function is reproducible from its inputs. Time
+//! comes in as a [`chrono::DateTime<Utc>`], randomness only where a fresh id or secret is drawn.
+
+pub mod address;
+pub mod catalogue;
+pub mod delivery;
+pub mod endpoint;
+pub mod event;
+pub mod event_type;
+pub mod ids;
+pub mod limits;
+pub mod outcome;
+pub mod ownership;
+pub mod request;
+pub mod retry;
+pub mod signature;
+pub mod time;
+pub mod webhook;

@@ -1,0 +1,26 @@
+//! Error chains as text: an error shows its own level, its causes are in `source`.
+
+use std::error::Error;
+use std::fmt;
+
+/// Shows an error with all its causes, `outer: middle: inner`, for the one place that logs it.
+#[derive(Debug)]
+pub struct Chain<'a>(pub &'a dyn Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = self.0.to_string();
+        f.write_str(&shown)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Some libraries repeat the cause in their own text.
+            if !shown.contains(&text) {
+                write!(f, ": {text}")?;
+                shown = text;
+            }
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,100 @@
+//! The operations listener: `/healthz`, `/readyz`, `/metrics`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde::Serialize;
+use tokio::net::TcpListener;
+
+/// Which of the two servers that a service needs answer.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness(Arc<Servers>);
+
+#[derive(Debug, Default)]
+struct Servers {
+    database: AtomicBool,
+    broker: AtomicBool,
+}
+
+impl Readiness {
+    /// Notes whether PostgreSQL answers and has the schema.
+    pub fn set_database(&self, up: bool) {
+        self.0.database.store(up, Ordering::Relaxed);
+    }
+
+    /// Notes whether RabbitMQ answers and has the topology.
+    pub fn set_broker(&self, up: bool) {
+        self.0.broker.store(up, Ordering::Relaxed);
+    }
+
+    /// Whether both answer.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.0.database.load(Ordering::Relaxed) && self.0.broker.load(Ordering::Relaxed)
+    }
+
+    fn report(&self) -> ReadinessReport {
+        let word = |up: &AtomicBool| if up.load(Ordering::Relaxed) { "up" } else { "away" };
+        ReadinessReport {
+            ready: self.is_ready(),
+            database: word(&self.0.database),
+            broker: word(&self.0.broker),
+        }
+    }
+}
+
+/// The answer of `/readyz`.
+#[derive(Debug, Serialize)]
+struct ReadinessReport {
+    ready: bool,
+    database: &'static str,
+    broker: &'static str,
+}
+
+/// The operations listener could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} (POSTRIDER_OPS_LISTEN)")]
+pub struct ListenError {
+    address: SocketAddr,
+    source: std::io::Error,
+}
+
+/// Opens the listener and serves it in the background until the process ends: a draining service is
+/// still watched.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub async fn serve(
+    address: SocketAddr,
+    readiness: Readiness,
+    metrics: PrometheusHandle,
+) -> Result<(), ListenError> {
+    let listener = TcpListener::bind(address).await.map_err(|source| ListenError { address, source })?;
+    let app = Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(readyz).with_state(readiness))
+        .route("/metrics", get(render).with_state(metrics));
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, app).await {
+            tracing::error!(%error, "the operations listener ended");
+        }
+    });
+    Ok(())
+}
+
+async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {
+    let status = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(readiness.report()))
+}
+
+async fn render(State(metrics): State<PrometheusHandle>) -> impl IntoResponse {
+    metrics.run_upkeep();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
+}

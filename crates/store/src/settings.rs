@@ -1,0 +1,53 @@
+//! How PostgreSQL is reached and how long events are kept.
+
+use std::time::Duration;
+
+use clap::Args;
+use tokio_postgres::Config;
+
+/// Longest retention: partitions are daily, and a thousand of them is where planning gets slow.
+pub const LONGEST_RETENTION: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// The settings of the database.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "PostgreSQL")]
+pub struct StoreSettings {
+    /// PostgreSQL connection URL
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        default_value = "postgres://postgres@127.0.0.1:5432/postrider",
+        value_parser = database_url
+    )]
+    pub database_url: DatabaseUrl,
+    /// Most connections that this process opens
+    #[arg(long, env = "POSTRIDER_DATABASE_POOL", value_name = "N", default_value = "8", value_parser = clap::value_parser!(u16).range(2..=200))]
+    pub database_pool: u16,
+    /// How long events stay readable
+    #[arg(long, env = "POSTRIDER_RETENTION", value_name = "SPAN", default_value = "7d", value_parser = retention)]
+    pub retention: Duration,
+    /// Leave the schema alone; another process or an operator migrates it
+    #[arg(long)]
+    pub no_migrate: bool,
+}
+
+/// A connection URL that was read. Its `Debug` does not show the password.
+#[derive(Clone)]
+pub struct DatabaseUrl(pub(crate) Config);
+
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DatabaseUrl").field("dbname", &self.0.get_dbname()).finish_non_exhaustive()
+    }
+}
+
+fn database_url(text: &str) -> Result<DatabaseUrl, String> {
+    let config: Config = text.parse().map_err(|_| "it is no postgres://user:password@host:port/database".to_owned())?;
+    Ok(DatabaseUrl(config))
+}
+
+fn retention(text: &str) -> Result<Duration, String> {
+    runtime::settings::duration_within(text, LONGEST_RETENTION)
+}
