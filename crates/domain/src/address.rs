@@ -1,9 +1,8 @@
 //! Addresses that are never called (contract §6), and the networks that a development
 //! installation opens all the same.
 //!
-//! What is forbidden is data, one row a range: see [`registry`](self::registry). The rules here are
-//! three: an allowed network wins; the most specific row decides; one forbidden answer among
-//! several refuses the name.
+//! What is forbidden is data, one row a range, in `registry`. The rules are three: an allowed network
+//! wins; the most specific row decides; one forbidden answer among several refuses the name.
 
 mod registry;
 #[cfg(test)]
@@ -54,7 +53,7 @@ impl AllowedNetworks {
     /// Opens these networks and no others; bits behind a prefix do not count.
     #[must_use]
     pub fn new(networks: Vec<IpNet>) -> Self {
-        Self(networks.iter().map(IpNet::trunc).collect())
+        Self(networks.into_iter().map(|network| network.trunc()).collect())
     }
 
     /// Whether one of the networks, of the address's own family, holds it.

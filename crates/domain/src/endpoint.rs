@@ -28,7 +28,9 @@ pub enum EndpointError {
     #[error("must be at most {ENDPOINT_CHARS} characters long")]
     TooLong,
     /// White space or control characters, which URL parsers drop or rewrite silently.
-    #[error("must not contain white space or control characters: remove them, or percent-encode them in the path")]
+    #[error(
+        "must not contain white space or control characters: remove them, or percent-encode them in the path"
+    )]
     Unprintable,
     /// A backslash, which some URL parsers read as a slash and others do not.
     #[error("must not contain a backslash: write / between segments, or %5C for the character itself")]
@@ -40,7 +42,9 @@ pub enum EndpointError {
     #[error("must begin with https:// followed by a host, such as https://example.com/hook")]
     NotHttps,
     /// A user name or password, even an empty one.
-    #[error("must not contain user info: remove what stands before the @, and send credentials in a custom header")]
+    #[error(
+        "must not contain user info: remove what stands before the @, and send credentials in a custom header"
+    )]
     UserInfo,
     /// A fragment, even an empty one.
     #[error("must not contain a fragment: remove the # and what follows it, it would never be sent")]
@@ -52,7 +56,9 @@ pub enum EndpointError {
     #[error("must have a valid host, but this one is a malformed IP address: correct it, or use a host name")]
     HostAddress,
     /// The host is no DNS name.
-    #[error("must have a valid DNS name as its host: labels of 1 to 63 letters, digits, - and _, 253 characters at most")]
+    #[error(
+        "must have a valid DNS name as its host: labels of 1 to 63 letters, digits, - and _, 253 characters at most"
+    )]
     HostName,
     /// The URL is not well-formed for another reason.
     #[error("must be a well-formed URL, such as https://example.com/hook")]

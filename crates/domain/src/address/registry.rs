@@ -39,14 +39,26 @@ pub(super) struct Range {
 }
 
 /// A range of IPv4, by its first address.
-const fn v4(first: [u8; 4], prefix: u8, verdict: Verdict, name: &'static str, reference: &'static str) -> Range {
+const fn v4(
+    first: [u8; 4],
+    prefix: u8,
+    verdict: Verdict,
+    name: &'static str,
+    reference: &'static str,
+) -> Range {
     let first = Ipv4Addr::new(first[0], first[1], first[2], first[3]);
     let network = IpNet::V4(Ipv4Net::new_assert(first, prefix));
     Range { network, verdict, row: Row { name, reference } }
 }
 
 /// A range of IPv6, by the leading segments of its first address; the others are zero.
-const fn v6(leading: &[u16], prefix: u8, verdict: Verdict, name: &'static str, reference: &'static str) -> Range {
+const fn v6(
+    leading: &[u16],
+    prefix: u8,
+    verdict: Verdict,
+    name: &'static str,
+    reference: &'static str,
+) -> Range {
     let mut first: u128 = 0;
     let mut at = 0;
     while at < 8 {

@@ -24,7 +24,10 @@ fn forbidden(text: &str) -> Option<&'static str> {
 fn the_error_says_which_address_and_which_range() {
     let error = check(ip("127.0.0.1"), &AllowedNetworks::default()).expect_err("loopback");
     assert_eq!(error.to_string(), "address 127.0.0.1 is forbidden: Loopback (RFC 1122)");
-    assert_eq!((error.address(), error.range(), error.reference()), (ip("127.0.0.1"), "Loopback", "RFC 1122"));
+    assert_eq!(
+        (error.address(), error.range(), error.reference()),
+        (ip("127.0.0.1"), "Loopback", "RFC 1122")
+    );
     let error = check(ip("::ffff:8.8.8.8"), &AllowedNetworks::default()).expect_err("mapped");
     assert_eq!(error.to_string(), "address ::ffff:8.8.8.8 is forbidden: IPv4-mapped Address (RFC 4291)");
 }
@@ -77,7 +80,8 @@ fn embedding_forms_are_forbidden_whatever_they_embed() {
 
 #[test]
 fn isatap_is_an_interface_identifier_behind_any_prefix() {
-    for prefix in ["2000:0:0:0", "2606:4700:1:2", "2a00:1450:4001:82a", "3ffe:ffff:ffff:ffff", "2001:4:112:0"] {
+    for prefix in ["2000:0:0:0", "2606:4700:1:2", "2a00:1450:4001:82a", "3ffe:ffff:ffff:ffff", "2001:4:112:0"]
+    {
         for (identifier, is_isatap) in [
             ("0:5efe:808:808", true),
             ("200:5efe:808:808", true),
@@ -103,7 +107,8 @@ fn isatap_is_an_interface_identifier_behind_any_prefix() {
 #[test]
 fn an_allowed_network_wins_and_opens_nothing_beside_it() {
     let allowed = networks("127.0.0.0/8, fd00::/8");
-    for open in ["127.0.0.0", "127.0.0.1", "127.255.255.255", "fd00::1", "fdff::1", "8.8.8.8", "2606:4700::1"] {
+    for open in ["127.0.0.0", "127.0.0.1", "127.255.255.255", "fd00::1", "fdff::1", "8.8.8.8", "2606:4700::1"]
+    {
         assert_eq!(check(ip(open), &allowed), Ok(()), "{open}");
     }
     for closed in ["10.0.0.1", "0.0.0.0", "::1", "fc00::1", "fe80::1", "ff02::1"] {
@@ -134,7 +139,8 @@ fn an_ipv6_network_opens_an_embedding_form_and_not_what_it_embeds() {
     let allowed = networks("::ffff:127.0.0.0/104,2606:4700::5efe:a00:1");
     assert_eq!(check(ip("::ffff:127.0.0.1"), &allowed), Ok(()));
     assert_eq!(check(ip("2606:4700::5efe:10.0.0.1"), &allowed), Ok(()));
-    for closed in ["127.0.0.1", "10.0.0.1", "::ffff:126.0.0.1", "::ffff:10.0.0.1", "2606:4700::5efe:10.0.0.2"] {
+    for closed in ["127.0.0.1", "10.0.0.1", "::ffff:126.0.0.1", "::ffff:10.0.0.1", "2606:4700::5efe:10.0.0.2"]
+    {
         let address = ip(closed);
         assert!(check(address, &allowed).is_err(), "{closed}");
     }
@@ -187,7 +193,8 @@ fn a_bad_network_is_named() {
 #[test]
 fn one_forbidden_answer_refuses_the_name() {
     let none = AllowedNetworks::default();
-    let all = |texts: &[&str], allowed: &AllowedNetworks| check_all(texts.iter().map(|text| ip(text)), allowed);
+    let all =
+        |texts: &[&str], allowed: &AllowedNetworks| check_all(texts.iter().map(|text| ip(text)), allowed);
     assert_eq!(all(&[], &none), Ok(()));
     assert_eq!(all(&["8.8.8.8", "2606:4700::1"], &none), Ok(()));
     for answers in [

@@ -57,7 +57,10 @@ fn well_formed_endpoints_are_accepted() {
 #[test]
 fn parts_are_read_from_the_normalised_url() {
     let named = accepted("https://Hooks.Example.com:8443/x");
-    assert_eq!((named.host(), named.port(), named.literal_ip()), (Host::Domain("hooks.example.com"), 8443, None));
+    assert_eq!(
+        (named.host(), named.port(), named.literal_ip()),
+        (Host::Domain("hooks.example.com"), 8443, None)
+    );
     let v4 = accepted("https://0x8.010.2056/");
     assert_eq!((v4.port(), v4.literal_ip()), (443, Some("8.8.8.8".parse().expect("address"))));
     let v6 = accepted("https://[2606:4700::1111]/");
@@ -260,9 +263,44 @@ fn each_error_is_one_sentence_that_tells_what_must_be() {
 fn urlish() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         prop::sample::select(vec![
-            "https://", "HTTPS:", "http://", "/", "\\", "@", ":", "#", "?", ".", "[", "]", "%", "%2e", "%00", "::",
-            "::ffff:", "64:ff9b::", "2002:", "5efe:", "127", "0x7f", "0177", "2130706433", "1", "0", "localhost",
-            "example", "com", "xn--", "\u{ff11}", "\u{3002}", "\u{ad}", "\u{200b}", "\u{df}", " ", "\t", "443",
+            "https://",
+            "HTTPS:",
+            "http://",
+            "/",
+            "\\",
+            "@",
+            ":",
+            "#",
+            "?",
+            ".",
+            "[",
+            "]",
+            "%",
+            "%2e",
+            "%00",
+            "::",
+            "::ffff:",
+            "64:ff9b::",
+            "2002:",
+            "5efe:",
+            "127",
+            "0x7f",
+            "0177",
+            "2130706433",
+            "1",
+            "0",
+            "localhost",
+            "example",
+            "com",
+            "xn--",
+            "\u{ff11}",
+            "\u{3002}",
+            "\u{ad}",
+            "\u{200b}",
+            "\u{df}",
+            " ",
+            "\t",
+            "443",
         ])
         .prop_map(str::to_owned),
         any::<char>().prop_map(String::from),

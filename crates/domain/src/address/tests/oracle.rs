@@ -19,7 +19,7 @@ fn v4_is_public(address: Ipv4Addr) -> bool {
     !(private || local || documentation || other)
 }
 
-/// Of 2001::/23.
+/// Within `2001::/23`.
 fn protocol_assignment_is_public(bits: u128) -> bool {
     let second = (bits >> 96) as u16;
     let anycast = (bits >> 3) == (0x2001_0001_u128 << 93) && matches!(bits as u8, 1..=3);
@@ -50,16 +50,19 @@ fn is_public(address: IpAddr) -> bool {
 
 /// Addresses from anywhere, near the edges of the rows, and inside them.
 fn addresses() -> impl Strategy<Value = IpAddr> {
-    let near = (0..RANGES.len(), any::<u128>(), 0_u32..128, -2_i8..=2).prop_map(|(row, noise, shift, step)| {
-        let noise = noise >> shift;
-        match RANGES[row].network.addr() {
-            IpAddr::V4(v4) => {
-                let bits = (v4.to_bits() ^ (noise as u32)).wrapping_add_signed(step.into());
-                Ipv4Addr::from_bits(bits).into()
+    let near =
+        (0..RANGES.len(), any::<u128>(), 0_u32..128, -2_i8..=2).prop_map(|(row, noise, shift, step)| {
+            let noise = noise >> shift;
+            match RANGES[row].network.addr() {
+                IpAddr::V4(v4) => {
+                    let bits = (v4.to_bits() ^ (noise as u32)).wrapping_add_signed(step.into());
+                    Ipv4Addr::from_bits(bits).into()
+                }
+                IpAddr::V6(v6) => {
+                    Ipv6Addr::from_bits((v6.to_bits() ^ noise).wrapping_add_signed(step.into())).into()
+                }
             }
-            IpAddr::V6(v6) => Ipv6Addr::from_bits((v6.to_bits() ^ noise).wrapping_add_signed(step.into())).into(),
-        }
-    });
+        });
     let isatap = (any::<u64>(), any::<bool>(), any::<u32>()).prop_map(|(prefix, universal, v4)| {
         let identifier = if universal { 0x0200_5efe } else { 0x5efe_u128 };
         let bits = u128::from(prefix) << 64 | identifier << 32 | u128::from(v4);

@@ -1,8 +1,7 @@
 //! One test a range: what decides about its first and last address and about the neighbours of
 //! both. Written from the registries, apart from the table that is tested.
 
-use super::super::registry::RANGES;
-use super::super::registry::Verdict;
+use super::super::registry::{RANGES, Verdict};
 use super::forbidden;
 
 /// A test for each range: `"address" => "name of the range that forbids it"`, or `ok`.
@@ -64,7 +63,8 @@ ranges! {
     }
     v4_6a44_relay { "192.88.99.2" => "6a44-relay anycast address" }
     v4_private_192 {
-        "192.167.255.255" => ok, "192.168.0.0" => "Private-Use", "192.168.255.255" => "Private-Use", "192.169.0.0" => ok,
+        "192.167.255.255" => ok, "192.168.0.0" => "Private-Use",
+        "192.168.255.255" => "Private-Use", "192.169.0.0" => ok,
     }
     v4_direct_as112_is_reachable {
         "192.175.47.255" => ok, "192.175.48.0" => ok, "192.175.48.255" => ok, "192.175.49.0" => ok,
@@ -198,12 +198,16 @@ ranges! {
         "fec0::" => "Site-Local Unicast (deprecated)",
         "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" => "Site-Local Unicast (deprecated)",
     }
-    v6_multicast { "ff00::" => "Multicast", "ff0e::1" => "Multicast", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" => "Multicast" }
+    v6_multicast {
+        "ff00::" => "Multicast", "ff0e::1" => "Multicast",
+        "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" => "Multicast",
+    }
 }
 
 #[test]
 fn no_row_has_gone_and_none_has_come_unseen() {
-    let of = |verdict| RANGES.iter().filter(move |range| range.verdict == verdict).map(|r| r.network.to_string());
+    let of =
+        |verdict| RANGES.iter().filter(move |range| range.verdict == verdict).map(|r| r.network.to_string());
     let sorted = |mut networks: Vec<String>| {
         networks.sort();
         networks

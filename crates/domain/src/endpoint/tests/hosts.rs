@@ -141,7 +141,9 @@ fn localhost_is_refused_in_every_spelling() {
             assert!(Endpoint::parse(&text, &allow(networks)).is_err(), "{text} with {networks}");
         }
     }
-    public(&["localhost.example.com", "mylocalhost", "localhosts", "xlocalhost.", "localhost-a", "127.0.0.1.example.com"]);
+    public(&[
+        "localhost.example.com", "mylocalhost", "localhosts", "xlocalhost.", "localhost-a", "127.0.0.1.example.com",
+    ]);
 }
 
 #[test]
@@ -234,7 +236,7 @@ proptest! {
         let judged = address::check(address.into(), &AllowedNetworks::default()).map_err(E::Forbidden);
         for host in spellings(address) {
             let endpoint = parse(&format!("https://{host}/"));
-            prop_assert_eq!(endpoint.as_ref().map(|_| ()), judged.as_ref().map(|()| ()), "{}", host);
+            prop_assert_eq!(endpoint.as_ref().err(), judged.as_ref().err(), "{}", host);
             prop_assert!(endpoint.is_err() || endpoint.is_ok_and(|e| e.literal_ip() == Some(address.into())));
         }
     }
@@ -248,7 +250,7 @@ proptest! {
         let long = address.segments().map(|segment| format!("{segment:04X}")).join(":");
         for host in [address.to_string(), long] {
             let endpoint = parse(&format!("https://[{host}]/"));
-            prop_assert_eq!(endpoint.as_ref().map(|_| ()), judged.as_ref().map(|()| ()), "{}", host);
+            prop_assert_eq!(endpoint.as_ref().err(), judged.as_ref().err(), "{}", host);
         }
     }
 }

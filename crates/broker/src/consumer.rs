@@ -1,0 +1,159 @@
+//! Consumers: many share a channel, each has its own prefetch, so that one that hangs holds back
+//! only itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use lapin::message::Delivery;
+use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Consumer};
+use tokio::sync::Mutex;
+
+use crate::error::{BrokerError, within};
+use crate::link::{Link, OPERATION};
+
+/// Consumers that share a channel: enough to stay far below 2,047 channels, few enough to
+/// subscribe quickly and to lose little when the broker closes one.
+const CONSUMERS_PER_CHANNEL: usize = 100;
+/// Bound for handing an acknowledgement to the connection.
+const ACK: Duration = Duration::from_secs(10);
+
+/// Subscribes to queues over one link. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Consumers {
+    link: Link,
+    slots: Arc<Mutex<Vec<Slot>>>,
+}
+
+#[derive(Debug, Clone)]
+struct Slot {
+    channel: Channel,
+    used: Arc<AtomicUsize>,
+}
+
+/// A queue that is being consumed. It ends when the broker or the connection ends it; whoever
+/// holds it then subscribes again.
+#[derive(Debug)]
+pub struct Subscription {
+    consumer: Consumer,
+    channel: Channel,
+    used: Arc<AtomicUsize>,
+}
+
+/// A message and the means to acknowledge it.
+#[derive(Debug)]
+pub struct Message {
+    /// The body.
+    pub body: Vec<u8>,
+    /// The routing key that it was published with.
+    pub key: String,
+    /// The AMQP property `message_id`.
+    pub message_id: Option<String>,
+    /// Whether it was handed out before: whoever had it may have acted on it.
+    pub redelivered: bool,
+    delivery: Delivery,
+}
+
+impl Consumers {
+    /// Consumers over a link of their own.
+    #[must_use]
+    pub fn new(link: Link) -> Self {
+        Self { link, slots: Arc::default() }
+    }
+
+    /// Subscribes to a queue with at most `prefetch` messages unacknowledged.
+    ///
+    /// # Errors
+    /// When the broker fails or has no such queue.
+    pub async fn subscribe(&self, queue: &str, prefetch: u16) -> Result<Subscription, BrokerError> {
+        // Held throughout: prefetch is set for the channel's next consumer.
+        let mut slots = self.slots.lock().await;
+        slots.retain(|slot| slot.channel.status().connected());
+        let free = slots.iter().find(|slot| slot.used.load(Ordering::Relaxed) < CONSUMERS_PER_CHANNEL);
+        let slot = match free {
+            Some(slot) => slot.clone(),
+            None => {
+                let slot = Slot { channel: self.link.channel().await?, used: Arc::default() };
+                slots.push(slot.clone());
+                slot
+            }
+        };
+        let channel = slot.channel;
+        within(OPERATION, "set the prefetch", channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
+        let consuming =
+            channel.basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), FieldTable::default());
+        let consumer = within(OPERATION, "subscribe", consuming).await?;
+        slot.used.fetch_add(1, Ordering::Relaxed);
+        Ok(Subscription { consumer, channel, used: slot.used })
+    }
+
+    /// Closes the link: what is not acknowledged goes to another consumer at once.
+    pub async fn close(&self) {
+        self.link.close().await;
+    }
+}
+
+impl Subscription {
+    /// The next message, or `None` when the subscription has ended.
+    pub async fn next(&mut self) -> Option<Message> {
+        let delivery = self.consumer.next().await?.ok()?;
+        Some(Message::new(delivery))
+    }
+
+    /// Stops receiving. What was handed out can still be acknowledged.
+    pub async fn cancel(&self) {
+        let cancelling = self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
+        // When the broker does not hear it, it has ended the subscription or soon will.
+        let _ = within(OPERATION, "end a subscription", cancelling).await;
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.used.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Message {
+    fn new(mut delivery: Delivery) -> Self {
+        Self {
+            body: std::mem::take(&mut delivery.data),
+            key: delivery.routing_key.to_string(),
+            message_id: delivery.properties.message_id().as_ref().map(ToString::to_string),
+            redelivered: delivery.redelivered,
+            delivery,
+        }
+    }
+
+    /// Acknowledges it: the broker forgets it.
+    ///
+    /// # Errors
+    /// When the channel is gone; the broker hands the message out again.
+    pub async fn ack(&self) -> Result<(), BrokerError> {
+        self.acknowledge(false).await
+    }
+
+    /// Acknowledges it and all that came before it on its channel.
+    ///
+    /// # Errors
+    /// As [`Self::ack`].
+    pub async fn ack_multiple(&self) -> Result<(), BrokerError> {
+        self.acknowledge(true).await
+    }
+
+    /// Gives it back, to be handed out again.
+    ///
+    /// # Errors
+    /// When the channel is gone; then it is given back anyway.
+    pub async fn requeue(&self) -> Result<(), BrokerError> {
+        let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
+        within(ACK, "take a message back", self.delivery.nack(options)).await.map(|_| ())
+    }
+
+    async fn acknowledge(&self, multiple: bool) -> Result<(), BrokerError> {
+        within(ACK, "take an acknowledgement", self.delivery.ack(BasicAckOptions { multiple })).await.map(|_| ())
+    }
+}

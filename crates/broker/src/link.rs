@@ -1,0 +1,89 @@
+//! A connection that is dialled again when it is gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapin::{Channel, Connection, ConnectionProperties};
+use tokio::sync::Mutex;
+use tracing::info;
+
+use crate::error::{BrokerError, within};
+use crate::settings::BrokerSettings;
+
+/// Bound for dialling, TLS and the AMQP handshake.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Bound for opening a channel and for declaring.
+pub(crate) const OPERATION: Duration = Duration::from_secs(10);
+/// AMQP heartbeat in seconds: a frozen process loses its connection after two missed ones.
+const HEARTBEAT_SECONDS: u16 = 5;
+
+/// One connection to RabbitMQ for one purpose. Publishing and consuming use separate links: a
+/// broker that blocks publishers stops reading their connection, acks included. Cheap to clone.
+#[derive(Clone)]
+pub struct Link(Arc<Inner>);
+
+struct Inner {
+    settings: BrokerSettings,
+    name: String,
+    connection: Mutex<Option<Connection>>,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("name", &self.0.name).finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// A link that dials at its first use; `name` is what the broker's operators see.
+    #[must_use]
+    pub fn new(settings: &BrokerSettings, name: impl Into<String>) -> Self {
+        Self(Arc::new(Inner { settings: settings.clone(), name: name.into(), connection: Mutex::new(None) }))
+    }
+
+    /// Opens a channel, over a new connection when the old one is gone.
+    ///
+    /// # Errors
+    /// When the broker does not answer in time.
+    pub async fn channel(&self) -> Result<Channel, BrokerError> {
+        let mut slot = self.0.connection.lock().await;
+        if let Some(connection) = slot.take_if(|connection| !connection.status().connected()) {
+            drop(connection);
+        }
+        if slot.is_none() {
+            *slot = Some(self.dial().await?);
+        }
+        let Some(connection) = slot.as_ref() else { unreachable!("dialled above") };
+        let opened = within(OPERATION, "open a channel", connection.create_channel()).await;
+        if opened.is_err() {
+            // Half there: the next call dials again.
+            *slot = None;
+        }
+        opened
+    }
+
+    /// Asks the broker whether it is there.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub async fn ping(&self) -> Result<(), BrokerError> {
+        let channel = self.channel().await?;
+        within(OPERATION, "close a channel", channel.close(200, "ping".into())).await
+    }
+
+    /// Says goodbye, so that the broker hands over at once.
+    pub async fn close(&self) {
+        if let Some(connection) = self.0.connection.lock().await.take() {
+            let _ = within(CONNECT, "close a connection", connection.close(200, "stopping".into())).await;
+        }
+    }
+
+    async fn dial(&self) -> Result<Connection, BrokerError> {
+        let mut uri = self.0.settings.amqp_url.0.clone();
+        uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+        let properties = ConnectionProperties::default().with_connection_name(self.0.name.as_str().into());
+        let connection = within(CONNECT, "let us in", Connection::connect_uri(uri, properties)).await?;
+        info!(connection = self.0.name, "connected to RabbitMQ");
+        Ok(connection)
+    }
+}

@@ -1,0 +1,195 @@
+//! Everything that exists in the broker, as one table, declared by whoever needs it.
+//!
+//! All queues are quorum queues: retries through classic ones lose messages by the thousand when
+//! the broker dies. What they dead-letter to has an alternate exchange, so that no message is ever
+//! unroutable, for those would stall every retry behind them.
+
+use std::time::Duration;
+
+use domain::ids::WebhookId;
+use domain::retry::WaitLadder;
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, ExchangeKind};
+
+use crate::error::{BrokerError, within};
+use crate::link::{Link, OPERATION};
+use crate::names::Namespace;
+
+/// How often a message may come back unacknowledged before the broker drops it. Losing a connection
+/// is no reason to lose a message; RabbitMQ 4 would drop after 20 unless told otherwise.
+const DELIVERY_LIMIT: i64 = 1_000_000;
+
+/// One row of the table.
+enum Object {
+    Exchange { name: String, kind: ExchangeKind, alternate: Option<String> },
+    Queue { name: String, kind: QueueKind },
+    Binding { exchange: String, queue: String, key: String },
+}
+
+/// The kinds of queues that there are.
+#[derive(Clone)]
+enum QueueKind {
+    /// Several consumers compete.
+    Shared,
+    /// One consumer at a time; the next takes over when its connection dies.
+    SingleActive,
+    /// No consumer: everything leaves for `to` after `delay`.
+    Wait { delay: Duration, to: String },
+}
+
+/// The topology of one namespace.
+#[derive(Debug, Clone)]
+pub struct Topology {
+    link: Link,
+    names: Namespace,
+    ladder: Option<WaitLadder>,
+}
+
+impl Topology {
+    /// The topology, declared over `link`. Who delivers gives the ladder of its wait queues.
+    #[must_use]
+    pub fn new(link: Link, names: Namespace, ladder: Option<WaitLadder>) -> Self {
+        Self { link, names, ladder }
+    }
+
+    /// Declares all that is not of a single webhook. Declaring what is there changes nothing.
+    ///
+    /// # Errors
+    /// When the broker fails, or holds something of the same name and another kind.
+    pub async fn declare(&self) -> Result<(), BrokerError> {
+        self.declare_all(&self.table()).await
+    }
+
+    /// Declares the queue of a webhook.
+    ///
+    /// # Errors
+    /// When the broker fails.
+    pub async fn declare_webhook(&self, id: WebhookId) -> Result<(), BrokerError> {
+        let queue = self.names.webhook(id);
+        let binding = Object::Binding { exchange: self.names.deliveries(), queue: queue.clone(), key: id.to_string() };
+        self.declare_all(&[Object::Queue { name: queue, kind: QueueKind::SingleActive }, binding]).await
+    }
+
+    /// Deletes the queue of a webhook with all that is in it; the caller has settled that.
+    ///
+    /// # Errors
+    /// When the broker fails.
+    pub async fn delete_webhook(&self, id: WebhookId) -> Result<(), BrokerError> {
+        let channel = self.link.channel().await?;
+        let deleting = channel.queue_delete(self.names.webhook(id).into(), QueueDeleteOptions::default());
+        within(OPERATION, "delete a queue", deleting).await?;
+        close(&channel).await;
+        Ok(())
+    }
+
+    /// Messages that are ready in a queue; `None` when there is no such queue.
+    ///
+    /// # Errors
+    /// When the broker fails.
+    pub async fn depth(&self, queue: &str) -> Result<Option<u32>, BrokerError> {
+        let channel = self.link.channel().await?;
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let declaring = channel.queue_declare(queue.into(), options, FieldTable::default());
+        match within(OPERATION, "look at a queue", declaring).await {
+            Ok(queue) => {
+                close(&channel).await;
+                Ok(Some(queue.message_count()))
+            }
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn table(&self) -> Vec<Object> {
+        let names = &self.names;
+        let exchange = |name, kind, alternate| Object::Exchange { name, kind, alternate };
+        let shared = |name| Object::Queue { name, kind: QueueKind::Shared };
+        let bind = |exchange, queue, key: &str| Object::Binding { exchange, queue, key: key.to_owned() };
+        let mut table = vec![
+            // Plain, so that a producer who declares it as the contract says agrees with us.
+            exchange(names.events(), ExchangeKind::Topic, None),
+            exchange(names.notices(), ExchangeKind::Topic, None),
+            exchange(names.unrouted(), ExchangeKind::Fanout, None),
+            exchange(names.deliveries(), ExchangeKind::Direct, Some(names.unrouted())),
+            shared(names.router()),
+            shared(names.rejected()),
+            shared(names.unrouted()),
+            bind(names.events(), names.router(), "#"),
+            bind(names.unrouted(), names.unrouted(), ""),
+        ];
+        for delay in self.ladder.iter().flat_map(WaitLadder::steps) {
+            let name = names.wait(*delay);
+            // Fanout, so that the routing key is free to be the webhook's id, which dead-lettering keeps.
+            table.push(exchange(name.clone(), ExchangeKind::Fanout, None));
+            let kind = QueueKind::Wait { delay: *delay, to: names.deliveries() };
+            table.push(Object::Queue { name: name.clone(), kind });
+            table.push(bind(name.clone(), name, ""));
+        }
+        table
+    }
+
+    /// On a channel of its own: an error closes the channel, and every consumer on it.
+    async fn declare_all(&self, objects: &[Object]) -> Result<(), BrokerError> {
+        let channel = self.link.channel().await?;
+        for object in objects {
+            within(OPERATION, "declare", declare(&channel, object)).await?;
+        }
+        close(&channel).await;
+        Ok(())
+    }
+}
+
+async fn close(channel: &Channel) {
+    // A channel that does not close goes with its connection.
+    let _ = within(OPERATION, "close a channel", channel.close(200, "done".into())).await;
+}
+
+async fn declare(channel: &Channel, object: &Object) -> lapin::Result<()> {
+    match object {
+        Object::Exchange { name, kind, alternate } => {
+            let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+            let mut arguments = FieldTable::default();
+            if let Some(alternate) = alternate {
+                arguments.insert("alternate-exchange".into(), long_string(alternate));
+            }
+            channel.exchange_declare(name.as_str().into(), kind.clone(), options, arguments).await
+        }
+        Object::Queue { name, kind } => {
+            let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+            channel.queue_declare(name.as_str().into(), options, kind.arguments()).await.map(|_| ())
+        }
+        Object::Binding { exchange, queue, key } => {
+            let (queue, exchange, key) = (queue.as_str().into(), exchange.as_str().into(), key.as_str().into());
+            channel.queue_bind(queue, exchange, key, QueueBindOptions::default(), FieldTable::default()).await
+        }
+    }
+}
+
+impl QueueKind {
+    fn arguments(&self) -> FieldTable {
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-queue-type".into(), long_string("quorum"));
+        match self {
+            Self::Shared => {
+                arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT));
+            }
+            Self::SingleActive => {
+                arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT));
+                arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
+            }
+            Self::Wait { delay, to } => {
+                let millis = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
+                arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(millis));
+                arguments.insert("x-dead-letter-exchange".into(), long_string(to));
+                arguments.insert("x-dead-letter-strategy".into(), long_string("at-least-once"));
+                arguments.insert("x-overflow".into(), long_string("reject-publish"));
+            }
+        }
+        arguments
+    }
+}
+
+fn long_string(text: &str) -> AMQPValue {
+    AMQPValue::LongString(text.into())
+}
