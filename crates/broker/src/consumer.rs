@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
+};
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
 use tokio::sync::Mutex;
@@ -82,9 +84,14 @@ impl Consumers {
             }
         };
         let channel = slot.channel;
-        within(OPERATION, "set the prefetch", channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
-        let consuming =
-            channel.basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), FieldTable::default());
+        within(OPERATION, "set the prefetch", channel.basic_qos(prefetch, BasicQosOptions::default()))
+            .await?;
+        let consuming = channel.basic_consume(
+            queue.into(),
+            "".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        );
         let consumer = within(OPERATION, "subscribe", consuming).await?;
         slot.used.fetch_add(1, Ordering::Relaxed);
         Ok(Subscription { consumer, channel, used: slot.used })
@@ -101,6 +108,19 @@ impl Subscription {
     pub async fn next(&mut self) -> Option<Message> {
         let delivery = self.consumer.next().await?.ok()?;
         Some(Message::new(delivery))
+    }
+
+    /// The next messages: waits for one, and takes what else is there already, up to `most`. Empty
+    /// when the subscription has ended.
+    pub async fn next_batch(&mut self, most: usize) -> Vec<Message> {
+        let mut batch: Vec<Message> = self.next().await.into_iter().collect();
+        while !batch.is_empty() && batch.len() < most {
+            match self.next().now_or_never().flatten() {
+                Some(message) => batch.push(message),
+                None => break,
+            }
+        }
+        batch
     }
 
     /// Stops receiving. What was handed out can still be acknowledged.
@@ -154,6 +174,8 @@ impl Message {
     }
 
     async fn acknowledge(&self, multiple: bool) -> Result<(), BrokerError> {
-        within(ACK, "take an acknowledgement", self.delivery.ack(BasicAckOptions { multiple })).await.map(|_| ())
+        within(ACK, "take an acknowledgement", self.delivery.ack(BasicAckOptions { multiple }))
+            .await
+            .map(|_| ())
     }
 }

@@ -73,7 +73,8 @@ impl Namespace {
     #[must_use]
     pub fn wait(&self, delay: Duration) -> String {
         let whole_seconds = delay.subsec_nanos() == 0;
-        let text = if whole_seconds { format!("{}s", delay.as_secs()) } else { format!("{}ms", delay.as_millis()) };
+        let text =
+            if whole_seconds { format!("{}s", delay.as_secs()) } else { format!("{}ms", delay.as_millis()) };
         self.with(&format!("wait.{text}"))
     }
 

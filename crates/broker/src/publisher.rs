@@ -46,8 +46,9 @@ impl Outgoing {
     }
 
     fn properties(&self) -> BasicProperties {
-        let mut properties =
-            BasicProperties::default().with_delivery_mode(PERSISTENT).with_content_type("application/json".into());
+        let mut properties = BasicProperties::default()
+            .with_delivery_mode(PERSISTENT)
+            .with_content_type("application/json".into());
         if let Some(id) = &self.message_id {
             properties = properties.with_message_id(id.as_str().into());
         }
@@ -130,7 +131,8 @@ impl Publisher {
     ) -> Result<Confirmation, BrokerError> {
         let (exchange, key) = (route.exchange.into(), route.key.into());
         let publishing = async {
-            let confirm = channel.basic_publish(exchange, key, options, &message.body, message.properties()).await?;
+            let confirm =
+                channel.basic_publish(exchange, key, options, &message.body, message.properties()).await?;
             confirm.await
         };
         let confirmed = within(CONFIRM, "confirm a message", publishing).await;
@@ -152,7 +154,8 @@ impl Publisher {
 
     async fn new_channel(&self) -> Result<Channel, BrokerError> {
         let channel = self.link.channel().await?;
-        within(OPERATION, "confirm messages", channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        within(OPERATION, "confirm messages", channel.confirm_select(ConfirmSelectOptions::default()))
+            .await?;
         Ok(channel)
     }
 

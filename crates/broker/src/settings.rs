@@ -36,6 +36,7 @@ impl std::fmt::Debug for AmqpUrl {
 }
 
 fn amqp_url(text: &str) -> Result<AmqpUrl, String> {
-    let uri: AMQPUri = text.parse().map_err(|_| "it is no amqp://user:password@host:port/vhost".to_owned())?;
+    let uri: AMQPUri =
+        text.parse().map_err(|_| "it is no amqp://user:password@host:port/vhost".to_owned())?;
     Ok(AmqpUrl(uri))
 }

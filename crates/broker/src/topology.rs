@@ -4,6 +4,7 @@
 //! the broker dies. What they dead-letter to has an alternate exchange, so that no message is ever
 //! unroutable, for those would stall every retry behind them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ids::WebhookId;
@@ -11,6 +12,7 @@ use domain::retry::WaitLadder;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ExchangeKind};
+use tokio::sync::Mutex;
 
 use crate::error::{BrokerError, within};
 use crate::link::{Link, OPERATION};
@@ -44,13 +46,15 @@ pub struct Topology {
     link: Link,
     names: Namespace,
     ladder: Option<WaitLadder>,
+    /// For declaring only: an error closes the channel, and would take consumers on it along.
+    channel: Arc<Mutex<Option<Channel>>>,
 }
 
 impl Topology {
     /// The topology, declared over `link`. Who delivers gives the ladder of its wait queues.
     #[must_use]
     pub fn new(link: Link, names: Namespace, ladder: Option<WaitLadder>) -> Self {
-        Self { link, names, ladder }
+        Self { link, names, ladder, channel: Arc::default() }
     }
 
     /// Declares all that is not of a single webhook. Declaring what is there changes nothing.
@@ -67,7 +71,8 @@ impl Topology {
     /// When the broker fails.
     pub async fn declare_webhook(&self, id: WebhookId) -> Result<(), BrokerError> {
         let queue = self.names.webhook(id);
-        let binding = Object::Binding { exchange: self.names.deliveries(), queue: queue.clone(), key: id.to_string() };
+        let binding =
+            Object::Binding { exchange: self.names.deliveries(), queue: queue.clone(), key: id.to_string() };
         self.declare_all(&[Object::Queue { name: queue, kind: QueueKind::SingleActive }, binding]).await
     }
 
@@ -76,11 +81,11 @@ impl Topology {
     /// # Errors
     /// When the broker fails.
     pub async fn delete_webhook(&self, id: WebhookId) -> Result<(), BrokerError> {
-        let channel = self.link.channel().await?;
-        let deleting = channel.queue_delete(self.names.webhook(id).into(), QueueDeleteOptions::default());
-        within(OPERATION, "delete a queue", deleting).await?;
-        close(&channel).await;
-        Ok(())
+        let queue = self.names.webhook(id);
+        self.with_channel(async |channel| {
+            channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.map(|_| ())
+        })
+        .await
     }
 
     /// Messages that are ready in a queue; `None` when there is no such queue.
@@ -88,17 +93,26 @@ impl Topology {
     /// # Errors
     /// When the broker fails.
     pub async fn depth(&self, queue: &str) -> Result<Option<u32>, BrokerError> {
-        let channel = self.link.channel().await?;
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let declaring = channel.queue_declare(queue.into(), options, FieldTable::default());
-        match within(OPERATION, "look at a queue", declaring).await {
-            Ok(queue) => {
-                close(&channel).await;
-                Ok(Some(queue.message_count()))
-            }
+        let looking = self.with_channel(async |channel| {
+            channel
+                .queue_declare(queue.into(), options, FieldTable::default())
+                .await
+                .map(|queue| queue.message_count())
+        });
+        match looking.await {
+            Ok(messages) => Ok(Some(messages)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Asks the broker whether it is there.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub async fn ping(&self) -> Result<(), BrokerError> {
+        self.link.ping().await
     }
 
     fn table(&self) -> Vec<Object> {
@@ -129,20 +143,32 @@ impl Topology {
         table
     }
 
-    /// On a channel of its own: an error closes the channel, and every consumer on it.
     async fn declare_all(&self, objects: &[Object]) -> Result<(), BrokerError> {
-        let channel = self.link.channel().await?;
-        for object in objects {
-            within(OPERATION, "declare", declare(&channel, object)).await?;
-        }
-        close(&channel).await;
-        Ok(())
+        self.with_channel(async |channel| {
+            for object in objects {
+                declare(channel, object).await?;
+            }
+            Ok(())
+        })
+        .await
     }
-}
 
-async fn close(channel: &Channel) {
-    // A channel that does not close goes with its connection.
-    let _ = within(OPERATION, "close a channel", channel.close(200, "done".into())).await;
+    /// Runs a step on the declaring channel, one at a time; after an error the next gets a new one.
+    async fn with_channel<T>(
+        &self,
+        step: impl AsyncFnOnce(&Channel) -> lapin::Result<T>,
+    ) -> Result<T, BrokerError> {
+        let mut slot = self.channel.lock().await;
+        let channel = match slot.take() {
+            Some(channel) if channel.status().connected() => channel,
+            _ => self.link.channel().await?,
+        };
+        let done = within(OPERATION, "change the topology", step(&channel)).await;
+        if done.is_ok() {
+            *slot = Some(channel);
+        }
+        done
+    }
 }
 
 async fn declare(channel: &Channel, object: &Object) -> lapin::Result<()> {
@@ -160,7 +186,8 @@ async fn declare(channel: &Channel, object: &Object) -> lapin::Result<()> {
             channel.queue_declare(name.as_str().into(), options, kind.arguments()).await.map(|_| ())
         }
         Object::Binding { exchange, queue, key } => {
-            let (queue, exchange, key) = (queue.as_str().into(), exchange.as_str().into(), key.as_str().into());
+            let (queue, exchange, key) =
+                (queue.as_str().into(), exchange.as_str().into(), key.as_str().into());
             channel.queue_bind(queue, exchange, key, QueueBindOptions::default(), FieldTable::default()).await
         }
     }

@@ -84,7 +84,9 @@ fn instant<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Timestamp
 /// Writes a delivery. `data` is spliced in as it is; no other value has a character to escape.
 #[must_use]
 pub fn encode(progress: &Progress, head: &EventHead, data: &str) -> Vec<u8> {
-    let optional = |key: &str, at: Option<Timestamp>| at.map_or_else(String::new, |at| format!("\"{key}\":\"{}\",", format(at)));
+    let optional = |key: &str, at: Option<Timestamp>| {
+        at.map_or_else(String::new, |at| format!("\"{key}\":\"{}\",", format(at)))
+    };
     let mut body = Vec::with_capacity(384 + data.len());
     body.extend_from_slice(
         format!(
@@ -155,7 +157,10 @@ mod tests {
         for progress in [Progress::fresh(1), waiting] {
             for data in ["null", "12345678901234567890", r#"{"z": 1.10, "a":"\u00e4ö"}"#] {
                 let read = decode(&encode(&progress, &head, data)).expect("reads back");
-                assert_eq!(read, DeliveryMessage { progress: progress.clone(), head: head.clone(), data: data.into() });
+                assert_eq!(
+                    read,
+                    DeliveryMessage { progress: progress.clone(), head: head.clone(), data: data.into() }
+                );
             }
         }
         assert!(decode(b"{}").is_err());

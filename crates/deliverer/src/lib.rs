@@ -1,1 +1,108 @@
-//! Delivers events to endpoints
+//! Delivers queued events to their endpoints. Each webhook's queue has one owner among the
+//! replicas; an attempt gives facts, `domain` decides what follows, the handler carries it out.
+//! It knows nothing of event types or of the API.
+
+pub mod client;
+pub mod config;
+
+mod attempt;
+mod directory;
+mod events;
+mod fleet;
+mod guard;
+mod handler;
+mod in_flight;
+mod recorder;
+mod unrouted;
+mod worker;
+
+use std::sync::Arc;
+
+use broker::{Consumers, Link, Publisher, Topology};
+use runtime::ops::{self, ListenError, Readiness};
+use runtime::telemetry::PrometheusHandle;
+use store::Store;
+use store::instances::Instance;
+use store::vault::Vault;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::info;
+
+pub use config::Config;
+use directory::Directory;
+use fleet::Fleet;
+use handler::Handler;
+use in_flight::InFlight;
+use recorder::Recorder;
+use worker::Shared;
+
+/// Runs the deliverer until `stop`.
+///
+/// # Errors
+/// When the operations listener cannot be opened. All else is waited for.
+pub async fn run(
+    config: Config,
+    metrics: PrometheusHandle,
+    stop: CancellationToken,
+) -> Result<(), ListenError> {
+    let client = match client::build(&config.http) {
+        Ok(client) => client,
+        Err(error) => runtime::settings::refuse(&error.to_string()),
+    };
+    // Refuses a bad window before anything starts.
+    let schedule = config.retry.schedule();
+    let readiness = Readiness::default();
+    ops::serve(config.ops_listen, readiness.clone(), metrics).await?;
+    let link = |purpose: &str| Link::new(&config.broker, format!("postrider deliverer {purpose}"));
+    let names = config.broker.namespace.clone();
+    let store = Store::new(&config.store, "postrider deliverer");
+    let topology = Topology::new(link("topology"), names.clone(), Some(schedule.ladder()));
+    tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        () = prepare(&config, &store, &topology, &readiness) => {}
+    }
+    let directory = Arc::new(Directory::new(store.clone(), Vault::new(&config.master_key)));
+    let handler = Handler {
+        store: store.clone(),
+        publisher: Publisher::new(link("publisher")),
+        names,
+        directory: Arc::clone(&directory),
+        recorder: Recorder::start(store.clone()),
+        client,
+        request_timeout: config.http.request_timeout,
+        ladder: schedule.ladder(),
+        schedule,
+        in_flight: InFlight::default(),
+    };
+    let consumers = Consumers::new(link("consumer"));
+    let shared = Arc::new(Shared { handler, consumers, topology, tracker: TaskTracker::new() });
+    serve(store, directory, shared, &stop).await;
+    Ok(())
+}
+
+/// Waits for both servers, in either order.
+async fn prepare(config: &Config, store: &Store, topology: &Topology, readiness: &Readiness) {
+    let database = async {
+        store::boot::prepare(store, &config.store).await;
+        readiness.set_database(true);
+        tokio::spawn(store::boot::watch(store.clone(), readiness.clone()));
+    };
+    let broker = async {
+        broker::boot::prepare(topology).await;
+        readiness.set_broker(true);
+        tokio::spawn(broker::boot::watch(topology.clone(), readiness.clone()));
+    };
+    tokio::join!(database, broker);
+}
+
+/// Serves until `stop`, then finishes what is in flight and says goodbye.
+async fn serve(store: Store, directory: Arc<Directory>, shared: Arc<Shared>, stop: &CancellationToken) {
+    let me = Instance::new("deliverer", env!("CARGO_PKG_VERSION"));
+    info!(instance = %me.id, "delivering");
+    shared.tracker.spawn(unrouted::serve(Arc::clone(&shared), stop.clone()));
+    Fleet::new(store, directory, Arc::clone(&shared), me).serve(stop).await;
+    shared.tracker.close();
+    shared.tracker.wait().await;
+    shared.consumers.close().await;
+    shared.handler.publisher.close().await;
+}

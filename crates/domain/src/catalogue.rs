@@ -40,8 +40,11 @@ impl Enablement {
             TypePattern::Prefix(prefix) => covers(prefix, key),
         };
         self.switches.retain(|key, _| !covered(key));
-        let inherited =
-            covering(pattern.as_str()).skip(1).find_map(|above| self.switches.get(above)).copied().unwrap_or(false);
+        let inherited = covering(pattern.as_str())
+            .skip(1)
+            .find_map(|above| self.switches.get(above))
+            .copied()
+            .unwrap_or(false);
         if inherited != on {
             self.switches.insert(pattern.as_str().to_owned(), on);
         }

@@ -100,11 +100,15 @@ mod tests {
             let verdict = after_attempt(&schedule, 1, start(), start(), &Facts::from_status(status));
             match status {
                 200..300 => assert_eq!(verdict.next, Next::End(DeliveryStatus::Delivered)),
-                410 => assert_eq!(verdict, Verdict { next: Next::End(DeliveryStatus::Failed), disable: Some(DisabledReason::Gone) }),
+                410 => assert_eq!(
+                    verdict,
+                    Verdict { next: Next::End(DeliveryStatus::Failed), disable: Some(DisabledReason::Gone) }
+                ),
                 _ => assert_eq!(verdict, Verdict { next: in_five, disable: None }),
             }
         }
-        for outcome in Outcome::ALL.iter().filter(|o| !matches!(o, Outcome::Delivered | Outcome::HttpStatus)) {
+        for outcome in Outcome::ALL.iter().filter(|o| !matches!(o, Outcome::Delivered | Outcome::HttpStatus))
+        {
             let facts = Facts::failed(*outcome, "x".to_owned());
             assert_eq!(after_attempt(&schedule, 1, start(), start(), &facts).next, in_five, "{outcome}");
         }

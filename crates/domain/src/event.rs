@@ -130,9 +130,10 @@ pub fn decode<'a>(
     let brand_id = text(message.brand_id, "brandId")?
         .parse()
         .map_err(|e: crate::ids::InvalidId| Rejection::new(RejectReason::InvalidBrandId, e.to_string()))?;
-    let event_type = text(message.event_type, "type")?.parse().map_err(
-        |e: crate::event_type::InvalidEventType| Rejection::new(RejectReason::InvalidType, format!("type {e}")),
-    )?;
+    let event_type =
+        text(message.event_type, "type")?.parse().map_err(|e: crate::event_type::InvalidEventType| {
+            Rejection::new(RejectReason::InvalidType, format!("type {e}"))
+        })?;
     let data = message.data.ok_or_else(|| missing("data"))?.get();
     let identity = identity(message.id, message_id)?;
     let created = message.created.map(|raw| created(raw, now, retention)).transpose()?;
@@ -214,7 +215,9 @@ mod tests {
 
     #[test]
     fn data_stays_byte_for_byte() {
-        for data in ["12345678901234567890", "1.10", "null", r#"{"z":1, "a" : [1.0e5,"\u0000"]}"#, r#""x""#, "[]"] {
+        for data in
+            ["12345678901234567890", "1.10", "null", r#"{"z":1, "a" : [1.0e5,"\u0000"]}"#, r#""x""#, "[]"]
+        {
             let body = format!(r#"{{"id":"{ULID}","brandId":"acme","type":"A.B","data":{data} }}"#);
             let event = decode(body.as_bytes(), None, now(), TimeDelta::days(7)).expect("valid");
             assert_eq!(event.data, data);
@@ -223,7 +226,9 @@ mod tests {
 
     #[test]
     fn the_id_wins_over_the_message_id_and_either_will_do() {
-        let of = |body: &str, m| decode(body.as_bytes(), m, now(), TimeDelta::days(7)).expect("valid").identity.to_string();
+        let of = |body: &str, m| {
+            decode(body.as_bytes(), m, now(), TimeDelta::days(7)).expect("valid").identity.to_string()
+        };
         let with = format!(r#"{{"id":"{ULID}","brandId":"b","type":"A","data":1}}"#);
         assert_eq!(of(&with, Some("m1")), format!("i:{ULID}"));
         assert_eq!(of(&with.replace(ULID, &ULID.to_lowercase()), None), format!("i:{ULID}"));
@@ -253,13 +258,22 @@ mod tests {
             (r#"{"id":5,"brandId":"b","type":"A","data":1}"#, Some("m"), InvalidId),
             (r#"{"created":"yesterday","brandId":"b","type":"A","data":1}"#, Some("m"), InvalidCreated),
             (r#"{"created":5,"brandId":"b","type":"A","data":1}"#, Some("m"), InvalidCreated),
-            (r#"{"created":"2021-04-01T19:36:02.937Z","brandId":"b","type":"A","data":1}"#, Some("m"), CreatedOutOfRange),
-            (r#"{"created":"2021-04-08T19:41:02.939Z","brandId":"b","type":"A","data":1}"#, Some("m"), CreatedOutOfRange),
+            (
+                r#"{"created":"2021-04-01T19:36:02.937Z","brandId":"b","type":"A","data":1}"#,
+                Some("m"),
+                CreatedOutOfRange,
+            ),
+            (
+                r#"{"created":"2021-04-08T19:41:02.939Z","brandId":"b","type":"A","data":1}"#,
+                Some("m"),
+                CreatedOutOfRange,
+            ),
         ] {
             assert_eq!(reason(body, message_id), expected, "{body}");
         }
         assert_eq!(reason(&" ".repeat(EVENT_BODY_BYTES + 1), None), TooLarge);
-        let not_utf8 = decode(b"{\"brandId\":\"\xff\"}", None, now(), TimeDelta::days(7)).expect_err("not UTF-8");
+        let not_utf8 =
+            decode(b"{\"brandId\":\"\xff\"}", None, now(), TimeDelta::days(7)).expect_err("not UTF-8");
         assert_eq!(not_utf8.reason, InvalidJson);
     }
 

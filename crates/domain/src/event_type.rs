@@ -15,7 +15,9 @@ use crate::limits::{EVENT_TYPE_CHARS, EVENT_TYPE_SEGMENTS};
 pub struct InvalidEventType;
 
 fn check(text: &str) -> Result<(), InvalidEventType> {
-    let segment = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    let segment = |s: &str| {
+        !s.is_empty() && s.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    };
     let fits = text.len() <= EVENT_TYPE_CHARS && text.split('.').count() <= EVENT_TYPE_SEGMENTS;
     if fits && text.split('.').all(segment) { Ok(()) } else { Err(InvalidEventType) }
 }
@@ -128,7 +130,9 @@ mod tests {
         for good in ["A", "A_1.B", "A.B.C.D.E.F.G.H", &"X".repeat(128)] {
             assert!(good.parse::<EventType>().is_ok(), "{good}");
         }
-        for bad in ["", ".", "A.", ".A", "A..B", "a", "A-B", "*", "A.*", "A.B.C.D.E.F.G.H.I", &"X".repeat(129)] {
+        for bad in
+            ["", ".", "A.", ".A", "A..B", "a", "A-B", "*", "A.*", "A.B.C.D.E.F.G.H.I", &"X".repeat(129)]
+        {
             assert!(bad.parse::<EventType>().is_err(), "{bad}");
         }
     }

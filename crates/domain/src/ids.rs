@@ -165,7 +165,9 @@ mod tests {
     fn ulids_keep_their_text_through_storage() {
         let id: EventId = "01F2SFVYVD0H873S2VRT8VQSPM".parse().expect("the guide's id");
         assert_eq!(EventId::from_uuid(id.to_uuid()).to_string(), "01F2SFVYVD0H873S2VRT8VQSPM");
-        for bad in ["", "01F2SFVYVD0H873S2VRT8VQSP", "81F2SFVYVD0H873S2VRT8VQSPM", "01F2SFVYVD0H873S2VRT8VQSPU"] {
+        for bad in
+            ["", "01F2SFVYVD0H873S2VRT8VQSP", "81F2SFVYVD0H873S2VRT8VQSPM", "01F2SFVYVD0H873S2VRT8VQSPU"]
+        {
             assert_eq!(bad.parse::<EventId>(), Err(InvalidId::Ulid), "{bad}");
         }
     }

@@ -106,7 +106,13 @@ impl Facts {
     /// The facts of an attempt that got no HTTP status.
     #[must_use]
     pub fn failed(outcome: Outcome, error: String) -> Self {
-        Self { outcome, status_code: None, error: Some(error), response_body: None, retry_after_seconds: None }
+        Self {
+            outcome,
+            status_code: None,
+            error: Some(error),
+            response_body: None,
+            retry_after_seconds: None,
+        }
     }
 
     /// The facts that a status line settles (contract §3): 2xx delivered, all else failed.

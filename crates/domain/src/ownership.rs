@@ -83,7 +83,9 @@ mod tests {
         for members in [2u64, 3, 4, 8] {
             let all: Vec<_> = (0..members).map(id).collect();
             for me in &all {
-                let owned = (0..10_000).filter(|n| role(*me, &all, WebhookId(id(1_000_000 + n))) == Role::Owner).count();
+                let owned = (0..10_000)
+                    .filter(|n| role(*me, &all, WebhookId(id(1_000_000 + n))) == Role::Owner)
+                    .count();
                 let fair = 10_000.0 / members as f64;
                 assert!((owned as f64 - fair).abs() < 0.1 * fair, "{owned} of {fair}");
             }

@@ -153,7 +153,9 @@ mod tests {
     #[test]
     fn retry_after_waits_longer_or_ends_the_delivery_but_never_shortens() {
         let schedule = RetrySchedule::default();
-        let next = |after| schedule.next_attempt(1, start(), start(), Some(after)).map(|at| (at - start()).num_seconds());
+        let next = |after| {
+            schedule.next_attempt(1, start(), start(), Some(after)).map(|at| (at - start()).num_seconds())
+        };
         assert_eq!(next(0), Some(5));
         assert_eq!(next(77), Some(77));
         assert_eq!(next(3600), Some(3600));

@@ -70,7 +70,9 @@ impl Signer {
     /// Prepares a secret.
     #[must_use]
     pub fn new(secret: &Secret) -> Self {
-        Self(Hmac::new_from_slice(&secret.0).unwrap_or_else(|_| unreachable!("HMAC takes keys of any length")))
+        Self(
+            Hmac::new_from_slice(&secret.0).unwrap_or_else(|_| unreachable!("HMAC takes keys of any length")),
+        )
     }
 
     /// The signature of one request, `v1,<base64>`, over `{id}.{timestamp}.{body}`.
@@ -103,8 +105,20 @@ mod tests {
     #[test]
     fn the_contracts_vectors() {
         for (secret, id, at, body, expected) in [
-            ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
-            ("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk", 1_649_367_553, r#"{"email":"test@example.com","username":"test_user"}"#, "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw="),
+            (
+                "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+                "msg_p5jXN8AQM9LWM0D4loKWxJek",
+                1_614_265_330,
+                r#"{"test": 2432232314}"#,
+                "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+            ),
+            (
+                "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+                "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk",
+                1_649_367_553,
+                r#"{"email":"test@example.com","username":"test_user"}"#,
+                "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=",
+            ),
         ] {
             let signer = Signer::new(&secret.parse().expect("secret"));
             assert_eq!(signer.sign(id, at, body.as_bytes()), expected);

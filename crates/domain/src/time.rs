@@ -44,7 +44,9 @@ pub mod rfc3339 {
     /// When the text is not RFC 3339.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
-        super::parse(&text).ok_or_else(|| D::Error::custom("must be an RFC 3339 date and time, such as 2021-04-08T19:36:02.938Z"))
+        super::parse(&text).ok_or_else(|| {
+            D::Error::custom("must be an RFC 3339 date and time, such as 2021-04-08T19:36:02.938Z")
+        })
     }
 }
 

@@ -50,8 +50,17 @@ vocabulary! {
 }
 
 /// Header names that no webhook may set: they are the platform's, or steer the connection.
-const RESERVED_NAMES: [&str; 9] =
-    ["host", "user-agent", "connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "expect"];
+const RESERVED_NAMES: [&str; 9] = [
+    "host",
+    "user-agent",
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+];
 const RESERVED_PREFIXES: [&str; 3] = ["content-", "webhook-", "proxy-"];
 
 /// What is wrong with a webhook's custom headers.
@@ -133,15 +142,37 @@ mod tests {
 
     #[test]
     fn ordinary_headers_pass() {
-        assert_eq!(check(&[("Authorization", "Bearer x"), ("X-Tenant", "ä 1"), ("accept", "*/*"), ("contents", "1")]), Ok(()));
+        assert_eq!(
+            check(&[
+                ("Authorization", "Bearer x"),
+                ("X-Tenant", "ä 1"),
+                ("accept", "*/*"),
+                ("contents", "1")
+            ]),
+            Ok(())
+        );
         assert_eq!(check(&[]), Ok(()));
     }
 
     #[test]
     fn every_reserved_name_is_refused_in_any_case() {
         for name in [
-            "Host", "CONTENT-TYPE", "content-length", "Content-Anything", "User-Agent", "webhook-id", "Webhook-X", "Connection",
-            "Transfer-Encoding", "TE", "Trailer", "Upgrade", "Expect", "Proxy-Authorization", ":authority", "keep-alive",
+            "Host",
+            "CONTENT-TYPE",
+            "content-length",
+            "Content-Anything",
+            "User-Agent",
+            "webhook-id",
+            "Webhook-X",
+            "Connection",
+            "Transfer-Encoding",
+            "TE",
+            "Trailer",
+            "Upgrade",
+            "Expect",
+            "Proxy-Authorization",
+            ":authority",
+            "keep-alive",
         ] {
             assert_eq!(check(&[(name, "x")]), Err(vec![InvalidHeaders::Reserved(name.to_owned())]));
         }
@@ -150,7 +181,11 @@ mod tests {
     #[test]
     fn injection_is_refused_and_every_fault_named() {
         for value in ["a\r\nX: y", "a\nb", "a\0", "\u{7f}", "tab\there", "\u{85}"] {
-            assert_eq!(check(&[("X-A", value)]), Err(vec![InvalidHeaders::Value("X-A".to_owned())]), "{value:?}");
+            assert_eq!(
+                check(&[("X-A", value)]),
+                Err(vec![InvalidHeaders::Value("X-A".to_owned())]),
+                "{value:?}"
+            );
         }
         for name in ["", "a b", "a\r\n", "ä", "a:b"] {
             assert_eq!(check(&[(name, "x")]), Err(vec![InvalidHeaders::Name(name.to_owned())]), "{name:?}");

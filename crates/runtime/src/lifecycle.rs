@@ -63,7 +63,8 @@ fn exit_code<E: std::error::Error + 'static>(result: Result<(), E>) -> ExitCode 
 }
 
 async fn stop_on_signal(stop: CancellationToken) {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         error!("signals cannot be received; stop the process with SIGKILL");
         return;
     };

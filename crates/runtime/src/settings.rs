@@ -59,7 +59,8 @@ fn first_line(error: &clap::Error) -> String {
 /// `--flag (VARIABLE)` for what clap calls `--flag <VALUE>`.
 fn name(given: &str, command: &Command) -> String {
     let flag = given.split([' ', '=']).next().unwrap_or(given);
-    let arg = command.get_arguments().find(|arg| arg.get_long().is_some_and(|long| flag == format!("--{long}")));
+    let arg =
+        command.get_arguments().find(|arg| arg.get_long().is_some_and(|long| flag == format!("--{long}")));
     match arg.and_then(clap::Arg::get_env) {
         Some(variable) => format!("{flag} ({})", variable.to_string_lossy()),
         None => flag.to_owned(),

@@ -3,7 +3,9 @@
 use std::io::IsTerminal;
 
 use clap::{Args, ValueEnum};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+/// Renders the metrics of the process.
+pub use metrics_exporter_prometheus::PrometheusHandle;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tracing_subscriber::EnvFilter;
 
 use crate::settings;
@@ -30,15 +32,17 @@ pub struct LogSettings {
 }
 
 /// Upper bounds of the buckets of every duration metric, in seconds.
-const SECONDS: &[f64] =
-    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 60.0, 600.0, 3600.0];
+const SECONDS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 60.0, 600.0, 3600.0,
+];
 /// Upper bounds of the buckets of every batch size metric.
 const SIZES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
 /// Starts logging and returns the handle that renders the metrics. Called once, first in `main`.
 #[must_use]
 pub fn start(settings: &LogSettings) -> PrometheusHandle {
-    let filter = match EnvFilter::try_new(if settings.filter.is_empty() { "info" } else { &settings.filter }) {
+    let filter = match EnvFilter::try_new(if settings.filter.is_empty() { "info" } else { &settings.filter })
+    {
         Ok(filter) => filter,
         Err(error) => settings::refuse(&format!("setting --log (RUST_LOG) is not valid: {error}")),
     };

@@ -89,6 +89,8 @@ CREATE TABLE webhooks (
     generation      integer NOT NULL DEFAULT 1,
     -- Deliveries of generations below this one have all been settled in the database.
     settled_generation integer NOT NULL DEFAULT 1 CHECK (settled_generation <= generation),
+    -- What becomes of them; set by the trigger below when the generation grows.
+    settle_as       text NOT NULL DEFAULT 'discarded' CHECK (settle_as IN ('held', 'discarded')),
     version         bigint NOT NULL,
     CHECK ((status = 'disabled') = (disabled_reason IS NOT NULL)),
     CHECK ((disabled_reason IS NULL) = (disabled_at IS NULL)),
@@ -97,6 +99,15 @@ CREATE TABLE webhooks (
 );
 CREATE TRIGGER webhooks_version BEFORE INSERT OR UPDATE ON webhooks
     FOR EACH ROW EXECUTE FUNCTION stamp_config_version();
+
+-- Remembered with the generation, for the webhook may be active again before all is settled.
+CREATE FUNCTION note_settle_as() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.settle_as := CASE NEW.status WHEN 'disabled' THEN 'held' ELSE 'discarded' END;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER webhooks_settle_as BEFORE UPDATE ON webhooks
+    FOR EACH ROW WHEN (NEW.generation > OLD.generation) EXECUTE FUNCTION note_settle_as();
 CREATE INDEX webhooks_by_version ON webhooks (version);
 CREATE INDEX webhooks_by_brand ON webhooks (brand_id, created, id);
 CREATE INDEX webhooks_by_age ON webhooks (created, id);

@@ -1,4 +1,5 @@
-//! The schema: whichever process comes first brings it up to date, under a lock.
+//! The schema: whichever process comes first brings it up to date, under a lock; and its daily
+//! partitions, made ahead and dropped whole.
 
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tracing::info;
 
 use crate::error::StoreError;
 use crate::pool::Store;
+use crate::rows::read;
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -28,7 +30,9 @@ pub enum MigrateError {
     #[error("the schema could not be migrated")]
     Migration(#[from] refinery::Error),
     /// `--no-migrate`, and the schema is not there yet or is older than this program.
-    #[error("the schema is not up to date and --no-migrate leaves it alone: let a process without it start first")]
+    #[error(
+        "the schema is not up to date and --no-migrate leaves it alone: let a process without it start first"
+    )]
     Behind,
 }
 
@@ -55,7 +59,8 @@ pub async fn migrate(store: &Store, now: Timestamp, retention: Duration) -> Resu
 /// # Errors
 /// [`MigrateError::Behind`] when it is not.
 pub async fn check(store: &Store) -> Result<(), MigrateError> {
-    let newest = embedded::migrations::runner().get_migrations().iter().map(refinery::Migration::version).max();
+    let newest =
+        embedded::migrations::runner().get_migrations().iter().map(refinery::Migration::version).max();
     let row = store.query_opt("SELECT max(version) FROM refinery_schema_history", &[]).await;
     let found: Option<i32> = match row {
         Ok(row) => row.and_then(|row| row.get(0)),
@@ -78,4 +83,28 @@ pub async fn make_partitions(store: &Store, now: Timestamp, retention: Duration)
         info!(made, "made daily partitions");
     }
     Ok(())
+}
+
+/// Drops the daily partitions all of whose events are older than the retention.
+///
+/// # Errors
+/// When the database fails; the next call goes on.
+pub async fn drop_expired(store: &Store, now: Timestamp, retention: Duration) -> Result<(), StoreError> {
+    for row in store.query(sql!("partitions/expired"), &[&(now - retention)]).await? {
+        let table: String = read(&row, "relname")?;
+        store.client().await?.batch_execute(&format!("DROP TABLE IF EXISTS {table}")).await?;
+        info!(table, "dropped an expired day");
+    }
+    Ok(())
+}
+
+/// What any process may do from time to time to keep the schema in shape: partitions ahead,
+/// expired ones gone, a new epoch of keys each day.
+///
+/// # Errors
+/// When the database fails; the next call goes on.
+pub async fn maintain(store: &Store, now: Timestamp, retention: Duration) -> Result<(), StoreError> {
+    make_partitions(store, now, retention).await?;
+    drop_expired(store, now, retention).await?;
+    crate::ingest::turn_epoch(store, retention).await
 }

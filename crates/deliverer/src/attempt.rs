@@ -1,0 +1,134 @@
+//! One HTTP request: facts, and nothing else. What follows from them is decided in `domain`.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use chrono::Utc;
+use domain::limits::{RESPONSE_KEPT_BYTES, RESPONSE_READ_BYTES};
+use domain::outcome::{Facts, Outcome, retry_after_seconds};
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use tokio::time::{Instant, timeout_at};
+
+use crate::guard::Unresolved;
+
+/// Longest error text that is kept with an attempt, in characters.
+const ERROR_CHARS: usize = 500;
+
+/// A request that is ready to go.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) url: url::Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+/// What the platform adds to a webhook's own headers.
+pub(crate) fn platform_headers(headers: &mut HeaderMap, id: &str, unix_seconds: i64, signature: &str) {
+    let ascii =
+        |text: &str| HeaderValue::from_str(text).unwrap_or_else(|_| unreachable!("ids, digits and base64"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert("webhook-id", ascii(id));
+    headers.insert("webhook-timestamp", HeaderValue::from(unix_seconds));
+    headers.insert("webhook-signature", ascii(signature));
+}
+
+/// Sends a request and waits for the status, and for the start of the body, within `limit`.
+pub(crate) async fn send(client: &reqwest::Client, request: Request, limit: Duration) -> Facts {
+    let deadline = Instant::now() + limit;
+    let sending = client.post(request.url).headers(request.headers).body(request.body).send();
+    let response = match timeout_at(deadline, sending).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => return failure(error),
+        Err(_) => return Facts::failed(Outcome::Timeout, format!("no answer within {limit:?}")),
+    };
+    let mut facts = Facts::from_status(response.status().as_u16());
+    facts.retry_after_seconds = retry_after(&response);
+    // The status has decided: the body only explains, and may end as it likes.
+    facts.response_body = body(response, deadline).await;
+    facts
+}
+
+fn retry_after(response: &reqwest::Response) -> Option<u64> {
+    if !matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        return None;
+    }
+    retry_after_seconds(response.headers().get(RETRY_AFTER)?.to_str().ok()?, Utc::now())
+}
+
+/// Reads at most 16 KiB, so that a short body leaves the connection reusable, and keeps 4 KiB.
+async fn body(mut response: reqwest::Response, deadline: Instant) -> Option<String> {
+    let (mut kept, mut read) = (Vec::new(), 0);
+    while let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await {
+        let room = RESPONSE_KEPT_BYTES.saturating_sub(kept.len());
+        kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        read += chunk.len();
+        if read > RESPONSE_READ_BYTES {
+            break;
+        }
+    }
+    // PostgreSQL's text holds no NUL.
+    (!kept.is_empty()).then(|| String::from_utf8_lossy(&kept).replace('\0', "\u{fffd}"))
+}
+
+fn failure(error: reqwest::Error) -> Facts {
+    // The endpoint's URL may hold secrets in its query.
+    let error = error.without_url();
+    let outcome = classify(&error);
+    let text: String = describe(&error).replace('\0', "\u{fffd}").chars().take(ERROR_CHARS).collect();
+    Facts::failed(outcome, text)
+}
+
+/// The innermost error that people can act on; the layers above only say "error sending request".
+fn describe(error: &(dyn Error + 'static)) -> String {
+    let mut last = error.to_string();
+    for cause in chain(error).skip(1) {
+        last = cause.to_string();
+        if cause.is::<Unresolved>() {
+            break;
+        }
+    }
+    last
+}
+
+fn classify(error: &reqwest::Error) -> Outcome {
+    for cause in chain(error) {
+        match cause.downcast_ref::<Unresolved>() {
+            Some(Unresolved::Forbidden(_)) => return Outcome::Blocked,
+            Some(Unresolved::Dns { .. }) => return Outcome::Dns,
+            None => {}
+        }
+        if cause.is::<rustls::Error>() {
+            return Outcome::Tls;
+        }
+    }
+    if error.is_timeout() {
+        return Outcome::Timeout;
+    }
+    let io = chain(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    match io {
+        // Connected, but the other side left during the handshake.
+        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) if error.is_connect() => Outcome::Tls,
+        Some(
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe,
+        ) => Outcome::Connect,
+        Some(io::ErrorKind::TimedOut) => Outcome::Timeout,
+        _ if error.is_connect() => Outcome::Connect,
+        _ => Outcome::Protocol,
+    }
+}
+
+/// An error and its causes. An I/O error's `source` skips the error that it wraps, so that is
+/// looked into as well.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| below(*error))
+}
+
+fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    match wrapped {
+        Some(inner) => Some(inner as &(dyn Error + 'static)),
+        None => error.source(),
+    }
+}

@@ -1,0 +1,134 @@
+//! The webhooks as they are now, in memory: all that an attempt needs of one.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use domain::delivery::DeliveryStatus;
+use domain::endpoint::Endpoint;
+use domain::ids::WebhookId;
+use domain::signature::{self, Signer};
+use domain::time::Timestamp;
+use domain::webhook::WebhookStatus;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use store::config::{DeliveryChange, NO_VERSION, delivery_changes};
+use store::vault::Vault;
+use store::{Store, StoreError};
+use tokio::sync::Mutex;
+
+use crate::events;
+
+/// A webhook, made ready for requests.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) id: WebhookId,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) headers: HeaderMap,
+    pub(crate) status: WebhookStatus,
+    pub(crate) generation: i32,
+    pub(crate) settled_generation: i32,
+    pub(crate) settle_as: DeliveryStatus,
+    pub(crate) max_concurrency: u16,
+    pub(crate) rate_per_second: Option<u32>,
+    signer: Signer,
+    previous: Option<(Signer, Timestamp)>,
+}
+
+/// Every webhook of the platform that is not long gone.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    store: Store,
+    vault: Vault,
+    version: Mutex<i64>,
+    targets: RwLock<HashMap<WebhookId, Arc<Target>>>,
+}
+
+impl Target {
+    /// The signatures of one request: of the current secret, and of the one before while both count.
+    pub(crate) fn sign(&self, id: &str, now: Timestamp, body: &[u8]) -> String {
+        let previous =
+            self.previous.iter().filter(|(_, until)| now < *until).map(|(signer, _)| signer.clone());
+        let signers: Vec<Signer> = std::iter::once(self.signer.clone()).chain(previous).collect();
+        signature::header(&signers, id, now.timestamp(), body)
+    }
+
+    /// What is to be done with a delivery of a generation: `None` for an attempt, else the status
+    /// that it ends with.
+    pub(crate) fn settles(&self, generation: i32) -> Option<DeliveryStatus> {
+        if generation < self.generation { Some(self.settle_as) } else { self.status.settles_waiting_as() }
+    }
+
+    /// Whether generations that ended are not settled yet.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        self.settled_generation < self.generation
+    }
+}
+
+impl TryFrom<DeliveryChange> for Target {
+    type Error = StoreError;
+
+    fn try_from(change: DeliveryChange) -> Result<Self, StoreError> {
+        let unreadable = |what: String| StoreError::Unreadable(format!("webhook {}: {what}", change.id));
+        let endpoint =
+            Endpoint::from_stored(&change.endpoint).map_err(|error| unreadable(error.to_string()))?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in &change.headers {
+            let name = HeaderName::from_str(name).map_err(|error| unreadable(error.to_string()))?;
+            let value =
+                HeaderValue::from_bytes(value.as_bytes()).map_err(|error| unreadable(error.to_string()))?;
+            headers.insert(name, value);
+        }
+        Ok(Self {
+            id: change.id,
+            endpoint,
+            headers,
+            status: change.status,
+            generation: change.generation,
+            settled_generation: change.settled_generation,
+            settle_as: change.settle_as,
+            max_concurrency: u16::try_from(change.max_concurrency).unwrap_or(1).max(1),
+            rate_per_second: change.rate_per_second.and_then(|rate| u32::try_from(rate).ok()),
+            signer: Signer::new(&change.secret),
+            previous: change.previous_secret.map(|(secret, until)| (Signer::new(&secret), until)),
+        })
+    }
+}
+
+impl Directory {
+    pub(crate) fn new(store: Store, vault: Vault) -> Self {
+        Self { store, vault, version: Mutex::new(NO_VERSION), targets: RwLock::default() }
+    }
+
+    /// Takes in what changed. Several may ask at once: they wait for one look.
+    pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
+        let mut version = self.version.lock().await;
+        let (newer, changes) = delivery_changes(&self.store, &self.vault, *version).await?;
+        for change in changes {
+            match change.and_then(Target::try_from) {
+                Ok(target) => self.put(target),
+                // The others go on; this one is delivered again once it can be read.
+                Err(error) => events::webhook_unreadable(&error),
+            }
+        }
+        *version = newer;
+        Ok(())
+    }
+
+    pub(crate) fn get(&self, id: WebhookId) -> Option<Arc<Target>> {
+        self.targets.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Target>> {
+        self.targets.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    fn put(&self, target: Target) {
+        let mut targets = self.targets.write().unwrap_or_else(PoisonError::into_inner);
+        let gone = target.status == WebhookStatus::Deleted && !target.is_unsettled();
+        if gone {
+            targets.remove(&target.id);
+        } else {
+            targets.insert(target.id, Arc::new(target));
+        }
+    }
+}

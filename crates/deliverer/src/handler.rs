@@ -1,0 +1,330 @@
+//! One message of a webhook's queue, from receipt to acknowledgement.
+//!
+//! The order is the promise: attempt, record, queue what follows, and only then acknowledge. The
+//! process may die between any two steps; the message comes again, marked as redelivered, and what
+//! the database says decides where to go on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::wire::{self, DeliveryMessage, Progress};
+use broker::{Message, Namespace, Outgoing, Publisher, Route};
+use chrono::{TimeDelta, Utc};
+use domain::delivery::{self, DeliveryStatus, Verdict};
+use domain::ids::{AttemptId, WebhookId};
+use domain::outcome::Trigger;
+use domain::request;
+use domain::retry::{RetrySchedule, WaitLadder};
+use domain::time::{Timestamp, whole_millis};
+use domain::webhook::DisabledReason;
+use runtime::retry::Backoff;
+use store::Store;
+use store::record::{self, AttemptRecord, DeliveryKey, FullStanding};
+
+use crate::attempt::{self, Request};
+use crate::directory::{Directory, Target};
+use crate::events;
+use crate::in_flight::InFlight;
+use crate::recorder::Recorder;
+use crate::worker::{Lane, Turn};
+
+/// A message that comes this much early is not sent back to wait: the clocks of two machines, and
+/// the time between deciding and publishing, explain it.
+const EARLY: Duration = Duration::from_millis(50);
+/// Trial of a redelivered message after a webhook's configuration was found to be older than it.
+const REFRESH_EVERY: Duration = Duration::from_millis(200);
+
+/// All that handling a message needs.
+pub(crate) struct Handler {
+    pub(crate) store: Store,
+    pub(crate) publisher: Publisher,
+    pub(crate) names: Namespace,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) recorder: Recorder,
+    pub(crate) client: reqwest::Client,
+    pub(crate) request_timeout: Duration,
+    pub(crate) schedule: RetrySchedule,
+    pub(crate) ladder: WaitLadder,
+    pub(crate) in_flight: InFlight,
+}
+
+/// What handling a message comes to.
+enum Step {
+    /// Nothing is left to do.
+    Done,
+    /// It waits until the instant, with this progress.
+    Wait(Progress, Timestamp),
+    /// An attempt is due now.
+    Attempt,
+}
+
+/// Whether a message may be acknowledged.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Handled {
+    /// Its outcome is recorded and its successor confirmed.
+    Acknowledge,
+    /// Nothing was done: it goes to another replica.
+    GiveBack,
+}
+
+/// One delivery on its way through the steps.
+struct Delivery {
+    webhook: WebhookId,
+    message: DeliveryMessage,
+    key: DeliveryKey,
+    /// Whether someone may have acted on it before.
+    uncertain: bool,
+}
+
+impl Handler {
+    /// Handles a message to the end. `lane` admits the attempt.
+    pub(crate) async fn handle(&self, webhook: WebhookId, message: &Message, lane: &Lane) -> Handled {
+        let decoded = match wire::decode(&message.body) {
+            Ok(decoded) => decoded,
+            Err(error) => return self.set_aside(message, &error).await,
+        };
+        let key = DeliveryKey { webhook, created: decoded.head.created, event: decoded.head.id };
+        let uncertain = message.redelivered || decoded.progress.trigger != Trigger::Fresh;
+        let delivery = Delivery { webhook, message: decoded, key, uncertain };
+        // A lost connection hands a message out again while its attempt is still running here.
+        let _guard = self.in_flight.enter(key).await;
+        match self.next_step(&delivery).await {
+            Step::Done => Handled::Acknowledge,
+            Step::Wait(progress, until) => {
+                self.wait(&delivery, &progress, until).await;
+                Handled::Acknowledge
+            }
+            Step::Attempt => self.attempt_in_lane(&delivery, lane).await,
+        }
+    }
+
+    /// What a message asks for, by what is known of the webhook and of the delivery.
+    async fn next_step(&self, delivery: &Delivery) -> Step {
+        let progress = &delivery.message.progress;
+        let target = self.target(delivery.webhook, progress.generation).await;
+        let settles = target.map_or(Some(DeliveryStatus::Discarded), |t| t.settles(progress.generation));
+        if let Some(status) = settles {
+            self.finish(delivery, status).await;
+            return Step::Done;
+        }
+        if delivery.uncertain {
+            if let Some(step) = self.known_already(delivery).await {
+                return step;
+            }
+        }
+        let now = Utc::now();
+        if progress.first_started.is_some_and(|first| !self.schedule.may_start(first, now)) {
+            self.finish(delivery, DeliveryStatus::Failed).await;
+            return Step::Done;
+        }
+        match progress.not_before {
+            Some(at) if at - now > TimeDelta::from_std(EARLY).unwrap_or_default() => {
+                Step::Wait(progress.clone(), at)
+            }
+            _ => Step::Attempt,
+        }
+    }
+
+    /// The webhook, no older than the message: it may be newer than what was loaded last.
+    async fn target(&self, webhook: WebhookId, generation: i32) -> Option<Arc<Target>> {
+        loop {
+            let target = self.directory.get(webhook);
+            if target.as_ref().is_some_and(|target| target.generation >= generation) {
+                return target;
+            }
+            match self.directory.refresh().await {
+                Ok(()) => {
+                    let target = self.directory.get(webhook);
+                    if target.as_ref().is_none_or(|target| target.generation >= generation) {
+                        return target;
+                    }
+                }
+                Err(error) => events::step_failed("refresh", &error),
+            }
+            tokio::time::sleep(REFRESH_EVERY).await;
+        }
+    }
+
+    /// For a message that may be a repetition: what is left to do when the database knows more
+    /// than the message does. `None` when the message is up to date.
+    async fn known_already(&self, delivery: &Delivery) -> Option<Step> {
+        let progress = &delivery.message.progress;
+        let Some(full) = self.standing(delivery.key).await else { return Some(Step::Done) };
+        let superseded =
+            full.standing.round > progress.round || full.standing.status != DeliveryStatus::Pending;
+        if superseded {
+            events::repetition_skipped();
+            return Some(Step::Done);
+        }
+        if full.attempts <= progress.recorded {
+            return None;
+        }
+        // Recorded, but perhaps the process died before it queued what follows: queued twice is safe.
+        events::repetition_skipped();
+        let next = full.next_attempt_at?;
+        Some(Step::Wait(successor(progress, full.first_attempt_at, full.attempts, next), next))
+    }
+
+    async fn standing(&self, key: DeliveryKey) -> Option<FullStanding> {
+        let mut backoff = Backoff::default();
+        loop {
+            match record::standing(&self.store, key).await {
+                Ok(standing) => return standing,
+                Err(error) => events::step_failed("standing", &error),
+            }
+            backoff.wait().await;
+        }
+    }
+
+    /// Waits for its turn, and looks again: the webhook may have stopped receiving meanwhile.
+    async fn attempt_in_lane(&self, delivery: &Delivery, lane: &Lane) -> Handled {
+        let Some(turn) = lane.turn().await else { return Handled::GiveBack };
+        match self.directory.get(delivery.webhook) {
+            None => self.finish(delivery, DeliveryStatus::Discarded).await,
+            Some(target) => match target.settles(delivery.message.progress.generation) {
+                Some(status) => self.finish(delivery, status).await,
+                None => self.attempt(delivery, &target, turn).await,
+            },
+        }
+        Handled::Acknowledge
+    }
+
+    /// One attempt and all that follows from it. The turn ends with the request: recording holds
+    /// up nobody.
+    async fn attempt(&self, delivery: &Delivery, target: &Target, turn: Turn) {
+        let progress = &delivery.message.progress;
+        let attempt = AttemptId::draw(u64::try_from(Utc::now().timestamp_millis()).unwrap_or(0));
+        let started = whole_millis(Utc::now());
+        let clock = std::time::Instant::now();
+        let request = prepare(delivery, target, attempt, started);
+        let facts = attempt::send(&self.client, request, self.request_timeout).await;
+        drop(turn);
+        let took = clock.elapsed();
+        let ended = whole_millis(Utc::now());
+        events::AttemptEnded {
+            webhook: delivery.webhook,
+            event: delivery.key.event,
+            attempt: progress.attempt,
+            trigger: progress.trigger,
+            facts: &facts,
+            seconds: took.as_secs_f64(),
+        }
+        .emit();
+        let first_started = progress.first_started.unwrap_or(started);
+        let verdict = delivery::after_attempt(&self.schedule, progress.attempt, first_started, ended, &facts);
+        let record = AttemptRecord {
+            key: delivery.key,
+            round: progress.round,
+            attempt,
+            started,
+            first_started,
+            duration_ms: i32::try_from(took.as_millis()).unwrap_or(i32::MAX),
+            facts,
+            trigger: progress.trigger,
+            status: verdict.status(),
+            next_attempt_at: verdict.next_attempt_at(),
+        };
+        self.follow_up(delivery, target, record, verdict).await;
+    }
+
+    /// Records the attempt, then queues what follows.
+    async fn follow_up(&self, delivery: &Delivery, target: &Target, record: AttemptRecord, verdict: Verdict) {
+        let first_started = record.first_started;
+        let standing = self.recorder.record(record).await;
+        if let Some(reason) = verdict.disable {
+            self.disable(target, reason).await;
+        }
+        let progress = &delivery.message.progress;
+        let goes_on =
+            standing.is_some_and(|s| s.status == DeliveryStatus::Pending && s.round == progress.round);
+        if let (Some(at), true) = (verdict.next_attempt_at(), goes_on) {
+            let next = successor(progress, Some(first_started), progress.recorded + 1, at);
+            self.wait(delivery, &next, at).await;
+        }
+    }
+
+    async fn disable(&self, target: &Target, reason: DisabledReason) {
+        let detail = "The endpoint answered 410 Gone.";
+        let mut backoff = Backoff::default();
+        loop {
+            match record::disable(&self.store, target.id, target.generation, reason, detail).await {
+                Ok(true) => break events::webhook_disabled(target.id, detail),
+                Ok(false) => break,
+                Err(error) => events::step_failed("disable", &error),
+            }
+            backoff.wait().await;
+        }
+        if let Err(error) = self.directory.refresh().await {
+            events::step_failed("refresh", &error);
+        }
+    }
+
+    /// Puts a delivery into the wait queue that fits best; it comes back by itself.
+    async fn wait(&self, delivery: &Delivery, progress: &Progress, until: Timestamp) {
+        let remaining = (until - Utc::now()).to_std().unwrap_or_default();
+        let exchange = self.names.wait(self.ladder.step_for(remaining));
+        let body = wire::encode(progress, &delivery.message.head, &delivery.message.data);
+        let key = delivery.webhook.to_string();
+        let route = Route { exchange: &exchange, key: &key };
+        self.publisher.publish_until_confirmed(route, &Outgoing::new(body)).await;
+    }
+
+    async fn finish(&self, delivery: &Delivery, status: DeliveryStatus) {
+        let round = delivery.message.progress.round;
+        let mut backoff = Backoff::default();
+        while let Err(error) = record::finish(&self.store, delivery.key, round, status).await {
+            events::step_failed("finish", &error);
+            backoff.wait().await;
+        }
+        events::delivery_ended(status);
+    }
+
+    /// Something that is no delivery of ours goes to the rejected ones, whole, for support to see.
+    async fn set_aside(&self, message: &Message, error: &serde_json::Error) -> Handled {
+        events::step_failed("decode", error);
+        let refused = Outgoing {
+            body: message.body.clone(),
+            message_id: message.message_id.clone(),
+            headers: vec![
+                ("x-reject-reason", "invalid_delivery".to_owned()),
+                ("x-reject-detail", format!("found in the queue of webhook {}: {error}", message.key)),
+            ],
+        };
+        let queue = self.names.rejected();
+        let mut backoff = Backoff::default();
+        while let Err(error) =
+            self.publisher.publish_mandatory(Route { exchange: "", key: &queue }, &refused).await
+        {
+            events::step_failed("set_aside", &error);
+            backoff.wait().await;
+        }
+        Handled::Acknowledge
+    }
+}
+
+/// The request of an attempt, signed.
+fn prepare(delivery: &Delivery, target: &Target, attempt: AttemptId, now: Timestamp) -> Request {
+    let head = &delivery.message.head;
+    let body = request::body(head, delivery.webhook, attempt, &delivery.message.data);
+    let id = head.id.to_string();
+    let mut headers = target.headers.clone();
+    attempt::platform_headers(&mut headers, &id, now.timestamp(), &target.sign(&id, now, &body));
+    Request { url: target.endpoint.url().clone(), headers, body }
+}
+
+/// The progress of the next attempt after one that was recorded.
+fn successor(
+    progress: &Progress,
+    first_started: Option<Timestamp>,
+    recorded: i32,
+    at: Timestamp,
+) -> Progress {
+    Progress {
+        recorded,
+        attempt: progress.attempt + 1,
+        trigger: Trigger::Retry,
+        first_started,
+        not_before: Some(at),
+        ..progress.clone()
+    }
+}

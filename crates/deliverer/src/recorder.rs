@@ -1,0 +1,83 @@
+//! Attempts are recorded in batches at the database's own pace: what came in during one statement
+//! makes the next.
+
+use std::collections::HashSet;
+
+use runtime::retry::Backoff;
+use store::Store;
+use store::record::{self, AttemptRecord, MAX_BATCH, Standing};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::events;
+
+/// Attempts that may wait for the recorder; beyond, those who attempt wait.
+const WAITING: usize = 2 * MAX_BATCH;
+
+type Job = (AttemptRecord, oneshot::Sender<Option<Standing>>);
+
+/// Where attempts are recorded. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorder(mpsc::Sender<Job>);
+
+impl Recorder {
+    /// A recorder with its task in the background.
+    pub(crate) fn start(store: Store) -> Self {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        tokio::spawn(run(store, receiver));
+        Self(sender)
+    }
+
+    /// Records an attempt, however long the database is away. The delivery as it stands then;
+    /// `None` when it has expired.
+    pub(crate) async fn record(&self, attempt: AttemptRecord) -> Option<Standing> {
+        let (sender, answer) = oneshot::channel();
+        if self.0.send((attempt, sender)).await.is_err() {
+            unreachable!("the recorder's task runs as long as there is a sender");
+        }
+        answer.await.unwrap_or_else(|_| unreachable!("the recorder answers every attempt"))
+    }
+}
+
+async fn run(store: Store, mut jobs: mpsc::Receiver<Job>) {
+    let mut waiting: Vec<Job> = Vec::new();
+    loop {
+        if waiting.is_empty() && jobs.recv_many(&mut waiting, MAX_BATCH).await == 0 {
+            return;
+        }
+        let room = MAX_BATCH.saturating_sub(waiting.len());
+        while waiting.len() < MAX_BATCH && room > 0 {
+            let Ok(job) = jobs.try_recv() else { break };
+            waiting.push(job);
+        }
+        let (batch, rest) = each_delivery_once(std::mem::take(&mut waiting));
+        waiting = rest;
+        write(&store, batch).await;
+    }
+}
+
+/// Splits off what would update a delivery twice in one statement, which updates it once.
+fn each_delivery_once(jobs: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
+    let mut seen = HashSet::new();
+    let (mut batch, rest): (Vec<Job>, Vec<Job>) =
+        jobs.into_iter().partition(|(attempt, _)| seen.insert(attempt.key));
+    // In the order of the primary key, so that two deliverers cannot deadlock.
+    batch.sort_unstable_by_key(|(attempt, _)| attempt.key);
+    (batch, rest)
+}
+
+async fn write(store: &Store, batch: Vec<Job>) {
+    let (attempts, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+    let mut backoff = Backoff::default();
+    let standings = loop {
+        match record::attempts(store, &attempts).await {
+            Ok(standings) => break standings,
+            Err(error) => events::step_failed("record", &error),
+        }
+        backoff.wait().await;
+    };
+    events::batch_recorded(attempts.len());
+    for (answer, standing) in answers.into_iter().zip(standings) {
+        // Who asked may have been stopped meanwhile.
+        let _ = answer.send(standing);
+    }
+}

@@ -1,0 +1,93 @@
+//! Deliveries whose webhook has no queue: the queue is made and they are sent on, or they end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::{Message, Outgoing, Route, wire};
+use domain::delivery::DeliveryStatus;
+use domain::ids::WebhookId;
+use domain::webhook::WebhookStatus;
+use runtime::error::Chain;
+use runtime::retry::Backoff;
+use store::record::{self, DeliveryKey};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::events;
+use crate::worker::Shared;
+
+/// Messages handled at once.
+const PREFETCH: u16 = 50;
+/// A message whose queue is gone again as soon as it was made does not go round in circles.
+const PACE: Duration = Duration::from_millis(100);
+
+/// Consumes the queue of unrouted deliveries until `stop`.
+pub(crate) async fn serve(shared: Arc<Shared>, stop: CancellationToken) {
+    let queue = shared.handler.names.unrouted();
+    let mut backoff = Backoff::default();
+    while !stop.is_cancelled() {
+        match shared.consumers.subscribe(&queue, PREFETCH).await {
+            Ok(mut subscription) => {
+                backoff = Backoff::default();
+                loop {
+                    let message = tokio::select! {
+                        () = stop.cancelled() => break subscription.cancel().await,
+                        message = subscription.next() => message,
+                    };
+                    let Some(message) = message else { break };
+                    shared.tracker.spawn(handle(Arc::clone(&shared), message));
+                }
+            }
+            Err(error) => {
+                debug!(error = %Chain(&error), "cannot subscribe to unrouted deliveries; trying again")
+            }
+        }
+        tokio::select! { () = stop.cancelled() => {}, () = backoff.wait() => {} }
+    }
+}
+
+async fn handle(shared: Arc<Shared>, message: Message) {
+    let mut backoff = Backoff::default();
+    while let Err(error) = send_on(&shared, &message).await {
+        events::step_failed("unrouted", error.as_ref());
+        backoff.wait().await;
+    }
+    if let Err(error) = message.ack().await {
+        debug!(error = %Chain(&error), "an unrouted message could not be acknowledged");
+    }
+}
+
+async fn send_on(shared: &Shared, message: &Message) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let handler = &shared.handler;
+    let webhook: Option<WebhookId> = message.key.parse().ok();
+    let mut target = webhook.and_then(|id| handler.directory.get(id));
+    if target.is_none() {
+        handler.directory.refresh().await?;
+        target = webhook.and_then(|id| handler.directory.get(id));
+    }
+    match (webhook, target) {
+        (Some(id), Some(target)) if target.status != WebhookStatus::Deleted => {
+            shared.topology.declare_webhook(id).await?;
+            tokio::time::sleep(PACE).await;
+            let exchange = handler.names.deliveries();
+            let route = Route { exchange: &exchange, key: &message.key };
+            handler.publisher.publish(route, &Outgoing::new(message.body.clone())).await?;
+        }
+        (Some(webhook), _) => end(shared, webhook, message).await?,
+        (None, _) => debug!(key = message.key, "an unrouted message names no webhook"),
+    }
+    Ok(())
+}
+
+/// The webhook is gone: what was on its way to it is discarded, and visible as such.
+async fn end(
+    shared: &Shared,
+    webhook: WebhookId,
+    message: &Message,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let Ok(delivery) = wire::decode(&message.body) else { return Ok(()) };
+    let key = DeliveryKey { webhook, created: delivery.head.created, event: delivery.head.id };
+    record::finish(&shared.handler.store, key, delivery.progress.round, DeliveryStatus::Discarded).await?;
+    events::delivery_ended(DeliveryStatus::Discarded);
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! The router's settings.
+
+use std::net::SocketAddr;
+
+use broker::BrokerSettings;
+use clap::Parser;
+use runtime::telemetry::LogSettings;
+use store::StoreSettings;
+
+/// Takes events from the broker, stores each once, and queues it for every webhook that wants it.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "router", version)]
+pub struct Config {
+    /// Address of /healthz, /readyz and /metrics
+    #[arg(long, env = "POSTRIDER_OPS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9101")]
+    pub ops_listen: SocketAddr,
+    /// PostgreSQL.
+    #[command(flatten)]
+    pub store: StoreSettings,
+    /// RabbitMQ.
+    #[command(flatten)]
+    pub broker: BrokerSettings,
+    /// Logs.
+    #[command(flatten)]
+    pub log: LogSettings,
+}

@@ -1,0 +1,127 @@
+//! One batch of messages on its way to being events: decoded, matched, each identity once.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use broker::Message;
+use chrono::TimeDelta;
+use domain::event::Identity;
+use domain::event::{self, IncomingEvent, RejectReason, Rejection};
+use domain::ids::{BrandId, EventId, WebhookId};
+use domain::time::Timestamp;
+use store::ingest::NewEvent;
+
+use crate::index::{Index, Match};
+
+/// A message that is an event, with what it will be stored as.
+pub(crate) struct Taken<'a> {
+    pub(crate) message: &'a Message,
+    /// Whether the broker handed it, or another of the same identity, out before.
+    pub(crate) redelivered: bool,
+    pub(crate) event: IncomingEvent<'a>,
+    pub(crate) key: String,
+    pub(crate) id: EventId,
+    pub(crate) created: Timestamp,
+}
+
+/// What a batch turns out to hold at one version of the configuration.
+#[derive(Default)]
+pub(crate) struct Sorted<'a> {
+    /// To store, each with its targets.
+    pub(crate) wanted: Vec<(&'a Taken<'a>, Vec<(WebhookId, i32)>)>,
+    /// To drop: the type is not enabled for the brand.
+    pub(crate) not_enabled: usize,
+    /// To refuse.
+    pub(crate) refused: Vec<(&'a Message, Rejection)>,
+}
+
+/// Decodes a batch: events in the one list, what is none in the other. Of several with the same
+/// identity the first counts; the others are told by their number.
+pub(crate) fn decode(
+    batch: &[Message],
+    now: Timestamp,
+    retention: TimeDelta,
+) -> (Vec<Taken<'_>>, Vec<(&Message, Rejection)>, usize) {
+    let (mut taken, mut refused, mut seen, mut repeated) = (Vec::new(), Vec::new(), HashMap::new(), 0);
+    for message in batch {
+        let event = match event::decode(&message.body, message.message_id.as_deref(), now, retention) {
+            Ok(event) => event,
+            Err(rejection) => {
+                refused.push((message, rejection));
+                continue;
+            }
+        };
+        match seen.entry((event.brand_id.clone(), event.identity.clone())) {
+            Entry::Vacant(place) => {
+                place.insert(taken.len());
+                taken.push(Taken::new(message, event, now));
+            }
+            Entry::Occupied(place) => {
+                repeated += 1;
+                let first: &mut Taken<'_> = &mut taken[*place.get()];
+                first.redelivered |= message.redelivered;
+            }
+        }
+    }
+    (taken, refused, repeated)
+}
+
+impl<'a> Taken<'a> {
+    fn new(message: &'a Message, event: IncomingEvent<'a>, now: Timestamp) -> Self {
+        let id = match &event.identity {
+            Identity::Id(id) => *id,
+            Identity::MessageId(_) => EventId::draw(u64::try_from(now.timestamp_millis()).unwrap_or(0)),
+        };
+        let created = event.created.unwrap_or_else(|| domain::time::whole_millis(now));
+        Self {
+            message,
+            redelivered: message.redelivered,
+            key: event.identity.to_string(),
+            id,
+            created,
+            event,
+        }
+    }
+}
+
+/// Matches a batch against the index.
+pub(crate) fn sort<'a>(taken: &'a [Taken<'a>], index: &Index) -> Sorted<'a> {
+    let mut sorted = Sorted::default();
+    for event in taken {
+        match index.find(&event.event.brand_id, event.event.event_type.as_str()) {
+            Match::Targets(targets) => sorted.wanted.push((event, targets)),
+            Match::NotEnabled => sorted.not_enabled += 1,
+            Match::UnknownBrand => sorted.refused.push((event.message, unknown_brand(&event.event.brand_id))),
+            Match::UnknownType => {
+                sorted.refused.push((event.message, unknown_type(event.event.event_type.as_str())))
+            }
+        }
+    }
+    // In the order of the unique index, so that two routers with the same keys cannot deadlock.
+    sorted.wanted.sort_by(|(a, _), (b, _)| (&a.event.brand_id, &a.key).cmp(&(&b.event.brand_id, &b.key)));
+    sorted
+}
+
+impl<'a> Sorted<'a> {
+    /// The events as the store takes them.
+    pub(crate) fn new_events(&'a self) -> Vec<NewEvent<'a>> {
+        let new_event = |(taken, targets): &'a (&'a Taken<'a>, Vec<(WebhookId, i32)>)| NewEvent {
+            brand_id: &taken.event.brand_id,
+            key: &taken.key,
+            id: taken.id,
+            created: taken.created,
+            event_type: taken.event.event_type.as_str(),
+            data: taken.event.data,
+            targets,
+        };
+        self.wanted.iter().map(new_event).collect()
+    }
+}
+
+fn unknown_brand(brand: &BrandId) -> Rejection {
+    Rejection::new(RejectReason::UnknownBrand, format!("there is no brand {brand}; support creates brands"))
+}
+
+fn unknown_type(name: &str) -> Rejection {
+    Rejection::new(RejectReason::UnknownType, format!("the catalogue has no type {name}; support adds types"))
+}

@@ -1,0 +1,1 @@
+SELECT current, began FROM ingest_epoch

@@ -1,0 +1,37 @@
+-- Takes a batch of events in one statement, if the configuration that they were matched against
+-- still stands. $1 its version; $2–$7 the events in parallel arrays; $8–$10 their deliveries, by
+-- the event's place in the batch (from 1). The answer: the version now, and the places of the
+-- events that were not taken before. Nothing is written when the version is another.
+WITH config AS (
+    SELECT version FROM config_version
+), batch AS (
+    SELECT q.*
+    FROM unnest($2::text[], $3::text[], $4::uuid[], $5::timestamptz[], $6::text[], $7::text[])
+         WITH ORDINALITY AS q(brand_id, key, id, created, type, data, place),
+         config
+    WHERE config.version = $1
+), fresh AS (
+    INSERT INTO event_keys (brand_id, key, epoch, event_id, created)
+    SELECT b.brand_id, b.key, e.current, b.id, b.created
+    FROM batch b, ingest_epoch e
+    WHERE NOT EXISTS (SELECT FROM event_keys k WHERE k.brand_id = b.brand_id AND k.key = b.key)
+    ON CONFLICT DO NOTHING
+    RETURNING brand_id, key
+), taken AS (
+    SELECT b.* FROM batch b JOIN fresh USING (brand_id, key)
+), wanted AS (
+    SELECT * FROM unnest($8::bigint[], $9::uuid[], $10::integer[]) AS w(place, webhook_id, generation)
+), stored AS (
+    INSERT INTO events (id, brand_id, created, type, data)
+    SELECT t.id, t.brand_id, t.created, t.type, t.data
+    FROM taken t
+    WHERE t.place IN (SELECT place FROM wanted)
+    ON CONFLICT DO NOTHING
+), owed AS (
+    INSERT INTO deliveries (webhook_id, created, event_id, brand_id, type, generation)
+    SELECT w.webhook_id, t.created, t.id, t.brand_id, t.type, w.generation
+    FROM taken t JOIN wanted w USING (place)
+    ON CONFLICT DO NOTHING
+)
+SELECT (SELECT version FROM config) AS version,
+       ARRAY(SELECT place FROM taken) AS fresh

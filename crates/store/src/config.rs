@@ -1,0 +1,186 @@
+//! What routing and delivering depend on, loaded by what is newer than a known version.
+
+use std::collections::BTreeMap;
+
+use domain::catalogue::Enablement;
+use domain::delivery::DeliveryStatus;
+use domain::event_type::TypePattern;
+use domain::ids::{BrandId, WebhookId};
+use domain::signature::Secret;
+use domain::time::Timestamp;
+use domain::webhook::WebhookStatus;
+use tokio_postgres::Row;
+
+use crate::error::StoreError;
+use crate::pool::Store;
+use crate::rows::{read, read_word};
+use crate::vault::Vault;
+
+/// Nothing known yet: everything is newer.
+pub const NO_VERSION: i64 = 0;
+
+/// A catalogue entry that changed.
+#[derive(Debug)]
+pub struct EventTypeChange {
+    /// The type.
+    pub name: String,
+    /// Whether it is gone.
+    pub removed: bool,
+}
+
+/// A brand that changed.
+#[derive(Debug)]
+pub struct BrandChange {
+    /// The brand.
+    pub id: BrandId,
+    /// What it may receive.
+    pub enablement: Enablement,
+}
+
+/// A webhook that changed, as the router needs it.
+#[derive(Debug)]
+pub struct RoutingChange {
+    /// The webhook.
+    pub id: WebhookId,
+    /// Whose it is.
+    pub brand_id: BrandId,
+    /// What it wants.
+    pub events: Vec<TypePattern>,
+    /// Whether it receives.
+    pub status: WebhookStatus,
+    /// The generation that its new deliveries belong to.
+    pub generation: i32,
+}
+
+/// All that the router needs to know of what changed.
+#[derive(Debug)]
+pub struct RoutingChanges {
+    /// The version that these changes lead to, at least.
+    pub version: i64,
+    /// Catalogue entries.
+    pub event_types: Vec<EventTypeChange>,
+    /// Brands.
+    pub brands: Vec<BrandChange>,
+    /// Webhooks.
+    pub webhooks: Vec<RoutingChange>,
+}
+
+/// A webhook that changed, as the deliverer needs it.
+#[derive(Debug, Clone)]
+pub struct DeliveryChange {
+    /// The webhook.
+    pub id: WebhookId,
+    /// Whose it is.
+    pub brand_id: BrandId,
+    /// Where requests go.
+    pub endpoint: String,
+    /// Custom headers.
+    pub headers: BTreeMap<String, String>,
+    /// Whether it receives.
+    pub status: WebhookStatus,
+    /// Deliveries of an older generation are settled, not attempted.
+    pub generation: i32,
+    /// Generations below this one are settled in the database.
+    pub settled_generation: i32,
+    /// What deliveries of ended generations become.
+    pub settle_as: DeliveryStatus,
+    /// Requests in flight at most.
+    pub max_concurrency: i32,
+    /// Requests a second at most.
+    pub rate_per_second: Option<i32>,
+    /// Signs every request.
+    pub secret: Secret,
+    /// Signs too, until the instant.
+    pub previous_secret: Option<(Secret, Timestamp)>,
+}
+
+/// The version of the configuration now.
+///
+/// # Errors
+/// When the database fails.
+pub async fn version(store: &Store) -> Result<i64, StoreError> {
+    let row = store.query_opt(sql!("config/version"), &[]).await?;
+    row.as_ref().map_or(Ok(NO_VERSION), |row| read(row, "version"))
+}
+
+/// What changed after `known`, for the router.
+///
+/// # Errors
+/// When the database fails or holds what this program does not know.
+pub async fn routing_changes(store: &Store, known: i64) -> Result<RoutingChanges, StoreError> {
+    // The version first: what changes meanwhile may be among the rows, and is asked for again.
+    let version = version(store).await?;
+    let event_types = store.query(sql!("config/event_types"), &[&known]).await?;
+    let brands = store.query(sql!("config/brands"), &[&known]).await?;
+    let webhooks = store.query(sql!("config/webhooks_for_routing"), &[&known]).await?;
+    Ok(RoutingChanges {
+        version,
+        event_types: event_types.iter().map(event_type_change).collect::<Result<_, _>>()?,
+        brands: brands.iter().map(brand_change).collect::<Result<_, _>>()?,
+        webhooks: webhooks.iter().map(routing_change).collect::<Result<_, _>>()?,
+    })
+}
+
+/// The webhooks that changed after `known`, for the deliverer, and the version they lead to. One
+/// whose secret cannot be read is left out and reported, so that it does not stop the others.
+///
+/// # Errors
+/// When the database fails.
+pub async fn delivery_changes(
+    store: &Store,
+    vault: &Vault,
+    known: i64,
+) -> Result<(i64, Vec<Result<DeliveryChange, StoreError>>), StoreError> {
+    let version = version(store).await?;
+    if version == known {
+        return Ok((version, Vec::new()));
+    }
+    let rows = store.query(sql!("config/webhooks_for_delivery"), &[&known]).await?;
+    Ok((version, rows.iter().map(|row| delivery_change(row, vault)).collect()))
+}
+
+fn event_type_change(row: &Row) -> Result<EventTypeChange, StoreError> {
+    Ok(EventTypeChange { name: read(row, "name")?, removed: read(row, "removed")? })
+}
+
+fn brand_change(row: &Row) -> Result<BrandChange, StoreError> {
+    let patterns: Vec<String> = read(row, "switch_patterns")?;
+    let states: Vec<bool> = read(row, "switch_states")?;
+    let enablement = Enablement::from_switches(patterns.into_iter().zip(states));
+    Ok(BrandChange { id: read_word(row, "brand_id")?, enablement })
+}
+
+fn routing_change(row: &Row) -> Result<RoutingChange, StoreError> {
+    let events: Vec<String> = read(row, "events")?;
+    let parse =
+        |text: &String| text.parse().map_err(|_| StoreError::Unreadable(format!("event type {text:?}")));
+    Ok(RoutingChange {
+        id: WebhookId(read(row, "id")?),
+        brand_id: read_word(row, "brand_id")?,
+        events: events.iter().map(parse).collect::<Result<_, _>>()?,
+        status: read_word(row, "status")?,
+        generation: read(row, "generation")?,
+    })
+}
+
+fn delivery_change(row: &Row, vault: &Vault) -> Result<DeliveryChange, StoreError> {
+    let (id, brand_id): (_, BrandId) = (WebhookId(read(row, "id")?), read_word(row, "brand_id")?);
+    let headers: tokio_postgres::types::Json<BTreeMap<String, String>> = read(row, "headers")?;
+    let open = |sealed: Vec<u8>| vault.open(&brand_id, id, &sealed);
+    let previous: Option<Vec<u8>> = read(row, "previous_secret")?;
+    let expires: Option<Timestamp> = read(row, "previous_secret_expires")?;
+    Ok(DeliveryChange {
+        id,
+        endpoint: read(row, "endpoint")?,
+        headers: headers.0,
+        status: read_word(row, "status")?,
+        generation: read(row, "generation")?,
+        settled_generation: read(row, "settled_generation")?,
+        settle_as: read_word(row, "settle_as")?,
+        max_concurrency: read(row, "max_concurrency")?,
+        rate_per_second: read(row, "rate_per_second")?,
+        secret: open(read(row, "secret")?)?,
+        previous_secret: previous.map(open).transpose()?.zip(expires),
+        brand_id,
+    })
+}

@@ -1,0 +1,183 @@
+//! Taking events: once each, with all their deliveries, in one statement a batch.
+
+use std::time::Duration;
+
+use domain::ids::{BrandId, EventId, WebhookId};
+use domain::time::Timestamp;
+use tracing::info;
+
+use crate::error::StoreError;
+use crate::pool::Store;
+use crate::rows::read;
+
+/// Most events of one batch.
+pub const MAX_BATCH: usize = 500;
+
+/// An event to take, matched already. No two of a batch have the same brand and key.
+#[derive(Debug)]
+pub struct NewEvent<'a> {
+    /// Whose it is.
+    pub brand_id: &'a BrandId,
+    /// What it is deduplicated by ([`domain::event::Identity`]).
+    pub key: &'a str,
+    /// Its identity, should it be fresh.
+    pub id: EventId,
+    /// When it happened.
+    pub created: Timestamp,
+    /// What happened.
+    pub event_type: &'a str,
+    /// The data, byte for byte.
+    pub data: &'a str,
+    /// The webhooks that want it, each with its generation.
+    pub targets: &'a [(WebhookId, i32)],
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub enum Ingest {
+    /// Nothing was written: the configuration is another by now.
+    Stale,
+    /// Everything is stored; for each event of the batch whether it was fresh, not a duplicate.
+    Stored {
+        /// In the order of the batch.
+        fresh: Vec<bool>,
+    },
+}
+
+/// What a taken event still owes.
+#[derive(Debug)]
+pub struct Owed {
+    /// The event's identity.
+    pub id: EventId,
+    /// When it happened, as it was taken first.
+    pub created: Timestamp,
+    /// The webhooks that nothing was recorded for yet, each with its delivery's generation.
+    pub targets: Vec<(WebhookId, i32)>,
+}
+
+/// The columns of a batch, as the statement takes them.
+#[derive(Default)]
+struct Columns<'a> {
+    brands: Vec<&'a str>,
+    keys: Vec<&'a str>,
+    ids: Vec<uuid::Uuid>,
+    created: Vec<Timestamp>,
+    types: Vec<&'a str>,
+    data: Vec<&'a str>,
+    places: Vec<i64>,
+    webhooks: Vec<uuid::Uuid>,
+    generations: Vec<i32>,
+}
+
+/// Stores a batch that was matched against configuration `version`: all of it or, when the
+/// configuration has changed, nothing.
+///
+/// # Errors
+/// When the database fails; then nothing is stored, or all of it and the answer was lost.
+pub async fn store(store: &Store, version: i64, batch: &[NewEvent<'_>]) -> Result<Ingest, StoreError> {
+    let c = columns(batch);
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 10] = [
+        &version,
+        &c.brands,
+        &c.keys,
+        &c.ids,
+        &c.created,
+        &c.types,
+        &c.data,
+        &c.places,
+        &c.webhooks,
+        &c.generations,
+    ];
+    let rows = store.query(sql!("ingest/store"), &params).await?;
+    let row = rows.first().ok_or_else(|| StoreError::Unreadable("no answer to an ingest".to_owned()))?;
+    if read::<i64>(row, "version")? != version {
+        return Ok(Ingest::Stale);
+    }
+    let mut fresh = vec![false; batch.len()];
+    for place in read::<Vec<i64>>(row, "fresh")? {
+        if let Some(slot) = usize::try_from(place - 1).ok().and_then(|at| fresh.get_mut(at)) {
+            *slot = true;
+        }
+    }
+    Ok(Ingest::Stored { fresh })
+}
+
+fn columns<'a>(batch: &'a [NewEvent<'a>]) -> Columns<'a> {
+    let mut columns = Columns::default();
+    for (event, place) in batch.iter().zip(1i64..) {
+        columns.brands.push(event.brand_id.as_str());
+        columns.keys.push(event.key);
+        columns.ids.push(event.id.to_uuid());
+        columns.created.push(event.created);
+        columns.types.push(event.event_type);
+        // An event that nobody wants leaves its key only.
+        columns.data.push(if event.targets.is_empty() { "" } else { event.data });
+        for (webhook, generation) in event.targets {
+            columns.places.push(place);
+            columns.webhooks.push(webhook.0);
+            columns.generations.push(*generation);
+        }
+    }
+    columns
+}
+
+/// What an event that was taken before still owes: the deliveries without any attempt. `None` when
+/// it owes nothing.
+///
+/// # Errors
+/// When the database fails.
+pub async fn owed(store: &Store, brand_id: &BrandId, key: &str) -> Result<Option<Owed>, StoreError> {
+    let rows = store.query(sql!("ingest/unrouted"), &[&brand_id.as_str(), &key]).await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let targets = rows.iter().map(|row| Ok((WebhookId(read(row, "webhook_id")?), read(row, "generation")?)));
+    Ok(Some(Owed {
+        id: EventId::from_uuid(read(first, "event_id")?),
+        created: read(first, "created")?,
+        targets: targets.collect::<Result<_, StoreError>>()?,
+    }))
+}
+
+/// How long one epoch of deduplication keys lasts at least.
+const EPOCH: Duration = Duration::from_secs(24 * 3600);
+
+/// Turns the page when the current epoch of keys is a day old, and drops the epochs whose keys are
+/// all older than the retention. Any number of processes may call it.
+///
+/// # Errors
+/// When the database fails; the next call goes on.
+pub async fn turn_epoch(store: &Store, retention: Duration) -> Result<(), StoreError> {
+    let row = store.query_opt(sql!("ingest/epoch_age"), &[]).await?;
+    let row = row.ok_or_else(|| StoreError::Unreadable("no ingest epoch".to_owned()))?;
+    let (current, began): (i32, Timestamp) = (read(&row, "current")?, read(&row, "began")?);
+    let client = store.client().await?;
+    if chrono::Utc::now() - began >= chrono::TimeDelta::from_std(EPOCH).unwrap_or(chrono::TimeDelta::MAX) {
+        let next = current + 1;
+        // Two transactions: one that held both locks could deadlock with a router.
+        client
+            .batch_execute(&format!(
+                "CREATE TABLE IF NOT EXISTS event_keys_e{next} PARTITION OF event_keys FOR VALUES IN ({next})"
+            ))
+            .await?;
+        client
+            .batch_execute(&format!(
+                "BEGIN; LOCK TABLE ingest_epoch IN ACCESS EXCLUSIVE MODE; \
+                 UPDATE ingest_epoch SET current = {next}, began = now() WHERE current = {current}; COMMIT"
+            ))
+            .await?;
+        info!(epoch = next, "turned to a new epoch of event keys");
+    }
+    drop_old_epochs(store, current, retention).await
+}
+
+async fn drop_old_epochs(store: &Store, current: i32, retention: Duration) -> Result<(), StoreError> {
+    // Each epoch lasted a day at least: those between tell how long ago one ended.
+    let kept = i32::try_from(retention.as_secs().div_ceil(EPOCH.as_secs())).unwrap_or(i32::MAX);
+    for row in store.query(sql!("ingest/old_epochs"), &[]).await? {
+        let (table, epoch): (String, i32) = (read(&row, "relname")?, read(&row, "epoch")?);
+        if current - epoch > kept {
+            store.client().await?.batch_execute(&format!("DROP TABLE IF EXISTS {table}")).await?;
+            info!(table, "dropped expired event keys");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! Which processes are there: each renews its row, and the deliverers share the webhooks by them.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::error::StoreError;
+use crate::pool::Store;
+use crate::rows::read;
+
+/// How often a process renews its row.
+pub const RENEW_EVERY: Duration = Duration::from_secs(2);
+/// How long a process counts as alive after it renewed its row.
+pub const ALIVE_FOR: Duration = Duration::from_secs(8);
+
+const _: () = assert!(ALIVE_FOR.as_secs() >= 3 * RENEW_EVERY.as_secs());
+
+/// A process of ours.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    /// New for each start.
+    pub id: Uuid,
+    /// `subscription-api`, `router` or `deliverer`.
+    pub service: &'static str,
+    /// Where it runs.
+    pub host: String,
+    /// Which version it is.
+    pub version: &'static str,
+}
+
+impl Instance {
+    /// This process.
+    #[must_use]
+    pub fn new(service: &'static str, version: &'static str) -> Self {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
+        Self { id: Uuid::new_v4(), service, host, version }
+    }
+}
+
+/// Says that the process is there.
+///
+/// # Errors
+/// When the database fails.
+pub async fn renew(store: &Store, me: &Instance) -> Result<(), StoreError> {
+    store.execute(sql!("instances/renew"), &[&me.id, &me.service, &me.host, &me.version]).await?;
+    Ok(())
+}
+
+/// The processes of a service that are alive, by the database's clock alone, in order of their ids.
+///
+/// # Errors
+/// When the database fails.
+pub async fn alive(store: &Store, service: &str) -> Result<Vec<Uuid>, StoreError> {
+    let rows = store.query(sql!("instances/alive"), &[&service, &ALIVE_FOR.as_secs_f64()]).await?;
+    rows.iter().map(|row| read(row, "id")).collect()
+}
+
+/// Says that the process is leaving, so that others take over at once.
+///
+/// # Errors
+/// When the database fails; then its row grows old.
+pub async fn leave(store: &Store, me: &Instance) -> Result<(), StoreError> {
+    store.execute(sql!("instances/leave"), &[&me.id]).await?;
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! Recording what was attempted, and moving deliveries on.
+
+use domain::delivery::DeliveryStatus;
+use domain::ids::{AttemptId, EventId, WebhookId};
+use domain::outcome::{Facts, Trigger};
+use domain::time::Timestamp;
+use domain::webhook::DisabledReason;
+
+use crate::error::StoreError;
+use crate::pool::Store;
+use crate::rows::{read, read_word};
+
+/// Most attempts of one batch.
+pub const MAX_BATCH: usize = 500;
+
+/// Which delivery is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryKey {
+    /// To which webhook.
+    pub webhook: WebhookId,
+    /// When the event happened.
+    pub created: Timestamp,
+    /// Which event.
+    pub event: EventId,
+}
+
+/// One attempt and what follows from it.
+#[derive(Debug)]
+pub struct AttemptRecord {
+    /// Of which delivery.
+    pub key: DeliveryKey,
+    /// Of which redelivery.
+    pub round: i32,
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// When it started.
+    pub started: Timestamp,
+    /// When the round's first attempt started.
+    pub first_started: Timestamp,
+    /// How long it took, in milliseconds.
+    pub duration_ms: i32,
+    /// How it went.
+    pub facts: Facts,
+    /// Why it was made.
+    pub trigger: Trigger,
+    /// What the delivery becomes.
+    pub status: DeliveryStatus,
+    /// When the next attempt may start.
+    pub next_attempt_at: Option<Timestamp>,
+}
+
+/// Where a delivery stands in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Its status.
+    pub status: DeliveryStatus,
+    /// Its latest redelivery.
+    pub round: i32,
+}
+
+/// All that a message that may be a repetition is compared with.
+#[derive(Debug, Clone, Copy)]
+pub struct FullStanding {
+    /// Status and round.
+    pub standing: Standing,
+    /// Attempts recorded over all rounds.
+    pub attempts: i32,
+    /// When the round's first attempt started.
+    pub first_attempt_at: Option<Timestamp>,
+    /// When the next attempt may start.
+    pub next_attempt_at: Option<Timestamp>,
+}
+
+/// The columns of a batch, as the statement takes them.
+#[derive(Default)]
+struct Columns<'a> {
+    webhooks: Vec<uuid::Uuid>,
+    created: Vec<Timestamp>,
+    events: Vec<uuid::Uuid>,
+    rounds: Vec<i32>,
+    attempts: Vec<uuid::Uuid>,
+    started: Vec<Timestamp>,
+    durations: Vec<i32>,
+    outcomes: Vec<&'a str>,
+    status_codes: Vec<Option<i32>>,
+    errors: Vec<Option<&'a str>>,
+    bodies: Vec<Option<&'a str>>,
+    triggers: Vec<&'a str>,
+    statuses: Vec<&'a str>,
+    next: Vec<Option<Timestamp>>,
+    first: Vec<Timestamp>,
+}
+
+/// Records a batch in one statement; no two of it are of the same delivery. The answer is, for each
+/// attempt, its delivery as it stands now; `None` when the delivery has expired.
+///
+/// # Errors
+/// When the database fails; then nothing is recorded, or all of it and the answer was lost.
+pub async fn attempts(store: &Store, batch: &[AttemptRecord]) -> Result<Vec<Option<Standing>>, StoreError> {
+    let c = columns(batch);
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 15] = [
+        &c.webhooks,
+        &c.created,
+        &c.events,
+        &c.rounds,
+        &c.attempts,
+        &c.started,
+        &c.durations,
+        &c.outcomes,
+        &c.status_codes,
+        &c.errors,
+        &c.bodies,
+        &c.triggers,
+        &c.statuses,
+        &c.next,
+        &c.first,
+    ];
+    let mut standings = vec![None; batch.len()];
+    for row in store.query(sql!("record/attempts"), &params).await? {
+        let place: i64 = read(&row, "place")?;
+        let standing = Standing { status: read_word(&row, "status")?, round: read(&row, "round")? };
+        if let Some(slot) = usize::try_from(place - 1).ok().and_then(|at| standings.get_mut(at)) {
+            *slot = Some(standing);
+        }
+    }
+    Ok(standings)
+}
+
+fn columns(batch: &[AttemptRecord]) -> Columns<'_> {
+    let mut c = Columns::default();
+    for record in batch {
+        c.webhooks.push(record.key.webhook.0);
+        c.created.push(record.key.created);
+        c.events.push(record.key.event.to_uuid());
+        c.rounds.push(record.round);
+        c.attempts.push(record.attempt.to_uuid());
+        c.started.push(record.started);
+        c.durations.push(record.duration_ms);
+        c.outcomes.push(record.facts.outcome.as_str());
+        c.status_codes.push(record.facts.status_code.map(i32::from));
+        c.errors.push(record.facts.error.as_deref());
+        c.bodies.push(record.facts.response_body.as_deref());
+        c.triggers.push(record.trigger.as_str());
+        c.statuses.push(record.status.as_str());
+        c.next.push(record.next_attempt_at);
+        c.first.push(record.first_started);
+    }
+    c
+}
+
+/// Where a delivery stands; `None` when it has expired.
+///
+/// # Errors
+/// When the database fails.
+pub async fn standing(store: &Store, key: DeliveryKey) -> Result<Option<FullStanding>, StoreError> {
+    let event = key.event.to_uuid();
+    let row = store.query_opt(sql!("record/standing"), &[&key.webhook.0, &key.created, &event]).await?;
+    row.map(|row| {
+        Ok(FullStanding {
+            standing: Standing { status: read_word(&row, "status")?, round: read(&row, "round")? },
+            attempts: read(&row, "attempts")?,
+            first_attempt_at: read(&row, "first_attempt_at")?,
+            next_attempt_at: read(&row, "next_attempt_at")?,
+        })
+    })
+    .transpose()
+}
+
+/// Ends a delivery without a further attempt, if it is still pending in this round.
+///
+/// # Errors
+/// When the database fails.
+pub async fn finish(
+    store: &Store,
+    key: DeliveryKey,
+    round: i32,
+    status: DeliveryStatus,
+) -> Result<(), StoreError> {
+    let event = key.event.to_uuid();
+    store
+        .execute(sql!("record/finish"), &[&key.webhook.0, &key.created, &event, &round, &status.as_str()])
+        .await?;
+    Ok(())
+}
+
+/// Disables a webhook for the platform, if it is still active in the generation that was seen.
+/// Whether this call did it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn disable(
+    store: &Store,
+    webhook: WebhookId,
+    generation: i32,
+    reason: DisabledReason,
+    detail: &str,
+) -> Result<bool, StoreError> {
+    let changed =
+        store.execute(sql!("record/disable"), &[&webhook.0, &reason.as_str(), &detail, &generation]).await?;
+    Ok(changed > 0)
+}

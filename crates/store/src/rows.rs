@@ -1,0 +1,22 @@
+//! Reading columns, with the column named when it holds what this program does not know.
+
+use std::str::FromStr;
+
+use tokio_postgres::Row;
+use tokio_postgres::types::FromSql;
+
+use crate::error::StoreError;
+
+/// Reads a column.
+pub(crate) fn read<'a, T: FromSql<'a>>(row: &'a Row, column: &str) -> Result<T, StoreError> {
+    row.try_get(column).map_err(|error| StoreError::Unreadable(format!("column {column}: {error}")))
+}
+
+/// Reads a text column that holds one of our words or ids.
+pub(crate) fn read_word<T: FromStr>(row: &Row, column: &str) -> Result<T, StoreError>
+where
+    T::Err: std::fmt::Display,
+{
+    let text: &str = read(row, column)?;
+    text.parse().map_err(|error| StoreError::Unreadable(format!("column {column}: {error}")))
+}

@@ -1,0 +1,41 @@
+//! Settling what waited when a webhook stopped receiving.
+
+use domain::delivery::DeliveryStatus;
+use domain::ids::WebhookId;
+
+use crate::error::StoreError;
+use crate::pool::Store;
+
+/// Deliveries settled in one statement: short enough to hold up nobody.
+const CHUNK: i64 = 2000;
+
+/// Settles all pending deliveries of generations before `generation`, chunk by chunk. It may be
+/// stopped anywhere and run again. The number of deliveries settled.
+///
+/// # Errors
+/// When the database fails; what was settled stays so.
+pub async fn settle(
+    store: &Store,
+    webhook: WebhookId,
+    generation: i32,
+    settle_as: DeliveryStatus,
+) -> Result<u64, StoreError> {
+    let mut settled = 0;
+    loop {
+        let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
+            [&webhook.0, &generation, &settle_as.as_str(), &CHUNK];
+        match store.execute(sql!("settle/chunk"), &params).await? {
+            0 => return Ok(settled),
+            some => settled += some,
+        }
+    }
+}
+
+/// Notes that the generations before `generation` are settled.
+///
+/// # Errors
+/// When the database fails.
+pub async fn done(store: &Store, webhook: WebhookId, generation: i32) -> Result<(), StoreError> {
+    store.execute(sql!("settle/done"), &[&webhook.0, &generation]).await?;
+    Ok(())
+}
