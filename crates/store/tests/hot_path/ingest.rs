@@ -1,0 +1,113 @@
+//! Taking events: once each, whoever takes them and whenever.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use chrono::{TimeDelta, Utc};
+use domain::ids::{EventId, WebhookId};
+use domain::time::whole_millis;
+use store::ingest::{self, Ingest, NewEvent};
+
+use crate::support::{RETENTION, TestStore};
+
+fn event<'a>(test: &'a TestStore, key: &'a str, targets: &'a [(WebhookId, i32)]) -> NewEvent<'a> {
+    let created = whole_millis(Utc::now());
+    NewEvent { brand_id: &test.brand, key, id: EventId::draw(1), created, event_type: "A.B", data: "1.10", targets }
+}
+
+async fn store(test: &TestStore, batch: &[NewEvent<'_>]) -> Vec<bool> {
+    match ingest::store(&test.store, test.version().await, batch).await.expect("stored") {
+        Ingest::Stored { fresh } => fresh,
+        Ingest::Stale => panic!("the version is current"),
+    }
+}
+
+#[tokio::test]
+async fn a_batch_matched_against_an_older_configuration_writes_nothing() {
+    let test = TestStore::new().await;
+    let before = test.version().await;
+    let webhook = test.webhook().await;
+    let targets = [(webhook, 1)];
+    let answer = ingest::store(&test.store, before, &[event(&test, "m:1", &targets)]).await.expect("answer");
+    assert!(matches!(answer, Ingest::Stale));
+    assert_eq!((test.count("event_keys").await, test.count("deliveries").await), (0, 0));
+    assert_eq!(store(&test, &[event(&test, "m:1", &targets)]).await, [true]);
+    test.drop_it().await;
+}
+
+#[tokio::test]
+async fn an_identity_is_taken_once_and_what_it_owes_is_known() {
+    let test = TestStore::new().await;
+    let targets = [(test.webhook().await, 1), (test.webhook().await, 1)];
+    let first = event(&test, "m:1", &targets);
+    assert_eq!(store(&test, &[event(&test, "m:0", &[]), NewEvent { ..first }]).await, [true, true]);
+    let again = [event(&test, "m:1", &targets), event(&test, "m:2", &targets), event(&test, "m:0", &targets)];
+    assert_eq!(store(&test, &again).await, [false, true, false]);
+    assert_eq!(test.count("events").await, 2, "an event that nobody wants leaves its key only");
+    assert_eq!(test.count("deliveries").await, 4);
+
+    let owed = ingest::owed(&test.store, &test.brand, "m:1").await.expect("owed").expect("two deliveries");
+    assert_eq!((owed.id, owed.created, owed.targets.len()), (first.id, first.created, 2));
+    assert!(ingest::owed(&test.store, &test.brand, "m:0").await.expect("owed").is_none());
+    test.drop_it().await;
+}
+
+#[tokio::test]
+async fn duplicates_are_found_across_epochs_and_old_epochs_go() {
+    let test = TestStore::new().await;
+    assert_eq!(store(&test, &[event(&test, "m:1", &[])]).await, [true]);
+    for _ in 0..10 {
+        test.sql.batch_execute("UPDATE ingest_epoch SET began = began - interval '25 hours'").await.expect("aged");
+        ingest::turn_epoch(&test.store, RETENTION).await.expect("turned");
+        let kept: i64 = test.count("event_keys").await;
+        let fresh = store(&test, &[event(&test, "m:1", &[])]).await;
+        assert_eq!(fresh, [kept == 0], "taken again only when its epoch is gone");
+        test.sql.batch_execute("DELETE FROM event_keys WHERE epoch > 1").await.expect("only the first is followed");
+    }
+    assert_eq!(test.count("event_keys_e11").await, 0);
+    assert_eq!(test.count("pg_class WHERE relname = 'event_keys_e1'").await, 0, "expired after the retention");
+    test.drop_it().await;
+}
+
+/// Two routers, the same keys, while the page is turned under them: each key is fresh exactly once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_routers_take_each_identity_once_while_epochs_turn() {
+    const KEYS: usize = 400;
+    let test = Arc::new(TestStore::new().await);
+    let fresh = Arc::new(AtomicUsize::new(0));
+    let routers = (0..4).map(|_| {
+        let (test, fresh) = (Arc::clone(&test), Arc::clone(&fresh));
+        tokio::spawn(async move {
+            for batch in 0..KEYS / 10 {
+                let mut keys: Vec<String> = (0..10).map(|n| format!("m:{}", batch * 10 + n)).collect();
+                keys.sort();
+                let batch: Vec<_> = keys.iter().map(|key| event(&test, key, &[])).collect();
+                let taken = store(&test, &batch).await.into_iter().filter(|fresh| *fresh).count();
+                fresh.fetch_add(taken, Ordering::Relaxed);
+            }
+        })
+    });
+    let routers: Vec<_> = routers.collect();
+    while routers.iter().any(|router| !router.is_finished()) {
+        test.sql.batch_execute("UPDATE ingest_epoch SET began = began - interval '25 hours'").await.expect("aged");
+        ingest::turn_epoch(&test.store, RETENTION * 12).await.expect("turned");
+    }
+    for router in routers {
+        router.await.expect("no error, no deadlock");
+    }
+    assert_eq!(fresh.load(Ordering::Relaxed), KEYS);
+    Arc::into_inner(test).expect("the last").drop_it().await;
+}
+
+#[tokio::test]
+async fn partitions_are_made_ahead_and_expired_ones_dropped() {
+    let test = TestStore::new().await;
+    let days = test.count("pg_class WHERE relname LIKE 'deliveries_2%' AND relkind = 'r'").await;
+    assert_eq!(days, 7 + 1 + 3);
+    let later = Utc::now() + TimeDelta::days(2);
+    store::migrate::maintain(&test.store, later, RETENTION).await.expect("maintained");
+    assert_eq!(test.count("pg_class WHERE relname LIKE 'deliveries_2%' AND relkind = 'r'").await, days);
+    let oldest = (later - TimeDelta::days(7)).format("deliveries_%Y%m%d").to_string();
+    assert_eq!(test.count(&format!("pg_class WHERE relname = '{oldest}'")).await, 1, "the oldest readable day stays");
+    test.drop_it().await;
+}

@@ -1,0 +1,5 @@
+//! The statements that every event goes through, against a real PostgreSQL.
+
+mod ingest;
+mod record;
+mod support;

@@ -1,0 +1,135 @@
+//! Recording attempts, and settling what waited.
+
+use chrono::{TimeDelta, Utc};
+use domain::delivery::DeliveryStatus;
+use domain::ids::{AttemptId, EventId};
+use domain::outcome::{Facts, Trigger};
+use domain::time::whole_millis;
+use store::ingest::{self, NewEvent};
+use store::record::{self, AttemptRecord, DeliveryKey, Standing};
+use store::settle;
+
+use crate::support::TestStore;
+
+async fn owed_delivery(test: &TestStore) -> DeliveryKey {
+    let key = DeliveryKey {
+        webhook: test.webhook().await,
+        created: whole_millis(Utc::now()),
+        event: EventId::draw(u64::try_from(Utc::now().timestamp_millis()).expect("after 1970")),
+    };
+    let (targets, name) = ([(key.webhook, 1)], format!("i:{}", key.event));
+    let event = NewEvent {
+        brand_id: &test.brand,
+        key: &name,
+        id: key.event,
+        created: key.created,
+        event_type: "A.B",
+        data: "{}",
+        targets: &targets,
+    };
+    ingest::store(&test.store, test.version().await, &[event]).await.expect("stored");
+    key
+}
+
+fn attempt(key: DeliveryKey, status: u16) -> AttemptRecord {
+    let now = whole_millis(Utc::now());
+    let facts = Facts::from_status(status);
+    let delivered = facts.error.is_none();
+    AttemptRecord {
+        key,
+        round: 1,
+        attempt: AttemptId::draw(1),
+        started: now,
+        first_started: now,
+        duration_ms: 5,
+        facts,
+        trigger: Trigger::Fresh,
+        status: if delivered { DeliveryStatus::Delivered } else { DeliveryStatus::Pending },
+        next_attempt_at: (!delivered).then(|| now + TimeDelta::seconds(5)),
+    }
+}
+
+fn standing(status: DeliveryStatus) -> Vec<Option<Standing>> {
+    vec![Some(Standing { status, round: 1 })]
+}
+
+#[tokio::test]
+async fn a_failure_waits_and_a_success_ends() {
+    let test = TestStore::new().await;
+    let key = owed_delivery(&test).await;
+    let failed = record::attempts(&test.store, &[attempt(key, 500)]).await.expect("recorded");
+    assert_eq!(failed, standing(DeliveryStatus::Pending));
+    let full = record::standing(&test.store, key).await.expect("read").expect("there");
+    assert!(full.attempts == 1 && full.next_attempt_at.is_some() && full.first_attempt_at.is_some());
+    let delivered = record::attempts(&test.store, &[attempt(key, 204)]).await.expect("recorded");
+    assert_eq!(delivered, standing(DeliveryStatus::Delivered));
+    let full = record::standing(&test.store, key).await.expect("read").expect("there");
+    assert!(full.attempts == 2 && full.next_attempt_at.is_none());
+    test.drop_it().await;
+}
+
+#[tokio::test]
+async fn the_same_batch_again_changes_nothing() {
+    let test = TestStore::new().await;
+    let batch = [attempt(owed_delivery(&test).await, 500), attempt(owed_delivery(&test).await, 200)];
+    let first = record::attempts(&test.store, &batch).await.expect("recorded");
+    assert_eq!(record::attempts(&test.store, &batch).await.expect("again"), first);
+    let full = record::standing(&test.store, batch[0].key).await.expect("read").expect("there");
+    assert_eq!((full.attempts, test.count("attempts").await), (1, 2));
+    test.drop_it().await;
+}
+
+#[tokio::test]
+async fn an_expired_delivery_is_passed_over_and_holds_up_nobody() {
+    let test = TestStore::new().await;
+    let long_ago = DeliveryKey { created: Utc::now() - TimeDelta::days(400), ..owed_delivery(&test).await };
+    let batch = [attempt(long_ago, 200), attempt(owed_delivery(&test).await, 200)];
+    let standings = record::attempts(&test.store, &batch).await.expect("recorded");
+    assert_eq!(standings, [None, standing(DeliveryStatus::Delivered)[0]]);
+    test.drop_it().await;
+}
+
+#[tokio::test]
+async fn what_waits_is_settled_once_and_only_a_success_in_flight_overrules_it() {
+    let test = TestStore::new().await;
+    let (key, other) = (owed_delivery(&test).await, owed_delivery(&test).await);
+    assert_eq!(settle::settle(&test.store, key.webhook, 2, DeliveryStatus::Held).await.expect("settled"), 1);
+    assert_eq!(settle::settle(&test.store, key.webhook, 2, DeliveryStatus::Held).await.expect("again"), 0);
+    let of_other = record::standing(&test.store, other).await.expect("read").expect("there");
+    assert_eq!(of_other.standing.status, DeliveryStatus::Pending, "another webhook's waits on");
+
+    let failed = record::attempts(&test.store, &[attempt(key, 500)]).await.expect("recorded");
+    assert_eq!(failed, standing(DeliveryStatus::Held));
+    record::finish(&test.store, key, 1, DeliveryStatus::Discarded).await.expect("no effect");
+    let delivered = record::attempts(&test.store, &[attempt(key, 200)]).await.expect("recorded");
+    assert_eq!(delivered, standing(DeliveryStatus::Delivered));
+    test.drop_it().await;
+}
+
+#[tokio::test]
+async fn an_attempt_of_an_older_round_counts_but_decides_nothing() {
+    let test = TestStore::new().await;
+    let key = owed_delivery(&test).await;
+    test.sql.execute("UPDATE deliveries SET round = 2", &[]).await.expect("redelivered");
+    let late = record::attempts(&test.store, &[attempt(key, 200)]).await.expect("recorded");
+    assert_eq!(late, [Some(Standing { status: DeliveryStatus::Pending, round: 2 })]);
+    let full = record::standing(&test.store, key).await.expect("read").expect("there");
+    assert_eq!((full.attempts, full.next_attempt_at), (1, None));
+    test.drop_it().await;
+}
+
+#[tokio::test]
+async fn the_settled_status_follows_from_how_the_generation_ended() {
+    let test = TestStore::new().await;
+    for (change, expected) in [
+        ("status = 'paused'", "discarded"),
+        ("status = 'disabled', disabled_reason = 'gone', disabled_at = now()", "held"),
+        ("status = 'deleted', deleted_at = now()", "discarded"),
+    ] {
+        let webhook = test.webhook().await;
+        let sql = format!("UPDATE webhooks SET {change}, generation = generation + 1 WHERE id = $1 RETURNING settle_as");
+        let settle_as: String = test.sql.query_one(&sql, &[&webhook.0]).await.expect("changed").get(0);
+        assert_eq!(settle_as, expected, "{change}");
+    }
+    test.drop_it().await;
+}

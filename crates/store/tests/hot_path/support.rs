@@ -1,0 +1,73 @@
+//! A migrated database of its own for each test, and a brand with webhooks in it.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use clap::Parser;
+use domain::ids::{BrandId, WebhookId};
+use store::{Store, StoreSettings};
+use tokio_postgres::{Client, NoTls};
+use uuid::Uuid;
+
+pub(crate) const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+
+#[derive(Parser)]
+struct Settings {
+    #[command(flatten)]
+    store: StoreSettings,
+}
+
+/// A database that goes with the test.
+pub(crate) struct TestStore {
+    pub(crate) store: Store,
+    pub(crate) sql: Client,
+    pub(crate) brand: BrandId,
+    server: String,
+    name: String,
+}
+
+async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("PostgreSQL answers");
+    tokio::spawn(connection);
+    client
+}
+
+impl TestStore {
+    pub(crate) async fn new() -> Self {
+        let server = std::env::var("E2E_DATABASE_URL")
+            .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
+        let name = format!("pr_{}", Uuid::new_v4().simple());
+        connect(&server).await.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("created");
+        let base = server.rsplit_once('/').expect("a database in the URL").0;
+        let url = format!("{base}/{name}");
+        let settings = Settings::try_parse_from(["test", "--database-url", &url]).expect("settings").store;
+        let store = Store::new(&settings, "test");
+        store::migrate::migrate(&store, Utc::now(), RETENTION).await.expect("migrated");
+        let sql = connect(&url).await;
+        sql.batch_execute("INSERT INTO brands (brand_id, name) VALUES ('acme', 'Acme')").await.expect("brand");
+        Self { store, sql, brand: "acme".parse().expect("brand"), server, name }
+    }
+
+    pub(crate) async fn webhook(&self) -> WebhookId {
+        let id = Uuid::new_v4();
+        let insert = "INSERT INTO webhooks (id, brand_id, endpoint, events, status, secret) \
+                      VALUES ($1, 'acme', 'https://example.com/', '{*}', 'active', '')";
+        self.sql.execute(insert, &[&id]).await.expect("webhook");
+        WebhookId(id)
+    }
+
+    pub(crate) async fn version(&self) -> i64 {
+        store::config::version(&self.store).await.expect("version")
+    }
+
+    pub(crate) async fn count(&self, table: &str) -> i64 {
+        self.sql.query_one(&format!("SELECT count(*) FROM {table}"), &[]).await.expect("count").get(0)
+    }
+
+    pub(crate) async fn drop_it(self) {
+        let Self { store, sql, server, name, .. } = self;
+        drop((store, sql));
+        let drop = format!("DROP DATABASE {name} WITH (FORCE)");
+        connect(&server).await.batch_execute(&drop).await.expect("dropped");
+    }
+}
