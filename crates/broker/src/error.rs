@@ -16,6 +16,9 @@ pub enum BrokerError {
         /// The bound that was kept.
         within: Duration,
     },
+    /// It could not be reached a moment ago, and was not asked again.
+    #[error("RabbitMQ could not be reached a moment ago")]
+    Away,
     /// The broker said that it could not store a message.
     #[error("RabbitMQ did not take a message")]
     Nacked,

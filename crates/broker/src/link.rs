@@ -1,7 +1,7 @@
 //! A connection that is dialled again when it is gone.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lapin::{Channel, Connection, ConnectionProperties};
 use tokio::sync::Mutex;
@@ -16,6 +16,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 pub(crate) const OPERATION: Duration = Duration::from_secs(10);
 /// AMQP heartbeat in seconds: a frozen process loses its connection after two missed ones.
 const HEARTBEAT_SECONDS: u16 = 5;
+/// How long after a failed dial the next is made: thousands of consumers want the link back at once.
+const REDIAL: Duration = Duration::from_millis(200);
 
 /// One connection to RabbitMQ for one purpose. Publishing and consuming use separate links: a
 /// broker that blocks publishers stops reading their connection, acks included. Cheap to clone.
@@ -25,7 +27,13 @@ pub struct Link(Arc<Inner>);
 struct Inner {
     settings: BrokerSettings,
     name: String,
-    connection: Mutex<Option<Connection>>,
+    dialled: Mutex<Dialled>,
+}
+
+#[derive(Default)]
+struct Dialled {
+    connection: Option<Connection>,
+    failed: Option<Instant>,
 }
 
 impl std::fmt::Debug for Link {
@@ -38,7 +46,7 @@ impl Link {
     /// A link that dials at its first use; `name` is what the broker's operators see.
     #[must_use]
     pub fn new(settings: &BrokerSettings, name: impl Into<String>) -> Self {
-        Self(Arc::new(Inner { settings: settings.clone(), name: name.into(), connection: Mutex::new(None) }))
+        Self(Arc::new(Inner { settings: settings.clone(), name: name.into(), dialled: Mutex::default() }))
     }
 
     /// Opens a channel, over a new connection when the old one is gone.
@@ -46,18 +54,25 @@ impl Link {
     /// # Errors
     /// When the broker does not answer in time.
     pub async fn channel(&self) -> Result<Channel, BrokerError> {
-        let mut slot = self.0.connection.lock().await;
-        if let Some(connection) = slot.take_if(|connection| !connection.status().connected()) {
-            drop(connection);
+        let mut dialled = self.0.dialled.lock().await;
+        dialled.connection.take_if(|connection| !connection.status().connected());
+        if dialled.connection.is_none() {
+            if dialled.failed.is_some_and(|at| at.elapsed() < REDIAL) {
+                return Err(BrokerError::Away);
+            }
+            match self.dial().await {
+                Ok(connection) => dialled.connection = Some(connection),
+                Err(error) => {
+                    dialled.failed = Some(Instant::now());
+                    return Err(error);
+                }
+            }
         }
-        if slot.is_none() {
-            *slot = Some(self.dial().await?);
-        }
-        let Some(connection) = slot.as_ref() else { unreachable!("dialled above") };
+        let Some(connection) = dialled.connection.as_ref() else { unreachable!("dialled above") };
         let opened = within(OPERATION, "open a channel", connection.create_channel()).await;
         if opened.is_err() {
             // Half there: the next call dials again.
-            *slot = None;
+            dialled.connection = None;
         }
         opened
     }
@@ -73,7 +88,7 @@ impl Link {
 
     /// Says goodbye, so that the broker hands over at once.
     pub async fn close(&self) {
-        if let Some(connection) = self.0.connection.lock().await.take() {
+        if let Some(connection) = self.0.dialled.lock().await.connection.take() {
             let _ = within(CONNECT, "close a connection", connection.close(200, "stopping".into())).await;
         }
     }

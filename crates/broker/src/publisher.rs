@@ -70,13 +70,15 @@ impl Outgoing {
 pub struct Publisher {
     link: Link,
     channel: Arc<Mutex<Option<Channel>>>,
+    /// For one message at a time that must find a queue.
+    mandatory: Arc<Mutex<Option<Channel>>>,
 }
 
 impl Publisher {
     /// A publisher over a link of its own.
     #[must_use]
     pub fn new(link: Link) -> Self {
-        Self { link, channel: Arc::default() }
+        Self { link, channel: Arc::default(), mandatory: Arc::default() }
     }
 
     /// Publishes once; `Ok` means that the broker confirmed. The exchange must have a queue or an
@@ -100,16 +102,20 @@ impl Publisher {
         }
     }
 
-    /// Publishes one message that must find a queue, on a channel of its own: with several in
-    /// flight the client was seen to mix up which of them came back.
+    /// Publishes a message that must find a queue, one at a time: with several in flight the client
+    /// was seen to mix up which of them came back.
     ///
     /// # Errors
     /// [`BrokerError::Unroutable`] when no queue takes it, else as [`Self::publish`].
     pub async fn publish_mandatory(&self, route: Route<'_>, message: &Outgoing) -> Result<(), BrokerError> {
-        let channel = self.new_channel().await?;
+        let mut slot = self.mandatory.lock().await;
+        let channel = match slot.take() {
+            Some(channel) if channel.status().connected() => channel,
+            _ => self.new_channel().await?,
+        };
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let confirmation = self.send(&channel, route, message, options).await?;
-        let _ = within(OPERATION, "close a channel", channel.close(200, "done".into())).await;
+        *slot = Some(channel);
         match confirmation {
             Confirmation::Ack(None) => Ok(()),
             Confirmation::Ack(Some(_)) => Err(BrokerError::Unroutable(route.key.to_owned())),

@@ -85,9 +85,9 @@ impl Handler {
         };
         let key = DeliveryKey { webhook, created: decoded.head.created, event: decoded.head.id };
         let uncertain = message.redelivered || decoded.progress.trigger != Trigger::Fresh;
-        let delivery = Delivery { webhook, message: decoded, key, uncertain };
         // A lost connection hands a message out again while its attempt is still running here.
-        let _guard = self.in_flight.enter(key).await;
+        let (_guard, waited) = self.in_flight.enter(key).await;
+        let delivery = Delivery { webhook, message: decoded, key, uncertain: uncertain || waited };
         match self.next_step(&delivery).await {
             Step::Done => Handled::Acknowledge,
             Step::Wait(progress, until) => {
@@ -107,10 +107,10 @@ impl Handler {
             self.finish(delivery, status).await;
             return Step::Done;
         }
-        if delivery.uncertain {
-            if let Some(step) = self.known_already(delivery).await {
-                return step;
-            }
+        if delivery.uncertain
+            && let Some(step) = self.known_already(delivery).await
+        {
+            return step;
         }
         let now = Utc::now();
         if progress.first_started.is_some_and(|first| !self.schedule.may_start(first, now)) {

@@ -24,15 +24,17 @@ pub(crate) struct Guard {
 }
 
 impl InFlight {
-    /// Enters a delivery, once nobody else has it.
-    pub(crate) async fn enter(&self, key: DeliveryKey) -> Guard {
+    /// Enters a delivery, once nobody else has it; and whether somebody had.
+    pub(crate) async fn enter(&self, key: DeliveryKey) -> (Guard, bool) {
+        let mut waited = false;
         loop {
             // Listening before looking: whoever leaves in between is heard.
             let left = self.0.left.notified();
             if self.0.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key) {
-                return Guard { inner: Arc::clone(&self.0), key };
+                return (Guard { inner: Arc::clone(&self.0), key }, waited);
             }
             left.await;
+            waited = true;
         }
     }
 }

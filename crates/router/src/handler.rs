@@ -90,11 +90,10 @@ impl Handler {
     /// A statement that was refused may miss a partition, if nobody made it ahead.
     async fn recover(&self, error: &StoreError, backoff: &mut Backoff) {
         events::step_failed("store", error);
-        if !error.is_unavailable() {
-            if let Err(error) = store::migrate::make_partitions(&self.store, Utc::now(), self.retention).await
-            {
-                events::step_failed("partitions", &error);
-            }
+        if !error.is_unavailable()
+            && let Err(error) = store::migrate::make_partitions(&self.store, Utc::now(), self.retention).await
+        {
+            events::step_failed("partitions", &error);
         }
         backoff.wait().await;
     }
