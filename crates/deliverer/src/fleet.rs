@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 use crate::directory::{Directory, Target};
 use crate::events;
-use crate::worker::{Limits, Shared, Worker};
+use crate::lane::Limits;
+use crate::worker::{Shared, Worker};
 
 /// How often the configuration is looked at: so soon a new webhook is served and a paused one rests.
 const LOOK_EVERY: Duration = Duration::from_millis(500);

@@ -12,11 +12,10 @@ use broker::{Message, Namespace, Outgoing, Publisher, Route};
 use chrono::{TimeDelta, Utc};
 use domain::delivery::{self, DeliveryStatus, Verdict};
 use domain::ids::{AttemptId, WebhookId};
-use domain::outcome::Trigger;
+use domain::outcome::{Outcome, Trigger};
 use domain::request;
 use domain::retry::{RetrySchedule, WaitLadder};
 use domain::time::{Timestamp, whole_millis};
-use domain::webhook::DisabledReason;
 use runtime::retry::Backoff;
 use store::Store;
 use store::record::{self, AttemptRecord, DeliveryKey, FullStanding};
@@ -24,9 +23,10 @@ use store::record::{self, AttemptRecord, DeliveryKey, FullStanding};
 use crate::attempt::{self, Request};
 use crate::directory::{Directory, Target};
 use crate::events;
+use crate::health::Health;
 use crate::in_flight::InFlight;
+use crate::lane::{Lane, Turn};
 use crate::recorder::Recorder;
-use crate::worker::{Lane, Turn};
 
 /// A message that comes this much early is not sent back to wait: the clocks of two machines, and
 /// the time between deciding and publishing, explain it.
@@ -46,6 +46,7 @@ pub(crate) struct Handler {
     pub(crate) schedule: RetrySchedule,
     pub(crate) ladder: WaitLadder,
     pub(crate) in_flight: InFlight,
+    pub(crate) health: Health,
 }
 
 /// What handling a message comes to.
@@ -198,7 +199,7 @@ impl Handler {
         let clock = std::time::Instant::now();
         let request = prepare(delivery, target, attempt, started);
         let facts = attempt::send(&self.client, request, self.request_timeout).await;
-        drop(turn);
+        turn.end(facts.outcome == Outcome::Delivered);
         let took = clock.elapsed();
         let ended = whole_millis(Utc::now());
         events::AttemptEnded {
@@ -218,6 +219,7 @@ impl Handler {
             attempt,
             started,
             first_started,
+            ended,
             duration_ms: i32::try_from(took.as_millis()).unwrap_or(i32::MAX),
             facts,
             trigger: progress.trigger,
@@ -231,8 +233,10 @@ impl Handler {
     async fn follow_up(&self, delivery: &Delivery, target: &Target, record: AttemptRecord, verdict: Verdict) {
         let first_started = record.first_started;
         let standing = self.recorder.record(record).await;
-        if let Some(reason) = verdict.disable {
-            self.disable(target, reason).await;
+        match verdict.disable {
+            Some(reason) => self.health.gone(target, reason).await,
+            None if verdict.status() != DeliveryStatus::Delivered => self.health.look_at(delivery.webhook),
+            None => {}
         }
         let progress = &delivery.message.progress;
         let goes_on =
@@ -240,22 +244,6 @@ impl Handler {
         if let (Some(at), true) = (verdict.next_attempt_at(), goes_on) {
             let next = successor(progress, Some(first_started), progress.recorded + 1, at);
             self.wait(delivery, &next, at).await;
-        }
-    }
-
-    async fn disable(&self, target: &Target, reason: DisabledReason) {
-        let detail = "The endpoint answered 410 Gone.";
-        let mut backoff = Backoff::default();
-        loop {
-            match record::disable(&self.store, target.id, target.generation, reason, detail).await {
-                Ok(true) => break events::webhook_disabled(target.id, detail),
-                Ok(false) => break,
-                Err(error) => events::step_failed("disable", &error),
-            }
-            backoff.wait().await;
-        }
-        if let Err(error) = self.directory.refresh().await {
-            events::step_failed("refresh", &error);
         }
     }
 
@@ -272,11 +260,19 @@ impl Handler {
     async fn finish(&self, delivery: &Delivery, status: DeliveryStatus) {
         let round = delivery.message.progress.round;
         let mut backoff = Backoff::default();
-        while let Err(error) = record::finish(&self.store, delivery.key, round, status).await {
-            events::step_failed("finish", &error);
+        let ended = loop {
+            match record::finish(&self.store, delivery.key, round, status).await {
+                Ok(ended) => break ended,
+                Err(error) => events::step_failed("finish", &error),
+            }
             backoff.wait().await;
+        };
+        if ended {
+            events::delivery_ended(status);
         }
-        events::delivery_ended(status);
+        if ended && status == DeliveryStatus::Failed {
+            self.health.delivery_failed(delivery.webhook).await;
+        }
     }
 
     /// Something that is no delivery of ours goes to the rejected ones, whole, for support to see.

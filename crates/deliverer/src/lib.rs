@@ -11,7 +11,10 @@ mod events;
 mod fleet;
 mod guard;
 mod handler;
+mod health;
 mod in_flight;
+mod lane;
+mod outbox;
 mod recorder;
 mod unrouted;
 mod worker;
@@ -32,6 +35,7 @@ pub use config::Config;
 use directory::Directory;
 use fleet::Fleet;
 use handler::Handler;
+use health::Health;
 use in_flight::InFlight;
 use recorder::Recorder;
 use worker::Shared;
@@ -61,18 +65,20 @@ pub async fn run(
         () = stop.cancelled() => return Ok(()),
         () = prepare(&config, &store, &topology, &readiness) => {}
     }
+    let rule = config.health.rule();
     let directory = Arc::new(Directory::new(store.clone(), Vault::new(&config.master_key)));
     let handler = Handler {
         store: store.clone(),
         publisher: Publisher::new(link("publisher")),
         names,
         directory: Arc::clone(&directory),
-        recorder: Recorder::start(store.clone()),
+        recorder: Recorder::start(store.clone(), store::activity::slice_for(rule.window)),
         client,
         request_timeout: config.http.request_timeout,
         ladder: schedule.ladder(),
         schedule,
         in_flight: InFlight::default(),
+        health: Health::start(store.clone(), Arc::clone(&directory), rule),
     };
     let consumers = Consumers::new(link("consumer"));
     let shared = Arc::new(Shared { handler, consumers, topology, tracker: TaskTracker::new() });
@@ -100,6 +106,7 @@ async fn serve(store: Store, directory: Arc<Directory>, shared: Arc<Shared>, sto
     let me = Instance::new("deliverer", env!("CARGO_PKG_VERSION"));
     info!(instance = %me.id, "delivering");
     shared.tracker.spawn(unrouted::serve(Arc::clone(&shared), stop.clone()));
+    shared.tracker.spawn(outbox::serve(store.clone(), Arc::clone(&shared), stop.clone()));
     Fleet::new(store, directory, Arc::clone(&shared), me).serve(stop).await;
     shared.tracker.close();
     shared.tracker.wait().await;

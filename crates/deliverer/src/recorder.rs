@@ -2,6 +2,7 @@
 //! makes the next.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use runtime::retry::Backoff;
 use store::Store;
@@ -21,9 +22,9 @@ pub(crate) struct Recorder(mpsc::Sender<Job>);
 
 impl Recorder {
     /// A recorder with its task in the background.
-    pub(crate) fn start(store: Store) -> Self {
+    pub(crate) fn start(store: Store, slice: Duration) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
-        tokio::spawn(run(store, receiver));
+        tokio::spawn(run(store, slice, receiver));
         Self(sender)
     }
 
@@ -38,20 +39,19 @@ impl Recorder {
     }
 }
 
-async fn run(store: Store, mut jobs: mpsc::Receiver<Job>) {
+async fn run(store: Store, slice: Duration, mut jobs: mpsc::Receiver<Job>) {
     let mut waiting: Vec<Job> = Vec::new();
     loop {
         if waiting.is_empty() && jobs.recv_many(&mut waiting, MAX_BATCH).await == 0 {
             return;
         }
-        let room = MAX_BATCH.saturating_sub(waiting.len());
-        while waiting.len() < MAX_BATCH && room > 0 {
+        while waiting.len() < MAX_BATCH {
             let Ok(job) = jobs.try_recv() else { break };
             waiting.push(job);
         }
         let (batch, rest) = each_delivery_once(std::mem::take(&mut waiting));
         waiting = rest;
-        write(&store, batch).await;
+        write(&store, slice, batch).await;
     }
 }
 
@@ -65,11 +65,11 @@ fn each_delivery_once(jobs: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
     (batch, rest)
 }
 
-async fn write(store: &Store, batch: Vec<Job>) {
+async fn write(store: &Store, slice: Duration, batch: Vec<Job>) {
     let (attempts, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
     let mut backoff = Backoff::default();
     let standings = loop {
-        match record::attempts(store, &attempts).await {
+        match record::attempts(store, &attempts, slice).await {
             Ok(standings) => break standings,
             Err(error) => events::step_failed("record", &error),
         }

@@ -1,74 +1,22 @@
 //! One webhook's queue: subscribed, consumed, and subscribed again when that ends. A webhook that
 //! hangs fills its own lane and prefetch, and nothing else.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use broker::{Consumers, Message, Subscription, Topology};
 use domain::ids::WebhookId;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use runtime::error::Chain;
 use runtime::retry::Backoff;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use crate::handler::{Handled, Handler};
+use crate::lane::{Lane, Limits};
 
 /// Messages handed out for each request in flight: while some are sent, others are recorded.
 const PREFETCH_FACTOR: u16 = 4;
-/// A second's requests may come in this many bursts.
-const BURSTS_PER_SECOND: u32 = 10;
-
-/// How a webhook may be pressed; a change makes a new worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limits {
-    pub(crate) max_concurrency: u16,
-    pub(crate) rate_per_second: Option<u32>,
-}
-
-/// Admits requests to one endpoint: so many at once, so many a second.
-pub(crate) struct Lane {
-    slots: Arc<Semaphore>,
-    rate: Option<DefaultDirectRateLimiter>,
-    closing: CancellationToken,
-}
-
-/// The right to send one request.
-#[derive(Debug)]
-pub(crate) struct Turn(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
-
-impl Lane {
-    fn new(limits: Limits, closing: CancellationToken) -> Self {
-        let quota = |rate: NonZeroU32| {
-            let burst = NonZeroU32::new(rate.get() / BURSTS_PER_SECOND).unwrap_or(NonZeroU32::MIN);
-            RateLimiter::direct(Quota::per_second(rate).allow_burst(burst))
-        };
-        Self {
-            slots: Arc::new(Semaphore::new(limits.max_concurrency.into())),
-            rate: limits.rate_per_second.and_then(NonZeroU32::new).map(quota),
-            closing,
-        }
-    }
-
-    /// Waits for a turn; `None` when the worker closes first.
-    pub(crate) async fn turn(&self) -> Option<Turn> {
-        let admitted = async {
-            let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
-            if let Some(rate) = &self.rate {
-                rate.until_ready().await;
-            }
-            Some(Turn(slot))
-        };
-        tokio::select! {
-            biased;
-            () = self.closing.cancelled() => None,
-            turn = admitted => turn,
-        }
-    }
-}
 
 /// What every worker needs.
 pub(crate) struct Shared {
@@ -117,7 +65,7 @@ async fn run(
     let prefetch = limits.max_concurrency.saturating_mul(PREFETCH_FACTOR);
     let queue = shared.handler.names.webhook(webhook);
     let mut backoff = Backoff::default();
-    while !lane.closing.is_cancelled() {
+    while !lane.is_closing() {
         let subscribed = async {
             shared.topology.declare_webhook(webhook).await?;
             shared.consumers.subscribe(&queue, prefetch).await
@@ -129,7 +77,7 @@ async fn run(
             }
             Err(error) => debug!(%webhook, error = %Chain(&error), "cannot subscribe; trying again"),
         }
-        tokio::select! { () = lane.closing.cancelled() => {}, () = backoff.wait() => {} }
+        tokio::select! { () = lane.closing() => {}, () = backoff.wait() => {} }
     }
 }
 
@@ -142,7 +90,7 @@ async fn consume(
 ) {
     loop {
         let message = tokio::select! {
-            () = lane.closing.cancelled() => break subscription.cancel().await,
+            () = lane.closing() => break subscription.cancel().await,
             message = subscription.next() => message,
         };
         let Some(message) = message else { return };

@@ -72,6 +72,10 @@ CREATE TABLE webhooks (
     disabled_reason text CHECK (disabled_reason IN ('gone', 'failing', 'unresponsive', 'support')),
     disabled_detail text,
     disabled_at     timestamptz(3),
+    -- The figures behind the reason, as the notice tells them.
+    disabled_figures json,
+    -- Health is judged by what was counted since: support's re-enabling begins anew.
+    health_since    timestamptz(3) NOT NULL DEFAULT now(),
     description     text,
     headers         json NOT NULL DEFAULT '{}',
     max_concurrency integer NOT NULL DEFAULT 10 CHECK (max_concurrency BETWEEN 1 AND 100),
@@ -99,6 +103,52 @@ CREATE TABLE webhooks (
 );
 CREATE TRIGGER webhooks_version BEFORE INSERT OR UPDATE ON webhooks
     FOR EACH ROW EXECUTE FUNCTION stamp_config_version();
+
+-- Health begins anew when a disabled webhook is active again.
+CREATE FUNCTION renew_health() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.health_since := now();
+    DELETE FROM webhook_streaks WHERE webhook_id = NEW.id;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER webhooks_renew_health BEFORE UPDATE ON webhooks
+    FOR EACH ROW WHEN (OLD.status = 'disabled' AND NEW.status = 'active') EXECUTE FUNCTION renew_health();
+
+-- Messages that follow from a change, written with it and published afterwards: a process that dies
+-- in between forgets none. The id is the AMQP message_id, so that an event is taken once.
+CREATE TABLE outbox (
+    id          uuid PRIMARY KEY,
+    at          timestamptz(3) NOT NULL DEFAULT now(),
+    exchange    text NOT NULL CHECK (exchange IN ('notices', 'events')),
+    routing_key text NOT NULL,
+    body        text NOT NULL
+);
+
+-- A webhook that is disabled, by the platform or by support: the operators' notice, and the event
+-- for the brand's other webhooks.
+CREATE FUNCTION announce_disabled() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    brand brands;
+    at text := to_char(NEW.disabled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
+BEGIN
+    SELECT * INTO brand FROM brands WHERE brand_id = NEW.brand_id;
+    INSERT INTO outbox (id, exchange, routing_key, body) VALUES
+    (gen_random_uuid(), 'notices', 'webhook.disabled', json_build_object(
+        'webhook', json_build_object('id', NEW.id, 'brandId', NEW.brand_id, 'endpoint', NEW.endpoint,
+                                     'events', NEW.events, 'description', NEW.description),
+        'reason', NEW.disabled_reason, 'detail', NEW.disabled_detail, 'at', at,
+        'figures', coalesce(NEW.disabled_figures, '{}'),
+        'contact', CASE WHEN brand.contact_name IS NOT NULL OR brand.contact_email IS NOT NULL
+                   THEN json_build_object('name', brand.contact_name, 'email', brand.contact_email) END)),
+    (gen_random_uuid(), 'events', 'WEBHOOK.DISABLED', json_build_object(
+        'brandId', NEW.brand_id, 'type', 'WEBHOOK.DISABLED', 'created', at,
+        'data', json_build_object('webhookId', NEW.id, 'endpoint', NEW.endpoint,
+                                  'reason', NEW.disabled_reason, 'detail', NEW.disabled_detail, 'at', at)));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER webhooks_announce_disabled AFTER UPDATE ON webhooks
+    FOR EACH ROW WHEN (NEW.status = 'disabled' AND OLD.status <> 'disabled')
+    EXECUTE FUNCTION announce_disabled();
 
 -- Remembered with the generation, for the webhook may be active again before all is settled.
 CREATE FUNCTION note_settle_as() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -194,14 +244,43 @@ CREATE TABLE attempts (
     PRIMARY KEY (webhook_id, created, event_id, attempt_id)
 ) PARTITION BY RANGE (created);
 
--- Makes the daily partitions (UTC) of the three tables that are missing in [first, last].
+-- What each webhook's attempts came to, in slices of a sixtieth of the health window: the figures
+-- that disable a webhook, and the plots. Written with the attempts.
+CREATE TABLE webhook_activity (
+    webhook_id  uuid NOT NULL,
+    slice       timestamptz(3) NOT NULL,
+    delivered   integer NOT NULL,
+    http_status integer NOT NULL,
+    timeout     integer NOT NULL,
+    dns         integer NOT NULL,
+    connect     integer NOT NULL,
+    tls         integer NOT NULL,
+    blocked     integer NOT NULL,
+    protocol    integer NOT NULL,
+    -- Attempts by duration; the bounds are store::activity::BOUNDS_MS.
+    durations   integer[] NOT NULL,
+    first_failure timestamptz(3),
+    last_failure  timestamptz(3),
+    PRIMARY KEY (webhook_id, slice)
+) PARTITION BY RANGE (slice);
+
+-- Deliveries that ended failed since an attempt of the webhook succeeded last.
+CREATE TABLE webhook_streaks (
+    webhook_id    uuid PRIMARY KEY,
+    failed_in_row integer NOT NULL
+) WITH (fillfactor = 50);
+
+CREATE FUNCTION add_counts(a integer[], b integer[]) RETURNS integer[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+    $$ SELECT array_agg(coalesce(x, 0) + coalesce(y, 0) ORDER BY n) FROM unnest(a, b) WITH ORDINALITY AS t(x, y, n) $$;
+
+-- Makes the daily partitions (UTC) of the four tables that are missing in [first, last].
 CREATE FUNCTION make_day_partitions(first_day date, last_day date) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     day date;
     parent text;
     made integer := 0;
 BEGIN
-    FOREACH parent IN ARRAY ARRAY['events', 'deliveries', 'attempts'] LOOP
+    FOREACH parent IN ARRAY ARRAY['events', 'deliveries', 'attempts', 'webhook_activity'] LOOP
         FOR day IN SELECT generate_series(first_day, last_day, interval '1 day')::date LOOP
             IF to_regclass(format('%I', parent || to_char(day, '_YYYYMMDD'))) IS NULL THEN
                 EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',

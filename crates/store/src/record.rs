@@ -1,11 +1,14 @@
 //! Recording what was attempted, and moving deliveries on.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use domain::delivery::DeliveryStatus;
 use domain::ids::{AttemptId, EventId, WebhookId};
 use domain::outcome::{Facts, Trigger};
 use domain::time::Timestamp;
-use domain::webhook::DisabledReason;
 
+use crate::activity;
 use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::{read, read_word};
@@ -37,6 +40,8 @@ pub struct AttemptRecord {
     pub started: Timestamp,
     /// When the round's first attempt started.
     pub first_started: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
     /// How long it took, in milliseconds.
     pub duration_ms: i32,
     /// How it went.
@@ -89,16 +94,25 @@ struct Columns<'a> {
     statuses: Vec<&'a str>,
     next: Vec<Option<Timestamp>>,
     first: Vec<Timestamp>,
+    ended: Vec<Timestamp>,
+    slices: Vec<Timestamp>,
+    streaked: Vec<uuid::Uuid>,
+    streaks: Vec<i32>,
 }
 
-/// Records a batch in one statement; no two of it are of the same delivery. The answer is, for each
-/// attempt, its delivery as it stands now; `None` when the delivery has expired.
+/// Records a batch in one statement, and counts it in slices of this length; no two of it are of
+/// the same delivery. The answer is, for each attempt, its delivery as it stands now; `None` when
+/// the delivery has expired.
 ///
 /// # Errors
 /// When the database fails; then nothing is recorded, or all of it and the answer was lost.
-pub async fn attempts(store: &Store, batch: &[AttemptRecord]) -> Result<Vec<Option<Standing>>, StoreError> {
-    let c = columns(batch);
-    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 15] = [
+pub async fn attempts(
+    store: &Store,
+    batch: &[AttemptRecord],
+    slice: Duration,
+) -> Result<Vec<Option<Standing>>, StoreError> {
+    let c = columns(batch, slice);
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 20] = [
         &c.webhooks,
         &c.created,
         &c.events,
@@ -114,6 +128,11 @@ pub async fn attempts(store: &Store, batch: &[AttemptRecord]) -> Result<Vec<Opti
         &c.statuses,
         &c.next,
         &c.first,
+        &c.ended,
+        &c.slices,
+        &c.streaked,
+        &c.streaks,
+        &activity::BOUNDS_MS.as_slice(),
     ];
     let mut standings = vec![None; batch.len()];
     for row in store.query(sql!("record/attempts"), &params).await? {
@@ -126,7 +145,7 @@ pub async fn attempts(store: &Store, batch: &[AttemptRecord]) -> Result<Vec<Opti
     Ok(standings)
 }
 
-fn columns(batch: &[AttemptRecord]) -> Columns<'_> {
+fn columns(batch: &[AttemptRecord], slice: Duration) -> Columns<'_> {
     let mut c = Columns::default();
     for record in batch {
         c.webhooks.push(record.key.webhook.0);
@@ -144,8 +163,29 @@ fn columns(batch: &[AttemptRecord]) -> Columns<'_> {
         c.statuses.push(record.status.as_str());
         c.next.push(record.next_attempt_at);
         c.first.push(record.first_started);
+        c.ended.push(record.ended);
+        c.slices.push(activity::slice_of(record.ended, slice));
     }
+    (c.streaked, c.streaks) = streaks(batch).into_iter().map(|(id, change)| (id.0, change)).unzip();
     c
+}
+
+/// How the row of failed deliveries of each webhook changes: so many more, or, below zero, begun
+/// anew by a success and then `-1 - change` more.
+fn streaks(batch: &[AttemptRecord]) -> BTreeMap<WebhookId, i32> {
+    let mut by_end: Vec<&AttemptRecord> = batch.iter().collect();
+    by_end.sort_by_key(|record| record.ended);
+    let mut streaks = BTreeMap::new();
+    for record in by_end {
+        let change: &mut i32 = streaks.entry(record.key.webhook).or_default();
+        match record.status {
+            DeliveryStatus::Delivered => *change = -1,
+            DeliveryStatus::Failed if *change < 0 => *change -= 1,
+            DeliveryStatus::Failed => *change += 1,
+            DeliveryStatus::Pending | DeliveryStatus::Held | DeliveryStatus::Discarded => {}
+        }
+    }
+    streaks
 }
 
 /// Where a delivery stands; `None` when it has expired.
@@ -166,7 +206,7 @@ pub async fn standing(store: &Store, key: DeliveryKey) -> Result<Option<FullStan
     .transpose()
 }
 
-/// Ends a delivery without a further attempt, if it is still pending in this round.
+/// Ends a delivery without a further attempt, if it is still pending in this round. Whether it was.
 ///
 /// # Errors
 /// When the database fails.
@@ -175,27 +215,10 @@ pub async fn finish(
     key: DeliveryKey,
     round: i32,
     status: DeliveryStatus,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let event = key.event.to_uuid();
-    store
+    let ended = store
         .execute(sql!("record/finish"), &[&key.webhook.0, &key.created, &event, &round, &status.as_str()])
         .await?;
-    Ok(())
-}
-
-/// Disables a webhook for the platform, if it is still active in the generation that was seen.
-/// Whether this call did it.
-///
-/// # Errors
-/// When the database fails.
-pub async fn disable(
-    store: &Store,
-    webhook: WebhookId,
-    generation: i32,
-    reason: DisabledReason,
-    detail: &str,
-) -> Result<bool, StoreError> {
-    let changed =
-        store.execute(sql!("record/disable"), &[&webhook.0, &reason.as_str(), &detail, &generation]).await?;
-    Ok(changed > 0)
+    Ok(ended > 0)
 }

@@ -12,7 +12,15 @@ use crate::support::{RETENTION, TestStore};
 
 fn event<'a>(test: &'a TestStore, key: &'a str, targets: &'a [(WebhookId, i32)]) -> NewEvent<'a> {
     let created = whole_millis(Utc::now());
-    NewEvent { brand_id: &test.brand, key, id: EventId::draw(1), created, event_type: "A.B", data: "1.10", targets }
+    NewEvent {
+        brand_id: &test.brand,
+        key,
+        id: EventId::draw(1),
+        created,
+        event_type: "A.B",
+        data: "1.10",
+        targets,
+    }
 }
 
 async fn store(test: &TestStore, batch: &[NewEvent<'_>]) -> Vec<bool> {
@@ -57,15 +65,25 @@ async fn duplicates_are_found_across_epochs_and_old_epochs_go() {
     let test = TestStore::new().await;
     assert_eq!(store(&test, &[event(&test, "m:1", &[])]).await, [true]);
     for _ in 0..10 {
-        test.sql.batch_execute("UPDATE ingest_epoch SET began = began - interval '25 hours'").await.expect("aged");
+        test.sql
+            .batch_execute("UPDATE ingest_epoch SET began = began - interval '25 hours'")
+            .await
+            .expect("aged");
         ingest::turn_epoch(&test.store, RETENTION).await.expect("turned");
         let kept: i64 = test.count("event_keys").await;
         let fresh = store(&test, &[event(&test, "m:1", &[])]).await;
         assert_eq!(fresh, [kept == 0], "taken again only when its epoch is gone");
-        test.sql.batch_execute("DELETE FROM event_keys WHERE epoch > 1").await.expect("only the first is followed");
+        test.sql
+            .batch_execute("DELETE FROM event_keys WHERE epoch > 1")
+            .await
+            .expect("only the first is followed");
     }
     assert_eq!(test.count("event_keys_e11").await, 0);
-    assert_eq!(test.count("pg_class WHERE relname = 'event_keys_e1'").await, 0, "expired after the retention");
+    assert_eq!(
+        test.count("pg_class WHERE relname = 'event_keys_e1'").await,
+        0,
+        "expired after the retention"
+    );
     test.drop_it().await;
 }
 
@@ -89,7 +107,10 @@ async fn concurrent_routers_take_each_identity_once_while_epochs_turn() {
     });
     let routers: Vec<_> = routers.collect();
     while routers.iter().any(|router| !router.is_finished()) {
-        test.sql.batch_execute("UPDATE ingest_epoch SET began = began - interval '25 hours'").await.expect("aged");
+        test.sql
+            .batch_execute("UPDATE ingest_epoch SET began = began - interval '25 hours'")
+            .await
+            .expect("aged");
         ingest::turn_epoch(&test.store, RETENTION * 12).await.expect("turned");
     }
     for router in routers {
@@ -108,6 +129,10 @@ async fn partitions_are_made_ahead_and_expired_ones_dropped() {
     store::migrate::maintain(&test.store, later, RETENTION).await.expect("maintained");
     assert_eq!(test.count("pg_class WHERE relname LIKE 'deliveries_2%' AND relkind = 'r'").await, days);
     let oldest = (later - TimeDelta::days(7)).format("deliveries_%Y%m%d").to_string();
-    assert_eq!(test.count(&format!("pg_class WHERE relname = '{oldest}'")).await, 1, "the oldest readable day stays");
+    assert_eq!(
+        test.count(&format!("pg_class WHERE relname = '{oldest}'")).await,
+        1,
+        "the oldest readable day stays"
+    );
     test.drop_it().await;
 }

@@ -11,6 +11,8 @@ use store::settle;
 
 use crate::support::TestStore;
 
+const SLICE: std::time::Duration = std::time::Duration::from_secs(60);
+
 async fn owed_delivery(test: &TestStore) -> DeliveryKey {
     let key = DeliveryKey {
         webhook: test.webhook().await,
@@ -41,6 +43,7 @@ fn attempt(key: DeliveryKey, status: u16) -> AttemptRecord {
         attempt: AttemptId::draw(1),
         started: now,
         first_started: now,
+        ended: now,
         duration_ms: 5,
         facts,
         trigger: Trigger::Fresh,
@@ -57,11 +60,11 @@ fn standing(status: DeliveryStatus) -> Vec<Option<Standing>> {
 async fn a_failure_waits_and_a_success_ends() {
     let test = TestStore::new().await;
     let key = owed_delivery(&test).await;
-    let failed = record::attempts(&test.store, &[attempt(key, 500)]).await.expect("recorded");
+    let failed = record::attempts(&test.store, &[attempt(key, 500)], SLICE).await.expect("recorded");
     assert_eq!(failed, standing(DeliveryStatus::Pending));
     let full = record::standing(&test.store, key).await.expect("read").expect("there");
     assert!(full.attempts == 1 && full.next_attempt_at.is_some() && full.first_attempt_at.is_some());
-    let delivered = record::attempts(&test.store, &[attempt(key, 204)]).await.expect("recorded");
+    let delivered = record::attempts(&test.store, &[attempt(key, 204)], SLICE).await.expect("recorded");
     assert_eq!(delivered, standing(DeliveryStatus::Delivered));
     let full = record::standing(&test.store, key).await.expect("read").expect("there");
     assert!(full.attempts == 2 && full.next_attempt_at.is_none());
@@ -72,8 +75,8 @@ async fn a_failure_waits_and_a_success_ends() {
 async fn the_same_batch_again_changes_nothing() {
     let test = TestStore::new().await;
     let batch = [attempt(owed_delivery(&test).await, 500), attempt(owed_delivery(&test).await, 200)];
-    let first = record::attempts(&test.store, &batch).await.expect("recorded");
-    assert_eq!(record::attempts(&test.store, &batch).await.expect("again"), first);
+    let first = record::attempts(&test.store, &batch, SLICE).await.expect("recorded");
+    assert_eq!(record::attempts(&test.store, &batch, SLICE).await.expect("again"), first);
     let full = record::standing(&test.store, batch[0].key).await.expect("read").expect("there");
     assert_eq!((full.attempts, test.count("attempts").await), (1, 2));
     test.drop_it().await;
@@ -84,7 +87,7 @@ async fn an_expired_delivery_is_passed_over_and_holds_up_nobody() {
     let test = TestStore::new().await;
     let long_ago = DeliveryKey { created: Utc::now() - TimeDelta::days(400), ..owed_delivery(&test).await };
     let batch = [attempt(long_ago, 200), attempt(owed_delivery(&test).await, 200)];
-    let standings = record::attempts(&test.store, &batch).await.expect("recorded");
+    let standings = record::attempts(&test.store, &batch, SLICE).await.expect("recorded");
     assert_eq!(standings, [None, standing(DeliveryStatus::Delivered)[0]]);
     test.drop_it().await;
 }
@@ -98,10 +101,10 @@ async fn what_waits_is_settled_once_and_only_a_success_in_flight_overrules_it() 
     let of_other = record::standing(&test.store, other).await.expect("read").expect("there");
     assert_eq!(of_other.standing.status, DeliveryStatus::Pending, "another webhook's waits on");
 
-    let failed = record::attempts(&test.store, &[attempt(key, 500)]).await.expect("recorded");
+    let failed = record::attempts(&test.store, &[attempt(key, 500)], SLICE).await.expect("recorded");
     assert_eq!(failed, standing(DeliveryStatus::Held));
-    record::finish(&test.store, key, 1, DeliveryStatus::Discarded).await.expect("no effect");
-    let delivered = record::attempts(&test.store, &[attempt(key, 200)]).await.expect("recorded");
+    assert!(!record::finish(&test.store, key, 1, DeliveryStatus::Discarded).await.expect("no effect"));
+    let delivered = record::attempts(&test.store, &[attempt(key, 200)], SLICE).await.expect("recorded");
     assert_eq!(delivered, standing(DeliveryStatus::Delivered));
     test.drop_it().await;
 }
@@ -111,7 +114,7 @@ async fn an_attempt_of_an_older_round_counts_but_decides_nothing() {
     let test = TestStore::new().await;
     let key = owed_delivery(&test).await;
     test.sql.execute("UPDATE deliveries SET round = 2", &[]).await.expect("redelivered");
-    let late = record::attempts(&test.store, &[attempt(key, 200)]).await.expect("recorded");
+    let late = record::attempts(&test.store, &[attempt(key, 200)], SLICE).await.expect("recorded");
     assert_eq!(late, [Some(Standing { status: DeliveryStatus::Pending, round: 2 })]);
     let full = record::standing(&test.store, key).await.expect("read").expect("there");
     assert_eq!((full.attempts, full.next_attempt_at), (1, None));
@@ -127,7 +130,9 @@ async fn the_settled_status_follows_from_how_the_generation_ended() {
         ("status = 'deleted', deleted_at = now()", "discarded"),
     ] {
         let webhook = test.webhook().await;
-        let sql = format!("UPDATE webhooks SET {change}, generation = generation + 1 WHERE id = $1 RETURNING settle_as");
+        let sql = format!(
+            "UPDATE webhooks SET {change}, generation = generation + 1 WHERE id = $1 RETURNING settle_as"
+        );
         let settle_as: String = test.sql.query_one(&sql, &[&webhook.0]).await.expect("changed").get(0);
         assert_eq!(settle_as, expected, "{change}");
     }

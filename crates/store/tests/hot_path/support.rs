@@ -44,7 +44,9 @@ impl TestStore {
         let store = Store::new(&settings, "test");
         store::migrate::migrate(&store, Utc::now(), RETENTION).await.expect("migrated");
         let sql = connect(&url).await;
-        sql.batch_execute("INSERT INTO brands (brand_id, name) VALUES ('acme', 'Acme')").await.expect("brand");
+        sql.batch_execute("INSERT INTO brands (brand_id, name) VALUES ('acme', 'Acme')")
+            .await
+            .expect("brand");
         Self { store, sql, brand: "acme".parse().expect("brand"), server, name }
     }
 

@@ -1,0 +1,121 @@
+//! Judges webhooks whose attempts fail, by the figures that were recorded with the attempts.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::Utc;
+use domain::health::{HealthFigures, HealthRule, Unhealthy};
+use domain::ids::WebhookId;
+use domain::webhook::{DisabledReason, WebhookStatus};
+use runtime::retry::Backoff;
+use store::{Store, StoreError, health};
+use tokio::sync::Notify;
+
+use crate::directory::{Directory, Target};
+use crate::events;
+
+/// Webhooks judged in one statement.
+const BATCH: usize = 500;
+
+/// The judge. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Health(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    directory: Arc<Directory>,
+    rule: HealthRule,
+    /// To be looked at; a set, so that a webhook which fails often waits once.
+    failing: Mutex<HashSet<WebhookId>>,
+    more: Notify,
+}
+
+impl Health {
+    /// A judge with its task in the background.
+    pub(crate) fn start(store: Store, directory: Arc<Directory>, rule: HealthRule) -> Self {
+        let health =
+            Self(Arc::new(Inner { store, directory, rule, failing: Mutex::default(), more: Notify::new() }));
+        tokio::spawn(run(health.clone()));
+        health
+    }
+
+    /// Asks for a look at a webhook, an attempt of which failed and is recorded.
+    pub(crate) fn look_at(&self, webhook: WebhookId) {
+        self.0.failing.lock().unwrap_or_else(PoisonError::into_inner).insert(webhook);
+        self.0.more.notify_one();
+    }
+
+    /// Counts a delivery that ended failed without a further attempt.
+    pub(crate) async fn delivery_failed(&self, webhook: WebhookId) {
+        if let Err(error) = health::delivery_failed(&self.0.store, webhook).await {
+            events::step_failed("delivery_failed", &error);
+        }
+        self.look_at(webhook);
+    }
+
+    /// Disables a webhook that said that it is gone.
+    pub(crate) async fn gone(&self, target: &Target, reason: DisabledReason) {
+        let why = Unhealthy { reason, detail: "The endpoint answered 410 Gone.".to_owned() };
+        let mut backoff = Backoff::default();
+        while let Err(error) = self.disable(target, &why, None).await {
+            events::step_failed("disable", &error);
+            backoff.wait().await;
+        }
+    }
+
+    async fn disable(
+        &self,
+        target: &Target,
+        why: &Unhealthy,
+        figures: Option<&HealthFigures>,
+    ) -> Result<(), StoreError> {
+        if health::disable(&self.0.store, target.id, target.generation, why, figures).await? {
+            events::webhook_disabled(target.id, &why.detail);
+        }
+        // At once, so that no further attempt is made here.
+        self.0.directory.refresh().await
+    }
+
+    /// Judges those who failed since the last look.
+    async fn judge(&self, webhooks: &[WebhookId]) -> Result<(), StoreError> {
+        let window = self.0.rule.window;
+        for (id, figures) in health::figures(&self.0.store, webhooks, Utc::now(), window).await? {
+            let (Some(why), Some(target)) = (self.0.rule.judge(&figures), self.0.directory.get(id)) else {
+                continue;
+            };
+            if target.status == WebhookStatus::Active {
+                self.disable(&target, &why, Some(&figures)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&self) -> Vec<WebhookId> {
+        let mut failing = self.0.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let batch: Vec<WebhookId> = failing.iter().take(BATCH).copied().collect();
+        batch.iter().for_each(|id| {
+            failing.remove(id);
+        });
+        batch
+    }
+}
+
+async fn run(health: Health) {
+    let mut backoff = Backoff::default();
+    loop {
+        let batch = health.take();
+        if batch.is_empty() {
+            health.0.more.notified().await;
+            continue;
+        }
+        match health.judge(&batch).await {
+            Ok(()) => backoff = Backoff::default(),
+            Err(error) => {
+                events::step_failed("judge", &error);
+                batch.into_iter().for_each(|id| health.look_at(id));
+                backoff.wait().await;
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Admits requests to one endpoint: so many at once, fewer while it fails, so many a second.
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::pressure::Pressure;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use tokio::sync::Notify;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+
+/// A second's requests may come in this many bursts.
+const BURSTS_PER_SECOND: u32 = 10;
+/// Longest wait for a turn. The broker takes a message back after 30 minutes and closes the channel
+/// over it, with every consumer on it: better given back before.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
+/// How a webhook may be pressed; a change makes a new lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) max_concurrency: u16,
+    pub(crate) rate_per_second: Option<u32>,
+}
+
+/// The lane of one webhook.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    places: Arc<Places>,
+    rate: Option<DefaultDirectRateLimiter>,
+    closing: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Places {
+    state: Mutex<State>,
+    free: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    pressure: Pressure,
+    taken: u16,
+}
+
+/// The right to send one request.
+#[derive(Debug)]
+pub(crate) struct Turn(Arc<Places>);
+
+impl Lane {
+    pub(crate) fn new(limits: Limits, closing: CancellationToken) -> Self {
+        let quota = |rate: NonZeroU32| {
+            let burst = NonZeroU32::new(rate.get() / BURSTS_PER_SECOND).unwrap_or(NonZeroU32::MIN);
+            RateLimiter::direct(Quota::per_second(rate).allow_burst(burst))
+        };
+        let state = Mutex::new(State { pressure: Pressure::new(limits.max_concurrency), taken: 0 });
+        Self {
+            places: Arc::new(Places { state, free: Notify::new() }),
+            rate: limits.rate_per_second.and_then(NonZeroU32::new).map(quota),
+            closing,
+        }
+    }
+
+    /// Waits for a turn; `None` when the lane closes first, or none comes for long.
+    pub(crate) async fn turn(&self) -> Option<Turn> {
+        let admitted = async {
+            let turn = self.places.take().await;
+            if let Some(rate) = &self.rate {
+                rate.until_ready().await;
+            }
+            turn
+        };
+        tokio::select! {
+            biased;
+            () = self.closing.cancelled() => None,
+            turn = tokio::time::timeout(LONGEST_WAIT, admitted) => turn.ok(),
+        }
+    }
+
+    /// Resolves when the lane closes.
+    pub(crate) fn closing(&self) -> WaitForCancellationFuture<'_> {
+        self.closing.cancelled()
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.is_cancelled()
+    }
+}
+
+impl Places {
+    async fn take(self: &Arc<Self>) -> Turn {
+        loop {
+            // Listening before looking: a place that becomes free in between is heard.
+            let free = self.free.notified();
+            if self.try_take() {
+                return Turn(Arc::clone(self));
+            }
+            free.await;
+        }
+    }
+
+    fn try_take(&self) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let admitted = state.taken < state.pressure.in_flight();
+        state.taken += u16::from(admitted);
+        let more = state.taken < state.pressure.in_flight();
+        drop(state);
+        // Whoever is woken passes it on, so that one free place is not lost on one who left.
+        if admitted && more {
+            self.free.notify_one();
+        }
+        admitted
+    }
+}
+
+impl Turn {
+    /// Ends the turn with how the request went.
+    pub(crate) fn end(self, delivered: bool) {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).pressure.report(delivered);
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).taken -= 1;
+        self.0.free.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    fn lane(max_concurrency: u16) -> Lane {
+        Lane::new(Limits { max_concurrency, rate_per_second: None }, CancellationToken::new())
+    }
+
+    fn now(lane: &Lane) -> Option<Turn> {
+        lane.turn().now_or_never().flatten()
+    }
+
+    #[tokio::test]
+    async fn no_more_turns_than_places_and_fewer_after_failures() {
+        let lane = lane(4);
+        let turns: Vec<Turn> = (0..4).filter_map(|_| now(&lane)).collect();
+        assert!(turns.len() == 4 && now(&lane).is_none());
+        turns.into_iter().for_each(|turn| turn.end(false));
+        let one = now(&lane).expect("one is left");
+        assert!(now(&lane).is_none());
+        one.end(true);
+        let two: Vec<Turn> = (0..3).filter_map(|_| now(&lane)).collect();
+        assert_eq!(two.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_get_their_turn_in_the_end() {
+        let lane = Arc::new(lane(3));
+        let waiting: Vec<_> = (0..100)
+            .map(|n| {
+                let lane = Arc::clone(&lane);
+                tokio::spawn(async move {
+                    let turn = lane.turn().await.expect("a turn");
+                    tokio::task::yield_now().await;
+                    turn.end(n % 3 == 0);
+                })
+            })
+            .collect();
+        for task in waiting {
+            task.await.expect("ended");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lane_that_closes_lets_go_of_those_who_wait() {
+        let closing = CancellationToken::new();
+        let lane = Lane::new(Limits { max_concurrency: 1, rate_per_second: None }, closing.clone());
+        let _held = lane.turn().await.expect("the only one");
+        let (waited, ()) = tokio::join!(lane.turn(), async { closing.cancel() });
+        assert!(waited.is_none());
+    }
+}

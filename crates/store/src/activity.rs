@@ -1,0 +1,24 @@
+//! What attempts came to, counted in slices of time.
+
+use std::time::Duration;
+
+use domain::time::Timestamp;
+
+/// Upper bounds of the counts by duration, in milliseconds; one more counts what is longer.
+pub const BOUNDS_MS: [i32; 14] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000];
+/// The health window has this many slices.
+pub const SLICES: u32 = 60;
+
+/// The length of a slice for this health window.
+#[must_use]
+pub fn slice_for(window: Duration) -> Duration {
+    (window / SLICES).max(Duration::from_millis(1))
+}
+
+/// The start of the slice that an instant lies in.
+#[must_use]
+pub fn slice_of(at: Timestamp, slice: Duration) -> Timestamp {
+    let length = i64::try_from(slice.as_millis()).unwrap_or(i64::MAX).max(1);
+    let start = at.timestamp_millis().div_euclid(length) * length;
+    Timestamp::from_timestamp_millis(start).unwrap_or(at)
+}

@@ -1,0 +1,79 @@
+//! The figures by which webhooks are judged, and disabling one.
+
+use std::time::Duration;
+
+use domain::health::{HealthFigures, Unhealthy};
+use domain::ids::WebhookId;
+use domain::time::Timestamp;
+use serde_json::{Value, json};
+use tokio_postgres::Row;
+
+use crate::error::StoreError;
+use crate::pool::Store;
+use crate::rows::read;
+
+/// The figures of these webhooks now, of those that are active.
+///
+/// # Errors
+/// When the database fails.
+pub async fn figures(
+    store: &Store,
+    webhooks: &[WebhookId],
+    now: Timestamp,
+    window: Duration,
+) -> Result<Vec<(WebhookId, HealthFigures)>, StoreError> {
+    let ids: Vec<uuid::Uuid> = webhooks.iter().map(|id| id.0).collect();
+    let rows = store.query(sql!("health/figures"), &[&ids, &(now - window)]).await?;
+    rows.iter().map(|row| Ok((WebhookId(read(row, "id")?), of_row(row)?))).collect()
+}
+
+fn of_row(row: &Row) -> Result<HealthFigures, StoreError> {
+    let count = |column| read::<i64>(row, column).map(|n| u64::try_from(n).unwrap_or(0));
+    let failures = count("failures")?;
+    Ok(HealthFigures {
+        attempts: failures + count("delivered")?,
+        failures,
+        first_failure: read(row, "first_failure")?,
+        last_failure: read(row, "last_failure")?,
+        failed_in_row: count("failed_in_row")?,
+    })
+}
+
+/// Counts a delivery that ended failed without a further attempt.
+///
+/// # Errors
+/// When the database fails.
+pub async fn delivery_failed(store: &Store, webhook: WebhookId) -> Result<(), StoreError> {
+    store.execute(sql!("health/delivery_failed"), &[&webhook.0]).await?;
+    Ok(())
+}
+
+/// Disables a webhook for the platform, if it is still active in the generation that was seen; the
+/// announcements are written with it. Whether this call did it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn disable(
+    store: &Store,
+    webhook: WebhookId,
+    generation: i32,
+    why: &Unhealthy,
+    figures: Option<&HealthFigures>,
+) -> Result<bool, StoreError> {
+    let (reason, figures) = (why.reason.as_str(), figures.map(as_json));
+    let changed = store
+        .execute(sql!("record/disable"), &[&webhook.0, &reason, &why.detail, &figures, &generation])
+        .await?;
+    Ok(changed > 0)
+}
+
+fn as_json(figures: &HealthFigures) -> Value {
+    let instant = |at: Option<Timestamp>| at.map(domain::time::format);
+    json!({
+        "attempts": figures.attempts,
+        "failures": figures.failures,
+        "firstFailureAt": instant(figures.first_failure),
+        "lastFailureAt": instant(figures.last_failure),
+        "failedDeliveriesInRow": figures.failed_in_row,
+    })
+}

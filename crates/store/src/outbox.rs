@@ -1,0 +1,49 @@
+//! Messages that were written with a change, to be published afterwards.
+
+use uuid::Uuid;
+
+use crate::error::StoreError;
+use crate::pool::Store;
+use crate::rows::read;
+
+/// Most messages of one look.
+const BATCH: i64 = 100;
+
+/// A message to publish.
+#[derive(Debug)]
+pub struct OutboxMessage {
+    /// Its identity, and the AMQP `message_id`.
+    pub id: Uuid,
+    /// `notices` or `events`.
+    pub exchange: String,
+    /// The routing key.
+    pub routing_key: String,
+    /// The JSON body.
+    pub body: String,
+}
+
+/// The oldest messages that wait.
+///
+/// # Errors
+/// When the database fails.
+pub async fn waiting(store: &Store) -> Result<Vec<OutboxMessage>, StoreError> {
+    let rows = store.query(sql!("outbox/waiting"), &[&BATCH]).await?;
+    let message = |row: &tokio_postgres::Row| {
+        Ok(OutboxMessage {
+            id: read(row, "id")?,
+            exchange: read(row, "exchange")?,
+            routing_key: read(row, "routing_key")?,
+            body: read(row, "body")?,
+        })
+    };
+    rows.iter().map(message).collect()
+}
+
+/// Forgets messages that the broker confirmed.
+///
+/// # Errors
+/// When the database fails; then they are published again, under the same ids.
+pub async fn sent(store: &Store, ids: &[Uuid]) -> Result<(), StoreError> {
+    store.execute(sql!("outbox/sent"), &[&ids]).await?;
+    Ok(())
+}
