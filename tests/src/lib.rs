@@ -1,1 +1,31 @@
-//! Harness.
+//! The harness of the end-to-end tests: the real processes, servers and endpoints of Postrider, seen
+//! from outside as `CONTRACT.md` promises them. Nothing of Postrider's own crates is used here, so
+//! that a mistake in them cannot hide in its own check.
+
+pub mod api;
+pub mod binaries;
+pub mod brand;
+pub mod database;
+pub mod demo;
+pub mod event;
+pub mod oracle;
+pub mod platform;
+pub mod poll;
+pub mod ports;
+pub mod private_broker;
+pub mod private_postgres;
+pub mod process;
+pub mod producer;
+pub mod proxy;
+pub mod rabbit;
+pub mod raw_server;
+pub mod receiver;
+pub mod script;
+pub mod settings;
+pub mod signature;
+pub mod tls;
+
+use std::time::Duration;
+
+/// How long a test waits for something that should come at once; long, because the machine is busy.
+pub const PATIENCE: Duration = Duration::from_secs(45);

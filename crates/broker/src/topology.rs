@@ -206,6 +206,7 @@ impl QueueKind {
                 arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
             }
             Self::Wait { delay, to } => {
+                arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT));
                 let millis = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
                 arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(millis));
                 arguments.insert("x-dead-letter-exchange".into(), long_string(to));

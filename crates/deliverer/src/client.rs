@@ -1,6 +1,5 @@
 //! The one HTTP client: HTTPS only, no redirects, no proxy, guarded addresses, pooled connections.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -36,7 +35,7 @@ pub struct HttpSettings {
     pub allow_networks: AllowedNetworks,
     /// PEM file of further root certificates for endpoints
     #[arg(long, env = "POSTRIDER_EXTRA_CA_FILE", value_name = "FILE", default_value = "")]
-    pub extra_ca_file: PathBuf,
+    pub extra_ca_file: String,
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {
@@ -78,7 +77,7 @@ pub fn build(settings: &HttpSettings) -> Result<reqwest::Client, ClientError> {
 
 fn tls(settings: &HttpSettings) -> Result<ClientConfig, ClientError> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    if !settings.extra_ca_file.as_os_str().is_empty() {
+    if !settings.extra_ca_file.is_empty() {
         add_extra(&mut roots, settings)?;
     }
     // TLS 1.2 and 1.3 are all that rustls has.

@@ -11,7 +11,7 @@ use domain::ids::WebhookId;
 use domain::request::EventHead;
 use futures_util::{StreamExt, stream};
 use runtime::retry::Backoff;
-use store::ingest::{self, Ingest};
+use store::ingest::{self, Ingest, Target};
 use store::{Store, StoreError};
 
 use crate::events;
@@ -119,9 +119,7 @@ impl Handler {
             if *fresh {
                 events::event_taken();
                 let head = taken.head(taken.id, taken.created);
-                queued.extend(
-                    targets.iter().map(|target| Queued::new(*target, head.clone(), taken.event.data)),
-                );
+                queued.extend(Queued::all(targets, &head, taken.event.data));
                 continue;
             }
             events::event_repeated();
@@ -143,7 +141,7 @@ impl Handler {
         };
         let Some(owed) = owed else { return Vec::new() };
         let head = taken.head(owed.id, owed.created);
-        owed.targets.iter().map(|target| Queued::new(*target, head.clone(), taken.event.data)).collect()
+        Queued::all(&owed.targets, &head, taken.event.data).collect()
     }
 
     async fn publish(&self, queued: Vec<Queued<'_>>) {
@@ -188,8 +186,13 @@ impl Handler {
 }
 
 impl<'a> Queued<'a> {
-    fn new((webhook, generation): (WebhookId, i32), head: EventHead, data: &'a str) -> Self {
-        Self { webhook, generation, head, data }
+    /// The deliveries of an event to those webhooks that are not disabled.
+    fn all<'t>(targets: &'t [Target], head: &'t EventHead, data: &'a str) -> impl Iterator<Item = Self> + 't
+    where
+        'a: 't,
+    {
+        let queued = targets.iter().filter(|target| !target.held);
+        queued.map(move |t| Self { webhook: t.webhook, generation: t.generation, head: head.clone(), data })
     }
 }
 

@@ -6,13 +6,14 @@ use domain::catalogue::Enablement;
 use domain::event_type::covering;
 use domain::ids::{BrandId, WebhookId};
 use domain::webhook::WebhookStatus;
+use store::ingest::Target;
 use store::config::{NO_VERSION, RoutingChange, RoutingChanges};
 
 /// What to do with an event of a brand and type.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Match {
-    /// Queue it for these webhooks, each with its generation; perhaps none.
-    Targets(Vec<(WebhookId, i32)>),
+    /// It is for these webhooks; perhaps none.
+    Targets(Vec<Target>),
     /// The type is not enabled for the brand: the normal state of a brand.
     NotEnabled,
     /// There is no such brand.
@@ -42,6 +43,8 @@ struct Brand {
 #[derive(Debug)]
 struct Subscriber {
     generation: i32,
+    /// Disabled by the platform or support: what arrives is held.
+    held: bool,
     patterns: Vec<String>,
 }
 
@@ -91,10 +94,11 @@ impl Index {
         if let Some(brand) = self.filed.remove(&change.id).and_then(|brand| self.brands.get_mut(&brand)) {
             brand.remove(change.id);
         }
-        if change.status == WebhookStatus::Active {
+        let held = change.status == WebhookStatus::Disabled;
+        if held || change.status == WebhookStatus::Active {
             let patterns = change.events.iter().map(|pattern| pattern.as_str().to_owned()).collect();
             let brand = self.brands.entry(change.brand_id.clone()).or_default();
-            brand.insert(change.id, Subscriber { generation: change.generation, patterns });
+            brand.insert(change.id, Subscriber { generation: change.generation, held, patterns });
             self.filed.insert(change.id, change.brand_id);
         }
     }
@@ -121,7 +125,7 @@ impl Brand {
     }
 
     /// The webhooks that subscribe to the type, a group above it, or everything; each once.
-    fn wanting(&self, event_type: &str) -> Vec<(WebhookId, i32)> {
+    fn wanting(&self, event_type: &str) -> Vec<Target> {
         let mut ids: Vec<WebhookId> = covering(event_type)
             .filter_map(|pattern| self.by_pattern.get(pattern))
             .flatten()
@@ -129,7 +133,11 @@ impl Brand {
             .collect();
         ids.sort_unstable();
         ids.dedup();
-        ids.into_iter().filter_map(|id| Some((id, self.webhooks.get(&id)?.generation))).collect()
+        let target = |webhook| {
+            let subscriber = self.webhooks.get(&webhook)?;
+            Some(Target { webhook, generation: subscriber.generation, held: subscriber.held })
+        };
+        ids.into_iter().filter_map(target).collect()
     }
 }
 
@@ -166,7 +174,7 @@ mod tests {
 
     fn ids(index: &Index, brand: &str, event_type: &str) -> Vec<u128> {
         match index.find(&brand.parse().expect("brand"), event_type) {
-            Match::Targets(targets) => targets.into_iter().map(|(id, _)| id.0.as_u128()).collect(),
+            Match::Targets(targets) => targets.into_iter().map(|target| target.webhook.0.as_u128()).collect(),
             other => panic!("{other:?}"),
         }
     }
@@ -179,9 +187,10 @@ mod tests {
             webhook(3, "one", &["A.C"], WebhookStatus::Active),
             webhook(4, "two", &["*"], WebhookStatus::Active),
             webhook(5, "one", &["*"], WebhookStatus::Paused),
+            webhook(6, "one", &["A.C"], WebhookStatus::Disabled),
         ]);
         assert_eq!(ids(&index, "one", "A.B"), [1, 2]);
-        assert_eq!(ids(&index, "one", "A.C"), [2, 3]);
+        assert_eq!(ids(&index, "one", "A.C"), [2, 3, 6], "what arrives for a disabled one is held");
         assert_eq!(ids(&index, "two", "A.B"), [4]);
         assert_eq!(index.version(), 5);
     }

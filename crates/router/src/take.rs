@@ -7,9 +7,9 @@ use broker::Message;
 use chrono::TimeDelta;
 use domain::event::Identity;
 use domain::event::{self, IncomingEvent, RejectReason, Rejection};
-use domain::ids::{BrandId, EventId, WebhookId};
+use domain::ids::{BrandId, EventId};
 use domain::time::Timestamp;
-use store::ingest::NewEvent;
+use store::ingest::{NewEvent, Target};
 
 use crate::index::{Index, Match};
 
@@ -28,7 +28,7 @@ pub(crate) struct Taken<'a> {
 #[derive(Default)]
 pub(crate) struct Sorted<'a> {
     /// To store, each with its targets.
-    pub(crate) wanted: Vec<(&'a Taken<'a>, Vec<(WebhookId, i32)>)>,
+    pub(crate) wanted: Vec<(&'a Taken<'a>, Vec<Target>)>,
     /// To drop: the type is not enabled for the brand.
     pub(crate) not_enabled: usize,
     /// To refuse.
@@ -105,7 +105,7 @@ pub(crate) fn sort<'a>(taken: &'a [Taken<'a>], index: &Index) -> Sorted<'a> {
 impl<'a> Sorted<'a> {
     /// The events as the store takes them.
     pub(crate) fn new_events(&'a self) -> Vec<NewEvent<'a>> {
-        let new_event = |(taken, targets): &'a (&'a Taken<'a>, Vec<(WebhookId, i32)>)| NewEvent {
+        let new_event = |(taken, targets): &'a (&'a Taken<'a>, Vec<Target>)| NewEvent {
             brand_id: &taken.event.brand_id,
             key: &taken.key,
             id: taken.id,

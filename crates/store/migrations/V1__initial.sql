@@ -88,12 +88,12 @@ CREATE TABLE webhooks (
     created         timestamptz(3) NOT NULL DEFAULT now(),
     updated         timestamptz(3) NOT NULL DEFAULT now(),
     deleted_at      timestamptz(3),
-    -- Grows each time the webhook stops receiving (paused, disabled, deleted). A delivery carries
-    -- the generation it was routed in: one of an older generation is settled, never attempted.
+    -- Grows with every change of status, by the trigger below. A delivery carries the generation it
+    -- was routed in: one of an older generation is settled, never attempted.
     generation      integer NOT NULL DEFAULT 1,
     -- Deliveries of generations below this one have all been settled in the database.
     settled_generation integer NOT NULL DEFAULT 1 CHECK (settled_generation <= generation),
-    -- What becomes of them; set by the trigger below when the generation grows.
+    -- What becomes of them; set by the same trigger when the webhook stops receiving.
     settle_as       text NOT NULL DEFAULT 'discarded' CHECK (settle_as IN ('held', 'discarded')),
     version         bigint NOT NULL,
     CHECK ((status = 'disabled') = (disabled_reason IS NOT NULL)),
@@ -150,14 +150,18 @@ CREATE TRIGGER webhooks_announce_disabled AFTER UPDATE ON webhooks
     FOR EACH ROW WHEN (NEW.status = 'disabled' AND OLD.status <> 'disabled')
     EXECUTE FUNCTION announce_disabled();
 
--- Remembered with the generation, for the webhook may be active again before all is settled.
-CREATE FUNCTION note_settle_as() RETURNS trigger LANGUAGE plpgsql AS $$
+-- What becomes of waiting deliveries is remembered, for the webhook may be active again before all
+-- of them are settled.
+CREATE FUNCTION begin_generation() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.settle_as := CASE NEW.status WHEN 'disabled' THEN 'held' ELSE 'discarded' END;
+    NEW.generation := OLD.generation + 1;
+    IF OLD.status = 'active' THEN
+        NEW.settle_as := CASE NEW.status WHEN 'disabled' THEN 'held' ELSE 'discarded' END;
+    END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER webhooks_settle_as BEFORE UPDATE ON webhooks
-    FOR EACH ROW WHEN (NEW.generation > OLD.generation) EXECUTE FUNCTION note_settle_as();
+CREATE TRIGGER webhooks_generation BEFORE UPDATE ON webhooks
+    FOR EACH ROW WHEN (NEW.status <> OLD.status) EXECUTE FUNCTION begin_generation();
 CREATE INDEX webhooks_by_version ON webhooks (version);
 CREATE INDEX webhooks_by_brand ON webhooks (brand_id, created, id);
 CREATE INDEX webhooks_by_age ON webhooks (created, id);

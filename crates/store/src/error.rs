@@ -53,7 +53,8 @@ impl From<PoolError> for StoreError {
 fn is_passing(error: &tokio_postgres::Error) -> bool {
     let Some(code) = error.code() else {
         // No SQLSTATE: the connection broke or was never made.
-        return error.is_closed() || std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>());
+        return error.is_closed()
+            || std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>());
     };
     let class = &code.code()[..2];
     // 08 connection, 53 out of resources, 57 operator intervention, 58 system error; and what

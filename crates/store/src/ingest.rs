@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::delivery::DeliveryStatus;
 use domain::ids::{BrandId, EventId, WebhookId};
 use domain::time::Timestamp;
 use tracing::info;
@@ -28,8 +29,19 @@ pub struct NewEvent<'a> {
     pub event_type: &'a str,
     /// The data, byte for byte.
     pub data: &'a str,
-    /// The webhooks that want it, each with its generation.
-    pub targets: &'a [(WebhookId, i32)],
+    /// The webhooks that want it.
+    pub targets: &'a [Target],
+}
+
+/// A webhook that wants an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// The webhook.
+    pub webhook: WebhookId,
+    /// The generation that the delivery belongs to.
+    pub generation: i32,
+    /// Whether it is disabled: then the delivery is kept as `held` and not queued.
+    pub held: bool,
 }
 
 /// What became of a batch.
@@ -52,7 +64,7 @@ pub struct Owed {
     /// When it happened, as it was taken first.
     pub created: Timestamp,
     /// The webhooks that nothing was recorded for yet, each with its delivery's generation.
-    pub targets: Vec<(WebhookId, i32)>,
+    pub targets: Vec<Target>,
 }
 
 /// The columns of a batch, as the statement takes them.
@@ -67,6 +79,7 @@ struct Columns<'a> {
     places: Vec<i64>,
     webhooks: Vec<uuid::Uuid>,
     generations: Vec<i32>,
+    statuses: Vec<&'a str>,
 }
 
 /// Stores a batch that was matched against configuration `version`: all of it or, when the
@@ -76,7 +89,7 @@ struct Columns<'a> {
 /// When the database fails; then nothing is stored, or all of it and the answer was lost.
 pub async fn store(store: &Store, version: i64, batch: &[NewEvent<'_>]) -> Result<Ingest, StoreError> {
     let c = columns(batch);
-    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 10] = [
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 11] = [
         &version,
         &c.brands,
         &c.keys,
@@ -87,6 +100,7 @@ pub async fn store(store: &Store, version: i64, batch: &[NewEvent<'_>]) -> Resul
         &c.places,
         &c.webhooks,
         &c.generations,
+        &c.statuses,
     ];
     let rows = store.query(sql!("ingest/store"), &params).await?;
     let row = rows.first().ok_or_else(|| StoreError::Unreadable("no answer to an ingest".to_owned()))?;
@@ -112,10 +126,12 @@ fn columns<'a>(batch: &'a [NewEvent<'a>]) -> Columns<'a> {
         columns.types.push(event.event_type);
         // An event that nobody wants leaves its key only.
         columns.data.push(if event.targets.is_empty() { "" } else { event.data });
-        for (webhook, generation) in event.targets {
+        for target in event.targets {
+            let status = if target.held { DeliveryStatus::Held } else { DeliveryStatus::Pending };
             columns.places.push(place);
-            columns.webhooks.push(webhook.0);
-            columns.generations.push(*generation);
+            columns.webhooks.push(target.webhook.0);
+            columns.generations.push(target.generation);
+            columns.statuses.push(status.as_str());
         }
     }
     columns
@@ -129,11 +145,14 @@ fn columns<'a>(batch: &'a [NewEvent<'a>]) -> Columns<'a> {
 pub async fn owed(store: &Store, brand_id: &BrandId, key: &str) -> Result<Option<Owed>, StoreError> {
     let rows = store.query(sql!("ingest/unrouted"), &[&brand_id.as_str(), &key]).await?;
     let Some(first) = rows.first() else { return Ok(None) };
-    let targets = rows.iter().map(|row| Ok((WebhookId(read(row, "webhook_id")?), read(row, "generation")?)));
+    let target = |row: &tokio_postgres::Row| {
+        let (webhook, generation) = (WebhookId(read(row, "webhook_id")?), read(row, "generation")?);
+        Ok(Target { webhook, generation, held: false })
+    };
     Ok(Some(Owed {
         id: EventId::from_uuid(read(first, "event_id")?),
         created: read(first, "created")?,
-        targets: targets.collect::<Result<_, StoreError>>()?,
+        targets: rows.iter().map(target).collect::<Result<_, StoreError>>()?,
     }))
 }
 

@@ -8,12 +8,32 @@ macro_rules! sql {
     };
 }
 
+pub mod activity;
+pub mod attempts;
+pub mod audit;
+pub mod boot;
+pub mod brands;
+pub mod change;
+pub mod config;
+pub mod deliveries;
 pub mod error;
+pub mod event_types;
+pub mod health;
+pub mod ingest;
+pub mod instances;
 pub mod migrate;
+pub mod outbox;
+pub mod place;
 pub mod pool;
+pub mod record;
+mod rows;
 pub mod settings;
+pub mod settle;
+pub mod tokens;
 pub mod vault;
+pub mod webhooks;
 
+pub use change::{Change, Db};
 pub use error::StoreError;
 pub use pool::Store;
 pub use settings::StoreSettings;

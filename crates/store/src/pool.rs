@@ -32,7 +32,8 @@ impl Store {
     pub fn new(settings: &StoreSettings, application: &str) -> Self {
         let mut config = settings.database_url.0.clone();
         config.application_name(application).connect_timeout(WAIT).keepalives_idle(Duration::from_secs(10));
-        let options = config.get_options().map_or_else(|| STATEMENT.to_owned(), |o| format!("{STATEMENT} {o}"));
+        let options =
+            config.get_options().map_or_else(|| STATEMENT.to_owned(), |o| format!("{STATEMENT} {o}"));
         config.options(options);
         let manager = deadpool_postgres::Manager::from_config(
             config,
@@ -66,14 +67,22 @@ impl Store {
     }
 
     /// Runs a statement, prepared once for each connection, for its rows.
-    pub(crate) async fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+    pub(crate) async fn query(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
         let client = self.client().await?;
         let statement = client.prepare_cached(sql).await?;
         Ok(client.query(&statement, params).await?)
     }
 
     /// Runs a statement for at most one row.
-    pub(crate) async fn query_opt(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, StoreError> {
+    pub(crate) async fn query_opt(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Row>, StoreError> {
         Ok(self.query(sql, params).await?.into_iter().next())
     }
 

@@ -44,7 +44,8 @@ impl std::fmt::Debug for DatabaseUrl {
 }
 
 fn database_url(text: &str) -> Result<DatabaseUrl, String> {
-    let config: Config = text.parse().map_err(|_| "it is no postgres://user:password@host:port/database".to_owned())?;
+    let config: Config =
+        text.parse().map_err(|_| "it is no postgres://user:password@host:port/database".to_owned())?;
     Ok(DatabaseUrl(config))
 }
 

@@ -29,7 +29,9 @@ impl FromStr for MasterKey {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let bytes = STANDARD.decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok());
-        bytes.map(Self).ok_or_else(|| "it must be 32 bytes in base64; draw one with: openssl rand -base64 32".to_owned())
+        bytes
+            .map(Self)
+            .ok_or_else(|| "it must be 32 bytes in base64; draw one with: openssl rand -base64 32".to_owned())
     }
 }
 
@@ -80,12 +82,15 @@ impl Vault {
     /// # Errors
     /// When it was sealed under another master key, for another webhook, or was altered.
     pub fn open(&self, brand: &BrandId, webhook: WebhookId, stored: &[u8]) -> Result<Secret, StoreError> {
-        let unreadable = |why: &str| StoreError::Unreadable(format!("the secret of webhook {webhook}: {why}"));
-        let (key_id, rest) = stored.split_at_checked(KEY_ID_BYTES).ok_or_else(|| unreadable("it is cut short"))?;
+        let unreadable =
+            |why: &str| StoreError::Unreadable(format!("the secret of webhook {webhook}: {why}"));
+        let (key_id, rest) =
+            stored.split_at_checked(KEY_ID_BYTES).ok_or_else(|| unreadable("it is cut short"))?;
         if key_id != self.key_id {
             return Err(unreadable("it was sealed under another POSTRIDER_MASTER_KEY"));
         }
-        let (nonce, sealed) = rest.split_at_checked(NONCE_BYTES).ok_or_else(|| unreadable("it is cut short"))?;
+        let (nonce, sealed) =
+            rest.split_at_checked(NONCE_BYTES).ok_or_else(|| unreadable("it is cut short"))?;
         let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| unreadable("it is cut short"))?;
         let aad = associated_data(brand, webhook);
         let opened = self.cipher.decrypt(&Nonce::from(nonce), Payload { msg: sealed, aad: &aad });
@@ -116,7 +121,10 @@ mod tests {
 
         assert!(vault(2).open(&brand, webhook, &sealed).is_err(), "another key");
         assert!(vault(1).open(&"other".parse().expect("brand"), webhook, &sealed).is_err(), "another brand");
-        assert!(vault(1).open(&brand, WebhookId(uuid::Uuid::from_u128(8)), &sealed).is_err(), "another webhook");
+        assert!(
+            vault(1).open(&brand, WebhookId(uuid::Uuid::from_u128(8)), &sealed).is_err(),
+            "another webhook"
+        );
         for at in 0..sealed.len() {
             let mut altered = sealed.clone();
             altered[at] ^= 1;

@@ -1,1 +1,11 @@
-fn main() {}
+//! The API: wires settings and telemetry to [`subscription_api::run`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let config: subscription_api::Config = runtime::settings::parse();
+    let metrics = runtime::telemetry::start(&config.log);
+    runtime::lifecycle::run(subscription_api::LONGEST_IN_FLIGHT, |stop| {
+        subscription_api::run(config, metrics, stop)
+    })
+}

@@ -1,5 +1,5 @@
 -- Takes a batch of events in one statement, if the configuration that they were matched against
--- still stands. $1 its version; $2–$7 the events in parallel arrays; $8–$10 their deliveries, by
+-- still stands. $1 its version; $2–$7 the events in parallel arrays; $8–$11 their deliveries, by
 -- the event's place in the batch (from 1). The answer: the version now, and the places of the
 -- events that were not taken before. Nothing is written when the version is another.
 WITH config AS (
@@ -20,7 +20,7 @@ WITH config AS (
 ), taken AS (
     SELECT b.* FROM batch b JOIN fresh USING (brand_id, key)
 ), wanted AS (
-    SELECT * FROM unnest($8::bigint[], $9::uuid[], $10::integer[]) AS w(place, webhook_id, generation)
+    SELECT * FROM unnest($8::bigint[], $9::uuid[], $10::integer[], $11::text[]) AS w(place, webhook_id, generation, status)
 ), stored AS (
     INSERT INTO events (id, brand_id, created, type, data)
     SELECT t.id, t.brand_id, t.created, t.type, t.data
@@ -28,8 +28,8 @@ WITH config AS (
     WHERE t.place IN (SELECT place FROM wanted)
     ON CONFLICT DO NOTHING
 ), owed AS (
-    INSERT INTO deliveries (webhook_id, created, event_id, brand_id, type, generation)
-    SELECT w.webhook_id, t.created, t.id, t.brand_id, t.type, w.generation
+    INSERT INTO deliveries (webhook_id, created, event_id, brand_id, type, generation, status)
+    SELECT w.webhook_id, t.created, t.id, t.brand_id, t.type, w.generation, w.status
     FROM taken t JOIN wanted w USING (place)
     ON CONFLICT DO NOTHING
 )

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use chrono::{TimeDelta, Utc};
 use domain::ids::{EventId, WebhookId};
 use domain::time::whole_millis;
-use store::ingest::{self, Ingest, NewEvent};
+use store::ingest::{self, Ingest, NewEvent, Target};
 
 use crate::support::{RETENTION, TestStore};
 
-fn event<'a>(test: &'a TestStore, key: &'a str, targets: &'a [(WebhookId, i32)]) -> NewEvent<'a> {
+fn event<'a>(test: &'a TestStore, key: &'a str, targets: &'a [Target]) -> NewEvent<'a> {
     let created = whole_millis(Utc::now());
     NewEvent {
         brand_id: &test.brand,
@@ -21,6 +21,10 @@ fn event<'a>(test: &'a TestStore, key: &'a str, targets: &'a [(WebhookId, i32)])
         data: "1.10",
         targets,
     }
+}
+
+fn to(webhook: WebhookId) -> Target {
+    Target { webhook, generation: 1, held: false }
 }
 
 async fn store(test: &TestStore, batch: &[NewEvent<'_>]) -> Vec<bool> {
@@ -35,7 +39,7 @@ async fn a_batch_matched_against_an_older_configuration_writes_nothing() {
     let test = TestStore::new().await;
     let before = test.version().await;
     let webhook = test.webhook().await;
-    let targets = [(webhook, 1)];
+    let targets = [to(webhook)];
     let answer = ingest::store(&test.store, before, &[event(&test, "m:1", &targets)]).await.expect("answer");
     assert!(matches!(answer, Ingest::Stale));
     assert_eq!((test.count("event_keys").await, test.count("deliveries").await), (0, 0));
@@ -46,7 +50,7 @@ async fn a_batch_matched_against_an_older_configuration_writes_nothing() {
 #[tokio::test]
 async fn an_identity_is_taken_once_and_what_it_owes_is_known() {
     let test = TestStore::new().await;
-    let targets = [(test.webhook().await, 1), (test.webhook().await, 1)];
+    let targets = [to(test.webhook().await), to(test.webhook().await)];
     let first = event(&test, "m:1", &targets);
     assert_eq!(store(&test, &[event(&test, "m:0", &[]), NewEvent { ..first }]).await, [true, true]);
     let again = [event(&test, "m:1", &targets), event(&test, "m:2", &targets), event(&test, "m:0", &targets)];

@@ -1,0 +1,5 @@
+-- $1 id. Not FOR UPDATE, which would wait for those who make a webhook or a token of the brand.
+SELECT brand_id, name, contact_name, contact_email, switch_patterns, switch_states, created, updated
+FROM brands
+WHERE brand_id = $1
+FOR NO KEY UPDATE

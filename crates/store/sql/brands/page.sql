@@ -1,0 +1,6 @@
+-- $1 the id that the page comes after, or empty; $2 how many
+SELECT brand_id, name, contact_name, contact_email, switch_patterns, switch_states, created, updated
+FROM brands
+WHERE brand_id > $1
+ORDER BY brand_id
+LIMIT $2

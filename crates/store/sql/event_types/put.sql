@@ -1,0 +1,10 @@
+-- $1 name, $2 description, $3 schema, $4 whether it is enforced, $5 example.
+-- A type that comes back after it was removed begins anew. No row when it is built in.
+INSERT INTO event_types AS t (name, description, schema, enforce_schema, example)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (name) DO UPDATE
+SET description = excluded.description, schema = excluded.schema, enforce_schema = excluded.enforce_schema,
+    example = excluded.example, updated = now(), removed_at = NULL,
+    created = CASE WHEN t.removed_at IS NULL THEN t.created ELSE now() END
+WHERE NOT t.built_in
+RETURNING name, description, schema, enforce_schema, example, built_in, created, updated

@@ -1,0 +1,6 @@
+-- $1 brand, ($2, $3) what the page comes after, $4 how many
+SELECT id, brand_id, name, role, created
+FROM tokens
+WHERE brand_id = $1 AND (created, id) > ($2, $3)
+ORDER BY created, id
+LIMIT $4

@@ -1,0 +1,2 @@
+-- $1 brand
+SELECT count(*) AS count FROM webhooks WHERE brand_id = $1 AND status <> 'deleted'

@@ -1,0 +1,62 @@
+//! The attempts of a delivery: one HTTP request each.
+
+use domain::ids::{AttemptId, EventId, WebhookId};
+use domain::outcome::{Outcome, Trigger};
+use domain::time::Timestamp;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::change::Db;
+use crate::error::StoreError;
+use crate::rows::{read, read_word};
+
+/// One HTTP request and how it ended.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Its identity.
+    pub id: AttemptId,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub duration_ms: i32,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The HTTP status, where one was received.
+    pub status_code: Option<i32>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// The start of the answer's body.
+    pub response_body: Option<String>,
+    /// Why it was made.
+    pub trigger: Trigger,
+}
+
+/// A page of a delivery's attempts, oldest first: at most `limit` of those after `after`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn page(
+    db: &impl Db,
+    webhook: WebhookId,
+    (event, created): (EventId, Timestamp),
+    after: Option<AttemptId>,
+    limit: i64,
+) -> Result<Vec<Attempt>, StoreError> {
+    let after = after.map_or(Uuid::nil(), AttemptId::to_uuid);
+    let rows =
+        db.rows(sql!("attempts/page"), &[&webhook.0, &created, &event.to_uuid(), &after, &limit]).await?;
+    rows.iter().map(attempt).collect()
+}
+
+fn attempt(row: &Row) -> Result<Attempt, StoreError> {
+    Ok(Attempt {
+        id: AttemptId::from_uuid(read(row, "attempt_id")?),
+        started_at: read(row, "started_at")?,
+        duration_ms: read(row, "duration_ms")?,
+        outcome: read_word(row, "outcome")?,
+        status_code: read(row, "status_code")?,
+        error: read(row, "error")?,
+        response_body: read(row, "response_body")?,
+        trigger: read_word(row, "trigger")?,
+    })
+}

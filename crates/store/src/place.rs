@@ -1,0 +1,62 @@
+//! Places in lists that are ordered by an instant and, within it, by an id. Pages are ranges between
+//! two places, so a list stays stable while rows arrive.
+
+use chrono::{DateTime, TimeDelta};
+use domain::time::Timestamp;
+use uuid::Uuid;
+
+/// A place in a list: a row, or a gap where one could be. Instants have whole milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// When.
+    pub at: Timestamp,
+    /// Which of the rows of that instant.
+    pub id: Uuid,
+}
+
+/// 9999-12-31T23:59:59.999Z in milliseconds of the Unix epoch: RFC 3339 writes nothing later.
+const LAST_MILLIS: i64 = 253_402_300_799_999;
+
+impl Place {
+    /// Before every row.
+    pub const FIRST: Self = Self { at: DateTime::UNIX_EPOCH, id: Uuid::nil() };
+
+    /// After every row.
+    #[must_use]
+    pub fn last() -> Self {
+        let at = DateTime::from_timestamp_millis(LAST_MILLIS)
+            .unwrap_or_else(|| unreachable!("a year of four digits"));
+        Self { at, id: Uuid::max() }
+    }
+
+    /// The last place before every row of `at`.
+    #[must_use]
+    pub fn just_before(at: Timestamp) -> Self {
+        Self { at: at - TimeDelta::milliseconds(1), id: Uuid::max() }
+    }
+
+    /// The place right before this one.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        match self.id.as_u128() {
+            0 => Self::just_before(self.at),
+            id => Self { at: self.at, id: Uuid::from_u128(id - 1) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_lies_between_a_place_and_its_previous() {
+        let at = domain::time::parse("2021-04-08T19:36:02.938Z").expect("valid");
+        let place = Place { at, id: Uuid::from_u128(8) };
+        assert_eq!(place.previous(), Place { at, id: Uuid::from_u128(7) });
+        let first_of_instant = Place { at, id: Uuid::nil() };
+        assert_eq!(first_of_instant.previous(), Place::just_before(at));
+        assert!(Place::FIRST < Place::just_before(at) && Place::just_before(at) < first_of_instant);
+        assert!(place < Place::last());
+    }
+}

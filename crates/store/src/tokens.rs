@@ -1,0 +1,124 @@
+//! Brand tokens. Only their SHA-256 is kept.
+
+use std::str::FromStr;
+
+use domain::ids::BrandId;
+use domain::time::Timestamp;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::change::{Change, Db};
+use crate::error::StoreError;
+use crate::place::Place;
+use crate::rows::{read, read_word};
+
+/// The SHA-256 of a token.
+pub type Digest = [u8; 32];
+
+/// What a token may do within its brand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Look at everything but secrets.
+    Read,
+    /// Change everything, and see secrets.
+    Write,
+}
+
+impl Role {
+    /// The word that stands for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match word {
+            "read" => Ok(Self::Read),
+            "write" => Ok(Self::Write),
+            _ => Err("must be \"read\" or \"write\""),
+        }
+    }
+}
+
+/// A brand's token, without the token.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// Its identity, which is no secret.
+    pub id: Uuid,
+    /// Whose it is.
+    pub brand_id: BrandId,
+    /// What people call it.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// Makes a token of a brand, which must be there.
+///
+/// # Errors
+/// When the database fails.
+pub async fn insert(
+    change: &Change<'_>,
+    brand: &BrandId,
+    name: &str,
+    role: Role,
+    sha256: &Digest,
+) -> Result<Option<Token>, StoreError> {
+    let id = Uuid::new_v4();
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+        [&id, &brand.as_str(), &name, &role.as_str(), &sha256.as_slice()];
+    change.row(sql!("tokens/insert"), &params).await?.as_ref().map(token).transpose()
+}
+
+/// The token with this SHA-256.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find(db: &impl Db, sha256: &Digest) -> Result<Option<Token>, StoreError> {
+    db.row(sql!("tokens/find"), &[&sha256.as_slice()]).await?.as_ref().map(token).transpose()
+}
+
+/// A page of a brand's tokens, oldest first: at most `limit` of those after `after`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn page(db: &impl Db, brand: &BrandId, after: Place, limit: i64) -> Result<Vec<Token>, StoreError> {
+    let rows = db.rows(sql!("tokens/page"), &[&brand.as_str(), &after.at, &after.id, &limit]).await?;
+    rows.iter().map(token).collect()
+}
+
+/// How many tokens a brand has.
+///
+/// # Errors
+/// When the database fails.
+pub async fn count(change: &Change<'_>, brand: &BrandId) -> Result<i64, StoreError> {
+    let row = change.row(sql!("tokens/count"), &[&brand.as_str()]).await?;
+    row.as_ref().map_or(Ok(0), |row| read(row, "count"))
+}
+
+/// Deletes a brand's token, which from then on opens nothing; the token as it was.
+///
+/// # Errors
+/// When the database fails.
+pub async fn delete(change: &Change<'_>, brand: &BrandId, id: Uuid) -> Result<Option<Token>, StoreError> {
+    change.row(sql!("tokens/delete"), &[&brand.as_str(), &id]).await?.as_ref().map(token).transpose()
+}
+
+fn token(row: &Row) -> Result<Token, StoreError> {
+    Ok(Token {
+        id: read(row, "id")?,
+        brand_id: read_word(row, "brand_id")?,
+        name: read(row, "name")?,
+        role: read_word(row, "role")?,
+        created: read(row, "created")?,
+    })
+}

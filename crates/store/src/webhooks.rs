@@ -1,0 +1,255 @@
+//! Webhooks: a brand's subscriptions.
+
+use std::collections::BTreeMap;
+
+use domain::event_type::TypePattern;
+use domain::ids::{BrandId, WebhookId};
+use domain::signature::Secret;
+use domain::time::Timestamp;
+use domain::webhook::{DisabledReason, WebhookStatus};
+use tokio_postgres::Row;
+use tokio_postgres::types::Json;
+
+use crate::change::{Change, Db};
+use crate::error::StoreError;
+use crate::place::Place;
+use crate::rows::{read, read_word};
+use crate::vault::Vault;
+
+/// A webhook, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Its identity.
+    pub id: WebhookId,
+    /// Whose it is.
+    pub brand_id: BrandId,
+    /// Where requests go, as it was given.
+    pub endpoint: String,
+    /// The types and groups that it wants.
+    pub events: Vec<TypePattern>,
+    /// Whether it receives.
+    pub status: WebhookStatus,
+    /// Why it does not, when the platform or support disabled it.
+    pub disabled: Option<Disabled>,
+    /// What people wrote about it.
+    pub description: Option<String>,
+    /// Custom headers.
+    pub headers: BTreeMap<String, String>,
+    /// Requests in flight at most.
+    pub max_concurrency: i32,
+    /// Requests a second at most.
+    pub rate_per_second: Option<i32>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When anything of it last changed.
+    pub updated: Timestamp,
+    /// Grows each time it stops receiving.
+    pub generation: i32,
+}
+
+/// How a webhook came to be disabled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disabled {
+    /// Why.
+    pub reason: DisabledReason,
+    /// The figures, or what support wrote.
+    pub detail: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Webhook {
+    /// Sets the status, and ends the generation when the webhook stops receiving with it: what
+    /// still waits is then settled, never attempted.
+    pub fn set_status(&mut self, status: WebhookStatus, disabled: Option<Disabled>) {
+        if self.status == WebhookStatus::Active && status != WebhookStatus::Active {
+            self.generation += 1;
+        }
+        self.status = status;
+        self.disabled = disabled;
+    }
+}
+
+/// Makes a webhook with its secret, and the webhook as it is then (its times are the database's).
+///
+/// # Errors
+/// When the database fails.
+pub async fn insert(
+    change: &Change<'_>,
+    vault: &Vault,
+    new: &Webhook,
+    secret: &Secret,
+) -> Result<Option<Webhook>, StoreError> {
+    let sealed = vault.seal(&new.brand_id, new.id, secret);
+    let row = change
+        .row(
+            sql!("webhooks/insert"),
+            &[
+                &new.id.0,
+                &new.brand_id.as_str(),
+                &new.endpoint,
+                &words(&new.events),
+                &new.status.as_str(),
+                &new.description,
+                &Json(&new.headers),
+                &new.max_concurrency,
+                &new.rate_per_second,
+                &sealed,
+            ],
+        )
+        .await?;
+    row.as_ref().map(webhook).transpose()
+}
+
+/// Writes all that may change of a webhook that is not deleted, and the webhook as it is then.
+///
+/// # Errors
+/// When the database fails.
+pub async fn update(change: &Change<'_>, to: &Webhook) -> Result<Option<Webhook>, StoreError> {
+    let disabled = to.disabled.as_ref();
+    let row = change
+        .row(
+            sql!("webhooks/update"),
+            &[
+                &to.id.0,
+                &to.endpoint,
+                &words(&to.events),
+                &to.status.as_str(),
+                &disabled.map(|disabled| disabled.reason.as_str()),
+                &disabled.and_then(|disabled| disabled.detail.as_deref()),
+                &disabled.map(|disabled| disabled.at),
+                &to.description,
+                &Json(&to.headers),
+                &to.max_concurrency,
+                &to.rate_per_second,
+                &to.generation,
+            ],
+        )
+        .await?;
+    row.as_ref().map(webhook).transpose()
+}
+
+/// Deletes a webhook: it receives nothing and nobody but support sees it; its events stay readable
+/// until they expire. False when it is not there.
+///
+/// # Errors
+/// When the database fails.
+pub async fn delete(change: &Change<'_>, id: WebhookId) -> Result<bool, StoreError> {
+    Ok(change.row(sql!("webhooks/delete"), &[&id.0]).await?.is_some())
+}
+
+/// The webhook of this id, of any brand and status.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find(db: &impl Db, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+    db.row(sql!("webhooks/find"), &[&id.0]).await?.as_ref().map(webhook).transpose()
+}
+
+/// The webhook of this id, of any brand and status, locked until the change ends.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lock(change: &Change<'_>, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+    change.row(sql!("webhooks/lock"), &[&id.0]).await?.as_ref().map(webhook).transpose()
+}
+
+/// The current secret of a webhook that is not deleted.
+///
+/// # Errors
+/// When the database fails, or the secret was sealed under another master key.
+pub async fn secret(
+    db: &impl Db,
+    vault: &Vault,
+    brand: &BrandId,
+    id: WebhookId,
+) -> Result<Option<Secret>, StoreError> {
+    let Some(row) = db.row(sql!("webhooks/secret"), &[&id.0, &brand.as_str()]).await? else {
+        return Ok(None);
+    };
+    vault.open(brand, id, read(&row, "secret")?).map(Some)
+}
+
+/// A page of a brand's webhooks, oldest first, without the deleted: at most `limit` after `after`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn page_of_brand(
+    db: &impl Db,
+    brand: &BrandId,
+    status: Option<WebhookStatus>,
+    after: Place,
+    limit: i64,
+) -> Result<Vec<Webhook>, StoreError> {
+    let status = status.map(WebhookStatus::as_str);
+    let rows = db
+        .rows(sql!("webhooks/page_of_brand"), &[&brand.as_str(), &status, &after.at, &after.id, &limit])
+        .await?;
+    rows.iter().map(webhook).collect()
+}
+
+/// A page of all brands' webhooks, oldest first, without the deleted: at most `limit` after `after`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn page_of_all(
+    db: &impl Db,
+    status: Option<WebhookStatus>,
+    after: Place,
+    limit: i64,
+) -> Result<Vec<Webhook>, StoreError> {
+    let status = status.map(WebhookStatus::as_str);
+    let rows = db.rows(sql!("webhooks/page_of_all"), &[&status, &after.at, &after.id, &limit]).await?;
+    rows.iter().map(webhook).collect()
+}
+
+/// How many webhooks a brand has, without the deleted.
+///
+/// # Errors
+/// When the database fails.
+pub async fn count(change: &Change<'_>, brand: &BrandId) -> Result<i64, StoreError> {
+    let row = change.row(sql!("webhooks/count"), &[&brand.as_str()]).await?;
+    row.as_ref().map_or(Ok(0), |row| read(row, "count"))
+}
+
+/// How many webhooks name this type itself, without the deleted.
+///
+/// # Errors
+/// When the database fails.
+pub async fn count_naming(change: &Change<'_>, type_name: &str) -> Result<i64, StoreError> {
+    let row = change.row(sql!("webhooks/count_naming"), &[&type_name]).await?;
+    row.as_ref().map_or(Ok(0), |row| read(row, "count"))
+}
+
+fn words(patterns: &[TypePattern]) -> Vec<&str> {
+    patterns.iter().map(TypePattern::as_str).collect()
+}
+
+fn webhook(row: &Row) -> Result<Webhook, StoreError> {
+    let events: Vec<String> = read(row, "events")?;
+    let pattern =
+        |text: &String| text.parse().map_err(|_| StoreError::Unreadable(format!("event type {text:?}")));
+    Ok(Webhook {
+        id: WebhookId(read(row, "id")?),
+        brand_id: read_word(row, "brand_id")?,
+        endpoint: read(row, "endpoint")?,
+        events: events.iter().map(pattern).collect::<Result<_, _>>()?,
+        status: read_word(row, "status")?,
+        disabled: disabled(row)?,
+        description: read(row, "description")?,
+        headers: read::<Json<_>>(row, "headers")?.0,
+        max_concurrency: read(row, "max_concurrency")?,
+        rate_per_second: read(row, "rate_per_second")?,
+        created: read(row, "created")?,
+        updated: read(row, "updated")?,
+        generation: read(row, "generation")?,
+    })
+}
+
+fn disabled(row: &Row) -> Result<Option<Disabled>, StoreError> {
+    let at: Option<Timestamp> = read(row, "disabled_at")?;
+    at.map(|at| {
+        Ok(Disabled { reason: read_word(row, "disabled_reason")?, detail: read(row, "disabled_detail")?, at })
+    })
+    .transpose()
+}

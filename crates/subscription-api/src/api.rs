@@ -1,0 +1,70 @@
+//! What every handler works with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::Topology;
+use domain::ids::WebhookId;
+use runtime::error::Chain;
+use store::Store;
+use store::vault::Vault;
+use tracing::warn;
+
+use crate::auth::SupportToken;
+use crate::rate::Gate;
+use crate::resolve::Resolver;
+
+/// How long a new webhook's answer waits for its queue; the deliverer makes it otherwise.
+const QUEUE_WAIT: Duration = Duration::from_secs(2);
+
+/// What every handler works with. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Api(Arc<Parts>);
+
+/// The parts of [`Api`].
+#[derive(Debug)]
+pub struct Parts {
+    /// PostgreSQL.
+    pub store: Store,
+    /// Seals and opens webhook secrets.
+    pub vault: Vault,
+    /// What webhooks' queues are declared with.
+    pub topology: Topology,
+    /// Looks at where an endpoint leads.
+    pub resolver: Resolver,
+    /// The support token, if there is one.
+    pub support_token: SupportToken,
+    /// Keeps the rates.
+    pub gate: Gate,
+    /// How long events stay readable: what Get Events lists unless asked otherwise.
+    pub retention: Duration,
+}
+
+impl From<Parts> for Api {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl std::ops::Deref for Api {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Api {
+    /// Declares the queue of a new webhook, so that its first event need not wait for the deliverer
+    /// to find it missing. Whether it works out is of no matter.
+    pub async fn declare_queue(&self, id: WebhookId) {
+        let topology = self.topology.clone();
+        // A task of its own, for a declaration that is given up half way would cost the channel.
+        let declaring = tokio::spawn(async move {
+            if let Err(error) = topology.declare_webhook(id).await {
+                warn!(webhook = %id, error = %Chain(&error), "left a webhook's queue to the deliverer");
+            }
+        });
+        let _ = tokio::time::timeout(QUEUE_WAIT, declaring).await;
+    }
+}

@@ -1,0 +1,44 @@
+//! What is around every handler: time, panics, headers, figures.
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+
+use crate::api::Api;
+use crate::events::{self, RequestServed};
+use crate::problem::Problem;
+
+/// Longest that a request may take, its body included.
+pub const REQUEST: Duration = Duration::from_secs(30);
+
+/// Puts the layers around all routes.
+pub fn around(router: Router<Api>) -> Router<Api> {
+    // The limit of bodies is ours (body.rs).
+    router.layer(DefaultBodyLimit::disable()).layer(middleware::from_fn(guard))
+}
+
+async fn guard(request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let method = events::method(request.method());
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let answering = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let mut response = match tokio::time::timeout(REQUEST, answering).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => {
+            tracing::error!(method, route, "a handler panicked");
+            Problem::internal().into_response()
+        }
+        Err(_) => Problem::unavailable("this took too long; try again").into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    RequestServed { method, route, status: response.status(), took: began.elapsed() }.emit();
+    response
+}

@@ -1,0 +1,248 @@
+//! What a request says a webhook should be: read field by field, checked, and done to it.
+
+use std::collections::BTreeMap;
+
+use domain::address::AllowedNetworks;
+use domain::endpoint::Endpoint;
+use domain::event_type::TypePattern;
+use domain::ids::{BrandId, WebhookId};
+use domain::limits::{DEFAULT_MAX_CONCURRENCY, MAX_CONCURRENCY, MAX_RATE_PER_SECOND, TEXT_CHARS};
+use domain::time::Timestamp;
+use domain::webhook::WebhookStatus;
+use serde_json::value::RawValue;
+use store::webhooks::Webhook;
+use uuid::Uuid;
+
+use crate::faults::Faults;
+use crate::fields::Fields;
+use crate::patch::Patch;
+use crate::problem::{Problem, Result};
+use crate::read;
+use crate::resolve::Resolver;
+
+/// Where faults of the endpoint are noted.
+const ENDPOINT: &str = "/endpoint";
+/// Where faults of the events are noted.
+pub const EVENTS: &str = "/events";
+
+/// What a request says a webhook should be.
+#[derive(Debug)]
+pub struct Edit {
+    endpoint: Option<Endpoint>,
+    events: Option<Vec<TypePattern>>,
+    enabled: Option<bool>,
+    description: Patch<String>,
+    headers: Patch<BTreeMap<String, String>>,
+    max_concurrency: Patch<i32>,
+    rate_per_second: Patch<i32>,
+}
+
+impl Edit {
+    /// Reads the body of a creation, which must have an endpoint and events.
+    pub fn of_new(raw: &RawValue, allowed: &AllowedNetworks, faults: &mut Faults) -> Option<Self> {
+        let mut fields = Fields::of(raw, "", faults)?;
+        let endpoint = fields.required("endpoint", endpoint(allowed));
+        let events = fields.required("events", read::patterns);
+        Some(Self::rest(fields, endpoint, events))
+    }
+
+    /// Reads a merge patch, in which everything may be left out.
+    pub fn of_patch(raw: &RawValue, allowed: &AllowedNetworks, faults: &mut Faults) -> Option<Self> {
+        let mut fields = Fields::of(raw, "", faults)?;
+        let endpoint = fields.optional("endpoint", endpoint(allowed));
+        let events = fields.optional("events", read::patterns);
+        Some(Self::rest(fields, endpoint, events))
+    }
+
+    fn rest(
+        mut fields: Fields<'_, '_>,
+        endpoint: Option<Endpoint>,
+        events: Option<Vec<TypePattern>>,
+    ) -> Self {
+        let edit = Self {
+            endpoint,
+            events,
+            enabled: fields.optional("enabled", read::boolean),
+            description: fields.clearable("description", read::text(TEXT_CHARS)),
+            headers: fields.clearable("headers", read::headers),
+            max_concurrency: fields.clearable("maxConcurrency", read::integer(1..=MAX_CONCURRENCY)),
+            rate_per_second: fields.clearable("ratePerSecond", read::integer(1..=MAX_RATE_PER_SECOND)),
+        };
+        fields.finish();
+        edit
+    }
+
+    /// Whether this switches `webhook` on, so that what it holds already is checked anew.
+    #[must_use]
+    pub fn switches_on(&self, webhook: &Webhook) -> bool {
+        self.enabled == Some(true) && webhook.status == WebhookStatus::Paused
+    }
+
+    /// Checks where the endpoint leads, if there is a new one.
+    pub async fn check_endpoint(&self, resolver: &Resolver, faults: &mut Faults) {
+        if let Some(endpoint) = &self.endpoint {
+            check_address(endpoint, resolver, faults).await;
+        }
+    }
+
+    /// Whether there is a new endpoint.
+    #[must_use]
+    pub fn has_endpoint(&self) -> bool {
+        self.endpoint.is_some()
+    }
+
+    /// The new events.
+    #[must_use]
+    pub fn events(&self) -> Option<&[TypePattern]> {
+        self.events.as_deref()
+    }
+
+    /// Does it to a webhook.
+    ///
+    /// # Errors
+    /// 409 when it would switch on what support or the platform disabled.
+    pub fn apply(self, webhook: &mut Webhook) -> Result<()> {
+        if let Some(endpoint) = self.endpoint {
+            endpoint.as_str().clone_into(&mut webhook.endpoint);
+        }
+        if let Some(events) = self.events {
+            webhook.events = events;
+        }
+        self.description.apply_to_option(&mut webhook.description);
+        self.headers.apply(&mut webhook.headers, BTreeMap::new());
+        self.max_concurrency.apply(&mut webhook.max_concurrency, DEFAULT_MAX_CONCURRENCY);
+        self.rate_per_second.apply_to_option(&mut webhook.rate_per_second);
+        switch(webhook, self.enabled)
+    }
+
+    /// Makes a webhook of it.
+    ///
+    /// # Errors
+    /// None of [`Self::apply`]'s: a new webhook is not disabled.
+    pub fn into_webhook(self, brand: &BrandId) -> Result<Webhook> {
+        let mut webhook = blank(brand);
+        self.apply(&mut webhook)?;
+        Ok(webhook)
+    }
+}
+
+fn switch(webhook: &mut Webhook, enabled: Option<bool>) -> Result<()> {
+    match (enabled, webhook.status) {
+        (Some(true), WebhookStatus::Disabled) => Err(Problem::conflict(
+            "this webhook was disabled by support or the platform; ask support to enable it",
+        )),
+        (Some(true), WebhookStatus::Paused) => {
+            webhook.set_status(WebhookStatus::Active, None);
+            Ok(())
+        }
+        (Some(false), WebhookStatus::Active) => {
+            webhook.set_status(WebhookStatus::Paused, None);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks an endpoint that was stored as if it were given now.
+pub async fn check_stored_endpoint(webhook: &Webhook, resolver: &Resolver, faults: &mut Faults) {
+    match Endpoint::parse(&webhook.endpoint, resolver.allowed()) {
+        Ok(endpoint) => check_address(&endpoint, resolver, faults).await,
+        Err(error) => faults.add(ENDPOINT, error),
+    }
+}
+
+async fn check_address(endpoint: &Endpoint, resolver: &Resolver, faults: &mut Faults) {
+    if let Err(forbidden) = resolver.check(endpoint).await {
+        faults.add(
+            ENDPOINT,
+            format!("must have a public host, but {} leads to an {forbidden}", endpoint.host()),
+        );
+    }
+}
+
+fn endpoint(allowed: &AllowedNetworks) -> impl Fn(&RawValue, &str, &mut Faults) -> Option<Endpoint> {
+    move |raw, at, faults| {
+        let text = read::any_text(raw, at, faults)?;
+        Endpoint::parse(&text, allowed).map_err(|error| faults.add(at, error)).ok()
+    }
+}
+
+/// A webhook as it is before anything was said of it; its times are the database's to set.
+fn blank(brand: &BrandId) -> Webhook {
+    Webhook {
+        id: WebhookId(Uuid::new_v4()),
+        brand_id: brand.clone(),
+        endpoint: String::new(),
+        events: Vec::new(),
+        status: WebhookStatus::Active,
+        disabled: None,
+        description: None,
+        headers: BTreeMap::new(),
+        max_concurrency: DEFAULT_MAX_CONCURRENCY,
+        rate_per_second: None,
+        created: Timestamp::UNIX_EPOCH,
+        updated: Timestamp::UNIX_EPOCH,
+        generation: 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::webhook::DisabledReason;
+    use store::webhooks::Disabled;
+
+    fn edit(json: &str) -> Edit {
+        let raw: Box<RawValue> = serde_json::from_str(json).expect("JSON");
+        let mut faults = Faults::default();
+        let edit = Edit::of_patch(&raw, &AllowedNetworks::default(), &mut faults);
+        faults.or(edit).expect("valid")
+    }
+
+    fn webhook(status: WebhookStatus) -> Webhook {
+        let at = Timestamp::UNIX_EPOCH;
+        let disabled = Disabled { reason: DisabledReason::Gone, detail: None, at };
+        let disabled = (status == WebhookStatus::Disabled).then_some(disabled);
+        Webhook { status, disabled, ..blank(&"acme".parse().expect("brand")) }
+    }
+
+    #[test]
+    fn every_switch_from_every_status() {
+        use WebhookStatus::{Active, Disabled, Paused};
+        for (from, json, to, generation) in [
+            (Active, r#"{"enabled":true}"#, Some(Active), 1),
+            (Active, r#"{"enabled":false}"#, Some(Paused), 2),
+            (Active, "{}", Some(Active), 1),
+            (Paused, r#"{"enabled":true}"#, Some(Active), 1),
+            (Paused, r#"{"enabled":false}"#, Some(Paused), 1),
+            (Paused, "{}", Some(Paused), 1),
+            (Disabled, r#"{"enabled":true}"#, None, 1),
+            (Disabled, r#"{"enabled":false}"#, Some(Disabled), 1),
+            (Disabled, "{}", Some(Disabled), 1),
+        ] {
+            let mut changed = webhook(from);
+            let done = edit(json).apply(&mut changed);
+            assert_eq!(done.is_ok(), to.is_some(), "{from} {json}");
+            assert_eq!(changed.status, to.unwrap_or(from), "{from} {json}");
+            assert_eq!(changed.generation, generation, "{from} {json}");
+            assert_eq!(changed.disabled.is_some(), changed.status == Disabled, "{from} {json}");
+        }
+    }
+
+    #[test]
+    fn null_clears_what_may_be_empty() {
+        let mut changed = webhook(WebhookStatus::Active);
+        let full = r#"{"description":"d","headers":{"X-A":"1"},"maxConcurrency":3,"ratePerSecond":7}"#;
+        edit(full).apply(&mut changed).expect("applies");
+        assert_eq!(
+            (changed.max_concurrency, changed.rate_per_second, changed.headers.len()),
+            (3, Some(7), 1)
+        );
+        edit("{}").apply(&mut changed).expect("applies");
+        assert_eq!(changed.description.as_deref(), Some("d"));
+        let clear = r#"{"description":null,"headers":null,"maxConcurrency":null,"ratePerSecond":null}"#;
+        edit(clear).apply(&mut changed).expect("applies");
+        assert_eq!((changed.max_concurrency, changed.rate_per_second, changed.headers.len()), (10, None, 0));
+        assert_eq!(changed.description, None);
+    }
+}

@@ -1,0 +1,112 @@
+//! The catalogue of event types.
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use crate::support::{TestApi, new_webhook};
+
+#[tokio::test]
+async fn a_fresh_catalogue_has_the_guides_type_and_the_built_in() {
+    let api = TestApi::new().await;
+    let support = api.as_support();
+    let listed = support.get("/admin/v1/event-types").await.expect(200);
+    let names: Vec<_> =
+        listed["items"].as_array().expect("items").iter().map(|item| item["type"].clone()).collect();
+    assert_eq!(names, ["NOTIFICATION.SMS.RECEIPT", "WEBHOOK.DISABLED"]);
+    let receipt = &listed["items"][0];
+    assert_eq!(receipt["example"]["phoneNumber"], "+1234456789");
+    assert_eq!(receipt["schema"]["type"], "object");
+    assert_eq!((&receipt["enforceSchema"], &receipt["builtIn"]), (&json!(false), &json!(false)));
+    api.brand("acme", "read", &[]).await.get("/v1/acme/event-types").await.expect(200);
+    api.drop_it().await;
+}
+
+#[tokio::test]
+async fn a_type_is_put_replaced_and_deleted() {
+    let api = TestApi::new().await;
+    let support = api.as_support();
+    let path = "/admin/v1/event-types/ORDER.PAID";
+    let full = json!({"description": "Paid.", "schema": {"type": "object"}, "enforceSchema": true, "example": {"n": 1}});
+    let made = support.put(path, Some(&full)).await.expect(201);
+    for (field, value) in full.as_object().expect("fields") {
+        assert_eq!(&made[field], value, "{field}");
+    }
+    assert_eq!(made["type"], "ORDER.PAID");
+    let replaced = support.put(path, Some(&json!({"description": "Paid!"}))).await.expect(200);
+    assert_eq!(
+        (&replaced["schema"], &replaced["enforceSchema"]),
+        (&Value::Null, &json!(false)),
+        "replaced whole"
+    );
+    assert_eq!(replaced["created"], made["created"]);
+    support.delete(path).await.expect(204);
+    support.delete(path).await.problem(404);
+    assert_eq!(support.all("/admin/v1/event-types", 1).await.len(), 2);
+    support.put(path, Some(&json!({"description": "Again.", "schema": true}))).await.expect(201);
+    api.drop_it().await;
+}
+
+#[tokio::test]
+async fn examples_keep_their_digits() {
+    let api = TestApi::new().await;
+    let support = api.as_support();
+    let body = r#"{"description":"x","example":{"big":12345678901234567890,"price" : 1.10}}"#;
+    let path = "/admin/v1/event-types/ORDER.PAID";
+    let made = support.raw(Method::PUT, path, Some("application/json"), body).await;
+    assert!(made.text.contains(r#""example":{"big":12345678901234567890,"price" : 1.10}"#), "{}", made.text);
+    let listed = support.get("/admin/v1/event-types").await;
+    assert!(listed.text.contains(r#"{"big":12345678901234567890,"price" : 1.10}"#), "{}", listed.text);
+    api.drop_it().await;
+}
+
+#[tokio::test]
+async fn faults_of_a_type_are_named_at_once() {
+    let api = TestApi::new().await;
+    let support = api.as_support();
+    let path = "/admin/v1/event-types/ORDER.PAID";
+    let bad = json!({"description": "", "schema": [], "enforceSchema": 1, "typo": 1});
+    assert_eq!(
+        support.put(path, Some(&bad)).await.pointers(),
+        ["/description", "/enforceSchema", "/schema", "/typo"]
+    );
+    let no_schema = json!({"description": "x", "enforceSchema": true});
+    assert_eq!(support.put(path, Some(&no_schema)).await.pointers(), ["/enforceSchema"]);
+    let large = json!({"description": "x", "example": "x".repeat(300_000)});
+    assert_eq!(support.put(path, Some(&large)).await.pointers(), ["/example"]);
+    let deep = format!("{{\"description\":\"x\",\"example\":{}{}}}", "[".repeat(9000), "]".repeat(9000));
+    let deep = support.raw(Method::PUT, path, Some("application/json"), deep).await;
+    assert_eq!(deep.pointers(), ["/example"]);
+    for bad in ["order.paid", "ORDER..PAID", "*", "ORDER.*", "A.B.C.D.E.F.G.H.I"] {
+        let path = format!("/admin/v1/event-types/{bad}");
+        assert_eq!(
+            support.put(&path, Some(&json!({"description": "x"}))).await.pointers(),
+            ["/type"],
+            "{bad}"
+        );
+        assert_eq!(support.delete(&path).await.pointers(), ["/type"], "{bad}");
+    }
+    api.drop_it().await;
+}
+
+#[tokio::test]
+async fn what_is_in_use_or_built_in_stays() {
+    let api = TestApi::new().await;
+    let (acme, webhook) = api.acme().await;
+    let support = api.as_support();
+    let used = "/admin/v1/event-types/NOTIFICATION.SMS.RECEIPT";
+    let one = support.delete(used).await.problem(409);
+    assert!(one["detail"].as_str().expect("detail").starts_with("1 webhook "), "{one}");
+    acme.post("/v1/acme/webhooks", &new_webhook()).await.expect(201);
+    let two = support.delete(used).await.problem(409);
+    assert!(two["detail"].as_str().expect("detail").starts_with("2 webhooks "), "{two}");
+    let path = format!("/v1/acme/webhooks/{}", webhook["id"].as_str().expect("id"));
+    acme.patch(&path, &json!({"events": ["NOTIFICATION"]})).await.expect(200);
+    let listed = acme.all("/v1/acme/webhooks", 10).await;
+    acme.delete(&format!("/v1/acme/webhooks/{}", listed[1]["id"].as_str().expect("id"))).await.expect(204);
+    support.delete(used).await.expect(204);
+
+    let built_in = "/admin/v1/event-types/WEBHOOK.DISABLED";
+    support.delete(built_in).await.problem(409);
+    support.put(built_in, Some(&json!({"description": "x"}))).await.problem(409);
+    api.drop_it().await;
+}

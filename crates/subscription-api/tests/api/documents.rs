@@ -1,0 +1,211 @@
+//! What the API says of itself, and what it says where there is nothing.
+
+use std::num::NonZeroU32;
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use crate::support::{TestApi, app};
+
+#[tokio::test]
+async fn the_document_lists_every_route_and_what_it_answers() {
+    let api = TestApi::new().await;
+    let document = api.anonymous().get("/openapi.json").await;
+    assert_eq!(document.headers["content-type"], "application/json");
+    let document = document.expect(200);
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(
+        document["components"]["securitySchemes"]["bearer"],
+        json!({"type": "http", "scheme": "bearer"})
+    );
+    let mut listed: Vec<String> = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("methods") {
+            listed.push(format!("{} {path}", method.to_uppercase()));
+            check_operation(&document, path, operation);
+        }
+    }
+    listed.sort();
+    let mut expected: Vec<String> = ROUTES.iter().map(|route| (*route).to_owned()).collect();
+    expected.sort();
+    assert_eq!(listed, expected);
+    api.drop_it().await;
+}
+
+const ROUTES: &[&str] = &[
+    "POST /v1/{brandId}/webhooks",
+    "GET /v1/{brandId}/webhooks",
+    "GET /v1/{brandId}/webhooks/{webhookId}",
+    "PATCH /v1/{brandId}/webhooks/{webhookId}",
+    "DELETE /v1/{brandId}/webhooks/{webhookId}",
+    "GET /v1/{brandId}/webhooks/{webhookId}/secret",
+    "GET /v1/{brandId}/webhooks/{webhookId}/events",
+    "GET /v1/{brandId}/webhooks/{webhookId}/events/{eventId}",
+    "GET /v1/{brandId}/webhooks/{webhookId}/events/{eventId}/attempts",
+    "GET /v1/{brandId}/event-types",
+    "POST /admin/v1/brands",
+    "GET /admin/v1/brands",
+    "GET /admin/v1/brands/{brandId}",
+    "PATCH /admin/v1/brands/{brandId}",
+    "PUT /admin/v1/brands/{brandId}/event-types/{typeOrGroup}",
+    "DELETE /admin/v1/brands/{brandId}/event-types/{typeOrGroup}",
+    "POST /admin/v1/brands/{brandId}/tokens",
+    "GET /admin/v1/brands/{brandId}/tokens",
+    "DELETE /admin/v1/brands/{brandId}/tokens/{tokenId}",
+    "GET /admin/v1/event-types",
+    "PUT /admin/v1/event-types/{type}",
+    "DELETE /admin/v1/event-types/{type}",
+    "GET /admin/v1/webhooks",
+    "POST /admin/v1/webhooks/{webhookId}/disable",
+    "POST /admin/v1/webhooks/{webhookId}/enable",
+    "GET /admin/v1/audit",
+];
+
+fn check_operation(document: &Value, path: &str, operation: &Value) {
+    let responses = operation["responses"].as_object().expect("responses");
+    for status in ["401", "429", "500", "503"] {
+        assert!(responses.contains_key(status), "{path} {status}");
+    }
+    assert!(responses.keys().any(|status| status.starts_with('2')), "{path}");
+    for (status, response) in responses.iter().filter(|(status, _)| !status.starts_with('2')) {
+        let response = resolve(document, response);
+        assert!(response["content"].get("application/problem+json").is_some(), "{path} {status}");
+    }
+    let in_path = path.matches('{').count();
+    let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+    assert_eq!(parameters.iter().filter(|parameter| parameter["in"] == "path").count(), in_path, "{path}");
+    if let Some(body) = operation.get("requestBody") {
+        for content in body["content"].as_object().expect("content").values() {
+            let schema = resolve(document, &content["schema"]);
+            assert_eq!(schema["additionalProperties"], false, "{path}");
+        }
+    }
+}
+
+fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    match value["$ref"].as_str() {
+        Some(reference) => document.pointer(&reference[1..]).expect("it is there"),
+        None => value,
+    }
+}
+
+/// What the document says a body may hold is what is taken, no more and no less.
+#[tokio::test]
+async fn documented_fields_are_those_that_are_read() {
+    let api = TestApi::new().await;
+    let (acme, webhook) = api.acme().await;
+    let id = webhook["id"].as_str().expect("id");
+    let support = api.as_support();
+    let document = support.get("/openapi.json").await.expect(200);
+    for (schema, method, path) in [
+        ("NewWebhook", Method::POST, "/v1/acme/webhooks".to_owned()),
+        ("WebhookPatch", Method::PATCH, format!("/v1/acme/webhooks/{id}")),
+        ("NewBrand", Method::POST, "/admin/v1/brands".to_owned()),
+        ("BrandPatch", Method::PATCH, "/admin/v1/brands/acme".to_owned()),
+        ("NewToken", Method::POST, "/admin/v1/brands/acme/tokens".to_owned()),
+        ("EventTypeDefinition", Method::PUT, "/admin/v1/event-types/A".to_owned()),
+        ("Disabling", Method::POST, format!("/admin/v1/webhooks/{id}/disable")),
+    ] {
+        let caller = if path.starts_with("/v1") { &acme } else { &support };
+        let schema = &document["components"]["schemas"][schema];
+        let fields = schema["properties"].as_object().expect("properties");
+        // A value that no field takes: every field that is read is named, an unknown one too.
+        let odd: Value = fields
+            .keys()
+            .map(|field| (field.clone(), json!([[1]])))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
+        let problem = caller.send(method.clone(), &path, Some(&odd)).await.problem(422);
+        for error in problem["errors"].as_array().expect("errors") {
+            let detail = error["detail"].as_str().expect("detail");
+            assert!(!detail.contains("misspelt"), "{path}: {error}");
+        }
+        if method != Method::PATCH {
+            let missing = caller.send(method, &path, Some(&json!({}))).await.pointers();
+            let mut required: Vec<_> = schema["required"]
+                .as_array()
+                .expect("required")
+                .iter()
+                .map(|field| format!("/{}", field.as_str().expect("name")))
+                .collect();
+            required.sort();
+            assert_eq!(missing, required, "{path}");
+        }
+    }
+    api.drop_it().await;
+}
+
+#[tokio::test]
+async fn the_page_is_there_with_all_its_parts_and_asks_nobody_else() {
+    let api = TestApi::new().await;
+    let anyone = api.anonymous();
+    for path in ["/docs", "/docs/"] {
+        let page = anyone.get(path).await;
+        assert_eq!(
+            (page.status.as_u16(), &page.headers["content-type"]),
+            (200, &"text/html".parse().expect("value"))
+        );
+        assert!(
+            page.headers["content-security-policy"]
+                .to_str()
+                .is_ok_and(|policy| policy.starts_with("default-src 'self'"))
+        );
+        assert!(
+            page.text.contains("<base href=\"/docs/\">")
+                && !page.text.contains("http://")
+                && !page.text.contains("https://")
+        );
+    }
+    let start = anyone.get("/docs/swagger-initializer.js").await;
+    assert!(
+        start.text.contains("/openapi.json") && start.text.contains("\"validatorUrl\": \"none\""),
+        "{}",
+        start.text
+    );
+    for file in ["swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "index.css"] {
+        assert_eq!(anyone.get(&format!("/docs/{file}")).await.status, 200, "{file}");
+    }
+    anyone.get("/docs/nothing.js").await.problem(404);
+    anyone.get("/docs/../Cargo.toml").await.problem(404);
+    api.drop_it().await;
+}
+
+#[tokio::test]
+async fn where_there_is_nothing_a_problem_says_so() {
+    let api = TestApi::new().await;
+    let anyone = api.anonymous();
+    for path in [
+        "/",
+        "/v1",
+        "/v1/acme",
+        "/v1/acme/webhooks/",
+        "/v2/acme/webhooks",
+        "/healthz",
+        "/%ff",
+        "/v1/%ff/nothing",
+    ] {
+        anyone.get(path).await.problem(404);
+    }
+    api.as_support().get("/v1/%ff/webhooks").await.problem(404);
+    for (method, path) in [
+        (Method::DELETE, "/v1/acme/webhooks"),
+        (Method::PUT, "/v1/acme/webhooks"),
+        (Method::POST, "/openapi.json"),
+    ] {
+        let answer = anyone.send(method, path, None).await;
+        assert!(answer.headers["allow"].to_str().is_ok_and(|allow| allow.contains("GET")));
+        assert_eq!(answer.headers["cache-control"], "no-store");
+        answer.problem(405);
+    }
+    api.drop_it().await;
+}
+
+#[tokio::test]
+async fn without_its_database_it_says_to_come_back() {
+    let app = app("postgres://postgres@127.0.0.1:1/nothing", NonZeroU32::new(1000).expect("not zero"));
+    let api = crate::support::Caller::with_support(&app);
+    let answer = api.get("/admin/v1/brands").await;
+    assert!(answer.headers["retry-after"].to_str().is_ok_and(|text| text.parse::<u64>().is_ok()));
+    answer.problem(503);
+    api.get("/openapi.json").await.expect(200);
+}

@@ -1,0 +1,75 @@
+//! The listener: real connections, and an end that finishes what was begun.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Extension;
+use axum::routing::get;
+use subscription_api::server;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn start(app: Router) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let (address, stop) = (listener.local_addr().expect("its address"), CancellationToken::new());
+    (address, stop.clone(), tokio::spawn(server::serve(listener, app, stop)))
+}
+
+async fn ask(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
+    stream
+}
+
+#[tokio::test]
+async fn a_handler_knows_its_peer() {
+    let (address, _stop, _serving) =
+        start(Router::new().route("/", get(async |Extension(peer): Extension<SocketAddr>| peer.to_string())))
+            .await;
+    let mut stream = ask(address).await;
+    let peer = stream.local_addr().expect("its address").to_string();
+    let mut answer = vec![0; 4096];
+    let mut text = String::new();
+    while !text.ends_with(&peer) {
+        let read =
+            tokio::time::timeout(PATIENCE, stream.read(&mut answer)).await.expect("in time").expect("read");
+        assert!(read > 0, "ended with {text}");
+        text.push_str(&String::from_utf8_lossy(&answer[..read]));
+    }
+}
+
+#[tokio::test]
+async fn a_stop_finishes_what_is_in_flight_and_takes_nothing_more() {
+    let (began, mut beginnings) = mpsc::channel(1);
+    let release = CancellationToken::new();
+    let released = release.clone();
+    let slow = get(async move || {
+        began.send(()).await.expect("noted");
+        released.cancelled().await;
+        "finished"
+    });
+    let (address, stop, serving) = start(Router::new().route("/", slow)).await;
+    let idle = TcpStream::connect(address).await.expect("a connection");
+    let mut stream = ask(address).await;
+    beginnings.recv().await.expect("it began");
+    stop.cancel();
+    let refused = async {
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, refused).await.expect("nobody listens any more");
+    assert!(!serving.is_finished(), "one request is in flight");
+    release.cancel();
+    let mut answer = String::new();
+    tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("in time").expect("read");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("finished"), "{answer}");
+    tokio::time::timeout(PATIENCE, serving).await.expect("in time").expect("served");
+    drop(idle);
+}

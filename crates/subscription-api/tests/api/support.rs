@@ -1,0 +1,278 @@
+//! The harness: an application, a database, callers.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use broker::{BrokerSettings, Link, Topology};
+use chrono::Utc;
+use clap::Parser;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+use store::vault::Vault;
+use store::{Store, StoreSettings};
+use subscription_api::api::{Api, Parts};
+use subscription_api::rate::Gate;
+use subscription_api::resolve::Resolver;
+use subscription_api::routes;
+use tokio_postgres::{Client, NoTls};
+use tower_service::Service;
+use uuid::Uuid;
+
+pub(crate) const SUPPORT: &str = "support-token-of-the-tests-0123456789";
+pub(crate) const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// In bytes of zero: no secret of anyone.
+const MASTER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+const GENEROUS: NonZeroU32 = NonZeroU32::new(1_000_000).expect("not zero");
+
+#[derive(Parser)]
+struct Settings {
+    #[command(flatten)]
+    store: StoreSettings,
+    #[command(flatten)]
+    broker: BrokerSettings,
+}
+
+/// An API with a database that goes with the test.
+pub(crate) struct TestApi {
+    pub(crate) app: Router,
+    pub(crate) sql: Client,
+    pub(crate) store: Store,
+    server: String,
+    name: String,
+}
+
+/// What came back.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl TestApi {
+    pub(crate) async fn new() -> Self {
+        Self::with_rate(GENEROUS).await
+    }
+
+    pub(crate) async fn with_rate(rate: NonZeroU32) -> Self {
+        let server = std::env::var("E2E_DATABASE_URL")
+            .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
+        let name = format!("test_{}", Uuid::new_v4().simple());
+        connect(&server).await.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("created");
+        let url = format!("{}/{name}", server.rsplit_once('/').expect("a database in the URL").0);
+        let store = Store::new(&settings(&url).store, "test");
+        store::migrate::migrate(&store, Utc::now(), RETENTION).await.expect("migrated");
+        let app = app(&url, rate);
+        Self { app, sql: connect(&url).await, store, server, name }
+    }
+
+    /// Drops the database; a test that failed leaves it for a look.
+    pub(crate) async fn drop_it(self) {
+        let Self { app, sql, store, server, name } = self;
+        drop((app, sql, store));
+        connect(&server)
+            .await
+            .batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"))
+            .await
+            .expect("dropped");
+    }
+
+    pub(crate) fn as_support(&self) -> Caller<'_> {
+        self.caller(SUPPORT)
+    }
+
+    pub(crate) fn caller(&self, token: &str) -> Caller<'_> {
+        Caller { app: &self.app, token: Some(token.to_owned()) }
+    }
+
+    pub(crate) fn anonymous(&self) -> Caller<'_> {
+        Caller { app: &self.app, token: None }
+    }
+
+    /// Makes a brand that may receive what `enabled` names, and a caller with a token of this role.
+    pub(crate) async fn brand(&self, id: &str, role: &str, enabled: &[&str]) -> Caller<'_> {
+        let support = self.as_support();
+        support.post("/admin/v1/brands", &json!({"brandId": id, "name": id})).await.expect(201);
+        for pattern in enabled {
+            support.put(&format!("/admin/v1/brands/{id}/event-types/{pattern}"), None).await.expect(204);
+        }
+        self.token(id, role).await
+    }
+
+    /// A caller with a new token of a brand that is there.
+    pub(crate) async fn token(&self, brand: &str, role: &str) -> Caller<'_> {
+        let path = format!("/admin/v1/brands/{brand}/tokens");
+        let made = self.as_support().post(&path, &json!({"name": "test", "role": role})).await.expect(201);
+        self.caller(made["token"].as_str().expect("a token"))
+    }
+
+    /// `acme`, which may receive SMS receipts, with a webhook: its caller and the webhook.
+    pub(crate) async fn acme(&self) -> (Caller<'_>, Value) {
+        let acme = self.brand("acme", "write", &["NOTIFICATION.SMS.RECEIPT"]).await;
+        let webhook = acme.post("/v1/acme/webhooks", &new_webhook()).await.expect(201);
+        (acme, webhook)
+    }
+}
+
+/// The body of the guide's example.
+pub(crate) fn new_webhook() -> Value {
+    json!({"endpoint": "https://public.example/my/webhook/endpoint", "events": ["NOTIFICATION.SMS.RECEIPT"]})
+}
+
+/// An application on this database; its broker is away, which must not matter.
+pub(crate) fn app(database_url: &str, rate: NonZeroU32) -> Router {
+    let settings = settings(database_url);
+    let link = Link::new(&settings.broker, "test");
+    routes::router(Api::from(Parts {
+        store: Store::new(&settings.store, "test"),
+        vault: Vault::new(&MASTER_KEY.parse().expect("a key")),
+        topology: Topology::new(link, settings.broker.namespace.clone(), None),
+        resolver: Resolver::with_lookup("10.1.0.0/16".parse().expect("networks"), names),
+        support_token: SUPPORT.parse().expect("a token"),
+        gate: Gate::new(rate),
+        retention: RETENTION,
+    }))
+}
+
+fn settings(database_url: &str) -> Settings {
+    let args = ["test", "--database-url", database_url, "--amqp-url", "amqp://127.0.0.1:1/%2f"];
+    Settings::try_parse_from(args).expect("settings")
+}
+
+/// The names that the tests' endpoints have.
+fn names(host: String, _: u16) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+    let address = match host.as_str() {
+        "public.example" => "93.184.215.14",
+        "inside.example" => "10.0.0.1",
+        "allowed.example" => "10.1.0.1",
+        _ => return Box::pin(async { Err(io::Error::other("no such name")) }),
+    };
+    Box::pin(async move { Ok(vec![address.parse().expect("an address")]) })
+}
+
+async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("PostgreSQL answers");
+    tokio::spawn(connection);
+    client
+}
+
+/// Someone with a token, or without.
+#[derive(Clone)]
+pub(crate) struct Caller<'a> {
+    app: &'a Router,
+    token: Option<String>,
+}
+
+impl<'a> Caller<'a> {
+    pub(crate) fn with_support(app: &'a Router) -> Self {
+        Self { app, token: Some(SUPPORT.to_owned()) }
+    }
+}
+
+impl Caller<'_> {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Option<&Value>) -> Answer {
+        self.send(Method::PUT, path, body).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::PATCH, path, Some(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None).await
+    }
+
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let media_type =
+            if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
+        match body {
+            Some(body) => self.raw(method, path, Some(media_type), body.to_string()).await,
+            None => self.raw(method, path, None, String::new()).await,
+        }
+    }
+
+    /// Any body of any media type.
+    pub(crate) async fn raw(
+        &self,
+        method: Method,
+        path: &str,
+        media_type: Option<&str>,
+        body: impl Into<Body>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if let Some(media_type) = media_type {
+            request = request.header("content-type", media_type);
+        }
+        let mut request = request.body(body.into()).expect("a request");
+        request.extensions_mut().insert(SocketAddr::from(([192, 0, 2, 1], 1234)));
+        let response = self.app.clone().call(request).await.expect("an answer");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.expect("a body");
+        Answer { status, headers, text: String::from_utf8(bytes.to_vec()).expect("UTF-8") }
+    }
+
+    /// All items of a list, page by page.
+    pub(crate) async fn all(&self, path: &str, limit: usize) -> Vec<Value> {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let (mut items, mut cursor) = (Vec::new(), String::new());
+        for _ in 0..1000 {
+            let page = self.get(&format!("{path}{joint}limit={limit}{cursor}")).await.expect(200);
+            items.extend(page["items"].as_array().expect("items").iter().cloned());
+            match page["nextCursor"].as_str() {
+                None => return items,
+                Some(next) => cursor = format!("&cursor={next}"),
+            }
+        }
+        panic!("{path} has no end");
+    }
+}
+
+impl Answer {
+    /// The body of an answer with this status; `Null` when there is none.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        if self.text.is_empty() { Value::Null } else { serde_json::from_str(&self.text).expect("JSON") }
+    }
+
+    /// The problem of this status.
+    #[track_caller]
+    pub(crate) fn problem(self, status: u16) -> Value {
+        let content_type = self.headers.get("content-type").cloned();
+        let problem = self.expect(status);
+        assert_eq!(content_type.expect("a type"), "application/problem+json");
+        assert_eq!(problem["status"], status);
+        for field in ["type", "title", "detail"] {
+            assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{problem}");
+        }
+        assert_eq!(problem["errors"].is_array(), status == 422, "{problem}");
+        problem
+    }
+
+    /// The fields that a 422 names, sorted, each once.
+    #[track_caller]
+    pub(crate) fn pointers(self) -> Vec<String> {
+        let problem = self.problem(422);
+        let errors = problem["errors"].as_array().expect("errors").iter();
+        let mut pointers: Vec<_> =
+            errors.map(|e| e["pointer"].as_str().expect("a pointer").to_owned()).collect();
+        pointers.sort();
+        pointers.dedup();
+        pointers
+    }
+}

@@ -1,0 +1,175 @@
+//! Webhooks: made, read, changed, deleted.
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use crate::support::{TestApi, new_webhook};
+
+#[tokio::test]
+async fn a_webhook_is_made_as_the_guide_says() {
+    let api = TestApi::new().await;
+    let acme = api.brand("acme", "write", &["NOTIFICATION"]).await;
+    let body = json!({"endpoint": "https://public.example/hook", "events": ["NOTIFICATION.SMS.RECEIPT"], "enabled": true});
+    let answer = acme.post("/v1/acme/webhooks", &body).await;
+    let location = answer.headers["location"].to_str().expect("text").to_owned();
+    let made = answer.expect(201);
+
+    let id = made["id"].as_str().expect("an id");
+    assert_eq!(location, format!("/v1/acme/webhooks/{id}"));
+    let secret = made["secret"].as_str().expect("a secret");
+    assert!(secret.starts_with("whsec_") && secret.len() == "whsec_".len() + 44, "32 bytes in base64");
+    let created = made["created"].as_str().expect("a time");
+    assert!(created.len() == "2021-04-08T19:36:02.938Z".len() && created.ends_with('Z'));
+    let mut expected = json!({
+        "id": id, "brandId": "acme", "endpoint": "https://public.example/hook",
+        "events": ["NOTIFICATION.SMS.RECEIPT"], "enabled": true, "status": "active", "disabled": null,
+        "description": null, "headers": {}, "maxConcurrency": 10, "ratePerSecond": null,
+        "created": created, "updated": created,
+    });
+    assert_eq!(acme.get(&location).await.expect(200), expected, "without its secret");
+    assert_eq!(
+        acme.get("/v1/acme/webhooks").await.expect(200),
+        json!({"items": [expected], "nextCursor": null})
+    );
+    expected["secret"] = json!(secret);
+    assert_eq!(made, expected);
+    assert_eq!(acme.get(&format!("{location}/secret")).await.expect(200), json!({"secret": secret}));
+    api.drop_it().await;
+}
+
+#[tokio::test]
+async fn every_field_is_kept() {
+    let api = TestApi::new().await;
+    let acme = api.brand("acme", "write", &["NOTIFICATION"]).await;
+    let body = json!({
+        "endpoint": "https://allowed.example:8443/a?b=c", "events": ["*", "NOTIFICATION.SMS", "*"], "enabled": false,
+        "description": "für später", "headers": {"X-Tenant": "7", "Authorization": "Bearer x"},
+        "maxConcurrency": 100, "ratePerSecond": 10000,
+    });
+    let made = acme.post("/v1/acme/webhooks", &body).await.expect(201);
+    for (field, value) in body.as_object().expect("fields") {
+        let expected = if field == "events" { &json!(["*", "NOTIFICATION.SMS"]) } else { value };
+        assert_eq!(&made[field], expected, "{field}");
+    }
+    assert_eq!(made["status"], "paused");
+
+    let nulls = json!({"endpoint": "https://public.example/", "events": ["*"],
+        "description": null, "headers": null, "maxConcurrency": null, "ratePerSecond": null});
+    let made = acme.post("/v1/acme/webhooks", &nulls).await.expect(201);
+    assert_eq!((&made["maxConcurrency"], &made["headers"]), (&json!(10), &json!({})));
+    api.drop_it().await;
+}
+
+#[tokio::test]
+async fn a_merge_patch_changes_what_it_names() {
+    let api = TestApi::new().await;
+    let (acme, webhook) = api.acme().await;
+    let path = format!("/v1/acme/webhooks/{}", webhook["id"].as_str().expect("id"));
+    let same = acme.patch(&path, &json!({})).await.expect(200);
+    assert_eq!(same["updated"], webhook["updated"], "nothing was changed");
+
+    let full = json!({"endpoint": "https://public.example/other", "events": ["*"], "description": "d",
+        "headers": {"X-A": "1"}, "maxConcurrency": 3, "ratePerSecond": 7});
+    let changed = acme.patch(&path, &full).await.expect(200);
+    for (field, value) in full.as_object().expect("fields") {
+        assert_eq!(&changed[field], value, "{field}");
+    }
+    assert_eq!(changed["status"], "active");
+    let clear = json!({"description": null, "headers": null, "maxConcurrency": null, "ratePerSecond": null});
+    let cleared = acme.patch(&path, &clear).await.expect(200);
+    assert_eq!(cleared["description"], Value::Null);
+    assert_eq!(cleared["headers"], json!({}));
+    assert_eq!(cleared["maxConcurrency"], 10);
+    assert_eq!(cleared["ratePerSecond"], Value::Null);
+    assert_eq!(cleared["endpoint"], "https://public.example/other", "absent stays");
+
+    for field in ["endpoint", "events", "enabled"] {
+        let null = acme.patch(&path, &json!({field: null})).await;
+        assert_eq!(null.pointers(), [format!("/{field}")]);
+    }
+    let as_json = acme
+        .raw(Method::PATCH, &path, Some("application/json; charset=utf-8"), r#"{"description":"e"}"#)
+        .await;
+    assert_eq!(as_json.expect(200)["description"], "e");
+    api.drop_it().await;
+}
+
+#[tokio::test]
+async fn pausing_ends_the_generation_and_resuming_checks_again() {
+    let api = TestApi::new().await;
+    let (acme, webhook) = api.acme().await;
+    let path = format!("/v1/acme/webhooks/{}", webhook["id"].as_str().expect("id"));
+    let paused = acme.patch(&path, &json!({"enabled": false})).await.expect(200);
+    assert_eq!((&paused["status"], &paused["enabled"]), (&json!("paused"), &json!(false)));
+    assert_eq!(generation(&api).await, 2);
+    acme.patch(&path, &json!({"endpoint": "https://public.example/changed"})).await.expect(200);
+
+    let switch = "/admin/v1/brands/acme/event-types/NOTIFICATION.SMS.RECEIPT";
+    api.as_support().delete(switch).await.expect(204);
+    assert_eq!(acme.patch(&path, &json!({"enabled": true})).await.pointers(), ["/events"]);
+    acme.patch(&path, &json!({"description": "still allowed"})).await.expect(200);
+    api.as_support().put(switch, None).await.expect(204);
+    let sql = "UPDATE webhooks SET endpoint = 'https://inside.example/'";
+    api.sql.batch_execute(sql).await.expect("changed behind the API's back");
+    assert_eq!(acme.patch(&path, &json!({"enabled": true})).await.pointers(), ["/endpoint"]);
+    let both = json!({"enabled": true, "endpoint": "https://public.example/"});
+    assert_eq!(acme.patch(&path, &both).await.expect(200)["status"], "active");
+    assert_eq!(generation(&api).await, 2, "resuming begins no new one");
+    api.drop_it().await;
+}
+
+async fn generation(api: &TestApi) -> i32 {
+    api.sql.query_one("SELECT generation FROM webhooks", &[]).await.expect("a webhook").get(0)
+}
+
+#[tokio::test]
+async fn a_deleted_webhook_is_gone_for_its_brand() {
+    let api = TestApi::new().await;
+    let (acme, webhook) = api.acme().await;
+    let path = format!("/v1/acme/webhooks/{}", webhook["id"].as_str().expect("id"));
+    assert_eq!(acme.delete(&path).await.expect(204), Value::Null);
+    for rest in ["", "/secret", "/events"] {
+        acme.get(&format!("{path}{rest}")).await.problem(404);
+    }
+    acme.patch(&path, &json!({})).await.problem(404);
+    acme.delete(&path).await.problem(404);
+    assert_eq!(acme.get("/v1/acme/webhooks").await.expect(200)["items"], json!([]));
+    let support = api.as_support();
+    support.get(&path).await.problem(404);
+    support.get(&format!("{path}/events")).await.expect(200);
+    assert_eq!(support.get("/admin/v1/webhooks").await.expect(200)["items"], json!([]));
+    assert_eq!(generation(&api).await, 2);
+    api.drop_it().await;
+}
+
+#[tokio::test]
+async fn a_brand_has_a_bounded_number_of_webhooks() {
+    let api = TestApi::new().await;
+    let (acme, _) = api.acme().await;
+    let fill = "INSERT INTO webhooks (id, brand_id, endpoint, events, status, secret) \
+                SELECT gen_random_uuid(), 'acme', 'https://public.example/', '{*}', 'paused', '' \
+                FROM generate_series(2, 1000)";
+    api.sql.batch_execute(fill).await.expect("filled");
+    let full = acme.post("/v1/acme/webhooks", &new_webhook()).await.problem(409);
+    assert!(full["detail"].as_str().expect("detail").contains("1000"), "{full}");
+    api.drop_it().await;
+}
+
+#[tokio::test]
+async fn webhooks_are_listed_page_by_page() {
+    let api = TestApi::new().await;
+    let acme = api.brand("acme", "write", &["NOTIFICATION"]).await;
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        made.push(acme.post("/v1/acme/webhooks", &new_webhook()).await.expect(201)["id"].clone());
+    }
+    for limit in [1, 2, 5, 100] {
+        let listed = acme.all("/v1/acme/webhooks", limit).await;
+        assert_eq!(
+            listed.into_iter().map(|webhook| webhook["id"].clone()).collect::<Vec<_>>(),
+            made,
+            "{limit}"
+        );
+    }
+    api.drop_it().await;
+}

@@ -1,0 +1,100 @@
+"""Checks docker-compose.yml and deploy/Dockerfile where no Docker engine is at hand: that they parse,
+hang together, and keep what deploy/README.md promises of them. Run from the repository's top."""
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import yaml
+from dockerfile_parse import DockerfileParser
+
+SERVICES = {"subscription-api", "router", "deliverer"}
+SERVERS = {"postgres": "postgres:17", "rabbitmq": "rabbitmq:4"}
+MIN_FILES = 65536
+MIN_GRACE_SECONDS = 25
+
+problems = []
+
+
+def need(holds, problem):
+    if not holds:
+        problems.append(problem)
+
+
+def check_server(name, server, volumes):
+    image = server["image"]
+    need(image == SERVERS[name] or image.startswith((SERVERS[name] + ".", SERVERS[name] + "-")), f"{name}: {image}")
+    kept = [v.split(":")[0] for v in server["volumes"]]
+    need(any(v in volumes for v in kept), f"{name}: no named volume")
+    for source in (v for v in kept if v.startswith("./")):
+        need(Path(source).is_file(), f"{name}: {source} is not there")
+
+
+def check_service(name, service):
+    need(service["command"] == [name], f"{name}: runs {service['command']}")
+    need(int(service["stop_grace_period"].removesuffix("s")) >= MIN_GRACE_SECONDS, f"{name}: killed too early")
+    need(service["read_only"] and service["cap_drop"] == ["ALL"], f"{name}: may write or has capabilities")
+    need("no-new-privileges:true" in service["security_opt"], f"{name}: may gain privileges")
+    need("container_name" not in service, f"{name}: a fixed name cannot be scaled")
+    need(name == "subscription-api" or "ports" not in service, f"{name}: a fixed port cannot be scaled")
+    needed = {server: wait["condition"] for server, wait in service["depends_on"].items()}
+    need(needed == dict.fromkeys(SERVERS, "service_healthy"), f"{name}: does not wait for {sorted(SERVERS)}")
+    keyed = "POSTRIDER_MASTER_KEY" in service["environment"]
+    need(keyed == (name != "router"), f"{name}: the master key")
+
+
+def check_compose(path):
+    compose = yaml.safe_load(path.read_text())
+    services = compose["services"]
+    need(set(services) == SERVICES | set(SERVERS), f"services: {sorted(services)}")
+    for name, service in services.items():
+        need("test" in service["healthcheck"], f"{name}: no health check")
+        for port in service.get("ports", []):
+            need(port.startswith("127.0.0.1:"), f"{name}: {port} is open to other machines")
+        if name in SERVERS:
+            check_server(name, service, compose["volumes"])
+        else:
+            check_service(name, service)
+    for name in ("rabbitmq", "deliverer"):
+        files = re.fullmatch(r"\$\{\w+:-(\d+)\}", services[name]["ulimits"]["nofile"])
+        need(files and int(files[1]) >= MIN_FILES, f"{name}: too few file handles")
+
+
+def stages(path):
+    """The instructions of each stage: [[(instruction, value), …], …]."""
+    parser = DockerfileParser(path=str(path))
+    found = []
+    for line in parser.structure:
+        if line["instruction"] == "FROM":
+            found.append([])
+        if line["instruction"] != "COMMENT":
+            found[-1].append((line["instruction"], line["value"]))
+    return found
+
+
+def check_copies(found):
+    names = []
+    for stage in found:
+        for source in (re.match(r"--from=(\S+)", value) for word, value in stage if word == "COPY"):
+            need(not source or source[1] in names, f"Dockerfile: no stage {source and source[1]}")
+        for sources in (value.split()[:-1] for word, value in stage if word == "COPY" and "--from" not in value):
+            need(all(Path(s).exists() for s in sources), f"Dockerfile: {sources} is not there")
+        names += re.findall(r" AS (\S+)", stage[0][1])
+
+
+def check_dockerfile(path):
+    found = stages(path)
+    need(len(found) == 2, "Dockerfile: not built in one stage and run in another")
+    check_copies(found)
+    rust = re.match(r"rust:1\.(\d+)-trixie", found[0][0][1])
+    wanted = tomllib.loads(Path("Cargo.toml").read_text())["workspace"]["package"]["rust-version"]
+    need(rust and int(rust[1]) >= int(wanted.split(".")[1]), f"Dockerfile: Rust is older than {wanted}")
+    last = dict(found[-1])
+    need(re.fullmatch(r"[1-9]\d*:[1-9]\d*", last.get("USER", "")), "Dockerfile: runs as root, or as a name")
+    need("HEALTHCHECK" in last, "Dockerfile: no health check")
+
+
+check_compose(Path("docker-compose.yml"))
+check_dockerfile(Path("deploy/Dockerfile"))
+sys.exit("\n".join(problems) if problems else 0)

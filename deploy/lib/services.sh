@@ -1,0 +1,77 @@
+# shellcheck shell=bash
+# Building and running the three services. Sourced, never run.
+
+# Seconds within which a service must be ready: it may migrate the database first.
+readonly READY_SECONDS=60
+readonly SERVICES=(subscription-api router deliverer)
+
+# A 32-byte key in $1, drawn once. The folder is private; so is the file.
+draw_once() { [[ -s $1 ]] || (umask 077 && head -c 32 /dev/urandom | base64 >"$1"); }
+
+use_keys() {
+  draw_once "$STATE/master.key"
+  draw_once "$STATE/support.token"
+  export POSTRIDER_MASTER_KEY=${POSTRIDER_MASTER_KEY:-$(<"$STATE/master.key")}
+  export POSTRIDER_SUPPORT_TOKEN=${POSTRIDER_SUPPORT_TOKEN:-$(<"$STATE/support.token")}
+}
+
+# Where the services listen: one operations port each, counted up from the API's.
+use_ports() {
+  export POSTRIDER_API_LISTEN=${POSTRIDER_API_LISTEN:-127.0.0.1:8080}
+  local first=${POSTRIDER_OPS_LISTEN:-127.0.0.1:9100} number=0 service
+  declare -gA OPS_LISTEN=()
+  for service in "${SERVICES[@]}"; do
+    OPS_LISTEN[$service]=${first%:*}:$((${first##*:} + number++))
+  done
+}
+
+build() {
+  local profile=${POSTRIDER_BUILD_PROFILE:-release} folder
+  folder=${profile/#dev/debug}
+  cargo build --locked --profile "$profile" --manifest-path "$ROOT/Cargo.toml" \
+    -p subscription-api -p router -p deliverer -p e2e \
+    --bin subscription-api --bin router --bin deliverer --bin demo || fail "the build failed"
+  BIN=$(cargo metadata --no-deps --format-version 1 --manifest-path "$ROOT/Cargo.toml" |
+    grep -o '"target_directory":"[^"]*"' | cut -d '"' -f 4)/$folder
+}
+
+# need_port NAME ADDRESS VARIABLE: fails when another program listens where NAME is to listen.
+need_port() {
+  local host port
+  is_running "$1" && return
+  read -r host port <<<"$(reachable "$2")"
+  ! port_is_open "$host" "$port" || fail "port $port is taken by something else: stop it, or set $3"
+}
+
+need_ports() {
+  local service
+  for service in "${SERVICES[@]}"; do
+    need_port "$service" "${OPS_LISTEN[$service]}" POSTRIDER_OPS_LISTEN
+  done
+  need_port subscription-api "$POSTRIDER_API_LISTEN" POSTRIDER_API_LISTEN
+}
+
+start_services() {
+  local service
+  for service in "${SERVICES[@]}"; do
+    POSTRIDER_OPS_LISTEN=${OPS_LISTEN[$service]} ensure_process "$service" "$BIN/$service"
+  done
+  for service in "${SERVICES[@]}"; do wait_ready "$service"; done
+}
+
+wait_ready() {
+  local readiness
+  readiness=$(base_url "${OPS_LISTEN[$1]}")/readyz
+  wait_until "$READY_SECONDS" ready_or_ended "$1" "$readiness" ||
+    fail_with_log "$1" "$1 is not ready after $READY_SECONDS s: $(curl -s --noproxy '*' --max-time 3 "$readiness" || true)"
+  is_running "$1" || fail_with_log "$1" "$1 ended"
+  say "$1 is ready"
+}
+
+ready_or_ended() { [[ $(http_status "$2") == 200 ]] || is_stopped "$1"; }
+
+stop_services() {
+  local service
+  for service in "${SERVICES[@]}"; do stop_process "$service" & done
+  wait
+}

@@ -1,0 +1,67 @@
+//! The broker is killed with -9 and started again: what was confirmed arrives.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use e2e::event::Event;
+use e2e::oracle::Oracle;
+use e2e::platform::Platform;
+use e2e::poll::eventually;
+use e2e::private_broker::PrivateBroker;
+use e2e::script::Reply;
+
+use crate::Stage;
+
+/// How long all may take to arrive once the broker is back: its own start of dead-lettering, and
+/// the services' reconnecting.
+const HEALED: Duration = Duration::from_secs(100);
+
+#[tokio::test]
+async fn the_broker_killed_while_deliveries_are_in_flight_loses_nothing() {
+    let mut broker = PrivateBroker::start().await;
+    let stage = Stage::with(Platform::builder().broker(&broker.url()).retries("1s,1s,1s,1s,1s,1s")).await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let (flaky, flaky_webhook) = stage.webhook("/flaky").await;
+    flaky.answer(
+        (0..300).map(|n| if n % 3 == 0 { Reply::status(503) } else { Reply::ok() }).chain([Reply::ok()]),
+    );
+    let events = Event::many("acme", 300);
+    let (amqp_url, namespace) = (stage.platform.amqp_url().to_owned(), stage.platform.namespace.clone());
+    let mut oracle = Oracle::default();
+
+    let (_, ()) =
+        tokio::join!(oracle.publish(&amqp_url, &namespace, &events, Duration::from_millis(5)), async {
+            endpoint.wait_for(80).await;
+            broker.kill();
+            broker.restart().await;
+        });
+
+    oracle.wait_arrived(&endpoint, HEALED).await;
+    oracle.wait_arrived(&flaky, HEALED).await;
+    oracle.wait_all(&stage.brand, &webhook, "delivered", HEALED).await;
+    oracle.wait_all(&stage.brand, &flaky_webhook, "delivered", HEALED).await;
+}
+
+#[tokio::test]
+async fn the_broker_killed_while_deliveries_wait_forgets_none() {
+    let mut broker = PrivateBroker::start().await;
+    let stage = Stage::with(Platform::builder().broker(&broker.url()).retries("4s,1s,1s,1s")).await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    endpoint.always(Reply::status(500));
+    let events = Event::many("acme", 200);
+    stage.platform.producer().await.publish_all(&events).await;
+    eventually("each was attempted and waits", HEALED, async || {
+        let waiting = stage.brand.events(&webhook, "status=pending").await;
+        let attempted =
+            waiting.iter().filter(|event| event["delivery"]["attempts"].as_u64() > Some(0)).count();
+        if attempted == events.len() { Ok(()) } else { Err(format!("{attempted}")) }
+    })
+    .await;
+
+    broker.kill();
+    endpoint.always(Reply::ok());
+    broker.restart().await;
+
+    let ids: BTreeSet<_> = events.iter().map(|event| event.id().to_owned()).collect();
+    stage.brand.wait_listed(&webhook, "status=delivered", &ids, HEALED).await;
+}

@@ -1,0 +1,231 @@
+//! `kill -9` at the worst moments: what was confirmed arrives, or is visible as not delivered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use e2e::PATIENCE;
+use e2e::event::Event;
+use e2e::oracle::Oracle;
+use e2e::platform::Platform;
+use e2e::poll::eventually;
+use e2e::process::Process;
+use e2e::script::{Gate, Reply};
+
+use crate::Stage;
+
+/// How long all may take to arrive after the last crash.
+const HEALED: Duration = Duration::from_secs(90);
+/// Between two publishes of a steady producer.
+const PACE: Duration = Duration::from_millis(5);
+
+fn ids(events: &[Event]) -> BTreeSet<String> {
+    events.iter().map(|event| event.id().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn the_router_killed_under_load_loses_and_invents_nothing() {
+    let mut stage = Stage::set().await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let events = Event::many("acme", 600);
+    let (amqp_url, namespace) = (stage.platform.amqp_url().to_owned(), stage.platform.namespace.clone());
+    let mut oracle = Oracle::default();
+
+    let (_, ()) = tokio::join!(oracle.publish(&amqp_url, &namespace, &events, PACE), async {
+        for arrived in [50, 200, 350] {
+            endpoint.wait_for(arrived).await;
+            stage.platform.routers[0].crash_and_restart().await;
+        }
+    });
+
+    oracle.wait_arrived(&endpoint, HEALED).await;
+    oracle.wait_all(&stage.brand, &webhook, "delivered", HEALED).await;
+    assert_eq!(endpoint.requests().len(), 600, "a crashed router sends nothing twice");
+}
+
+/// A message that the broker redelivers ends up with the id that was drawn for it first.
+#[tokio::test]
+async fn an_id_that_was_drawn_survives_the_crash_of_the_router() {
+    let mut stage = Stage::set().await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let named = |n: usize| Event::sms("acme").message_id(&format!("order-{n}")).data(&n.to_string());
+    let events: Vec<_> = (0..300).map(named).collect();
+
+    let producer =
+        e2e::producer::Producer::connect(stage.platform.amqp_url(), &stage.platform.namespace).await;
+    let producer = producer.expect("the broker");
+    let publishing = async {
+        for event in &events {
+            producer.publish(event).await;
+        }
+    };
+    let crashing = async {
+        for arrived in [20, 80, 150] {
+            endpoint.wait_for(arrived).await;
+            stage.platform.routers[0].crash_and_restart().await;
+        }
+    };
+    tokio::join!(publishing, crashing);
+
+    let what = "every message arrives";
+    let all = endpoint
+        .wait_until(what, HEALED, |all| {
+            all.iter().map(|r| r.json()["data"].to_string()).collect::<BTreeSet<_>>().len() == 300
+        })
+        .await;
+    let mut drawn: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for request in all {
+        drawn.entry(request.json()["data"].to_string()).or_default().insert(request.event_id());
+    }
+    assert!(drawn.values().all(|ids| ids.len() == 1), "{drawn:?}");
+    let ids = drawn.into_values().flatten().collect();
+    stage.brand.wait_listed(&webhook, "", &ids, PATIENCE).await;
+}
+
+#[tokio::test]
+async fn the_deliverer_killed_with_requests_in_flight_sends_them_again() {
+    let mut stage = Stage::with(Platform::builder().retries("1s,1s,1s")).await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let gate = Gate::closed();
+    endpoint.always(Reply::ok().behind(&gate));
+    let events = Event::many("acme", 60);
+    stage.platform.producer().await.publish_all(&events).await;
+    // As many as are in flight at once.
+    endpoint.wait_for(10).await;
+
+    stage.platform.deliverers[0].kill();
+    gate.open();
+    stage.platform.deliverers[0].start();
+    stage.platform.deliverers[0].wait_ready().await;
+
+    stage.brand.wait_listed(&webhook, "status=delivered", &ids(&events), HEALED).await;
+    let seen: BTreeSet<_> = endpoint.requests().iter().map(|request| request.event_id()).collect();
+    assert_eq!(seen, ids(&events));
+}
+
+#[tokio::test]
+async fn the_deliverer_killed_while_deliveries_wait_forgets_none() {
+    let mut stage = Stage::with(Platform::builder().retries("3s,1s,1s")).await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    endpoint.always(Reply::status(500));
+    let events = Event::many("acme", 80);
+    stage.platform.producer().await.publish_all(&events).await;
+    attempted(&stage, "500 for each", 80, &webhook).await;
+
+    stage.platform.deliverers[0].kill();
+    endpoint.always(Reply::ok());
+    stage.platform.deliverers[0].start();
+    stage.platform.deliverers[0].wait_ready().await;
+
+    stage.brand.wait_listed(&webhook, "status=delivered", &ids(&events), HEALED).await;
+    for event in stage.brand.events(&webhook, "").await {
+        assert!(event["delivery"]["attempts"].as_u64() >= Some(2), "{event}");
+    }
+}
+
+/// Waits until so many deliveries have an attempt recorded.
+async fn attempted(stage: &Stage, what: &str, number: usize, webhook: &e2e::brand::Webhook) {
+    eventually(what, PATIENCE, async || {
+        let events = stage.brand.events(webhook, "").await;
+        let attempted =
+            events.iter().filter(|event| event["delivery"]["attempts"].as_u64() > Some(0)).count();
+        if attempted == number { Ok(()) } else { Err(format!("{attempted} of {number}")) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_deliverer_killed_again_and_again_under_load_loses_nothing() {
+    let mut stage = Stage::with(Platform::builder().retries("1s,1s,1s,1s,1s")).await;
+    let (good, good_webhook) = stage.webhook("/good").await;
+    let (flaky, flaky_webhook) = stage.webhook("/flaky").await;
+    flaky.answer(
+        (0..400).map(|n| if n % 2 == 0 { Reply::status(503) } else { Reply::ok() }).chain([Reply::ok()]),
+    );
+    let events = Event::many("acme", 400);
+    let (amqp_url, namespace) = (stage.platform.amqp_url().to_owned(), stage.platform.namespace.clone());
+    let mut oracle = Oracle::default();
+
+    let (_, ()) = tokio::join!(oracle.publish(&amqp_url, &namespace, &events, PACE), async {
+        for arrived in [40, 150, 260] {
+            good.wait_for(arrived).await;
+            stage.platform.deliverers[0].crash_and_restart().await;
+        }
+    });
+
+    oracle.wait_arrived(&good, HEALED).await;
+    oracle.wait_arrived(&flaky, HEALED).await;
+    oracle.wait_all(&stage.brand, &good_webhook, "delivered", HEALED).await;
+    oracle.wait_all(&stage.brand, &flaky_webhook, "delivered", HEALED).await;
+}
+
+#[tokio::test]
+async fn everything_killed_at_once_comes_back_with_all_that_was_confirmed() {
+    let mut stage = Stage::with(Platform::builder().retries("2s,1s,1s")).await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let fails = std::iter::repeat_n(Reply::status(500), 60);
+    endpoint.answer(fails.chain([Reply::ok()]));
+    let events = Event::many("acme", 200);
+    stage.platform.producer().await.publish_all(&events).await;
+    endpoint.wait_for(80).await;
+
+    for process in stage.platform.processes_mut() {
+        process.kill();
+    }
+    stage.platform.start_all().await;
+
+    let stored: BTreeSet<_> = ids(&events);
+    stage.brand.wait_listed(&webhook, "status=delivered", &stored, HEALED).await;
+}
+
+/// The broker lost everything: a new one, or one that was reset.
+#[tokio::test]
+async fn services_that_start_with_an_empty_broker_declare_all_again() {
+    let mut stage = Stage::set().await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let first = Event::sms("acme");
+    stage.publish(&first).await;
+    endpoint.wait_for_event(first.id()).await;
+    for process in stage.platform.processes_mut() {
+        process.kill();
+    }
+    let queue = format!("webhook.{}", webhook.id);
+    let rabbit = e2e::rabbit::Rabbit::connect(stage.platform.amqp_url(), &stage.platform.namespace).await;
+    rabbit.expect("the broker").remove_namespace(std::slice::from_ref(&queue)).await;
+
+    start(&mut stage.platform.routers[0]).await;
+    let second = Event::sms("acme");
+    let producer =
+        e2e::producer::Producer::connect(stage.platform.amqp_url(), &stage.platform.namespace).await;
+    let producer = producer.expect("the broker");
+    producer.publish(&second).await;
+    start(&mut stage.platform.deliverers[0]).await;
+    endpoint.wait_for_event(second.id()).await;
+    let third = Event::sms("acme");
+    producer.publish(&third).await;
+    endpoint.wait_for_event(third.id()).await;
+    assert_eq!(stage.platform.rabbit().await.depth(&queue).await, Some(0));
+}
+
+async fn start(process: &mut Process) {
+    process.start();
+    process.wait_ready().await;
+}
+
+#[tokio::test]
+async fn a_queue_that_is_gone_is_made_again_and_nothing_is_lost() {
+    let stage = Stage::set().await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let first = Event::sms("acme");
+    stage.publish(&first).await;
+    stage.brand.wait_status(&webhook, first.id(), "delivered").await;
+
+    let queue = format!("webhook.{}", webhook.id);
+    stage.platform.rabbit().await.delete_queue(&queue).await;
+    let events = Event::many("acme", 20);
+    stage.platform.producer().await.publish_all(&events).await;
+
+    for event in &events {
+        endpoint.wait_for_event(event.id()).await;
+    }
+    assert!(stage.platform.rabbit().await.depth(&queue).await.is_some(), "the queue is there again");
+}

@@ -1,0 +1,204 @@
+//! The request that an endpoint receives (contract §3).
+
+use std::time::Duration;
+
+use e2e::brand::{Brand, Webhook};
+use e2e::event::{Event, SMS, time_ago};
+use e2e::receiver::{Received, Receiver};
+use e2e::script::Reply;
+use e2e::signature;
+use serde_json::json;
+
+use crate::Stage;
+
+/// The body that the guide promises: seven keys, this order, nothing between them.
+fn envelope(event: &Event, webhook: &Webhook, request: &Received, created: &str) -> String {
+    format!(
+        r#"{{"id":"{}","brandId":"{}","webhookId":"{}","attemptId":"{}","created":"{created}","type":"{}","data":{}}}"#,
+        event.id(),
+        event.brand_id,
+        webhook.id,
+        request.field("attemptId"),
+        event.event_type,
+        event.data
+    )
+}
+
+#[tokio::test]
+async fn an_event_arrives_as_the_guide_says_and_is_recorded() {
+    let stage = Stage::set().await;
+    let (endpoint, webhook) = stage.webhook("/my/webhook/endpoint").await;
+    let created = time_ago(Duration::from_secs(3600));
+    let event = Event::sms("acme").created(&created);
+
+    stage.publish(&event).await;
+
+    let request = &endpoint.wait_for(1).await[0];
+    assert_eq!(request.method, "POST");
+    assert_eq!(request.path, "/my/webhook/endpoint");
+    assert_eq!(request.text(), envelope(&event, &webhook, request, &created));
+    assert_eq!(request.header("content-type"), "application/json");
+    assert!(request.header("user-agent").starts_with("Postrider/"), "{:?}", request.headers);
+    assert!(!request.headers.contains_key("accept-encoding"), "no compression is asked for");
+    assert_eq!(request.header("webhook-id"), event.id());
+    let stamp: u64 = request.header("webhook-timestamp").parse().expect("Unix seconds");
+    assert!(stamp.abs_diff(signature::now()) < 30, "{stamp}");
+    request.verify(&webhook.secret).expect("a signature that verifies");
+    recorded(&stage.brand, &webhook, &event, request).await;
+}
+
+async fn recorded(brand: &Brand, webhook: &Webhook, event: &Event, request: &Received) {
+    let listed = brand.wait_status(webhook, event.id(), "delivered").await;
+    assert_eq!(listed["delivery"]["attempts"], 1);
+    assert_eq!(listed["delivery"]["lastError"], json!(null));
+    let attempts = brand.attempts(webhook, event.id()).await;
+    assert_eq!(attempts.len(), 1, "{attempts:?}");
+    assert_eq!(attempts[0]["attemptId"], request.field("attemptId"));
+    assert_eq!(attempts[0]["outcome"], "delivered");
+    assert_eq!(attempts[0]["statusCode"], 200);
+    assert_eq!(attempts[0]["trigger"], "fresh");
+    assert_eq!(attempts[0]["error"], json!(null));
+    let ulid: Result<ulid::Ulid, _> = request.field("attemptId").parse();
+    assert!(ulid.is_ok(), "attemptId is a ULID");
+}
+
+#[tokio::test]
+async fn an_event_without_a_time_has_the_time_when_the_router_took_it() {
+    let stage = Stage::set().await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let event = Event::sms("acme");
+    let before = time_ago(Duration::ZERO);
+
+    stage.publish(&event).await;
+
+    let request = &endpoint.wait_for(1).await[0];
+    let (created, after) = (request.field("created"), time_ago(Duration::ZERO));
+    assert_eq!(created.len(), "2021-04-08T19:36:02.938Z".len(), "{created}");
+    assert!(before <= created && created <= after, "{before} <= {created} <= {after}");
+    let listed = stage.brand.wait_status(&webhook, event.id(), "delivered").await;
+    assert_eq!(listed["created"], created);
+}
+
+/// JSON that a parser would not give back as it was.
+const DATA: [&str; 12] = [
+    "12345678901234567890",
+    "1.10",
+    r#"{"z":1,"a":2,"m":{"y":1,"b":2}}"#,
+    r#"{ "amount" : 1.10 ,  "big":12345678901234567890, "list" : [ 1.0e5, -0, 0.0 ] }"#,
+    "{\n\t\"a\":\r\n1}",
+    r#""Grüße, 世界 😀""#,
+    r#""\u00fc\/\ud83d\ude00\u0000""#,
+    r#"{"same":1,"same":2}"#,
+    "null",
+    "false",
+    "[]",
+    r#""""#,
+];
+
+#[tokio::test]
+async fn data_arrives_and_is_listed_byte_for_byte() {
+    let stage = Stage::set().await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let events: Vec<_> = DATA.iter().map(|data| Event::sms("acme").data(data)).collect();
+
+    stage.platform.producer().await.publish_all(&events).await;
+
+    for event in &events {
+        let request = endpoint.wait_for_event(event.id()).await;
+        assert!(
+            request.text().ends_with(&format!(r#""type":"{SMS}","data":{}}}"#, event.data)),
+            "{}",
+            request.text()
+        );
+        request.verify(&webhook.secret).expect(&event.data);
+        let path = stage.brand.path(&format!("/{}/events/{}", webhook.id, event.id()));
+        let shown = stage.brand.api.get(&path).await.expect(200).text;
+        assert!(shown.contains(&format!(r#""data":{}"#, event.data)), "{shown}");
+    }
+    let listed =
+        stage.brand.api.get(&stage.brand.path(&format!("/{}/events", webhook.id))).await.expect(200).text;
+    for event in &events {
+        assert!(listed.contains(&format!(r#""data":{}"#, event.data)), "{} in {listed}", event.data);
+    }
+}
+
+#[tokio::test]
+async fn the_largest_event_arrives() {
+    let stage = Stage::set().await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let empty = Event::sms("acme").data(r#""""#);
+    let filling = "x".repeat(256 * 1024 - empty.body().len());
+    let event = empty.data(&format!(r#""{filling}""#));
+    assert_eq!(event.body().len(), 256 * 1024);
+
+    stage.publish(&event).await;
+
+    let request = endpoint.wait_for_event(event.id()).await;
+    assert_eq!(request.json()["data"], filling);
+    request.verify(&webhook.secret).expect("a signature that verifies");
+}
+
+#[tokio::test]
+async fn custom_headers_are_sent_along() {
+    let stage = Stage::set().await;
+    let endpoint = stage.receiver.endpoint("/hook");
+    let headers = json!({"Authorization": "Bearer abc", "x-shop": "Köln 7"});
+    let webhook = json!({"endpoint": endpoint.url(), "events": [SMS], "headers": headers});
+    stage.brand.webhook_of(&webhook).await;
+
+    stage.publish(&Event::sms("acme")).await;
+
+    let request = &endpoint.wait_for(1).await[0];
+    assert_eq!(request.header("authorization"), "Bearer abc");
+    assert_eq!(request.headers["x-shop"].as_bytes(), "Köln 7".as_bytes());
+}
+
+#[tokio::test]
+async fn endpoints_of_http_1_and_http_2_are_both_served_over_few_connections() {
+    let stage = Stage::set().await;
+    for (alpn, version) in [("http/1.1", http::Version::HTTP_11), ("h2", http::Version::HTTP_2)] {
+        let receiver = Receiver::start_with(&stage.platform.authority, &[alpn]).await;
+        let endpoint = receiver.endpoint("/hook");
+        let webhook = stage.brand.webhook(endpoint.url(), &[SMS]).await;
+        for number in 1..=10 {
+            stage.publish(&Event::sms("acme")).await;
+            endpoint.wait_for(number).await;
+        }
+        assert!(endpoint.requests().iter().all(|request| request.version == version), "{alpn}");
+        assert!(
+            receiver.connections() <= 3,
+            "{} connections for 10 requests in a row",
+            receiver.connections()
+        );
+        stage.brand.delete(&webhook).await;
+    }
+}
+
+#[tokio::test]
+async fn no_more_requests_are_in_flight_than_the_webhook_allows() {
+    let stage = Stage::set().await;
+    let endpoint = stage.receiver.endpoint("/hook");
+    endpoint.always(Reply::ok().after(Duration::from_millis(100)));
+    let webhook = json!({"endpoint": endpoint.url(), "events": [SMS], "maxConcurrency": 3});
+    stage.brand.webhook_of(&webhook).await;
+
+    stage.platform.producer().await.publish_all(&Event::many("acme", 30)).await;
+
+    endpoint.wait_for(30).await;
+    assert_eq!(endpoint.most_in_flight(), 3);
+}
+
+#[tokio::test]
+async fn no_more_requests_a_second_are_sent_than_the_webhook_allows() {
+    let stage = Stage::set().await;
+    let endpoint = stage.receiver.endpoint("/hook");
+    let webhook = json!({"endpoint": endpoint.url(), "events": [SMS], "ratePerSecond": 5});
+    stage.brand.webhook_of(&webhook).await;
+
+    stage.platform.producer().await.publish_all(&Event::many("acme", 20)).await;
+
+    let requests = endpoint.wait_for(20).await;
+    let took = requests[19].at - requests[0].at;
+    // A second's worth may come at once, the others one by one.
+    assert!(took >= Duration::from_millis(2800), "20 requests at 5 a second took {took:?}");
+}

@@ -1,0 +1,67 @@
+//! A bad endpoint costs the others nothing (contract §5).
+
+use std::time::Duration;
+
+use e2e::event::Event;
+use e2e::platform::Platform;
+use e2e::script::Reply;
+
+use crate::Stage;
+
+/// Well below the request timeout of 15 s, after which a hanging endpoint would let go.
+const AT_ONCE: Duration = Duration::from_secs(8);
+
+#[tokio::test]
+async fn a_hanging_endpoint_holds_up_no_other() {
+    let stage = Stage::set().await;
+    let mut hanging = Vec::new();
+    for number in 0..3 {
+        let (endpoint, _) = stage.webhook(&format!("/hang/{number}")).await;
+        endpoint.always(Reply::Hang);
+        hanging.push(endpoint);
+    }
+    let (good, _) = stage.webhook("/good").await;
+
+    // More for each than an endpoint takes at once (maxConcurrency 10).
+    stage.platform.producer().await.publish_all(&Event::many("acme", 60)).await;
+
+    good.wait_until("60 events at the good endpoint", AT_ONCE, |all| all.len() == 60).await;
+    for endpoint in hanging {
+        endpoint.wait_for(10).await;
+        assert_eq!(endpoint.most_in_flight(), 10);
+    }
+}
+
+#[tokio::test]
+async fn a_failing_endpoint_with_much_to_retry_holds_up_no_other() {
+    let stage = Stage::with(Platform::builder().retries("1s,1s,1s,1s,1s,1s,1s,1s,1s,1s")).await;
+    let (bad, _) = stage.webhook("/bad").await;
+    bad.always(Reply::status(500));
+    stage.platform.producer().await.publish_all(&Event::many("acme", 100)).await;
+    bad.wait_for(150).await;
+
+    let (good, _) = stage.webhook("/good").await;
+    stage.platform.producer().await.publish_all(&Event::many("acme", 50)).await;
+
+    good.wait_until("50 events at the good endpoint", AT_ONCE, |all| all.len() == 50).await;
+}
+
+/// What is dead-lettered to a queue that is gone stalls the wait queues unless it is caught.
+#[tokio::test]
+async fn deleting_a_webhook_with_much_to_retry_holds_up_no_other() {
+    let stage = Stage::with(Platform::builder().retries("3s")).await;
+    let (busy, busy_webhook) = stage.webhook("/busy").await;
+    busy.always(Reply::status(500));
+    stage.platform.producer().await.publish_all(&Event::many("acme", 120)).await;
+    busy.wait_for(120).await;
+
+    stage.brand.delete(&busy_webhook).await;
+    let (good, webhook) = stage.webhook("/good").await;
+    good.answer([Reply::status(500), Reply::ok()]);
+    let event = Event::sms("acme");
+    stage.publish(&event).await;
+
+    good.wait_until("the retry at the good endpoint", Duration::from_secs(15), |all| all.len() == 2).await;
+    stage.brand.wait_status(&webhook, event.id(), "delivered").await;
+    assert_eq!(busy.requests().len(), 120, "nothing is sent for a deleted webhook");
+}

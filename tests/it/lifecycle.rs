@@ -1,0 +1,167 @@
+//! Pausing, deleting and disabling a webhook (contract §3, §4).
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use e2e::PATIENCE;
+use e2e::event::{Event, SMS};
+use e2e::platform::Platform;
+use e2e::poll::eventually;
+use e2e::script::Reply;
+use serde_json::json;
+
+use crate::Stage;
+
+fn ids<'a>(events: impl IntoIterator<Item = &'a Event>) -> BTreeSet<String> {
+    events.into_iter().map(|event| event.id().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_410_disables_at_once_and_what_waits_is_held() {
+    let stage = Stage::with(Platform::builder().retries("10m")).await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let (waiting, last) = (Event::sms("acme"), Event::sms("acme"));
+    endpoint.answer([Reply::status(500), Reply::status(410), Reply::ok()]);
+
+    stage.publish(&waiting).await;
+    stage.brand.wait_attempts(&webhook, waiting.id(), 1).await;
+    stage.publish(&last).await;
+
+    let attempts = stage.brand.wait_attempts(&webhook, last.id(), 1).await;
+    assert_eq!(attempts[0]["statusCode"], 410, "{attempts:?}");
+    stage.brand.wait_status(&webhook, last.id(), "failed").await;
+    let held = stage.brand.wait_status(&webhook, waiting.id(), "held").await;
+    assert_eq!(held["delivery"]["nextAttemptAt"], json!(null), "{held}");
+    let read = stage.brand.read(&webhook).await;
+    assert_eq!((&read["status"], &read["enabled"]), (&json!("disabled"), &json!(false)), "{read}");
+    assert_eq!(read["disabled"]["reason"], "gone", "{read}");
+    assert!(read["disabled"]["detail"].is_string() && read["disabled"]["at"].is_string(), "{read}");
+
+    let path = stage.brand.path(&format!("/{}", webhook.id));
+    let _ = stage.brand.api.patch(&path, &json!({"enabled": true})).await.problem(409);
+    let disabled = stage.brand.support.list("/admin/v1/webhooks?brandId=acme&status=disabled", 10).await;
+    assert_eq!(disabled.len(), 1, "{disabled:?}");
+    assert_eq!(disabled[0]["id"], webhook.id);
+    assert_eq!(endpoint.requests().len(), 2, "what is held is not sent");
+}
+
+#[tokio::test]
+async fn what_arrives_for_a_disabled_webhook_is_held() {
+    let stage = Stage::set().await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    endpoint.answer([Reply::status(410), Reply::ok()]);
+    let (last, later) = (Event::sms("acme"), Event::sms("acme"));
+    stage.publish(&last).await;
+    eventually("it is disabled", PATIENCE, async || {
+        let read = stage.brand.read(&webhook).await;
+        if read["status"] == "disabled" { Ok(()) } else { Err(read.to_string()) }
+    })
+    .await;
+
+    stage.publish(&later).await;
+
+    stage.brand.wait_status(&webhook, later.id(), "held").await;
+    assert_eq!(endpoint.requests().len(), 1, "a disabled webhook is sent nothing");
+}
+
+#[tokio::test]
+async fn a_paused_webhook_receives_nothing_and_what_waited_is_discarded() {
+    let stage = Stage::with(Platform::builder().retries("2s,2s,2s,2s,2s,2s,2s,2s")).await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let (other, other_webhook) = stage.webhook("/other").await;
+    endpoint.always(Reply::status(500));
+    let (waiting, missed, after) = (Event::sms("acme"), Event::sms("acme"), Event::sms("acme"));
+
+    stage.publish(&waiting).await;
+    stage.brand.wait_attempts(&webhook, waiting.id(), 1).await;
+    let paused = stage.brand.patch(&webhook, &json!({"enabled": false})).await;
+    assert_eq!((&paused["status"], &paused["enabled"]), (&json!("paused"), &json!(false)), "{paused}");
+    stage.brand.wait_status(&webhook, waiting.id(), "discarded").await;
+    let sent = endpoint.requests().len();
+    stage.publish(&missed).await;
+    other.wait_for_event(missed.id()).await;
+    let resumed = stage.brand.patch(&webhook, &json!({"enabled": true})).await;
+    assert_eq!(resumed["status"], "active", "{resumed}");
+    endpoint.always(Reply::ok());
+    stage.publish(&after).await;
+
+    stage.brand.wait_status(&webhook, after.id(), "delivered").await;
+    endpoint.wait_for_event(after.id()).await;
+    assert_eq!(endpoint.requests().len(), sent + 1, "neither what waited nor what it missed is sent");
+    stage.brand.wait_listed(&webhook, "", &ids([&waiting, &after]), PATIENCE).await;
+    stage.brand.wait_listed(&other_webhook, "", &ids([&waiting, &missed, &after]), PATIENCE).await;
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_created_switched_off_receives_nothing_until_it_is_switched_on() {
+    let stage = Stage::set().await;
+    let endpoint = stage.receiver.endpoint("/hook");
+    let webhook = json!({"endpoint": endpoint.url(), "events": [SMS], "enabled": false});
+    let webhook = stage.brand.webhook_of(&webhook).await;
+    assert_eq!(webhook.json["status"], "paused", "{}", webhook.json);
+    let (other, _) = stage.webhook("/other").await;
+    let (before, after) = (Event::sms("acme"), Event::sms("acme"));
+
+    stage.publish(&before).await;
+    other.wait_for_event(before.id()).await;
+    stage.brand.patch(&webhook, &json!({"enabled": true})).await;
+    stage.publish(&after).await;
+
+    stage.brand.wait_status(&webhook, after.id(), "delivered").await;
+    endpoint.wait_for_event(after.id()).await;
+    stage.brand.wait_listed(&webhook, "", &ids([&after]), PATIENCE).await;
+}
+
+#[tokio::test]
+async fn a_deleted_webhook_is_gone_with_its_queue_and_its_events_stay_for_support() {
+    let stage = Stage::with(Platform::builder().retries("10m")).await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let (other, _) = stage.webhook("/other").await;
+    endpoint.answer([Reply::ok(), Reply::status(500)]);
+    let (done, waiting, after) = (Event::sms("acme"), Event::sms("acme"), Event::sms("acme"));
+    stage.publish(&done).await;
+    stage.brand.wait_status(&webhook, done.id(), "delivered").await;
+    stage.publish(&waiting).await;
+    stage.brand.wait_attempts(&webhook, waiting.id(), 1).await;
+    let queue = format!("webhook.{}", webhook.id);
+    assert_eq!(stage.platform.rabbit().await.depth(&queue).await, Some(0));
+
+    stage.brand.delete(&webhook).await;
+    stage.publish(&after).await;
+
+    other.wait_for_event(after.id()).await;
+    eventually("its queue is gone", PATIENCE, async || {
+        match stage.platform.rabbit().await.depth(&queue).await {
+            None => Ok(()),
+            Some(depth) => Err(format!("it has {depth} messages")),
+        }
+    })
+    .await;
+    for rest in ["", "/events", "/secret"] {
+        let path = stage.brand.path(&format!("/{}{rest}", webhook.id));
+        let _ = stage.brand.api.get(&path).await.problem(404);
+    }
+    let path = stage.brand.path(&format!("/{}/events", webhook.id));
+    eventually("support still reads its events", PATIENCE, async || {
+        let events = stage.brand.support.list(&path, 100).await;
+        let mut statuses: Vec<_> = events.iter().map(|e| e["delivery"]["status"].to_string()).collect();
+        statuses.sort();
+        if statuses == [r#""delivered""#, r#""discarded""#] { Ok(()) } else { Err(format!("{events:?}")) }
+    })
+    .await;
+    assert_eq!(endpoint.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_change_of_a_webhook_reaches_the_router_at_once() {
+    let stage = Stage::set().await;
+    for number in 0..10 {
+        // Published right after the API's 201: the router must already know the webhook.
+        let (endpoint, webhook) = stage.webhook(&format!("/{number}")).await;
+        let event = Event::sms("acme");
+        stage.publish(&event).await;
+        let what = format!("webhook {number} is found");
+        endpoint.wait_until(&what, Duration::from_secs(10), |all| !all.is_empty()).await;
+        stage.brand.delete(&webhook).await;
+    }
+}

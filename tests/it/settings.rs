@@ -1,0 +1,275 @@
+//! Processes and settings (contract §7).
+
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use e2e::PATIENCE;
+use e2e::binaries;
+use e2e::event::Event;
+use e2e::platform::Platform;
+use e2e::ports::Port;
+use e2e::process::get;
+use e2e::script::{Gate, Reply};
+
+use crate::Stage;
+
+const SERVICES: [&str; 3] = ["subscription-api", "router", "deliverer"];
+const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+
+/// Runs a service that is expected to leave at once. The master key is given unless `settings` has
+/// one; an empty value takes it away.
+fn run(service: &str, args: &[&str], settings: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(binaries::path(service));
+    command.args(args).env_clear().env("POSTRIDER_MASTER_KEY", KEY);
+    for (name, value) in settings {
+        if value.is_empty() {
+            command.env_remove(name)
+        } else {
+            command.env(name, value)
+        };
+    }
+    command.output().expect("the service runs")
+}
+
+#[test]
+fn help_lists_every_setting_as_flag_and_variable() {
+    let all = [
+        "DATABASE_URL",
+        "AMQP_URL",
+        "POSTRIDER_NAMESPACE",
+        "POSTRIDER_OPS_LISTEN",
+        "RUST_LOG",
+        "POSTRIDER_LOG_FORMAT",
+        "--no-migrate",
+    ];
+    let api = [
+        "POSTRIDER_MASTER_KEY",
+        "POSTRIDER_SUPPORT_TOKEN",
+        "POSTRIDER_API_LISTEN",
+        "POSTRIDER_ALLOW_NETWORKS",
+        "POSTRIDER_TOKEN_RATE",
+        "POSTRIDER_RETENTION",
+    ];
+    let router = ["POSTRIDER_RETENTION"];
+    let deliverer = [
+        "POSTRIDER_MASTER_KEY",
+        "POSTRIDER_ALLOW_NETWORKS",
+        "POSTRIDER_EXTRA_CA_FILE",
+        "POSTRIDER_RETRY_DELAYS",
+        "POSTRIDER_RETRY_WINDOW",
+        "POSTRIDER_CONNECT_TIMEOUT",
+        "POSTRIDER_REQUEST_TIMEOUT",
+    ];
+    for (service, own) in SERVICES.into_iter().zip([&api[..], &router, &deliverer]) {
+        let output = run(service, &["--help"], &[]);
+        assert!(output.status.success(), "{service} --help: {}", output.status);
+        let text = String::from_utf8(output.stdout).expect("text");
+        for setting in all.iter().chain(own) {
+            assert!(text.contains(setting), "{setting} is not in {service} --help:\n{text}");
+        }
+        assert!(text.contains("--database-url") && text.contains("--amqp-url"), "{text}");
+        assert!(!text.contains(KEY), "a secret is never shown");
+    }
+}
+
+/// One line on standard error that names the setting, nothing else, exit 2.
+fn assert_refused(service: &str, output: &Output, setting: &str, value: &str) {
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{service} with {setting}={value}: {} {text}", output.status);
+    assert_eq!(text.trim_end().lines().count(), 1, "{service} with {setting}={value}: {text}");
+    assert!(text.contains(setting), "{service} with {setting}={value}: {text}");
+    assert!(output.stdout.is_empty(), "{service} with {setting}={value}");
+}
+
+#[test]
+fn a_missing_master_key_is_one_line_that_names_it() {
+    for service in ["subscription-api", "deliverer"] {
+        let output = run(service, &[], &[("POSTRIDER_MASTER_KEY", "")]);
+        assert_refused(service, &output, "POSTRIDER_MASTER_KEY", "");
+    }
+}
+
+#[test]
+fn a_bad_setting_is_one_line_that_names_it() {
+    let common = [
+        ("DATABASE_URL", "mysql://nowhere"),
+        ("AMQP_URL", "http://127.0.0.1"),
+        ("POSTRIDER_NAMESPACE", "no spaces"),
+        ("POSTRIDER_OPS_LISTEN", "nowhere"),
+        ("POSTRIDER_LOG_FORMAT", "xml"),
+    ];
+    let more = [
+        ("subscription-api", "POSTRIDER_MASTER_KEY", "c2hvcnQ="),
+        ("subscription-api", "POSTRIDER_SUPPORT_TOKEN", "short"),
+        ("subscription-api", "POSTRIDER_API_LISTEN", "8080"),
+        ("subscription-api", "POSTRIDER_ALLOW_NETWORKS", "127.0.0.1/40"),
+        ("subscription-api", "POSTRIDER_TOKEN_RATE", "0"),
+        ("router", "POSTRIDER_RETENTION", "soon"),
+        ("deliverer", "POSTRIDER_MASTER_KEY", "no base64!"),
+        ("deliverer", "POSTRIDER_RETRY_DELAYS", "5s,,1s"),
+        ("deliverer", "POSTRIDER_RETRY_WINDOW", "0s"),
+        ("deliverer", "POSTRIDER_REQUEST_TIMEOUT", "-1s"),
+        ("deliverer", "POSTRIDER_CONNECT_TIMEOUT", "x"),
+        ("deliverer", "POSTRIDER_EXTRA_CA_FILE", "/nowhere/ca.pem"),
+    ];
+    let common =
+        SERVICES.iter().flat_map(|service| common.map(|(setting, value)| (*service, setting, value)));
+    for (service, setting, value) in common.chain(more) {
+        let output = run(service, &[], &[(setting, value)]);
+        assert_refused(service, &output, setting, value);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            setting != "POSTRIDER_MASTER_KEY" || !text.contains(value),
+            "a secret is never shown: {text}"
+        );
+    }
+    let unknown = run("router", &["--nope"], &[]);
+    assert_refused("router", &unknown, "--nope", "");
+}
+
+#[tokio::test]
+async fn each_starts_before_its_servers_and_says_which_is_away() {
+    let closed = Port::take();
+    let (amqp, database) = (
+        format!("amqp://guest:guest@{}/%2f", closed.address()),
+        format!("postgres://postgres@{}/x", closed.address()),
+    );
+    for (setting, url, away, other) in
+        [("AMQP_URL", &amqp, "broker", "database"), ("DATABASE_URL", &database, "database", "broker")]
+    {
+        let mut platform = Platform::builder().set(setting, url).prepare().await;
+        for process in platform.processes_mut() {
+            process.start();
+            let report = process.wait_readyz(503).await;
+            let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+            assert!(report.get(away).is_some() && report.get(other).is_some(), "{report}");
+            // The other one is found, sooner or later, and the missing one is still said to be.
+            let seen = e2e::poll::eventually("the two are told apart", PATIENCE, async || {
+                let (status, text) = get(process.ops(), "/readyz").await.map_err(|e| e.to_string())?;
+                let report: serde_json::Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+                let apart = report[away] != report[other];
+                if status == 503 && apart { Ok(report) } else { Err(text) }
+            })
+            .await;
+            assert_eq!(seen["ready"], false, "{seen}");
+            let (status, _) = get(process.ops(), "/healthz").await.expect("/healthz");
+            assert_eq!(status, 200);
+        }
+    }
+}
+
+/// All but the master key has a default. (The servers are given so that none is touched.)
+#[tokio::test]
+async fn the_master_key_is_all_that_must_be_set() {
+    for service in SERVICES {
+        let (ops, api, away) = (Port::take(), Port::take(), Port::take());
+        let key = if service == "router" { "" } else { KEY };
+        let mut command = Command::new(binaries::path(service));
+        command.env_clear().env("DATABASE_URL", format!("postgres://postgres@{}/x", away.address()));
+        command.env("AMQP_URL", format!("amqp://guest:guest@{}/%2f", away.address()));
+        command.env("POSTRIDER_OPS_LISTEN", ops.address().to_string());
+        command.env("POSTRIDER_API_LISTEN", api.address().to_string());
+        if !key.is_empty() {
+            command.env("POSTRIDER_MASTER_KEY", key);
+        }
+        let mut child = command.stderr(std::process::Stdio::piped()).spawn().expect("the service");
+        let what = format!("{service} starts");
+        let healthy =
+            e2e::poll::eventually(&what, PATIENCE, async || match get(ops.address(), "/healthz").await {
+                Ok((200, _)) => Ok(true),
+                other => Err(format!("{other:?}")),
+            });
+        let healthy = tokio::select! {
+            healthy = healthy => healthy,
+            () = left(&mut child) => false,
+        };
+        let _ = child.kill();
+        let output = child.wait_with_output().expect("the service");
+        assert!(healthy, "{service} did not start: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// Returns when the process has ended.
+async fn left(child: &mut std::process::Child) {
+    while let Ok(None) = child.try_wait() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_served_in_prometheus_form() {
+    let mut platform = Platform::start().await;
+    for process in platform.processes_mut() {
+        let (status, text) = get(process.ops(), "/metrics").await.expect("/metrics");
+        assert_eq!(status, 200);
+        assert!(
+            text.lines().all(|line| line.is_empty() || line.starts_with('#') || line.contains(' ')),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn sigterm_ends_each_with_0_in_time() {
+    let mut platform = Platform::start().await;
+    for process in platform.processes_mut() {
+        let (status, took) = process.terminate().await;
+        assert_eq!(status.code(), Some(0), "{}", process.log_tail());
+        assert!(took < Duration::from_secs(5), "idle, it took {took:?}: {}", process.log_tail());
+    }
+}
+
+#[tokio::test]
+async fn sigterm_finishes_what_is_in_flight() {
+    let stage = Stage::set().await;
+    let Stage { mut platform, brand, receiver } = stage;
+    let endpoint = receiver.endpoint("/hook");
+    let gate = Gate::closed();
+    endpoint.always(Reply::ok().behind(&gate));
+    let webhook = brand.webhook(endpoint.url(), &["NOTIFICATION"]).await;
+    let events = Event::many("acme", 5);
+    platform.producer().await.publish_all(&events).await;
+    endpoint.wait_for(5).await;
+
+    let deliverer = &mut platform.deliverers[0];
+    let (status, _) = tokio::join!(deliverer.terminate(), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        gate.open();
+    });
+
+    assert_eq!(status.0.code(), Some(0), "{}", platform.deliverers[0].log_tail());
+    assert!(status.1 < Duration::from_secs(20), "it took {:?}", status.1);
+    let ids = events.iter().map(|event| event.id().to_owned()).collect();
+    brand.wait_listed(&webhook, "status=delivered", &ids, PATIENCE).await;
+    platform.deliverers[0].start();
+    platform.deliverers[0].wait_ready().await;
+    let last = Event::sms("acme");
+    platform.producer().await.publish(&last).await;
+    endpoint.wait_for_event(last.id()).await;
+    assert_eq!(endpoint.requests().len(), 6, "what was finished is not sent again");
+}
+
+#[tokio::test]
+async fn logs_can_be_json() {
+    let mut platform = Platform::builder().set("POSTRIDER_LOG_FORMAT", "json").start().await;
+    for process in platform.processes_mut() {
+        let _ = process.terminate().await;
+        for line in process.log().lines() {
+            let line: serde_json::Value =
+                serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+            assert!(line["level"].is_string(), "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn any_number_of_replicas_start_at_once_on_an_empty_database() {
+    let platform = Platform::builder().apis(2).routers(2).deliverers(2).start().await;
+    let brand = platform.brand("acme").await;
+    let receiver = e2e::receiver::Receiver::start(&platform.authority).await;
+    let endpoint = receiver.endpoint("/hook");
+    brand.webhook(endpoint.url(), &["*"]).await;
+    platform.producer().await.publish_all(&Event::many("acme", 20)).await;
+    let requests = endpoint.wait_for(20).await;
+    assert_eq!(requests.len(), 20);
+}

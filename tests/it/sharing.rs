@@ -1,0 +1,117 @@
+//! Replicas share the work and take over from one another (contract §7).
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use e2e::PATIENCE;
+use e2e::event::{Event, SMS};
+use e2e::platform::Platform;
+use e2e::poll::eventually;
+use e2e::script::Reply;
+use serde_json::json;
+
+use crate::Stage;
+
+const WEBHOOKS: usize = 16;
+/// Two missed heartbeats and the time to notice.
+const TAKEOVER: Duration = Duration::from_secs(60);
+
+/// A stage with two deliverers and webhooks at `/0`, `/1` and so on.
+async fn two_deliverers(retries: &str) -> Stage {
+    let stage = Stage::with(Platform::builder().deliverers(2).retries(retries)).await;
+    for number in 0..WEBHOOKS {
+        stage.webhook(&format!("/{number}")).await;
+    }
+    stage
+}
+
+/// Publishes some events and waits until each webhook has them.
+async fn round(stage: &Stage, number: usize, within: Duration) {
+    let events = Event::many("acme", number);
+    stage.platform.producer().await.publish_all(&events).await;
+    let ids: BTreeSet<_> = events.iter().map(|event| event.id().to_owned()).collect();
+    for webhook in 0..WEBHOOKS {
+        let endpoint = stage.receiver.endpoint(&format!("/{webhook}"));
+        let what = format!("{number} events at webhook {webhook}");
+        endpoint
+            .wait_until(&what, within, |all| {
+                let seen: BTreeSet<_> = all.iter().map(|request| request.event_id()).collect();
+                ids.is_subset(&seen)
+            })
+            .await;
+    }
+}
+
+/// Waits until both have taken their share of the webhooks.
+async fn shared(stage: &Stage) {
+    eventually("both deliverers own webhooks", TAKEOVER, async || {
+        let mut owned = Vec::new();
+        for deliverer in &stage.platform.deliverers {
+            owned.push(deliverer.metric("postrider_deliverer_webhooks_owned").await);
+        }
+        let all: f64 = owned.iter().sum();
+        let fair = (all - 16.0).abs() < 0.5 && owned.iter().all(|share| *share > 0.5);
+        if fair { Ok(()) } else { Err(format!("{owned:?}")) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_deliverers_share_the_webhooks_and_one_takes_over_from_a_killed_one() {
+    let mut stage = two_deliverers("1s,1s").await;
+    shared(&stage).await;
+    round(&stage, 5, PATIENCE).await;
+
+    stage.platform.deliverers[0].kill();
+    round(&stage, 5, TAKEOVER).await;
+    stage.platform.deliverers[0].start();
+    stage.platform.deliverers[0].wait_ready().await;
+    shared(&stage).await;
+    stage.platform.deliverers[1].kill();
+    round(&stage, 5, TAKEOVER).await;
+}
+
+#[tokio::test]
+async fn a_deliverer_that_is_stopped_hands_its_webhooks_over_at_once() {
+    let mut stage = two_deliverers("1s").await;
+    shared(&stage).await;
+    let (status, _) = stage.platform.deliverers[0].terminate().await;
+    assert_eq!(status.code(), Some(0));
+    round(&stage, 3, Duration::from_secs(15)).await;
+}
+
+#[tokio::test]
+async fn the_webhooks_of_a_frozen_deliverer_move() {
+    let stage = two_deliverers("1s").await;
+    shared(&stage).await;
+    stage.platform.deliverers[0].freeze();
+    round(&stage, 3, TAKEOVER).await;
+    stage.platform.deliverers[0].thaw();
+    round(&stage, 3, TAKEOVER).await;
+}
+
+#[tokio::test]
+async fn two_deliverers_together_keep_to_the_concurrency_of_a_webhook() {
+    let stage = Stage::with(Platform::builder().deliverers(2)).await;
+    let endpoint = stage.receiver.endpoint("/hook");
+    endpoint.always(Reply::ok().after(Duration::from_millis(30)));
+    let webhook = json!({"endpoint": endpoint.url(), "events": [SMS], "maxConcurrency": 1});
+    stage.brand.webhook_of(&webhook).await;
+    stage.platform.producer().await.publish_all(&Event::many("acme", 40)).await;
+    endpoint.wait_for(40).await;
+    assert_eq!(endpoint.most_in_flight(), 1);
+}
+
+#[tokio::test]
+async fn two_routers_take_each_event_once() {
+    let stage = Stage::with(Platform::builder().routers(2)).await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let mut events = Event::many("acme", 150);
+    // Each twice, at about the same time.
+    events.extend(events.clone());
+    stage.platform.producer().await.publish_all(&events).await;
+    let ids = events.iter().map(|event| event.id().to_owned()).collect();
+    stage.brand.wait_listed(&webhook, "status=delivered", &ids, PATIENCE).await;
+    stage.platform.rabbit().await.wait_depth("router", 0).await;
+    assert_eq!(endpoint.requests().len(), 150);
+}

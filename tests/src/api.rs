@@ -1,0 +1,183 @@
+//! A client of the subscription API: a token, and requests as anyone would send them.
+
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use http::{HeaderMap, Method};
+use reqwest::Client;
+use serde_json::Value;
+
+use crate::tls::install_crypto;
+
+/// An API user: where the API is, and a token.
+#[derive(Debug, Clone)]
+pub struct Api {
+    base: String,
+    token: Option<String>,
+}
+
+/// An answer of the API.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// What was asked, for messages.
+    pub request: String,
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, byte for byte.
+    pub text: String,
+}
+
+impl Answer {
+    /// This answer, if it has this status.
+    ///
+    /// # Panics
+    /// When it has another.
+    #[must_use]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{} answered {} {}", self.request, self.status, self.text);
+        self
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// When it is not JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text)
+            .unwrap_or_else(|e| panic!("{}: {e} in {:?}", self.request, self.text))
+    }
+
+    /// Checks that it is a problem (RFC 9457) of this status and hands it out.
+    ///
+    /// # Panics
+    /// When it is not.
+    #[must_use]
+    pub fn problem(self, status: u16) -> Value {
+        let answer = self.expect(status);
+        let content_type =
+            answer.headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
+        assert_eq!(content_type, "application/problem+json", "{}", answer.request);
+        let problem = answer.json();
+        assert_eq!(problem["status"], status, "{problem}");
+        for field in ["type", "title", "detail"] {
+            assert!(problem[field].is_string(), "no {field} in {problem}");
+        }
+        problem
+    }
+
+    /// The pointers of a 422, sorted.
+    ///
+    /// # Panics
+    /// When it is no 422 with errors.
+    #[must_use]
+    pub fn pointers(self) -> Vec<String> {
+        let problem = self.problem(422);
+        let errors = problem["errors"].as_array().unwrap_or_else(|| panic!("no errors in {problem}"));
+        let mut pointers: Vec<_> =
+            errors.iter().map(|e| e["pointer"].as_str().unwrap_or("").to_owned()).collect();
+        pointers.sort();
+        pointers.dedup();
+        pointers
+    }
+}
+
+impl Api {
+    /// A user with this token at this address.
+    #[must_use]
+    pub fn new(address: SocketAddr, token: Option<&str>) -> Self {
+        Self { base: format!("http://{address}"), token: token.map(str::to_owned) }
+    }
+
+    /// The same place with another token.
+    #[must_use]
+    pub fn with_token(&self, token: Option<&str>) -> Self {
+        Self { base: self.base.clone(), token: token.map(str::to_owned) }
+    }
+
+    /// The token.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        self.token.as_deref().unwrap_or_default()
+    }
+
+    /// Sends a request with this body.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn send(&self, method: Method, path: &str, body: Option<String>) -> Answer {
+        let request = format!("{method} {path}");
+        let mut builder = client().request(method, format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            builder = builder.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            builder = builder.header("content-type", "application/json").body(body);
+        }
+        let response = builder.send().await.unwrap_or_else(|e| panic!("{request}: {e:?}"));
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap_or_else(|e| panic!("{request}: {e:?}"));
+        Answer { request, status, headers, text }
+    }
+
+    /// `GET`.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, None).await
+    }
+
+    /// `POST` with JSON.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::POST, path, Some(body.to_string())).await
+    }
+
+    /// `PUT` with JSON.
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::PUT, path, Some(body.to_string())).await
+    }
+
+    /// `PATCH` with JSON.
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::PATCH, path, Some(body.to_string())).await
+    }
+
+    /// `DELETE`.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None).await
+    }
+
+    /// All items of a list, page by page of `limit`.
+    ///
+    /// # Panics
+    /// When a page is not a list or there is no end of pages.
+    pub async fn list(&self, path: &str, limit: usize) -> Vec<Value> {
+        let mut items = Vec::new();
+        let mut cursor: Option<String> = None;
+        for _ in 0..10_000 {
+            let joint = if path.contains('?') { '&' } else { '?' };
+            let from = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+            let page = self.get(&format!("{path}{joint}limit={limit}{from}")).await.expect(200).json();
+            let page_items = page["items"].as_array().unwrap_or_else(|| panic!("no items in {page}"));
+            assert!(page_items.len() <= limit, "{} items on a page of {limit}", page_items.len());
+            items.extend(page_items.iter().cloned());
+            match &page["nextCursor"] {
+                Value::Null => return items,
+                next => cursor = Some(next.as_str().expect("a cursor is text").to_owned()),
+            }
+        }
+        panic!("{path} has no last page");
+    }
+}
+
+/// One for each test process; nextest runs a test in a process of its own.
+fn client() -> &'static Client {
+    static CLIENT: OnceLock<Client> = OnceLock::new();
+    CLIENT.get_or_init(|| {
+        install_crypto();
+        let builder = Client::builder().no_proxy().timeout(Duration::from_secs(60));
+        // A test's runtime takes its connections along when it ends: keep none for the next one.
+        builder.pool_max_idle_per_host(0).build().expect("an HTTP client")
+    })
+}

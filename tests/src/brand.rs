@@ -1,0 +1,173 @@
+//! A brand as a test uses it: its token, its webhooks, and what Get Events says.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::PATIENCE;
+use crate::api::Api;
+use crate::poll::eventually;
+
+/// A brand with a token that may write.
+#[derive(Debug, Clone)]
+pub struct Brand {
+    /// Its id.
+    pub id: String,
+    /// The API with the brand's token.
+    pub api: Api,
+    /// The API with the support token.
+    pub support: Api,
+}
+
+/// A webhook as it was created.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// Its id.
+    pub id: String,
+    /// Its secret, `whsec_…`.
+    pub secret: String,
+    /// All that the API said of it.
+    pub json: Value,
+}
+
+impl Brand {
+    /// Makes a brand and enables these types or groups.
+    pub async fn create(support: &Api, id: &str, enabled: &[&str]) -> Self {
+        let contact = json!({"name": "Ada", "email": "ada@example.com"});
+        let brand = json!({"brandId": id, "name": format!("Brand {id}"), "contact": contact});
+        let _ = support.post("/admin/v1/brands", &brand).await.expect(201);
+        let token = create_token(support, id, "write").await;
+        let brand =
+            Self { id: id.to_owned(), api: support.with_token(Some(&token)), support: support.clone() };
+        for pattern in enabled {
+            brand.enable(pattern).await;
+        }
+        brand
+    }
+
+    /// Lets the brand receive a type or group.
+    pub async fn enable(&self, pattern: &str) {
+        let path = format!("/admin/v1/brands/{}/event-types/{pattern}", self.id);
+        let _ = self.support.put(&path, &json!({})).await.expect(204);
+    }
+
+    /// Takes a type or group from the brand.
+    pub async fn disable(&self, pattern: &str) {
+        let path = format!("/admin/v1/brands/{}/event-types/{pattern}", self.id);
+        let _ = self.support.delete(&path).await.expect(204);
+    }
+
+    /// `/v1/{brandId}/webhooks`, with `rest` behind it.
+    #[must_use]
+    pub fn path(&self, rest: &str) -> String {
+        format!("/v1/{}/webhooks{rest}", self.id)
+    }
+
+    /// Subscribes an endpoint to these types or groups.
+    pub async fn webhook(&self, endpoint: &str, events: &[&str]) -> Webhook {
+        self.webhook_of(&json!({"endpoint": endpoint, "events": events})).await
+    }
+
+    /// Creates a webhook of this description.
+    pub async fn webhook_of(&self, description: &Value) -> Webhook {
+        let json = self.api.post(&self.path(""), description).await.expect(201).json();
+        let text =
+            |field: &str| json[field].as_str().unwrap_or_else(|| panic!("no {field} in {json}")).to_owned();
+        Webhook { id: text("id"), secret: text("secret"), json }
+    }
+
+    /// The webhook as it is now.
+    pub async fn read(&self, webhook: &Webhook) -> Value {
+        self.api.get(&self.path(&format!("/{}", webhook.id))).await.expect(200).json()
+    }
+
+    /// Changes a webhook.
+    pub async fn patch(&self, webhook: &Webhook, change: &Value) -> Value {
+        self.api.patch(&self.path(&format!("/{}", webhook.id)), change).await.expect(200).json()
+    }
+
+    /// Deletes a webhook.
+    pub async fn delete(&self, webhook: &Webhook) {
+        let _ = self.api.delete(&self.path(&format!("/{}", webhook.id))).await.expect(204);
+    }
+
+    /// Get Events, all pages; `query` such as `status=failed`, or empty.
+    pub async fn events(&self, webhook: &Webhook, query: &str) -> Vec<Value> {
+        self.api.list(&self.path(&format!("/{}/events?{query}", webhook.id)), 1000).await
+    }
+
+    /// One event as Get Events shows it; `None` while it is not there.
+    pub async fn event(&self, webhook: &Webhook, event: &str) -> Option<Value> {
+        let answer = self.api.get(&self.path(&format!("/{}/events/{event}", webhook.id))).await;
+        (answer.status != 404).then(|| answer.expect(200).json())
+    }
+
+    /// The attempts of an event, in order.
+    pub async fn attempts(&self, webhook: &Webhook, event: &str) -> Vec<Value> {
+        self.api.list(&self.path(&format!("/{}/events/{event}/attempts", webhook.id)), 100).await
+    }
+
+    /// Waits until the delivery of an event has this status, and hands the event out.
+    pub async fn wait_status(&self, webhook: &Webhook, event: &str, status: &str) -> Value {
+        let what = format!("event {event} is {status}");
+        eventually(&what, PATIENCE, async || match self.event(webhook, event).await {
+            Some(found) if found["delivery"]["status"] == status => Ok(found),
+            other => Err(format!("{other:?}")),
+        })
+        .await
+    }
+
+    /// Waits until an event has as many recorded attempts, and hands them out.
+    pub async fn wait_attempts(&self, webhook: &Webhook, event: &str, number: usize) -> Vec<Value> {
+        let what = format!("event {event} has {number} attempts");
+        eventually(&what, PATIENCE, async || {
+            let answer = self.api.get(&self.path(&format!("/{}/events/{event}/attempts", webhook.id))).await;
+            match answer.status {
+                200 => Some(answer.json()["items"].as_array().cloned().unwrap_or_default()),
+                _ => None,
+            }
+            .filter(|attempts| attempts.len() >= number)
+            .ok_or(answer.text)
+        })
+        .await
+    }
+
+    /// Waits until Get Events with this query lists exactly these events, in whatever order.
+    pub async fn wait_listed(
+        &self,
+        webhook: &Webhook,
+        query: &str,
+        ids: &BTreeSet<String>,
+        within: Duration,
+    ) {
+        let what = format!("exactly {} events are listed with {query:?}", ids.len());
+        eventually(&what, within, async || {
+            let events = self.events(webhook, query).await;
+            let seen: BTreeSet<_> =
+                events.iter().filter_map(|e| e["id"].as_str().map(str::to_owned)).collect();
+            if seen == *ids { Ok(()) } else { Err(difference(ids, &seen)) }
+        })
+        .await;
+    }
+}
+
+/// Draws a token for a brand.
+pub async fn create_token(support: &Api, brand: &str, role: &str) -> String {
+    let path = format!("/admin/v1/brands/{brand}/tokens");
+    let token =
+        support.post(&path, &json!({"name": format!("{role} token"), "role": role})).await.expect(201);
+    token.json()["token"].as_str().expect("a token").to_owned()
+}
+
+/// Adds a type to the catalogue.
+pub async fn put_type(support: &Api, event_type: &str, description: &Value) {
+    let answer = support.put(&format!("/admin/v1/event-types/{event_type}"), description).await;
+    let _ = answer.expect(201);
+}
+
+fn difference(wanted: &BTreeSet<String>, seen: &BTreeSet<String>) -> String {
+    let missing: Vec<_> = wanted.difference(seen).take(5).collect();
+    let extra: Vec<_> = seen.difference(wanted).take(5).collect();
+    format!("{} of {}; missing {missing:?}, not asked for {extra:?}", seen.len(), wanted.len())
+}

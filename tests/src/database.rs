@@ -1,0 +1,57 @@
+//! A database of its own for each test.
+
+use tokio_postgres::{Client, NoTls};
+
+/// A database that was made for one test.
+#[derive(Debug, Clone)]
+pub struct Database {
+    admin_url: String,
+    name: String,
+}
+
+impl Database {
+    /// Makes one on the server of `admin_url`.
+    ///
+    /// # Panics
+    /// When the server does not answer or refuses.
+    pub async fn create(admin_url: &str, unique: &str) -> Self {
+        let database = Self { admin_url: admin_url.to_owned(), name: format!("pr_{unique}") };
+        database.on_server(&format!("CREATE DATABASE {}", database.name)).await.unwrap_or_else(|e| {
+            panic!("PostgreSQL at {admin_url} (E2E_DATABASE_URL): {e}");
+        });
+        database
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let (server, options) = match self.admin_url.split_once('?') {
+            Some((server, options)) => (server, format!("?{options}")),
+            None => (self.admin_url.as_str(), String::new()),
+        };
+        let server = server.rsplit_once('/').map_or(server, |(server, _)| server);
+        format!("{server}/{}{options}", self.name)
+    }
+
+    /// Drops it, with whoever is still connected.
+    ///
+    /// # Errors
+    /// When the server does not answer or refuses.
+    pub async fn drop_it(&self) -> Result<(), tokio_postgres::Error> {
+        self.on_server(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)).await
+    }
+
+    async fn on_server(&self, statement: &str) -> Result<(), tokio_postgres::Error> {
+        connect(&self.admin_url).await?.batch_execute(statement).await
+    }
+}
+
+/// A connection to this URL, served in the background.
+///
+/// # Errors
+/// When the server does not answer or refuses.
+pub async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}

@@ -1,0 +1,77 @@
+//! The demo's HTTPS receiver.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use super::DemoError;
+use super::record::Record;
+use super::state::State;
+use crate::tls::server_config;
+
+/// Largest request body that is read, in bytes; events are smaller.
+const BODY_BYTES: usize = 1024 * 1024;
+
+/// Serves HTTPS at `address` until the process ends. It answers 204 to what verifies and 401 to
+/// what does not, so that an event that comes before the secret is known comes again.
+///
+/// # Errors
+/// When the address or the certificate cannot be had.
+pub async fn serve(address: SocketAddr, state: State) -> Result<(), DemoError> {
+    let acceptor = TlsAcceptor::from(server_config(&state.identity()?, &["h2", "http/1.1"]));
+    let listener =
+        TcpListener::bind(address).await.map_err(|e| format!("cannot listen on {address}: {e}"))?;
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => drop(tokio::spawn(connection(stream, acceptor.clone(), state.clone()))),
+            Err(error) => eprintln!("a connection was not taken: {error}"),
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, state: State) {
+    let stream = match acceptor.accept(stream).await {
+        Ok(stream) => stream,
+        Err(error) => return eprintln!("TLS: {error}"),
+    };
+    let service = service_fn(move |request| answer(request, state.clone()));
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new());
+    // A connection that breaks off is no news to a receiver.
+    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn answer(request: Request<Incoming>, state: State) -> Result<Response<Empty<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let status = match Limited::new(body, BODY_BYTES).collect().await {
+        Err(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        Ok(body) => {
+            let record = Record::of(&head, &body.to_bytes(), state.secret());
+            keep(&state, &record)
+        }
+    };
+    let mut response = Response::new(Empty::new());
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+fn keep(state: &State, record: &Record) -> StatusCode {
+    eprintln!("{}", record.text);
+    match (state.keep(record), &record.verified) {
+        (Ok(()), Some(_)) => StatusCode::NO_CONTENT,
+        (Ok(()), None) => StatusCode::UNAUTHORIZED,
+        (Err(error), _) => {
+            eprintln!("the request could not be kept: {error}");
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    }
+}

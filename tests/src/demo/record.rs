@@ -1,0 +1,47 @@
+//! One received request as people read it.
+
+use std::fmt::Write;
+
+use http::HeaderMap;
+use http::request::Parts;
+
+use super::json::indent;
+use crate::signature;
+
+/// A request and what its signature was worth.
+pub(super) struct Record {
+    /// The text.
+    pub(super) text: String,
+    /// The event's id, when the signature verified.
+    pub(super) verified: Option<String>,
+}
+
+impl Record {
+    /// Looks at a request; `secret` is what is known of it, or why it is not.
+    pub(super) fn of(head: &Parts, body: &[u8], secret: Result<String, String>) -> Self {
+        let checked =
+            secret.and_then(|secret| signature::verify(&secret, &head.headers, body, signature::now()));
+        let verdict = match &checked {
+            Ok(()) => "signature: verified".to_owned(),
+            Err(why) => format!("signature: NOT verified: {why}"),
+        };
+        let shown = indent(&String::from_utf8_lossy(body));
+        let text = format!(
+            "{} {} {:?}\n{}\n{shown}\n\n{verdict}\n",
+            head.method,
+            head.uri,
+            head.version,
+            headers(&head.headers)
+        );
+        let id = head.headers.get("webhook-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+        Self { text, verified: id.filter(|_| checked.is_ok()) }
+    }
+}
+
+fn headers(headers: &HeaderMap) -> String {
+    headers.iter().fold(String::new(), |mut text, (name, value)| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name}: {}", String::from_utf8_lossy(value.as_bytes()));
+        text
+    })
+}

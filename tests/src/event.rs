@@ -1,0 +1,108 @@
+//! Events as a producer makes them.
+
+use ulid::Ulid;
+
+/// The type that a fresh installation knows.
+pub const SMS: &str = "NOTIFICATION.SMS.RECEIPT";
+
+/// An event message before it is published. The body is put together by hand, so that a test
+/// decides on every byte of it.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// The producer's ULID; `None` leaves it to the AMQP property.
+    pub id: Option<String>,
+    /// The AMQP property `message_id`.
+    pub message_id: Option<String>,
+    /// Whose event it is.
+    pub brand_id: String,
+    /// What happened.
+    pub event_type: String,
+    /// When it happened; `None` leaves it to the router.
+    pub created: Option<String>,
+    /// Any JSON, byte for byte.
+    pub data: String,
+}
+
+impl Event {
+    /// An event of this type with a fresh id and some data.
+    #[must_use]
+    pub fn new(brand_id: &str, event_type: &str) -> Self {
+        Self {
+            id: Some(Ulid::generate().to_string()),
+            message_id: None,
+            brand_id: brand_id.to_owned(),
+            event_type: event_type.to_owned(),
+            created: None,
+            data: r#"{"phoneNumber":"+1234456789","message":"I am an SMS message","locale":"en-US"}"#
+                .to_owned(),
+        }
+    }
+
+    /// An SMS receipt of this brand.
+    #[must_use]
+    pub fn sms(brand_id: &str) -> Self {
+        Self::new(brand_id, SMS)
+    }
+
+    /// As many SMS receipts.
+    #[must_use]
+    pub fn many(brand_id: &str, number: usize) -> Vec<Self> {
+        (0..number).map(|_| Self::sms(brand_id)).collect()
+    }
+
+    /// With this data.
+    #[must_use]
+    pub fn data(mut self, json: &str) -> Self {
+        json.clone_into(&mut self.data);
+        self
+    }
+
+    /// With this time.
+    #[must_use]
+    pub fn created(mut self, at: &str) -> Self {
+        self.created = Some(at.to_owned());
+        self
+    }
+
+    /// Named by this AMQP property alone.
+    #[must_use]
+    pub fn message_id(mut self, id: &str) -> Self {
+        self.id = None;
+        self.message_id = Some(id.to_owned());
+        self
+    }
+
+    /// The id.
+    ///
+    /// # Panics
+    /// When it has none of its own.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.id.as_deref().expect("an event with an id of its own")
+    }
+
+    /// The message body.
+    #[must_use]
+    pub fn body(&self) -> String {
+        let id = self.id.as_ref().map(|id| format!(r#""id":"{id}","#)).unwrap_or_default();
+        let created = self.created.as_ref().map(|at| format!(r#""created":"{at}","#)).unwrap_or_default();
+        format!(
+            r#"{{{id}"brandId":"{}","type":"{}",{created}"data":{}}}"#,
+            self.brand_id, self.event_type, self.data
+        )
+    }
+}
+
+/// `ago` before now as the contract writes times.
+#[must_use]
+pub fn time_ago(ago: std::time::Duration) -> String {
+    let at = chrono::Utc::now() - chrono::TimeDelta::from_std(ago).expect("a span that fits");
+    at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+/// `ahead` after now as the contract writes times.
+#[must_use]
+pub fn time_ahead(ahead: std::time::Duration) -> String {
+    let at = chrono::Utc::now() + chrono::TimeDelta::from_std(ahead).expect("a span that fits");
+    at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}

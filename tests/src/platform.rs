@@ -1,0 +1,326 @@
+//! A whole platform for one test: its own database and broker namespace, and as many processes of
+//! each service as it asks for.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::join_all;
+use tokio::sync::OnceCell;
+
+use crate::api::Api;
+use crate::brand::Brand;
+use crate::database::{self, Database};
+use crate::ports::Port;
+use crate::process::Process;
+use crate::producer::Producer;
+use crate::rabbit::Rabbit;
+use crate::settings::{amqp_url, database_url, unique};
+use crate::tls::{Authority, install_crypto};
+
+/// The default retry delays.
+const DEFAULT_DELAYS: &str = "5s,30s,2m,5m,10m,20m";
+
+/// A platform that is not started yet.
+#[derive(Debug)]
+pub struct Builder {
+    settings: Vec<(String, String)>,
+    apis: usize,
+    routers: usize,
+    deliverers: usize,
+    amqp_url: String,
+    database_url: String,
+}
+
+impl Builder {
+    /// Gives all processes this setting, by its variable.
+    #[must_use]
+    pub fn set(mut self, setting: &str, value: &str) -> Self {
+        self.settings.push((setting.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Gives the retries these delays, such as `1s,2s,1s`.
+    #[must_use]
+    pub fn retries(self, delays: &str) -> Self {
+        self.set("POSTRIDER_RETRY_DELAYS", delays)
+    }
+
+    /// As many APIs.
+    #[must_use]
+    pub fn apis(mut self, number: usize) -> Self {
+        self.apis = number;
+        self
+    }
+
+    /// As many routers.
+    #[must_use]
+    pub fn routers(mut self, number: usize) -> Self {
+        self.routers = number;
+        self
+    }
+
+    /// As many deliverers.
+    #[must_use]
+    pub fn deliverers(mut self, number: usize) -> Self {
+        self.deliverers = number;
+        self
+    }
+
+    /// On this broker.
+    #[must_use]
+    pub fn broker(mut self, amqp_url: &str) -> Self {
+        amqp_url.clone_into(&mut self.amqp_url);
+        self
+    }
+
+    /// On this PostgreSQL server.
+    #[must_use]
+    pub fn postgres(mut self, admin_url: &str) -> Self {
+        admin_url.clone_into(&mut self.database_url);
+        self
+    }
+
+    /// Makes the database, starts the processes and waits until all are ready.
+    pub async fn start(self) -> Platform {
+        let mut platform = self.prepare().await;
+        platform.start_all().await;
+        platform
+    }
+
+    /// Makes the database and prepares the processes without starting them.
+    ///
+    /// # Panics
+    /// When a server is away.
+    pub async fn prepare(self) -> Platform {
+        install_crypto();
+        let unique = unique();
+        let dir = std::env::temp_dir().join(format!("postrider-e2e-{unique}"));
+        std::fs::create_dir_all(&dir).expect("a directory for this test");
+        let database = Database::create(&self.database_url, &unique).await;
+        let authority = Authority::generate();
+        authority.write(&dir.join("ca.pem"));
+        let mut platform = Platform {
+            namespace: format!("t{unique}"),
+            support_token: format!("support-{}", uuid::Uuid::new_v4()),
+            api_port: Vec::new(),
+            apis: Vec::new(),
+            routers: Vec::new(),
+            deliverers: Vec::new(),
+            amqp_url: self.amqp_url.clone(),
+            settings: Vec::new(),
+            producer: OnceCell::new(),
+            rabbit: OnceCell::new(),
+            dir,
+            database,
+            authority,
+        };
+        platform.settings = platform.common_settings(&self.settings);
+        platform.add_processes(self.apis, self.routers, self.deliverers);
+        platform
+    }
+}
+
+/// A running platform. Dropping it kills its processes and removes its database and its queues.
+#[derive(Debug)]
+pub struct Platform {
+    /// What its broker names begin with.
+    pub namespace: String,
+    /// The support token.
+    pub support_token: String,
+    /// The processes of the API.
+    pub apis: Vec<Process>,
+    /// The routers.
+    pub routers: Vec<Process>,
+    /// The deliverers.
+    pub deliverers: Vec<Process>,
+    /// The authority whose certificates the deliverers trust.
+    pub authority: Authority,
+    api_port: Vec<Port>,
+    amqp_url: String,
+    settings: Vec<(String, String)>,
+    database: Database,
+    producer: OnceCell<Producer>,
+    rabbit: OnceCell<Rabbit>,
+    dir: PathBuf,
+}
+
+impl Platform {
+    /// One process of each service on the servers of the settings.
+    #[must_use]
+    pub fn builder() -> Builder {
+        let (amqp_url, database_url) = (amqp_url(), database_url());
+        Builder { settings: Vec::new(), apis: 1, routers: 1, deliverers: 1, amqp_url, database_url }
+    }
+
+    /// Starts one process of each service.
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    fn common_settings(&self, chosen: &[(String, String)]) -> Vec<(String, String)> {
+        let key: Vec<u8> = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat();
+        let mut settings: Vec<(String, String)> = [
+            ("DATABASE_URL", self.database.url()),
+            ("AMQP_URL", self.amqp_url.clone()),
+            ("POSTRIDER_NAMESPACE", self.namespace.clone()),
+            ("POSTRIDER_MASTER_KEY", STANDARD.encode(key)),
+            ("POSTRIDER_SUPPORT_TOKEN", self.support_token.clone()),
+            ("POSTRIDER_ALLOW_NETWORKS", "127.0.0.0/8".to_owned()),
+            ("POSTRIDER_EXTRA_CA_FILE", self.dir.join("ca.pem").display().to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        for (name, value) in chosen {
+            settings.retain(|(other, _)| other != name);
+            settings.push((name.clone(), value.clone()));
+        }
+        settings
+    }
+
+    fn add_processes(&mut self, apis: usize, routers: usize, deliverers: usize) {
+        for _ in 0..apis {
+            let port = Port::take();
+            let mut api = self.process("subscription-api", self.apis.len());
+            api.set("POSTRIDER_API_LISTEN", &port.address().to_string());
+            self.apis.push(api);
+            self.api_port.push(port);
+        }
+        for number in 0..routers {
+            self.routers.push(self.process("router", number));
+        }
+        for number in 0..deliverers {
+            self.deliverers.push(self.process("deliverer", number));
+        }
+    }
+
+    fn process(&self, service: &str, number: usize) -> Process {
+        Process::new(service, &format!("{service}-{number}"), self.settings.clone(), &self.dir)
+    }
+
+    /// Starts all processes and waits until they are ready.
+    pub async fn start_all(&mut self) {
+        for process in self.processes_mut() {
+            process.start();
+        }
+        join_all(self.processes_mut().map(Process::wait_ready)).await;
+    }
+
+    /// All processes.
+    pub fn processes_mut(&mut self) -> impl Iterator<Item = &mut Process> {
+        self.apis.iter_mut().chain(&mut self.routers).chain(&mut self.deliverers)
+    }
+
+    fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.apis.iter().chain(&self.routers).chain(&self.deliverers)
+    }
+
+    /// The API with the support token.
+    #[must_use]
+    pub fn support(&self) -> Api {
+        Api::new(self.api_address(), Some(&self.support_token))
+    }
+
+    /// Where the first API listens.
+    #[must_use]
+    pub fn api_address(&self) -> SocketAddr {
+        self.api_port[0].address()
+    }
+
+    /// Makes a brand that may receive all notifications.
+    pub async fn brand(&self, id: &str) -> Brand {
+        Brand::create(&self.support(), id, &["NOTIFICATION"]).await
+    }
+
+    /// The broker's URL.
+    #[must_use]
+    pub fn amqp_url(&self) -> &str {
+        &self.amqp_url
+    }
+
+    /// The database's URL.
+    #[must_use]
+    pub fn database_url(&self) -> String {
+        self.database.url()
+    }
+
+    /// A directory of this test.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A producer, connected once.
+    ///
+    /// # Panics
+    /// When the broker does not answer.
+    pub async fn producer(&self) -> &Producer {
+        let connect =
+            || async { Producer::connect(&self.amqp_url, &self.namespace).await.expect("the broker") };
+        self.producer.get_or_init(connect).await
+    }
+
+    /// A look into the broker, connected once.
+    ///
+    /// # Panics
+    /// When the broker does not answer.
+    pub async fn rabbit(&self) -> &Rabbit {
+        let connect =
+            || async { Rabbit::connect(&self.amqp_url, &self.namespace).await.expect("the broker") };
+        self.rabbit.get_or_init(connect).await
+    }
+
+    /// The queues and exchanges of delays and webhooks that may be there.
+    async fn names(&self) -> Vec<String> {
+        let delays = self.settings.iter().find(|(name, _)| name == "POSTRIDER_RETRY_DELAYS");
+        let delays = delays.map_or(DEFAULT_DELAYS, |(_, delays)| delays);
+        let mut names: Vec<_> = delays.split(',').chain(["1s"]).map(wait_name).collect();
+        if let Ok(client) = database::connect(&self.database.url()).await {
+            let rows = client.query("SELECT id::text FROM webhooks", &[]).await.unwrap_or_default();
+            names.extend(rows.iter().map(|row| format!("webhook.{}", row.get::<_, String>(0))));
+        }
+        names
+    }
+
+    /// Removes what the test left on the servers. A server that is gone took it along.
+    async fn clean(&self) {
+        let names = self.names().await;
+        if let Ok(rabbit) = Rabbit::connect(&self.amqp_url, &self.namespace).await {
+            rabbit.remove_namespace(&names).await;
+        }
+        let _ = self.database.drop_it().await;
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        for process in self.processes_mut() {
+            process.kill();
+        }
+        if std::thread::panicking() {
+            self.processes().for_each(|process| eprintln!("{}", process.log_tail()));
+        }
+        // In a thread of its own: this one may be inside the test's runtime.
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let runtime =
+                    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+                let clean =
+                    async { tokio::time::timeout(std::time::Duration::from_secs(20), self.clean()).await };
+                let _ = runtime.block_on(clean);
+            });
+        });
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+/// The name of the wait queue of a delay such as `10m`.
+fn wait_name(delay: &str) -> String {
+    match delay.strip_suffix('m').and_then(|minutes| minutes.parse::<u64>().ok()) {
+        Some(minutes) => format!("wait.{}s", minutes * 60),
+        None => format!("wait.{delay}"),
+    }
+}

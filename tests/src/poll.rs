@@ -1,0 +1,28 @@
+//! Waiting for a state that can only be asked for.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// Between two looks.
+const STEP: Duration = Duration::from_millis(40);
+
+/// Asks again and again until `check` answers `Ok`, and hands that out. A check answers what it
+/// saw instead as its error.
+///
+/// # Panics
+/// When it does not come to pass within `timeout`: with `what` and the last thing seen.
+pub async fn eventually<T, F>(what: &str, timeout: Duration, mut check: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, String>>,
+{
+    let began = Instant::now();
+    loop {
+        match check().await {
+            Ok(value) => return value,
+            Err(seen) if began.elapsed() >= timeout => {
+                panic!("not within {timeout:?}: {what}; last seen: {seen}")
+            }
+            Err(_) => tokio::time::sleep(STEP).await,
+        }
+    }
+}

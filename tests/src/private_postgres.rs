@@ -1,0 +1,161 @@
+//! A PostgreSQL server of the test's own, to be stopped and started again.
+
+use std::fs::File;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::PATIENCE;
+use crate::database;
+use crate::ports::Port;
+use crate::process::send_signal;
+use crate::settings::unique;
+
+/// Where Debian puts the servers, one directory for each version.
+const DEBIAN: &str = "/usr/lib/postgresql";
+
+/// A server that stops when it is dropped.
+#[derive(Debug)]
+pub struct PrivatePostgres {
+    bin: PathBuf,
+    dir: PathBuf,
+    port: Port,
+    /// PostgreSQL refuses to run as root: the user and group `postgres` then.
+    owner: Option<(u32, u32)>,
+    child: Option<Child>,
+}
+
+impl PrivatePostgres {
+    /// Starts a server with an empty state and waits until it answers.
+    ///
+    /// # Panics
+    /// When PostgreSQL is not installed or does not start.
+    pub async fn start() -> Self {
+        let dir = std::env::temp_dir().join(format!("postrider-e2e-postgres-{}", unique()));
+        std::fs::create_dir_all(&dir).expect("a directory for PostgreSQL");
+        let owner = owner();
+        if let Some((user, group)) = owner {
+            chown(&dir, Some(user), Some(group)).expect("a directory of the user postgres");
+        }
+        let mut postgres = Self { bin: bin(), dir, port: Port::take(), owner, child: None };
+        postgres.initialise();
+        postgres.restart().await;
+        postgres
+    }
+
+    fn initialise(&self) {
+        let output = self
+            .command("initdb")
+            .args(["--username=postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"])
+            .output()
+            .expect("initdb");
+        assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.bin.join(program));
+        command.current_dir(&self.dir).arg("-D").arg(self.dir.join("data"));
+        if let Some((user, group)) = self.owner {
+            command.uid(user).gid(group);
+        }
+        command
+    }
+
+    /// A URL of a database in which `CREATE DATABASE` may be said.
+    #[must_use]
+    pub fn admin_url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port.number())
+    }
+
+    /// `kill -9` of the whole server.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// A fast shutdown: connections are cut, the state is written.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn stop(&mut self) {
+        let mut child = self.child.take().expect("a running server");
+        send_signal(child.id(), "INT");
+        let _ = child.wait();
+    }
+
+    /// Starts it again with the state it has, and waits until it answers.
+    pub async fn restart(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.answers().await {
+            assert!(Instant::now() < deadline, "the private PostgreSQL does not answer: {}", self.log());
+            // One that was killed leaves its children behind for a moment, and refuses to start
+            // beside them.
+            if self.child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None))) {
+                self.child = None;
+                self.launch();
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Starts it without waiting for it.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn launch(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        let log = File::options().create(true).append(true).open(self.dir.join("log")).expect("a log file");
+        let child = self
+            .command("postgres")
+            .args(["-p", &self.port.number().to_string(), "-c", "listen_addresses=127.0.0.1", "-k", "", "-c"])
+            .args(["max_connections=200"])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log file"))
+            .stderr(log)
+            .spawn();
+        self.child = Some(child.expect("postgres"));
+    }
+
+    async fn answers(&self) -> bool {
+        match database::connect(&self.admin_url()).await {
+            Ok(client) => client.batch_execute("SELECT 1").await.is_ok(),
+            Err(_) => false,
+        }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for PrivatePostgres {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// The newest server that is installed.
+fn bin() -> PathBuf {
+    let version = |path: &Path| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let installed = std::fs::read_dir(DEBIAN).into_iter().flatten().flatten().map(|entry| entry.path());
+    let newest = installed.filter(|path| path.join("bin/initdb").is_file()).max_by_key(|path| version(path));
+    newest.map(|path| path.join("bin")).expect(
+        "PostgreSQL's server is installed: the tests of its restart start a server of their own \
+         (deploy/test installs the package postgresql)",
+    )
+}
+
+/// The user and group `postgres`, when this test runs as root.
+fn owner() -> Option<(u32, u32)> {
+    let id = |args: &[&str]| -> Option<u32> {
+        let output = Command::new("id").args(args).output().ok()?;
+        String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+    };
+    (id(&["-u"])? == 0).then_some(())?;
+    Some((id(&["-u", "postgres"])?, id(&["-g", "postgres"])?))
+}

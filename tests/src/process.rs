@@ -1,0 +1,239 @@
+//! One process of a service: started, watched, killed, frozen and started again.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::poll::eventually;
+use crate::ports::Port;
+use crate::{PATIENCE, binaries};
+
+/// How much of a log is shown when a test fails.
+const SHOWN_LOG_BYTES: usize = 12_000;
+
+/// A service process. Dropping it kills it.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    binary: PathBuf,
+    environment: Vec<(String, String)>,
+    ops: Port,
+    log: PathBuf,
+    child: Option<Child>,
+}
+
+impl Process {
+    /// Prepares a process of `service` with these settings; it is not started yet. Its log goes to
+    /// a file in `dir`, named by `name`.
+    #[must_use]
+    pub fn new(service: &str, name: &str, environment: Vec<(String, String)>, dir: &Path) -> Self {
+        let ops = Port::take();
+        let log = dir.join(format!("{name}.log"));
+        let mut process = Self {
+            name: name.to_owned(),
+            binary: binaries::path(service),
+            environment,
+            ops,
+            log,
+            child: None,
+        };
+        process.set("POSTRIDER_OPS_LISTEN", &process.ops.address().to_string());
+        process
+    }
+
+    /// Changes a setting for the next start.
+    pub fn set(&mut self, setting: &str, value: &str) {
+        self.unset(setting);
+        self.environment.push((setting.to_owned(), value.to_owned()));
+    }
+
+    /// Takes a setting away for the next start.
+    pub fn unset(&mut self, setting: &str) {
+        self.environment.retain(|(name, _)| name != setting);
+    }
+
+    /// Starts it. It sees no environment but its settings.
+    ///
+    /// # Panics
+    /// When it runs already or cannot be started.
+    pub fn start(&mut self) {
+        assert!(self.child.is_none(), "{} runs already", self.name);
+        let log = File::options().create(true).append(true).open(&self.log).expect("a log file");
+        let child = Command::new(&self.binary)
+            .env_clear()
+            .env("RUST_LOG", std::env::var("E2E_LOG").unwrap_or_else(|_| "info".to_owned()))
+            .env("RUST_BACKTRACE", "1")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log file"))
+            .stderr(log)
+            .spawn();
+        self.child = Some(child.unwrap_or_else(|e| panic!("{}: {e}", self.binary.display())));
+    }
+
+    /// Its operations listener.
+    #[must_use]
+    pub fn ops(&self) -> SocketAddr {
+        self.ops.address()
+    }
+
+    /// Waits until `/readyz` is 200.
+    ///
+    /// # Panics
+    /// When it ends or is not ready in time.
+    pub async fn wait_ready(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            assert!(self.is_running(), "{} ended: {}", self.name, self.log_tail());
+            match get(self.ops(), "/readyz").await {
+                Ok((200, _)) => return,
+                seen => assert!(Instant::now() < deadline, "{} is not ready: {seen:?}", self.name),
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+
+    /// Waits until `/readyz` answers with this status, and hands out its body.
+    pub async fn wait_readyz(&self, status: u16) -> String {
+        eventually(&format!("{} answers /readyz with {status}", self.name), PATIENCE, async || {
+            match get(self.ops(), "/readyz").await {
+                Ok((seen, body)) if seen == status => Ok(body),
+                seen => Err(format!("{seen:?}")),
+            }
+        })
+        .await
+    }
+
+    /// The value of a metric, summed over its labels; 0 when it is not there.
+    ///
+    /// # Panics
+    /// When `/metrics` does not answer.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let (status, text) = get(self.ops(), "/metrics").await.expect("/metrics");
+        assert_eq!(status, 200, "{text}");
+        let value = |line: &str| {
+            let rest = line.strip_prefix(name)?;
+            rest.starts_with(['{', ' ']).then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?
+        };
+        text.lines().filter_map(value).sum()
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// SIGTERM, and waits until it has left. How, and how long it took.
+    ///
+    /// # Panics
+    /// When it does not run, or has not left in time.
+    pub async fn terminate(&mut self) -> (ExitStatus, Duration) {
+        let began = Instant::now();
+        self.signal("TERM");
+        let mut child = self.child.take().expect("a running process");
+        let status = eventually(&format!("{} leaves after SIGTERM", self.name), PATIENCE, || {
+            let left = child.try_wait();
+            async { left.map_err(|e| e.to_string())?.ok_or_else(|| "it still runs".to_owned()) }
+        })
+        .await;
+        (status, began.elapsed())
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn wait_exit(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("a running process");
+        eventually(&format!("{} ends", self.name), PATIENCE, || {
+            let left = child.try_wait();
+            async { left.map_err(|e| e.to_string())?.ok_or_else(|| "it still runs".to_owned()) }
+        })
+        .await
+    }
+
+    /// SIGSTOP: the process stands still, its connections stay open.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    /// `kill -9`, start, wait until it is ready.
+    pub async fn crash_and_restart(&mut self) {
+        self.kill();
+        self.start();
+        self.wait_ready().await;
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.as_ref().expect("a running process").id();
+        send_signal(pid, signal);
+    }
+
+    /// Everything that it wrote.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let bytes = std::fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The end of what it wrote, under its name.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        let log = self.log();
+        let mut from = log.len().saturating_sub(SHOWN_LOG_BYTES);
+        while !log.is_char_boundary(from) {
+            from += 1;
+        }
+        format!("── {} ({}) ──\n{}\n", self.name, self.log.display(), &log[from..])
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Sends a signal by name. (The shell's `kill`: without `unsafe`, std has none.)
+///
+/// # Panics
+/// When it cannot be sent.
+pub fn send_signal(pid: u32, signal: &str) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {pid}")]).status();
+    assert!(sent.is_ok_and(|status| status.success()), "cannot send SIG{signal} to {pid}");
+}
+
+/// `GET path` over plain HTTP: status and body.
+///
+/// # Errors
+/// When nothing answers.
+pub async fn get(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
+    tokio::time::timeout(Duration::from_secs(5), exchange(address, path)).await?
+}
+
+async fn exchange(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
+    Ok((status, body))
+}

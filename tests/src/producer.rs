@@ -1,0 +1,95 @@
+//! An event producer: persistent messages, `mandatory`, publisher confirms.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
+
+use crate::event::Event;
+
+/// A confirm, or anything else the broker answers, is there within this or counts as missing.
+const LONGEST: Duration = Duration::from_secs(10);
+/// The AMQP delivery mode that survives a broker restart.
+const PERSISTENT: u8 = 2;
+
+/// A producer's connection.
+#[derive(Debug)]
+pub struct Producer {
+    exchange: String,
+    channel: Channel,
+    // Closes when dropped.
+    _connection: Connection,
+}
+
+/// Why a message may not be with the broker.
+pub type NotConfirmed = String;
+
+impl Producer {
+    /// Connects to the broker; publishes to `{namespace}.events`.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn connect(amqp_url: &str, namespace: &str) -> Result<Self, NotConfirmed> {
+        let connected = async {
+            let connection = Connection::connect(amqp_url, ConnectionProperties::default()).await?;
+            let channel = connection.create_channel().await?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            Ok::<_, lapin::Error>((connection, channel))
+        };
+        let connected =
+            tokio::time::timeout(LONGEST, connected).await.map_err(|_| "the broker hangs".to_owned())?;
+        let (connection, channel) = connected.map_err(|e| e.to_string())?;
+        Ok(Self { exchange: format!("{namespace}.events"), channel, _connection: connection })
+    }
+
+    /// Publishes an event and waits for the confirm.
+    ///
+    /// # Panics
+    /// When it is not confirmed.
+    pub async fn publish(&self, event: &Event) {
+        self.try_publish(event).await.expect("a confirm");
+    }
+
+    /// Publishes these events, all in flight at once, and waits for all confirms.
+    ///
+    /// # Panics
+    /// When one is not confirmed.
+    pub async fn publish_all(&self, events: &[Event]) {
+        for confirmed in join_all(events.iter().map(|event| self.try_publish(event))).await {
+            confirmed.expect("a confirm");
+        }
+    }
+
+    /// Publishes an event and waits for the confirm.
+    ///
+    /// # Errors
+    /// When it is not confirmed: then nobody knows whether the broker has it.
+    pub async fn try_publish(&self, event: &Event) -> Result<(), NotConfirmed> {
+        self.raw(&event.event_type, event.body().as_bytes(), event.message_id.as_deref()).await
+    }
+
+    /// Publishes these bytes under this routing key.
+    ///
+    /// # Errors
+    /// When it is not confirmed.
+    pub async fn raw(&self, key: &str, body: &[u8], message_id: Option<&str>) -> Result<(), NotConfirmed> {
+        let mut properties = BasicProperties::default()
+            .with_delivery_mode(PERSISTENT)
+            .with_content_type("application/json".into());
+        if let Some(id) = message_id {
+            properties = properties.with_message_id(id.into());
+        }
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let confirm = async {
+            let exchange = self.exchange.as_str().into();
+            self.channel.basic_publish(exchange, key.into(), options, body, properties).await?.await
+        };
+        match tokio::time::timeout(LONGEST, confirm).await {
+            Err(_) => Err("no confirm".to_owned()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Ok(Confirmation::Ack(None))) => Ok(()),
+            Ok(Ok(other)) => Err(format!("{other:?}")),
+        }
+    }
+}

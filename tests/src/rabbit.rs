@@ -1,0 +1,118 @@
+//! What a test looks up in the broker, and the removal of a test's namespace.
+
+use std::time::Duration;
+
+use lapin::options::{BasicGetOptions, ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+
+use crate::PATIENCE;
+use crate::poll::eventually;
+
+/// The exchanges and queues of a namespace, apart from those of its delays and webhooks.
+const NAMES: [&str; 7] = ["events", "router", "rejected", "deliveries", "unrouted", "notices", "control"];
+
+/// A message that was taken from a queue.
+#[derive(Debug)]
+pub struct Taken {
+    /// The body.
+    pub body: Vec<u8>,
+    /// Its properties.
+    pub properties: BasicProperties,
+}
+
+impl Taken {
+    /// A header as text.
+    ///
+    /// # Panics
+    /// When it is not there or not text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> String {
+        let headers = self.properties.headers().as_ref().expect("headers");
+        match headers.inner().get(name) {
+            Some(AMQPValue::LongString(text)) => text.to_string(),
+            Some(AMQPValue::ShortString(text)) => text.to_string(),
+            other => panic!("header {name} is {other:?}"),
+        }
+    }
+}
+
+/// A connection to the broker for looking into a namespace.
+#[derive(Debug)]
+pub struct Rabbit {
+    connection: Connection,
+    namespace: String,
+}
+
+impl Rabbit {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn connect(amqp_url: &str, namespace: &str) -> Result<Self, lapin::Error> {
+        let connection = Connection::connect(amqp_url, ConnectionProperties::default()).await?;
+        Ok(Self { connection, namespace: namespace.to_owned() })
+    }
+
+    /// A channel to be thrown away: a look at a queue that is not there closes it.
+    async fn channel(&self) -> Channel {
+        self.connection.create_channel().await.expect("a channel")
+    }
+
+    fn name(&self, suffix: &str) -> String {
+        format!("{}.{suffix}", self.namespace)
+    }
+
+    /// How many messages are ready in `{namespace}.{queue}`; `None` when there is no such queue.
+    pub async fn depth(&self, queue: &str) -> Option<u32> {
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let name = self.name(queue).into();
+        let declared = self.channel().await.queue_declare(name, options, FieldTable::default()).await;
+        declared.ok().map(|queue| queue.message_count())
+    }
+
+    /// Waits until `{namespace}.{queue}` holds as many messages.
+    pub async fn wait_depth(&self, queue: &str, messages: u32) {
+        let what = format!("{} has {messages} messages", self.name(queue));
+        eventually(&what, PATIENCE, async || match self.depth(queue).await {
+            Some(depth) if depth == messages => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+    }
+
+    /// Takes the next message of `{namespace}.{queue}`, waiting for it.
+    pub async fn take(&self, queue: &str) -> Taken {
+        let channel = self.channel().await;
+        let options = BasicGetOptions { no_ack: true };
+        let what = format!("a message in {}", self.name(queue));
+        let message = eventually(&what, PATIENCE, async || {
+            let got = channel.basic_get(self.name(queue).into(), options).await.map_err(|e| e.to_string())?;
+            got.ok_or_else(|| "it is empty".to_owned())
+        })
+        .await;
+        let delivery = message.delivery;
+        Taken { body: delivery.data, properties: delivery.properties }
+    }
+
+    /// Deletes a queue of the namespace; one that is not there is fine.
+    pub async fn delete_queue(&self, queue: &str) {
+        let name = self.name(queue).into();
+        let _ = self.channel().await.queue_delete(name, QueueDeleteOptions::default()).await;
+    }
+
+    async fn delete_exchange(&self, exchange: &str) {
+        let name = self.name(exchange).into();
+        let _ = self.channel().await.exchange_delete(name, ExchangeDeleteOptions::default()).await;
+    }
+
+    /// Deletes all that a test's services declared, as far as names are known: `extra` are those of
+    /// its webhooks and delays. Nothing else may use the namespace any more.
+    pub async fn remove_namespace(&self, extra: &[String]) {
+        for name in NAMES.into_iter().chain(extra.iter().map(String::as_str)) {
+            self.delete_queue(name).await;
+            self.delete_exchange(name).await;
+        }
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.connection.close(0, "done".into())).await;
+    }
+}

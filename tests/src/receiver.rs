@@ -1,0 +1,282 @@
+//! The endpoint owner's server: HTTPS on 127.0.0.1, keeps every request and answers by script.
+
+mod serve;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, Version};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::PATIENCE;
+use crate::script::{Reply, Script};
+use crate::signature;
+use crate::tls::{Authority, server_config};
+
+/// A request as it arrived.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// The method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// HTTP/1.1 or HTTP/2.
+    pub version: Version,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// The body, byte for byte.
+    pub body: Bytes,
+    /// When its headers were there.
+    pub at: Instant,
+    /// The connection that it came on, counted from 1.
+    pub connection: usize,
+}
+
+impl Received {
+    /// A header as text.
+    ///
+    /// # Panics
+    /// When it is not there or not text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        let value =
+            self.headers.get(name).unwrap_or_else(|| panic!("no header {name} in {:?}", self.headers));
+        value.to_str().expect("a header of text")
+    }
+
+    /// The body as text.
+    ///
+    /// # Panics
+    /// When it is not UTF-8.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("a body of UTF-8")
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// When it is not JSON.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e} in {:?}", self.body))
+    }
+
+    /// A text field of the envelope, such as `attemptId`.
+    ///
+    /// # Panics
+    /// When it is not there.
+    #[must_use]
+    pub fn field(&self, name: &str) -> String {
+        self.json()[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.text())).to_owned()
+    }
+
+    /// The event's id.
+    #[must_use]
+    pub fn event_id(&self) -> String {
+        self.field("id")
+    }
+
+    /// Verifies the signature with this secret.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn verify(&self, secret: &str) -> Result<(), String> {
+        signature::verify(secret, &self.headers, &self.body, signature::now())
+    }
+}
+
+/// What the connections and the test share.
+#[derive(Debug)]
+struct Shared {
+    paths: Mutex<HashMap<String, PathState>>,
+    changed: watch::Sender<usize>,
+    connections: watch::Sender<usize>,
+}
+
+#[derive(Debug, Default)]
+struct PathState {
+    script: Script,
+    requests: Vec<Arc<Received>>,
+    in_flight: usize,
+    most_in_flight: usize,
+}
+
+impl Shared {
+    fn paths(&self) -> MutexGuard<'_, HashMap<String, PathState>> {
+        self.paths.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Notes that a request is being served.
+    fn enter(&self, path: &str) {
+        let mut paths = self.paths();
+        let state = paths.entry(path.to_owned()).or_default();
+        state.in_flight += 1;
+        state.most_in_flight = state.most_in_flight.max(state.in_flight);
+    }
+
+    fn leave(&self, path: &str) {
+        if let Some(state) = self.paths().get_mut(path) {
+            state.in_flight -= 1;
+        }
+    }
+
+    /// Keeps a request and says what to answer.
+    fn keep(&self, path: &str, request: Received) -> Reply {
+        let reply = {
+            let mut paths = self.paths();
+            let state = paths.entry(path.to_owned()).or_default();
+            state.requests.push(Arc::new(request));
+            state.script.next()
+        };
+        self.changed.send_modify(|n| *n += 1);
+        reply
+    }
+}
+
+/// An HTTPS server that stops when it is dropped.
+#[derive(Debug)]
+pub struct Receiver {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    accepting: JoinHandle<()>,
+}
+
+impl Receiver {
+    /// Starts one with a certificate of this authority that speaks HTTP/2 and HTTP/1.1.
+    pub async fn start(authority: &Authority) -> Self {
+        Self::start_with(authority, &["h2", "http/1.1"]).await
+    }
+
+    /// Starts one that offers these protocols.
+    ///
+    /// # Panics
+    /// When no port can be opened.
+    pub async fn start_with(authority: &Authority, alpn: &[&str]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let shared = Arc::new(Shared {
+            paths: Mutex::default(),
+            changed: watch::Sender::new(0),
+            connections: watch::Sender::new(0),
+        });
+        let tls = server_config(&authority.identity(), alpn);
+        let accepting = tokio::spawn(serve::accept(listener, tls, shared.clone()));
+        Self { shared, address, accepting }
+    }
+
+    /// The endpoint at this path, which begins with `/`.
+    #[must_use]
+    pub fn endpoint(&self, path: &str) -> Endpoint {
+        let url = format!("https://localhost:{}{path}", self.address.port());
+        Endpoint { shared: self.shared.clone(), path: path.to_owned(), url }
+    }
+
+    /// How many connections were opened so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        *self.shared.connections.borrow()
+    }
+
+    /// The port that it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// One path of a receiver: what it answers and what came in.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    shared: Arc<Shared>,
+    path: String,
+    url: String,
+}
+
+impl Endpoint {
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Answers these from now on, one for each request, the last for all further ones.
+    pub fn answer(&self, replies: impl IntoIterator<Item = Reply>) {
+        self.shared.paths().entry(self.path.clone()).or_default().script = Script::new(replies);
+    }
+
+    /// Answers this from now on.
+    pub fn always(&self, reply: Reply) {
+        self.answer([reply]);
+    }
+
+    /// What came in so far, in order.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Arc<Received>> {
+        self.shared.paths().get(&self.path).map(|state| state.requests.clone()).unwrap_or_default()
+    }
+
+    /// The most requests that were being served at the same time.
+    #[must_use]
+    pub fn most_in_flight(&self) -> usize {
+        self.shared.paths().get(&self.path).map_or(0, |state| state.most_in_flight)
+    }
+
+    /// Waits for as many requests as `number`.
+    pub async fn wait_for(&self, number: usize) -> Vec<Arc<Received>> {
+        self.wait_until(&format!("{number} requests at {}", self.path), PATIENCE, |all| all.len() >= number)
+            .await
+    }
+
+    /// Waits for a request with this event.
+    ///
+    /// # Panics
+    /// When it does not come in time.
+    pub async fn wait_for_event(&self, id: &str) -> Arc<Received> {
+        let what = format!("event {id} at {}", self.path);
+        let all = self.wait_until(&what, PATIENCE, |all| all.iter().any(|r| r.event_id() == id)).await;
+        all.into_iter().find(|r| r.event_id() == id).expect("it was there")
+    }
+
+    /// Waits until what came in is as wanted.
+    ///
+    /// # Panics
+    /// When it is not within `timeout`.
+    pub async fn wait_until(
+        &self,
+        what: &str,
+        timeout: Duration,
+        wanted: impl Fn(&[Arc<Received>]) -> bool,
+    ) -> Vec<Arc<Received>> {
+        let mut changed = self.shared.changed.subscribe();
+        let deadline = tokio::time::Instant::now() + timeout;
+        loop {
+            changed.borrow_and_update();
+            let all = self.requests();
+            if wanted(&all) {
+                return all;
+            }
+            if tokio::time::timeout_at(deadline, changed.changed()).await.is_err() {
+                panic!("not within {timeout:?}: {what}; {} requests came: {}", all.len(), summary(&all));
+            }
+        }
+    }
+}
+
+/// The last few requests in a line each.
+fn summary(all: &[Arc<Received>]) -> String {
+    let line =
+        |r: &Arc<Received>| format!("\n  {} {} {}", r.method, r.path, String::from_utf8_lossy(&r.body));
+    all.iter().rev().take(5).map(line).collect()
+}

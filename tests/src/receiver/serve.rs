@@ -1,0 +1,128 @@
+//! Connections and requests of a receiver.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{Request, Response};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::{Received, Shared};
+use crate::script::{Answer, Body, Reply};
+
+type ReplyBody = UnsyncBoxBody<Bytes, Infallible>;
+
+/// What an endless body consists of.
+const CHUNK: Bytes = Bytes::from_static(&[b'.'; 16 * 1024]);
+
+/// Takes connections until the receiver goes; the connections go with it.
+pub(super) async fn accept(listener: TcpListener, tls: Arc<ServerConfig>, shared: Arc<Shared>) {
+    let acceptor = TlsAcceptor::from(tls);
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        let mut number = 0;
+        shared.connections.send_modify(|n| {
+            *n += 1;
+            number = *n;
+        });
+        connections.spawn(serve(stream, number, acceptor.clone(), shared.clone()));
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn serve(stream: TcpStream, number: usize, acceptor: TlsAcceptor, shared: Arc<Shared>) {
+    let Ok(stream) = acceptor.accept(stream).await else { return };
+    let service = service_fn(move |request| respond(request, number, shared.clone()));
+    let server = auto::Builder::new(TokioExecutor::new());
+    // A connection that breaks off is the deliverer's business, not the receiver's.
+    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// A path counts as in use until this goes, however the request ends.
+struct InFlight(Arc<Shared>, String);
+
+impl InFlight {
+    fn enter(shared: Arc<Shared>, path: &str) -> Self {
+        shared.enter(path);
+        Self(shared, path.to_owned())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.leave(&self.1);
+    }
+}
+
+async fn respond(
+    request: Request<Incoming>,
+    connection: usize,
+    shared: Arc<Shared>,
+) -> Result<Response<ReplyBody>, io::Error> {
+    let path = request.uri().path().to_owned();
+    let _in_flight = InFlight::enter(shared.clone(), &path);
+    let received = receive(request, connection).await?;
+    match shared.keep(&path, received) {
+        Reply::Answer(answer) => Ok(send(answer).await),
+        Reply::Hang => std::future::pending().await,
+        Reply::Drop => Err(io::Error::other("the script closes the connection")),
+    }
+}
+
+async fn receive(request: Request<Incoming>, connection: usize) -> Result<Received, io::Error> {
+    let at = Instant::now();
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    let (method, version, headers) = (head.method.to_string(), head.version, head.headers);
+    Ok(Received { method, path, version, headers, body, at, connection })
+}
+
+async fn send(answer: Answer) -> Response<ReplyBody> {
+    if let Some(gate) = &answer.gate {
+        gate.passed().await;
+    }
+    if !answer.delay.is_zero() {
+        tokio::time::sleep(answer.delay).await;
+    }
+    let mut response = Response::builder().status(answer.status);
+    for (name, value) in answer.headers {
+        response = response.header(name, value);
+    }
+    response.body(body(answer.body)).expect("an answer that HTTP allows")
+}
+
+fn body(body: Body) -> ReplyBody {
+    match body {
+        Body::Whole(bytes) => Full::new(bytes).boxed_unsync(),
+        Body::Endless => endless(CHUNK, Duration::ZERO),
+        Body::Drip(every) => endless(Bytes::from_static(b"."), every),
+    }
+}
+
+/// The same chunk again and again.
+fn endless(chunk: Bytes, every: Duration) -> ReplyBody {
+    let chunks = stream::unfold((), move |()| {
+        let chunk = chunk.clone();
+        async move {
+            if !every.is_zero() {
+                tokio::time::sleep(every).await;
+            }
+            Some((Ok(Frame::data(chunk)), ()))
+        }
+    });
+    StreamBody::new(chunks).boxed_unsync()
+}
