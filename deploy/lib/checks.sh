@@ -66,7 +66,7 @@ free_ports() {
   local first port
   for first in {21000..29000..10}; do
     for ((port = first; port < first + $1; port++)); do
-      ! port_is_open 127.0.0.1 "$port" || continue 2
+      [[ $(port_state 127.0.0.1 "$port") == closed ]] || continue 2
     done
     printf '%s' "$first"
     return

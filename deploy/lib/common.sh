@@ -81,18 +81,26 @@ first_byte() {
     _ "$1" "$2" "$3" 2>/dev/null | tr -d ' '
 }
 
-# shellcheck disable=SC2016 # the inner shell expands these
-port_is_open() { timeout 3 bash -c 'exec 3<>"/dev/tcp/$1/$2"' _ "$1" "$2" 2>/dev/null; }
+# port_state HOST PORT: open, closed (refused: nobody listens), or stuck (a listener that takes no
+# connection, or a machine that does not answer).
+port_state() {
+  local code=0
+  # shellcheck disable=SC2016 # the inner shell expands these
+  timeout 3 bash -c 'exec 3<>"/dev/tcp/$1/$2"' _ "$1" "$2" 2>/dev/null || code=$?
+  case $code in 0) printf open ;; 124) printf stuck ;; *) printf closed ;; esac
+}
+
+port_is_open() { [[ $(port_state "$1" "$2") == open ]]; }
 
 # http_status URL: the status of a GET, or 000. No proxy from the environment stands in between.
 http_status() { curl -s --noproxy '*' --max-time 3 -o /dev/null -w '%{http_code}' "$1" || true; }
 
 # wait_until SECONDS COMMAND...: tries four times a second until the command succeeds.
 wait_until() {
-  local tries=$(($1 * 4))
+  local end=$((SECONDS + $1))
   shift
   until "$@"; do
-    ((tries-- > 0)) || return 1
+    ((SECONDS < end)) || return 1
     sleep 0.25
   done
 }

@@ -26,10 +26,13 @@ postgres_speaks() { speaks '\0\0\0\010\004\322\026\057' 53 4e; }
 rabbitmq_speaks() { speaks 'AMQP\0\0\011\001' 01; }
 rabbitmq_answers() { if [[ $AMQP_URL == amqps:* ]]; then port_is_open "$URL_HOST" "$URL_PORT"; else rabbitmq_speaks; fi; }
 
-# fail_if_foreign VARIABLE: when another program holds the port, or it is another machine's.
-fail_if_foreign() {
-  port_is_open "$URL_HOST" "$URL_PORT" &&
-    fail "what answers at $URL_HOST:$URL_PORT ($1) is something else: stop it, or set $1"
+# fail_unless_free VARIABLE: a server of ours is started only where nobody listens, and only here. One
+# that is there but hangs (out of file handles, stopped) must not get a second one beside it.
+fail_unless_free() {
+  case $(port_state "$URL_HOST" "$URL_PORT") in
+    open) fail "what listens at $URL_HOST:$URL_PORT ($1) does not answer as it should: mend or stop it, or set $1" ;;
+    stuck) fail "$URL_HOST:$URL_PORT ($1) takes no connections: mend what runs there, or set $1" ;;
+  esac
   is_loopback "$URL_HOST" || fail "nothing answers at $URL_HOST:$URL_PORT ($1)"
 }
 
@@ -40,7 +43,7 @@ prepare_postgres() {
   if postgres_speaks; then
     say "PostgreSQL answers at $URL_HOST:$URL_PORT"
   else
-    fail_if_foreign DATABASE_URL
+    fail_unless_free DATABASE_URL
     start_with_compose postgres "$URL_PORT" || start_cluster
     wait_until 60 postgres_speaks || fail "PostgreSQL does not answer at $URL_HOST:$URL_PORT"
   fi
@@ -121,7 +124,7 @@ prepare_rabbitmq() {
     say "RabbitMQ answers at $URL_HOST:$URL_PORT"
     return
   fi
-  fail_if_foreign AMQP_URL
+  fail_unless_free AMQP_URL
   start_with_compose rabbitmq "$URL_PORT" || start_broker
   wait_until 120 rabbitmq_answers || fail_with_log rabbitmq "RabbitMQ does not answer at $URL_HOST:$URL_PORT"
 }

@@ -25,14 +25,22 @@ use_ports() {
   done
 }
 
+# Release without what only pays in production: it takes 60 % of the time on a machine that has built
+# nothing yet (measured: 8 against 13 minutes of processor).
+readonly QUICK_PROFILE=(
+  --config 'profile.quick.inherits="release"'
+  --config 'profile.quick.lto=false'
+  --config 'profile.quick.codegen-units=16'
+  --config 'profile.quick.debug=false'
+)
+
 build() {
-  local profile=${POSTRIDER_BUILD_PROFILE:-release} folder
-  folder=${profile/#dev/debug}
-  cargo build --locked --profile "$profile" --manifest-path "$ROOT/Cargo.toml" \
+  local profile=${POSTRIDER_BUILD_PROFILE:-quick}
+  cargo build --locked "${QUICK_PROFILE[@]}" --profile "$profile" --manifest-path "$ROOT/Cargo.toml" \
     -p subscription-api -p router -p deliverer -p e2e \
     --bin subscription-api --bin router --bin deliverer --bin demo || fail "the build failed"
   BIN=$(cargo metadata --no-deps --format-version 1 --manifest-path "$ROOT/Cargo.toml" |
-    grep -o '"target_directory":"[^"]*"' | cut -d '"' -f 4)/$folder
+    grep -o '"target_directory":"[^"]*"' | cut -d '"' -f 4)/${profile/#dev/debug}
 }
 
 # need_port NAME ADDRESS VARIABLE: fails when another program listens where NAME is to listen.
@@ -40,7 +48,7 @@ need_port() {
   local host port
   is_running "$1" && return
   read -r host port <<<"$(reachable "$2")"
-  ! port_is_open "$host" "$port" || fail "port $port is taken by something else: stop it, or set $3"
+  [[ $(port_state "$host" "$port") == closed ]] || fail "port $port is taken by something else: stop it, or set $3"
 }
 
 need_ports() {

@@ -93,6 +93,18 @@ async fn the_webhooks_of_a_frozen_deliverer_move() {
 #[tokio::test]
 async fn two_deliverers_together_keep_to_the_concurrency_of_a_webhook() {
     let stage = Stage::with(Platform::builder().deliverers(2)).await;
+    // Once they know of one another: while a webhook moves, what is in flight at the old owner is
+    // finished beside what the new one begins.
+    eventually("each deliverer knows of both", TAKEOVER, async || {
+        for deliverer in &stage.platform.deliverers {
+            let members = deliverer.metric("postrider_deliverer_members").await;
+            if (members - 2.0).abs() > 0.5 {
+                return Err(members.to_string());
+            }
+        }
+        Ok(())
+    })
+    .await;
     let endpoint = stage.receiver.endpoint("/hook");
     endpoint.always(Reply::ok().after(Duration::from_millis(30)));
     let webhook = json!({"endpoint": endpoint.url(), "events": [SMS], "maxConcurrency": 1});

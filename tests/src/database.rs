@@ -22,6 +22,19 @@ impl Database {
         database
     }
 
+    /// One that was made before.
+    pub(crate) fn named(admin_url: &str, name: &str) -> Self {
+        Self { admin_url: admin_url.to_owned(), name: name.to_owned() }
+    }
+
+    pub(crate) fn admin_url(&self) -> &str {
+        &self.admin_url
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Where it is.
     #[must_use]
     pub fn url(&self) -> String {

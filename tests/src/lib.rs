@@ -8,6 +8,7 @@ pub mod brand;
 pub mod database;
 pub mod demo;
 pub mod event;
+mod leftovers;
 pub mod oracle;
 pub mod platform;
 pub mod poll;

@@ -10,8 +10,10 @@ use futures_util::future::join_all;
 use tokio::sync::OnceCell;
 
 use crate::api::Api;
+use crate::binaries;
 use crate::brand::Brand;
-use crate::database::{self, Database};
+use crate::database::Database;
+use crate::leftovers::{self, Leftovers, Record};
 use crate::ports::Port;
 use crate::process::Process;
 use crate::producer::Producer;
@@ -19,6 +21,8 @@ use crate::rabbit::Rabbit;
 use crate::settings::{amqp_url, database_url, unique};
 use crate::tls::{Authority, install_crypto};
 
+/// The services.
+const SERVICES: [&str; 3] = ["subscription-api", "router", "deliverer"];
 /// The default retry delays.
 const DEFAULT_DELAYS: &str = "5s,30s,2m,5m,10m,20m";
 
@@ -82,6 +86,13 @@ impl Builder {
         self
     }
 
+    /// The queues and exchanges of the delays.
+    fn waits(&self) -> Vec<String> {
+        let delays = self.settings.iter().find(|(name, _)| name == "POSTRIDER_RETRY_DELAYS");
+        let delays = delays.map_or(DEFAULT_DELAYS, |(_, delays)| delays);
+        delays.split(',').chain(["1s"]).map(wait_name).collect()
+    }
+
     /// Makes the database, starts the processes and waits until all are ready.
     pub async fn start(self) -> Platform {
         let mut platform = self.prepare().await;
@@ -95,25 +106,32 @@ impl Builder {
     /// When a server is away.
     pub async fn prepare(self) -> Platform {
         install_crypto();
+        // Before anything is made that would have to be removed again.
+        let _ = SERVICES.map(binaries::path);
         let unique = unique();
-        let dir = std::env::temp_dir().join(format!("postrider-e2e-{unique}"));
+        leftovers::sweep().await;
+        let dir = leftovers::directory(&unique);
         std::fs::create_dir_all(&dir).expect("a directory for this test");
+        let namespace = format!("t{unique}");
         let database = Database::create(&self.database_url, &unique).await;
+        let (amqp_url, names) = (self.amqp_url.clone(), self.waits());
+        let leftovers = Leftovers { amqp_url, namespace: namespace.clone(), database, names };
+        let record = leftovers.record(&dir);
         let authority = Authority::generate();
         authority.write(&dir.join("ca.pem"));
         let mut platform = Platform {
-            namespace: format!("t{unique}"),
+            namespace,
             support_token: format!("support-{}", uuid::Uuid::new_v4()),
             api_port: Vec::new(),
             apis: Vec::new(),
             routers: Vec::new(),
             deliverers: Vec::new(),
-            amqp_url: self.amqp_url.clone(),
             settings: Vec::new(),
             producer: OnceCell::new(),
             rabbit: OnceCell::new(),
             dir,
-            database,
+            leftovers,
+            record,
             authority,
         };
         platform.settings = platform.common_settings(&self.settings);
@@ -138,9 +156,9 @@ pub struct Platform {
     /// The authority whose certificates the deliverers trust.
     pub authority: Authority,
     api_port: Vec<Port>,
-    amqp_url: String,
     settings: Vec<(String, String)>,
-    database: Database,
+    leftovers: Leftovers,
+    record: Record,
     producer: OnceCell<Producer>,
     rabbit: OnceCell<Rabbit>,
     dir: PathBuf,
@@ -162,8 +180,8 @@ impl Platform {
     fn common_settings(&self, chosen: &[(String, String)]) -> Vec<(String, String)> {
         let key: Vec<u8> = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat();
         let mut settings: Vec<(String, String)> = [
-            ("DATABASE_URL", self.database.url()),
-            ("AMQP_URL", self.amqp_url.clone()),
+            ("DATABASE_URL", self.leftovers.database.url()),
+            ("AMQP_URL", self.leftovers.amqp_url.clone()),
             ("POSTRIDER_NAMESPACE", self.namespace.clone()),
             ("POSTRIDER_MASTER_KEY", STANDARD.encode(key)),
             ("POSTRIDER_SUPPORT_TOKEN", self.support_token.clone()),
@@ -236,13 +254,13 @@ impl Platform {
     /// The broker's URL.
     #[must_use]
     pub fn amqp_url(&self) -> &str {
-        &self.amqp_url
+        &self.leftovers.amqp_url
     }
 
     /// The database's URL.
     #[must_use]
     pub fn database_url(&self) -> String {
-        self.database.url()
+        self.leftovers.database.url()
     }
 
     /// A directory of this test.
@@ -256,8 +274,9 @@ impl Platform {
     /// # Panics
     /// When the broker does not answer.
     pub async fn producer(&self) -> &Producer {
-        let connect =
-            || async { Producer::connect(&self.amqp_url, &self.namespace).await.expect("the broker") };
+        let connect = || async {
+            Producer::connect(&self.leftovers.amqp_url, &self.namespace).await.expect("the broker")
+        };
         self.producer.get_or_init(connect).await
     }
 
@@ -266,30 +285,10 @@ impl Platform {
     /// # Panics
     /// When the broker does not answer.
     pub async fn rabbit(&self) -> &Rabbit {
-        let connect =
-            || async { Rabbit::connect(&self.amqp_url, &self.namespace).await.expect("the broker") };
+        let connect = || async {
+            Rabbit::connect(&self.leftovers.amqp_url, &self.namespace).await.expect("the broker")
+        };
         self.rabbit.get_or_init(connect).await
-    }
-
-    /// The queues and exchanges of delays and webhooks that may be there.
-    async fn names(&self) -> Vec<String> {
-        let delays = self.settings.iter().find(|(name, _)| name == "POSTRIDER_RETRY_DELAYS");
-        let delays = delays.map_or(DEFAULT_DELAYS, |(_, delays)| delays);
-        let mut names: Vec<_> = delays.split(',').chain(["1s"]).map(wait_name).collect();
-        if let Ok(client) = database::connect(&self.database.url()).await {
-            let rows = client.query("SELECT id::text FROM webhooks", &[]).await.unwrap_or_default();
-            names.extend(rows.iter().map(|row| format!("webhook.{}", row.get::<_, String>(0))));
-        }
-        names
-    }
-
-    /// Removes what the test left on the servers. A server that is gone took it along.
-    async fn clean(&self) {
-        let names = self.names().await;
-        if let Ok(rabbit) = Rabbit::connect(&self.amqp_url, &self.namespace).await {
-            rabbit.remove_namespace(&names).await;
-        }
-        let _ = self.database.drop_it().await;
     }
 }
 
@@ -306,9 +305,9 @@ impl Drop for Platform {
             scope.spawn(|| {
                 let runtime =
                     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-                let clean =
-                    async { tokio::time::timeout(std::time::Duration::from_secs(20), self.clean()).await };
-                let _ = runtime.block_on(clean);
+                if runtime.block_on(self.leftovers.remove()).is_ok() {
+                    self.record.strike_out();
+                }
             });
         });
         if !std::thread::panicking() {

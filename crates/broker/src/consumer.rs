@@ -2,7 +2,7 @@
 //! only itself.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
@@ -34,6 +34,16 @@ pub struct Consumers {
 struct Slot {
     channel: Channel,
     used: Arc<AtomicUsize>,
+    /// One subscribes at a time: prefetch is set for the channel's next consumer.
+    subscribing: Arc<Mutex<()>>,
+    /// A subscription got no answer: the broker will close the channel over it, sooner or later.
+    silent: Arc<AtomicBool>,
+}
+
+impl Slot {
+    fn is_open(&self) -> bool {
+        self.channel.status().connected() && !self.silent.load(Ordering::Relaxed)
+    }
 }
 
 /// A queue that is being consumed. It ends when the broker or the connection ends it; whoever
@@ -42,7 +52,25 @@ struct Slot {
 pub struct Subscription {
     consumer: Consumer,
     channel: Channel,
-    used: Arc<AtomicUsize>,
+    #[expect(dead_code, reason = "counts as long as it lives")]
+    used: Used,
+}
+
+/// A place on a channel.
+#[derive(Debug)]
+struct Used(Arc<AtomicUsize>);
+
+impl Used {
+    fn take(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Used {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A message and the means to acknowledge it.
@@ -71,30 +99,34 @@ impl Consumers {
     /// # Errors
     /// When the broker fails or has no such queue.
     pub async fn subscribe(&self, queue: &str, prefetch: u16) -> Result<Subscription, BrokerError> {
-        // Held throughout: prefetch is set for the channel's next consumer.
-        let mut slots = self.slots.lock().await;
-        slots.retain(|slot| slot.channel.status().connected());
-        let free = slots.iter().find(|slot| slot.used.load(Ordering::Relaxed) < CONSUMERS_PER_CHANNEL);
-        let slot = match free {
-            Some(slot) => slot.clone(),
-            None => {
-                let slot = Slot { channel: self.link.channel().await?, used: Arc::default() };
-                slots.push(slot.clone());
-                slot
-            }
+        let slot = self.free_slot().await?;
+        let turn = slot.subscribing.lock().await;
+        let channel = &slot.channel;
+        let consuming = async {
+            channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
+            let options = BasicConsumeOptions::default();
+            channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await
         };
-        let channel = slot.channel;
-        within(OPERATION, "set the prefetch", channel.basic_qos(prefetch, BasicQosOptions::default()))
-            .await?;
-        let consuming = channel.basic_consume(
-            queue.into(),
-            "".into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        );
-        let consumer = within(OPERATION, "subscribe", consuming).await?;
-        slot.used.fetch_add(1, Ordering::Relaxed);
-        Ok(Subscription { consumer, channel, used: slot.used })
+        let consumer = within(OPERATION, "subscribe", consuming).await;
+        drop(turn);
+        if consumer.is_err() {
+            slot.silent.store(true, Ordering::Relaxed);
+        }
+        Ok(Subscription { consumer: consumer?, channel: slot.channel.clone(), used: Used::take(&slot.used) })
+    }
+
+    async fn free_slot(&self) -> Result<Slot, BrokerError> {
+        let mut slots = self.slots.lock().await;
+        slots.retain(Slot::is_open);
+        let free = slots.iter().find(|slot| slot.used.load(Ordering::Relaxed) < CONSUMERS_PER_CHANNEL);
+        if let Some(slot) = free {
+            return Ok(slot.clone());
+        }
+        let channel = self.link.channel().await?;
+        let slot =
+            Slot { channel, used: Arc::default(), subscribing: Arc::default(), silent: Arc::default() };
+        slots.push(slot.clone());
+        Ok(slot)
     }
 
     /// Closes the link: what is not acknowledged goes to another consumer at once.
@@ -128,12 +160,6 @@ impl Subscription {
         let cancelling = self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
         // When the broker does not hear it, it has ended the subscription or soon will.
         let _ = within(OPERATION, "end a subscription", cancelling).await;
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        self.used.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

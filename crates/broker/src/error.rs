@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// AMQP's reply code for a fault inside the broker.
+const INTERNAL_ERROR: u16 = 541;
+
 /// A failure of the broker or of the way there.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
@@ -28,6 +31,19 @@ pub enum BrokerError {
 }
 
 impl BrokerError {
+    /// Whether the broker answers nothing, or with an error of its own: so does a queue whose
+    /// leader is missing.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::Timeout { .. } => true,
+            Self::Failed(error) => {
+                matches!(error.kind(), lapin::ErrorKind::ProtocolError(error) if error.get_id() == INTERNAL_ERROR)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether what was asked for does not exist, such as a queue that was deleted.
     #[must_use]
     pub fn is_not_found(&self) -> bool {

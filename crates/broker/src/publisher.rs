@@ -92,6 +92,19 @@ impl Publisher {
         if confirmation.is_ack() { Ok(()) } else { Err(BrokerError::Nacked) }
     }
 
+    /// Publishes once, and gives up after `patience`: the message may have been stored all the same.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub async fn publish_within(
+        &self,
+        patience: Duration,
+        route: Route<'_>,
+        message: &Outgoing,
+    ) -> Result<(), BrokerError> {
+        within(patience, "confirm a message", self.publish(route, message)).await
+    }
+
     /// Publishes again and again until the broker confirms. It ends only with that; a process that
     /// stops meanwhile has not acknowledged what led to the message.
     pub async fn publish_until_confirmed(&self, route: Route<'_>, message: &Outgoing) {

@@ -139,7 +139,7 @@ impl Fleet {
             }
         }
         if role == Role::Owner || (role == Role::Standby && renewed) {
-            let worker = Worker::start(Arc::clone(&self.shared), target.id, limits);
+            let worker = Worker::start(Arc::clone(&self.shared), target.id, limits, role == Role::Owner);
             self.workers.insert(target.id, Served { worker, role, stepped_back: Instant::now() });
         }
     }
@@ -164,11 +164,12 @@ impl Served {
     /// Whether the worker stays as it is. A standby that the broker made active although it was
     /// second steps back, so that the owner comes first.
     fn keeps(&mut self, role: Role, limits: Limits, renewed: bool) -> bool {
-        if role == Role::Bystander || limits != self.worker.limits {
+        if role == Role::Bystander || limits != self.worker.limits() {
             return false;
         }
         let was = std::mem::replace(&mut self.role, role);
         if role == Role::Owner {
+            self.worker.promote();
             return true;
         }
         if was == Role::Owner {

@@ -11,6 +11,7 @@ mod events;
 mod fleet;
 mod guard;
 mod handler;
+mod heal;
 mod health;
 mod in_flight;
 mod lane;

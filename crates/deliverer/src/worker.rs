@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
-use broker::{Consumers, Message, Subscription, Topology};
+use broker::{BrokerError, Consumers, Message, Subscription, Topology};
 use domain::ids::WebhookId;
+use futures_util::FutureExt;
 use runtime::error::Chain;
 use runtime::retry::Backoff;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +16,7 @@ use tracing::debug;
 
 use crate::handler::{Handled, Handler};
 use crate::lane::{Lane, Limits};
+use crate::{events, heal};
 
 /// Messages handed out for each request in flight: while some are sent, others are recorded.
 const PREFETCH_FACTOR: u16 = 4;
@@ -29,19 +32,32 @@ pub(crate) struct Shared {
 /// A running worker. Dropping it does not stop it; [`Self::close`] does.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    pub(crate) limits: Limits,
+    work: Arc<Work>,
     closing: CancellationToken,
-    active: Arc<AtomicBool>,
+}
+
+/// One webhook's work, as its task sees it.
+#[derive(Debug)]
+struct Work {
+    webhook: WebhookId,
+    limits: Limits,
+    lane: Lane,
+    /// Whether the broker has handed out a message since this was asked last.
+    active: AtomicBool,
+    /// Whether this replica is the webhook's owner, and not its standby.
+    owner: AtomicBool,
 }
 
 impl Worker {
     /// Starts consuming a webhook's queue.
-    pub(crate) fn start(shared: Arc<Shared>, webhook: WebhookId, limits: Limits) -> Self {
-        let (closing, active) = (CancellationToken::new(), Arc::new(AtomicBool::new(false)));
-        let lane = Arc::new(Lane::new(limits, closing.clone()));
+    pub(crate) fn start(shared: Arc<Shared>, webhook: WebhookId, limits: Limits, owner: bool) -> Self {
+        let closing = CancellationToken::new();
+        let lane = Lane::new(limits, closing.clone());
+        let (active, owner) = (AtomicBool::new(false), AtomicBool::new(owner));
+        let work = Arc::new(Work { webhook, limits, lane, active, owner });
         let tracker = shared.tracker.clone();
-        tracker.spawn(run(shared, webhook, lane, limits, Arc::clone(&active)));
-        Self { limits, closing, active }
+        tracker.spawn(run(shared, Arc::clone(&work)));
+        Self { work, closing }
     }
 
     /// Stops receiving. Requests in flight are finished, what was not begun goes back.
@@ -49,62 +65,90 @@ impl Worker {
         self.closing.cancel();
     }
 
+    /// How hard it may press.
+    pub(crate) fn limits(&self) -> Limits {
+        self.work.limits
+    }
+
     /// Whether the broker has handed it a message since this was asked last.
     pub(crate) fn was_active(&self) -> bool {
-        self.active.swap(false, Ordering::Relaxed)
+        self.work.active.swap(false, Ordering::Relaxed)
+    }
+
+    /// Notes that this replica is the owner now.
+    pub(crate) fn promote(&self) {
+        self.work.owner.store(true, Ordering::Relaxed);
     }
 }
 
-async fn run(
-    shared: Arc<Shared>,
-    webhook: WebhookId,
-    lane: Arc<Lane>,
-    limits: Limits,
-    active: Arc<AtomicBool>,
-) {
-    let prefetch = limits.max_concurrency.saturating_mul(PREFETCH_FACTOR);
-    let queue = shared.handler.names.webhook(webhook);
+async fn run(shared: Arc<Shared>, work: Arc<Work>) {
     let mut backoff = Backoff::default();
-    while !lane.is_closing() {
-        let subscribed = async {
-            shared.topology.declare_webhook(webhook).await?;
-            shared.consumers.subscribe(&queue, prefetch).await
-        };
-        match subscribed.await {
+    let mut silent = None;
+    while !work.lane.is_closing() {
+        match subscribe(&shared, &work).await {
             Ok(mut subscription) => {
-                backoff = Backoff::default();
-                consume(&shared, webhook, &lane, &mut subscription, &active).await;
+                (backoff, silent) = (Backoff::default(), None);
+                consume(&shared, &work, &mut subscription).await;
             }
-            Err(error) => debug!(%webhook, error = %Chain(&error), "cannot subscribe; trying again"),
+            Err(error) => {
+                debug!(webhook = %work.webhook, error = %Chain(&error), "cannot subscribe; trying again");
+                silent = note_silence(&shared, &work, &error, silent).await;
+            }
         }
-        tokio::select! { () = lane.closing() => {}, () = backoff.wait() => {} }
+        tokio::select! { () = work.lane.closing() => {}, () = backoff.wait() => {} }
     }
 }
 
-async fn consume(
-    shared: &Arc<Shared>,
-    webhook: WebhookId,
-    lane: &Arc<Lane>,
-    subscription: &mut Subscription,
-    active: &AtomicBool,
-) {
+async fn subscribe(shared: &Shared, work: &Work) -> Result<Subscription, BrokerError> {
+    shared.topology.declare_webhook(work.webhook).await?;
+    let prefetch = work.limits.max_concurrency.saturating_mul(PREFETCH_FACTOR);
+    shared.consumers.subscribe(&shared.handler.names.webhook(work.webhook), prefetch).await
+}
+
+/// Since when the queue is silent; the owner makes one anew that was so for long, while the broker
+/// stores messages in others.
+async fn note_silence(
+    shared: &Shared,
+    work: &Work,
+    error: &BrokerError,
+    silent: Option<Instant>,
+) -> Option<Instant> {
+    if !error.is_silence() {
+        return silent;
+    }
+    let since = silent.unwrap_or_else(Instant::now);
+    let lost = since.elapsed() >= heal::SILENT_FOR && work.owner.load(Ordering::Relaxed);
+    if !lost || !heal::broker_stores(shared).await {
+        return Some(since);
+    }
+    match heal::make_anew(shared, work.webhook).await {
+        Ok(()) => None,
+        Err(error) => {
+            events::step_failed("heal", error.as_ref());
+            Some(since)
+        }
+    }
+}
+
+async fn consume(shared: &Arc<Shared>, work: &Arc<Work>, subscription: &mut Subscription) {
     loop {
         let message = tokio::select! {
-            () = lane.closing() => break subscription.cancel().await,
+            () = work.lane.closing() => break subscription.cancel().await,
             message = subscription.next() => message,
         };
         let Some(message) = message else { return };
-        active.store(true, Ordering::Relaxed);
-        shared.tracker.spawn(process(Arc::clone(shared), webhook, Arc::clone(lane), message));
+        work.active.store(true, Ordering::Relaxed);
+        shared.tracker.spawn(process(Arc::clone(shared), Arc::clone(work), message));
     }
     // What came before the cancellation was heard goes back at once.
-    while let Some(Some(message)) = futures_util::FutureExt::now_or_never(subscription.next()) {
+    while let Some(Some(message)) = subscription.next().now_or_never() {
         let _ = message.requeue().await;
     }
 }
 
-async fn process(shared: Arc<Shared>, webhook: WebhookId, lane: Arc<Lane>, message: Message) {
-    let done = match shared.handler.handle(webhook, &message, &lane).await {
+async fn process(shared: Arc<Shared>, work: Arc<Work>, message: Message) {
+    let webhook = work.webhook;
+    let done = match shared.handler.handle(webhook, &message, &work.lane).await {
         Handled::Acknowledge => message.ack().await,
         Handled::GiveBack => message.requeue().await,
     };

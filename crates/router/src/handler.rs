@@ -16,10 +16,14 @@ use store::{Store, StoreError};
 
 use crate::events;
 use crate::index::Index;
+use crate::silent::Silent;
 use crate::take::{self, Sorted, Taken};
 
 /// Publishes in flight at once: bounds memory when events fan out to many webhooks.
 const PUBLISHES_IN_FLIGHT: usize = 1000;
+
+/// How long a webhook's queue may take to confirm before what is for it is parked.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a batch needs.
 pub(crate) struct Handler {
@@ -28,6 +32,8 @@ pub(crate) struct Handler {
     topology: Topology,
     names: Namespace,
     deliveries: String,
+    unrouted: String,
+    silent: Silent,
     retention: Duration,
     index: Index,
 }
@@ -48,8 +54,9 @@ impl Handler {
         names: Namespace,
         retention: Duration,
     ) -> Self {
-        let deliveries = names.deliveries();
-        Self { store, publisher, topology, names, deliveries, retention, index: Index::default() }
+        let (deliveries, unrouted) = (names.deliveries(), names.unrouted());
+        let (silent, index) = (Silent::default(), Index::default());
+        Self { store, publisher, topology, names, deliveries, unrouted, silent, retention, index }
     }
 
     /// Handles a batch to the end; what fails is tried again until it does not.
@@ -146,17 +153,32 @@ impl Handler {
 
     async fn publish(&self, queued: Vec<Queued<'_>>) {
         let publish = async |delivery: Queued<'_>| {
-            let message = Outgoing::new(wire::encode(
-                &Progress::fresh(delivery.generation),
-                &delivery.head,
-                delivery.data,
-            ));
-            let key = delivery.webhook.to_string();
-            self.publisher
-                .publish_until_confirmed(Route { exchange: &self.deliveries, key: &key }, &message)
-                .await;
+            let progress = Progress::fresh(delivery.generation);
+            let message = Outgoing::new(wire::encode(&progress, &delivery.head, delivery.data));
+            self.publish_or_park(&delivery.webhook.to_string(), &message).await;
         };
         stream::iter(queued).map(publish).buffer_unordered(PUBLISHES_IN_FLIGHT).collect::<()>().await;
+    }
+
+    /// Queues a delivery. A queue that confirms nothing, while the broker does, holds up nobody
+    /// else: what is for it is parked with the unrouted deliveries, from where it is sent on.
+    async fn publish_or_park(&self, key: &str, message: &Outgoing) {
+        let mut backoff = Backoff::default();
+        loop {
+            let exchange = if self.silent.holds(key) { &self.unrouted } else { &self.deliveries };
+            let route = Route { exchange, key };
+            match self.publisher.publish_within(PATIENCE, route, message).await {
+                Ok(()) => return,
+                Err(error) => {
+                    events::step_failed("publish", &error);
+                    if error.is_silence() {
+                        self.silent.note(key);
+                        continue;
+                    }
+                }
+            }
+            backoff.wait().await;
+        }
     }
 
     /// Puts a refused message into the queue of refused ones, whole. One that finds no queue makes

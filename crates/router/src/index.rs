@@ -6,8 +6,8 @@ use domain::catalogue::Enablement;
 use domain::event_type::covering;
 use domain::ids::{BrandId, WebhookId};
 use domain::webhook::WebhookStatus;
-use store::ingest::Target;
 use store::config::{NO_VERSION, RoutingChange, RoutingChanges};
+use store::ingest::Target;
 
 /// What to do with an event of a brand and type.
 #[derive(Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ pub mod config;
 mod events;
 mod handler;
 mod index;
+mod silent;
 mod take;
 
 use std::time::Duration;

@@ -89,6 +89,8 @@ pub fn duration_within(text: &str, longest: Duration) -> Result<Duration, String
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[derive(Debug, Parser)]

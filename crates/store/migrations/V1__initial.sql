@@ -216,6 +216,8 @@ CREATE TABLE deliveries (
     round           integer NOT NULL DEFAULT 1,
     -- Attempts recorded, over all rounds.
     attempts        integer NOT NULL DEFAULT 0,
+    -- How many of them are of earlier rounds.
+    round_base      integer NOT NULL DEFAULT 0,
     -- When the first attempt of this round started: the retry window counts from here.
     first_attempt_at timestamptz(3),
     last_attempt_at timestamptz(3),

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use deadpool_postgres::{Object, Transaction};
 use tokio_postgres::Row;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::ToSql;
 
 use crate::audit::{self, Entry};
 use crate::error::StoreError;
@@ -12,8 +12,6 @@ use crate::pool::Store;
 
 /// The parameters of a statement.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
-/// The parameters of a statement with their types.
-pub type TypedParams<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 
 /// Where a statement runs: on a connection of its own, or inside a [`Change`].
 pub trait Db: Sync {
@@ -25,16 +23,6 @@ pub trait Db: Sync {
         &self,
         sql: &str,
         params: Params<'_>,
-    ) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
-
-    /// Runs a statement that is planned anew with the values, where the plan must depend on them.
-    ///
-    /// # Errors
-    /// When the database fails.
-    fn rows_planned(
-        &self,
-        sql: &str,
-        params: TypedParams<'_>,
     ) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
 
     /// Runs a statement for at most one row.
@@ -53,10 +41,6 @@ pub trait Db: Sync {
 impl Db for Store {
     async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
         self.query(sql, params).await
-    }
-
-    async fn rows_planned(&self, sql: &str, params: TypedParams<'_>) -> Result<Vec<Row>, StoreError> {
-        Ok(self.client().await?.query_typed(sql, params).await?)
     }
 }
 
@@ -98,20 +82,12 @@ impl Db for Change<'_> {
     async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
         self.0.rows(sql, params).await
     }
-
-    async fn rows_planned(&self, sql: &str, params: TypedParams<'_>) -> Result<Vec<Row>, StoreError> {
-        self.0.rows_planned(sql, params).await
-    }
 }
 
 impl Db for Transaction<'_> {
     async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
         let statement = self.prepare_cached(sql).await?;
         Ok(self.query(&statement, params).await?)
-    }
-
-    async fn rows_planned(&self, sql: &str, params: TypedParams<'_>) -> Result<Vec<Row>, StoreError> {
-        Ok(self.query_typed(sql, params).await?)
     }
 }
 

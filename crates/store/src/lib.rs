@@ -29,6 +29,7 @@ pub mod record;
 mod rows;
 pub mod settings;
 pub mod settle;
+pub mod stranded;
 pub mod tokens;
 pub mod vault;
 pub mod webhooks;

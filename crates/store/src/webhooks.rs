@@ -17,7 +17,8 @@ use crate::rows::{read, read_word};
 use crate::vault::Vault;
 
 /// A webhook, without its secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+// No Debug: the values of headers may be secrets.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Webhook {
     /// Its identity.
     pub id: WebhookId,
@@ -43,8 +44,6 @@ pub struct Webhook {
     pub created: Timestamp,
     /// When anything of it last changed.
     pub updated: Timestamp,
-    /// Grows each time it stops receiving.
-    pub generation: i32,
 }
 
 /// How a webhook came to be disabled.
@@ -56,18 +55,6 @@ pub struct Disabled {
     pub detail: Option<String>,
     /// When.
     pub at: Timestamp,
-}
-
-impl Webhook {
-    /// Sets the status, and ends the generation when the webhook stops receiving with it: what
-    /// still waits is then settled, never attempted.
-    pub fn set_status(&mut self, status: WebhookStatus, disabled: Option<Disabled>) {
-        if self.status == WebhookStatus::Active && status != WebhookStatus::Active {
-            self.generation += 1;
-        }
-        self.status = status;
-        self.disabled = disabled;
-    }
 }
 
 /// Makes a webhook with its secret, and the webhook as it is then (its times are the database's).
@@ -122,7 +109,6 @@ pub async fn update(change: &Change<'_>, to: &Webhook) -> Result<Option<Webhook>
                 &Json(&to.headers),
                 &to.max_concurrency,
                 &to.rate_per_second,
-                &to.generation,
             ],
         )
         .await?;
@@ -242,7 +228,6 @@ fn webhook(row: &Row) -> Result<Webhook, StoreError> {
         rate_per_second: read(row, "rate_per_second")?,
         created: read(row, "created")?,
         updated: read(row, "updated")?,
-        generation: read(row, "generation")?,
     })
 }
 

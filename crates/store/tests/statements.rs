@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::Utc;
 use clap::Parser;
 use store::{Store, StoreSettings};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use uuid::Uuid;
 
 #[derive(Parser)]
@@ -36,28 +36,94 @@ fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
     found
 }
 
+/// A migrated database that goes with the test.
+struct TestDatabase {
+    client: Client,
+    admin: Client,
+    name: String,
+}
+
+impl TestDatabase {
+    async fn new() -> Self {
+        let server = std::env::var("E2E_DATABASE_URL")
+            .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
+        let name = format!("test_{}", Uuid::new_v4().simple());
+        let admin = connect(&server).await;
+        admin.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("created");
+        let url = format!("{}/{name}", server.rsplit_once('/').expect("a database in the URL").0);
+        let settings = Settings::try_parse_from(["test", "--database-url", &url]).expect("settings");
+        let store = Store::new(&settings.store, "test");
+        store::migrate::migrate(&store, Utc::now(), Duration::from_secs(24 * 3600)).await.expect("migrated");
+        Self { client: connect(&url).await, admin, name }
+    }
+
+    async fn drop_it(self) {
+        let drop_database = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        self.admin.batch_execute(&drop_database).await.expect("dropped");
+    }
+}
+
+fn statements() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("sql")
+}
+
 #[tokio::test]
 async fn every_statement_can_be_prepared() {
-    let server = std::env::var("E2E_DATABASE_URL")
-        .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
-    let name = format!("test_{}", Uuid::new_v4().simple());
-    let admin = connect(&server).await;
-    admin.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("created");
-    let url = format!("{}/{name}", server.rsplit_once('/').expect("a database in the URL").0);
-    let settings = Settings::try_parse_from(["test", "--database-url", &url]).expect("settings");
-    let store = Store::new(&settings.store, "test");
-    store::migrate::migrate(&store, Utc::now(), Duration::from_secs(24 * 3600)).await.expect("migrated");
-
-    let client = connect(&url).await;
-    let statements = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("sql"), "sql");
+    let database = TestDatabase::new().await;
+    let statements = files(&statements(), "sql");
     assert!(statements.len() > 40, "{} statements", statements.len());
     for path in &statements {
         let sql = std::fs::read_to_string(path).expect("a file");
-        let prepared = client.prepare(&sql).await;
+        let prepared = database.client.prepare(&sql).await;
         assert!(prepared.is_ok(), "{}: {:?}", path.display(), prepared.err());
     }
-    drop((client, store));
-    admin.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.expect("dropped");
+    database.drop_it().await;
+}
+
+/// Rows that arrived since the last statistics must not turn a page into a sort of them all.
+#[tokio::test]
+async fn get_events_reads_its_indexes_in_order() {
+    let database = TestDatabase::new().await;
+    let fill = "INSERT INTO deliveries (webhook_id, created, event_id, brand_id, type, status, generation) \
+                SELECT $1, now() - n * interval '1 s', gen_random_uuid(), 'acme', 'A', 'failed', 1 \
+                FROM generate_series(1, 5000) AS n";
+    let webhook = Uuid::new_v4();
+    database.client.execute(fill, &[&webhook]).await.expect("filled");
+    let types =
+        "uuid, timestamptz, uuid, timestamptz, uuid, text, text, text, bigint, bigint, bigint, bigint";
+    let places = format!("'{webhook}', now() - interval '1 day', '{0}', now(), '{0}'", Uuid::nil());
+    for page in ["page_asc", "page_desc"] {
+        let sql =
+            std::fs::read_to_string(statements().join(format!("deliveries/{page}.sql"))).expect("a file");
+        database.client.batch_execute(&format!("PREPARE {page} ({types}) AS {sql}")).await.expect("prepared");
+        for filter in ["NULL, NULL, NULL", "'failed', NULL, NULL", "NULL, 'delivered', 'A'"] {
+            let explain = format!("EXPLAIN EXECUTE {page} ({places}, {filter}, 101, 0, 10000, 8000000)");
+            let in_order = store::deliveries::IN_ORDER;
+            let messages = database
+                .client
+                .simple_query(&format!(
+                    "BEGIN; SET LOCAL plan_cache_mode = force_custom_plan; {in_order}; {explain}; COMMIT"
+                ))
+                .await
+                .expect("explained");
+            let plan: Vec<_> = messages
+                .iter()
+                .filter_map(|message| match message {
+                    SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                    _ => None,
+                })
+                .collect();
+            let plan = plan.join("\n");
+            assert!(!plan.contains("Sort") && !plan.contains("Seq Scan"), "{page} {filter}:\n{plan}");
+            let index = if filter.starts_with("'failed'") {
+                "_webhook_id_status_created_event_id_idx"
+            } else {
+                "_pkey"
+            };
+            assert!(plan.contains("Index Scan") && plan.contains(index), "{page} {filter}:\n{plan}");
+        }
+    }
+    database.drop_it().await;
 }
 
 #[test]
@@ -67,8 +133,8 @@ fn every_statement_is_used() {
         .iter()
         .map(|path| std::fs::read_to_string(path).expect("a file"))
         .collect();
-    for path in files(&root.join("sql"), "sql") {
-        let name = path.strip_prefix(root.join("sql")).expect("below it").with_extension("");
+    for path in files(&statements(), "sql") {
+        let name = path.strip_prefix(statements()).expect("below it").with_extension("");
         let name = name.to_str().expect("UTF-8");
         assert!(source.contains(&format!("sql!(\"{name}\")")), "{name} is not used");
     }

@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 
 use crate::api::Api;
 use crate::events::{self, RequestServed};
+use crate::leftover;
 use crate::problem::Problem;
 
 /// Longest that a request may take, its body included.
@@ -27,6 +28,9 @@ async fn guard(request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = events::method(request.method());
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let (parts, body) = request.into_parts();
+    let (body, leftover) = leftover::lend(body);
+    let request = Request::from_parts(parts, body);
     let answering = AssertUnwindSafe(next.run(request)).catch_unwind();
     let mut response = match tokio::time::timeout(REQUEST, answering).await {
         Ok(Ok(response)) => response,
@@ -36,6 +40,7 @@ async fn guard(request: Request, next: Next) -> Response {
         }
         Err(_) => Problem::unavailable("this took too long; try again").into_response(),
     };
+    leftover.drain().await;
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -11,6 +11,7 @@ mod events;
 pub mod faults;
 pub mod fields;
 pub mod layers;
+pub mod leftover;
 pub mod listing;
 pub mod offer;
 pub mod openapi;

@@ -21,17 +21,28 @@ pub fn any_text(raw: &RawValue, at: &str, faults: &mut Faults) -> Option<String>
     text
 }
 
-/// Text of people: 1 to `longest` characters, not blank, and without U+0000, which PostgreSQL
-/// cannot hold.
-pub fn text(longest: usize) -> impl Fn(&RawValue, &str, &mut Faults) -> Option<String> {
+/// Text of people: at most `longest` characters, and without U+0000, which PostgreSQL cannot hold.
+pub fn free_text(longest: usize) -> impl Fn(&RawValue, &str, &mut Faults) -> Option<String> {
     move |raw, at, faults| {
         let text = any_text(raw, at, faults)?;
-        if text.trim().is_empty() || text.chars().nth(longest).is_some() {
-            faults.add(at, format!("must be 1 to {longest} characters, not all of them blank"));
+        if text.chars().nth(longest).is_some() {
+            faults.add(at, format!("must be at most {longest} characters long"));
             return None;
         }
         if text.contains('\0') {
             faults.add(at, "must not contain U+0000");
+            return None;
+        }
+        Some(text)
+    }
+}
+
+/// [`free_text`] that says something.
+pub fn text(longest: usize) -> impl Fn(&RawValue, &str, &mut Faults) -> Option<String> {
+    move |raw, at, faults| {
+        let text = free_text(longest)(raw, at, faults)?;
+        if text.trim().is_empty() {
+            faults.add(at, "must not be empty");
             return None;
         }
         Some(text)

@@ -27,7 +27,7 @@ pub struct NewWebhook {
     /// Whether it receives events
     #[schema(required = false, default = true)]
     enabled: bool,
-    #[schema(min_length = 1, max_length = 1024)]
+    #[schema(max_length = 1024)]
     description: Option<String>,
     /// Custom headers of every request: 20 and 4 KiB together at most; not the platform's own names
     headers: Option<BTreeMap<String, String>>,
@@ -52,7 +52,7 @@ pub struct WebhookPatch {
     /// `false` pauses it; `true` switches it on unless support or the platform disabled it
     #[schema(required = false)]
     enabled: bool,
-    #[schema(min_length = 1, max_length = 1024)]
+    #[schema(max_length = 1024)]
     description: Option<String>,
     /// All the custom headers; null for none
     headers: Option<BTreeMap<String, String>>,

@@ -20,7 +20,8 @@ use uuid::Uuid;
 const HIDDEN: &str = "(hidden)";
 
 /// A brand's subscription.
-#[derive(Debug, Serialize, ToSchema)]
+// No Debug: the values of headers may be secrets.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Webhook)]
 pub struct WebhookView {
@@ -68,7 +69,8 @@ pub struct DisabledView {
 }
 
 /// A webhook that was just made, with its secret.
-#[derive(Debug, Serialize, ToSchema)]
+// No Debug: it holds the secret.
+#[derive(Serialize, ToSchema)]
 pub struct CreatedWebhook {
     #[serde(flatten)]
     webhook: WebhookView,
@@ -181,7 +183,8 @@ pub struct TokenView {
 }
 
 /// A token that was just made.
-#[derive(Debug, Serialize, ToSchema)]
+// No Debug: it holds the token.
+#[derive(Serialize, ToSchema)]
 pub struct CreatedToken {
     #[serde(flatten)]
     view: TokenView,
@@ -275,10 +278,10 @@ pub fn optional_instant<S: Serializer>(at: &Option<DateTime>, to: S) -> Result<S
 
 /// Declares the words of an enum for the OpenAPI document.
 macro_rules! words {
-    ($($(#[$doc:meta])* $name:ident = $of:ty { $($variant:ident),+ $(,)? })+) => {$(
+    ($($(#[$doc:meta])* $name:ident as $shown:ident = $of:ty { $($variant:ident),+ $(,)? })+) => {$(
         $(#[$doc])*
         #[derive(Debug, ToSchema)]
-        #[schema(rename_all = "snake_case")]
+        #[schema(as = $shown, rename_all = "snake_case")]
         #[allow(missing_docs, reason = "the words are documented where they are defined")]
         pub enum $name { $($variant),+ }
 
@@ -291,17 +294,17 @@ macro_rules! words {
 
 words! {
     /// Where a webhook stands.
-    WebhookStatusWord = WebhookStatus { Active, Paused, Disabled }
+    WebhookStatusWord as WebhookStatus = WebhookStatus { Active, Paused, Disabled }
     /// Why a webhook is disabled.
-    DisabledReasonWord = domain::webhook::DisabledReason { Gone, Failing, Unresponsive, Support }
+    DisabledReasonWord as DisabledReason = domain::webhook::DisabledReason { Gone, Failing, Unresponsive, Support }
     /// Where a delivery stands.
-    DeliveryStatusWord = domain::delivery::DeliveryStatus { Pending, Delivered, Failed, Held, Discarded }
+    DeliveryStatusWord as DeliveryStatus = domain::delivery::DeliveryStatus { Pending, Delivered, Failed, Held, Discarded }
     /// How an attempt ended.
-    OutcomeWord = domain::outcome::Outcome { Delivered, HttpStatus, Timeout, Dns, Connect, Tls, Blocked, Protocol }
+    OutcomeWord as Outcome = domain::outcome::Outcome { Delivered, HttpStatus, Timeout, Dns, Connect, Tls, Blocked, Protocol }
     /// Why an attempt was made.
-    TriggerWord = domain::outcome::Trigger { Fresh, Retry, Redeliver, Held, Test }
+    TriggerWord as Trigger = domain::outcome::Trigger { Fresh, Retry, Redeliver, Held, Test }
     /// What a token may do.
-    RoleWord = store::tokens::Role { Read, Write }
+    RoleWord as Role = store::tokens::Role { Read, Write }
 }
 
 #[cfg(test)]

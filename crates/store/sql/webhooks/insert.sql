@@ -6,4 +6,4 @@ INSERT INTO webhooks (id, brand_id, endpoint, events, status, description, heade
 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock.now, clock.now
 FROM (SELECT clock_timestamp() AS now) AS clock
 RETURNING id, brand_id, endpoint, events, status, disabled_reason, disabled_detail, disabled_at,
-          description, headers, max_concurrency, rate_per_second, created, updated, generation
+          description, headers, max_concurrency, rate_per_second, created, updated

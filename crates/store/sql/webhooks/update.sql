@@ -1,9 +1,9 @@
 -- $1 id, $2 endpoint, $3 events, $4 status, $5–$7 disabled reason, detail, at; $8 description,
--- $9 headers, $10 maxConcurrency, $11 ratePerSecond, $12 generation
+-- $9 headers, $10 maxConcurrency, $11 ratePerSecond. Triggers see to all that follows from the status.
 UPDATE webhooks
 SET endpoint = $2, events = $3, status = $4, disabled_reason = $5, disabled_detail = $6, disabled_at = $7,
-    description = $8, headers = $9, max_concurrency = $10, rate_per_second = $11, generation = $12,
-    updated = now()
+    disabled_figures = CASE WHEN disabled_reason = $5 THEN disabled_figures END,
+    description = $8, headers = $9, max_concurrency = $10, rate_per_second = $11, updated = now()
 WHERE id = $1 AND status <> 'deleted'
 RETURNING id, brand_id, endpoint, events, status, disabled_reason, disabled_detail, disabled_at,
-          description, headers, max_concurrency, rate_per_second, created, updated, generation
+          description, headers, max_concurrency, rate_per_second, created, updated

@@ -121,7 +121,8 @@ pub async fn disable(
     let detail = Some(faults.or(detail)?);
     let mut after = before.clone();
     let at = whole_millis(Utc::now());
-    after.set_status(WebhookStatus::Disabled, Some(Disabled { reason: DisabledReason::Support, detail, at }));
+    after.status = WebhookStatus::Disabled;
+    after.disabled = Some(Disabled { reason: DisabledReason::Support, detail, at });
     let after = webhooks::update(&change, &after).await?.ok_or_else(no_webhook)?;
     change.commit(&entry(&by.actor, "webhook.disable", Some(&before), Some(&after))).await?;
     Ok(Json(after.into()))
@@ -158,7 +159,8 @@ pub async fn enable(
     Offer::load(&change, &before.brand_id).await?.check(&before.events, EVENTS, &mut faults);
     let note = faults.or(note)?;
     let mut after = before.clone();
-    after.set_status(WebhookStatus::Active, None);
+    after.status = WebhookStatus::Active;
+    after.disabled = None;
     let after = webhooks::update(&change, &after).await?.ok_or_else(no_webhook)?;
     let mut entry = entry(&by.actor, "webhook.enable", Some(&before), Some(&after));
     if let Some(serde_json::Value::Object(after)) = &mut entry.after {

@@ -205,7 +205,8 @@ pub async fn delete(
 }
 
 /// The secret that signs a webhook's requests.
-#[derive(Debug, Serialize, ToSchema)]
+// No Debug: it holds the secret.
+#[derive(Serialize, ToSchema)]
 #[schema(as = Secret)]
 pub struct SecretView {
     /// `whsec_` and base64

@@ -73,3 +73,30 @@ async fn a_stop_finishes_what_is_in_flight_and_takes_nothing_more() {
     tokio::time::timeout(PATIENCE, serving).await.expect("in time").expect("served");
     drop(idle);
 }
+
+/// A refusal that does not look at the body must not break the connection for the next request.
+#[tokio::test]
+async fn an_unread_body_does_not_end_the_connection() {
+    let nowhere = "postgres://postgres@127.0.0.1:1/nothing";
+    let app = crate::support::app(nowhere, std::num::NonZeroU32::new(1000).expect("not zero"));
+    let (address, _stop, _serving) = start(app).await;
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    for _ in 0..3 {
+        let body = vec![b' '; 2 * 1024 * 1024];
+        let head =
+            format!("POST /v1/acme/webhooks HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        stream.write_all(&body).await.expect("sent");
+        let mut answer = vec![0; 12];
+        tokio::time::timeout(PATIENCE, stream.read_exact(&mut answer)).await.expect("in time").expect("read");
+        assert_eq!(answer, b"HTTP/1.1 401");
+        let mut rest = String::new();
+        while !rest.ends_with('}') {
+            let mut more = vec![0; 4096];
+            let read =
+                tokio::time::timeout(PATIENCE, stream.read(&mut more)).await.expect("in time").expect("read");
+            assert!(read > 0, "ended after {rest}");
+            rest.push_str(&String::from_utf8_lossy(&more[..read]));
+        }
+    }
+}

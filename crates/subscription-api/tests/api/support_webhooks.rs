@@ -36,9 +36,6 @@ async fn support_disables_and_only_support_enables() {
         .await
         .expect(200);
     assert_eq!((&enabled["status"], &enabled["disabled"]), (&json!("active"), &Value::Null));
-    let generation: i32 =
-        api.sql.query_one("SELECT generation FROM webhooks", &[]).await.expect("row").get(0);
-    assert_eq!(generation, 2, "disabling ended the first");
     api.drop_it().await;
 }
 

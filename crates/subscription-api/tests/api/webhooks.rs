@@ -95,13 +95,12 @@ async fn a_merge_patch_changes_what_it_names() {
 }
 
 #[tokio::test]
-async fn pausing_ends_the_generation_and_resuming_checks_again() {
+async fn resuming_checks_again() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     let path = format!("/v1/acme/webhooks/{}", webhook["id"].as_str().expect("id"));
     let paused = acme.patch(&path, &json!({"enabled": false})).await.expect(200);
     assert_eq!((&paused["status"], &paused["enabled"]), (&json!("paused"), &json!(false)));
-    assert_eq!(generation(&api).await, 2);
     acme.patch(&path, &json!({"endpoint": "https://public.example/changed"})).await.expect(200);
 
     let switch = "/admin/v1/brands/acme/event-types/NOTIFICATION.SMS.RECEIPT";
@@ -114,12 +113,7 @@ async fn pausing_ends_the_generation_and_resuming_checks_again() {
     assert_eq!(acme.patch(&path, &json!({"enabled": true})).await.pointers(), ["/endpoint"]);
     let both = json!({"enabled": true, "endpoint": "https://public.example/"});
     assert_eq!(acme.patch(&path, &both).await.expect(200)["status"], "active");
-    assert_eq!(generation(&api).await, 2, "resuming begins no new one");
     api.drop_it().await;
-}
-
-async fn generation(api: &TestApi) -> i32 {
-    api.sql.query_one("SELECT generation FROM webhooks", &[]).await.expect("a webhook").get(0)
 }
 
 #[tokio::test]
@@ -138,7 +132,6 @@ async fn a_deleted_webhook_is_gone_for_its_brand() {
     support.get(&path).await.problem(404);
     support.get(&format!("{path}/events")).await.expect(200);
     assert_eq!(support.get("/admin/v1/webhooks").await.expect(200)["items"], json!([]));
-    assert_eq!(generation(&api).await, 2);
     api.drop_it().await;
 }
 

@@ -1,0 +1,10 @@
+-- Deliveries of a webhook whose message should be in its queue: $1 webhook, $2 due before, $3 and $4
+-- the last of the page before, $5 how many
+SELECT d.created, d.event_id, d.brand_id, d.type, d.generation, d.round, d.attempts, d.round_base,
+       d.first_attempt_at, d.next_attempt_at, e.data
+FROM deliveries d
+JOIN events e ON e.id = d.event_id AND e.brand_id = d.brand_id AND e.created = d.created
+WHERE d.webhook_id = $1 AND d.status = 'pending' AND coalesce(d.next_attempt_at, d.created) < $2
+  AND (d.created, d.event_id) > ($3, $4)
+ORDER BY d.created, d.event_id
+LIMIT $5

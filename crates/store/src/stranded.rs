@@ -1,0 +1,74 @@
+//! Deliveries whose message is gone with a queue that had to be made anew.
+
+use domain::event_type::EventType;
+use domain::ids::{BrandId, EventId, WebhookId};
+use domain::time::Timestamp;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::error::StoreError;
+use crate::pool::Store;
+use crate::rows::{read, read_word};
+
+/// Most deliveries of one page.
+pub const PAGE: i64 = 200;
+
+/// A delivery that is pending and whose message should be in the webhook's queue.
+#[derive(Debug)]
+pub struct Stranded {
+    /// When the event happened.
+    pub created: Timestamp,
+    /// The event.
+    pub event: EventId,
+    /// Whose it is.
+    pub brand_id: BrandId,
+    /// What happened.
+    pub event_type: EventType,
+    /// The generation it was routed in.
+    pub generation: i32,
+    /// Its latest redelivery.
+    pub round: i32,
+    /// Attempts recorded over all rounds.
+    pub attempts: i32,
+    /// Attempts recorded before this round.
+    pub round_base: i32,
+    /// When the round's first attempt started.
+    pub first_attempt_at: Option<Timestamp>,
+    /// When the next attempt may start.
+    pub next_attempt_at: Option<Timestamp>,
+    /// The data, byte for byte.
+    pub data: String,
+}
+
+/// A page of a webhook's stranded deliveries that were due before an instant, after the last of the
+/// page before.
+///
+/// # Errors
+/// When the database fails.
+pub async fn page(
+    store: &Store,
+    webhook: WebhookId,
+    due_before: Timestamp,
+    after: Option<(Timestamp, EventId)>,
+) -> Result<Vec<Stranded>, StoreError> {
+    let (created, event) = after.map_or((Timestamp::UNIX_EPOCH, Uuid::nil()), |(at, id)| (at, id.to_uuid()));
+    let rows =
+        store.query(sql!("stranded/page"), &[&webhook.0, &due_before, &created, &event, &PAGE]).await?;
+    rows.iter().map(stranded).collect()
+}
+
+fn stranded(row: &Row) -> Result<Stranded, StoreError> {
+    Ok(Stranded {
+        created: read(row, "created")?,
+        event: EventId::from_uuid(read(row, "event_id")?),
+        brand_id: read_word(row, "brand_id")?,
+        event_type: read_word(row, "type")?,
+        generation: read(row, "generation")?,
+        round: read(row, "round")?,
+        attempts: read(row, "attempts")?,
+        round_base: read(row, "round_base")?,
+        first_attempt_at: read(row, "first_attempt_at")?,
+        next_attempt_at: read(row, "next_attempt_at")?,
+        data: read(row, "data")?,
+    })
+}

@@ -1,0 +1,131 @@
+//! What a test leaves on the servers, written down while it runs, so that the next one removes it
+//! when this one is killed: a broker that is full of forgotten queues takes no connections.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::database::{self, Database};
+use crate::rabbit::Rabbit;
+
+/// The record's name in the directory of a test.
+const RECORD: &str = "leftovers.json";
+/// How the directories of tests begin.
+const DIRECTORY: &str = "postrider-e2e-";
+/// How long removing may take.
+const REMOVAL: Duration = Duration::from_secs(20);
+/// How long removing what others left may hold up a test.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// Where a platform is on the servers.
+#[derive(Debug)]
+pub(crate) struct Leftovers {
+    pub(crate) amqp_url: String,
+    pub(crate) namespace: String,
+    pub(crate) database: Database,
+    /// Queues and exchanges that are not of every platform, such as `wait.5s`.
+    pub(crate) names: Vec<String>,
+}
+
+/// The record of a running test; others leave alone what it names as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Record {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// A directory for one test.
+pub(crate) fn directory(unique: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("{DIRECTORY}{unique}"))
+}
+
+impl Leftovers {
+    /// Writes the record into the directory of the test.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub(crate) fn record(&self, dir: &Path) -> Record {
+        let path = dir.join(RECORD);
+        let record = || {
+            let mut file = File::options().create(true).append(true).mode(0o600).open(&path)?;
+            file.lock()?;
+            file.write_all(self.to_json().to_string().as_bytes())?;
+            Ok::<_, io::Error>(file)
+        };
+        let lock = record().expect("the record of what the test leaves behind");
+        Record { path, _lock: lock }
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "amqpUrl": self.amqp_url, "namespace": self.namespace, "names": self.names,
+            "adminUrl": self.database.admin_url(), "database": self.database.name(),
+        })
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        let text = |field: &str| Some(value[field].as_str()?.to_owned());
+        let names = value["names"].as_array()?.iter().filter_map(|name| Some(name.as_str()?.to_owned()));
+        Some(Self {
+            amqp_url: text("amqpUrl")?,
+            namespace: text("namespace")?,
+            database: Database::named(&text("adminUrl")?, &text("database")?),
+            names: names.collect(),
+        })
+    }
+
+    /// Removes all of it. A server that is gone took its part along.
+    ///
+    /// # Errors
+    /// When a server hangs.
+    pub(crate) async fn remove(&self) -> Result<(), tokio::time::error::Elapsed> {
+        tokio::time::timeout(REMOVAL, async {
+            let mut names = self.names.clone();
+            if let Ok(client) = database::connect(&self.database.url()).await {
+                let rows = client.query("SELECT id::text FROM webhooks", &[]).await.unwrap_or_default();
+                names.extend(rows.iter().map(|row| format!("webhook.{}", row.get::<_, String>(0))));
+            }
+            if let Ok(rabbit) = Rabbit::connect(&self.amqp_url, &self.namespace).await {
+                rabbit.remove_namespace(&names).await;
+            }
+            let _ = self.database.drop_it().await;
+        })
+        .await
+    }
+}
+
+impl Record {
+    /// Strikes it out: nothing is left.
+    pub(crate) fn strike_out(&self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Removes what tests that were killed left behind.
+pub(crate) async fn sweep() {
+    // What is not reached now is left to the next test.
+    let _ = tokio::time::timeout(SWEEP, async {
+        for directory in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+            let ours = directory.file_name().to_string_lossy().starts_with(DIRECTORY);
+            let path = directory.path().join(RECORD);
+            if let Some((leftovers, record)) = ours.then(|| abandoned(path)).flatten()
+                && leftovers.remove().await.is_ok()
+            {
+                record.strike_out();
+            }
+        }
+    })
+    .await;
+}
+
+/// The record at this path, if whoever wrote it is gone.
+fn abandoned(path: PathBuf) -> Option<(Leftovers, Record)> {
+    let lock = File::open(&path).ok()?;
+    lock.try_lock().ok()?;
+    let leftovers = Leftovers::from_json(&serde_json::from_str(&fs::read_to_string(&path).ok()?).ok()?)?;
+    Some((leftovers, Record { path, _lock: lock }))
+}
