@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use broker::{BrokerError, Consumers, Message, Subscription, Topology};
 use domain::ids::WebhookId;
+use domain::webhook::WebhookStatus;
 use futures_util::FutureExt;
 use runtime::error::Chain;
 use runtime::retry::Backoff;
@@ -84,7 +85,7 @@ impl Worker {
 async fn run(shared: Arc<Shared>, work: Arc<Work>) {
     let mut backoff = Backoff::default();
     let mut silent = None;
-    while !work.lane.is_closing() {
+    while !work.lane.is_closing() && is_wanted(&shared, work.webhook).await {
         match subscribe(&shared, &work).await {
             Ok(mut subscription) => {
                 (backoff, silent) = (Backoff::default(), None);
@@ -97,6 +98,15 @@ async fn run(shared: Arc<Shared>, work: Arc<Work>) {
         }
         tokio::select! { () = work.lane.closing() => {}, () = backoff.wait() => {} }
     }
+}
+
+/// Whether the queue should be there: that of a deleted webhook ends its subscription by going, and
+/// is not made again.
+async fn is_wanted(shared: &Shared, webhook: WebhookId) -> bool {
+    if let Err(error) = shared.handler.directory.refresh().await {
+        events::step_failed("refresh", &error);
+    }
+    shared.handler.directory.get(webhook).is_some_and(|target| target.status != WebhookStatus::Deleted)
 }
 
 async fn subscribe(shared: &Shared, work: &Work) -> Result<Subscription, BrokerError> {
