@@ -22,6 +22,37 @@ vocabulary! {
     }
 }
 
+/// What may happen to a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transition {
+    /// An attempt of its latest round ended, and this follows from it: `Pending`, `Delivered` or `Failed`.
+    Attempted(DeliveryStatus),
+    /// An attempt of an older round ended: it counts as an attempt and decides nothing.
+    AttemptedBefore,
+    /// The window was over before the next attempt could start.
+    WindowOver,
+    /// The webhook stopped receiving; what waits becomes `Held` or `Discarded`.
+    Stopped(DeliveryStatus),
+    /// Someone asked for one more delivery: a new round begins.
+    BegunAgain,
+}
+
+impl DeliveryStatus {
+    /// Where a delivery that stands here stands after a transition. All changes of the status are these;
+    /// the statements of `store` are held against this function.
+    #[must_use]
+    pub fn after(self, transition: Transition) -> Self {
+        match (self, transition) {
+            (_, Transition::BegunAgain) => Self::Pending,
+            // An attempt that was in flight when the delivery ended, and arrived.
+            (_, Transition::Attempted(Self::Delivered)) => Self::Delivered,
+            (Self::Pending, Transition::Attempted(next) | Transition::Stopped(next)) => next,
+            (Self::Pending, Transition::WindowOver) => Self::Failed,
+            (status, _) => status,
+        }
+    }
+}
+
 /// What the platform does after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
@@ -60,6 +91,12 @@ impl Verdict {
     }
 }
 
+/// Whether the receiver said (410) that it will never want anything again; what waits is held for support.
+#[must_use]
+pub fn is_gone(facts: &Facts) -> bool {
+    facts.status_code == Some(410)
+}
+
 /// Decides what follows the `attempt`th attempt (from 1) of a delivery whose first attempt started
 /// at `first_started`, and which ended at `ended` with `facts`.
 #[must_use]
@@ -73,8 +110,7 @@ pub fn after_attempt(
     if facts.outcome == Outcome::Delivered {
         return Verdict { next: Next::End(DeliveryStatus::Delivered), disable: None };
     }
-    // 410: the receiver said that it will never want this again; what waits is held for support.
-    if facts.status_code == Some(410) {
+    if is_gone(facts) {
         return Verdict { next: Next::End(DeliveryStatus::Failed), disable: Some(DisabledReason::Gone) };
     }
     let next = match schedule.next_attempt(attempt, first_started, ended, facts.retry_after_seconds) {
@@ -111,6 +147,35 @@ mod tests {
         {
             let facts = Facts::failed(*outcome, "x".to_owned());
             assert_eq!(after_attempt(&schedule, 1, start(), start(), &facts).next, in_five, "{outcome}");
+        }
+    }
+
+    /// Every transition from every status: what changes, and that all else stays.
+    #[test]
+    fn every_transition_leads_where_the_drawing_says() {
+        use DeliveryStatus::{Delivered, Discarded, Failed, Held, Pending};
+        let drawn = |from, transition| match (from, transition) {
+            (Pending, Transition::Attempted(Failed) | Transition::WindowOver) => Failed,
+            (Pending, Transition::Stopped(Held)) => Held,
+            (Pending, Transition::Stopped(Discarded)) => Discarded,
+            (_, Transition::Attempted(Delivered)) => Delivered,
+            (_, Transition::BegunAgain) => Pending,
+            _ => from,
+        };
+        let transitions = [
+            Transition::Attempted(Pending),
+            Transition::Attempted(Delivered),
+            Transition::Attempted(Failed),
+            Transition::AttemptedBefore,
+            Transition::WindowOver,
+            Transition::Stopped(Held),
+            Transition::Stopped(Discarded),
+            Transition::BegunAgain,
+        ];
+        for from in DeliveryStatus::ALL {
+            for transition in transitions {
+                assert_eq!(from.after(transition), drawn(*from, transition), "{from} {transition:?}");
+            }
         }
     }
 

@@ -33,7 +33,9 @@ pub const RESPONSE_READ_BYTES: usize = 16 * 1024;
 /// How much of a response body is kept with the attempt, in bytes (contract §3).
 pub const RESPONSE_KEPT_BYTES: usize = 4 * 1024;
 /// Longest `overlapSeconds` of a secret rotation, one week (contract §4).
-pub const ROTATION_OVERLAP_SECONDS: i64 = 7 * 24 * 3600;
+pub const ROTATION_OVERLAP_SECONDS: i32 = 7 * 24 * 3600;
+/// `overlapSeconds` of a secret rotation unless asked otherwise, one day (contract §4).
+pub const DEFAULT_OVERLAP_SECONDS: i32 = 24 * 3600;
 /// Items of a list page unless asked otherwise (contract §4).
 pub const PAGE_DEFAULT: u32 = 100;
 /// Largest page of a list (contract §4).

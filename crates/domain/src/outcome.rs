@@ -100,6 +100,9 @@ pub struct Facts {
     pub response_body: Option<String>,
     /// `Retry-After` in seconds from the answer's arrival, of 429 and 503 only.
     pub retry_after_seconds: Option<u64>,
+    /// Whether the cause lies with this machine and not with the endpoint, such as no file handle left or
+    /// no network: it is retried like everything else, and does not count against the webhook.
+    pub ours: bool,
 }
 
 impl Facts {
@@ -112,6 +115,7 @@ impl Facts {
             error: Some(error),
             response_body: None,
             retry_after_seconds: None,
+            ours: false,
         }
     }
 
@@ -126,7 +130,8 @@ impl Facts {
             410 => Some("answered 410 Gone".to_owned()),
             _ => Some(format!("answered {status}")),
         };
-        Self { outcome, status_code: Some(status), error, response_body: None, retry_after_seconds: None }
+        let status_code = Some(status);
+        Self { outcome, status_code, error, response_body: None, retry_after_seconds: None, ours: false }
     }
 }
 

@@ -14,6 +14,8 @@ pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
 pub const SHORTEST_DELAY: Duration = Duration::from_millis(10);
 /// The finest step of the ladder of wait queues, for waits that an endpoint chose (`Retry-After`).
 pub const FINEST_STEP: Duration = Duration::from_secs(1);
+/// The longest time that a wait may end too late for having begun late: less than the finest step.
+const LONGEST_SLACK: Duration = Duration::from_millis(500);
 
 /// A retry setting that cannot be meant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -112,11 +114,17 @@ impl WaitLadder {
 
     /// The queue to wait in next when `remaining` is still to wait: the longest that fits, so that
     /// a scheduled wait takes one queue, and any other a few; a rest shorter than every step takes
-    /// the shortest.
+    /// the shortest. By the time that an attempt is recorded a little of its wait is over already.
     #[must_use]
     pub fn step_for(&self, remaining: Duration) -> Duration {
-        self.steps.iter().rev().find(|step| **step <= remaining).copied().unwrap_or(self.steps[0])
+        let fits = |step: &&Duration| **step - slack(**step) <= remaining;
+        self.steps.iter().rev().find(fits).copied().unwrap_or(self.steps[0])
     }
+}
+
+/// By how much a step may be longer than the wait that it is taken for.
+fn slack(step: Duration) -> Duration {
+    LONGEST_SLACK.min(step / 10)
 }
 
 #[cfg(test)]
@@ -169,6 +177,9 @@ mod tests {
         let seconds: Vec<_> = ladder.steps().iter().map(Duration::as_secs).collect();
         assert_eq!(seconds, [1, 5, 30, 120, 300, 600, 1200]);
         assert!(ladder.steps().iter().all(|step| ladder.step_for(*step) == *step));
+        // Recording the attempt before took some of it.
+        assert!(ladder.steps().iter().all(|step| ladder.step_for(*step - slack(*step)) == *step));
+        assert!(ladder.steps().iter().skip(1).all(|step| ladder.step_for(*step - 2 * slack(*step)) < *step));
         assert_eq!(ladder.step_for(Duration::from_millis(3)), FINEST_STEP);
     }
 

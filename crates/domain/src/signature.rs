@@ -1,12 +1,17 @@
-//! Request signatures after Standard Webhooks 1.0, scheme `v1`.
+//! Request signatures after Standard Webhooks 1.0: scheme `v1`, and `v1a` beside it where it is asked for.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use ring::signature::Ed25519KeyPair;
 use sha2::Sha256;
+
+use crate::outcome::vocabulary;
+use crate::signing_key::SigningKey;
 
 const PREFIX: &str = "whsec_";
 /// Bytes of a secret that we draw.
@@ -62,27 +67,77 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A secret made ready for signing: the key schedule is computed once, not for each request.
+vocabulary! {
+    /// How requests are signed.
+    Scheme {
+        /// HMAC-SHA256 with the webhook's secret: every request has it.
+        V1 = "v1",
+        /// Ed25519 with the webhook's private key: those have it who ask for it.
+        V1a = "v1a",
+    }
+}
+
+/// What signs a webhook's requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// For `v1`.
+    pub secret: Secret,
+    /// For `v1a`, where it is asked for.
+    pub signing_key: Option<SigningKey>,
+}
+
+impl Keys {
+    /// Draws new ones, with a key for `v1a` where that is asked for.
+    #[must_use]
+    pub fn draw(asymmetric: bool) -> Self {
+        Self { secret: Secret::draw(), signing_key: asymmetric.then(SigningKey::draw) }
+    }
+
+    /// The keys made ready for signing, in the order of their signatures.
+    pub fn signers(&self) -> impl Iterator<Item = Signer> {
+        std::iter::once(Signer::new(&self.secret)).chain(self.signing_key.as_ref().map(Signer::asymmetric))
+    }
+}
+
+/// A key made ready for signing: what depends on it alone is computed once, not for each request.
 #[derive(Clone)]
-pub struct Signer(Hmac<Sha256>);
+pub struct Signer(Prepared);
+
+#[derive(Clone)]
+enum Prepared {
+    V1(Hmac<Sha256>),
+    V1a(Arc<Ed25519KeyPair>),
+}
 
 impl Signer {
     /// Prepares a secret.
     #[must_use]
     pub fn new(secret: &Secret) -> Self {
-        Self(
-            Hmac::new_from_slice(&secret.0).unwrap_or_else(|_| unreachable!("HMAC takes keys of any length")),
-        )
+        let mac =
+            Hmac::new_from_slice(&secret.0).unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
+        Self(Prepared::V1(mac))
     }
 
-    /// The signature of one request, `v1,<base64>`, over `{id}.{timestamp}.{body}`.
+    /// Prepares a private key.
+    #[must_use]
+    pub fn asymmetric(key: &SigningKey) -> Self {
+        Self(Prepared::V1a(Arc::new(key.pair())))
+    }
+
+    /// The signature of one request, `v1,<base64>` or `v1a,<base64>`, over `{id}.{timestamp}.{body}`.
     #[must_use]
     pub fn sign(&self, id: &str, unix_seconds: i64, body: &[u8]) -> String {
-        let mut mac = self.0.clone();
-        mac.update(id.as_bytes());
-        mac.update(format!(".{unix_seconds}.").as_bytes());
-        mac.update(body);
-        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+        let head = format!("{id}.{unix_seconds}.");
+        match &self.0 {
+            Prepared::V1(mac) => {
+                let mac = mac.clone().chain_update(head).chain_update(body);
+                format!("{},{}", Scheme::V1, STANDARD.encode(mac.finalize().into_bytes()))
+            }
+            Prepared::V1a(pair) => {
+                let signature = pair.sign(&[head.as_bytes(), body].concat());
+                format!("{},{}", Scheme::V1a, STANDARD.encode(signature))
+            }
+        }
     }
 }
 
@@ -92,7 +147,7 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// The `webhook-signature` header: one signature for each secret, the current one first.
+/// The `webhook-signature` header: one signature for each key, the current ones first.
 #[must_use]
 pub fn header(signers: &[Signer], id: &str, unix_seconds: i64, body: &[u8]) -> String {
     signers.iter().map(|signer| signer.sign(id, unix_seconds, body)).collect::<Vec<_>>().join(" ")
@@ -132,6 +187,33 @@ mod tests {
         assert_eq!(secret.reveal().parse::<Secret>().expect("reads back"), secret);
         assert_eq!(format!("{secret:?} {:?}", Signer::new(&secret)), "Secret(…) Signer(…)");
         assert_ne!(Secret::draw(), secret);
+    }
+
+    /// Verified by the very library that signs; tests/it/asymmetric.rs has another one verify.
+    #[test]
+    fn a_private_key_signs_what_its_public_key_verifies() {
+        use ring::signature::{ED25519, UnparsedPublicKey};
+        let key = SigningKey::draw();
+        let signed = Signer::asymmetric(&key).sign("msg_1", 1_614_265_330, b"{}");
+        let signature = STANDARD.decode(signed.strip_prefix("v1a,").expect("v1a")).expect("base64");
+        let public = key.public_key();
+        let public = STANDARD.decode(public.strip_prefix("whpk_").expect("whpk_")).expect("base64");
+        let verified = |message: &[u8]| UnparsedPublicKey::new(&ED25519, &public).verify(message, &signature);
+        assert!(verified(b"msg_1.1614265330.{}").is_ok());
+        assert!(verified(b"msg_1.1614265330.{ }").is_err());
+    }
+
+    #[test]
+    fn who_asks_for_v1a_gets_both() {
+        let schemes = |asymmetric| -> Vec<String> {
+            let keys = Keys::draw(asymmetric);
+            let signed = keys.signers().map(|signer| signer.sign("id", 1, b"{}"));
+            signed.filter_map(|text| Some(text.split_once(',')?.0.to_owned())).collect()
+        };
+        assert_eq!(
+            (schemes(false), schemes(true)),
+            (vec!["v1".to_owned()], vec!["v1".to_owned(), "v1a".to_owned()])
+        );
     }
 
     #[test]

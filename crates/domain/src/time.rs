@@ -1,6 +1,6 @@
 //! Instants as the contract writes them: RFC 3339 UTC with milliseconds.
 
-use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, SubsecRound, Utc};
 
 /// An instant in UTC. Everything that is stored or sent has whole milliseconds.
 pub type Timestamp = DateTime<Utc>;
@@ -16,7 +16,8 @@ pub fn format(at: Timestamp) -> String {
 #[must_use]
 pub fn parse(text: &str) -> Option<Timestamp> {
     let at = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
-    Some(whole_millis(at))
+    // An offset leads out of the years that four digits write.
+    (0..=9999).contains(&at.year()).then(|| whole_millis(at))
 }
 
 /// Cuts an instant to whole milliseconds, so that what is stored, listed and sent agree.
@@ -60,5 +61,12 @@ mod tests {
         assert_eq!(format(at), "2021-04-08T19:36:02.938Z");
         assert_eq!(format(parse("2021-04-08T19:36:02Z").expect("valid")), "2021-04-08T19:36:02.000Z");
         assert!(parse("2021-04-08").is_none());
+    }
+
+    #[test]
+    fn what_is_read_can_be_written() {
+        for beyond in ["9999-12-31T23:59:59.999-23:59", "0000-01-01T00:00:00+23:59"] {
+            assert!(parse(beyond).is_none(), "{beyond}");
+        }
     }
 }

@@ -1,0 +1,101 @@
+//! Endpoint URLs, and the addresses that hide in them ([`domain::endpoint`], [`domain::address`]).
+
+use domain::address::{self, AllowedNetworks};
+use domain::endpoint::Endpoint;
+use domain::limits::ENDPOINT_CHARS;
+use mutate::{corpus, mutated_text};
+use proptest::prelude::*;
+use url::{Host, Url};
+
+use crate::assert_reason;
+
+const CORPUS: &str = include_str!("../corpus/endpoints.txt");
+const TOKENS: &[&str] = &[
+    "https://",
+    "http://",
+    "//",
+    "/",
+    "\\",
+    "@",
+    "#",
+    "?",
+    ":",
+    ":443",
+    ":0",
+    "[",
+    "]",
+    "%",
+    "%25",
+    "%2e",
+    ".",
+    "。",
+    "127.0.0.1",
+    "0x7f",
+    "017700000001",
+    "::ffff:",
+    "64:ff9b::",
+    "2002:",
+    "localhost",
+    "xn--",
+    "\u{ad}",
+    "\u{200d}",
+    "\t",
+    "\r\n",
+    " ",
+    "①",
+    "ß",
+    "ａ",
+];
+
+fn assert_sound(text: &str) {
+    match Endpoint::parse(text, &AllowedNetworks::default()) {
+        Ok(endpoint) => assert_callable(&endpoint, text),
+        Err(error) => assert_reason(&error.to_string()),
+    }
+}
+
+/// What was accepted is shown as it was given, and means one thing to whoever reads it.
+fn assert_callable(endpoint: &Endpoint, text: &str) {
+    assert_eq!(endpoint.as_str(), text);
+    assert!(text.chars().count() <= ENDPOINT_CHARS && text.is_char_boundary("https://".len()));
+    assert_eq!(Endpoint::from_stored(text).as_ref(), Ok(endpoint));
+    let url = endpoint.url();
+    assert_eq!((url.scheme(), url.username(), url.password(), url.fragment()), ("https", "", None, None));
+    assert_eq!(Url::parse(url.as_str()).as_ref(), Ok(url), "the normal form is stable");
+    assert!(endpoint.port() > 0);
+    match endpoint.host() {
+        Host::Domain(name) => {
+            assert!(!name.is_empty() && name.is_ascii(), "{name}");
+            assert_ne!(name.trim_end_matches('.').rsplit('.').next(), Some("localhost"));
+            assert!(name.parse::<std::net::IpAddr>().is_err(), "{name}");
+        }
+        Host::Ipv4(address) => assert!(address::check(address.into(), &AllowedNetworks::default()).is_ok()),
+        Host::Ipv6(address) => assert!(address::check(address.into(), &AllowedNetworks::default()).is_ok()),
+    }
+}
+
+#[test]
+fn the_corpus_is_taken_or_refused_with_a_reason() {
+    for text in corpus(CORPUS) {
+        assert_sound(&String::from_utf8_lossy(&text));
+    }
+}
+
+#[test]
+fn no_spelling_hides_a_forbidden_address() {
+    let from = CORPUS.find("# Addresses in spellings that hide them").expect("the section");
+    let to = CORPUS.find("# Readers that disagree").expect("the section after it");
+    for text in corpus(&CORPUS[from..to]) {
+        let text = String::from_utf8(text).expect("text");
+        assert!(Endpoint::parse(&text, &AllowedNetworks::default()).is_err(), "{text}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn so_is_whatever_comes_of_it(text in mutated_text(corpus(CORPUS), TOKENS)) {
+        assert_sound(&text);
+    }
+}

@@ -1,0 +1,56 @@
+//! Ids, types, patterns, instants and networks: small words that come from everywhere.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use domain::address::AllowedNetworks;
+use domain::event_type::{EventType, TypePattern};
+use domain::ids::{BrandId, EventId, WebhookId};
+use domain::time;
+use mutate::{corpus, mutated_text};
+use proptest::prelude::*;
+
+use crate::assert_reason;
+
+const CORPUS: &str = include_str!("../corpus/words.txt");
+const TOKENS: &[&str] =
+    &[".", "*", "_", "-", "/", ",", ":", "T", "Z", "+23:59", "-23:59", "\0", "ä", " ", "0"];
+
+/// A word that is taken is written as one that means the same.
+fn assert_reads_back<T: FromStr + Display + PartialEq + std::fmt::Debug>(text: &str)
+where
+    T::Err: Display + std::fmt::Debug,
+{
+    match text.parse::<T>() {
+        Ok(word) => assert_eq!(word.to_string().parse::<T>().expect("its own text"), word),
+        Err(error) => assert_reason(&error.to_string()),
+    }
+}
+
+fn assert_sound(text: &str) {
+    assert_reads_back::<BrandId>(text);
+    assert_reads_back::<EventId>(text);
+    assert_reads_back::<WebhookId>(text);
+    assert_reads_back::<EventType>(text);
+    assert_reads_back::<TypePattern>(text);
+    if let Some(at) = time::parse(text) {
+        assert_eq!(time::parse(&time::format(at)), Some(at), "{text}");
+    }
+    let _: Result<AllowedNetworks, _> = text.parse();
+}
+
+#[test]
+fn the_corpus_is_taken_or_refused_with_a_reason() {
+    for text in corpus(CORPUS) {
+        assert_sound(&String::from_utf8_lossy(&text));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn so_is_whatever_comes_of_it(text in mutated_text(corpus(CORPUS), TOKENS)) {
+        assert_sound(&text);
+    }
+}
