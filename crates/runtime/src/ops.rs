@@ -13,6 +13,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
+use crate::figures;
+
 /// Which of the two servers that a service needs answer.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness(Arc<Servers>);
@@ -37,15 +39,23 @@ impl Readiness {
     /// Whether both answer.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.0.database.load(Ordering::Relaxed) && self.0.broker.load(Ordering::Relaxed)
+        self.has_database() && self.has_broker()
+    }
+
+    pub(crate) fn has_database(&self) -> bool {
+        self.0.database.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn has_broker(&self) -> bool {
+        self.0.broker.load(Ordering::Relaxed)
     }
 
     fn report(&self) -> ReadinessReport {
-        let word = |up: &AtomicBool| if up.load(Ordering::Relaxed) { "up" } else { "away" };
+        let word = |up| if up { "up" } else { "away" };
         ReadinessReport {
             ready: self.is_ready(),
-            database: word(&self.0.database),
-            broker: word(&self.0.broker),
+            database: word(self.has_database()),
+            broker: word(self.has_broker()),
         }
     }
 }
@@ -79,8 +89,8 @@ pub async fn serve(
     let listener = TcpListener::bind(address).await.map_err(|source| ListenError { address, source })?;
     let app = Router::new()
         .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(readyz).with_state(readiness))
-        .route("/metrics", get(render).with_state(metrics));
+        .route("/readyz", get(readyz).with_state(readiness.clone()))
+        .route("/metrics", get(render).with_state((readiness, metrics)));
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, app).await {
             tracing::error!(%error, "the operations listener ended");
@@ -94,7 +104,8 @@ async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {
     (status, Json(readiness.report()))
 }
 
-async fn render(State(metrics): State<PrometheusHandle>) -> impl IntoResponse {
+async fn render(State((readiness, metrics)): State<(Readiness, PrometheusHandle)>) -> impl IntoResponse {
+    figures::servers(&readiness);
     metrics.run_upkeep();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
 }
