@@ -6,6 +6,8 @@ use domain::time::Timestamp;
 
 /// Upper bounds of the counts by duration, in milliseconds; one more counts what is longer.
 pub const BOUNDS_MS: [i32; 14] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000];
+/// Counts by duration. `record/attempts.sql` names each of them: counting there is no subquery.
+pub const BUCKETS: usize = BOUNDS_MS.len() + 1;
 /// The health window has this many slices.
 pub const SLICES: u32 = 60;
 
@@ -21,4 +23,11 @@ pub fn slice_of(at: Timestamp, slice: Duration) -> Timestamp {
     let length = i64::try_from(slice.as_millis()).unwrap_or(i64::MAX).max(1);
     let start = at.timestamp_millis().div_euclid(length) * length;
     Timestamp::from_timestamp_millis(start).unwrap_or(at)
+}
+
+/// Which of the counts by duration an attempt belongs to, from 0.
+#[must_use]
+pub fn bucket_of(duration_ms: i32) -> i32 {
+    let place = BOUNDS_MS.partition_point(|bound| *bound <= duration_ms);
+    i32::try_from(place).unwrap_or(i32::MAX)
 }

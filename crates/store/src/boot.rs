@@ -36,6 +36,7 @@ async fn try_prepare(store: &Store, settings: &StoreSettings) -> Result<(), Migr
 pub async fn watch(store: Store, readiness: Readiness) {
     loop {
         readiness.set_database(store.ping().await.is_ok());
+        store.show_pool();
         tokio::time::sleep(WATCH_EVERY).await;
     }
 }

@@ -6,7 +6,7 @@ use domain::catalogue::Enablement;
 use domain::delivery::DeliveryStatus;
 use domain::event_type::TypePattern;
 use domain::ids::{BrandId, WebhookId};
-use domain::signature::Secret;
+use domain::signature::Keys;
 use domain::time::Timestamp;
 use domain::webhook::WebhookStatus;
 use tokio_postgres::Row;
@@ -26,6 +26,8 @@ pub struct EventTypeChange {
     pub name: String,
     /// Whether it is gone.
     pub removed: bool,
+    /// The JSON Schema that its events must fit, where there is one that is enforced.
+    pub enforced_schema: Option<String>,
 }
 
 /// A brand that changed.
@@ -88,10 +90,10 @@ pub struct DeliveryChange {
     pub max_concurrency: i32,
     /// Requests a second at most.
     pub rate_per_second: Option<i32>,
-    /// Signs every request.
-    pub secret: Secret,
-    /// Signs too, until the instant.
-    pub previous_secret: Option<(Secret, Timestamp)>,
+    /// Sign every request.
+    pub keys: Keys,
+    /// Sign too, until the instant.
+    pub previous_keys: Option<(Keys, Timestamp)>,
 }
 
 /// The version of the configuration now.
@@ -140,7 +142,11 @@ pub async fn delivery_changes(
 }
 
 fn event_type_change(row: &Row) -> Result<EventTypeChange, StoreError> {
-    Ok(EventTypeChange { name: read(row, "name")?, removed: read(row, "removed")? })
+    Ok(EventTypeChange {
+        name: read(row, "name")?,
+        removed: read(row, "removed")?,
+        enforced_schema: read(row, "enforced_schema")?,
+    })
 }
 
 fn brand_change(row: &Row) -> Result<BrandChange, StoreError> {
@@ -166,8 +172,12 @@ fn routing_change(row: &Row) -> Result<RoutingChange, StoreError> {
 fn delivery_change(row: &Row, vault: &Vault) -> Result<DeliveryChange, StoreError> {
     let (id, brand_id): (_, BrandId) = (WebhookId(read(row, "id")?), read_word(row, "brand_id")?);
     let headers: tokio_postgres::types::Json<BTreeMap<String, String>> = read(row, "headers")?;
-    let open = |sealed: Vec<u8>| vault.open(&brand_id, id, &sealed);
-    let previous: Option<Vec<u8>> = read(row, "previous_secret")?;
+    let keys = |secret: &[u8], key: Option<&[u8]>| {
+        let signing_key = key.map(|key| vault.open_key(&brand_id, id, key)).transpose()?;
+        Ok::<_, StoreError>(Keys { secret: vault.open(&brand_id, id, secret)?, signing_key })
+    };
+    let previous: Option<&[u8]> = read(row, "previous_secret")?;
+    let previous_key = read(row, "previous_signing_key")?;
     let expires: Option<Timestamp> = read(row, "previous_secret_expires")?;
     Ok(DeliveryChange {
         id,
@@ -179,8 +189,8 @@ fn delivery_change(row: &Row, vault: &Vault) -> Result<DeliveryChange, StoreErro
         settle_as: read_word(row, "settle_as")?,
         max_concurrency: read(row, "max_concurrency")?,
         rate_per_second: read(row, "rate_per_second")?,
-        secret: open(read(row, "secret")?)?,
-        previous_secret: previous.map(open).transpose()?.zip(expires),
+        keys: keys(read(row, "secret")?, read(row, "signing_key")?)?,
+        previous_keys: previous.map(|secret| keys(secret, previous_key)).transpose()?.zip(expires),
         brand_id,
     })
 }

@@ -65,6 +65,15 @@ pub async fn page(
     db.rows(sql!("event_types/page"), &[&after, &limit]).await?.iter().map(catalogue_type).collect()
 }
 
+/// An entry.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find(db: &impl Db, name: &EventType) -> Result<Option<CatalogueType>, StoreError> {
+    let row = db.row(sql!("event_types/find"), &[&name.as_str()]).await?;
+    row.as_ref().map(catalogue_type).transpose()
+}
+
 /// An entry, locked until the change ends.
 ///
 /// # Errors

@@ -39,15 +39,6 @@ fn of_row(row: &Row) -> Result<HealthFigures, StoreError> {
     })
 }
 
-/// Counts a delivery that ended failed without a further attempt.
-///
-/// # Errors
-/// When the database fails.
-pub async fn delivery_failed(store: &Store, webhook: WebhookId) -> Result<(), StoreError> {
-    store.execute(sql!("health/delivery_failed"), &[&webhook.0]).await?;
-    Ok(())
-}
-
 /// Disables a webhook for the platform, if it is still active in the generation that was seen; the
 /// announcements are written with it. Whether this call did it.
 ///

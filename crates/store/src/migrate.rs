@@ -43,7 +43,9 @@ pub enum MigrateError {
 pub async fn migrate(store: &Store, now: Timestamp, retention: Duration) -> Result<(), MigrateError> {
     let mut client = store.client().await?;
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await.map_err(StoreError::from)?;
-    let migrated = embedded::migrations::runner().run_async(&mut **client.as_mut()).await;
+    // What it does not know a later version has added: it starts all the same, for upgrades are one process at a time.
+    let runner = embedded::migrations::runner().set_abort_missing(false);
+    let migrated = runner.run_async(&mut **client.as_mut()).await;
     let unlocked = client.execute("SELECT pg_advisory_unlock($1)", &[&LOCK]).await;
     for applied in migrated?.applied_migrations() {
         info!(migration = %applied, "applied");
@@ -99,12 +101,13 @@ pub async fn drop_expired(store: &Store, now: Timestamp, retention: Duration) ->
 }
 
 /// What any process may do from time to time to keep the schema in shape: partitions ahead,
-/// expired ones gone, a new epoch of keys each day.
+/// expired ones gone, a new epoch of keys each day; and what nobody asks for any more forgotten.
 ///
 /// # Errors
 /// When the database fails; the next call goes on.
 pub async fn maintain(store: &Store, now: Timestamp, retention: Duration) -> Result<(), StoreError> {
     make_partitions(store, now, retention).await?;
     drop_expired(store, now, retention).await?;
+    crate::redeliveries::forget(store, now - retention).await?;
     crate::ingest::turn_epoch(store, retention).await
 }

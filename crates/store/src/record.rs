@@ -95,7 +95,10 @@ struct Columns<'a> {
     next: Vec<Option<Timestamp>>,
     first: Vec<Timestamp>,
     ended: Vec<Timestamp>,
-    slices: Vec<Timestamp>,
+    /// `None` where it does not count against the webhook.
+    slices: Vec<Option<Timestamp>>,
+    /// By duration: [`activity::bucket_of`].
+    buckets: Vec<i32>,
     streaked: Vec<uuid::Uuid>,
     streaks: Vec<i32>,
 }
@@ -132,7 +135,7 @@ pub async fn attempts(
         &c.slices,
         &c.streaked,
         &c.streaks,
-        &activity::BOUNDS_MS.as_slice(),
+        &c.buckets,
     ];
     let mut standings = vec![None; batch.len()];
     for row in store.query(sql!("record/attempts"), &params).await? {
@@ -164,7 +167,8 @@ fn columns(batch: &[AttemptRecord], slice: Duration) -> Columns<'_> {
         c.next.push(record.next_attempt_at);
         c.first.push(record.first_started);
         c.ended.push(record.ended);
-        c.slices.push(activity::slice_of(record.ended, slice));
+        c.buckets.push(activity::bucket_of(record.duration_ms));
+        c.slices.push((!record.facts.ours).then(|| activity::slice_of(record.ended, slice)));
     }
     (c.streaked, c.streaks) = streaks(batch).into_iter().map(|(id, change)| (id.0, change)).unzip();
     c
@@ -173,7 +177,7 @@ fn columns(batch: &[AttemptRecord], slice: Duration) -> Columns<'_> {
 /// How the row of failed deliveries of each webhook changes: so many more, or, below zero, begun
 /// anew by a success and then `-1 - change` more.
 fn streaks(batch: &[AttemptRecord]) -> BTreeMap<WebhookId, i32> {
-    let mut by_end: Vec<&AttemptRecord> = batch.iter().collect();
+    let mut by_end: Vec<&AttemptRecord> = batch.iter().filter(|record| !record.facts.ours).collect();
     by_end.sort_by_key(|record| record.ended);
     let mut streaks = BTreeMap::new();
     for record in by_end {

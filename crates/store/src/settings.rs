@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio_postgres::Config;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::tls::TlsSettings;
 
 /// Longest retention: partitions are daily, and a thousand of them is where planning gets slow.
 pub const LONGEST_RETENTION: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -12,7 +15,8 @@ pub const LONGEST_RETENTION: Duration = Duration::from_secs(90 * 24 * 3600);
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "PostgreSQL")]
 pub struct StoreSettings {
-    /// PostgreSQL connection URL
+    /// PostgreSQL connection URL; over TLS with ?sslmode=verify-full, and sslrootcert, sslcert and sslkey
+    /// as libpq has them
     #[arg(
         long,
         env = "DATABASE_URL",
@@ -35,18 +39,24 @@ pub struct StoreSettings {
 
 /// A connection URL that was read. Its `Debug` does not show the password.
 #[derive(Clone)]
-pub struct DatabaseUrl(pub(crate) Config);
+pub struct DatabaseUrl {
+    pub(crate) config: Config,
+    /// How to speak TLS, unless the URL asks for none.
+    pub(crate) tls: Option<MakeRustlsConnect>,
+}
 
 impl std::fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DatabaseUrl").field("dbname", &self.0.get_dbname()).finish_non_exhaustive()
+        f.debug_struct("DatabaseUrl").field("dbname", &self.config.get_dbname()).finish_non_exhaustive()
     }
 }
 
 fn database_url(text: &str) -> Result<DatabaseUrl, String> {
-    let config: Config =
+    let (text, tls) = TlsSettings::split_off(text)?;
+    let mut config: Config =
         text.parse().map_err(|_| "it is no postgres://user:password@host:port/database".to_owned())?;
-    Ok(DatabaseUrl(config))
+    config.ssl_mode(tls.negotiation());
+    Ok(DatabaseUrl { config, tls: tls.connector()? })
 }
 
 fn retention(text: &str) -> Result<Duration, String> {

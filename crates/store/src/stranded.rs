@@ -57,6 +57,20 @@ pub async fn page(
     rows.iter().map(stranded).collect()
 }
 
+/// Which of these webhooks have a delivery that was due before an instant.
+///
+/// # Errors
+/// When the database fails.
+pub async fn among(
+    store: &Store,
+    webhooks: &[WebhookId],
+    due_before: Timestamp,
+) -> Result<Vec<WebhookId>, StoreError> {
+    let ids: Vec<Uuid> = webhooks.iter().map(|id| id.0).collect();
+    let rows = store.query(sql!("stranded/among"), &[&ids, &due_before]).await?;
+    rows.iter().map(|row| read(row, "id").map(WebhookId)).collect()
+}
+
 fn stranded(row: &Row) -> Result<Stranded, StoreError> {
     Ok(Stranded {
         created: read(row, "created")?,

@@ -1,4 +1,5 @@
-//! Webhook secrets at rest: AES-256-GCM under the master key, bound to the brand and the webhook.
+//! Webhook secrets at rest: AES-256-GCM under the master key, bound to the brand, the webhook, and what they
+//! are for.
 //!
 //! A sealed secret is `key id (4) · nonce (12) · ciphertext and tag`. The key id tells which master
 //! key sealed it, so that a rotation can read both.
@@ -10,8 +11,10 @@ use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Key, Nonce};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use clap::Args;
 use domain::ids::{BrandId, WebhookId};
 use domain::signature::Secret;
+use domain::signing_key::SigningKey;
 use sha2::{Digest, Sha256};
 
 use crate::error::StoreError;
@@ -19,6 +22,10 @@ use crate::error::StoreError;
 const KEY_BYTES: usize = 32;
 const KEY_ID_BYTES: usize = 4;
 const NONCE_BYTES: usize = 12;
+/// What a sealed secret is bound to beside its webhook: nothing, as it was before there were signing keys.
+const SECRET: &[u8] = b"";
+/// What a sealed signing key is bound to.
+const SIGNING_KEY: &[u8] = b"/v1a";
 
 /// The master key (`POSTRIDER_MASTER_KEY`): 32 bytes in base64. Its `Debug` shows nothing of it.
 #[derive(Clone)]
@@ -41,11 +48,47 @@ impl fmt::Debug for MasterKey {
     }
 }
 
-/// Seals and opens webhook secrets. Its `Debug` shows nothing of the key.
+/// Master keys of before, of which secrets in the database may still be sealed with one.
+#[derive(Debug, Clone, Default)]
+pub struct OldMasterKeys(Vec<MasterKey>);
+
+impl FromStr for OldMasterKeys {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let keys = text.split(',').map(str::trim).filter(|key| !key.is_empty());
+        keys.map(str::parse).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// The keys that webhook secrets are encrypted with at rest.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Secrets at rest")]
+pub struct VaultSettings {
+    /// Encrypts webhook secrets at rest: 32 bytes in base64, the same for every api and deliverer
+    #[arg(long, env = "POSTRIDER_MASTER_KEY", value_name = "BASE64", hide_env_values = true)]
+    pub master_key: MasterKey,
+    /// Master keys of before, joined by commas: they open what was sealed with them, until all is sealed
+    /// anew with --reseal-secrets of the api
+    #[arg(
+        long,
+        env = "POSTRIDER_OLD_MASTER_KEYS",
+        value_name = "BASE64",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub old_master_keys: OldMasterKeys,
+}
+
+/// Tells master keys apart without telling them: the start of a key's SHA-256.
+type KeyId = [u8; KEY_ID_BYTES];
+
+/// Seals and opens webhook secrets. Its `Debug` shows nothing of the keys.
 #[derive(Clone)]
 pub struct Vault {
-    cipher: Aes256Gcm,
-    key_id: [u8; KEY_ID_BYTES],
+    /// The key that seals, and then those that only open.
+    keys: Vec<(KeyId, Aes256Gcm)>,
 }
 
 impl fmt::Debug for Vault {
@@ -55,26 +98,45 @@ impl fmt::Debug for Vault {
 }
 
 impl Vault {
-    /// A vault under this master key.
+    /// A vault under this master key alone.
     #[must_use]
     pub fn new(key: &MasterKey) -> Self {
-        let digest = Sha256::digest(key.0);
-        let mut key_id = [0; KEY_ID_BYTES];
-        key_id.copy_from_slice(&digest[..KEY_ID_BYTES]);
-        Self { cipher: Aes256Gcm::new(&Key::<Aes256Gcm>::from(key.0)), key_id }
+        Self { keys: vec![cipher(key)] }
+    }
+
+    /// A vault under the master key of the settings, which also opens what an old one sealed.
+    #[must_use]
+    pub fn of(settings: &VaultSettings) -> Self {
+        let keys = std::iter::once(&settings.master_key).chain(&settings.old_master_keys.0);
+        Self { keys: keys.map(cipher).collect() }
+    }
+
+    /// What everything begins with that is sealed under the master key, and not under an old one.
+    #[must_use]
+    pub fn mark(&self) -> &[u8] {
+        &self.keys[0].0
     }
 
     /// Seals a secret for storage, under a fresh random nonce.
     #[must_use]
     pub fn seal(&self, brand: &BrandId, webhook: WebhookId, secret: &Secret) -> Vec<u8> {
+        self.seal_bytes(&associated_data(brand, webhook, SECRET), secret.as_bytes())
+    }
+
+    /// Seals a private key for storage.
+    #[must_use]
+    pub fn seal_key(&self, brand: &BrandId, webhook: WebhookId, key: &SigningKey) -> Vec<u8> {
+        self.seal_bytes(&associated_data(brand, webhook, SIGNING_KEY), key.as_bytes())
+    }
+
+    fn seal_bytes(&self, aad: &[u8], msg: &[u8]) -> Vec<u8> {
         let nonce: [u8; NONCE_BYTES] = rand::random();
-        let aad = associated_data(brand, webhook);
-        let payload = Payload { msg: secret.as_bytes(), aad: &aad };
-        let sealed = self
-            .cipher
+        let payload = Payload { msg, aad };
+        let (key_id, cipher) = &self.keys[0];
+        let sealed = cipher
             .encrypt(&Nonce::from(nonce), payload)
             .unwrap_or_else(|_| unreachable!("AES-GCM fails only beyond 64 GiB"));
-        [self.key_id.as_slice(), &nonce, &sealed].concat()
+        [key_id.as_slice(), &nonce, &sealed].concat()
     }
 
     /// Opens a stored secret.
@@ -82,24 +144,59 @@ impl Vault {
     /// # Errors
     /// When it was sealed under another master key, for another webhook, or was altered.
     pub fn open(&self, brand: &BrandId, webhook: WebhookId, stored: &[u8]) -> Result<Secret, StoreError> {
+        self.open_bytes(brand, webhook, SECRET, stored).map(Secret::from_bytes)
+    }
+
+    /// Opens a stored private key.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`].
+    pub fn open_key(
+        &self,
+        brand: &BrandId,
+        webhook: WebhookId,
+        stored: &[u8],
+    ) -> Result<SigningKey, StoreError> {
+        let seed = self.open_bytes(brand, webhook, SIGNING_KEY, stored)?.try_into();
+        let seed =
+            seed.map_err(|_| StoreError::Unreadable(format!("the signing key of webhook {webhook}")))?;
+        Ok(SigningKey::from_bytes(seed))
+    }
+
+    fn open_bytes(
+        &self,
+        brand: &BrandId,
+        webhook: WebhookId,
+        purpose: &[u8],
+        stored: &[u8],
+    ) -> Result<Vec<u8>, StoreError> {
         let unreadable =
             |why: &str| StoreError::Unreadable(format!("the secret of webhook {webhook}: {why}"));
         let (key_id, rest) =
             stored.split_at_checked(KEY_ID_BYTES).ok_or_else(|| unreadable("it is cut short"))?;
-        if key_id != self.key_id {
-            return Err(unreadable("it was sealed under another POSTRIDER_MASTER_KEY"));
-        }
+        let (_, cipher) = self
+            .keys
+            .iter()
+            .find(|(own, _)| own == key_id)
+            .ok_or_else(|| unreadable("it was sealed under another POSTRIDER_MASTER_KEY"))?;
         let (nonce, sealed) =
             rest.split_at_checked(NONCE_BYTES).ok_or_else(|| unreadable("it is cut short"))?;
         let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| unreadable("it is cut short"))?;
-        let aad = associated_data(brand, webhook);
-        let opened = self.cipher.decrypt(&Nonce::from(nonce), Payload { msg: sealed, aad: &aad });
-        opened.map(Secret::from_bytes).map_err(|_| unreadable("it was altered or belongs to another webhook"))
+        let aad = associated_data(brand, webhook, purpose);
+        let opened = cipher.decrypt(&Nonce::from(nonce), Payload { msg: sealed, aad: &aad });
+        opened.map_err(|_| unreadable("it was altered or belongs to another webhook"))
     }
 }
 
-fn associated_data(brand: &BrandId, webhook: WebhookId) -> Vec<u8> {
-    [brand.as_str().as_bytes(), b"/", webhook.0.as_bytes()].concat()
+fn cipher(key: &MasterKey) -> (KeyId, Aes256Gcm) {
+    let digest = Sha256::digest(key.0);
+    let mut key_id = [0; KEY_ID_BYTES];
+    key_id.copy_from_slice(&digest[..KEY_ID_BYTES]);
+    (key_id, Aes256Gcm::new(&Key::<Aes256Gcm>::from(key.0)))
+}
+
+fn associated_data(brand: &BrandId, webhook: WebhookId, purpose: &[u8]) -> Vec<u8> {
+    [brand.as_str().as_bytes(), b"/", webhook.0.as_bytes(), purpose].concat()
 }
 
 #[cfg(test)]
@@ -131,6 +228,33 @@ mod tests {
             assert!(vault(1).open(&brand, webhook, &altered).is_err(), "altered at {at}");
             assert!(vault(1).open(&brand, webhook, &sealed[..at]).is_err(), "cut at {at}");
         }
+    }
+
+    #[test]
+    fn a_signing_key_and_a_secret_do_not_stand_for_each_other() {
+        let (key, brand) = (SigningKey::draw(), "acme".parse().expect("brand"));
+        let webhook = WebhookId(uuid::Uuid::from_u128(7));
+        let sealed = vault(1).seal_key(&brand, webhook, &key);
+        assert_eq!(vault(1).open_key(&brand, webhook, &sealed).expect("opens"), key);
+        assert!(vault(1).open(&brand, webhook, &sealed).is_err());
+        let secret = vault(1).seal(&brand, webhook, &Secret::draw());
+        assert!(vault(1).open_key(&brand, webhook, &secret).is_err());
+    }
+
+    #[test]
+    fn an_old_key_opens_and_the_new_one_seals() {
+        let key = |byte| STANDARD.encode([byte; KEY_BYTES]);
+        let old_master_keys = format!("{}, {}", key(2), key(1)).parse().expect("keys");
+        let both = Vault::of(&VaultSettings { master_key: key(3).parse().expect("key"), old_master_keys });
+        let (secret, brand) = (Secret::draw(), "acme".parse().expect("brand"));
+        let webhook = WebhookId(uuid::Uuid::from_u128(7));
+        let sealed = vault(1).seal(&brand, webhook, &secret);
+        assert_eq!(both.open(&brand, webhook, &sealed).expect("opens"), secret);
+        assert!(!sealed.starts_with(both.mark()));
+        let anew = both.seal(&brand, webhook, &secret);
+        assert!(anew.starts_with(both.mark()));
+        assert_eq!(vault(3).open(&brand, webhook, &anew).expect("opens"), secret);
+        assert!("x".parse::<OldMasterKeys>().is_err() && "".parse::<OldMasterKeys>().is_ok());
     }
 
     #[test]

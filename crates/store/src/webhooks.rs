@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use domain::event_type::TypePattern;
 use domain::ids::{BrandId, WebhookId};
-use domain::signature::Secret;
+use domain::signature::Keys;
+use domain::signing_key::SigningKey;
 use domain::time::Timestamp;
 use domain::webhook::{DisabledReason, WebhookStatus};
 use tokio_postgres::Row;
@@ -40,6 +41,8 @@ pub struct Webhook {
     pub max_concurrency: i32,
     /// Requests a second at most.
     pub rate_per_second: Option<i32>,
+    /// Whether its requests are signed with `v1a`, too.
+    pub asymmetric: bool,
     /// When it was made.
     pub created: Timestamp,
     /// When anything of it last changed.
@@ -57,7 +60,7 @@ pub struct Disabled {
     pub at: Timestamp,
 }
 
-/// Makes a webhook with its secret, and the webhook as it is then (its times are the database's).
+/// Makes a webhook with its keys, and the webhook as it is then (its times are the database's).
 ///
 /// # Errors
 /// When the database fails.
@@ -65,9 +68,10 @@ pub async fn insert(
     change: &Change<'_>,
     vault: &Vault,
     new: &Webhook,
-    secret: &Secret,
+    keys: &Keys,
 ) -> Result<Option<Webhook>, StoreError> {
-    let sealed = vault.seal(&new.brand_id, new.id, secret);
+    let sealed = vault.seal(&new.brand_id, new.id, &keys.secret);
+    let sealed_key = keys.signing_key.as_ref().map(|key| vault.seal_key(&new.brand_id, new.id, key));
     let row = change
         .row(
             sql!("webhooks/insert"),
@@ -82,6 +86,7 @@ pub async fn insert(
                 &new.max_concurrency,
                 &new.rate_per_second,
                 &sealed,
+                &sealed_key,
             ],
         )
         .await?;
@@ -140,20 +145,60 @@ pub async fn lock(change: &Change<'_>, id: WebhookId) -> Result<Option<Webhook>,
     change.row(sql!("webhooks/lock"), &[&id.0]).await?.as_ref().map(webhook).transpose()
 }
 
-/// The current secret of a webhook that is not deleted.
+/// The current keys of a webhook that is not deleted.
 ///
 /// # Errors
-/// When the database fails, or the secret was sealed under another master key.
-pub async fn secret(
+/// When the database fails, or a key was sealed under another master key.
+pub async fn keys(
     db: &impl Db,
     vault: &Vault,
     brand: &BrandId,
     id: WebhookId,
-) -> Result<Option<Secret>, StoreError> {
+) -> Result<Option<Keys>, StoreError> {
     let Some(row) = db.row(sql!("webhooks/secret"), &[&id.0, &brand.as_str()]).await? else {
         return Ok(None);
     };
-    vault.open(brand, id, read(&row, "secret")?).map(Some)
+    let sealed_key: Option<&[u8]> = read(&row, "signing_key")?;
+    Ok(Some(Keys {
+        secret: vault.open(brand, id, read(&row, "secret")?)?,
+        signing_key: sealed_key.map(|sealed| vault.open_key(brand, id, sealed)).transpose()?,
+    }))
+}
+
+/// Has a webhook that is not deleted sign with this key, too, from now on, or with none. It is read as such by
+/// the next [`update`].
+///
+/// # Errors
+/// When the database fails.
+pub async fn set_signing_key(
+    change: &Change<'_>,
+    vault: &Vault,
+    webhook: &Webhook,
+    key: Option<&SigningKey>,
+) -> Result<(), StoreError> {
+    let sealed = key.map(|key| vault.seal_key(&webhook.brand_id, webhook.id, key));
+    change.rows(sql!("webhooks/set_signing_key"), &[&webhook.id.0, &sealed]).await?;
+    Ok(())
+}
+
+/// Gives a webhook that is not deleted new keys; those before sign too for `overlap_seconds`.
+/// Until when it does; the outer `None` when there is no such webhook.
+///
+/// # Errors
+/// When the database fails.
+pub async fn rotate(
+    change: &Change<'_>,
+    vault: &Vault,
+    webhook: &Webhook,
+    keys: &Keys,
+    overlap_seconds: i32,
+) -> Result<Option<Option<Timestamp>>, StoreError> {
+    let sealed = vault.seal(&webhook.brand_id, webhook.id, &keys.secret);
+    let sealed_key = keys.signing_key.as_ref().map(|key| vault.seal_key(&webhook.brand_id, webhook.id, key));
+    let params: crate::change::Params<'_> =
+        &[&webhook.id.0, &sealed, &f64::from(overlap_seconds), &sealed_key];
+    let row = change.row(sql!("webhooks/rotate"), params).await?;
+    row.map(|row| read(&row, "previous_secret_expires")).transpose()
 }
 
 /// A page of a brand's webhooks, oldest first, without the deleted: at most `limit` after `after`.
@@ -226,6 +271,7 @@ fn webhook(row: &Row) -> Result<Webhook, StoreError> {
         headers: read::<Json<_>>(row, "headers")?.0,
         max_concurrency: read(row, "max_concurrency")?,
         rate_per_second: read(row, "rate_per_second")?,
+        asymmetric: read(row, "asymmetric")?,
         created: read(row, "created")?,
         updated: read(row, "updated")?,
     })

@@ -84,8 +84,8 @@ async fn every_statement_can_be_prepared() {
 #[tokio::test]
 async fn get_events_reads_its_indexes_in_order() {
     let database = TestDatabase::new().await;
-    let fill = "INSERT INTO deliveries (webhook_id, created, event_id, brand_id, type, status, generation) \
-                SELECT $1, now() - n * interval '1 s', gen_random_uuid(), 'acme', 'A', 'failed', 1 \
+    let fill = "INSERT INTO deliveries (webhook_id, created, event_id, brand_id, type, status, generation, attempts, last_attempt_at) \
+                SELECT $1, now() - n * interval '1 s', gen_random_uuid(), 'acme', 'A', 'failed', 1, 1, now() \
                 FROM generate_series(1, 5000) AS n";
     let webhook = Uuid::new_v4();
     database.client.execute(fill, &[&webhook]).await.expect("filled");

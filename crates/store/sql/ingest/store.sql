@@ -2,30 +2,35 @@
 -- still stands. $1 its version; $2–$7 the events in parallel arrays; $8–$11 their deliveries, by
 -- the event's place in the batch (from 1). The answer: the version now, and the places of the
 -- events that were not taken before. Nothing is written when the version is another.
+--
+-- Keys are looked up one by one, by index: OFFSET 0 keeps the planner from comparing the batch with all
+-- keys that there are, which is cheaper only while there are few. IS TRUE makes a look-up in a hash of
+-- what might become a comparison of each with each. The data is fetched where it is stored, and not copied
+-- from list to list, which spill to disk when it is long.
 WITH config AS (
     SELECT version FROM config_version
 ), batch AS (
     SELECT q.*
-    FROM unnest($2::text[], $3::text[], $4::uuid[], $5::timestamptz[], $6::text[], $7::text[])
-         WITH ORDINALITY AS q(brand_id, key, id, created, type, data, place),
+    FROM unnest($2::text[], $3::text[], $4::uuid[], $5::timestamptz[], $6::text[])
+         WITH ORDINALITY AS q(brand_id, key, id, created, type, place),
          config
     WHERE config.version = $1
 ), fresh AS (
     INSERT INTO event_keys (brand_id, key, epoch, event_id, created)
     SELECT b.brand_id, b.key, e.current, b.id, b.created
     FROM batch b, ingest_epoch e
-    WHERE NOT EXISTS (SELECT FROM event_keys k WHERE k.brand_id = b.brand_id AND k.key = b.key)
+    WHERE NOT EXISTS (SELECT FROM event_keys k WHERE k.brand_id = b.brand_id AND k.key = b.key OFFSET 0)
     ON CONFLICT DO NOTHING
     RETURNING brand_id, key
 ), taken AS (
-    SELECT b.* FROM batch b JOIN fresh USING (brand_id, key)
+    SELECT b.* FROM batch b WHERE ((b.brand_id, b.key) IN (SELECT brand_id, key FROM fresh)) IS TRUE
 ), wanted AS (
     SELECT * FROM unnest($8::bigint[], $9::uuid[], $10::integer[], $11::text[]) AS w(place, webhook_id, generation, status)
 ), stored AS (
     INSERT INTO events (id, brand_id, created, type, data)
-    SELECT t.id, t.brand_id, t.created, t.type, t.data
+    SELECT t.id, t.brand_id, t.created, t.type, ($7::text[])[t.place::integer]
     FROM taken t
-    WHERE t.place IN (SELECT place FROM wanted)
+    WHERE (t.place IN (SELECT place FROM wanted)) IS TRUE
     ON CONFLICT DO NOTHING
 ), owed AS (
     INSERT INTO deliveries (webhook_id, created, event_id, brand_id, type, generation, status)

@@ -1,6 +1,7 @@
 -- $1 brand, $2 status or null, ($3, $4) what the page comes after, $5 how many
 SELECT id, brand_id, endpoint, events, status, disabled_reason, disabled_detail, disabled_at,
-       description, headers, max_concurrency, rate_per_second, created, updated
+       description, headers, max_concurrency, rate_per_second, created, updated,
+       signing_key IS NOT NULL AS asymmetric
 FROM webhooks
 WHERE brand_id = $1 AND status <> 'deleted' AND ($2::text IS NULL OR status = $2) AND (created, id) > ($3, $4)
 ORDER BY created, id

@@ -1,2 +1,2 @@
 -- $1 id, $2 brand
-SELECT secret FROM webhooks WHERE id = $1 AND brand_id = $2 AND status <> 'deleted'
+SELECT secret, signing_key FROM webhooks WHERE id = $1 AND brand_id = $2 AND status <> 'deleted'

@@ -6,4 +6,5 @@ SET endpoint = $2, events = $3, status = $4, disabled_reason = $5, disabled_deta
     description = $8, headers = $9, max_concurrency = $10, rate_per_second = $11, updated = now()
 WHERE id = $1 AND status <> 'deleted'
 RETURNING id, brand_id, endpoint, events, status, disabled_reason, disabled_detail, disabled_at,
-          description, headers, max_concurrency, rate_per_second, created, updated
+          description, headers, max_concurrency, rate_per_second, created, updated,
+          signing_key IS NOT NULL AS asymmetric

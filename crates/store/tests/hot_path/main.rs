@@ -1,5 +1,9 @@
 //! The statements that every event goes through, against a real PostgreSQL.
 
 mod ingest;
+mod plans;
 mod record;
+mod redelivery;
+mod reseal;
 mod support;
+mod transitions;

@@ -5,15 +5,16 @@ use domain::delivery::DeliveryStatus;
 use domain::ids::{AttemptId, EventId};
 use domain::outcome::{Facts, Trigger};
 use domain::time::whole_millis;
+use store::activity::{BOUNDS_MS, BUCKETS};
 use store::ingest::{self, NewEvent, Target};
 use store::record::{self, AttemptRecord, DeliveryKey, Standing};
 use store::settle;
 
 use crate::support::TestStore;
 
-const SLICE: std::time::Duration = std::time::Duration::from_secs(60);
+pub(crate) const SLICE: std::time::Duration = std::time::Duration::from_secs(60);
 
-async fn owed_delivery(test: &TestStore) -> DeliveryKey {
+pub(crate) async fn owed_delivery(test: &TestStore) -> DeliveryKey {
     let key = DeliveryKey {
         webhook: test.webhook().await,
         created: whole_millis(Utc::now()),
@@ -34,7 +35,7 @@ async fn owed_delivery(test: &TestStore) -> DeliveryKey {
     key
 }
 
-fn attempt(key: DeliveryKey, status: u16) -> AttemptRecord {
+pub(crate) fn attempt(key: DeliveryKey, status: u16) -> AttemptRecord {
     let now = whole_millis(Utc::now());
     let facts = Facts::from_status(status);
     let delivered = facts.error.is_none();
@@ -135,5 +136,32 @@ async fn the_settled_status_follows_from_how_the_generation_ended() {
         let settle_as: String = test.sql.query_one(&sql, &[&webhook.0]).await.expect("changed").get(0);
         assert_eq!(settle_as, expected, "{change}");
     }
+    test.drop_it().await;
+}
+
+#[tokio::test]
+async fn an_attempt_that_failed_for_a_cause_of_ours_is_kept_and_does_not_count() {
+    let test = TestStore::new().await;
+    let key = owed_delivery(&test).await;
+    let mut ours = attempt(key, 500);
+    (ours.facts.ours, ours.status, ours.next_attempt_at) = (true, DeliveryStatus::Failed, None);
+    let standings = record::attempts(&test.store, &[ours], SLICE).await.expect("recorded");
+    assert_eq!(standings, standing(DeliveryStatus::Failed));
+    assert_eq!(test.count("attempts").await, 1);
+    assert_eq!((test.count("webhook_activity").await, test.count("webhook_streaks").await), (0, 0));
+    test.drop_it().await;
+}
+
+#[tokio::test]
+async fn each_duration_is_counted_where_it_belongs() {
+    let test = TestStore::new().await;
+    let key = owed_delivery(&test).await;
+    let ended = whole_millis(Utc::now());
+    for duration_ms in [0].into_iter().chain(BOUNDS_MS).flat_map(|ms| [ms, ms]) {
+        let record = AttemptRecord { duration_ms, ended, ..attempt(key, 200) };
+        record::attempts(&test.store, &[record], SLICE).await.expect("recorded");
+    }
+    let row = test.sql.query_one("SELECT durations FROM webhook_activity", &[]).await.expect("one slice");
+    assert_eq!(row.get::<_, Vec<i32>>(0), [2; BUCKETS]);
     test.drop_it().await;
 }

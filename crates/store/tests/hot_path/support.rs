@@ -41,7 +41,7 @@ impl TestStore {
         let base = server.rsplit_once('/').expect("a database in the URL").0;
         let url = format!("{base}/{name}");
         let settings = Settings::try_parse_from(["test", "--database-url", &url]).expect("settings").store;
-        let store = Store::new(&settings, "test");
+        let store = Store::for_batches(&settings, "test");
         store::migrate::migrate(&store, Utc::now(), RETENTION).await.expect("migrated");
         let sql = connect(&url).await;
         sql.batch_execute("INSERT INTO brands (brand_id, name) VALUES ('acme', 'Acme')")
@@ -64,6 +64,16 @@ impl TestStore {
 
     pub(crate) async fn count(&self, table: &str) -> i64 {
         self.sql.query_one(&format!("SELECT count(*) FROM {table}"), &[]).await.expect("count").get(0)
+    }
+
+    /// The plan of a statement with so many parameters, on a connection of the store.
+    pub(crate) async fn plan(&self, statement: &str, parameters: usize) -> String {
+        let client = self.store.client().await.expect("a connection");
+        client.batch_execute(&format!("PREPARE planned AS {statement}")).await.expect("prepared");
+        let nulls = vec!["NULL"; parameters].join(", ");
+        let rows = client.query(&format!("EXPLAIN EXECUTE planned ({nulls})"), &[]).await.expect("a plan");
+        client.batch_execute("DEALLOCATE planned").await.expect("forgotten");
+        rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect()
     }
 
     pub(crate) async fn drop_it(self) {

@@ -1,0 +1,5 @@
+-- $1 seconds after which a process that was not seen is gone
+SELECT id, service, host, version, started_at, last_seen
+FROM instances
+WHERE last_seen > now() - make_interval(secs => $1)
+ORDER BY service, started_at, id

@@ -1,0 +1,9 @@
+-- Deliveries that wait, over all webhooks, each a range of its own in the index of what is not delivered.
+SELECT coalesce(sum(p.waiting), 0)::bigint AS waiting, min(p.oldest) AS oldest
+FROM webhooks w
+CROSS JOIN LATERAL (
+    SELECT count(*) AS waiting, min(d.created) AS oldest
+    FROM deliveries d
+    WHERE d.webhook_id = w.id AND d.status = 'pending' AND d.status <> 'delivered'
+) AS p
+WHERE w.status <> 'deleted'

@@ -1,0 +1,1 @@
+SELECT status, count(*) AS count FROM webhooks WHERE status <> 'deleted' GROUP BY status

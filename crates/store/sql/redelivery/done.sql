@@ -1,0 +1,21 @@
+-- Takes out of the queue what was attempted: $1 webhook; parallel arrays $2 created, $3 events,
+-- $4 rounds, $5 whether it was delivered. What was begun anew meanwhile stays. One whose attempt was
+-- recorded before a crash stands as delivered already.
+WITH gone AS (
+    DELETE FROM redeliveries r
+    USING unnest($2::timestamptz[], $3::uuid[], $4::integer[], $5::boolean[]) AS k(created, event_id, round, delivered)
+    WHERE r.webhook_id = $1 AND r.created = k.created AND r.event_id = k.event_id AND r.round = k.round
+    RETURNING r.job_id, r.webhook_id, r.created, r.event_id, k.delivered
+), ended AS (
+    SELECT g.job_id, g.delivered OR d.status IS NOT DISTINCT FROM 'delivered' AS delivered
+    FROM gone g
+    LEFT JOIN LATERAL (
+        SELECT status FROM deliveries
+        WHERE webhook_id = g.webhook_id AND created = g.created AND event_id = g.event_id
+        LIMIT 1
+    ) AS d ON true
+)
+UPDATE redelivery_jobs j
+SET done = j.done + g.done, delivered = j.delivered + g.delivered, updated = now()
+FROM (SELECT job_id, count(*) AS done, count(*) FILTER (WHERE delivered) AS delivered FROM ended GROUP BY job_id) AS g
+WHERE j.id = g.job_id

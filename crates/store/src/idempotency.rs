@@ -1,0 +1,48 @@
+//! The ids that a request with an `Idempotency-Key` was given, for when it is retried.
+
+use domain::ids::{BrandId, EventId};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::error::StoreError;
+use crate::pool::Store;
+use crate::rows::read;
+
+/// SHA-256 of a request's body.
+pub type Fingerprint = [u8; 32];
+
+/// What is kept of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// What its body was.
+    pub fingerprint: Fingerprint,
+    /// The ids of its events, in their order.
+    pub ids: Vec<EventId>,
+}
+
+/// Keeps a request under a brand's key, unless there is one already: what is kept from now on.
+///
+/// # Errors
+/// When the database fails.
+pub async fn keep(store: &Store, brand: &BrandId, key: &str, request: Kept) -> Result<Kept, StoreError> {
+    let ids: Vec<Uuid> = request.ids.iter().map(|id| id.to_uuid()).collect();
+    let fingerprint = request.fingerprint.as_slice();
+    let row = store.query_opt(sql!("idempotency/keep"), &[&brand.as_str(), &key, &fingerprint, &ids]).await?;
+    if row.is_some() {
+        return Ok(request);
+    }
+    // Another statement: the insert's own snapshot may not show who came first.
+    let row = store.query_opt(sql!("idempotency/find"), &[&brand.as_str(), &key]).await?;
+    row.as_ref().map_or(Ok(request), kept)
+}
+
+fn kept(row: &Row) -> Result<Kept, StoreError> {
+    let fingerprint: &[u8] = read(row, "fingerprint")?;
+    let ids: Vec<Uuid> = read(row, "ids")?;
+    Ok(Kept {
+        fingerprint: fingerprint
+            .try_into()
+            .map_err(|_| StoreError::Unreadable("a fingerprint is not 32 bytes long".to_owned()))?,
+        ids: ids.into_iter().map(EventId::from_uuid).collect(),
+    })
+}

@@ -1,0 +1,342 @@
+//! Sending again: the queue of deliveries whose first attempt of a new round is due, and the jobs that
+//! put a range of a webhook's events into it.
+
+use domain::delivery::DeliveryStatus;
+use domain::event_type::{EventType, TypePattern};
+use domain::ids::{BrandId, EventId, WebhookId};
+use domain::outcome::Trigger;
+use domain::time::Timestamp;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::change::Db;
+use crate::deliveries::{self, Order, Page, Range};
+use crate::error::StoreError;
+use crate::place::Place;
+use crate::pool::Store;
+use crate::rows::{read, read_word};
+
+/// Which events of a webhook a job sends again.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// Created at this instant or later,
+    pub from: Timestamp,
+    /// and before this one.
+    pub to: Timestamp,
+    /// Whose delivery stands here.
+    pub status: Option<DeliveryStatus>,
+    /// Of this type or group.
+    pub pattern: Option<TypePattern>,
+}
+
+/// A job and how far it got.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Its identity.
+    pub id: Uuid,
+    /// Whose events are sent again.
+    pub webhook: WebhookId,
+    /// `Redeliver` or `Held`.
+    pub trigger: Trigger,
+    /// Which of them.
+    pub selection: Selection,
+    /// How many there were when it was asked for.
+    pub total: i64,
+    /// How many were begun again so far.
+    pub queued: i64,
+    /// How many of those had their first attempt, or ended without one.
+    pub done: i64,
+    /// How many of those attempts succeeded.
+    pub delivered: i64,
+    /// Whether all of the range was walked.
+    pub walked: bool,
+    /// Whether the webhook stopped receiving before that.
+    pub stopped: bool,
+    /// When it was asked for.
+    pub created: Timestamp,
+    /// When it last got on.
+    pub updated: Timestamp,
+}
+
+/// A job that is to be walked on.
+#[derive(Debug)]
+pub struct OpenJob {
+    id: Uuid,
+    trigger: Trigger,
+    selection: Selection,
+    after: Place,
+}
+
+/// A delivery whose first attempt of a new round is due.
+#[derive(Debug)]
+pub struct Due {
+    /// When the event happened.
+    pub created: Timestamp,
+    /// The event.
+    pub event: EventId,
+    /// The round that it was begun in.
+    pub round: i32,
+    /// All else; `None` when it has expired.
+    pub delivery: Option<DueDelivery>,
+}
+
+/// What an attempt needs of a [`Due`].
+#[derive(Debug)]
+pub struct DueDelivery {
+    /// Why it is sent again.
+    pub trigger: Trigger,
+    /// Whose it is.
+    pub brand_id: BrandId,
+    /// What happened.
+    pub event_type: EventType,
+    /// The webhook's generation when it was begun again.
+    pub generation: i32,
+    /// Attempts recorded before this round.
+    pub round_base: i32,
+    /// The data, byte for byte.
+    pub data: String,
+}
+
+/// A [`Due`] that was dealt with.
+#[derive(Debug, Clone, Copy)]
+pub struct Done {
+    /// When the event happened.
+    pub created: Timestamp,
+    /// The event.
+    pub event: EventId,
+    /// The round that it was begun in.
+    pub round: i32,
+    /// Whether the attempt succeeded.
+    pub delivered: bool,
+}
+
+/// Begins deliveries of a webhook again, each in a new round: those of these events, and only those
+/// that stand at `status` where one is given. How many went into the queue for this caller.
+///
+/// # Errors
+/// When the database fails.
+pub async fn begin(
+    db: &impl Db,
+    webhook: WebhookId,
+    places: &[Place],
+    trigger: Trigger,
+    job: Option<Uuid>,
+    status: Option<DeliveryStatus>,
+) -> Result<i64, StoreError> {
+    let (created, events): (Vec<_>, Vec<_>) = places.iter().map(|place| (place.at, place.id)).unzip();
+    let status = status.map(DeliveryStatus::as_str);
+    let rows = db
+        .rows(sql!("redelivery/begin"), &[&webhook.0, &created, &events, &trigger.as_str(), &job, &status])
+        .await?;
+    let counted = rows.iter().map(|row| read::<bool>(row, "counted").map(i64::from));
+    counted.sum()
+}
+
+/// Stores a test event for one webhook and puts it into the queue. False when there is no such webhook.
+///
+/// # Errors
+/// When the database fails.
+pub async fn insert_test(
+    db: &impl Db,
+    webhook: WebhookId,
+    event: EventId,
+    created: Timestamp,
+    event_type: &EventType,
+    data: &str,
+) -> Result<bool, StoreError> {
+    let params: crate::change::Params<'_> =
+        &[&event.to_uuid(), &webhook.0, &created, &event_type.as_str(), &data];
+    Ok(db.row(sql!("redelivery/test"), params).await?.is_some())
+}
+
+/// Makes a job. `Held` sends only what is held.
+///
+/// # Errors
+/// When the database fails.
+pub async fn insert_job(
+    db: &impl Db,
+    webhook: WebhookId,
+    trigger: Trigger,
+    selection: &Selection,
+) -> Result<Job, StoreError> {
+    let before = Place::just_before(selection.from);
+    let (status, pattern) = (selection.status.map(DeliveryStatus::as_str), pattern_text(selection));
+    let row = db
+        .row(
+            sql!("redelivery/insert_job"),
+            &[
+                &Uuid::new_v4(),
+                &webhook.0,
+                &trigger.as_str(),
+                &selection.from,
+                &selection.to,
+                &status,
+                &pattern,
+                &before.at,
+                &before.id,
+            ],
+        )
+        .await?;
+    row.as_ref().map(job).transpose()?.ok_or_else(|| StoreError::Unreadable("no job was made".to_owned()))
+}
+
+/// The pattern of a selection, if it narrows anything.
+fn pattern_text(selection: &Selection) -> Option<&str> {
+    selection.pattern.as_ref().filter(|pattern| **pattern != TypePattern::All).map(TypePattern::as_str)
+}
+
+/// A job of a webhook.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_job(db: &impl Db, webhook: WebhookId, id: Uuid) -> Result<Option<Job>, StoreError> {
+    db.row(sql!("redelivery/find_job"), &[&id, &webhook.0]).await?.as_ref().map(job).transpose()
+}
+
+/// The webhooks that have something to be sent again.
+///
+/// # Errors
+/// When the database fails.
+pub async fn webhooks(store: &Store) -> Result<Vec<WebhookId>, StoreError> {
+    let rows = store.query(sql!("redelivery/webhooks"), &[]).await?;
+    rows.iter().map(|row| read(row, "webhook_id").map(WebhookId)).collect()
+}
+
+/// The next deliveries in a webhook's queue, `limit` at most.
+///
+/// # Errors
+/// When the database fails.
+pub async fn take(store: &Store, webhook: WebhookId, limit: i64) -> Result<Vec<Due>, StoreError> {
+    let rows = store.query(sql!("redelivery/take"), &[&webhook.0, &limit]).await?;
+    rows.iter().map(due).collect()
+}
+
+/// Takes out of a webhook's queue what was dealt with, and counts it for its job.
+///
+/// # Errors
+/// When the database fails; then it is dealt with again, which the delivery's own record prevents.
+pub async fn done(store: &Store, webhook: WebhookId, done: &[Done]) -> Result<(), StoreError> {
+    let created: Vec<_> = done.iter().map(|done| done.created).collect();
+    let events: Vec<_> = done.iter().map(|done| done.event.to_uuid()).collect();
+    let rounds: Vec<_> = done.iter().map(|done| done.round).collect();
+    let delivered: Vec<_> = done.iter().map(|done| done.delivered).collect();
+    store.execute(sql!("redelivery/done"), &[&webhook.0, &created, &events, &rounds, &delivered]).await?;
+    Ok(())
+}
+
+/// The oldest job of a webhook that is not walked to its end.
+///
+/// # Errors
+/// When the database fails.
+pub async fn next_job(store: &Store, webhook: WebhookId) -> Result<Option<OpenJob>, StoreError> {
+    store.query_opt(sql!("redelivery/next_job"), &[&webhook.0]).await?.as_ref().map(open_job).transpose()
+}
+
+/// Walks a job on by a page of `limit` events: those that it selects go into the queue, in the same
+/// transaction in which it moves. Nothing happens when somebody else moved or stopped it meanwhile.
+///
+/// # Errors
+/// When the database fails; nothing is half done then.
+pub async fn walk(store: &Store, webhook: WebhookId, job: &OpenJob, limit: i64) -> Result<(), StoreError> {
+    let page = deliveries::page(store, webhook, &job.range(), limit).await?;
+    let places: Vec<Place> = page.items.iter().map(deliveries::Delivery::place).collect();
+    let (to, ended) = job.reached(&page);
+    let mut client = store.client().await?;
+    let transaction = client.transaction().await?;
+    let moved = transaction
+        .row(sql!("redelivery/walk"), &[&job.id, &job.after.at, &job.after.id, &to.at, &to.id, &ended])
+        .await?;
+    if moved.is_none() {
+        return Ok(());
+    }
+    let status = job.selection.status;
+    let queued = begin(&transaction, webhook, &places, job.trigger, Some(job.id), status).await?;
+    transaction.row(sql!("redelivery/count_queued"), &[&job.id, &queued]).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Forgets jobs that ended, and idempotency keys, from before an instant.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget(store: &Store, before: Timestamp) -> Result<(), StoreError> {
+    store.execute(sql!("redelivery/forget"), &[&before]).await?;
+    Ok(())
+}
+
+impl OpenJob {
+    fn range(&self) -> Range {
+        Range {
+            after: self.after,
+            up_to: Place::just_before(self.selection.to),
+            pattern: self.selection.pattern.clone(),
+            status: self.selection.status,
+            order: Order::Ascending,
+        }
+    }
+
+    /// Where the job stands after a page, and whether that is the end.
+    fn reached(&self, page: &Page) -> (Place, bool) {
+        match page.more_after {
+            Some(place) => (place, false),
+            None => (Place::just_before(self.selection.to), true),
+        }
+    }
+}
+
+fn selection(row: &Row) -> Result<Selection, StoreError> {
+    let status: Option<&str> = read(row, "status")?;
+    let pattern: Option<&str> = read(row, "pattern")?;
+    Ok(Selection {
+        from: read(row, "from_at")?,
+        to: read(row, "to_at")?,
+        status: status.map(|_| read_word(row, "status")).transpose()?,
+        pattern: pattern.map(|_| read_word(row, "pattern")).transpose()?,
+    })
+}
+
+fn open_job(row: &Row) -> Result<OpenJob, StoreError> {
+    Ok(OpenJob {
+        id: read(row, "id")?,
+        trigger: read_word(row, "trigger")?,
+        selection: selection(row)?,
+        after: Place { at: read(row, "after_created")?, id: read(row, "after_event")? },
+    })
+}
+
+fn job(row: &Row) -> Result<Job, StoreError> {
+    Ok(Job {
+        id: read(row, "id")?,
+        webhook: WebhookId(read(row, "webhook_id")?),
+        trigger: read_word(row, "trigger")?,
+        selection: selection(row)?,
+        total: read(row, "total")?,
+        queued: read(row, "queued")?,
+        done: read(row, "done")?,
+        delivered: read(row, "delivered")?,
+        walked: read(row, "walked")?,
+        stopped: read(row, "stopped")?,
+        created: read(row, "created")?,
+        updated: read(row, "updated")?,
+    })
+}
+
+fn due(row: &Row) -> Result<Due, StoreError> {
+    let data: Option<String> = read(row, "data")?;
+    let delivery = data.map(|data| {
+        Ok::<_, StoreError>(DueDelivery {
+            trigger: read_word(row, "trigger")?,
+            brand_id: read_word(row, "brand_id")?,
+            event_type: read_word(row, "type")?,
+            generation: read(row, "generation")?,
+            round_base: read(row, "round_base")?,
+            data,
+        })
+    });
+    Ok(Due {
+        created: read(row, "created")?,
+        event: EventId::from_uuid(read(row, "event_id")?),
+        round: read(row, "round")?,
+        delivery: delivery.transpose()?,
+    })
+}

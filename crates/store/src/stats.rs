@@ -1,0 +1,124 @@
+//! What attempts came to, step by step, for plots.
+
+use std::time::Duration;
+
+use domain::ids::WebhookId;
+use domain::outcome::Outcome;
+use domain::time::Timestamp;
+use tokio_postgres::Row;
+
+use crate::activity::BOUNDS_MS;
+use crate::error::StoreError;
+use crate::pool::Store;
+use crate::rows::read;
+
+/// The attempts that ended in one step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// When it begins.
+    pub at: Timestamp,
+    /// How many attempts ended so, in the order of [`Outcome::ALL`].
+    pub outcomes: Vec<(Outcome, i64)>,
+    /// How many lasted up to each of [`BOUNDS_MS`], and, last, longer.
+    durations: Vec<i32>,
+}
+
+impl Step {
+    /// The number of attempts.
+    #[must_use]
+    pub fn attempts(&self) -> i64 {
+        self.outcomes.iter().map(|(_, count)| count).sum()
+    }
+
+    /// The duration in milliseconds within which this share (0 to 1) of the attempts ended, even within
+    /// each bucket of [`BOUNDS_MS`]; `None` without attempts.
+    #[must_use]
+    pub fn percentile_ms(&self, share: f64) -> Option<f64> {
+        let total: i64 = self.durations.iter().copied().map(i64::from).sum();
+        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+        let wanted = share * total as f64;
+        let mut before = 0.0;
+        for (bucket, count) in self.durations.iter().copied().map(f64::from).enumerate() {
+            if count > 0.0 && before + count >= wanted {
+                let (low, high) = bounds(bucket);
+                return Some(low + (high - low) * ((wanted - before) / count).clamp(0.0, 1.0));
+            }
+            before += count;
+        }
+        None
+    }
+}
+
+/// From where to where a bucket reaches, in milliseconds. The last has no end: it counts as its start.
+fn bounds(bucket: usize) -> (f64, f64) {
+    let at = |place: usize| BOUNDS_MS.get(place).copied().map(f64::from);
+    let low = bucket.checked_sub(1).and_then(at).unwrap_or(0.0);
+    (low, at(bucket).unwrap_or(low))
+}
+
+/// The steps of `[from, to)` in which attempts of a webhook ended, in order; the first begins at `from`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_webhook(
+    store: &Store,
+    webhook: WebhookId,
+    from: Timestamp,
+    to: Timestamp,
+    step: Duration,
+) -> Result<Vec<Step>, StoreError> {
+    let seconds = step.as_secs_f64();
+    let rows = store.query(sql!("stats/of_webhook"), &[&webhook.0, &from, &to, &seconds]).await?;
+    rows.iter().map(of_row).collect()
+}
+
+/// The steps of `[from, to)` in which attempts of any webhook ended, in order.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_all(
+    store: &Store,
+    from: Timestamp,
+    to: Timestamp,
+    step: Duration,
+) -> Result<Vec<Step>, StoreError> {
+    let rows = store.query(sql!("stats/of_all"), &[&from, &to, &step.as_secs_f64()]).await?;
+    rows.iter().map(of_row).collect()
+}
+
+fn of_row(row: &Row) -> Result<Step, StoreError> {
+    let count = |outcome: &Outcome| Ok((*outcome, read(row, outcome.as_str())?));
+    Ok(Step {
+        at: read(row, "at")?,
+        outcomes: Outcome::ALL.iter().map(count).collect::<Result<_, StoreError>>()?,
+        durations: read(row, "durations")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(durations: &[i32]) -> Step {
+        Step { at: Timestamp::UNIX_EPOCH, outcomes: Vec::new(), durations: durations.to_vec() }
+    }
+
+    #[test]
+    fn percentiles_lie_within_their_bucket() {
+        // 90 attempts of up to 1 ms, 10 of 10 to 20 ms.
+        let mut counts = [0; 15];
+        (counts[0], counts[4]) = (90, 10);
+        let step = step(&counts);
+        assert_eq!(step.percentile_ms(0.45), Some(0.5));
+        assert_eq!(step.percentile_ms(0.95), Some(15.0));
+        assert_eq!(step.percentile_ms(1.0), Some(20.0));
+    }
+
+    #[test]
+    fn what_lasted_longer_than_every_bound_counts_as_the_last_and_nothing_as_none() {
+        let mut counts = [0; 15];
+        counts[14] = 3;
+        assert_eq!(step(&counts).percentile_ms(0.5), Some(15_000.0));
+        assert_eq!(step(&[0; 15]).percentile_ms(0.5), None);
+    }
+}

@@ -1,0 +1,22 @@
+//! How the server would run the statements that take batches, when it has one plan for any size.
+
+use crate::support::TestStore;
+
+const BATCHES: [(&str, usize); 2] =
+    [(include_str!("../../sql/ingest/store.sql"), 11), (include_str!("../../sql/record/attempts.sql"), 20)];
+
+/// A batch is neither compared row by row with itself nor with all that is stored, even when that is
+/// known to be little at the time of planning: the plan is kept while it grows.
+#[tokio::test]
+async fn what_a_batch_costs_grows_with_its_size_alone() {
+    let test = TestStore::new().await;
+    test.sql.batch_execute("ANALYZE").await.expect("statistics");
+    for (statement, parameters) in BATCHES {
+        let plan = test.plan(statement, parameters).await;
+        assert!(!plan.contains("Join Filter"), "{plan}");
+        for table in ["event_keys", "deliveries", "attempts", "events"] {
+            assert!(!plan.contains(&format!("Seq Scan on {table}_")), "{plan}");
+        }
+    }
+    test.drop_it().await;
+}
