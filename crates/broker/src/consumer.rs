@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use domain::trace::{TRACEPARENT, TraceParent};
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
 };
-use lapin::types::FieldTable;
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer};
 use tokio::sync::Mutex;
 
@@ -82,6 +83,8 @@ pub struct Message {
     pub key: String,
     /// The AMQP property `message_id`.
     pub message_id: Option<String>,
+    /// The producer's trace: the header `traceparent`, where it is one.
+    pub trace: Option<TraceParent>,
     /// Whether it was handed out before: whoever had it may have acted on it.
     pub redelivered: bool,
     delivery: Delivery,
@@ -169,9 +172,16 @@ impl Message {
             body: std::mem::take(&mut delivery.data),
             key: delivery.routing_key.to_string(),
             message_id: delivery.properties.message_id().as_ref().map(ToString::to_string),
+            trace: trace(&delivery),
             redelivered: delivery.redelivered,
             delivery,
         }
+    }
+
+    /// Whether it says nothing: it was there to be confirmed, or to be handed out.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.body.is_empty()
     }
 
     /// Acknowledges it: the broker forgets it.
@@ -203,5 +213,14 @@ impl Message {
         within(ACK, "take an acknowledgement", self.delivery.ack(BasicAckOptions { multiple }))
             .await
             .map(|_| ())
+    }
+}
+
+fn trace(delivery: &Delivery) -> Option<TraceParent> {
+    let headers = delivery.properties.headers().as_ref()?;
+    match headers.inner().get(TRACEPARENT)? {
+        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok()?.parse().ok(),
+        AMQPValue::ShortString(text) => text.as_str().parse().ok(),
+        _ => None,
     }
 }

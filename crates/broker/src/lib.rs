@@ -2,19 +2,26 @@
 //! for which published means confirmed, and consumers. It knows nothing of SQL or HTTP.
 
 pub mod boot;
+mod channels;
 pub mod consumer;
 pub mod error;
 pub mod link;
 pub mod names;
+pub mod prober;
 pub mod publisher;
+pub mod rejected;
+pub mod retry_settings;
 pub mod settings;
 pub mod topology;
 pub mod wire;
 
 pub use consumer::{Consumers, Message, Subscription};
 pub use error::BrokerError;
-pub use link::Link;
+pub use link::{HEARTBEAT_SECONDS, Link};
 pub use names::Namespace;
+pub use prober::Prober;
 pub use publisher::{Outgoing, Publisher, Route};
+pub use rejected::RejectedQueue;
+pub use retry_settings::RetrySettings;
 pub use settings::BrokerSettings;
 pub use topology::Topology;

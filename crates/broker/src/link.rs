@@ -8,14 +8,15 @@ use tokio::sync::Mutex;
 use tracing::info;
 
 use crate::error::{BrokerError, within};
-use crate::settings::BrokerSettings;
+use crate::settings::{AmqpUrl, BrokerSettings};
 
 /// Bound for dialling, TLS and the AMQP handshake.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Bound for opening a channel and for declaring.
 pub(crate) const OPERATION: Duration = Duration::from_secs(10);
-/// AMQP heartbeat in seconds: a frozen process loses its connection after two missed ones.
-const HEARTBEAT_SECONDS: u16 = 5;
+/// AMQP heartbeat in seconds. The broker counts whole intervals and closes a frozen process's connection
+/// in the third at the latest: others take over within 12 s.
+pub const HEARTBEAT_SECONDS: u16 = 4;
 /// How long after a failed dial the next is made: thousands of consumers want the link back at once.
 const REDIAL: Duration = Duration::from_millis(200);
 
@@ -86,6 +87,11 @@ impl Link {
         within(OPERATION, "close a channel", channel.close(200, "ping".into())).await
     }
 
+    /// Dials again for the next channel: a channel that hangs in the broker may hold up the others.
+    pub(crate) async fn abandon(&self) {
+        self.0.dialled.lock().await.connection = None;
+    }
+
     /// Says goodbye, so that the broker hands over at once.
     pub async fn close(&self) {
         if let Some(connection) = self.0.dialled.lock().await.connection.take() {
@@ -94,10 +100,14 @@ impl Link {
     }
 
     async fn dial(&self) -> Result<Connection, BrokerError> {
-        let mut uri = self.0.settings.amqp_url.0.clone();
+        let AmqpUrl { mut uri, tls } = self.0.settings.amqp_url.clone();
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
         let properties = ConnectionProperties::default().with_connection_name(self.0.name.as_str().into());
-        let connection = within(CONNECT, "let us in", Connection::connect_uri(uri, properties)).await?;
+        let dialling = async {
+            let runtime = lapin::runtime::default_runtime()?;
+            Connection::connect_uri_with_config(uri, properties, tls, runtime).await
+        };
+        let connection = within(CONNECT, "let us in", dialling).await?;
         info!(connection = self.0.name, "connected to RabbitMQ");
         Ok(connection)
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation};
@@ -15,6 +16,8 @@ use crate::link::{Link, OPERATION};
 
 /// Bound for a confirm: a broker that is out of memory or disk blocks publishers for long.
 const CONFIRM: Duration = Duration::from_secs(30);
+/// Messages in flight at once of those that must find a queue.
+const MANDATORY_IN_FLIGHT: usize = 100;
 /// AMQP's delivery mode of messages that survive a restart.
 const PERSISTENT: u8 = 2;
 
@@ -36,6 +39,8 @@ pub struct Outgoing {
     pub headers: Vec<(&'static str, String)>,
     /// The AMQP property `message_id`.
     pub message_id: Option<String>,
+    /// How long after it came the queue drops it once it is at its head, if ever.
+    pub lives: Option<Duration>,
 }
 
 impl Outgoing {
@@ -45,12 +50,27 @@ impl Outgoing {
         Self { body, ..Self::default() }
     }
 
-    fn properties(&self) -> BasicProperties {
+    /// A message that nobody gets: its confirm tells that a queue stores what comes.
+    #[must_use]
+    pub fn probe() -> Self {
+        Self::short_lived(Duration::ZERO)
+    }
+
+    /// A message that says nothing, for whoever consumes the queue within this time.
+    #[must_use]
+    pub fn short_lived(lives: Duration) -> Self {
+        Self { lives: Some(lives), ..Self::default() }
+    }
+
+    pub(crate) fn properties(&self) -> BasicProperties {
         let mut properties = BasicProperties::default()
             .with_delivery_mode(PERSISTENT)
             .with_content_type("application/json".into());
         if let Some(id) = &self.message_id {
             properties = properties.with_message_id(id.as_str().into());
+        }
+        if let Some(lives) = self.lives {
+            properties = properties.with_expiration(lives.as_millis().to_string().into());
         }
         if !self.headers.is_empty() {
             let mut table = FieldTable::default();
@@ -69,16 +89,24 @@ impl Outgoing {
 #[derive(Debug, Clone)]
 pub struct Publisher {
     link: Link,
-    channel: Arc<Mutex<Option<Channel>>>,
-    /// For one message at a time that must find a queue.
+    opened: Arc<Mutex<Opened>>,
+    /// For one chunk at a time of messages that must find a queue.
     mandatory: Arc<Mutex<Option<Channel>>>,
+}
+
+/// The channel in use.
+#[derive(Debug, Default)]
+struct Opened {
+    channel: Option<Channel>,
+    /// How many were opened before: tells a channel from its successors.
+    number: u64,
 }
 
 impl Publisher {
     /// A publisher over a link of its own.
     #[must_use]
     pub fn new(link: Link) -> Self {
-        Self { link, channel: Arc::default(), mandatory: Arc::default() }
+        Self { link, opened: Arc::default(), mandatory: Arc::default() }
     }
 
     /// Publishes once; `Ok` means that the broker confirmed. The exchange must have a queue or an
@@ -87,12 +115,12 @@ impl Publisher {
     /// # Errors
     /// When the broker fails, refuses the message, or does not confirm in time.
     pub async fn publish(&self, route: Route<'_>, message: &Outgoing) -> Result<(), BrokerError> {
-        let channel = self.open().await?;
-        let confirmation = self.send(&channel, route, message, BasicPublishOptions::default()).await?;
-        if confirmation.is_ack() { Ok(()) } else { Err(BrokerError::Nacked) }
+        self.publish_within(CONFIRM, route, message).await
     }
 
     /// Publishes once, and gives up after `patience`: the message may have been stored all the same.
+    /// A queue that answers nothing may have blocked the channel, and with it all who publish; so
+    /// the next gets another connection, and those that are in flight fail and are repeated there.
     ///
     /// # Errors
     /// As [`Self::publish`].
@@ -102,7 +130,18 @@ impl Publisher {
         route: Route<'_>,
         message: &Outgoing,
     ) -> Result<(), BrokerError> {
-        within(patience, "confirm a message", self.publish(route, message)).await
+        let (number, channel) = self.open().await?;
+        let sending = send(&channel, route, message, BasicPublishOptions::default());
+        match within(patience, "confirm a message", sending).await {
+            Ok(confirmation) if confirmation.is_ack() => Ok(()),
+            Ok(_) => Err(BrokerError::Nacked),
+            Err(error) => {
+                if matches!(error, BrokerError::Timeout { .. }) {
+                    self.forget(number).await;
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Publishes again and again until the broker confirms. It ends only with that; a process that
@@ -115,25 +154,50 @@ impl Publisher {
         }
     }
 
-    /// Publishes a message that must find a queue, one at a time: with several in flight the client
-    /// was seen to mix up which of them came back.
+    /// Publishes a message that must find a queue.
     ///
     /// # Errors
-    /// [`BrokerError::Unroutable`] when no queue takes it, else as [`Self::publish`].
+    /// As [`Self::publish_all_mandatory`].
     pub async fn publish_mandatory(&self, route: Route<'_>, message: &Outgoing) -> Result<(), BrokerError> {
+        self.publish_mandatory_chunk(&[(route, message)]).await
+    }
+
+    /// Publishes messages each of which must find a queue. With several in flight the client was seen to
+    /// mix up which of them came back, never how many: so one that did fails them all.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unroutable`] when no queue takes one of them, else as [`Self::publish`]. Any of them
+    /// may have been stored all the same.
+    pub async fn publish_all_mandatory(
+        &self,
+        messages: &[(Route<'_>, &Outgoing)],
+    ) -> Result<(), BrokerError> {
+        for chunk in messages.chunks(MANDATORY_IN_FLIGHT) {
+            self.publish_mandatory_chunk(chunk).await?;
+        }
+        Ok(())
+    }
+
+    /// Others wait for a chunk, and not for all of somebody's messages.
+    async fn publish_mandatory_chunk(&self, chunk: &[(Route<'_>, &Outgoing)]) -> Result<(), BrokerError> {
         let mut slot = self.mandatory.lock().await;
         let channel = match slot.take() {
             Some(channel) if channel.status().connected() => channel,
             _ => self.new_channel().await?,
         };
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-        let confirmation = self.send(&channel, route, message, options).await?;
-        *slot = Some(channel);
-        match confirmation {
-            Confirmation::Ack(None) => Ok(()),
-            Confirmation::Ack(Some(_)) => Err(BrokerError::Unroutable(route.key.to_owned())),
-            Confirmation::Nack(_) | Confirmation::NotRequested => Err(BrokerError::Nacked),
+        let sending = chunk.iter().map(|(route, message)| send(&channel, *route, message, options));
+        let confirmations = within(CONFIRM, "confirm messages", try_join_all(sending)).await?;
+        for ((route, _), confirmation) in chunk.iter().zip(confirmations) {
+            match confirmation {
+                Confirmation::Ack(None) => {}
+                Confirmation::Ack(Some(_)) => return Err(BrokerError::Unroutable(route.key.to_owned())),
+                Confirmation::Nack(_) | Confirmation::NotRequested => return Err(BrokerError::Nacked),
+            }
         }
+        // A channel on which one came back or failed is not used again: what it still says is not ours.
+        *slot = Some(channel);
+        Ok(())
     }
 
     /// Closes the link. What was not confirmed by then is not.
@@ -141,34 +205,14 @@ impl Publisher {
         self.link.close().await;
     }
 
-    async fn send(
-        &self,
-        channel: &Channel,
-        route: Route<'_>,
-        message: &Outgoing,
-        options: BasicPublishOptions,
-    ) -> Result<Confirmation, BrokerError> {
-        let (exchange, key) = (route.exchange.into(), route.key.into());
-        let publishing = async {
-            let confirm =
-                channel.basic_publish(exchange, key, options, &message.body, message.properties()).await?;
-            confirm.await
-        };
-        let confirmed = within(CONFIRM, "confirm a message", publishing).await;
-        if matches!(confirmed, Err(BrokerError::Timeout { .. })) {
-            self.forget(channel).await;
-        }
-        confirmed
-    }
-
-    async fn open(&self) -> Result<Channel, BrokerError> {
-        let mut slot = self.channel.lock().await;
-        if let Some(channel) = slot.as_ref().filter(|channel| channel.status().connected()) {
-            return Ok(channel.clone());
+    async fn open(&self) -> Result<(u64, Channel), BrokerError> {
+        let mut opened = self.opened.lock().await;
+        if let Some(channel) = opened.channel.as_ref().filter(|channel| channel.status().connected()) {
+            return Ok((opened.number, channel.clone()));
         }
         let channel = self.new_channel().await?;
-        *slot = Some(channel.clone());
-        Ok(channel)
+        *opened = Opened { channel: Some(channel.clone()), number: opened.number + 1 };
+        Ok((opened.number, channel))
     }
 
     async fn new_channel(&self) -> Result<Channel, BrokerError> {
@@ -178,9 +222,21 @@ impl Publisher {
         Ok(channel)
     }
 
-    /// Drops a channel that no longer answers, unless another caller replaced it already.
-    async fn forget(&self, silent: &Channel) {
-        let mut slot = self.channel.lock().await;
-        slot.take_if(|channel| channel.id() == silent.id());
+    /// Drops a channel that no longer answers, and its connection, unless another caller did so.
+    async fn forget(&self, number: u64) {
+        let mut opened = self.opened.lock().await;
+        if opened.number == number && opened.channel.take().is_some() {
+            self.link.abandon().await;
+        }
     }
+}
+
+async fn send(
+    channel: &Channel,
+    route: Route<'_>,
+    message: &Outgoing,
+    options: BasicPublishOptions,
+) -> lapin::Result<Confirmation> {
+    let (exchange, key) = (route.exchange.into(), route.key.into());
+    channel.basic_publish(exchange, key, options, &message.body, message.properties()).await?.await
 }

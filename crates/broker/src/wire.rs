@@ -3,13 +3,19 @@
 //! It holds all that an attempt needs, so that delivering reads nothing from the database, and
 //! what follows a failure is the same message with other figures.
 
+use std::fmt::Display;
+
 use domain::event_type::EventType;
 use domain::ids::{BrandId, EventId};
 use domain::outcome::Trigger;
 use domain::request::EventHead;
 use domain::time::{Timestamp, format};
+use domain::trace::TraceParent;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+/// How much is told of what is wrong with a message, in characters.
+const TOLD_CHARS: usize = 300;
 
 /// Where a delivery stands; the routing key names the webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +30,16 @@ pub struct Progress {
     pub attempt: u32,
     /// Why that attempt is made.
     pub trigger: Trigger,
+    /// Whether another message may be on its way for the same attempt.
+    pub repeated: bool,
     /// When the round's first attempt started, once it has.
     pub first_started: Option<Timestamp>,
     /// The next attempt does not start before this.
     pub not_before: Option<Timestamp>,
+    /// When the router received the event; `None` when the delivery did not come from it.
+    pub received: Option<Timestamp>,
+    /// The producer's trace, where it gave one.
+    pub trace: Option<TraceParent>,
 }
 
 impl Progress {
@@ -40,8 +52,11 @@ impl Progress {
             recorded: 0,
             attempt: 1,
             trigger: Trigger::Fresh,
+            repeated: false,
             first_started: None,
             not_before: None,
+            received: None,
+            trace: None,
         }
     }
 }
@@ -65,10 +80,16 @@ struct Wire<'a> {
     recorded: i32,
     attempt: u32,
     trigger: Trigger,
+    #[serde(default)]
+    repeated: bool,
     #[serde(default, deserialize_with = "instant")]
     first_started: Option<Timestamp>,
     #[serde(default, deserialize_with = "instant")]
     not_before: Option<Timestamp>,
+    #[serde(default, deserialize_with = "instant")]
+    received: Option<Timestamp>,
+    #[serde(default)]
+    traceparent: Option<&'a str>,
     id: EventId,
     brand_id: BrandId,
     #[serde(deserialize_with = "domain::time::rfc3339::deserialize")]
@@ -90,14 +111,17 @@ pub fn encode(progress: &Progress, head: &EventHead, data: &str) -> Vec<u8> {
     let mut body = Vec::with_capacity(384 + data.len());
     body.extend_from_slice(
         format!(
-            "{{\"generation\":{},\"round\":{},\"recorded\":{},\"attempt\":{},\"trigger\":\"{}\",{}{}\"id\":\"{}\",\"brandId\":\"{}\",\"created\":\"{}\",\"type\":\"{}\",\"data\":",
+            "{{\"generation\":{},\"round\":{},\"recorded\":{},\"attempt\":{},\"trigger\":\"{}\",{}{}{}{}{}\"id\":\"{}\",\"brandId\":\"{}\",\"created\":\"{}\",\"type\":\"{}\",\"data\":",
             progress.generation,
             progress.round,
             progress.recorded,
             progress.attempt,
             progress.trigger,
+            if progress.repeated { "\"repeated\":true," } else { "" },
             optional("firstStarted", progress.first_started),
             optional("notBefore", progress.not_before),
+            optional("received", progress.received),
+            progress.trace.as_ref().map_or_else(String::new, |trace| format!("\"traceparent\":\"{trace}\",")),
             head.id,
             head.brand_id,
             format(head.created),
@@ -110,13 +134,25 @@ pub fn encode(progress: &Progress, head: &EventHead, data: &str) -> Vec<u8> {
     body
 }
 
+/// Something that is no delivery.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it is no delivery: {0}")]
+pub struct InvalidDelivery(String);
+
+impl InvalidDelivery {
+    /// What is wrong repeats the message, and goes into a header: so it is cut.
+    fn new(error: impl Display) -> Self {
+        Self(error.to_string().chars().take(TOLD_CHARS).collect())
+    }
+}
+
 /// Reads what [`encode`] wrote.
 ///
 /// # Errors
 /// When it is something else: nobody but us publishes there.
-pub fn decode(body: &[u8]) -> Result<DeliveryMessage, serde_json::Error> {
-    let wire: Wire<'_> = serde_json::from_slice(body)?;
-    let event_type: EventType = wire.r#type.parse().map_err(serde::de::Error::custom)?;
+pub fn decode(body: &[u8]) -> Result<DeliveryMessage, InvalidDelivery> {
+    let wire: Wire<'_> = serde_json::from_slice(body).map_err(InvalidDelivery::new)?;
+    let event_type: EventType = wire.r#type.parse().map_err(InvalidDelivery::new)?;
     Ok(DeliveryMessage {
         progress: Progress {
             generation: wire.generation,
@@ -124,8 +160,11 @@ pub fn decode(body: &[u8]) -> Result<DeliveryMessage, serde_json::Error> {
             recorded: wire.recorded,
             attempt: wire.attempt,
             trigger: wire.trigger,
+            repeated: wire.repeated,
             first_started: wire.first_started,
             not_before: wire.not_before,
+            received: wire.received,
+            trace: wire.traceparent.and_then(|text| text.parse().ok()),
         },
         head: EventHead { id: wire.id, brand_id: wire.brand_id, created: wire.created, event_type },
         data: wire.data.get().into(),
@@ -150,11 +189,15 @@ mod tests {
             attempt: 2,
             round: 2,
             trigger: Trigger::Retry,
+            repeated: true,
             first_started: Some(at),
             not_before: Some(at),
+            received: Some(at),
+            trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok(),
             ..Progress::fresh(7)
         };
-        for progress in [Progress::fresh(1), waiting] {
+        let repeated = Progress { repeated: true, ..Progress::fresh(2) };
+        for progress in [Progress::fresh(1), waiting, repeated] {
             for data in ["null", "12345678901234567890", r#"{"z": 1.10, "a":"\u00e4ö"}"#] {
                 let read = decode(&encode(&progress, &head, data)).expect("reads back");
                 assert_eq!(
