@@ -7,10 +7,12 @@ use std::time::Duration;
 use chrono::Utc;
 use domain::limits::{RESPONSE_KEPT_BYTES, RESPONSE_READ_BYTES};
 use domain::outcome::{Facts, Outcome, retry_after_seconds};
+use domain::trace::TRACEPARENT;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use tokio::time::{Instant, timeout_at};
 
+use crate::client::Client;
 use crate::guard::Unresolved;
 
 /// Longest error text that is kept with an attempt, in characters.
@@ -34,10 +36,20 @@ pub(crate) fn platform_headers(headers: &mut HeaderMap, id: &str, unix_seconds: 
     headers.insert("webhook-signature", ascii(signature));
 }
 
+/// Hands the producer's trace on. It takes the place of a header that the webhook set itself.
+pub(crate) fn trace_header(headers: &mut HeaderMap, trace: Option<String>) {
+    if let Some(trace) = trace.and_then(|trace| HeaderValue::try_from(trace).ok()) {
+        headers.insert(TRACEPARENT, trace);
+    }
+}
+
 /// Sends a request and waits for the status, and for the start of the body, within `limit`.
-pub(crate) async fn send(client: &reqwest::Client, request: Request, limit: Duration) -> Facts {
+pub(crate) async fn send(client: &Client, request: Request, limit: Duration) -> Facts {
+    if let Err(forbidden) = client.guard.check_literal(&request.url) {
+        return Facts::failed(Outcome::Blocked, forbidden.to_string());
+    }
     let deadline = Instant::now() + limit;
-    let sending = client.post(request.url).headers(request.headers).body(request.body).send();
+    let sending = client.http.post(request.url).headers(request.headers).body(request.body).send();
     let response = match timeout_at(deadline, sending).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return failure(error),
@@ -77,7 +89,20 @@ fn failure(error: reqwest::Error) -> Facts {
     let error = error.without_url();
     let outcome = classify(&error);
     let text: String = describe(&error).replace('\0', "\u{fffd}").chars().take(ERROR_CHARS).collect();
-    Facts::failed(outcome, text)
+    Facts { ours: is_ours(&error), ..Facts::failed(outcome, text) }
+}
+
+/// Whether this machine could not even try.
+fn is_ours(error: &(dyn Error + 'static)) -> bool {
+    let io = chain(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
+    io.into_iter().any(|error| match error.kind() {
+        io::ErrorKind::AddrNotAvailable
+        | io::ErrorKind::NetworkDown
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::OutOfMemory => true,
+        // Without a kind of their own: ENFILE, EMFILE, ENOBUFS (errno(3)).
+        _ => matches!(error.raw_os_error(), Some(23 | 24 | 105)),
+    })
 }
 
 /// The innermost error that people can act on; the layers above only say "error sending request".
@@ -130,5 +155,22 @@ fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
     match wrapped {
         Some(inner) => Some(inner as &(dyn Error + 'static)),
         None => error.source(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_machine_could_not_try_is_ours() {
+        for code in [23, 24, 99, 100, 101, 105] {
+            assert!(is_ours(&io::Error::from_raw_os_error(code)), "{code}");
+            assert!(is_ours(&io::Error::other(io::Error::from_raw_os_error(code))), "{code} within another");
+        }
+        // Refused, reset, timed out, no route to the host: what an endpoint's own machine does, too.
+        for code in [104, 110, 111, 113] {
+            assert!(!is_ours(&io::Error::from_raw_os_error(code)), "{code}");
+        }
     }
 }

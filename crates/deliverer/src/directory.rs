@@ -30,8 +30,8 @@ pub(crate) struct Target {
     pub(crate) settle_as: DeliveryStatus,
     pub(crate) max_concurrency: u16,
     pub(crate) rate_per_second: Option<u32>,
-    signer: Signer,
-    previous: Option<(Signer, Timestamp)>,
+    signers: Vec<Signer>,
+    previous: Option<(Vec<Signer>, Timestamp)>,
 }
 
 /// Every webhook of the platform that is not long gone.
@@ -44,11 +44,11 @@ pub(crate) struct Directory {
 }
 
 impl Target {
-    /// The signatures of one request: of the current secret, and of the one before while both count.
+    /// The signatures of one request: of the current keys, and of those before while both count.
     pub(crate) fn sign(&self, id: &str, now: Timestamp, body: &[u8]) -> String {
         let previous =
-            self.previous.iter().filter(|(_, until)| now < *until).map(|(signer, _)| signer.clone());
-        let signers: Vec<Signer> = std::iter::once(self.signer.clone()).chain(previous).collect();
+            self.previous.iter().filter(|(_, until)| now < *until).flat_map(|(signers, _)| signers);
+        let signers: Vec<Signer> = self.signers.iter().chain(previous).cloned().collect();
         signature::header(&signers, id, now.timestamp(), body)
     }
 
@@ -88,8 +88,8 @@ impl TryFrom<DeliveryChange> for Target {
             settle_as: change.settle_as,
             max_concurrency: u16::try_from(change.max_concurrency).unwrap_or(1).max(1),
             rate_per_second: change.rate_per_second.and_then(|rate| u32::try_from(rate).ok()),
-            signer: Signer::new(&change.secret),
-            previous: change.previous_secret.map(|(secret, until)| (Signer::new(&secret), until)),
+            signers: change.keys.signers().collect(),
+            previous: change.previous_keys.map(|(keys, until)| (keys.signers().collect(), until)),
         })
     }
 }

@@ -5,24 +5,31 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{TimeDelta, Utc};
 use domain::ids::WebhookId;
-use domain::ownership::{Role, role};
+use domain::ownership::{Role, Shares};
 use domain::webhook::WebhookStatus;
 use store::instances::{self, Instance, RENEW_EVERY};
-use store::{Store, settle};
+use store::{Store, redeliveries, settle, stranded};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::directory::{Directory, Target};
 use crate::events;
 use crate::lane::Limits;
-use crate::worker::{Shared, Worker};
+use crate::worker::{NUDGE_EVERY, Shared, Worker};
 
 /// How often the configuration is looked at: so soon a new webhook is served and a paused one rests.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A standby that finds itself active steps back at most this often: the owner may be unable to
 /// serve, and someone must.
 const STEP_BACK_EVERY: Duration = Duration::from_secs(30);
+/// A queue is examined at most this often: what is due may wait elsewhere, such as in a broker that
+/// has just started.
+const EXAMINE_EVERY: Duration = Duration::from_secs(60);
+/// How often it is looked whether something is due for a webhook that gets nothing.
+const STRANDED_EVERY: Duration = Duration::from_secs(10);
 
 /// The webhooks of this replica.
 pub(crate) struct Fleet {
@@ -31,16 +38,30 @@ pub(crate) struct Fleet {
     shared: Arc<Shared>,
     me: Instance,
     members: Vec<Uuid>,
+    sharing: Sharing,
     renewed: Option<Instant>,
+    stranded_looked: Instant,
     workers: HashMap<WebhookId, Served>,
-    /// Standbys that subscribe at the next renewal, after the owners.
-    settling: HashSet<WebhookId>,
+    /// Those whose waiting deliveries are being settled, each as long as that runs.
+    settling: HashMap<WebhookId, JoinHandle<()>>,
+}
+
+/// How the webhooks are shared out, worked out anew when members or webhooks are others.
+#[derive(Default)]
+struct Sharing {
+    members: Vec<Uuid>,
+    webhooks: Vec<WebhookId>,
+    shares: Shares,
 }
 
 struct Served {
     worker: Worker,
     role: Role,
     stepped_back: Instant,
+    /// How many messages it had been handed out when it was found to rest last.
+    rested_after: Option<usize>,
+    examined: Option<Instant>,
+    nudged: Option<Instant>,
 }
 
 impl Fleet {
@@ -51,9 +72,11 @@ impl Fleet {
             shared,
             me,
             members: Vec::new(),
+            sharing: Sharing::default(),
             renewed: None,
+            stranded_looked: Instant::now(),
             workers: HashMap::new(),
-            settling: HashSet::new(),
+            settling: HashMap::new(),
         }
     }
 
@@ -85,6 +108,44 @@ impl Fleet {
             self.renewed = Some(Instant::now());
         }
         self.share_out(renew);
+        self.catch_up().await;
+        if self.stranded_looked.elapsed() >= STRANDED_EVERY {
+            self.stranded_looked = Instant::now();
+            if let Err(error) = self.look_for_stranded().await {
+                events::step_failed("stranded", &error);
+            }
+        }
+    }
+
+    /// Has those send again what is to be sent again who send what is fresh. Where nobody is known to,
+    /// because nothing is fresh, the owner finds out who it is.
+    async fn catch_up(&mut self) {
+        let waiting = match redeliveries::webhooks(&self.store).await {
+            Ok(waiting) => waiting,
+            Err(error) => return events::step_failed("redeliveries", &error),
+        };
+        for id in waiting {
+            let Some(served) = self.workers.get_mut(&id) else { continue };
+            if served.worker.is_active() {
+                served.worker.catch_up(&self.shared);
+            } else if served.role == Role::Owner {
+                served.nudge(&self.shared);
+            }
+        }
+    }
+
+    /// Has the queues examined of those webhooks that got nothing since the last look, and for which
+    /// something is due.
+    async fn look_for_stranded(&mut self) -> Result<(), store::StoreError> {
+        let resting: Vec<WebhookId> =
+            self.workers.iter_mut().filter_map(|(id, served)| served.rested().then_some(*id)).collect();
+        let due_before = Utc::now() - TimeDelta::from_std(STRANDED_EVERY).unwrap_or_default();
+        for webhook in stranded::among(&self.store, &resting, due_before).await? {
+            if let Some(served) = self.workers.get_mut(&webhook) {
+                served.examine(&self.shared);
+            }
+        }
+        Ok(())
     }
 
     async fn renew(&self) -> Result<Vec<Uuid>, store::StoreError> {
@@ -98,19 +159,19 @@ impl Fleet {
         let targets = self.directory.all();
         let (mut owned, mut standby) = (0, 0);
         let known: HashSet<WebhookId> = targets.iter().map(|target| target.id).collect();
+        self.sharing.update(&self.members, &targets);
         for target in &targets {
-            let role = role(self.me.id, &self.members, target.id);
+            let role = self.sharing.shares.role(self.me.id, target.id);
             match role {
                 Role::Owner => owned += 1,
                 Role::Standby => standby += 1,
                 Role::Bystander => {}
             }
             self.play(target, role, renewed);
-            if role == Role::Owner && target.is_unsettled() && self.settling.insert(target.id) {
-                self.settle(target);
-            }
-            if !target.is_unsettled() {
-                self.settling.remove(&target.id);
+            // Anew when one that ended left something to settle: it failed, or the webhook stopped once more.
+            let idle = self.settling.get(&target.id).is_none_or(JoinHandle::is_finished);
+            if role == Role::Owner && target.is_unsettled() && idle {
+                self.settling.insert(target.id, self.settle(target));
             }
         }
         self.workers.retain(|id, served| {
@@ -119,7 +180,7 @@ impl Fleet {
                 false
             }
         });
-        self.settling.retain(|id| known.contains(id));
+        self.settling.retain(|_, settling| !settling.is_finished());
         events::share(self.members.len(), owned, standby);
     }
 
@@ -140,13 +201,13 @@ impl Fleet {
         }
         if role == Role::Owner || (role == Role::Standby && renewed) {
             let worker = Worker::start(Arc::clone(&self.shared), target.id, limits, role == Role::Owner);
-            self.workers.insert(target.id, Served { worker, role, stepped_back: Instant::now() });
+            self.workers.insert(target.id, Served::new(worker, role));
         }
     }
 
     /// Settles what waited for a webhook that stopped receiving, in the background; of a deleted
     /// one the queue goes, too. Whatever is interrupted is found again.
-    fn settle(&self, target: &Arc<Target>) {
+    fn settle(&self, target: &Arc<Target>) -> JoinHandle<()> {
         let (store, shared, target) = (self.store.clone(), Arc::clone(&self.shared), Arc::clone(target));
         let directory = Arc::clone(&self.directory);
         self.shared.tracker.spawn(async move {
@@ -156,11 +217,48 @@ impl Fleet {
             if let Err(error) = directory.refresh().await {
                 events::step_failed("refresh", &error);
             }
-        });
+        })
+    }
+}
+
+impl Sharing {
+    fn update(&mut self, members: &[Uuid], targets: &[Arc<Target>]) {
+        let mut webhooks: Vec<WebhookId> = targets.iter().map(|target| target.id).collect();
+        webhooks.sort_unstable();
+        if self.members != members || self.webhooks != webhooks {
+            self.shares = Shares::of(members, &webhooks);
+            self.members = members.to_vec();
+            self.webhooks = webhooks;
+        }
     }
 }
 
 impl Served {
+    fn new(worker: Worker, role: Role) -> Self {
+        Self { worker, role, stepped_back: Instant::now(), rested_after: None, examined: None, nudged: None }
+    }
+
+    fn examine(&mut self, shared: &Arc<Shared>) {
+        if self.examined.is_none_or(|at| at.elapsed() >= EXAMINE_EVERY) {
+            self.examined = Some(Instant::now());
+            self.worker.examine(shared);
+        }
+    }
+
+    fn nudge(&mut self, shared: &Arc<Shared>) {
+        if self.nudged.is_none_or(|at| at.elapsed() >= NUDGE_EVERY) {
+            self.nudged = Some(Instant::now());
+            self.worker.nudge(shared);
+        }
+    }
+
+    /// Whether an owner had nothing to do since this was asked last.
+    fn rested(&mut self) -> bool {
+        let rests_after = self.worker.rests_after();
+        let was = std::mem::replace(&mut self.rested_after, rests_after);
+        self.role == Role::Owner && rests_after.is_some() && was == rests_after
+    }
+
     /// Whether the worker stays as it is. A standby that the broker made active although it was
     /// second steps back, so that the owner comes first.
     fn keeps(&mut self, role: Role, limits: Limits, renewed: bool) -> bool {
@@ -175,7 +273,7 @@ impl Served {
         if was == Role::Owner {
             return false;
         }
-        let misplaced = renewed && self.worker.was_active() && self.stepped_back.elapsed() > STEP_BACK_EVERY;
+        let misplaced = renewed && self.worker.is_active() && self.stepped_back.elapsed() > STEP_BACK_EVERY;
         !misplaced
     }
 }

@@ -1,9 +1,11 @@
-//! Names become addresses here, and here alone: what is checked is what is dialled.
+//! Names become addresses here, and here alone: what is checked is what is dialled. An address that stands in
+//! the URL itself is never asked for, so it is checked before.
 
 use std::net::{IpAddr, SocketAddr};
 
-use domain::address::{AllowedNetworks, Forbidden, check_all};
+use domain::address::{AllowedNetworks, Forbidden, check, check_all};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
 
 /// Why a name gave no address to dial.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +21,18 @@ pub(crate) enum Unresolved {
 /// The resolver of the one client: it refuses a name when one of its addresses is forbidden.
 #[derive(Debug, Clone)]
 pub(crate) struct Guard(pub(crate) AllowedNetworks);
+
+impl Guard {
+    /// Refuses a URL whose host is an address that is never called. The client dials such a host without
+    /// asking its resolver.
+    pub(crate) fn check_literal(&self, url: &Url) -> Result<(), Forbidden> {
+        match url.host() {
+            Some(Host::Ipv4(address)) => check(address.into(), &self.0),
+            Some(Host::Ipv6(address)) => check(address.into(), &self.0),
+            Some(Host::Domain(_)) | None => Ok(()),
+        }
+    }
+}
 
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
@@ -36,4 +50,24 @@ async fn resolve(name: &str, allowed: &AllowedNetworks) -> Result<Addrs, Unresol
     }
     check_all(addresses.iter().map(|address: &SocketAddr| -> IpAddr { address.ip() }), allowed)?;
     Ok(Box::new(addresses.into_iter()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_in_the_url_is_checked_in_every_spelling() {
+        let opened = |url: &str, networks: &str| {
+            let guard = Guard(networks.parse().expect("networks"));
+            guard.check_literal(&url.parse().expect("a URL")).is_ok()
+        };
+        for url in
+            ["https://127.0.0.1/", "https://2130706433/", "https://0x7f.1/", "https://[::ffff:7f00:1]/"]
+        {
+            assert!(!opened(url, ""), "{url}");
+        }
+        assert!(opened("https://127.0.0.1/", "127.0.0.0/8") && !opened("https://[::1]/", "127.0.0.0/8"));
+        assert!(opened("https://1.1.1.1/", "") && opened("https://example.com/", ""));
+    }
 }

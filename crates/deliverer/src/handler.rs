@@ -5,27 +5,30 @@
 //! the database says decides where to go on.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use broker::wire::{self, DeliveryMessage, Progress};
+use broker::wire::{self, DeliveryMessage, InvalidDelivery, Progress};
 use broker::{Message, Namespace, Outgoing, Publisher, Route};
 use chrono::{TimeDelta, Utc};
 use domain::delivery::{self, DeliveryStatus, Verdict};
 use domain::ids::{AttemptId, WebhookId};
-use domain::outcome::{Outcome, Trigger};
+use domain::outcome::{Facts, Outcome, Trigger};
 use domain::request;
 use domain::retry::{RetrySchedule, WaitLadder};
 use domain::time::{Timestamp, whole_millis};
 use runtime::retry::Backoff;
+use runtime::traces::{Span, SpanKind, Traces};
 use store::Store;
 use store::record::{self, AttemptRecord, DeliveryKey, FullStanding};
 
 use crate::attempt::{self, Request};
+use crate::client::Client;
 use crate::directory::{Directory, Target};
 use crate::events;
 use crate::health::Health;
 use crate::in_flight::InFlight;
 use crate::lane::{Lane, Turn};
+use crate::pulse::Pulse;
 use crate::recorder::Recorder;
 
 /// A message that comes this much early is not sent back to wait: the clocks of two machines, and
@@ -41,11 +44,13 @@ pub(crate) struct Handler {
     pub(crate) names: Namespace,
     pub(crate) directory: Arc<Directory>,
     pub(crate) recorder: Recorder,
-    pub(crate) client: reqwest::Client,
+    pub(crate) client: Client,
     pub(crate) request_timeout: Duration,
     pub(crate) schedule: RetrySchedule,
     pub(crate) ladder: WaitLadder,
+    pub(crate) traces: Traces,
     pub(crate) in_flight: InFlight,
+    pub(crate) pulse: Pulse,
     pub(crate) health: Health,
 }
 
@@ -59,13 +64,29 @@ enum Step {
     Attempt,
 }
 
-/// Whether a message may be acknowledged.
+/// What became of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Handled {
-    /// Its outcome is recorded and its successor confirmed.
-    Acknowledge,
+    /// An attempt was made and recorded, its successor confirmed: the message may be acknowledged.
+    Attempted {
+        /// Whether it succeeded.
+        delivered: bool,
+    },
+    /// It needs no attempt now, and what it needs is recorded or confirmed: it may be acknowledged.
+    Settled,
     /// Nothing was done: it goes to another replica.
     GiveBack,
+    /// Nothing was done, for the process stood still since it took the message: another may have it.
+    Doubted,
+}
+
+/// How a delivery came here.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Receipt {
+    /// Whether someone may have acted on it before.
+    pub(crate) uncertain: bool,
+    /// Since when it may be here: when its subscription began, or when it was read.
+    pub(crate) since: Instant,
 }
 
 /// One delivery on its way through the steps.
@@ -73,27 +94,48 @@ struct Delivery {
     webhook: WebhookId,
     message: DeliveryMessage,
     key: DeliveryKey,
-    /// Whether someone may have acted on it before.
-    uncertain: bool,
+    receipt: Receipt,
 }
 
 impl Handler {
-    /// Handles a message to the end. `lane` admits the attempt.
-    pub(crate) async fn handle(&self, webhook: WebhookId, message: &Message, lane: &Lane) -> Handled {
+    /// Handles a message of a subscription that began at `since` to the end. `lane` admits the attempt.
+    pub(crate) async fn handle(
+        &self,
+        webhook: WebhookId,
+        message: &Message,
+        lane: &Lane,
+        since: Instant,
+    ) -> Handled {
+        if message.is_probe() {
+            return Handled::Settled;
+        }
         let decoded = match wire::decode(&message.body) {
             Ok(decoded) => decoded,
             Err(error) => return self.set_aside(message, &error).await,
         };
-        let key = DeliveryKey { webhook, created: decoded.head.created, event: decoded.head.id };
-        let uncertain = message.redelivered || decoded.progress.trigger != Trigger::Fresh;
+        let progress = &decoded.progress;
+        let uncertain = message.redelivered || progress.repeated || progress.trigger != Trigger::Fresh;
+        self.deliver(webhook, decoded, Receipt { uncertain, since }, lane).await
+    }
+
+    /// Takes a delivery one step on, wherever it came from.
+    pub(crate) async fn deliver(
+        &self,
+        webhook: WebhookId,
+        message: DeliveryMessage,
+        mut receipt: Receipt,
+        lane: &Lane,
+    ) -> Handled {
+        let key = DeliveryKey { webhook, created: message.head.created, event: message.head.id };
         // A lost connection hands a message out again while its attempt is still running here.
         let (_guard, waited) = self.in_flight.enter(key).await;
-        let delivery = Delivery { webhook, message: decoded, key, uncertain: uncertain || waited };
+        receipt.uncertain |= waited;
+        let delivery = Delivery { webhook, message, key, receipt };
         match self.next_step(&delivery).await {
-            Step::Done => Handled::Acknowledge,
+            Step::Done => Handled::Settled,
             Step::Wait(progress, until) => {
                 self.wait(&delivery, &progress, until).await;
-                Handled::Acknowledge
+                Handled::Settled
             }
             Step::Attempt => self.attempt_in_lane(&delivery, lane).await,
         }
@@ -108,7 +150,7 @@ impl Handler {
             self.finish(delivery, status).await;
             return Step::Done;
         }
-        if delivery.uncertain
+        if delivery.receipt.uncertain
             && let Some(step) = self.known_already(delivery).await
         {
             return step;
@@ -177,29 +219,51 @@ impl Handler {
         }
     }
 
-    /// Waits for its turn, and looks again: the webhook may have stopped receiving meanwhile.
+    /// Waits for its turn, and looks again: the webhook may have stopped receiving meanwhile, or this
+    /// process may have stood still, so that another was given the message.
     async fn attempt_in_lane(&self, delivery: &Delivery, lane: &Lane) -> Handled {
         let Some(turn) = lane.turn().await else { return Handled::GiveBack };
-        match self.directory.get(delivery.webhook) {
-            None => self.finish(delivery, DeliveryStatus::Discarded).await,
-            Some(target) => match target.settles(delivery.message.progress.generation) {
-                Some(status) => self.finish(delivery, status).await,
-                None => self.attempt(delivery, &target, turn).await,
-            },
+        if self.pulse.missed_since(delivery.receipt.since) {
+            return Handled::Doubted;
         }
-        Handled::Acknowledge
+        let target = self.directory.get(delivery.webhook);
+        let generation = delivery.message.progress.generation;
+        let settles = target.as_ref().map_or(Some(DeliveryStatus::Discarded), |t| t.settles(generation));
+        match (target, settles) {
+            (Some(target), None) => {
+                let delivered = self.attempt(delivery, &target, turn).await;
+                Handled::Attempted { delivered }
+            }
+            (_, status) => {
+                self.finish(delivery, status.unwrap_or(DeliveryStatus::Discarded)).await;
+                Handled::Settled
+            }
+        }
     }
 
-    /// One attempt and all that follows from it. The turn ends with the request: recording holds
-    /// up nobody.
-    async fn attempt(&self, delivery: &Delivery, target: &Target, turn: Turn) {
+    /// One attempt and all that follows from it; whether it succeeded. The turn ends with the request:
+    /// recording holds up nobody.
+    async fn attempt(&self, delivery: &Delivery, target: &Target, turn: Turn) -> bool {
         let progress = &delivery.message.progress;
         let attempt = AttemptId::draw(u64::try_from(Utc::now().timestamp_millis()).unwrap_or(0));
         let started = whole_millis(Utc::now());
-        let clock = std::time::Instant::now();
-        let request = prepare(delivery, target, attempt, started);
-        let facts = attempt::send(&self.client, request, self.request_timeout).await;
-        turn.end(facts.outcome == Outcome::Delivered);
+        let clock = Instant::now();
+        let span = self.span(delivery, attempt, started);
+        let request = prepare(delivery, target, attempt, started, span.as_ref());
+        let facts = {
+            let _in_flight = events::in_flight();
+            attempt::send(&self.client, request, self.request_timeout).await
+        };
+        end(span, &facts);
+        let delivered = facts.outcome == Outcome::Delivered;
+        // No further request before the webhook is disabled, which comes with what follows.
+        let _halted = match delivery::is_gone(&facts) {
+            true => Some(turn.halt()),
+            false => {
+                turn.end(delivered);
+                None
+            }
+        };
         let took = clock.elapsed();
         let ended = whole_millis(Utc::now());
         events::AttemptEnded {
@@ -227,12 +291,26 @@ impl Handler {
             next_attempt_at: verdict.next_attempt_at(),
         };
         self.follow_up(delivery, target, record, verdict).await;
+        delivered
+    }
+
+    /// The span of an attempt, where there is somebody to send it to.
+    fn span(&self, delivery: &Delivery, attempt: AttemptId, started: Timestamp) -> Option<Span> {
+        let progress = &delivery.message.progress;
+        let parent = progress.trace.as_ref().map(ToString::to_string);
+        let mut span = self.traces.span("deliver event", SpanKind::Client, parent, started.into())?;
+        span.note("postrider.event.id", delivery.key.event.to_string());
+        span.note("postrider.webhook", delivery.webhook.to_string());
+        span.note("postrider.attempt.id", attempt.to_string());
+        span.note("postrider.attempt", i64::from(progress.attempt));
+        Some(span)
     }
 
     /// Records the attempt, then queues what follows.
     async fn follow_up(&self, delivery: &Delivery, target: &Target, record: AttemptRecord, verdict: Verdict) {
-        let first_started = record.first_started;
+        let (first_started, ended) = (record.first_started, record.ended);
         let standing = self.recorder.record(record).await;
+        tell(delivery, verdict.status(), ended);
         match verdict.disable {
             Some(reason) => self.health.gone(target, reason).await,
             None if verdict.status() != DeliveryStatus::Delivered => self.health.look_at(delivery.webhook),
@@ -257,6 +335,8 @@ impl Handler {
         self.publisher.publish_until_confirmed(route, &Outgoing::new(body)).await;
     }
 
+    /// Ends a delivery without a further attempt. When its window ran out on the way, then because we were
+    /// late: that does not count against the webhook.
     async fn finish(&self, delivery: &Delivery, status: DeliveryStatus) {
         let round = delivery.message.progress.round;
         let mut backoff = Backoff::default();
@@ -270,13 +350,10 @@ impl Handler {
         if ended {
             events::delivery_ended(status);
         }
-        if ended && status == DeliveryStatus::Failed {
-            self.health.delivery_failed(delivery.webhook).await;
-        }
     }
 
     /// Something that is no delivery of ours goes to the rejected ones, whole, for support to see.
-    async fn set_aside(&self, message: &Message, error: &serde_json::Error) -> Handled {
+    async fn set_aside(&self, message: &Message, error: &InvalidDelivery) -> Handled {
         events::step_failed("decode", error);
         let refused = Outgoing {
             body: message.body.clone(),
@@ -285,6 +362,7 @@ impl Handler {
                 ("x-reject-reason", "invalid_delivery".to_owned()),
                 ("x-reject-detail", format!("found in the queue of webhook {}: {error}", message.key)),
             ],
+            ..Outgoing::default()
         };
         let queue = self.names.rejected();
         let mut backoff = Backoff::default();
@@ -294,17 +372,51 @@ impl Handler {
             events::step_failed("set_aside", &error);
             backoff.wait().await;
         }
-        Handled::Acknowledge
+        Handled::Settled
+    }
+}
+
+/// Tells that a delivery ended, and how long it took when it arrived by itself.
+fn tell(delivery: &Delivery, status: DeliveryStatus, at: Timestamp) {
+    let progress = &delivery.message.progress;
+    if status != DeliveryStatus::Pending {
+        events::delivery_ended(status);
+    }
+    let by_itself = progress.round == 1 && matches!(progress.trigger, Trigger::Fresh | Trigger::Retry);
+    if status == DeliveryStatus::Delivered && by_itself {
+        let (created, received) = (delivery.message.head.created, progress.received);
+        events::Arrived { trigger: progress.trigger, created, received, at }.emit();
+    }
+}
+
+/// Ends the span of an attempt with how it went.
+fn end(span: Option<Span>, facts: &Facts) {
+    let Some(mut span) = span else { return };
+    span.note("postrider.outcome", facts.outcome.as_str());
+    if let Some(status) = facts.status_code {
+        span.note("http.response.status_code", i64::from(status));
+    }
+    if facts.outcome != Outcome::Delivered {
+        span.fail(facts.error.clone().unwrap_or_default());
     }
 }
 
 /// The request of an attempt, signed.
-fn prepare(delivery: &Delivery, target: &Target, attempt: AttemptId, now: Timestamp) -> Request {
+fn prepare(
+    delivery: &Delivery,
+    target: &Target,
+    attempt: AttemptId,
+    now: Timestamp,
+    span: Option<&Span>,
+) -> Request {
     let head = &delivery.message.head;
     let body = request::body(head, delivery.webhook, attempt, &delivery.message.data);
     let id = head.id.to_string();
     let mut headers = target.headers.clone();
     attempt::platform_headers(&mut headers, &id, now.timestamp(), &target.sign(&id, now, &body));
+    let trace = span.map(Span::traceparent);
+    let trace = trace.or_else(|| delivery.message.progress.trace.as_ref().map(ToString::to_string));
+    attempt::trace_header(&mut headers, trace);
     Request { url: target.endpoint.url().clone(), headers, body }
 }
 
@@ -321,6 +433,7 @@ fn successor(
         trigger: Trigger::Retry,
         first_started,
         not_before: Some(at),
+        repeated: false,
         ..progress.clone()
     }
 }

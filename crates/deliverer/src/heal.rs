@@ -3,38 +3,66 @@
 //! After kill -9 a quorum queue of RabbitMQ 3.10 on a single node was seen to stay without a leader for
 //! good (a race at boot, rabbitmq-server issue 10070): it takes subscriptions and messages and answers
 //! nothing. What was in it is known from the database, so it is deleted, made again, and filled again.
+//!
+//! A subscription to such a queue blocks its channel, with every consumer on it, until the broker
+//! closes the connection. So a queue is probed before it is subscribed to, by a message that it only
+//! has to confirm; and one under a subscription is probed when what is due does not come.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use broker::wire::{self, Progress};
-use broker::{Outgoing, Route};
+use broker::{BrokerError, Outgoing, Route, prober};
 use chrono::{TimeDelta, Utc};
 use domain::ids::WebhookId;
 use domain::outcome::Trigger;
 use domain::request::EventHead;
+use futures_util::future::join_all;
+use runtime::retry::Backoff;
 use store::stranded::{self, Stranded};
 use tracing::warn;
 
+use crate::events;
 use crate::worker::Shared;
 
 /// A queue that answers nothing for this long, while the broker answers, is lost.
-pub(crate) const SILENT_FOR: Duration = Duration::from_secs(20);
-/// Bound for the proof that the broker answers.
-const PROBE: Duration = Duration::from_secs(5);
+const SILENT_FOR: Duration = Duration::from_secs(20);
+const _: () = assert!(SILENT_FOR.as_secs() >= 4 * prober::PATIENCE.as_secs());
 /// What is due for less long may still be on its way through the broker.
 const DUE_FOR: TimeDelta = TimeDelta::seconds(5);
 
-/// Whether the broker stores messages in other queues of the same kind: only then is a silent one
-/// lost. The probe names no webhook, so its consumer drops it.
-pub(crate) async fn broker_stores(shared: &Shared) -> bool {
-    let exchange = shared.handler.names.unrouted();
-    let route = Route { exchange: &exchange, key: "probe" };
-    shared.handler.publisher.publish_within(PROBE, route, &Outgoing::default()).await.is_ok()
+/// Whether a webhook's queue answers.
+///
+/// # Errors
+/// When it is silent, while the broker stores messages in others.
+pub(crate) async fn hear(shared: &Shared, webhook: WebhookId) -> Result<(), BrokerError> {
+    let names = &shared.handler.names;
+    let (deliveries, unrouted, key) = (names.deliveries(), names.unrouted(), webhook.to_string());
+    // The other probe names no webhook: should it come through, its consumer drops it.
+    let (queue, other) =
+        (Route { exchange: &deliveries, key: &key }, Route { exchange: &unrouted, key: "probe" });
+    shared.prober.hear(queue, other).await
+}
+
+/// Makes a webhook's queue anew when it stays silent.
+///
+/// # Errors
+/// When it is lost and could not be made anew to the end: it is then examined again.
+pub(crate) async fn examine(
+    shared: &Shared,
+    webhook: WebhookId,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let began = Instant::now();
+    while hear(shared, webhook).await.is_err() {
+        if began.elapsed() >= SILENT_FOR {
+            return make_anew(shared, webhook).await;
+        }
+    }
+    Ok(())
 }
 
 /// Deletes the queue, makes it again, and queues what is pending and due. It may be stopped
 /// anywhere: the queue is then silent again or whole; what is queued twice is attempted once.
-pub(crate) async fn make_anew(
+async fn make_anew(
     shared: &Shared,
     webhook: WebhookId,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -48,37 +76,37 @@ pub(crate) async fn make_anew(
         let Some(last) = page.last() else { break };
         after = Some((last.created, last.event));
         queued += page.len();
-        for delivery in &page {
-            queue(shared, webhook, delivery).await;
-        }
+        join_all(page.into_iter().map(|delivery| queue(shared, webhook, delivery))).await;
     }
     warn!(%webhook, queued, "the queue of this webhook was made anew");
     Ok(())
 }
 
-async fn queue(shared: &Shared, webhook: WebhookId, delivery: &Stranded) {
+async fn queue(shared: &Shared, webhook: WebhookId, delivery: Stranded) {
     let done = delivery.attempts - delivery.round_base;
     let progress = Progress {
         round: delivery.round,
         recorded: delivery.attempts,
         attempt: u32::try_from(done + 1).unwrap_or(1),
-        // Not fresh: the database is asked before the attempt, whatever else is on its way.
-        trigger: if done == 0 { Trigger::Redeliver } else { Trigger::Retry },
+        trigger: if done == 0 { Trigger::Fresh } else { Trigger::Retry },
+        // The database is asked before the attempt, whatever else is on its way.
+        repeated: true,
         first_started: delivery.first_attempt_at,
         not_before: delivery.next_attempt_at,
         ..Progress::fresh(delivery.generation)
     };
     let head = EventHead {
         id: delivery.event,
-        brand_id: delivery.brand_id.clone(),
+        brand_id: delivery.brand_id,
         created: delivery.created,
-        event_type: delivery.event_type.clone(),
+        event_type: delivery.event_type,
     };
     let message = Outgoing::new(wire::encode(&progress, &head, &delivery.data));
     let (exchange, key) = (shared.handler.names.deliveries(), webhook.to_string());
-    shared
-        .handler
-        .publisher
-        .publish_until_confirmed(Route { exchange: &exchange, key: &key }, &message)
-        .await;
+    let route = Route { exchange: &exchange, key: &key };
+    let mut backoff = Backoff::default();
+    while let Err(error) = shared.mender.publish_within(prober::PATIENCE, route, &message).await {
+        events::step_failed("requeue", &error);
+        backoff.wait().await;
+    }
 }

@@ -46,14 +46,6 @@ impl Health {
         self.0.more.notify_one();
     }
 
-    /// Counts a delivery that ended failed without a further attempt.
-    pub(crate) async fn delivery_failed(&self, webhook: WebhookId) {
-        if let Err(error) = health::delivery_failed(&self.0.store, webhook).await {
-            events::step_failed("delivery_failed", &error);
-        }
-        self.look_at(webhook);
-    }
-
     /// Disables a webhook that said that it is gone.
     pub(crate) async fn gone(&self, target: &Target, reason: DisabledReason) {
         let why = Unhealthy { reason, detail: "The endpoint answered 410 Gone.".to_owned() };

@@ -1,12 +1,12 @@
 //! Admits requests to one endpoint: so many at once, fewer while it fails, so many a second.
 
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::pressure::Pressure;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 /// A second's requests may come in this many bursts.
@@ -22,11 +22,13 @@ pub(crate) struct Limits {
     pub(crate) rate_per_second: Option<u32>,
 }
 
-/// The lane of one webhook.
-#[derive(Debug)]
+/// The lane of one webhook. Cheap to clone.
+#[derive(Debug, Clone)]
 pub(crate) struct Lane {
     places: Arc<Places>,
-    rate: Option<DefaultDirectRateLimiter>,
+    rate: Option<Arc<DefaultDirectRateLimiter>>,
+    /// Of these places no more than so many.
+    share: Option<Arc<Semaphore>>,
     closing: CancellationToken,
 }
 
@@ -40,11 +42,20 @@ struct Places {
 struct State {
     pressure: Pressure,
     taken: u16,
+    /// Who has halted the lane.
+    halted: u16,
 }
 
 /// The right to send one request.
 #[derive(Debug)]
-pub(crate) struct Turn(Arc<Places>);
+pub(crate) struct Turn {
+    places: Arc<Places>,
+    _share: Option<OwnedSemaphorePermit>,
+}
+
+/// The lane admits nobody as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Halt(Arc<Places>);
 
 impl Lane {
     pub(crate) fn new(limits: Limits, closing: CancellationToken) -> Self {
@@ -52,18 +63,37 @@ impl Lane {
             let burst = NonZeroU32::new(rate.get() / BURSTS_PER_SECOND).unwrap_or(NonZeroU32::MIN);
             RateLimiter::direct(Quota::per_second(rate).allow_burst(burst))
         };
-        let state = Mutex::new(State { pressure: Pressure::new(limits.max_concurrency), taken: 0 });
+        let state =
+            Mutex::new(State { pressure: Pressure::new(limits.max_concurrency), taken: 0, halted: 0 });
         Self {
             places: Arc::new(Places { state, free: Notify::new() }),
-            rate: limits.rate_per_second.and_then(NonZeroU32::new).map(quota),
+            rate: limits.rate_per_second.and_then(NonZeroU32::new).map(quota).map(Arc::new),
+            share: None,
             closing,
         }
+    }
+
+    /// The same lane for those who may have only so many of its places at once. It closes with the whole,
+    /// or before.
+    pub(crate) fn shared(&self, most: u16) -> Self {
+        let share = Some(Arc::new(Semaphore::new(most.into())));
+        Self { share, closing: self.closing.child_token(), ..self.clone() }
+    }
+
+    /// Lets go of those who wait, and admits nobody any more.
+    pub(crate) fn close(&self) {
+        self.closing.cancel();
     }
 
     /// Waits for a turn; `None` when the lane closes first, or none comes for long.
     pub(crate) async fn turn(&self) -> Option<Turn> {
         let admitted = async {
-            let turn = self.places.take().await;
+            let share = match &self.share {
+                // Nobody closes it.
+                Some(share) => Arc::clone(share).acquire_owned().await.ok(),
+                None => None,
+            };
+            let turn = self.places.take(share).await;
             if let Some(rate) = &self.rate {
                 rate.until_ready().await;
             }
@@ -84,23 +114,39 @@ impl Lane {
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.is_cancelled()
     }
+
+    /// Resolves when no request is in flight. Only for a lane that is closing: while turns are given out
+    /// it could miss the instant.
+    pub(crate) async fn idle(&self) {
+        loop {
+            let free = self.places.free.notified();
+            if self.places.state().taken == 0 {
+                return;
+            }
+            free.await;
+        }
+    }
 }
 
 impl Places {
-    async fn take(self: &Arc<Self>) -> Turn {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn take(self: &Arc<Self>, share: Option<OwnedSemaphorePermit>) -> Turn {
         loop {
             // Listening before looking: a place that becomes free in between is heard.
             let free = self.free.notified();
             if self.try_take() {
-                return Turn(Arc::clone(self));
+                return Turn { places: Arc::clone(self), _share: share };
             }
             free.await;
         }
     }
 
     fn try_take(&self) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let admitted = state.taken < state.pressure.in_flight();
+        let mut state = self.state();
+        let admitted = state.halted == 0 && state.taken < state.pressure.in_flight();
         state.taken += u16::from(admitted);
         let more = state.taken < state.pressure.in_flight();
         drop(state);
@@ -115,13 +161,26 @@ impl Places {
 impl Turn {
     /// Ends the turn with how the request went.
     pub(crate) fn end(self, delivered: bool) {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).pressure.report(delivered);
+        self.places.state().pressure.report(delivered);
+    }
+
+    /// Ends the turn after a request that is to be the last for now.
+    pub(crate) fn halt(self) -> Halt {
+        self.places.state().halted += 1;
+        Halt(Arc::clone(&self.places))
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).taken -= 1;
+        self.places.state().taken -= 1;
+        self.places.free.notify_one();
+    }
+}
+
+impl Drop for Halt {
+    fn drop(&mut self) {
+        self.0.state().halted -= 1;
         self.0.free.notify_one();
     }
 }
@@ -153,6 +212,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_share_leaves_the_others_their_places() {
+        let lane = lane(4);
+        let share = lane.shared(2);
+        let some: Vec<Turn> = (0..3).filter_map(|_| now(&share)).collect();
+        assert_eq!(some.len(), 2);
+        let others: Vec<Turn> = (0..3).filter_map(|_| now(&lane)).collect();
+        assert_eq!(others.len(), 2);
+        drop(some);
+        assert!(now(&share).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_halted_lane_admits_nobody_until_it_is_released() {
+        let lane = lane(4);
+        let (one, _other) = (now(&lane).expect("a turn"), now(&lane).expect("a turn"));
+        let halt = one.halt();
+        assert!(now(&lane).is_none());
+        let (turn, ()) = tokio::join!(lane.turn(), async { drop(halt) });
+        assert!(turn.is_some());
+    }
+
+    #[tokio::test]
     async fn all_who_wait_get_their_turn_in_the_end() {
         let lane = Arc::new(lane(3));
         let waiting: Vec<_> = (0..100)
@@ -177,5 +258,20 @@ mod tests {
         let _held = lane.turn().await.expect("the only one");
         let (waited, ()) = tokio::join!(lane.turn(), async { closing.cancel() });
         assert!(waited.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_closing_lane_is_idle_after_its_last_turn() {
+        let closing = CancellationToken::new();
+        let lane = Lane::new(Limits { max_concurrency: 2, rate_per_second: None }, closing.clone());
+        let (one, other) = (now(&lane).expect("a turn"), now(&lane).expect("a turn"));
+        let (waited, (), ()) = tokio::join!(lane.turn(), lane.idle(), async {
+            closing.cancel();
+            drop(one);
+            assert!(lane.idle().now_or_never().is_none());
+            other.end(true);
+        });
+        assert!(waited.is_none());
+        assert!(lane.idle().now_or_never().is_some());
     }
 }

@@ -16,15 +16,18 @@ mod health;
 mod in_flight;
 mod lane;
 mod outbox;
+mod pulse;
 mod recorder;
+mod redelivery;
 mod unrouted;
 mod worker;
 
 use std::sync::Arc;
 
-use broker::{Consumers, Link, Publisher, Topology};
+use broker::{Consumers, Link, Prober, Publisher, Topology};
 use runtime::ops::{self, ListenError, Readiness};
 use runtime::telemetry::PrometheusHandle;
+use runtime::traces::Traces;
 use store::Store;
 use store::instances::Instance;
 use store::vault::Vault;
@@ -38,6 +41,7 @@ use fleet::Fleet;
 use handler::Handler;
 use health::Health;
 use in_flight::InFlight;
+use pulse::Pulse;
 use recorder::Recorder;
 use worker::Shared;
 
@@ -56,6 +60,7 @@ pub async fn run(
     };
     // Refuses a bad window before anything starts.
     let schedule = config.retry.schedule();
+    events::describe();
     let readiness = Readiness::default();
     ops::serve(config.ops_listen, readiness.clone(), metrics).await?;
     let link = |purpose: &str| Link::new(&config.broker, format!("postrider deliverer {purpose}"));
@@ -67,22 +72,29 @@ pub async fn run(
         () = prepare(&config, &store, &topology, &readiness) => {}
     }
     let rule = config.health.rule();
-    let directory = Arc::new(Directory::new(store.clone(), Vault::new(&config.master_key)));
+    let directory = Arc::new(Directory::new(store.clone(), Vault::of(&config.vault)));
     let handler = Handler {
         store: store.clone(),
         publisher: Publisher::new(link("publisher")),
         names,
         directory: Arc::clone(&directory),
-        recorder: Recorder::start(store.clone(), store::activity::slice_for(rule.window)),
+        recorder: Recorder::start(
+            Store::for_batches(&config.store, "postrider deliverer recorder"),
+            store::activity::slice_for(rule.window),
+        ),
         client,
         request_timeout: config.http.request_timeout,
         ladder: schedule.ladder(),
         schedule,
+        traces: Traces::start(&config.traces, "deliverer", env!("CARGO_PKG_VERSION")),
         in_flight: InFlight::default(),
+        pulse: Pulse::start(),
         health: Health::start(store.clone(), Arc::clone(&directory), rule),
     };
     let consumers = Consumers::new(link("consumer"));
-    let shared = Arc::new(Shared { handler, consumers, topology, tracker: TaskTracker::new() });
+    let (prober, mender) = (Prober::new(link("prober")), Publisher::new(link("mender")));
+    let shared =
+        Arc::new(Shared { handler, consumers, prober, mender, topology, tracker: TaskTracker::new() });
     serve(store, directory, shared, &stop).await;
     Ok(())
 }
@@ -113,4 +125,5 @@ async fn serve(store: Store, directory: Arc<Directory>, shared: Arc<Shared>, sto
     shared.tracker.wait().await;
     shared.consumers.close().await;
     shared.handler.publisher.close().await;
+    shared.handler.traces.clone().stop().await;
 }

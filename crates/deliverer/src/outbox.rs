@@ -50,7 +50,7 @@ async fn publish_one(shared: &Shared, message: &OutboxMessage) -> Result<(), Bro
     let outgoing = Outgoing {
         body: message.body.clone().into_bytes(),
         message_id: Some(message.id.to_string()),
-        headers: Vec::new(),
+        ..Outgoing::default()
     };
     let route = Route { exchange: &exchange, key: &message.routing_key };
     shared.handler.publisher.publish(route, &outgoing).await

@@ -11,6 +11,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::events;
 
+/// After a batch of so many the next one waits for more: what a statement costs beside its rows is then shared by
+/// more of them. Nobody waits for an attempt to be recorded but its own message.
+const BUSY: usize = 16;
+/// How long it waits for more.
+const LINGER: Duration = Duration::from_millis(5);
+
 /// Attempts that may wait for the recorder; beyond, those who attempt wait.
 const WAITING: usize = 2 * MAX_BATCH;
 
@@ -41,7 +47,11 @@ impl Recorder {
 
 async fn run(store: Store, slice: Duration, mut jobs: mpsc::Receiver<Job>) {
     let mut waiting: Vec<Job> = Vec::new();
+    let mut last = 0;
     loop {
+        if last >= BUSY {
+            tokio::time::sleep(LINGER).await;
+        }
         if waiting.is_empty() && jobs.recv_many(&mut waiting, MAX_BATCH).await == 0 {
             return;
         }
@@ -51,6 +61,7 @@ async fn run(store: Store, slice: Duration, mut jobs: mpsc::Receiver<Job>) {
         }
         let (batch, rest) = each_delivery_once(std::mem::take(&mut waiting));
         waiting = rest;
+        last = batch.len();
         write(&store, slice, batch).await;
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{Message, Outgoing, Route, wire};
+use broker::wire::{self, Progress};
+use broker::{Message, Outgoing, Route};
 use domain::delivery::DeliveryStatus;
 use domain::ids::WebhookId;
 use domain::webhook::WebhookStatus;
@@ -13,13 +14,16 @@ use store::record::{self, DeliveryKey};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::events;
 use crate::worker::Shared;
+use crate::{events, heal};
 
 /// Messages handled at once.
 const PREFETCH: u16 = 50;
 /// A message whose queue is gone again as soon as it was made does not go round in circles.
 const PACE: Duration = Duration::from_millis(100);
+
+/// How long a webhook's queue may take to confirm before it is tried again.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Consumes the queue of unrouted deliveries until `stop`.
 pub(crate) async fn serve(shared: Arc<Shared>, stop: CancellationToken) {
@@ -67,16 +71,27 @@ async fn send_on(shared: &Shared, message: &Message) -> Result<(), Box<dyn std::
     }
     match (webhook, target) {
         (Some(id), Some(target)) if target.status != WebhookStatus::Deleted => {
+            heal::hear(shared, id).await?;
             shared.topology.declare_webhook(id).await?;
             tokio::time::sleep(PACE).await;
             let exchange = handler.names.deliveries();
             let route = Route { exchange: &exchange, key: &message.key };
-            handler.publisher.publish(route, &Outgoing::new(message.body.clone())).await?;
+            shared.mender.publish_within(PATIENCE, route, &marked(&message.body)).await?;
         }
         (Some(webhook), _) => end(shared, webhook, message).await?,
         (None, _) => debug!(key = message.key, "an unrouted message names no webhook"),
     }
     Ok(())
+}
+
+/// What was parked may have been queued from the database meanwhile: the copy says so.
+fn marked(body: &[u8]) -> Outgoing {
+    let marked = wire::decode(body).map(|delivery| {
+        let progress = Progress { repeated: true, ..delivery.progress };
+        wire::encode(&progress, &delivery.head, &delivery.data)
+    });
+    // What cannot be read is set aside by whoever has the queue.
+    Outgoing::new(marked.unwrap_or_else(|_| body.to_vec()))
 }
 
 /// The webhook is gone: what was on its way to it is discarded, and visible as such.

@@ -2,30 +2,44 @@
 //! hangs fills its own lane and prefetch, and nothing else.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use broker::{BrokerError, Consumers, Message, Subscription, Topology};
+use broker::{
+    BrokerError, Consumers, Message, Outgoing, Prober, Publisher, Route, Subscription, Topology, prober,
+};
 use domain::ids::WebhookId;
 use domain::webhook::WebhookStatus;
 use futures_util::FutureExt;
 use runtime::error::Chain;
 use runtime::retry::Backoff;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use crate::handler::{Handled, Handler};
 use crate::lane::{Lane, Limits};
-use crate::{events, heal};
+use crate::{events, heal, redelivery};
 
 /// Messages handed out for each request in flight: while some are sent, others are recorded.
 const PREFETCH_FACTOR: u16 = 4;
+
+/// How long a subscription is kept after its end was decided, so that requests in flight are answered before
+/// another replica is handed messages: together they would press the endpoint twice as hard. One that takes
+/// longer does not keep the others waiting.
+const HAND_OVER: Duration = Duration::from_secs(3);
+
+/// How often a queue is nudged at most, and how long a nudge lives.
+pub(crate) const NUDGE_EVERY: Duration = Duration::from_secs(2);
 
 /// What every worker needs.
 pub(crate) struct Shared {
     pub(crate) handler: Handler,
     pub(crate) consumers: Consumers,
+    pub(crate) prober: Prober,
+    /// Publishes to queues that were missing or lost: nothing else waits for its confirms.
+    pub(crate) mender: Publisher,
     pub(crate) topology: Topology,
     pub(crate) tracker: TaskTracker,
 }
@@ -43,10 +57,21 @@ struct Work {
     webhook: WebhookId,
     limits: Limits,
     lane: Lane,
-    /// Whether the broker has handed out a message since this was asked last.
-    active: AtomicBool,
+    /// There from the first message that the broker hands out to the subscription, and until that ends: so
+    /// long it hands out none to other replicas.
+    active: watch::Sender<Option<CancellationToken>>,
     /// Whether this replica is the webhook's owner, and not its standby.
     owner: AtomicBool,
+    /// Whether what is to be sent again is being sent.
+    catching_up: AtomicBool,
+    /// Messages that were handed out and are neither acknowledged nor given back.
+    in_hand: AtomicUsize,
+    /// Messages that the broker has handed out.
+    handed_out: AtomicUsize,
+    /// Held while the queue is examined.
+    examining: Mutex<()>,
+    /// Changes when the subscription is to be begun anew.
+    renewals: watch::Sender<u32>,
 }
 
 impl Worker {
@@ -54,8 +79,18 @@ impl Worker {
     pub(crate) fn start(shared: Arc<Shared>, webhook: WebhookId, limits: Limits, owner: bool) -> Self {
         let closing = CancellationToken::new();
         let lane = Lane::new(limits, closing.clone());
-        let (active, owner) = (AtomicBool::new(false), AtomicBool::new(owner));
-        let work = Arc::new(Work { webhook, limits, lane, active, owner });
+        let work = Arc::new(Work {
+            webhook,
+            limits,
+            lane,
+            active: watch::Sender::new(None),
+            owner: AtomicBool::new(owner),
+            catching_up: AtomicBool::new(false),
+            in_hand: AtomicUsize::new(0),
+            handed_out: AtomicUsize::new(0),
+            examining: Mutex::new(()),
+            renewals: watch::Sender::new(0),
+        });
         let tracker = shared.tracker.clone();
         tracker.spawn(run(shared, Arc::clone(&work)));
         Self { work, closing }
@@ -71,9 +106,49 @@ impl Worker {
         self.work.limits
     }
 
-    /// Whether the broker has handed it a message since this was asked last.
-    pub(crate) fn was_active(&self) -> bool {
-        self.work.active.swap(false, Ordering::Relaxed)
+    /// Whether the broker hands the queue's messages out to it.
+    pub(crate) fn is_active(&self) -> bool {
+        self.work.active.borrow().is_some()
+    }
+
+    /// Sends again what is to be sent again, in the background, if the broker hands the queue's messages
+    /// out to it: whoever sends fresh events keeps to the webhook's limits with old ones, too.
+    pub(crate) fn catch_up(&self, shared: &Arc<Shared>) {
+        catch_up(shared, &self.work);
+    }
+
+    /// Publishes a message that says nothing to the queue, in the background: whoever gets it is active,
+    /// and learns of it.
+    pub(crate) fn nudge(&self, shared: &Arc<Shared>) {
+        let (shared, webhook) = (Arc::clone(shared), self.work.webhook);
+        let tracker = shared.tracker.clone();
+        tracker.spawn(async move {
+            let exchange = shared.handler.names.deliveries();
+            let route = Route { exchange: &exchange, key: &webhook.to_string() };
+            let nudge = Outgoing::short_lived(NUDGE_EVERY);
+            if let Err(error) = shared.mender.publish_within(prober::PATIENCE, route, &nudge).await {
+                debug!(%webhook, error = %Chain(&error), "the queue could not be nudged; trying again");
+            }
+        });
+    }
+
+    /// How many messages the broker has handed out, when none of them is in hand any more.
+    pub(crate) fn rests_after(&self) -> Option<usize> {
+        let rests = self.work.in_hand.load(Ordering::Relaxed) == 0;
+        rests.then(|| self.work.handed_out.load(Ordering::Relaxed))
+    }
+
+    /// Looks in the background whether the queue is lost, for what is due does not come. A queue that
+    /// was made anew, by whomever, knows nothing of the subscription: it is begun anew, too.
+    pub(crate) fn examine(&self, shared: &Arc<Shared>) {
+        let (shared, work) = (Arc::clone(shared), Arc::clone(&self.work));
+        let tracker = shared.tracker.clone();
+        tracker.spawn(async move {
+            tokio::select! {
+                () = work.lane.closing() => {}
+                () = examine(&shared, &work) => work.renewals.send_modify(|n| *n += 1),
+            }
+        });
     }
 
     /// Notes that this replica is the owner now.
@@ -84,19 +159,24 @@ impl Worker {
 
 async fn run(shared: Arc<Shared>, work: Arc<Work>) {
     let mut backoff = Backoff::default();
-    let mut silent = None;
-    while !work.lane.is_closing() && is_wanted(&shared, work.webhook).await {
+    // Who started it has just seen that it is.
+    let mut wanted = true;
+    while wanted {
+        let since = Instant::now();
         match subscribe(&shared, &work).await {
             Ok(mut subscription) => {
-                (backoff, silent) = (Backoff::default(), None);
-                consume(&shared, &work, &mut subscription).await;
+                backoff = Backoff::default();
+                consume(&shared, &work, &mut subscription, since).await;
             }
             Err(error) => {
                 debug!(webhook = %work.webhook, error = %Chain(&error), "cannot subscribe; trying again");
-                silent = note_silence(&shared, &work, &error, silent).await;
+                if error.is_silence() && work.owner.load(Ordering::Relaxed) {
+                    examine(&shared, &work).await;
+                }
             }
         }
         tokio::select! { () = work.lane.closing() => {}, () = backoff.wait() => {} }
+        wanted = !work.lane.is_closing() && is_wanted(&shared, work.webhook).await;
     }
 }
 
@@ -111,59 +191,139 @@ async fn is_wanted(shared: &Shared, webhook: WebhookId) -> bool {
 
 async fn subscribe(shared: &Shared, work: &Work) -> Result<Subscription, BrokerError> {
     shared.topology.declare_webhook(work.webhook).await?;
+    // A silent queue would block the channel, with other webhooks' consumers on it.
+    heal::hear(shared, work.webhook).await?;
     let prefetch = work.limits.max_concurrency.saturating_mul(PREFETCH_FACTOR);
     shared.consumers.subscribe(&shared.handler.names.webhook(work.webhook), prefetch).await
 }
 
-/// Since when the queue is silent; the owner makes one anew that was so for long, while the broker
-/// stores messages in others.
-async fn note_silence(
-    shared: &Shared,
-    work: &Work,
-    error: &BrokerError,
-    silent: Option<Instant>,
-) -> Option<Instant> {
-    if !error.is_silence() {
-        return silent;
-    }
-    let since = silent.unwrap_or_else(Instant::now);
-    let lost = since.elapsed() >= heal::SILENT_FOR && work.owner.load(Ordering::Relaxed);
-    if !lost || !heal::broker_stores(shared).await {
-        return Some(since);
-    }
-    match heal::make_anew(shared, work.webhook).await {
-        Ok(()) => None,
-        Err(error) => {
-            events::step_failed("heal", error.as_ref());
-            Some(since)
-        }
+/// Makes the queue anew when it is lost; one such examination at a time.
+async fn examine(shared: &Shared, work: &Work) {
+    let Ok(_examining) = work.examining.try_lock() else { return };
+    if let Err(error) = heal::examine(shared, work.webhook).await {
+        events::step_failed("heal", error.as_ref());
     }
 }
 
-async fn consume(shared: &Arc<Shared>, work: &Arc<Work>, subscription: &mut Subscription) {
+async fn consume(shared: &Arc<Shared>, work: &Arc<Work>, subscription: &mut Subscription, since: Instant) {
+    let mut renewals = work.renewals.subscribe();
+    let activity = Activity::none_yet(work);
+    let received = Received { since, renewal: *renewals.borrow(), lasts: activity.lasts.clone() };
     loop {
         let message = tokio::select! {
-            () = work.lane.closing() => break subscription.cancel().await,
+            () = work.lane.closing() => {
+                let _ = tokio::time::timeout(HAND_OVER, work.lane.idle()).await;
+                break;
+            }
+            _ = renewals.changed() => break,
             message = subscription.next() => message,
         };
         let Some(message) = message else { return };
-        work.active.store(true, Ordering::Relaxed);
-        shared.tracker.spawn(process(Arc::clone(shared), Arc::clone(work), message));
+        activity.note();
+        if message.is_probe() {
+            catch_up(shared, work);
+        }
+        work.handed_out.fetch_add(1, Ordering::Relaxed);
+        work.in_hand.fetch_add(1, Ordering::Relaxed);
+        shared.tracker.spawn(process(Arc::clone(shared), Arc::clone(work), message, received.clone()));
     }
+    subscription.cancel().await;
     // What came before the cancellation was heard goes back at once.
     while let Some(Some(message)) = subscription.next().now_or_never() {
         let _ = message.requeue().await;
     }
 }
 
-async fn process(shared: Arc<Shared>, work: Arc<Work>, message: Message) {
+fn catch_up(shared: &Arc<Shared>, work: &Arc<Work>) {
+    let Some(active) = work.active.borrow().clone() else { return };
+    if work.catching_up.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let (shared, work) = (Arc::clone(shared), Arc::clone(work));
+    let tracker = shared.tracker.clone();
+    tracker.spawn(async move {
+        let most = work.limits.max_concurrency;
+        redelivery::send(&shared, work.webhook, &work.lane, &active, most).await;
+        work.catching_up.store(false, Ordering::Relaxed);
+    });
+}
+
+/// Whether the broker hands messages out to one subscription. With it, it ends.
+struct Activity<'a> {
+    work: &'a Work,
+    lasts: CancellationToken,
+}
+
+impl<'a> Activity<'a> {
+    fn none_yet(work: &'a Work) -> Self {
+        Self { work, lasts: CancellationToken::new() }
+    }
+
+    /// A message was handed out.
+    fn note(&self) {
+        self.work.active.send_if_modified(|active| {
+            let first = active.is_none();
+            active.get_or_insert_with(|| self.lasts.clone());
+            first
+        });
+    }
+}
+
+impl Drop for Activity<'_> {
+    fn drop(&mut self) {
+        self.lasts.cancel();
+        self.work.active.send_replace(None);
+    }
+}
+
+/// Under which subscription a message was received.
+#[derive(Debug, Clone)]
+struct Received {
+    /// When it began.
+    since: Instant,
+    /// Which one it is.
+    renewal: u32,
+    /// Cancelled when it ends.
+    lasts: CancellationToken,
+}
+
+async fn process(shared: Arc<Shared>, work: Arc<Work>, message: Message, received: Received) {
     let webhook = work.webhook;
-    let done = match shared.handler.handle(webhook, &message, &work.lane).await {
-        Handled::Acknowledge => message.ack().await,
-        Handled::GiveBack => message.requeue().await,
+    let _in_hand = InHand(&work.in_hand);
+    let handled = shared.handler.handle(webhook, &message, &work.lane, received.since).await;
+    match handled {
+        Handled::Doubted => work.renew(received.renewal),
+        // As long as the subscription lasts, the broker would hand it out here again.
+        Handled::GiveBack if work.lane.is_closing() => received.lasts.cancelled().await,
+        _ => {}
+    }
+    let done = match handled {
+        Handled::Attempted { .. } | Handled::Settled => message.ack().await,
+        // If it is still ours it comes again, marked, so that the database is asked.
+        Handled::GiveBack | Handled::Doubted => message.requeue().await,
     };
     if let Err(error) = done {
         // The channel is gone: the broker hands the message out again.
         debug!(%webhook, error = %Chain(&error), "a message could not be acknowledged");
+    }
+}
+
+impl Work {
+    /// Has the subscription begun anew, unless this one ended already.
+    fn renew(&self, renewal: u32) {
+        self.renewals.send_if_modified(|current| {
+            let mine = *current == renewal;
+            *current += u32::from(mine);
+            mine
+        });
+    }
+}
+
+/// A message in hand, until it is dropped.
+struct InHand<'a>(&'a AtomicUsize);
+
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use broker::BrokerSettings;
 use clap::Parser;
 use runtime::telemetry::LogSettings;
+use runtime::traces::TraceSettings;
 use store::StoreSettings;
 
 /// Takes events from the broker, stores each once, and queues it for every webhook that wants it.
@@ -20,6 +21,9 @@ pub struct Config {
     /// RabbitMQ.
     #[command(flatten)]
     pub broker: BrokerSettings,
+    /// Traces.
+    #[command(flatten)]
+    pub traces: TraceSettings,
     /// Logs.
     #[command(flatten)]
     pub log: LogSettings,

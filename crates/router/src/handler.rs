@@ -3,93 +3,83 @@
 
 use std::time::{Duration, Instant};
 
-use broker::wire::{self, Progress};
-use broker::{BrokerError, Message, Namespace, Outgoing, Publisher, Route, Topology};
+use broker::{BrokerError, Message, Outgoing, Publisher, Route, Topology};
 use chrono::{TimeDelta, Utc};
 use domain::event::Rejection;
-use domain::ids::WebhookId;
 use domain::request::EventHead;
-use futures_util::{StreamExt, stream};
 use runtime::retry::Backoff;
-use store::ingest::{self, Ingest, Target};
+use runtime::traces::Traces;
+use store::ingest::{self, Ingest};
 use store::{Store, StoreError};
 
+use crate::dispatch::{Dispatch, Origin, Queued};
 use crate::events;
 use crate::index::Index;
-use crate::silent::Silent;
 use crate::take::{self, Sorted, Taken};
-
-/// Publishes in flight at once: bounds memory when events fan out to many webhooks.
-const PUBLISHES_IN_FLIGHT: usize = 1000;
-
-/// How long a webhook's queue may take to confirm before what is for it is parked.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a batch needs.
 pub(crate) struct Handler {
-    store: Store,
-    publisher: Publisher,
-    topology: Topology,
-    names: Namespace,
-    deliveries: String,
-    unrouted: String,
-    silent: Silent,
-    retention: Duration,
-    index: Index,
+    pub(crate) store: Store,
+    pub(crate) publisher: Publisher,
+    pub(crate) topology: Topology,
+    pub(crate) rejected: String,
+    pub(crate) dispatch: Dispatch,
+    pub(crate) retention: Duration,
+    pub(crate) traces: Traces,
+    pub(crate) index: Index,
 }
 
-/// A delivery to queue.
-struct Queued<'a> {
-    webhook: WebhookId,
-    generation: i32,
-    head: EventHead,
-    data: &'a str,
+/// A batch that is stored.
+#[derive(Default)]
+struct Stored<'a> {
+    sorted: Sorted<'a>,
+    /// For each event whether it was taken by the try that was answered.
+    fresh: Vec<bool>,
+    /// An earlier try got no answer: it may have stored what is not fresh now.
+    retried: bool,
 }
 
 impl Handler {
-    pub(crate) fn new(
-        store: Store,
-        publisher: Publisher,
-        topology: Topology,
-        names: Namespace,
-        retention: Duration,
-    ) -> Self {
-        let (deliveries, unrouted) = (names.deliveries(), names.unrouted());
-        let (silent, index) = (Silent::default(), Index::default());
-        Self { store, publisher, topology, names, deliveries, unrouted, silent, retention, index }
-    }
-
     /// Handles a batch to the end; what fails is tried again until it does not.
     pub(crate) async fn handle(&mut self, batch: &[Message]) {
         let started = Instant::now();
         let retention = TimeDelta::from_std(self.retention).unwrap_or(TimeDelta::MAX);
-        let (taken, refused, repeated) = take::decode(batch, Utc::now(), retention);
-        let (sorted, fresh) = self.store_matched(&taken).await;
-        let queued = self.queued(&sorted, &fresh).await;
+        let (mut taken, refused, repeated) = take::decode(batch, Utc::now(), retention);
+        taken.iter_mut().for_each(|taken| taken.trace(&self.traces));
+        let stored = self.store_matched(&taken).await;
+        let queued = self.queued(&stored).await;
         let deliveries = queued.len();
-        self.publish(queued).await;
-        for (message, rejection) in refused.iter().chain(&sorted.refused) {
-            self.reject(message, rejection).await;
-        }
+        self.dispatch.publish(queued).await;
+        let refused = refused.iter().chain(&stored.sorted.refused);
+        self.reject(&refused.map(|(message, rejection)| rejected(message, rejection)).collect::<Vec<_>>())
+            .await;
         (0..repeated).for_each(|_| events::event_repeated());
-        (0..sorted.not_enabled).for_each(|_| events::event_not_enabled());
+        (0..stored.sorted.not_enabled).for_each(|_| events::event_not_enabled());
         let seconds = started.elapsed().as_secs_f64();
         events::BatchHandled { messages: batch.len(), deliveries, seconds }.emit();
     }
 
     /// Matches and stores a batch at one version of the configuration: an event that was published
     /// after a webhook was created is matched against it, however soon.
-    async fn store_matched<'a>(&mut self, taken: &'a [Taken<'a>]) -> (Sorted<'a>, Vec<bool>) {
-        let mut backoff = Backoff::default();
+    async fn store_matched<'a>(&mut self, taken: &'a [Taken<'a>]) -> Stored<'a> {
+        let (mut backoff, mut retried) = (Backoff::default(), false);
         if taken.is_empty() {
-            return (Sorted::default(), Vec::new());
+            return Stored::default();
         }
         loop {
+            let began = Instant::now();
             let sorted = take::sort(taken, &self.index);
+            let matched = began.elapsed();
             match ingest::store(&self.store, self.index.version(), &sorted.new_events()).await {
-                Ok(Ingest::Stored { fresh }) => return (sorted, fresh),
+                Ok(Ingest::Stored { fresh }) => {
+                    events::batch_stored(matched, began.elapsed().saturating_sub(matched));
+                    return Stored { sorted, fresh, retried };
+                }
                 Ok(Ingest::Stale) => self.refresh_index().await,
-                Err(error) => self.recover(&error, &mut backoff).await,
+                Err(error) => {
+                    retried = true;
+                    self.recover(&error, &mut backoff).await;
+                }
             }
         }
     }
@@ -118,19 +108,19 @@ impl Handler {
     }
 
     /// What is to be queued: the targets of fresh events; and of an event that the broker handed
-    /// out before, what the router that had it first did not get to. A duplicate that the producer
-    /// published is not among them: the message that came first is acknowledged or comes again.
-    async fn queued<'a>(&self, sorted: &'a Sorted<'a>, fresh: &[bool]) -> Vec<Queued<'a>> {
+    /// out before, or that may have been stored unheard, what nobody got to yet. A duplicate that the
+    /// producer published is not among them: the message that came first is acknowledged or comes again.
+    async fn queued<'a>(&self, stored: &'a Stored<'a>) -> Vec<Queued<'a>> {
         let mut queued = Vec::new();
-        for ((taken, targets), fresh) in sorted.wanted.iter().zip(fresh) {
+        for ((taken, targets), fresh) in stored.sorted.wanted.iter().zip(&stored.fresh) {
             if *fresh {
-                events::event_taken();
+                events::event_taken(Utc::now() - taken.created);
                 let head = taken.head(taken.id, taken.created);
-                queued.extend(Queued::all(targets, &head, taken.event.data));
+                queued.extend(Queued::all(targets, &head, taken.origin(), taken.event.data));
                 continue;
             }
             events::event_repeated();
-            if taken.redelivered {
+            if taken.redelivered || stored.retried {
                 queued.extend(self.still_owed(taken).await);
             }
         }
@@ -148,56 +138,17 @@ impl Handler {
         };
         let Some(owed) = owed else { return Vec::new() };
         let head = taken.head(owed.id, owed.created);
-        Queued::all(&owed.targets, &head, taken.event.data).collect()
+        let queued = Queued::all(&owed.targets, &head, taken.origin(), taken.event.data);
+        queued.map(Queued::repeated).collect()
     }
 
-    async fn publish(&self, queued: Vec<Queued<'_>>) {
-        let publish = async |delivery: Queued<'_>| {
-            let progress = Progress::fresh(delivery.generation);
-            let message = Outgoing::new(wire::encode(&progress, &delivery.head, delivery.data));
-            self.publish_or_park(&delivery.webhook.to_string(), &message).await;
-        };
-        stream::iter(queued).map(publish).buffer_unordered(PUBLISHES_IN_FLIGHT).collect::<()>().await;
-    }
-
-    /// Queues a delivery. A queue that confirms nothing, while the broker does, holds up nobody
-    /// else: what is for it is parked with the unrouted deliveries, from where it is sent on.
-    async fn publish_or_park(&self, key: &str, message: &Outgoing) {
+    /// Puts refused messages into the queue of refused ones. One that finds no queue makes the topology
+    /// again, for nothing is dropped silently.
+    async fn reject(&self, refused: &[Outgoing]) {
+        let route = Route { exchange: "", key: &self.rejected };
+        let messages: Vec<_> = refused.iter().map(|message| (route, message)).collect();
         let mut backoff = Backoff::default();
-        loop {
-            let exchange = if self.silent.holds(key) { &self.unrouted } else { &self.deliveries };
-            let route = Route { exchange, key };
-            match self.publisher.publish_within(PATIENCE, route, message).await {
-                Ok(()) => return,
-                Err(error) => {
-                    events::step_failed("publish", &error);
-                    if error.is_silence() {
-                        self.silent.note(key);
-                        continue;
-                    }
-                }
-            }
-            backoff.wait().await;
-        }
-    }
-
-    /// Puts a refused message into the queue of refused ones, whole. One that finds no queue makes
-    /// the topology again, for nothing is dropped silently.
-    async fn reject(&self, message: &Message, rejection: &Rejection) {
-        events::event_rejected(rejection);
-        let refused = Outgoing {
-            body: message.body.clone(),
-            message_id: message.message_id.clone(),
-            headers: vec![
-                ("x-reject-reason", rejection.reason.as_str().to_owned()),
-                ("x-reject-detail", rejection.detail.clone()),
-            ],
-        };
-        let queue = self.names.rejected();
-        let mut backoff = Backoff::default();
-        while let Err(error) =
-            self.publisher.publish_mandatory(Route { exchange: "", key: &queue }, &refused).await
-        {
+        while let Err(error) = self.publisher.publish_all_mandatory(&messages).await {
             events::step_failed("reject", &error);
             if matches!(error, BrokerError::Unroutable(_)) {
                 broker::boot::prepare(&self.topology).await;
@@ -207,14 +158,17 @@ impl Handler {
     }
 }
 
-impl<'a> Queued<'a> {
-    /// The deliveries of an event to those webhooks that are not disabled.
-    fn all<'t>(targets: &'t [Target], head: &'t EventHead, data: &'a str) -> impl Iterator<Item = Self> + 't
-    where
-        'a: 't,
-    {
-        let queued = targets.iter().filter(|target| !target.held);
-        queued.map(move |t| Self { webhook: t.webhook, generation: t.generation, head: head.clone(), data })
+/// A refused message, whole, and why it was.
+fn rejected(message: &Message, rejection: &Rejection) -> Outgoing {
+    events::event_rejected(rejection);
+    Outgoing {
+        body: message.body.clone(),
+        message_id: message.message_id.clone(),
+        headers: vec![
+            ("x-reject-reason", rejection.reason.as_str().to_owned()),
+            ("x-reject-detail", rejection.detail.clone()),
+        ],
+        ..Outgoing::default()
     }
 }
 
@@ -226,5 +180,9 @@ impl Taken<'_> {
             created,
             event_type: self.event.event_type.clone(),
         }
+    }
+
+    fn origin(&self) -> Origin<'_> {
+        Origin { received: self.received, trace: self.trace.as_ref() }
     }
 }

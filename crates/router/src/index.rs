@@ -1,13 +1,16 @@
 //! Who wants what, in memory, at a known version of the configuration.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use domain::catalogue::Enablement;
 use domain::event_type::covering;
 use domain::ids::{BrandId, WebhookId};
+use domain::schema::DataSchema;
 use domain::webhook::WebhookStatus;
-use store::config::{NO_VERSION, RoutingChange, RoutingChanges};
+use store::config::{EventTypeChange, NO_VERSION, RoutingChange, RoutingChanges};
 use store::ingest::Target;
+
+use crate::events;
 
 /// What to do with an event of a brand and type.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,7 +29,8 @@ pub(crate) enum Match {
 #[derive(Debug)]
 pub(crate) struct Index {
     version: i64,
-    types: HashSet<String>,
+    /// The catalogue, each type with the schema that is enforced for it.
+    types: HashMap<String, Option<DataSchema>>,
     brands: HashMap<BrandId, Brand>,
     /// Which brand a webhook is filed under.
     filed: HashMap<WebhookId, BrandId>,
@@ -50,7 +54,7 @@ struct Subscriber {
 
 impl Default for Index {
     fn default() -> Self {
-        Self { version: NO_VERSION, types: HashSet::new(), brands: HashMap::new(), filed: HashMap::new() }
+        Self { version: NO_VERSION, types: HashMap::new(), brands: HashMap::new(), filed: HashMap::new() }
     }
 }
 
@@ -66,7 +70,8 @@ impl Index {
             if change.removed {
                 self.types.remove(&change.name);
             } else {
-                self.types.insert(change.name);
+                let schema = enforced(&change);
+                self.types.insert(change.name, schema);
             }
         }
         for change in changes.brands {
@@ -81,13 +86,18 @@ impl Index {
     /// What becomes of an event of this brand and type.
     pub(crate) fn find(&self, brand_id: &BrandId, event_type: &str) -> Match {
         let Some(brand) = self.brands.get(brand_id) else { return Match::UnknownBrand };
-        if !self.types.contains(event_type) {
+        if !self.types.contains_key(event_type) {
             return Match::UnknownType;
         }
         if !brand.enablement.enables(event_type) {
             return Match::NotEnabled;
         }
         Match::Targets(brand.wanting(event_type))
+    }
+
+    /// The schema that the type's events must fit, if one is enforced.
+    pub(crate) fn enforced_schema(&self, event_type: &str) -> Option<&DataSchema> {
+        self.types.get(event_type)?.as_ref()
     }
 
     fn file(&mut self, change: RoutingChange) {
@@ -102,6 +112,12 @@ impl Index {
             self.filed.insert(change.id, change.brand_id);
         }
     }
+}
+
+/// A schema that cannot be read holds up no events: the API takes none, so it is ours that is at fault.
+fn enforced(change: &EventTypeChange) -> Option<DataSchema> {
+    let text = change.enforced_schema.as_deref()?;
+    DataSchema::parse(text).map_err(|error| events::schema_unreadable(&change.name, &error)).ok()
 }
 
 impl Brand {
@@ -165,7 +181,11 @@ mod tests {
         let mut index = Index::default();
         let mut enablement = Enablement::default();
         enablement.switch(&pattern("A"), true);
-        let types = ["A.B", "A.C", "X"].map(|name| EventTypeChange { name: name.to_owned(), removed: false });
+        let types = ["A.B", "A.C", "X"].map(|name| EventTypeChange {
+            name: name.to_owned(),
+            removed: false,
+            enforced_schema: (name == "A.C").then(|| r#"{"type":"object"}"#.to_owned()),
+        });
         let brand = |id: &str| BrandChange { id: id.parse().expect("brand"), enablement: enablement.clone() };
         let brands = vec![brand("one"), brand("two")];
         index.apply(RoutingChanges { version: 5, event_types: types.into(), brands, webhooks });
@@ -203,6 +223,13 @@ mod tests {
         assert_eq!(find("one", "A.D"), Match::UnknownType);
         assert_eq!(find("one", "X"), Match::NotEnabled);
         assert_eq!(find("one", "A.B"), Match::Targets(vec![]));
+    }
+
+    #[test]
+    fn a_schema_is_there_where_it_is_enforced() {
+        let index = index(vec![]);
+        assert!(index.enforced_schema("A.B").is_none() && index.enforced_schema("A.D").is_none());
+        assert!(index.enforced_schema("A.C").is_some_and(|schema| schema.check("[]").is_err()));
     }
 
     #[test]

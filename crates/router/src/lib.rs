@@ -2,6 +2,7 @@
 //! only then the acknowledgement. It knows nothing of endpoints or HTTP.
 
 pub mod config;
+mod dispatch;
 mod events;
 mod handler;
 mod index;
@@ -10,19 +11,22 @@ mod take;
 
 use std::time::Duration;
 
-use broker::{Consumers, Link, Publisher, Topology};
+use broker::{Consumers, Link, Prober, Publisher, Topology};
 use chrono::Utc;
 use runtime::error::Chain;
 use runtime::ops::{self, ListenError, Readiness};
 use runtime::retry::Backoff;
 use runtime::telemetry::PrometheusHandle;
+use runtime::traces::Traces;
 use store::Store;
 use store::instances::{self, Instance, RENEW_EVERY};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use config::Config;
+use dispatch::Dispatch;
 use handler::Handler;
+use index::Index;
 
 /// The longest that a batch takes when both servers answer.
 pub const LONGEST_IN_FLIGHT: Duration = Duration::from_secs(15);
@@ -42,6 +46,7 @@ pub async fn run(
     metrics: PrometheusHandle,
     stop: CancellationToken,
 ) -> Result<(), ListenError> {
+    events::describe();
     let readiness = Readiness::default();
     ops::serve(config.ops_listen, readiness.clone(), metrics).await?;
     tokio::select! {
@@ -55,6 +60,7 @@ pub async fn run(
 
 struct Router {
     handler: Handler,
+    traces: Traces,
     consumers: Consumers,
     publisher: Publisher,
     queue: String,
@@ -64,7 +70,7 @@ struct Router {
 
 /// Waits for both servers, in either order, and sets up all that runs beside the batches.
 async fn start(config: &Config, readiness: Readiness) -> Router {
-    let store = Store::new(&config.store, "postrider router");
+    let store = Store::for_batches(&config.store, "postrider router");
     let names = config.broker.namespace.clone();
     let link = |purpose: &str| Link::new(&config.broker, format!("postrider router {purpose}"));
     let topology = Topology::new(link("topology"), names.clone(), None);
@@ -85,10 +91,22 @@ async fn start(config: &Config, readiness: Readiness) -> Router {
         tokio::spawn(maintain(store.clone(), config.store.retention));
     }
     let publisher = Publisher::new(link("publisher"));
-    let handler =
-        Handler::new(store.clone(), publisher.clone(), topology, names.clone(), config.store.retention);
+    let (prober, retention) = (Prober::new(link("prober")), config.store.retention);
+    let dispatch = Dispatch::new(publisher.clone(), prober, &names);
+    let traces = Traces::start(&config.traces, "router", env!("CARGO_PKG_VERSION"));
+    let handler = Handler {
+        store: store.clone(),
+        publisher: publisher.clone(),
+        topology,
+        rejected: names.rejected(),
+        dispatch,
+        retention,
+        traces: traces.clone(),
+        index: Index::default(),
+    };
     Router {
         handler,
+        traces,
         consumers: Consumers::new(link("consumer")),
         publisher,
         queue: names.router(),
@@ -115,6 +133,7 @@ impl Router {
         self.consumers.close().await;
         self.publisher.close().await;
         let _ = instances::leave(&self.store, &self.me).await;
+        self.traces.stop().await;
     }
 
     /// Handles batches until the subscription or the process ends. A batch is never abandoned.

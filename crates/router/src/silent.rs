@@ -4,24 +4,48 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a queue is passed by.
-const FOR: Duration = Duration::from_secs(30);
+/// How long a queue is passed by before it is asked again.
+const FOR: Duration = Duration::from_secs(15);
 
-/// The webhooks to pass by, each for a while. It holds no more than the queues that are silent.
+/// The webhooks to pass by. It holds no more than the queues that are silent.
 #[derive(Debug, Default)]
 pub(crate) struct Silent(Mutex<HashMap<String, Instant>>);
+
+/// How a webhook's queue is to be treated.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Hearing {
+    /// Nothing is known against it.
+    Answers,
+    /// It was silent a moment ago.
+    PassBy,
+    /// It was silent for a while: it is passed by, and the caller looks whether it answers.
+    AskAgain,
+}
 
 impl Silent {
     /// Passes a webhook's queue by from now on.
     pub(crate) fn note(&self, webhook: &str) {
-        let mut silent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        silent.retain(|_, since| since.elapsed() < FOR);
-        silent.insert(webhook.to_owned(), Instant::now());
+        self.silent().insert(webhook.to_owned(), Instant::now());
     }
 
-    /// Whether a webhook's queue is passed by.
-    pub(crate) fn holds(&self, webhook: &str) -> bool {
-        let silent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        silent.get(webhook).is_some_and(|since| since.elapsed() < FOR)
+    /// Passes it by no longer.
+    pub(crate) fn clear(&self, webhook: &str) {
+        self.silent().remove(webhook);
+    }
+
+    /// How it is to be treated. One caller at a time is told to ask again.
+    pub(crate) fn of(&self, webhook: &str) -> Hearing {
+        match self.silent().get_mut(webhook) {
+            None => Hearing::Answers,
+            Some(since) if since.elapsed() < FOR => Hearing::PassBy,
+            Some(since) => {
+                *since = Instant::now();
+                Hearing::AskAgain
+            }
+        }
+    }
+
+    fn silent(&self) -> std::sync::MutexGuard<'_, HashMap<String, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

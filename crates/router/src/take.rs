@@ -9,6 +9,8 @@ use domain::event::Identity;
 use domain::event::{self, IncomingEvent, RejectReason, Rejection};
 use domain::ids::{BrandId, EventId};
 use domain::time::Timestamp;
+use domain::trace::TraceParent;
+use runtime::traces::{Span, SpanKind, Traces};
 use store::ingest::{NewEvent, Target};
 
 use crate::index::{Index, Match};
@@ -22,6 +24,12 @@ pub(crate) struct Taken<'a> {
     pub(crate) key: String,
     pub(crate) id: EventId,
     pub(crate) created: Timestamp,
+    /// When this router took it from its queue.
+    pub(crate) received: Timestamp,
+    /// What its deliveries carry on: the producer's trace, or our span beneath it.
+    pub(crate) trace: Option<TraceParent>,
+    /// Ends when the batch is done with.
+    span: Option<Span>,
 }
 
 /// What a batch turns out to hold at one version of the configuration.
@@ -72,14 +80,31 @@ impl<'a> Taken<'a> {
             Identity::Id(id) => *id,
             Identity::MessageId(_) => EventId::draw(u64::try_from(now.timestamp_millis()).unwrap_or(0)),
         };
-        let created = event.created.unwrap_or_else(|| domain::time::whole_millis(now));
+        let received = domain::time::whole_millis(now);
+        let created = event.created.unwrap_or(received);
         Self {
             message,
             redelivered: message.redelivered,
             key: event.identity.to_string(),
             id,
             created,
+            received,
+            trace: message.trace.clone(),
+            span: None,
             event,
+        }
+    }
+
+    /// Begins a span, where there is somebody to send it to.
+    pub(crate) fn trace(&mut self, traces: &Traces) {
+        let parent = self.trace.as_ref().map(ToString::to_string);
+        self.span = traces.span("route event", SpanKind::Consumer, parent, self.received.into());
+        if let Some(span) = &mut self.span {
+            span.note("messaging.system", "rabbitmq");
+            span.note("postrider.event.id", self.id.to_string());
+            span.note("postrider.brand", self.event.brand_id.to_string());
+            span.note("postrider.event.type", self.event.event_type.as_str().to_owned());
+            self.trace = span.traceparent().parse().ok();
         }
     }
 }
@@ -89,7 +114,10 @@ pub(crate) fn sort<'a>(taken: &'a [Taken<'a>], index: &Index) -> Sorted<'a> {
     let mut sorted = Sorted::default();
     for event in taken {
         match index.find(&event.event.brand_id, event.event.event_type.as_str()) {
-            Match::Targets(targets) => sorted.wanted.push((event, targets)),
+            Match::Targets(targets) => match misfit(event, index) {
+                None => sorted.wanted.push((event, targets)),
+                Some(rejection) => sorted.refused.push((event.message, rejection)),
+            },
             Match::NotEnabled => sorted.not_enabled += 1,
             Match::UnknownBrand => sorted.refused.push((event.message, unknown_brand(&event.event.brand_id))),
             Match::UnknownType => {
@@ -116,6 +144,13 @@ impl<'a> Sorted<'a> {
         };
         self.wanted.iter().map(new_event).collect()
     }
+}
+
+/// Why the data does not fit the schema that is enforced for its type, if it does not.
+fn misfit(taken: &Taken<'_>, index: &Index) -> Option<Rejection> {
+    let schema = index.enforced_schema(taken.event.event_type.as_str())?;
+    let violation = schema.check(taken.event.data).err()?;
+    Some(Rejection::new(RejectReason::SchemaViolation, format!("data does not fit its schema: {violation}")))
 }
 
 fn unknown_brand(brand: &BrandId) -> Rejection {

@@ -1,0 +1,162 @@
+//! Sends again what brands and support asked for.
+//!
+//! It comes from the database and not from the webhook's queue, where fresh events would wait behind
+//! it; and it takes half of the webhook's lane at most, so that they keep their latency. Whatever is
+//! interrupted is found again: a delivery stays in the queue of redeliveries until its attempt is
+//! recorded, a job stands where its deliveries were put there.
+
+use std::time::Instant;
+
+use broker::wire::{DeliveryMessage, Progress};
+use domain::ids::WebhookId;
+use domain::request::EventHead;
+use futures_util::{StreamExt, stream};
+use store::redeliveries::{self, Done, Due, DueDelivery};
+use store::redelivery_claims::{self, EXTEND_EVERY, HELD_FOR};
+use store::{Store, StoreError};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::events;
+use crate::handler::{Handled, Receipt};
+use crate::lane::Lane;
+use crate::worker::Shared;
+
+/// Deliveries handled at once for each request that may be in flight: while some are sent, others are
+/// recorded.
+const HANDLED_FACTOR: u16 = 4;
+/// Deliveries taken at once for each that is handled: the fewer pages, the fewer pauses between them.
+const PAGE_FACTOR: u16 = 4;
+
+/// Sends all that a webhook is to be sent again, until nothing is left or the lane closes. What fails
+/// is left to the next look, and so is everything while another worker is at it: two would press the
+/// endpoint twice as hard as it may be. It ends with `active`, for then another replica sends fresh events.
+pub(crate) async fn send(
+    shared: &Shared,
+    webhook: WebhookId,
+    lane: &Lane,
+    active: &CancellationToken,
+    max_concurrency: u16,
+) {
+    let store = &shared.handler.store;
+    let claim = Claim { store, webhook, holder: Uuid::new_v4() };
+    let asked = Instant::now();
+    match claim.take().await {
+        Ok(true) => {}
+        Ok(false) => return,
+        Err(error) => return events::step_failed("claim", &error),
+    }
+    let share = (max_concurrency / 2).max(1);
+    let lane = lane.shared(share);
+    let losing = async {
+        tokio::select! { () = claim.lost(asked) => {}, () = active.cancelled() => {} }
+        // What is in flight is finished: its attempts are recorded.
+        lane.close();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! { () = send_all(shared, webhook, &lane, share) => {}, () = losing => {} }
+    if let Err(error) = redelivery_claims::release(store, webhook, claim.holder).await {
+        events::step_failed("release", &error);
+    }
+}
+
+/// The right to send a webhook's redeliveries.
+struct Claim<'a> {
+    store: &'a Store,
+    webhook: WebhookId,
+    /// Drawn for each run: a worker that ends and the next one of the same process are two.
+    holder: Uuid,
+}
+
+impl Claim<'_> {
+    /// Takes or extends it; false when another has it.
+    async fn take(&self) -> Result<bool, StoreError> {
+        redelivery_claims::claim(self.store, self.webhook, self.holder).await
+    }
+
+    /// Extends it, until another has it or may have it: it was last asked for successfully at `asked`.
+    async fn lost(&self, mut asked: Instant) {
+        loop {
+            tokio::time::sleep(EXTEND_EVERY).await;
+            let now = Instant::now();
+            match tokio::time::timeout_at((asked + HELD_FOR).into(), self.take()).await {
+                Ok(Ok(true)) => asked = now,
+                Ok(Ok(false)) | Err(_) => return,
+                Ok(Err(error)) => events::step_failed("claim", &error),
+            }
+        }
+    }
+}
+
+async fn send_all(shared: &Shared, webhook: WebhookId, lane: &Lane, share: u16) {
+    let handled = share.saturating_mul(HANDLED_FACTOR);
+    let page = i64::from(handled.saturating_mul(PAGE_FACTOR));
+    while !lane.is_closing() {
+        match next_page(shared, webhook, page).await {
+            Ok(due) if due.is_empty() => return,
+            Ok(due) => {
+                let done = attempt_all(shared, webhook, lane, handled.into(), due).await;
+                if let Err(error) = redeliveries::done(&shared.handler.store, webhook, &done).await {
+                    return events::step_failed("redelivered", &error);
+                }
+            }
+            Err(error) => return events::step_failed("redeliver", &error),
+        }
+    }
+}
+
+/// The next deliveries; when none is left, those to which the oldest job leads.
+async fn next_page(shared: &Shared, webhook: WebhookId, page: i64) -> Result<Vec<Due>, StoreError> {
+    let store = &shared.handler.store;
+    loop {
+        let due = redeliveries::take(store, webhook, page).await?;
+        if !due.is_empty() || !walk(shared, store, webhook, page).await? {
+            return Ok(due);
+        }
+    }
+}
+
+/// Walks the oldest job on; false when there is none, or when it has to wait: of a webhook that was just
+/// enabled again, what waited before may not all be held yet.
+async fn walk(shared: &Shared, store: &Store, webhook: WebhookId, page: i64) -> Result<bool, StoreError> {
+    if shared.handler.directory.get(webhook).is_none_or(|target| target.is_unsettled()) {
+        return Ok(false);
+    }
+    let Some(job) = redeliveries::next_job(store, webhook).await? else { return Ok(false) };
+    redeliveries::walk(store, webhook, &job, page).await?;
+    Ok(true)
+}
+
+/// Attempts deliveries, `most` at once. Those that were given back are not among the answer.
+async fn attempt_all(
+    shared: &Shared,
+    webhook: WebhookId,
+    lane: &Lane,
+    most: usize,
+    due: Vec<Due>,
+) -> Vec<Done> {
+    let attempts = stream::iter(due).map(async |due| {
+        let (created, event, round) = (due.created, due.event, due.round);
+        let handled = match message(due) {
+            Some(message) => {
+                // Another replica may have had it before.
+                let receipt = Receipt { uncertain: true, since: Instant::now() };
+                shared.handler.deliver(webhook, message, receipt, lane).await
+            }
+            None => Handled::Settled,
+        };
+        let delivered = handled == Handled::Attempted { delivered: true };
+        let dealt_with = !matches!(handled, Handled::GiveBack | Handled::Doubted);
+        dealt_with.then_some(Done { created, event, round, delivered })
+    });
+    attempts.buffer_unordered(most).filter_map(std::future::ready).collect().await
+}
+
+/// The message that the first attempt of the round is made from; `None` when the event has expired.
+fn message(due: Due) -> Option<DeliveryMessage> {
+    let DueDelivery { trigger, brand_id, event_type, generation, round_base, data } = due.delivery?;
+    let progress =
+        Progress { round: due.round, recorded: round_base, trigger, ..Progress::fresh(generation) };
+    let head = EventHead { id: due.event, brand_id, created: due.created, event_type };
+    Some(DeliveryMessage { progress, head, data: data.into() })
+}
