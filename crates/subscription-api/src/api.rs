@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::Topology;
+use broker::{Namespace, Publisher, RejectedQueue, Topology};
+use domain::health::HealthRule;
 use domain::ids::WebhookId;
 use runtime::error::Chain;
 use store::Store;
@@ -16,6 +17,8 @@ use crate::resolve::Resolver;
 
 /// How long a new webhook's answer waits for its queue; the deliverer makes it otherwise.
 const QUEUE_WAIT: Duration = Duration::from_secs(2);
+/// How long the broker may take to confirm what one request publishes.
+pub(crate) const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
 
 /// What every handler works with. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -30,6 +33,14 @@ pub struct Parts {
     pub vault: Vault,
     /// What webhooks' queues are declared with.
     pub topology: Topology,
+    /// What everything in the broker is called.
+    pub names: Namespace,
+    /// Publishes the events of those who have no AMQP client.
+    pub publisher: Publisher,
+    /// What the router refused.
+    pub rejected: RejectedQueue,
+    /// The delays for which there is a wait queue.
+    pub waits: Vec<Duration>,
     /// Looks at where an endpoint leads.
     pub resolver: Resolver,
     /// The support token, if there is one.
@@ -38,6 +49,8 @@ pub struct Parts {
     pub gate: Gate,
     /// How long events stay readable: what Get Events lists unless asked otherwise.
     pub retention: Duration,
+    /// When webhooks are disabled.
+    pub health: HealthRule,
 }
 
 impl From<Parts> for Api {

@@ -96,6 +96,15 @@ impl Caller {
     }
 }
 
+/// Whoever has a token that is valid.
+#[derive(Debug)]
+pub enum Anybody {
+    /// Support.
+    Support,
+    /// A brand, with this token of its.
+    Brand(Token),
+}
+
 /// A caller that may look at the brand of the path.
 #[derive(Debug)]
 pub struct BrandReader {
@@ -119,6 +128,17 @@ pub struct BrandWriter {
 pub struct Support {
     /// Who it is, for the audit.
     pub actor: String,
+}
+
+impl FromRequestParts<Api> for Anybody {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self> {
+        Ok(match authenticate(parts, api).await? {
+            Caller::Support => Self::Support,
+            Caller::Brand(token) => Self::Brand(token),
+        })
+    }
 }
 
 impl FromRequestParts<Api> for BrandReader {

@@ -16,6 +16,10 @@ pub const BODY_BYTES: usize = 1024 * 1024;
 // No Debug: it may hold secrets, such as header values.
 pub struct JsonBody(pub Box<RawValue>);
 
+/// A JSON value that was sent as `application/json`, or an empty object where nothing was sent.
+// No Debug, like the others.
+pub struct OptionalJsonBody(pub Box<RawValue>);
+
 /// A JSON value that was sent as `application/merge-patch+json` or `application/json`.
 // No Debug: it may hold secrets, such as header values.
 pub struct PatchBody(pub Box<RawValue>);
@@ -25,6 +29,20 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
 
     async fn from_request(request: Request, _: &S) -> Result<Self> {
         read(request, &["application/json"]).await.map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for OptionalJsonBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self> {
+        if request.headers().contains_key(header::CONTENT_TYPE) {
+            return read(request, &["application/json"]).await.map(Self);
+        }
+        if collect(request.into_body()).await?.is_empty() {
+            return parse(b"{}").map(Self);
+        }
+        Err(Problem::unsupported_media_type("send the header content-type: application/json".to_owned()))
     }
 }
 

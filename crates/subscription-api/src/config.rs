@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
-use broker::BrokerSettings;
+use broker::{BrokerSettings, RetrySettings};
 use clap::Parser;
 use domain::address::AllowedNetworks;
 use runtime::telemetry::LogSettings;
-use store::StoreSettings;
-use store::vault::MasterKey;
+use store::vault::VaultSettings;
+use store::{HealthSettings, StoreSettings};
 
 use crate::auth::SupportToken;
 
@@ -25,9 +25,13 @@ pub struct Config {
     /// Address of /healthz, /readyz and /metrics
     #[arg(long, env = "POSTRIDER_OPS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9100")]
     pub ops_listen: SocketAddr,
-    /// Key that webhook secrets are encrypted with at rest: 32 bytes in base64
-    #[arg(long, env = "POSTRIDER_MASTER_KEY", value_name = "KEY", hide_env_values = true)]
-    pub master_key: MasterKey,
+    /// Webhook secrets.
+    #[command(flatten)]
+    pub vault: VaultSettings,
+    /// Seal all webhook secrets under POSTRIDER_MASTER_KEY that are still sealed under one of
+    /// POSTRIDER_OLD_MASTER_KEYS, while everything runs, and exit
+    #[arg(long)]
+    pub reseal_secrets: bool,
     /// Token of the support team, at least 32 characters; none when empty
     #[arg(
         long,
@@ -51,6 +55,12 @@ pub struct Config {
     /// Requests a second for each token; bursts of twice as many
     #[arg(long, env = "POSTRIDER_TOKEN_RATE", value_name = "N", default_value = "100", value_parser = token_rate)]
     pub token_rate: NonZeroU32,
+    /// The deliverers' rule by which webhooks are disabled: figures are shown beside it.
+    #[command(flatten)]
+    pub health: HealthSettings,
+    /// The deliverers' retries, whose wait queues the overview shows.
+    #[command(flatten)]
+    pub retry: RetrySettings,
     /// PostgreSQL.
     #[command(flatten)]
     pub store: StoreSettings,

@@ -1,45 +1,42 @@
-//! A readable page of the OpenAPI document, from files inside the binary: it works offline.
-
-use std::sync::{Arc, LazyLock};
+//! The pages for people, rendered when this was built (`build/docs.rs`): they work offline.
 
 use axum::extract::Path;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use utoipa_swagger_ui::Config;
 
 use crate::problem::Problem;
 
-/// Everything from this origin alone; the page sets styles of elements.
-const POLICY: HeaderValue =
-    HeaderValue::from_static("default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:");
+/// The pages run nothing and load nothing but their style.
+const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; style-src 'self'; img-src 'self'");
+/// A new version has new pages: browsers ask again.
+const CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+const STYLE: &str = include_str!("../docs/style.css");
 
-static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
-    // The validator would send the document to another origin.
-    let config = Config::from("/openapi.json").validator_url("none").persist_authorization(false);
-    Arc::new(config.deep_linking(true).try_it_out_enabled(false))
-});
+/// Name and HTML of each.
+static PAGES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/docs.rs"));
 
-/// The page itself.
-pub async fn page() -> Response {
-    answer("index.html")
+/// The first page.
+pub async fn start() -> Response {
+    answer("")
 }
 
-/// A file of the page.
-pub async fn file(Path(file): Path<String>) -> Response {
-    answer(&file)
+/// A page, or the style of all.
+pub async fn page(Path(name): Path<String>) -> Response {
+    if name == "style.css" { served("text/css; charset=utf-8", STYLE) } else { answer(&name) }
 }
 
 fn answer(name: &str) -> Response {
-    let Ok(Some(file)) = utoipa_swagger_ui::serve(name, Arc::clone(&CONFIG)) else {
-        return Problem::not_found("there is nothing at this path").into_response();
-    };
-    let mut bytes = file.bytes.into_owned();
-    if name == "index.html" {
-        // Its links are relative, and the page is at /docs without a slash too.
-        let html = String::from_utf8_lossy(&bytes).replace("<head>", "<head>\n    <base href=\"/docs/\">");
-        bytes = html.replace("<title>Swagger UI</title>", "<title>Postrider API</title>").into_bytes();
+    match PAGES.iter().find(|(own, _)| *own == name) {
+        Some((_, html)) => served("text/html; charset=utf-8", html),
+        None => Problem::not_found("there is nothing at this path").into_response(),
     }
-    let content_type = HeaderValue::from_str(&file.content_type);
-    let content_type = content_type.unwrap_or(HeaderValue::from_static("application/octet-stream"));
-    ([(header::CONTENT_TYPE, content_type), (header::CONTENT_SECURITY_POLICY, POLICY)], bytes).into_response()
+}
+
+fn served(content_type: &'static str, body: &'static str) -> Response {
+    let headers: [(HeaderName, HeaderValue); 3] = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CACHE_CONTROL, CACHE),
+    ];
+    (headers, body).into_response()
 }

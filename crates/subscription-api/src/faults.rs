@@ -10,6 +10,9 @@ use crate::problem::{Problem, Result};
 /// Most faults that are told of one request.
 const MOST: usize = 200;
 
+/// Longest detail of one fault, in characters.
+pub(crate) const LONGEST_DETAIL: usize = 400;
+
 /// One field that is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Fault {
@@ -28,7 +31,9 @@ impl Faults {
     /// Notes a fault.
     pub fn add(&mut self, pointer: impl Into<String>, detail: impl Display) {
         if self.0.len() < MOST {
-            self.0.push(Fault { pointer: pointer.into(), detail: detail.to_string() });
+            // It may repeat what was sent.
+            let detail = shortened(&detail.to_string(), LONGEST_DETAIL);
+            self.0.push(Fault { pointer: pointer.into(), detail });
         }
     }
 
@@ -60,6 +65,15 @@ impl Faults {
 #[must_use]
 pub fn member(at: &str, key: &str) -> String {
     format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+/// The beginning of a text that an answer repeats.
+#[must_use]
+pub fn shortened(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]

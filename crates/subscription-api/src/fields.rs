@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::faults::{Faults, member};
+use crate::faults::{self, Faults, member};
 use crate::patch::Patch;
 
 /// Longest part of an unknown key that a fault repeats, in characters.
@@ -98,12 +98,9 @@ impl<'a, 'f> Fields<'a, 'f> {
     }
 }
 
-/// The beginning of a text that a fault repeats.
+/// The beginning of a key that a fault repeats.
 pub(crate) fn shortened(key: &str) -> String {
-    match key.char_indices().nth(SHOWN_KEY_CHARS) {
-        Some((end, _)) => format!("{}…", &key[..end]),
-        None => key.to_owned(),
-    }
+    faults::shortened(key, SHOWN_KEY_CHARS)
 }
 
 /// The members of an object as they come, the same key twice included.

@@ -25,7 +25,7 @@ pub fn around(router: Router<Api>) -> Router<Api> {
 }
 
 async fn guard(request: Request, next: Next) -> Response {
-    let began = Instant::now();
+    let (began, _in_flight) = (Instant::now(), events::in_flight());
     let method = events::method(request.method());
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let (parts, body) = request.into_parts();

@@ -5,11 +5,14 @@ pub mod api;
 pub mod auth;
 pub mod body;
 pub mod config;
+pub mod console;
 pub mod cursor;
 pub mod docs;
 mod events;
 pub mod faults;
 pub mod fields;
+mod figures;
+pub mod header_patch;
 pub mod layers;
 pub mod leftover;
 pub mod listing;
@@ -22,6 +25,7 @@ pub mod problem;
 pub mod query;
 pub mod rate;
 pub mod read;
+pub mod reader;
 pub mod requests;
 pub mod resolve;
 pub mod routes;
@@ -33,7 +37,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use api::{Api, Parts};
-use broker::{Link, Topology};
+use broker::{Link, Publisher, RejectedQueue, Topology};
 pub use config::Config;
 use rate::Gate;
 use resolve::Resolver;
@@ -67,6 +71,12 @@ pub enum StartError {
         /// Why not.
         source: std::io::Error,
     },
+    /// Secrets could not be sealed anew.
+    #[error("the secrets could not be sealed anew")]
+    Reseal(#[from] store::StoreError),
+    /// Some secrets could not be opened.
+    #[error("{0} secrets are sealed under a key that is not given; set POSTRIDER_OLD_MASTER_KEYS")]
+    Unreadable(usize),
 }
 
 /// Runs the API until `stop`. It listens at once; while PostgreSQL is away it answers 503.
@@ -78,6 +88,10 @@ pub async fn run(
     metrics: PrometheusHandle,
     stop: CancellationToken,
 ) -> Result<(), StartError> {
+    if config.reseal_secrets {
+        return reseal(&config).await;
+    }
+    events::describe();
     let readiness = Readiness::default();
     ops::serve(config.ops_listen, readiness.clone(), metrics).await?;
     let address = config.listen;
@@ -88,6 +102,7 @@ pub async fn run(
     tokio::spawn(tend_database(api.clone(), config.store, me.clone(), readiness.clone()));
     tokio::spawn(tend_broker(api.topology.clone(), readiness));
     tokio::spawn(sweep(api.clone()));
+    tokio::spawn(figures::watch(api.clone()));
     info!(%address, "serving the API");
     server::serve(listener, routes::router(api.clone()), stop).await;
     let _ = instances::leave(&api.store, &me).await;
@@ -95,16 +110,37 @@ pub async fn run(
 }
 
 fn build(config: &Config) -> Api {
-    let link = Link::new(&config.broker, "postrider subscription-api");
+    let link = |purpose: &str| Link::new(&config.broker, format!("postrider subscription-api {purpose}"));
+    let names = config.broker.namespace.clone();
+    let ladder = config.retry.schedule().ladder();
     Api::from(Parts {
         store: Store::new(&config.store, "postrider subscription-api"),
-        vault: Vault::new(&config.master_key),
-        topology: Topology::new(link, config.broker.namespace.clone(), None),
+        vault: Vault::of(&config.vault),
+        waits: ladder.steps().to_vec(),
+        topology: Topology::new(link("topology"), names.clone(), Some(ladder)),
+        publisher: Publisher::new(link("publisher")),
+        rejected: RejectedQueue::new(link("rejected"), names.clone()),
+        names,
         resolver: Resolver::new(config.allow_networks.clone()),
         support_token: config.support_token.clone(),
         gate: Gate::new(config.token_rate),
         retention: config.store.retention,
+        health: config.health.rule(),
     })
+}
+
+/// Seals all secrets under the master key of the settings.
+async fn reseal(config: &Config) -> Result<(), StartError> {
+    let store = Store::new(&config.store, "postrider reseal");
+    let resealed = store::reseal::all(&store, &Vault::of(&config.vault)).await?;
+    info!(webhooks = resealed.done, "sealed secrets anew");
+    for error in &resealed.unreadable {
+        warn!(error = %Chain(error), "left as it is");
+    }
+    match resealed.unreadable.len() {
+        0 => Ok(()),
+        left => Err(StartError::Unreadable(left)),
+    }
 }
 
 async fn tend_database(api: Api, settings: store::StoreSettings, me: Instance, readiness: Readiness) {

@@ -1,7 +1,7 @@
 //! What a brand may subscribe to: the catalogue, and what of it support enabled for the brand.
 
 use domain::catalogue::Enablement;
-use domain::event_type::TypePattern;
+use domain::event_type::{EventType, TypePattern};
 use domain::ids::BrandId;
 use store::{Db, StoreError, brands, event_types};
 
@@ -31,6 +31,24 @@ impl Offer {
         for detail in patterns.iter().filter_map(|pattern| self.refusal(pattern)) {
             faults.add(at, detail);
         }
+    }
+
+    /// Notes that this is no type which the brand may receive.
+    pub fn check_type(&self, event_type: &EventType, at: &str, faults: &mut Faults) {
+        let name = event_type.as_str();
+        if !self.catalogue.iter().any(|own| own == name) {
+            faults.add(at, format!("{name} is no event type of the catalogue"));
+        } else if !self.enablement.enables(name) {
+            faults.add(at, format!("{name} is not enabled for this brand; ask support to enable it"));
+        }
+    }
+
+    /// The first type, by name, that these patterns cover and the brand may receive.
+    #[must_use]
+    pub fn first_of(&self, patterns: &[TypePattern]) -> Option<&str> {
+        let covered = |name: &&String| patterns.iter().any(|pattern| pattern.covers(name));
+        let enabled = |name: &&String| self.enablement.enables(name);
+        self.catalogue.iter().filter(covered).filter(enabled).map(String::as_str).min()
     }
 
     fn refusal(&self, pattern: &TypePattern) -> Option<String> {

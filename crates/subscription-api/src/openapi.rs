@@ -6,7 +6,9 @@ use axum::response::IntoResponse;
 use utoipa::openapi::path::{HttpMethod, Operation};
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Content, HeaderBuilder, OpenApi as Document, Ref, RefOr, SecurityRequirement, schema};
+use utoipa::openapi::{
+    Content, HeaderBuilder, OpenApi as Document, Ref, RefOr, Required, SecurityRequirement, schema,
+};
 use utoipa::{OpenApi, ToSchema};
 
 use crate::faults::{Fault, Faults};
@@ -53,8 +55,11 @@ const PROBLEMS: &[(u16, &str)] = &[
     (422, "Fields are not valid; `errors` names every one of them"),
     (429, "Too many requests with this token, or too many wrong tokens from this address"),
     (500, "A mistake of the platform's"),
-    (503, "The database does not answer; try again soon"),
+    (503, "The database or the broker does not answer; try again soon"),
 ];
+
+/// The ends of the paths that take a body or none.
+const OPTIONAL_BODIES: [&str; 3] = ["/test", "/secret/rotate", "/rejected/republish"];
 
 /// Adds the error answers to every operation.
 pub fn complete(document: &mut Document) {
@@ -81,7 +86,8 @@ pub fn complete(document: &mut Document) {
 fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation) {
     let takes_body = operation.request_body.is_some();
     if let Some(RefOr::T(body)) = &mut operation.request_body {
-        body.required = Some(utoipa::openapi::Required::True);
+        let required = !OPTIONAL_BODIES.iter().any(|end| path.ends_with(end));
+        body.required = Some(if required { Required::True } else { Required::False });
     }
     let takes_query = operation.parameters.iter().flatten().any(|parameter| {
         matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == utoipa::openapi::path::ParameterIn::Query)

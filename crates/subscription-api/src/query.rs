@@ -12,7 +12,12 @@ use domain::limits::{PAGE_DEFAULT, PAGE_MAX};
 use domain::time::Timestamp;
 use url::form_urlencoded;
 
+use crate::faults::{self, LONGEST_DETAIL};
+use crate::fields;
 use crate::problem::{Problem, Result};
+
+/// Most faults that are told of one query.
+const MOST_FAULTS: usize = 20;
 
 /// The query of a request, taken apart parameter by parameter.
 #[derive(Debug, Default)]
@@ -30,11 +35,11 @@ impl<S: Sync> FromRequestParts<S> for Query {
 }
 
 impl Query {
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut query = Self::default();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             if query.given.insert(name.to_string(), value.into_owned()).is_some() {
-                query.faults.push(format!("{name} is given more than once"));
+                query.fault(&shown(&name), "is given more than once");
             }
         }
         query
@@ -69,7 +74,9 @@ impl Query {
 
     /// Notes what is wrong with a parameter.
     pub fn fault(&mut self, name: &str, detail: impl Display) {
-        self.faults.push(format!("{name} {detail}"));
+        if self.faults.len() < MOST_FAULTS {
+            self.faults.push(format!("{name} {}", faults::shortened(&detail.to_string(), LONGEST_DETAIL)));
+        }
     }
 
     /// Ends the reading: what is left is unknown.
@@ -77,12 +84,16 @@ impl Query {
     /// # Errors
     /// A 400 that names everything that is wrong.
     pub fn finish(mut self) -> Result<()> {
-        let unknown = std::mem::take(&mut self.given);
-        self.faults.extend(
-            unknown.keys().map(|name| format!("{} is no parameter of this list", name.escape_debug())),
-        );
+        for name in std::mem::take(&mut self.given).keys() {
+            self.fault(&shown(name), "is no parameter of this list");
+        }
         if self.faults.is_empty() { Ok(()) } else { Err(Problem::malformed(self.faults.join("; "))) }
     }
+}
+
+/// A parameter's name as a fault repeats it.
+fn shown(name: &str) -> String {
+    fields::shortened(name).escape_debug().to_string()
 }
 
 /// Reads an instant, up to the next whole millisecond: what is stored has whole ones, so a bound

@@ -1,16 +1,17 @@
 //! Readers of single JSON values: each takes the value, where it stands, and where to note a fault.
 
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use domain::event_type::TypePattern;
 use domain::limits::WEBHOOK_EVENTS;
-use domain::webhook::check_headers;
+use domain::signature::Scheme;
+use domain::time::Timestamp;
 use serde_json::value::RawValue;
 
 use crate::faults::Faults;
 use crate::fields::Fields;
+use crate::header_patch::HeaderPatch;
 
 /// Any text: what the others build on.
 pub fn any_text(raw: &RawValue, at: &str, faults: &mut Faults) -> Option<String> {
@@ -111,25 +112,72 @@ pub fn patterns(raw: &RawValue, at: &str, faults: &mut Faults) -> Option<Vec<Typ
     Some(patterns)
 }
 
+/// How requests are signed, `v1` among them: whether `v1a` is, too.
+pub fn signatures(raw: &RawValue, at: &str, faults: &mut Faults) -> Option<bool> {
+    let schemes = serde_json::from_str::<Vec<Scheme>>(raw.get()).unwrap_or_default();
+    let count = |scheme| schemes.iter().filter(|own| **own == scheme).count();
+    if count(Scheme::V1) != 1 || count(Scheme::V1a) > 1 {
+        faults.add(at, r#"must be ["v1"] or ["v1","v1a"]"#);
+        return None;
+    }
+    Some(count(Scheme::V1a) == 1)
+}
+
+/// A list of 1 to `most` values.
+pub fn list<'a>(most: usize) -> impl Fn(&'a RawValue, &str, &mut Faults) -> Option<Vec<&'a RawValue>> {
+    move |raw, at, faults| {
+        let Ok(values) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else {
+            faults.add(at, "must be a list");
+            return None;
+        };
+        if values.is_empty() || values.len() > most {
+            faults.add(at, format!("must have 1 to {most} items"));
+            return None;
+        }
+        Some(values)
+    }
+}
+
+/// An instant, up to the next whole millisecond.
+pub fn instant(raw: &RawValue, at: &str, faults: &mut Faults) -> Option<Timestamp> {
+    let text = any_text(raw, at, faults)?;
+    crate::query::instant(&text).map_err(|error| faults.add(at, error)).ok()
+}
+
 /// A text as a fault repeats it.
 fn quoted(text: &str) -> String {
     format!("{:?}", crate::fields::shortened(text))
 }
 
 /// Custom headers, within the rules of the contract (§4).
-pub fn headers(raw: &RawValue, at: &str, faults: &mut Faults) -> Option<BTreeMap<String, String>> {
+pub fn headers(raw: &RawValue, at: &str, faults: &mut Faults) -> Option<HeaderPatch> {
     let members = Fields::of(raw, at, faults)?.take_all();
-    let mut headers = BTreeMap::new();
+    let mut patch = HeaderPatch::default();
     for (name, value) in members {
         match serde_json::from_str::<String>(value.get()) {
-            Ok(value) => drop(headers.insert(name, value)),
+            Ok(value) => patch.set(name, value),
             Err(_) => faults.add(at, format!("the value of header {} must be a string", quoted(&name))),
         }
     }
-    for fault in check_headers(&headers).err().unwrap_or_default() {
-        faults.add(at, fault);
+    patch.check(at, faults);
+    Some(patch)
+}
+
+/// A merge patch of custom headers: those that are null go.
+pub fn header_patch(raw: &RawValue, at: &str, faults: &mut Faults) -> Option<HeaderPatch> {
+    let members = Fields::of(raw, at, faults)?.take_all();
+    let mut patch = HeaderPatch::default();
+    for (name, value) in members {
+        match serde_json::from_str::<Option<String>>(value.get()) {
+            Ok(Some(value)) => patch.set(name, value),
+            Ok(None) => patch.remove(name),
+            Err(_) => {
+                faults.add(at, format!("the value of header {} must be a string or null", quoted(&name)))
+            }
+        }
     }
-    Some(headers)
+    patch.check(at, faults);
+    Some(patch)
 }
 
 /// JSON that is kept as it came in, `null` for none: at most `longest` bytes, of a depth and with
@@ -199,7 +247,8 @@ mod tests {
 
     #[test]
     fn headers_are_told_one_by_one() {
-        assert_eq!(check(headers, r#"{"X-A":"1"}"#).map(|h| h.len()), Ok(1));
+        assert!(check(headers, r#"{"X-A":"1"}"#).is_ok());
+        assert!(check(headers, r#"{"X-A":null}"#).is_err() && check(header_patch, r#"{"X-A":null}"#).is_ok());
         let faults = check(headers, r#"{"Host":"x","X-A":1,"X-B":"\n","content-type":"x"}"#).map(|_| ());
         assert_eq!(faults, Err(vec!["/f".to_owned(); 4]));
         assert_eq!(check(headers, "[]").map(|_| ()), Err(vec!["/f".to_owned()]));

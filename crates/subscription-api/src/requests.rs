@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::views::RoleWord;
+use crate::views::{DeliveryStatusWord, RoleWord, SchemeWord};
 
 /// A new webhook.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -37,6 +37,10 @@ pub struct NewWebhook {
     /// Requests a second at most; null for no limit
     #[schema(minimum = 1, maximum = 10000)]
     rate_per_second: Option<i32>,
+    /// How requests are signed: `v1` always; with `v1a` (Ed25519), too, they can be verified by whoever has the
+    /// public key. Null for `v1` alone
+    #[schema(min_items = 1, max_items = 2, value_type = Option<Vec<SchemeWord>>, example = json!(["v1", "v1a"]))]
+    signatures: Option<Vec<String>>,
 }
 
 /// A merge patch of a webhook: what is absent stays, null clears what may be empty.
@@ -54,14 +58,18 @@ pub struct WebhookPatch {
     enabled: bool,
     #[schema(max_length = 1024)]
     description: Option<String>,
-    /// All the custom headers; null for none
-    headers: Option<BTreeMap<String, String>>,
+    /// Custom headers to set, and, where a value is null, to take away; others stay. Null for none at all
+    headers: Option<BTreeMap<String, Option<String>>>,
     /// Requests in flight at most; null for 10
     #[schema(minimum = 1, maximum = 100)]
     max_concurrency: Option<i32>,
     /// Requests a second at most; null for no limit
     #[schema(minimum = 1, maximum = 10000)]
     rate_per_second: Option<i32>,
+    /// How requests are signed: `v1` always; with `v1a` (Ed25519), too, they can be verified by whoever has the
+    /// public key. Null for `v1` alone
+    #[schema(min_items = 1, max_items = 2, value_type = Option<Vec<SchemeWord>>, example = json!(["v1", "v1a"]))]
+    signatures: Option<Vec<String>>,
 }
 
 /// A new brand.
@@ -149,4 +157,90 @@ pub struct Enabling {
     /// Whether the deliveries that are held are sent
     #[schema(required = false, default = false)]
     redeliver_held: bool,
+}
+
+/// Which events are sent again.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Redelivery {
+    /// Created at this instant or later
+    #[schema(format = DateTime, example = "2021-04-08T19:00:00Z")]
+    from: String,
+    /// Created before this instant; what has yet to happen is not among them
+    #[schema(format = DateTime, example = "2021-04-08T21:00:00Z")]
+    to: String,
+    /// Only those whose delivery stands here
+    #[schema(required = false, value_type = DeliveryStatusWord)]
+    status: String,
+    /// Only those of this type or group
+    #[schema(required = false)]
+    r#type: String,
+}
+
+/// What a test event is of.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TestEvent {
+    /// A type of the catalogue that is enabled for the brand
+    #[schema(required = false, example = "NOTIFICATION.SMS.RECEIPT")]
+    r#type: String,
+}
+
+/// How a secret is rotated.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rotation {
+    /// For how many seconds the secret before signs too
+    #[schema(required = false, minimum = 0, maximum = 604800, default = 86400)]
+    overlap_seconds: i32,
+}
+
+/// How much of what was refused is published again.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Republishing {
+    /// Messages at most
+    #[schema(required = false, minimum = 1, maximum = 10000, default = 10000)]
+    limit: i32,
+}
+
+/// One event, or several.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Publishing {
+    /// One
+    One(NewEvent),
+    /// Several
+    Several(NewEvents),
+}
+
+/// Several events.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewEvents {
+    #[schema(min_items = 1, max_items = 500)]
+    events: Vec<NewEvent>,
+}
+
+/// What happened.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewEvent {
+    /// A ULID; drawn where it is left out
+    #[schema(required = false, pattern = "^[0-7][0-9A-Za-z]{25}$")]
+    id: String,
+    /// That of the path
+    #[schema(required = false)]
+    brand_id: String,
+    #[schema(
+        max_length = 128,
+        pattern = "^[A-Z0-9_]+(\\.[A-Z0-9_]+){0,7}$",
+        example = "NOTIFICATION.SMS.RECEIPT"
+    )]
+    r#type: String,
+    /// When it happened: within the retention time and at most 5 minutes ahead; now where it is left out
+    #[schema(required = false, format = DateTime)]
+    created: String,
+    /// Any JSON; the whole event has at most 256 KiB
+    data: Value,
 }

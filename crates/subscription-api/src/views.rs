@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use domain::signature::{Keys, Scheme};
+use domain::signing_key::SigningKey;
 // By this name utoipa knows it.
 use domain::time::Timestamp as DateTime;
 use domain::time::rfc3339;
@@ -49,6 +51,10 @@ pub struct WebhookView {
     /// Requests a second at most; null for no limit
     #[schema(required, minimum = 1, maximum = 10000)]
     rate_per_second: Option<i32>,
+    /// How requests are signed; left out where it is `v1` alone
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = Vec<SchemeWord>)]
+    signatures: Option<Vec<&'static str>>,
     #[serde(with = "rfc3339")]
     created: DateTime,
     #[serde(with = "rfc3339")]
@@ -71,20 +77,31 @@ pub struct DisabledView {
 /// A webhook that was just made, with its secret.
 // No Debug: it holds the secret.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct CreatedWebhook {
     #[serde(flatten)]
     webhook: WebhookView,
     /// Signs the requests; shown only here and at `/secret`
     #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
     secret: String,
+    /// `whpk_` and base64: verifies the signatures `v1a`; only where the webhook asks for them
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = String)]
+    public_key: Option<String>,
 }
 
 impl CreatedWebhook {
-    /// The webhook with its secret.
+    /// The webhook with what verifies its requests.
     #[must_use]
-    pub fn new(webhook: Webhook, secret: String) -> Self {
-        Self { webhook: webhook.into(), secret }
+    pub fn new(webhook: Webhook, keys: &Keys) -> Self {
+        Self { webhook: webhook.into(), secret: keys.secret.reveal(), public_key: public_key(keys) }
     }
+}
+
+/// What verifies the signatures `v1a`, where there are any.
+#[must_use]
+pub fn public_key(keys: &Keys) -> Option<String> {
+    keys.signing_key.as_ref().map(SigningKey::public_key)
 }
 
 impl From<Webhook> for WebhookView {
@@ -105,6 +122,9 @@ impl From<Webhook> for WebhookView {
             headers: webhook.headers,
             max_concurrency: webhook.max_concurrency,
             rate_per_second: webhook.rate_per_second,
+            signatures: webhook
+                .asymmetric
+                .then(|| Scheme::ALL.iter().map(|scheme| scheme.as_str()).collect()),
             created: webhook.created,
             updated: webhook.updated,
         }
@@ -303,6 +323,8 @@ words! {
     OutcomeWord as Outcome = domain::outcome::Outcome { Delivered, HttpStatus, Timeout, Dns, Connect, Tls, Blocked, Protocol }
     /// Why an attempt was made.
     TriggerWord as Trigger = domain::outcome::Trigger { Fresh, Retry, Redeliver, Held, Test }
+    /// How requests are signed.
+    SchemeWord as Signature = Scheme { V1, V1a }
     /// What a token may do.
     RoleWord as Role = store::tokens::Role { Read, Write }
 }
@@ -324,6 +346,7 @@ mod tests {
         check::<DeliveryStatusWord>(domain::delivery::DeliveryStatus::ALL.iter().map(|w| w.as_str()));
         check::<OutcomeWord>(domain::outcome::Outcome::ALL.iter().map(|w| w.as_str()));
         check::<TriggerWord>(domain::outcome::Trigger::ALL.iter().map(|w| w.as_str()));
+        check::<SchemeWord>(SchemeWord::WORDS.iter().map(|w| w.as_str()));
         check::<RoleWord>(RoleWord::WORDS.iter().map(|w| w.as_str()));
     }
 }

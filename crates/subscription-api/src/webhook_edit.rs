@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::faults::Faults;
 use crate::fields::Fields;
+use crate::header_patch::HeaderPatch;
 use crate::patch::Patch;
 use crate::problem::{Problem, Result};
 use crate::read;
@@ -22,6 +23,8 @@ use crate::resolve::Resolver;
 
 /// Where faults of the endpoint are noted.
 const ENDPOINT: &str = "/endpoint";
+/// Where faults of the headers are noted.
+const HEADERS: &str = "/headers";
 /// Where faults of the events are noted.
 pub const EVENTS: &str = "/events";
 
@@ -32,9 +35,10 @@ pub struct Edit {
     events: Option<Vec<TypePattern>>,
     enabled: Option<bool>,
     description: Patch<String>,
-    headers: Patch<BTreeMap<String, String>>,
+    headers: Patch<HeaderPatch>,
     max_concurrency: Patch<i32>,
     rate_per_second: Patch<i32>,
+    asymmetric: Patch<bool>,
 }
 
 impl Edit {
@@ -43,7 +47,8 @@ impl Edit {
         let mut fields = Fields::of(raw, "", faults)?;
         let endpoint = fields.required("endpoint", endpoint(allowed));
         let events = fields.required("events", read::patterns);
-        Some(Self::rest(fields, endpoint, events))
+        let headers = fields.clearable("headers", read::headers);
+        Some(Self::rest(fields, endpoint, events, headers))
     }
 
     /// Reads a merge patch, in which everything may be left out.
@@ -51,22 +56,25 @@ impl Edit {
         let mut fields = Fields::of(raw, "", faults)?;
         let endpoint = fields.optional("endpoint", endpoint(allowed));
         let events = fields.optional("events", read::patterns);
-        Some(Self::rest(fields, endpoint, events))
+        let headers = fields.clearable("headers", read::header_patch);
+        Some(Self::rest(fields, endpoint, events, headers))
     }
 
     fn rest(
         mut fields: Fields<'_, '_>,
         endpoint: Option<Endpoint>,
         events: Option<Vec<TypePattern>>,
+        headers: Patch<HeaderPatch>,
     ) -> Self {
         let edit = Self {
             endpoint,
             events,
             enabled: fields.optional("enabled", read::boolean),
             description: fields.clearable("description", read::free_text(TEXT_CHARS)),
-            headers: fields.clearable("headers", read::headers),
+            headers,
             max_concurrency: fields.clearable("maxConcurrency", read::integer(1..=MAX_CONCURRENCY)),
             rate_per_second: fields.clearable("ratePerSecond", read::integer(1..=MAX_RATE_PER_SECOND)),
+            asymmetric: fields.clearable("signatures", read::signatures),
         };
         fields.finish();
         edit
@@ -91,6 +99,12 @@ impl Edit {
         self.endpoint.is_some()
     }
 
+    /// Whether this asks for signatures `v1a`.
+    #[must_use]
+    pub fn asks_for_asymmetric(&self) -> bool {
+        self.asymmetric == Patch::Set(true)
+    }
+
     /// The new events.
     #[must_use]
     pub fn events(&self) -> Option<&[TypePattern]> {
@@ -100,7 +114,8 @@ impl Edit {
     /// Does it to a webhook.
     ///
     /// # Errors
-    /// 409 when it would switch on what support or the platform disabled.
+    /// 409 when it would switch on what support or the platform disabled, 422 when there are too many
+    /// headers then.
     pub fn apply(self, webhook: &mut Webhook) -> Result<()> {
         if let Some(endpoint) = self.endpoint {
             endpoint.as_str().clone_into(&mut webhook.endpoint);
@@ -109,9 +124,16 @@ impl Edit {
             webhook.events = events;
         }
         self.description.apply_to_option(&mut webhook.description);
-        self.headers.apply(&mut webhook.headers, BTreeMap::new());
+        let mut faults = Faults::default();
+        match self.headers {
+            Patch::Keep => {}
+            Patch::Clear => webhook.headers.clear(),
+            Patch::Set(patch) => patch.apply(&mut webhook.headers, HEADERS, &mut faults),
+        }
         self.max_concurrency.apply(&mut webhook.max_concurrency, DEFAULT_MAX_CONCURRENCY);
         self.rate_per_second.apply_to_option(&mut webhook.rate_per_second);
+        self.asymmetric.apply(&mut webhook.asymmetric, false);
+        faults.or(Some(()))?;
         switch(webhook, self.enabled)
     }
 
@@ -180,6 +202,7 @@ fn blank(brand: &BrandId) -> Webhook {
         headers: BTreeMap::new(),
         max_concurrency: DEFAULT_MAX_CONCURRENCY,
         rate_per_second: None,
+        asymmetric: false,
         created: Timestamp::UNIX_EPOCH,
         updated: Timestamp::UNIX_EPOCH,
     }

@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use domain::catalogue::Enablement;
 use domain::event_type::EventType;
 use domain::limits::{EVENT_BODY_BYTES, TEXT_CHARS};
+use domain::schema::DataSchema;
 use serde_json::value::RawValue;
 use store::audit::Entry;
 use store::event_types::{self, CatalogueType, Definition};
@@ -187,6 +188,9 @@ fn definition(raw: &RawValue) -> Result<Definition> {
         if enforce_schema && !has_schema {
             fields.fault("enforceSchema", "must be false where there is no schema");
         }
+        if let Some(misfit) = misfit(schema.as_deref(), example.as_deref()) {
+            fields.fault("example", &misfit);
+        }
         fields.finish();
         Some(Definition { description: description?, schema, enforce_schema, example })
     });
@@ -198,7 +202,21 @@ fn schema(raw: &RawValue, at: &str, faults: &mut Faults) -> Option<Box<RawValue>
         faults.add(at, "must be a JSON Schema: an object, true or false");
         return None;
     }
-    read::kept_json(KEPT_BYTES)(raw, at, faults)
+    let kept = read::kept_json(KEPT_BYTES)(raw, at, faults)?;
+    match DataSchema::parse(kept.get()) {
+        Ok(_) => Some(kept),
+        Err(error) => {
+            faults.add(at, format!("is no JSON Schema (2020-12): {error}"));
+            None
+        }
+    }
+}
+
+/// How the example does not fit the schema, where there are both.
+fn misfit(schema: Option<&RawValue>, example: Option<&RawValue>) -> Option<String> {
+    let schema = DataSchema::parse(schema?.get()).ok()?;
+    let violation = schema.check(example?.get()).err()?;
+    Some(format!("does not fit the schema: {violation}"))
 }
 
 fn entry(

@@ -15,6 +15,7 @@ use store::place::Place;
 use store::webhooks::{self, Disabled, Webhook};
 use utoipa::IntoParams;
 
+use super::redeliver::send_held;
 use super::webhooks::{entry, place};
 use crate::api::Api;
 use crate::auth::Support;
@@ -144,7 +145,7 @@ pub async fn enable(
     body: JsonBody,
 ) -> Result<Json<WebhookView>> {
     let mut faults = Faults::default();
-    let note = enabling(&body.0, &mut faults);
+    let enabling = enabling(&body.0, &mut faults);
     let found = webhooks::find(&api.store, id).await?.ok_or_else(no_webhook)?;
     if found.status == WebhookStatus::Disabled {
         check_stored_endpoint(&found, &api.resolver, &mut faults).await;
@@ -157,7 +158,7 @@ pub async fn enable(
     }
     change.hold_configuration().await?;
     Offer::load(&change, &before.brand_id).await?.check(&before.events, EVENTS, &mut faults);
-    let note = faults.or(note)?;
+    let (note, redeliver_held) = faults.or(enabling)?;
     let mut after = before.clone();
     after.status = WebhookStatus::Active;
     after.disabled = None;
@@ -165,19 +166,22 @@ pub async fn enable(
     let mut entry = entry(&by.actor, "webhook.enable", Some(&before), Some(&after));
     if let Some(serde_json::Value::Object(after)) = &mut entry.after {
         after.insert("note".to_owned(), json!(note));
+        after.insert("redeliverHeld".to_owned(), json!(redeliver_held));
+    }
+    if redeliver_held {
+        send_held(&change, id).await?;
     }
     change.commit(&entry).await?;
     Ok(Json(after.into()))
 }
 
-fn enabling(raw: &RawValue, faults: &mut Faults) -> Option<String> {
+/// The note, and whether what is held is to be sent.
+fn enabling(raw: &RawValue, faults: &mut Faults) -> Option<(String, bool)> {
     let mut fields = Fields::of(raw, "", faults)?;
     let note = fields.required("note", read::text(TEXT_CHARS));
-    if fields.optional("redeliverHeld", read::boolean) == Some(true) {
-        fields.fault("redeliverHeld", "must be false: sending what is held comes with redelivery");
-    }
+    let redeliver_held = fields.optional("redeliverHeld", read::boolean).unwrap_or(false);
     fields.finish();
-    note
+    Some((note?, redeliver_held))
 }
 
 async fn lock(change: &Change<'_>, id: WebhookId) -> Result<Webhook> {

@@ -5,10 +5,14 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use domain::ids::{BrandId, WebhookId};
-use domain::limits::WEBHOOKS_PER_BRAND;
-use domain::signature::Secret;
+use domain::limits::{DEFAULT_OVERLAP_SECONDS, ROTATION_OVERLAP_SECONDS, WEBHOOKS_PER_BRAND};
+use domain::signature::Keys;
+use domain::signing_key::SigningKey;
+// By this name utoipa knows it.
+use domain::time::Timestamp as DateTime;
 use domain::webhook::WebhookStatus;
 use serde::Serialize;
+use serde_json::json;
 use store::audit::Entry;
 use store::place::Place;
 use store::webhooks::{self, Webhook};
@@ -17,16 +21,17 @@ use utoipa::ToSchema;
 
 use crate::api::Api;
 use crate::auth::{BrandReader, BrandWriter};
-use crate::body::{JsonBody, PatchBody};
+use crate::body::{JsonBody, OptionalJsonBody, PatchBody};
 use crate::faults::Faults;
+use crate::fields::Fields;
 use crate::offer::Offer;
 use crate::page::{self, Page, PageParams, PlaceInCursor};
 use crate::path::{BrandPath, WebhookInPath, WebhookPath, no_webhook};
 use crate::problem::{Problem, Result};
 use crate::query::Query;
-use crate::requests;
-use crate::views::{CreatedWebhook, WebhookView, audited_webhook};
+use crate::views::{CreatedWebhook, WebhookView, audited_webhook, optional_instant, public_key};
 use crate::webhook_edit::{EVENTS, Edit, check_stored_endpoint};
+use crate::{read, requests};
 
 /// Make a webhook
 #[utoipa::path(
@@ -44,13 +49,13 @@ pub async fn create(State(api): State<Api>, by: BrandWriter, body: JsonBody) -> 
     if let Some(edit) = &edit {
         edit.check_endpoint(&api.resolver, &mut faults).await;
     }
-    let secret = Secret::draw();
-    let made = insert(&api, &by, edit, faults, &secret).await?;
+    let keys = Keys::draw(edit.as_ref().is_some_and(Edit::asks_for_asymmetric));
+    let made = insert(&api, &by, edit, faults, &keys).await?;
     if made.status == WebhookStatus::Active {
         api.declare_queue(made.id).await;
     }
     let location = format!("/v1/{}/webhooks/{}", made.brand_id, made.id);
-    let view = CreatedWebhook::new(made, secret.reveal());
+    let view = CreatedWebhook::new(made, &keys);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)))
 }
 
@@ -59,7 +64,7 @@ async fn insert(
     by: &BrandWriter,
     edit: Option<Edit>,
     mut faults: Faults,
-    secret: &Secret,
+    keys: &Keys,
 ) -> Result<Webhook> {
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
@@ -75,7 +80,7 @@ async fn insert(
             "a brand may have {WEBHOOKS_PER_BRAND} webhooks; delete one first"
         )));
     }
-    let made = webhooks::insert(&change, &api.vault, &new, secret).await?.ok_or_else(Problem::internal)?;
+    let made = webhooks::insert(&change, &api.vault, &new, keys).await?.ok_or_else(Problem::internal)?;
     change.commit(&entry(&by.actor, "webhook.create", None, Some(&made))).await?;
     Ok(made)
 }
@@ -178,6 +183,10 @@ async fn update(
     if after == before {
         return Ok(before);
     }
+    if after.asymmetric != before.asymmetric {
+        let key = after.asymmetric.then(SigningKey::draw);
+        webhooks::set_signing_key(&change, &api.vault, &after, key.as_ref()).await?;
+    }
     let after = webhooks::update(&change, &after).await?.ok_or_else(no_webhook)?;
     change.commit(&entry(&by.actor, "webhook.change", Some(&before), Some(&after))).await?;
     Ok(after)
@@ -207,16 +216,21 @@ pub async fn delete(
 /// The secret that signs a webhook's requests.
 // No Debug: it holds the secret.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = Secret)]
 pub struct SecretView {
     /// `whsec_` and base64
     #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
     secret: String,
+    /// `whpk_` and base64: verifies the signatures `v1a`; only where the webhook asks for them
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = String)]
+    public_key: Option<String>,
 }
 
 /// Read a webhook's secret
 ///
-/// It takes a token with the role `write`.
+/// It takes a token with the role `write`. Of the key that signs `v1a` only the public half is shown.
 #[utoipa::path(
     get, path = "/v1/{brandId}/webhooks/{webhookId}/secret", tag = "webhooks", operation_id = "readSecret",
     params(BrandPath, WebhookPath),
@@ -227,8 +241,60 @@ pub async fn secret(
     by: BrandWriter,
     WebhookInPath(id): WebhookInPath,
 ) -> Result<Json<SecretView>> {
-    let secret = webhooks::secret(&api.store, &api.vault, &by.brand, id).await?.ok_or_else(no_webhook)?;
-    Ok(Json(SecretView { secret: secret.reveal() }))
+    let keys = webhooks::keys(&api.store, &api.vault, &by.brand, id).await?.ok_or_else(no_webhook)?;
+    Ok(Json(SecretView { secret: keys.secret.reveal(), public_key: public_key(&keys) }))
+}
+
+/// A webhook's new secret.
+// No Debug: it holds the secret.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RotatedSecret {
+    /// `whsec_` and base64
+    secret: String,
+    /// `whpk_` and base64: verifies the signatures `v1a`; only where the webhook asks for them
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = String)]
+    public_key: Option<String>,
+    /// Until when the secret before, and the key, signs too; null when it does not
+    #[serde(serialize_with = "optional_instant")]
+    #[schema(required)]
+    previous_expires: Option<DateTime>,
+}
+
+/// Rotate a webhook's secret
+///
+/// From now on requests carry two signatures, one with each secret, until the overlap ends: so the
+/// endpoint can be changed at any time in between.
+#[utoipa::path(
+    post, path = "/v1/{brandId}/webhooks/{webhookId}/secret/rotate", tag = "webhooks",
+    operation_id = "rotateSecret",
+    params(BrandPath, WebhookPath), request_body = requests::Rotation,
+    responses((status = 200, description = "The new secret", body = RotatedSecret))
+)]
+pub async fn rotate(
+    State(api): State<Api>,
+    by: BrandWriter,
+    WebhookInPath(id): WebhookInPath,
+    body: OptionalJsonBody,
+) -> Result<Json<RotatedSecret>> {
+    let mut faults = Faults::default();
+    let overlap = Fields::of(&body.0, "", &mut faults).map(|mut fields| {
+        let overlap = fields.optional("overlapSeconds", read::integer(0..=ROTATION_OVERLAP_SECONDS));
+        fields.finish();
+        overlap.unwrap_or(DEFAULT_OVERLAP_SECONDS)
+    });
+    let mut client = api.store.client().await?;
+    let change = Change::begin(&mut client).await?;
+    let webhook = lock(&change, &by.brand, id).await?;
+    let overlap = faults.or(overlap)?;
+    let keys = Keys::draw(webhook.asymmetric);
+    let rotated = webhooks::rotate(&change, &api.vault, &webhook, &keys, overlap).await?;
+    let previous_expires = rotated.ok_or_else(no_webhook)?;
+    let mut entry = entry(&by.actor, "webhook.rotate_secret", Some(&webhook), None);
+    (entry.before, entry.after) = (None, Some(json!({"overlapSeconds": overlap})));
+    change.commit(&entry).await?;
+    Ok(Json(RotatedSecret { secret: keys.secret.reveal(), public_key: public_key(&keys), previous_expires }))
 }
 
 /// A webhook of the brand that is not deleted.
@@ -239,7 +305,11 @@ pub(super) async fn find(db: &impl Db, brand: &BrandId, id: WebhookId) -> Result
     visible(webhooks::find(db, id).await?, brand)
 }
 
-async fn lock(change: &Change<'_>, brand: &BrandId, id: WebhookId) -> Result<Webhook> {
+/// [`find`], locked until the change ends.
+///
+/// # Errors
+/// 404 when there is none.
+pub(super) async fn lock(change: &Change<'_>, brand: &BrandId, id: WebhookId) -> Result<Webhook> {
     visible(webhooks::lock(change, id).await?, brand)
 }
 

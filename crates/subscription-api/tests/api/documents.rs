@@ -33,16 +33,25 @@ async fn the_document_lists_every_route_and_what_it_answers() {
 }
 
 const ROUTES: &[&str] = &[
+    "GET /v1/me",
     "POST /v1/{brandId}/webhooks",
     "GET /v1/{brandId}/webhooks",
     "GET /v1/{brandId}/webhooks/{webhookId}",
     "PATCH /v1/{brandId}/webhooks/{webhookId}",
     "DELETE /v1/{brandId}/webhooks/{webhookId}",
     "GET /v1/{brandId}/webhooks/{webhookId}/secret",
+    "GET /v1/{brandId}/webhooks/{webhookId}/health",
+    "POST /v1/{brandId}/webhooks/{webhookId}/secret/rotate",
+    "POST /v1/{brandId}/webhooks/{webhookId}/test",
+    "GET /v1/{brandId}/webhooks/{webhookId}/stats",
     "GET /v1/{brandId}/webhooks/{webhookId}/events",
     "GET /v1/{brandId}/webhooks/{webhookId}/events/{eventId}",
     "GET /v1/{brandId}/webhooks/{webhookId}/events/{eventId}/attempts",
+    "POST /v1/{brandId}/webhooks/{webhookId}/events/{eventId}/redeliver",
+    "POST /v1/{brandId}/webhooks/{webhookId}/redeliver",
+    "GET /v1/{brandId}/webhooks/{webhookId}/redeliver/{jobId}",
     "GET /v1/{brandId}/event-types",
+    "POST /v1/{brandId}/events",
     "POST /admin/v1/brands",
     "GET /admin/v1/brands",
     "GET /admin/v1/brands/{brandId}",
@@ -58,6 +67,10 @@ const ROUTES: &[&str] = &[
     "GET /admin/v1/webhooks",
     "POST /admin/v1/webhooks/{webhookId}/disable",
     "POST /admin/v1/webhooks/{webhookId}/enable",
+    "GET /admin/v1/overview",
+    "GET /admin/v1/rejected",
+    "DELETE /admin/v1/rejected",
+    "POST /admin/v1/rejected/republish",
     "GET /admin/v1/audit",
 ];
 
@@ -77,7 +90,11 @@ fn check_operation(document: &Value, path: &str, operation: &Value) {
     if let Some(body) = operation.get("requestBody") {
         for content in body["content"].as_object().expect("content").values() {
             let schema = resolve(document, &content["schema"]);
-            assert_eq!(schema["additionalProperties"], false, "{path}");
+            let kinds =
+                schema["oneOf"].as_array().map_or_else(|| vec![schema], |kinds| kinds.iter().collect());
+            for kind in kinds {
+                assert_eq!(resolve(document, kind)["additionalProperties"], false, "{path}");
+            }
         }
     }
 }
@@ -105,6 +122,8 @@ async fn documented_fields_are_those_that_are_read() {
         ("NewToken", Method::POST, "/admin/v1/brands/acme/tokens".to_owned()),
         ("EventTypeDefinition", Method::PUT, "/admin/v1/event-types/A".to_owned()),
         ("Disabling", Method::POST, format!("/admin/v1/webhooks/{id}/disable")),
+        ("Redelivery", Method::POST, format!("/v1/acme/webhooks/{id}/redeliver")),
+        ("NewEvent", Method::POST, "/v1/acme/events".to_owned()),
     ] {
         let caller = if path.starts_with("/v1") { &acme } else { &support };
         let schema = &document["components"]["schemas"][schema];
@@ -136,10 +155,10 @@ async fn documented_fields_are_those_that_are_read() {
 }
 
 #[tokio::test]
-async fn the_page_is_there_with_all_its_parts_and_asks_nobody_else() {
+async fn the_reader_is_there_with_all_its_parts_and_asks_nobody_else() {
     let api = TestApi::new().await;
     let anyone = api.anonymous();
-    for path in ["/docs", "/docs/"] {
+    for path in ["/docs/api", "/docs/api/"] {
         let page = anyone.get(path).await;
         assert_eq!(
             (page.status.as_u16(), &page.headers["content-type"]),
@@ -151,23 +170,68 @@ async fn the_page_is_there_with_all_its_parts_and_asks_nobody_else() {
                 .is_ok_and(|policy| policy.starts_with("default-src 'self'"))
         );
         assert!(
-            page.text.contains("<base href=\"/docs/\">")
+            page.text.contains("<base href=\"/docs/api/\">")
                 && !page.text.contains("http://")
                 && !page.text.contains("https://")
         );
     }
-    let start = anyone.get("/docs/swagger-initializer.js").await;
+    let start = anyone.get("/docs/api/swagger-initializer.js").await;
     assert!(
         start.text.contains("/openapi.json") && start.text.contains("\"validatorUrl\": \"none\""),
         "{}",
         start.text
     );
     for file in ["swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "index.css"] {
-        assert_eq!(anyone.get(&format!("/docs/{file}")).await.status, 200, "{file}");
+        assert_eq!(anyone.get(&format!("/docs/api/{file}")).await.status, 200, "{file}");
     }
-    anyone.get("/docs/nothing.js").await.problem(404);
-    anyone.get("/docs/../Cargo.toml").await.problem(404);
+    anyone.get("/docs/api/nothing.js").await.problem(404);
+    anyone.get("/docs/api/../Cargo.toml").await.problem(404);
     api.drop_it().await;
+}
+
+/// The pages of `/docs` and what each must tell.
+const PAGES: [(&str, &str); 8] = [
+    ("/docs", "/docs/api"),
+    ("/docs/first-five-minutes", "deploy/up"),
+    ("/docs/endpoints", "webhook-signature"),
+    ("/docs/producers", "mandatory"),
+    ("/docs/support", "redeliverHeld"),
+    ("/docs/operators", "Kubernetes"),
+    ("/docs/runbook", "<h3 id=\"postriderdeliverieslate\">"),
+    ("/docs/metrics", "postrider_deliveries_due"),
+];
+
+#[tokio::test]
+async fn the_pages_are_there_and_lead_to_one_another_and_nowhere_else() {
+    let api = TestApi::new().await;
+    let anyone = api.anonymous();
+    for (path, told) in PAGES {
+        let page = anyone.get(path).await;
+        assert_eq!(page.status, 200, "{path}");
+        assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
+        assert_eq!(
+            page.headers["content-security-policy"],
+            "default-src 'none'; style-src 'self'; img-src 'self'"
+        );
+        assert!(page.text.contains(told) && !page.text.contains("{{"), "{path} tells of {told}");
+        for (attribute, target) in ["href=\"", "src=\""].iter().flat_map(|a| links(&page.text, a)) {
+            let local = target.starts_with('/') || target.starts_with('#');
+            assert!(local || attribute == "href=\"", "{path} loads {target}");
+            // A checkout without the console compiles all the same.
+            let ours = |path: &&str| path.starts_with('/') && *path != "/console";
+            if let Some(path) = target.split('#').next().filter(ours) {
+                assert_eq!(anyone.get(path).await.status, 200, "{path} is linked");
+            }
+        }
+    }
+    assert!(!anyone.get("/docs").await.text.contains("://"), "the first page works offline");
+    assert_eq!(anyone.get("/docs/style.css").await.headers["content-type"], "text/css; charset=utf-8");
+    anyone.get("/docs/nothing").await.problem(404);
+    api.drop_it().await;
+}
+
+fn links<'a>(html: &'a str, attribute: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    html.split(attribute).skip(1).filter_map(move |rest| Some((attribute, rest.split_once('"')?.0)))
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod audit;
 mod brands;
 mod catalogue;
+mod console;
 mod documents;
 mod events;
 mod listener;

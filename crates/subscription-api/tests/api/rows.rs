@@ -69,7 +69,7 @@ impl Event {
         sql.execute(event, &[&id, &self.brand, &self.created, &self.event_type, &self.data, &self.test])
             .await
             .expect("event");
-        let delivered = self.status == "delivered";
+        let attempted = matches!(self.status, "delivered" | "failed");
         let delivery = "INSERT INTO deliveries (webhook_id, created, event_id, brand_id, type, status, generation, \
                         attempts, last_attempt_at, test) VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9)";
         sql.execute(
@@ -81,8 +81,8 @@ impl Event {
                 &self.brand,
                 &self.event_type,
                 &self.status,
-                &i32::from(delivered),
-                &delivered.then_some(self.created),
+                &i32::from(attempted),
+                &attempted.then_some(self.created),
                 &self.test,
             ],
         )

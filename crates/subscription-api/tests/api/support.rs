@@ -8,9 +8,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
-use broker::{BrokerSettings, Link, Topology};
+use broker::{BrokerSettings, Link, Publisher, RejectedQueue, Topology};
 use chrono::Utc;
 use clap::Parser;
+use domain::health::HealthRule;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use store::vault::Vault;
@@ -126,15 +127,21 @@ pub(crate) fn new_webhook() -> Value {
 /// An application on this database; its broker is away, which must not matter.
 pub(crate) fn app(database_url: &str, rate: NonZeroU32) -> Router {
     let settings = settings(database_url);
-    let link = Link::new(&settings.broker, "test");
+    let link = || Link::new(&settings.broker, "test");
+    let names = settings.broker.namespace.clone();
     routes::router(Api::from(Parts {
         store: Store::new(&settings.store, "test"),
         vault: Vault::new(&MASTER_KEY.parse().expect("a key")),
-        topology: Topology::new(link, settings.broker.namespace.clone(), None),
-        resolver: Resolver::with_lookup("10.1.0.0/16".parse().expect("networks"), names),
+        topology: Topology::new(link(), names.clone(), None),
+        publisher: Publisher::new(link()),
+        rejected: RejectedQueue::new(link(), names.clone()),
+        names: names.clone(),
+        waits: Vec::new(),
+        resolver: Resolver::with_lookup("10.1.0.0/16".parse().expect("networks"), addresses),
         support_token: SUPPORT.parse().expect("a token"),
         gate: Gate::new(rate),
         retention: RETENTION,
+        health: HealthRule::default(),
     }))
 }
 
@@ -144,7 +151,7 @@ fn settings(database_url: &str) -> Settings {
 }
 
 /// The names that the tests' endpoints have.
-fn names(host: String, _: u16) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+fn addresses(host: String, _: u16) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
     let address = match host.as_str() {
         "public.example" => "93.184.215.14",
         "inside.example" => "10.0.0.1",

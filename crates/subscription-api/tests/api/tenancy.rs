@@ -15,6 +15,7 @@ const ROUTES: &[(Method, &str)] = &[
     (Method::PATCH, "/webhooks/{id}"),
     (Method::DELETE, "/webhooks/{id}"),
     (Method::GET, "/webhooks/{id}/secret"),
+    (Method::GET, "/webhooks/{id}/health"),
     (Method::GET, "/webhooks/{id}/events"),
     (Method::GET, "/webhooks/{id}/events/{event}"),
     (Method::GET, "/webhooks/{id}/events/{event}/attempts"),

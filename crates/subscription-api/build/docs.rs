@@ -1,0 +1,126 @@
+//! Renders the pages of `/docs` from Markdown, so that the binary holds plain HTML. A page includes a snippet
+//! by a line `{{snippets/name}}`: what is shown is the file that the tests run.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::{fs, io};
+
+use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
+
+/// Name, title and source of each page, in the order of the navigation.
+const PAGES: [(&str, &str, &str); 8] = [
+    ("", "Start", "docs/start.md"),
+    ("first-five-minutes", "First five minutes", "docs/first-five-minutes.md"),
+    ("endpoints", "Endpoint owners", "docs/endpoints.md"),
+    ("producers", "Producers", "docs/producers.md"),
+    ("support", "Support", "docs/support.md"),
+    ("operators", "Operators", "../../deploy/README.md"),
+    ("runbook", "Runbook", "../../deploy/runbook.md"),
+    ("metrics", "Metrics", "../../deploy/metrics.md"),
+];
+
+/// Writes `docs.rs`: all pages as an array.
+pub(crate) fn render(crate_dir: &Path, out: &Path) -> io::Result<()> {
+    println!("cargo::rerun-if-changed=docs");
+    let mut list = String::from("&[\n");
+    for (name, title, source) in PAGES {
+        println!("cargo::rerun-if-changed={source}");
+        let markdown = with_snippets(&fs::read_to_string(crate_dir.join(source))?, &crate_dir.join("docs"))?;
+        let page = page(name, title, &body(&markdown, source));
+        // Writing to a string cannot fail.
+        let _ = writeln!(list, "    ({name:?}, {page:?}),");
+    }
+    list.push(']');
+    fs::write(out.join("docs.rs"), list)
+}
+
+fn with_snippets(markdown: &str, docs: &Path) -> io::Result<String> {
+    let mut text = String::with_capacity(markdown.len());
+    for line in markdown.lines() {
+        match line.strip_prefix("{{").and_then(|line| line.strip_suffix("}}")) {
+            Some(name) => {
+                let language = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+                let snippet = fs::read_to_string(docs.join(name))?;
+                let _ = writeln!(text, "```{language}\n{}\n```", snippet.trim_end());
+            }
+            None => text.extend([line, "\n"]),
+        }
+    }
+    Ok(text)
+}
+
+fn body(markdown: &str, source: &str) -> String {
+    let options = Options::ENABLE_TABLES;
+    let mut events: Vec<Event<'_>> = Parser::new_ext(markdown, options).collect();
+    name_headings(&mut events);
+    for event in &mut events {
+        if let Event::Start(Tag::Link { dest_url, .. }) = event {
+            *dest_url = CowStr::from(target(dest_url, source));
+        }
+    }
+    let mut body = String::new();
+    html::push_html(&mut body, events.into_iter());
+    body
+}
+
+/// Gives each heading the anchor that other readers of Markdown give it.
+fn name_headings(events: &mut [Event<'_>]) {
+    for place in 0..events.len() {
+        if !matches!(events[place], Event::Start(Tag::Heading { .. })) {
+            continue;
+        }
+        let inside =
+            events[place + 1..].iter().take_while(|event| !matches!(event, Event::End(TagEnd::Heading(_))));
+        let words = inside.filter_map(|event| match event {
+            Event::Text(text) | Event::Code(text) => Some(text.to_lowercase()),
+            _ => None,
+        });
+        let kept = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+        let anchor: String = words.collect::<String>().chars().filter(|c| kept(*c)).collect();
+        if let Event::Start(Tag::Heading { id, .. }) = &mut events[place] {
+            *id = Some(CowStr::from(anchor.replace(' ', "-")));
+        }
+    }
+}
+
+/// Where a link of a page leads: from file to file in the repository, from page to page here.
+fn target(link: &str, source: &str) -> String {
+    if link.contains("://") || link.starts_with(['/', '#']) || link.starts_with("mailto:") {
+        return link.to_owned();
+    }
+    let (file, anchor) =
+        link.split_once('#').map_or((link, String::new()), |(file, anchor)| (file, format!("#{anchor}")));
+    let dir = source.rsplit_once('/').map_or("", |(dir, _)| dir);
+    let path = resolved(&format!("{dir}/{file}"));
+    let page = PAGES.iter().find(|(_, _, source)| *source == path);
+    let (name, ..) = page.unwrap_or_else(|| panic!("{source}: {link} leads to no page of /docs"));
+    format!("/docs/{name}{anchor}")
+}
+
+/// A path without detours.
+fn resolved(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        if part == ".." && parts.last().is_some_and(|last| *last != "..") {
+            parts.pop();
+        } else if part != "." {
+            parts.push(part);
+        }
+    }
+    parts.join("/")
+}
+
+fn page(name: &str, title: &str, body: &str) -> String {
+    let mut navigation = String::new();
+    for (other, title, _) in PAGES {
+        let current = if other == name { " aria-current=\"page\"" } else { "" };
+        let _ = write!(navigation, "<a href=\"/docs/{other}\"{current}>{title}</a>");
+    }
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>{title} – Postrider</title><link rel=\"stylesheet\" href=\"/docs/style.css\"></head>\
+         <body><nav aria-label=\"Pages\">{navigation}<a href=\"/docs/api\">API reference</a></nav>\
+         <main>\n{body}</main></body></html>\n"
+    )
+}

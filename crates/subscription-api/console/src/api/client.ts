@@ -1,0 +1,80 @@
+// One request to the API. The token is the session's; it is never part of a URL.
+
+import { endSession, session } from '../session';
+import { Problem, problemOf, problemOfAnswer } from './problem';
+
+/** How long an answer may take; the API itself gives up after 30 s. */
+const TIMEOUT_MS = 35_000;
+/** How often a read that was refused for a moment is tried again. */
+const TRIES = 3;
+const LONGEST_WAIT_SECONDS = 5;
+
+export interface Options {
+  signal?: AbortSignal | undefined;
+  body?: unknown;
+  /** Used in place of the session's. */
+  token?: string;
+}
+
+export type Query = Record<string, string | number | null | undefined>;
+
+/** A path with its parameters escaped: path`/v1/${brand}/webhooks`. */
+export function path(parts: TemplateStringsArray, ...values: string[]): string {
+  return parts.reduce((text, part, n) => text + encodeURIComponent(values[n - 1] ?? '') + part);
+}
+
+export function withQuery(path: string, query: Query): string {
+  const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== '');
+  const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+  return text ? `${path}?${text}` : path;
+}
+
+async function once(method: string, path: string, { signal, body, token }: Options): Promise<Response> {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  const headers: Record<string, string> = { authorization: `Bearer ${token ?? session.value?.token ?? ''}` };
+  if (body !== undefined) headers['content-type'] = 'application/json';
+  try {
+    return await fetch(path, {
+      method,
+      headers,
+      body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body),
+      signal: signal ? anyOf(signal, timeout) : timeout,
+      cache: 'no-store',
+      credentials: 'omit',
+      redirect: 'error',
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    if (timeout.aborted) throw new Problem(0, `No answer within ${TIMEOUT_MS / 1000} seconds.`);
+    throw new Problem(0, 'The API does not answer.');
+  }
+}
+
+function anyOf(first: AbortSignal, second: AbortSignal): AbortSignal {
+  if ('any' in AbortSignal) return AbortSignal.any([first, second]);
+  const both = new AbortController();
+  for (const signal of [first, second]) signal.addEventListener('abort', () => both.abort(), { once: true });
+  return both.signal;
+}
+
+const pause = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+
+/** Sends a request and gives the answer's text. */
+export async function send(method: string, path: string, options: Options = {}): Promise<string> {
+  for (let attempt = 1; ; attempt += 1) {
+    const answer = await once(method, path, options);
+    if (answer.ok) return answer.text();
+    const problem = await problemOfAnswer(answer);
+    // A token that is being tried at sign-in is no session that ends.
+    if (problem.status === 401 && options.token === undefined) endSession('Your token is no longer valid.');
+    const waits = problem.status === 429 || (problem.status === 503 && method === 'GET');
+    if (!waits || attempt === TRIES) throw problem;
+    await pause(Math.min(problem.retryAfterSeconds ?? 1, LONGEST_WAIT_SECONDS));
+    if (options.signal?.aborted) throw problemOf(options.signal.reason);
+  }
+}
+
+export async function call<T>(method: string, path: string, options: Options = {}): Promise<T> {
+  const text = await send(method, path, options);
+  return (text ? JSON.parse(text) : null) as T;
+}

@@ -1,0 +1,221 @@
+// The shapes of the API, as /openapi.json has them.
+
+export interface Me {
+  role: 'support' | 'write' | 'read';
+  brandId: string | null;
+  name: string | null;
+  exchange: string;
+}
+
+export interface Page<T> {
+  items: T[];
+  nextCursor: string | null;
+}
+
+export type WebhookStatus = 'active' | 'paused' | 'disabled';
+
+export type Signature = 'v1' | 'v1a';
+
+export interface Disabled {
+  reason: 'gone' | 'failing' | 'unresponsive' | 'support';
+  detail: string | null;
+  at: string;
+}
+
+export interface Webhook {
+  id: string;
+  brandId: string;
+  endpoint: string;
+  events: string[];
+  enabled: boolean;
+  status: WebhookStatus;
+  disabled: Disabled | null;
+  description: string | null;
+  headers: Record<string, string>;
+  maxConcurrency: number;
+  ratePerSecond: number | null;
+  /** Left out where it is v1 alone. */
+  signatures?: Signature[];
+  created: string;
+  updated: string;
+}
+
+export interface WebhookEdit {
+  endpoint?: string;
+  events?: string[];
+  enabled?: boolean;
+  description?: string | null;
+  headers?: Record<string, string | null> | null;
+  maxConcurrency?: number | null;
+  ratePerSecond?: number | null;
+  signatures?: Signature[] | null;
+}
+
+/** What verifies a webhook's requests: the public key where they are signed with v1a, too. */
+export interface Secret {
+  secret: string;
+  publicKey?: string;
+}
+
+export interface RotatedSecret extends Secret {
+  /** Until when what signed before signs as well. */
+  previousExpires: string | null;
+}
+
+export const DELIVERY_STATUSES = ['pending', 'delivered', 'failed', 'held', 'discarded'] as const;
+export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
+
+export interface Delivery {
+  status: DeliveryStatus;
+  attempts: number;
+  lastAttemptAt: string | null;
+  nextAttemptAt: string | null;
+  lastError: string | null;
+}
+
+/** An event as lists keep it: its data is left out, for there may be fifty thousand. */
+export interface EventRow {
+  id: string;
+  created: string;
+  type: string;
+  test?: boolean;
+  delivery: Delivery;
+}
+
+export interface EventInFull extends EventRow {
+  brandId: string;
+  webhookId: string;
+  /** The JSON as it came in. */
+  data: string;
+}
+
+export const OUTCOMES = [
+  'delivered',
+  'http_status',
+  'timeout',
+  'dns',
+  'connect',
+  'tls',
+  'blocked',
+  'protocol',
+] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+export interface Attempt {
+  attemptId: string;
+  startedAt: string;
+  durationMs: number;
+  outcome: Outcome;
+  statusCode: number | null;
+  error: string | null;
+  responseBody: string | null;
+  trigger: 'fresh' | 'retry' | 'redeliver' | 'held' | 'test';
+}
+
+export interface StatsStep {
+  at: string;
+  attempts: number;
+  outcomes: Partial<Record<Outcome, number>>;
+  latencyMs: { p50: number | null; p90: number | null; p99: number | null };
+}
+
+export interface Stats {
+  from: string;
+  to: string;
+  stepSeconds: number;
+  items: StatsStep[];
+}
+
+export interface RedeliveryRange {
+  from: string;
+  to: string;
+  status?: DeliveryStatus;
+  type?: string;
+}
+
+export interface RedeliveryJob {
+  id: string;
+  state: 'running' | 'finished' | 'stopped';
+  total: number;
+  attempted: number;
+  delivered: number;
+}
+
+/** An entry of the catalogue; schema and example are JSON as it was put in. */
+export interface EventType {
+  type: string;
+  description: string;
+  schema: string | null;
+  enforceSchema: boolean;
+  example: string | null;
+  builtIn: boolean;
+  created: string;
+  updated: string;
+}
+
+export interface OfferedType extends EventType {
+  enabled: boolean;
+}
+
+export interface Contact {
+  name: string;
+  email: string;
+}
+
+export interface Brand {
+  brandId: string;
+  name: string;
+  contact: Contact | null;
+  eventTypes: { typeOrGroup: string; enabled: boolean }[];
+  created: string;
+  updated: string;
+}
+
+export interface Token {
+  id: string;
+  name: string;
+  role: 'read' | 'write';
+  created: string;
+}
+
+export interface AuditEntry {
+  id: string;
+  at: string;
+  actor: string;
+  action: string;
+  brandId: string | null;
+  subject: string;
+  before: unknown;
+  after: unknown;
+}
+
+export interface Overview {
+  at: string;
+  services: { service: string; id: string; host: string; version: string; started: string; lastSeen: string }[];
+  queues: { name: string; messages: number }[];
+  waiting: { deliveries: number; oldest: string | null };
+  webhooks: Record<WebhookStatus, number>;
+  disabled: Webhook[];
+  rejected: number;
+  minutes: StatsStep[];
+}
+
+export interface Rejected {
+  reason: string | null;
+  detail: string | null;
+  messageId: string | null;
+  body: string;
+  bodyEncoding: 'utf-8' | 'base64';
+  bytes: number;
+}
+
+/** What counts towards disabling a webhook, and the rule that it is held against. */
+export interface Health {
+  windowSeconds: number;
+  attempts: number;
+  failures: number;
+  firstFailure: string | null;
+  lastFailure: string | null;
+  failedInRow: number;
+  rule: { minAttempts: number; failureRate: number; spanSeconds: number; failedDeliveries: number };
+}

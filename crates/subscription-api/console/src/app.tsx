@@ -1,0 +1,103 @@
+// Who is signed in, and which page is asked for.
+
+import type { ComponentType } from 'preact';
+import { useEffect, useMemo, useState } from 'preact/hooks';
+import { whoIs } from './api/me';
+import { problemOf, type Problem } from './api/problem';
+import { match, where, type Params } from './router';
+import { beginSession, endSession, isSupport, session, storedToken } from './session';
+import { Waiting, ProblemNote } from './ui/basics';
+import { Shell } from './ui/shell';
+import { SignIn } from './pages/sign-in';
+import { Overview } from './pages/overview';
+import { BrandOverview } from './pages/brand-overview';
+import { AllWebhooks } from './pages/all-webhooks';
+import { BrandWebhooks } from './pages/brand-webhooks';
+import { NewWebhook, EditWebhook } from './pages/webhook-edit';
+import { WebhookPage } from './pages/webhook';
+import { EventPage } from './pages/event';
+import { Brands } from './pages/brands';
+import { BrandPage } from './pages/brand';
+import { BrandTypes } from './pages/brand-types';
+import { Tokens } from './pages/tokens';
+import { Guide } from './pages/guide';
+import { Catalogue } from './pages/catalogue';
+import { CatalogueEntry } from './pages/catalogue-entry';
+import { RejectedEvents } from './pages/rejected';
+import { Audit } from './pages/audit';
+import { NotFound } from './pages/not-found';
+
+export interface PageProps {
+  params: Params;
+}
+
+type PageComponent = ComponentType<PageProps>;
+
+const COMMON: [string, PageComponent][] = [
+  ['/brands/:brand/webhooks', BrandWebhooks],
+  ['/brands/:brand/new-webhook', NewWebhook],
+  ['/brands/:brand/webhooks/:webhook', WebhookPage],
+  ['/brands/:brand/webhooks/:webhook/edit', EditWebhook],
+  ['/brands/:brand/webhooks/:webhook/events/:event', EventPage],
+  ['/brands/:brand/event-types', BrandTypes],
+  ['/brands/:brand/guide', Guide],
+];
+
+const OF_BRANDS: [string, PageComponent][] = [['/', BrandOverview], ...COMMON];
+
+const OF_SUPPORT: [string, PageComponent][] = [
+  ['/', Overview],
+  ...COMMON,
+  ['/webhooks', AllWebhooks],
+  ['/brands', Brands],
+  ['/brands/:brand', BrandPage],
+  ['/brands/:brand/tokens', Tokens],
+  ['/catalogue', Catalogue],
+  ['/catalogue/:type', CatalogueEntry],
+  ['/rejected', RejectedEvents],
+  ['/audit', Audit],
+];
+
+function CurrentPage() {
+  const path = where.value.path;
+  const pages = isSupport() ? OF_SUPPORT : OF_BRANDS;
+  const [page, params] = useMemo(() => {
+    for (const [pattern, page] of pages) {
+      const params = match(pattern, path);
+      if (params) return [page, params] as const;
+    }
+    return [NotFound, {}] as const;
+  }, [path, pages]);
+  const Page = page as PageComponent;
+  return <Page key={path} params={params} />;
+}
+
+/** After a reload the tab's token is looked up again before anything is shown. */
+function Returning({ token }: { token: string }) {
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const look = async () => {
+    setProblem(null);
+    try {
+      beginSession(token, await whoIs(token));
+    } catch (error) {
+      const problem = problemOf(error);
+      if (problem.status === 401) endSession('Your token is no longer valid.');
+      setProblem(problem);
+    }
+  };
+  useEffect(() => void look(), []);
+  if (problem?.status === 401) return <SignIn />;
+  return <main class="alone">{problem ? <ProblemNote problem={problem} retry={look} /> : <Waiting />}</main>;
+}
+
+export function App() {
+  if (session.value) {
+    return (
+      <Shell>
+        <CurrentPage />
+      </Shell>
+    );
+  }
+  const token = storedToken();
+  return token ? <Returning token={token} /> : <SignIn />;
+}

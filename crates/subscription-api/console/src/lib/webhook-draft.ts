@@ -1,0 +1,110 @@
+// A webhook while it is being written: what is typed, what is wrong with it, and what is sent.
+
+import type { FieldFault } from '../api/problem';
+import type { Webhook, WebhookEdit } from '../api/types';
+
+export interface Header {
+  key: number;
+  name: string;
+  value: string;
+}
+
+export interface Draft {
+  endpoint: string;
+  description: string;
+  events: string[];
+  headers: Header[];
+  maxConcurrency: string;
+  ratePerSecond: string;
+}
+
+let headers = 0;
+export const header = (name = '', value = ''): Header => ({ key: (headers += 1), name, value });
+
+export const draftOf = (webhook: Webhook | null): Draft => ({
+  endpoint: webhook?.endpoint ?? '',
+  description: webhook?.description ?? '',
+  events: webhook?.events ?? [],
+  headers: Object.entries(webhook?.headers ?? {}).map(([name, value]) => header(name, value)),
+  maxConcurrency: String(webhook?.maxConcurrency ?? 10),
+  ratePerSecond: webhook?.ratePerSecond == null ? '' : String(webhook.ratePerSecond),
+});
+
+export type Field = 'endpoint' | 'description' | 'events' | 'headers' | 'maxConcurrency' | 'ratePerSecond';
+export type DraftFaults = Partial<Record<Field, string[]>>;
+
+function endpointFault(text: string): string | null {
+  if (!text) return 'Give the address that requests go to, such as https://example.com/webhooks.';
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    return 'This is not a whole URL; it begins with https://.';
+  }
+  if (url.protocol !== 'https:') return 'It must begin with https://.';
+  if (url.username || url.password) return 'It must not hold a user name or password.';
+  if (url.hash) return 'It must not have a fragment (#…).';
+  return null;
+}
+
+function integerFault(text: string, most: number): string | null {
+  return /^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= most ? null : `Give a whole number from 1 to ${most}.`;
+}
+
+/** What can be told at once; the API has the last word. */
+export function faultsOf(draft: Draft): DraftFaults {
+  const found: [Field, string | null][] = [
+    ['endpoint', endpointFault(draft.endpoint.trim())],
+    ['events', draft.events.length > 0 ? null : 'Tick at least one event type or group.'],
+    ['headers', draft.headers.some(({ name, value }) => !name.trim() && value) ? 'Each header needs a name.' : null],
+    ['maxConcurrency', integerFault(draft.maxConcurrency.trim(), 100)],
+    ['ratePerSecond', draft.ratePerSecond.trim() ? integerFault(draft.ratePerSecond.trim(), 10_000) : null],
+  ];
+  return Object.fromEntries(found.flatMap(([field, fault]) => (fault ? [[field, [fault]]] : [])));
+}
+
+/** The API's faults by field: /headers/X-A belongs to the headers. */
+export function faultsByField(faults: readonly FieldFault[]): Record<string, string[]> {
+  const found: Record<string, string[]> = {};
+  for (const { pointer, detail } of faults) {
+    const [, field = ''] = pointer.split('/');
+    (found[field] ??= []).push(detail);
+  }
+  return found;
+}
+
+const headersOf = (draft: Draft): Record<string, string> =>
+  Object.fromEntries(draft.headers.filter(({ name }) => name.trim()).map(({ name, value }) => [name.trim(), value]));
+
+/** The whole webhook, to create it. */
+export function creation(draft: Draft): WebhookEdit {
+  return {
+    endpoint: draft.endpoint.trim(),
+    events: draft.events,
+    ...(draft.description.trim() ? { description: draft.description.trim() } : {}),
+    headers: headersOf(draft),
+    maxConcurrency: Number(draft.maxConcurrency),
+    ratePerSecond: draft.ratePerSecond.trim() ? Number(draft.ratePerSecond) : null,
+  };
+}
+
+/** A merge patch of headers: what is new or another, and null for what is gone. */
+function headerPatch(now: Record<string, string>, before: Record<string, string>): Record<string, string | null> {
+  const gone = Object.keys(before).filter((name) => !(name in now));
+  const set = Object.entries(now).filter(([name, value]) => before[name] !== value);
+  return Object.fromEntries([...gone.map((name): [string, null] => [name, null]), ...set]);
+}
+
+/** What is to change. */
+export function patch(draft: Draft, webhook: Webhook): WebhookEdit {
+  const whole = creation(draft);
+  const edit: WebhookEdit = {};
+  if (whole.endpoint !== webhook.endpoint) edit.endpoint = whole.endpoint!;
+  if (JSON.stringify(whole.events) !== JSON.stringify(webhook.events)) edit.events = whole.events!;
+  if ((whole.description ?? null) !== webhook.description) edit.description = whole.description ?? null;
+  if (whole.maxConcurrency !== webhook.maxConcurrency) edit.maxConcurrency = whole.maxConcurrency!;
+  if (whole.ratePerSecond !== webhook.ratePerSecond) edit.ratePerSecond = whole.ratePerSecond!;
+  const headers = headerPatch(headersOf(draft), webhook.headers);
+  if (Object.keys(headers).length > 0) edit.headers = headers;
+  return edit;
+}

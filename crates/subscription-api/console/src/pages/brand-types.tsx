@@ -1,0 +1,121 @@
+// What a brand may receive. Support switches it; the brand reads what each type looks like.
+
+import { useMemo } from 'preact/hooks';
+import type { PageProps } from '../app';
+import { switchType } from '../api/support';
+import type { OfferedType } from '../api/types';
+import { offeredTypes } from '../api/webhooks';
+import { indented } from '../lib/raw-json';
+import { treeOf, typesOf, type TreeNode } from '../lib/tree';
+import { useResource } from '../lib/use-resource';
+import { isSupport } from '../session';
+import { announce } from '../ui/announce';
+import { Badge, Button, Card, Code, Empty, Note, ProblemNote, Waiting } from '../ui/basics';
+import { useRun } from '../ui/dialog';
+import { BrandTabs, Heading } from '../ui/shell';
+
+export function BrandTypes({ params: { brand = '' } }: PageProps) {
+  const { data, problem, reload } = useResource((signal) => offeredTypes(brand, signal), [brand]);
+  const roots = useMemo(() => treeOf(data ?? [], (entry) => entry.type), [data]);
+  const change = useRun(async (pattern: string, on: boolean) => {
+    await switchType(brand, pattern, on);
+    await reload();
+    announce(`${pattern} is ${on ? 'enabled' : 'disabled'} for ${brand}.`);
+  });
+  const none = data !== null && !data.some((entry) => entry.enabled && !entry.builtIn);
+  return (
+    <>
+      <Heading title={isSupport() ? `Event types of ${brand}` : 'Event types'} up={isSupport() ? [['/brands', 'Brands']] : []}>
+        <BrandTabs brand={brand} />
+      </Heading>
+      <p class="muted">
+        {isSupport()
+          ? 'Nothing is enabled by default. A group covers its types, also those that come later.'
+          : 'What you may subscribe to. Ask support to enable others.'}
+      </p>
+      <ProblemNote problem={problem} retry={reload} />
+      <ProblemNote problem={change.problem} />
+      {!data && !problem && <Waiting lines={6} />}
+      {none && (
+        <Note tone="warn">
+          <p>No type of the catalogue is enabled yet: events of this brand are counted and dropped.</p>
+        </Note>
+      )}
+      {data?.length === 0 && <Empty title="The catalogue is empty." />}
+      {data && data.length > 0 && (
+        <Card>
+          <ul class="types">
+            {roots.map((node) => (
+              <Node key={node.pattern} node={node} change={isSupport() ? change.go : null} busy={change.busy} />
+            ))}
+          </ul>
+        </Card>
+      )}
+    </>
+  );
+}
+
+interface NodeProps {
+  node: TreeNode<OfferedType>;
+  change: ((pattern: string, on: boolean) => Promise<void>) | null;
+  busy: boolean;
+}
+
+function Node({ node, change, busy }: NodeProps) {
+  const types = typesOf(node);
+  const enabled = types.filter((entry) => entry.enabled).length;
+  const all = enabled === types.length;
+  const fixed = types.every((entry) => entry.builtIn);
+  return (
+    <li>
+      <div class="type-line">
+        <span class="mono">{node.pattern}</span>
+        <Badge tone={all ? 'good' : enabled > 0 ? 'warn' : 'idle'}>{all ? 'Enabled' : enabled > 0 ? 'In part' : 'Not enabled'}</Badge>
+        {fixed && <span class="muted small">for every brand</span>}
+        {change && !fixed && (
+          <span class="type-buttons">
+            {!all && (
+              <Button disabled={busy} label={`Enable ${node.pattern}`} onClick={() => change(node.pattern, true)}>
+                Enable
+              </Button>
+            )}
+            {enabled > 0 && (
+              <Button disabled={busy} label={`Disable ${node.pattern}`} onClick={() => change(node.pattern, false)}>
+                Disable
+              </Button>
+            )}
+          </span>
+        )}
+      </div>
+      {node.entry && <About entry={node.entry} />}
+      {node.children.length > 0 && (
+        <ul>
+          {node.children.map((child) => (
+            <Node key={child.pattern} node={child} change={change} busy={busy} />
+          ))}
+        </ul>
+      )}
+    </li>
+  );
+}
+
+const About = ({ entry }: { entry: OfferedType }) => (
+  <>
+    <p class="hint">{entry.description}</p>
+    {entry.example && (
+      <details>
+        <summary>Example of {entry.type}</summary>
+        <Code label={`Example of ${entry.type}`}>{indented(entry.example)}</Code>
+      </details>
+    )}
+    {entry.schema && (
+      <details>
+        <summary>
+          Schema of {entry.type}
+          {entry.enforceSchema && ' (enforced)'}
+        </summary>
+        <Code label={`Schema of ${entry.type}`}>{indented(entry.schema)}</Code>
+      </details>
+    )}
+  </>
+);

@@ -1,0 +1,73 @@
+import { useState } from 'preact/hooks';
+import type { PageProps } from '../app';
+import { changeBrand, readBrand } from '../api/support';
+import type { Brand } from '../api/types';
+import { useResource } from '../lib/use-resource';
+import { announce } from '../ui/announce';
+import { Button, Card, Fact, Facts, ProblemNote, Time, Waiting } from '../ui/basics';
+import { useRun } from '../ui/dialog';
+import { TextField } from '../ui/fields';
+import { BrandTabs, Heading } from '../ui/shell';
+
+export function BrandPage({ params: { brand = '' } }: PageProps) {
+  const { data, problem, reload, set } = useResource((signal) => readBrand(brand, signal), [brand]);
+  return (
+    <>
+      <Heading title={data ? data.name : brand} up={[['/brands', 'Brands']]}>
+        <BrandTabs brand={brand} />
+      </Heading>
+      <ProblemNote problem={problem} retry={reload} />
+      {!data && !problem && <Waiting />}
+      {data && (
+        <div class="columns">
+          <Card title="Name and point of contact">
+            <ContactForm key={data.updated} brand={data} onChange={set} />
+          </Card>
+          <Card title="About">
+            <Facts>
+              <Fact label="Brand id">
+                <code>{data.brandId}</code>
+              </Fact>
+              <Fact label="Made">
+                <Time at={data.created} />
+              </Fact>
+              <Fact label="Changed">
+                <Time at={data.updated} />
+              </Fact>
+            </Facts>
+          </Card>
+        </div>
+      )}
+    </>
+  );
+}
+
+function ContactForm({ brand, onChange }: { brand: Brand; onChange: (brand: Brand) => void }) {
+  const [name, setName] = useState(brand.name);
+  const [contact, setContact] = useState(brand.contact ?? { name: '', email: '' });
+  const { busy, problem, go } = useRun(async () => {
+    const given = contact.name.trim() || contact.email.trim();
+    const trimmed = { name: contact.name.trim(), email: contact.email.trim() };
+    onChange(await changeBrand(brand.brandId, { name: name.trim(), contact: given ? trimmed : null }));
+    announce('The brand is changed.');
+  });
+  const faults = (pointer: string) =>
+    (problem?.faults ?? []).filter((fault) => fault.pointer === pointer).map(({ detail }) => detail);
+  const submit = (event: Event) => {
+    event.preventDefault();
+    void go();
+  };
+  return (
+    <form onSubmit={submit}>
+      <TextField label="Name" required value={name} onChange={setName} faults={faults('/name')} />
+      <TextField label="Contact's name" value={contact.name} onChange={(name) => setContact({ ...contact, name })} faults={faults('/contact/name')} />
+      <TextField label="Contact's mail address" type="email" value={contact.email} onChange={(email) => setContact({ ...contact, email })} faults={faults('/contact/email')} hint="Both empty: the brand has no point of contact." />
+      {problem?.status !== 422 && <ProblemNote problem={problem} />}
+      <div class="buttons">
+        <Button type="submit" kind="main" busy={busy}>
+          Save
+        </Button>
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,95 @@
+import { useState } from 'preact/hooks';
+import { createBrand, listBrands } from '../api/support';
+import { faultsByField } from '../lib/webhook-draft';
+import { usePages } from '../lib/use-pages';
+import { Link, navigate, setQuery, to, where } from '../router';
+import { announce } from '../ui/announce';
+import { Button, ProblemNote, Time } from '../ui/basics';
+import { Dialog, useRun } from '../ui/dialog';
+import { TextField } from '../ui/fields';
+import { PagedList } from '../ui/pages';
+import { Heading } from '../ui/shell';
+import { Table } from '../ui/table';
+import { FirstSteps } from './first-steps';
+
+const PAGE = 100;
+
+export function Brands() {
+  const pages = usePages((cursor, signal) => listBrands({ limit: PAGE, cursor }, signal), []);
+  const asking = where.value.query.has('new');
+  return (
+    <>
+      <Heading
+        title="Brands"
+        actions={
+          <Button kind="main" onClick={() => setQuery({ new: 'yes' })}>
+            New brand
+          </Button>
+        }
+      />
+      <PagedList pages={pages} empty={<FirstSteps />}>
+        {(brands) => (
+          <Table
+            label="Brands"
+            rows={brands}
+            keyOf={(brand) => brand.brandId}
+            columns={[
+              { head: 'Brand', names: true, cell: (brand) => <Link to={to.brand(brand.brandId)}>{brand.brandId}</Link> },
+              { head: 'Name', cell: (brand) => brand.name },
+              {
+                head: 'Contact',
+                cell: ({ contact }) =>
+                  contact ? (
+                    <>
+                      {contact.name} <a href={`mailto:${contact.email}`}>{contact.email}</a>
+                    </>
+                  ) : (
+                    <span class="muted">None</span>
+                  ),
+              },
+              { head: 'Webhooks', cell: (brand) => <Link to={to.webhooks(brand.brandId)}>Webhooks of {brand.brandId}</Link> },
+              { head: 'Made', cell: (brand) => <Time at={brand.created} /> },
+            ]}
+          />
+        )}
+      </PagedList>
+      {asking && <NewBrand onClose={() => setQuery({ new: '' })} />}
+    </>
+  );
+}
+
+function NewBrand({ onClose }: { onClose: () => void }) {
+  const [draft, setDraft] = useState({ brandId: '', name: '', contactName: '', email: '' });
+  const set = (change: Partial<typeof draft>) => setDraft({ ...draft, ...change });
+  const { busy, problem, go } = useRun(async () => {
+    const { brandId, name, contactName, email } = draft;
+    const contact = contactName.trim() || email.trim() ? { contact: { name: contactName.trim(), email: email.trim() } } : {};
+    const made = await createBrand({ brandId: brandId.trim(), name: name.trim(), ...contact });
+    announce(`The brand ${made.brandId} is made. Next: enable its event types.`);
+    navigate(to.types(made.brandId));
+  });
+  const faults = faultsByField(problem?.status === 422 ? problem.faults : []);
+  const contactFaults = (part: string) =>
+    (problem?.faults ?? []).filter(({ pointer }) => pointer === `/contact/${part}`).map(({ detail }) => detail);
+  const submit = (event: Event) => {
+    event.preventDefault();
+    void go();
+  };
+  return (
+    <Dialog title="New brand" onClose={onClose}>
+      <form onSubmit={submit}>
+        <TextField label="Brand id" mono required hint="1 to 64 of A-Z a-z 0-9 _ -; it cannot be changed later." value={draft.brandId} onChange={(brandId) => set({ brandId })} faults={faults['brandId']} />
+        <TextField label="Name" required value={draft.name} onChange={(name) => set({ name })} faults={faults['name']} />
+        <TextField label="Contact's name" optional value={draft.contactName} onChange={(contactName) => set({ contactName })} faults={contactFaults('name')} />
+        <TextField label="Contact's mail address" optional type="email" hint="Told when a webhook is disabled." value={draft.email} onChange={(email) => set({ email })} faults={contactFaults('email')} />
+        {problem?.status !== 422 && <ProblemNote problem={problem} />}
+        <div class="buttons">
+          <Button type="submit" kind="main" busy={busy}>
+            Make the brand
+          </Button>
+          <Button onClick={onClose}>Cancel</Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

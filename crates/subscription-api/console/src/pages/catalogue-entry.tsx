@@ -1,0 +1,113 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { PageProps } from '../app';
+import { catalogue, deleteType, putType, type Definition } from '../api/support';
+import type { EventType } from '../api/types';
+import { indented, jsonFault } from '../lib/raw-json';
+import { faultsByField } from '../lib/webhook-draft';
+import { useResource } from '../lib/use-resource';
+import { navigate } from '../router';
+import { announce } from '../ui/announce';
+import { Button, Card, Code, Note, ProblemNote, Waiting } from '../ui/basics';
+import { Confirm, useRun } from '../ui/dialog';
+import { AreaField, CheckField, focusFirstFault, TextField } from '../ui/fields';
+import { Heading } from '../ui/shell';
+
+export function CatalogueEntry({ params: { type = '' } }: PageProps) {
+  const find = async (signal: AbortSignal) => ({ entry: (await catalogue(signal)).find((e) => e.type === type) ?? null });
+  const { data, problem, reload } = useResource(find, [type]);
+  const [asking, setAsking] = useState(false);
+  const entry = data?.entry ?? null;
+  const action = entry && !entry.builtIn && (
+    <Button kind="danger" onClick={() => setAsking(true)}>
+      Delete…
+    </Button>
+  );
+  return (
+    <>
+      <Heading title={type} up={[['/catalogue', 'Catalogue']]} actions={action} />
+      <ProblemNote problem={problem} retry={reload} />
+      {!data && !problem && <Waiting />}
+      {data && !entry && (
+        <Note>
+          <p>This type is not in the catalogue yet; saving puts it there.</p>
+        </Note>
+      )}
+      {data && (entry?.builtIn ? <BuiltIn entry={entry} /> : <EntryForm type={type} entry={entry} onSaved={reload} />)}
+      {asking && (
+        <Confirm
+          title="Take this type out of the catalogue"
+          action="Delete"
+          typed={type}
+          onClose={() => setAsking(false)}
+          run={async () => {
+            await deleteType(type);
+            announce(`${type} is no longer in the catalogue.`);
+            navigate('/catalogue');
+          }}
+        >
+          <p>From then on events of this type are rejected. What was delivered stays readable.</p>
+        </Confirm>
+      )}
+    </>
+  );
+}
+
+const BuiltIn = ({ entry }: { entry: EventType }) => (
+  <Card title="Built in">
+    <p>{entry.description}</p>
+    <p class="muted">The platform publishes it itself; it cannot be changed.</p>
+    {entry.example && <Code label="Example">{indented(entry.example)}</Code>}
+    {entry.schema && <Code label="Schema">{indented(entry.schema)}</Code>}
+  </Card>
+);
+
+function EntryForm({ type, entry, onSaved }: { type: string; entry: EventType | null; onSaved: () => Promise<void> }) {
+  const form = useRef<HTMLFormElement>(null);
+  const [draft, setDraft] = useState<Definition>({
+    description: entry?.description ?? '',
+    schema: entry?.schema ? indented(entry.schema) : '',
+    enforceSchema: entry?.enforceSchema ?? false,
+    example: entry?.example ? indented(entry.example) : '',
+  });
+  const set = (change: Partial<Definition>) => setDraft({ ...draft, ...change });
+  const { busy, problem, go } = useRun(async () => {
+    await putType(type, draft);
+    announce(`${type} is saved.`);
+    await onSaved();
+  });
+  const told = faultsByField(problem?.status === 422 ? problem.faults : []);
+  const json = (text: string, field: string) => {
+    const fault = text.trim() ? jsonFault(text) : null;
+    return fault ? [fault] : (told[field] ?? []);
+  };
+  const faults = { schema: json(draft.schema, 'schema'), example: json(draft.example, 'example') };
+
+  useEffect(() => {
+    if (problem?.status === 422) focusFirstFault(form.current);
+  }, [problem]);
+
+  const submit = (event: Event) => {
+    event.preventDefault();
+    const whole = [draft.schema, draft.example].every((text) => !text.trim() || jsonFault(text) === null);
+    if (whole) void go();
+    else focusFirstFault(form.current);
+  };
+  return (
+    <form ref={form} class="form" onSubmit={submit}>
+      <Card>
+        <TextField label="Description" required value={draft.description} onChange={(description) => set({ description })} faults={told['description']} />
+        <AreaField label="Schema of data" optional mono rows={12} hint="JSON Schema" value={draft.schema} onChange={(schema) => set({ schema })} faults={faults.schema} />
+        <CheckField label="Enforce the schema" hint="Events whose data does not fit are rejected." checked={draft.enforceSchema} onChange={(enforceSchema) => set({ enforceSchema })} />
+        <AreaField label="Example of data" optional mono rows={8} hint="JSON; test events send it." value={draft.example} onChange={(example) => set({ example })} faults={faults.example} />
+        {told['enforceSchema'] && <Note tone="bad">{told['enforceSchema'].map((fault) => <p key={fault}>{fault}</p>)}</Note>}
+        {problem?.status !== 422 && <ProblemNote problem={problem} />}
+        <div class="buttons">
+          <Button type="submit" kind="main" busy={busy}>
+            Save
+          </Button>
+          <Button onClick={() => navigate('/catalogue')}>Cancel</Button>
+        </div>
+      </Card>
+    </form>
+  );
+}

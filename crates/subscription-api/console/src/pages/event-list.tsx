@@ -1,0 +1,93 @@
+import type { EventRow } from '../api/types';
+import type { Place } from '../api/webhooks';
+import type { Pages } from '../lib/use-pages';
+import { Link, to } from '../router';
+import { Badge, DeliveryBadge, Time } from '../ui/basics';
+import { VirtualList } from '../ui/virtual-list';
+
+interface Props {
+  place: Place;
+  pages: Pages<EventRow>;
+  /** What is ticked; null where nothing can be. */
+  chosen: ReadonlySet<string> | null;
+  tick: (ids: readonly string[], on: boolean) => void;
+}
+
+export function EventList({ place, pages, chosen, tick }: Props) {
+  const heads = (
+    <>
+      {chosen && (
+        <span role="columnheader" class="cell-tick">
+          <TickAll items={pages.items} chosen={chosen} tick={tick} />
+        </span>
+      )}
+      <span role="columnheader" class="cell-type">Event</span>
+      <span role="columnheader" class="cell-created">Created</span>
+      <span role="columnheader" class="cell-status">State</span>
+      <span role="columnheader" class="cell-attempts">Attempts</span>
+      <span role="columnheader" class="cell-error">Last error</span>
+    </>
+  );
+  return (
+    <div class={`events ${chosen ? 'with-ticks' : ''}`}>
+      <VirtualList
+        label="Events"
+        heads={heads}
+        items={pages.items}
+        keyOf={(row) => row.id}
+        more={pages.more}
+        next={pages.next}
+        columns={chosen ? 6 : 5}
+      >
+        {(row) => (
+          <>
+            {chosen && (
+              <span role="cell" class="cell-tick">
+                <input
+                  type="checkbox"
+                  aria-label={`Select event ${row.id}`}
+                  checked={chosen.has(row.id)}
+                  onChange={(event) => tick([row.id], event.currentTarget.checked)}
+                />
+              </span>
+            )}
+            <span role="cell" class="cell-type">
+              <Link to={to.event(place.brand, place.webhook, row.id)} class="mono" title={row.id}>
+                {row.type}
+              </Link>
+              {row.test && <Badge tone="idle">Test</Badge>}
+            </span>
+            <span role="cell" class="cell-created">
+              <Time at={row.created} />
+            </span>
+            <span role="cell" class="cell-status">
+              <DeliveryBadge status={row.delivery.status} />
+            </span>
+            <span role="cell" class="cell-attempts">
+              <span class="narrow-only">Attempts: </span>
+              {row.delivery.attempts}
+            </span>
+            <span role="cell" class="cell-error" title={row.delivery.lastError ?? undefined}>
+              {row.delivery.lastError ?? ''}
+            </span>
+          </>
+        )}
+      </VirtualList>
+    </div>
+  );
+}
+
+function TickAll({ items, chosen, tick }: { items: EventRow[]; chosen: ReadonlySet<string>; tick: Props['tick'] }) {
+  const all = chosen.size > 0 && items.every((row) => chosen.has(row.id));
+  return (
+    <input
+      type="checkbox"
+      aria-label="Select all events that were read"
+      checked={all}
+      ref={(input) => {
+        if (input) input.indeterminate = !all && chosen.size > 0;
+      }}
+      onChange={(event) => tick(items.map((row) => row.id), event.currentTarget.checked)}
+    />
+  );
+}

@@ -1,0 +1,87 @@
+// The events of a webhook: by time, type and state; one, some or all of them again.
+
+import { useMemo, useState } from 'preact/hooks';
+import type { EventRow, Webhook } from '../api/types';
+import { listEvents, readEvent, type Place } from '../api/webhooks';
+import { many } from '../lib/format';
+import { useNewest } from '../lib/use-newest';
+import { usePages } from '../lib/use-pages';
+import { where } from '../router';
+import { mayWrite } from '../session';
+import { Button, Card, Empty, ProblemNote, Waiting } from '../ui/basics';
+import { EventFilters, filterOf, hasFilter } from './event-filters';
+import { EventList } from './event-list';
+import { RangeDialog } from './redeliver-range';
+import { SelectionBar } from './redeliver-selection';
+
+/** Rows of a page: few requests for 50,000, each quick. */
+const PAGE = 500;
+
+export function EventsCard({ place, webhook }: { place: Place; webhook: Webhook | null }) {
+  const filter = filterOf(where.value.query);
+  const key = JSON.stringify([place, filter]);
+  const load = (limit: number, cursor: string | null, signal?: AbortSignal) =>
+    listEvents(place, cursor ? { cursor, limit } : { ...filter, order: 'desc', limit }, signal);
+  const pages = usePages((cursor, signal) => load(PAGE, cursor, signal), [key]);
+  const newest = useNewest(pages, (limit) => load(limit, null), (id) => readEvent(place, id), key);
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const [asking, setAsking] = useState(false);
+  const selectable = mayWrite() && webhook?.status === 'active';
+
+  const tick = useMemo(
+    () => (ids: readonly string[], on: boolean) =>
+      setChosen((old) => {
+        const now = new Set(old);
+        for (const id of ids) on ? now.add(id) : now.delete(id);
+        return now;
+      }),
+    [],
+  );
+
+  /** Reads again what was sent again. */
+  const refresh = async (ids: readonly string[]) => {
+    const read = await Promise.all(ids.map((id) => readEvent(place, id).catch(() => null)));
+    const found = new Map(read.filter((row) => row !== null).map((row) => [row.id, row]));
+    pages.edit((items) => items.map((row) => withDelivery(row, found.get(row.id))));
+  };
+
+  const range = mayWrite() && webhook && (
+    <Button onClick={() => setAsking(true)} disabled={webhook.status !== 'active'}>
+      Redeliver a range…
+    </Button>
+  );
+  return (
+    <Card title="Events" actions={range} id="events">
+      <EventFilters events={webhook?.events ?? []} />
+      <ProblemNote problem={pages.problem} retry={pages.ready ? pages.next : pages.reload} />
+      {!pages.ready && !pages.problem && <Waiting lines={8} />}
+      {pages.ready && (
+        <div class="list-head">
+          <p class="muted">
+            {many(pages.items.length, 'event')} {pages.more ? 'read so far; scroll for more.' : 'in all.'}
+          </p>
+          <div role="status">
+            {newest.count > 0 && (
+              <Button kind="main" onClick={newest.show}>
+                {newest.more ? 'Show many new events' : `Show ${many(newest.count, 'new event')}`}
+              </Button>
+            )}
+          </div>
+        </div>
+      )}
+      {pages.ready && pages.items.length === 0 && (
+        <Empty title={hasFilter(filter) ? 'No event fits these filters.' : 'No events in the last seven days.'} />
+      )}
+      {pages.items.length > 0 && (
+        <EventList place={place} pages={pages} chosen={selectable ? chosen : null} tick={tick} />
+      )}
+      {selectable && chosen.size > 0 && (
+        <SelectionBar place={place} ids={[...chosen]} clear={() => setChosen(new Set())} refresh={refresh} />
+      )}
+      {asking && <RangeDialog place={place} filter={filter} onClose={() => setAsking(false)} onDone={pages.reload} />}
+    </Card>
+  );
+}
+
+const withDelivery = (row: EventRow, now: EventRow | undefined): EventRow =>
+  now ? { ...row, delivery: now.delivery } : row;

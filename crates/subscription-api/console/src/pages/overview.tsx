@@ -1,0 +1,136 @@
+// Support's first view: is anything wrong, and where.
+
+import { listBrands, readOverview } from '../api/support';
+import type { Overview as Figures } from '../api/types';
+import { now } from '../lib/clock';
+import { count, many, millis, share, span, word } from '../lib/format';
+import { sums } from '../lib/stats';
+import { useResource } from '../lib/use-resource';
+import { Link, to } from '../router';
+import { Badge, Card, Empty, ProblemNote, Stat, Stats, Time, Waiting } from '../ui/basics';
+import { LatencyPlot, OutcomePlot } from '../ui/plot';
+import { Heading } from '../ui/shell';
+import { Table } from '../ui/table';
+import { FirstSteps } from './first-steps';
+
+const EVERY_MS = 5000;
+
+export function Overview() {
+  const { data, problem, reload } = useResource(readOverview, [], { every: EVERY_MS });
+  const brands = useResource((signal) => listBrands({ limit: 1 }, signal), []);
+  return (
+    <>
+      <Heading title="Overview" />
+      <ProblemNote problem={problem} retry={reload} />
+      {!data && !problem && <Waiting />}
+      {brands.data?.items.length === 0 && <FirstSteps />}
+      {data && <Live figures={data} />}
+    </>
+  );
+}
+
+function Live({ figures }: { figures: Figures }) {
+  return (
+    <>
+      <Tiles figures={figures} />
+      <DisabledWebhooks figures={figures} />
+      <Card title="Last hour">
+        <OutcomePlot steps={figures.minutes} stepSeconds={60} />
+        <LatencyPlot steps={figures.minutes} stepSeconds={60} />
+      </Card>
+      <div class="columns">
+        <Services figures={figures} />
+        <Queues figures={figures} />
+      </div>
+    </>
+  );
+}
+
+function Tiles({ figures }: { figures: Figures }) {
+  const { minutes, waiting, webhooks, rejected } = figures;
+  const hour = sums(minutes);
+  const last = [...minutes].reverse().find((step) => step.latencyMs.p50 !== null);
+  const oldest = waiting.oldest ? (now.value - Date.parse(waiting.oldest)) / 1000 : 0;
+  return (
+    <Stats>
+      <Stat label="Delivered, last hour" hint={`${share(hour.delivered, hour.attempts)} of ${many(hour.attempts, 'attempt')}`}>
+        {count(hour.delivered)}
+      </Stat>
+      <Stat label="Latency p50 / p99" hint="in the latest busy minute">
+        {millis(last?.latencyMs.p50 ?? null)} / {millis(last?.latencyMs.p99 ?? null)}
+      </Stat>
+      <Stat label="Waiting deliveries" tone={oldest > 3600 ? 'warn' : undefined} hint={waiting.oldest ? `the oldest for ${span(oldest)}` : 'none is waiting'}>
+        {count(waiting.deliveries)}
+      </Stat>
+      <Stat label="Disabled webhooks" tone={webhooks.disabled > 0 ? 'bad' : undefined} hint={`${count(webhooks.active)} active, ${count(webhooks.paused)} paused`}>
+        <Link to="/webhooks?status=disabled">{count(webhooks.disabled)}</Link>
+      </Stat>
+      <Stat label="Rejected events" tone={rejected > 0 ? 'warn' : undefined} hint={rejected ? 'wait for a decision' : 'none'}>
+        <Link to="/rejected">{count(rejected)}</Link>
+      </Stat>
+    </Stats>
+  );
+}
+
+function DisabledWebhooks({ figures }: { figures: Figures }) {
+  if (figures.disabled.length === 0) return null;
+  return (
+    <Card title="Disabled webhooks">
+      <Table
+        label="Disabled webhooks"
+        rows={figures.disabled}
+        keyOf={(webhook) => webhook.id}
+        columns={[
+          {
+            head: 'Endpoint',
+            names: true,
+            cell: (webhook) => (
+              <Link to={to.webhook(webhook.brandId, webhook.id)} class="url">
+                {webhook.endpoint}
+              </Link>
+            ),
+          },
+          { head: 'Brand', cell: (webhook) => <Link to={to.brand(webhook.brandId)}>{webhook.brandId}</Link> },
+          { head: 'Reason', cell: (webhook) => <Badge tone="warn">{word(webhook.disabled?.reason ?? '')}</Badge> },
+          { head: 'Detail', cell: (webhook) => webhook.disabled?.detail },
+          { head: 'Since', cell: (webhook) => <Time at={webhook.disabled?.at ?? null} relative /> },
+        ]}
+      />
+    </Card>
+  );
+}
+
+const Services = ({ figures }: { figures: Figures }) => (
+  <Card title="Services seen">
+    {figures.services.length === 0 ? (
+      <Empty title="No service has been seen yet." />
+    ) : (
+      <Table
+        label="Services seen"
+        rows={figures.services}
+        keyOf={(service) => service.id}
+        columns={[
+          { head: 'Service', names: true, cell: (service) => service.service },
+          { head: 'Host', cell: (service) => service.host },
+          { head: 'Version', cell: (service) => service.version },
+          { head: 'Started', cell: (service) => <Time at={service.started} relative /> },
+          { head: 'Last seen', cell: (service) => <Time at={service.lastSeen} relative /> },
+        ]}
+      />
+    )}
+  </Card>
+);
+
+const Queues = ({ figures }: { figures: Figures }) => (
+  <Card title="Queues">
+    <Table
+      label="Queues"
+      rows={figures.queues}
+      keyOf={(queue) => queue.name}
+      columns={[
+        { head: 'Queue', names: true, cell: (queue) => <code>{queue.name}</code> },
+        { head: 'Messages', end: true, cell: (queue) => count(queue.messages) },
+      ]}
+    />
+  </Card>
+);

@@ -1,0 +1,53 @@
+import { useEffect, useState } from 'preact/hooks';
+import { whoIs } from '../api/me';
+import { beginSession, farewell } from '../session';
+import { Button, Note, ProblemNote } from '../ui/basics';
+import { useRun } from '../ui/dialog';
+import { TextField } from '../ui/fields';
+import { ThemeChoice } from '../ui/shell';
+
+export function SignIn() {
+  const [token, setToken] = useState('');
+  const { busy, problem, go } = useRun(async () => beginSession(token.trim(), await whoIs(token.trim())));
+  useEffect(() => {
+    document.title = 'Sign in – Postrider';
+  }, []);
+  const submit = (event: Event) => {
+    event.preventDefault();
+    if (token.trim()) void go();
+  };
+  return (
+    <main class="alone">
+      <div class="card sign-in">
+        <h1>Postrider console</h1>
+        {farewell.value && !problem && <Note>{farewell.value}</Note>}
+        <form onSubmit={submit}>
+          <TextField
+            label="Token"
+            type="password"
+            value={token}
+            onChange={setToken}
+            autoComplete="off"
+            focus
+            mono
+            required
+            hint="A brand's token shows that brand; a support token shows everything. It is kept in this tab until you close it or sign out."
+            faults={problem?.status === 401 ? ['This token is not valid. Check that all of it was copied.'] : []}
+          />
+          {problem?.status !== 401 && <ProblemNote problem={problem} />}
+          <Button type="submit" kind="main" busy={busy}>
+            Sign in
+          </Button>
+        </form>
+        <details>
+          <summary>Where do I get a token?</summary>
+          <p>
+            A brand gets its token from support, who make one in this console under Brands. The support token is the
+            setting <code>POSTRIDER_SUPPORT_TOKEN</code>; <code>deploy/up</code> prints it.
+          </p>
+        </details>
+        <ThemeChoice />
+      </div>
+    </main>
+  );
+}

@@ -1,0 +1,51 @@
+// What support does to a webhook: disable it with a reason, enable it again with a note.
+
+import { useState } from 'preact/hooks';
+import { disableWebhook, enableWebhook } from '../api/support';
+import type { Webhook } from '../api/types';
+import { announce } from '../ui/announce';
+import { Confirm } from '../ui/dialog';
+import { AreaField, CheckField } from '../ui/fields';
+
+interface Props {
+  webhook: Webhook;
+  onChange: (webhook: Webhook) => void;
+  onClose: () => void;
+}
+
+export function DisableDialog({ webhook, onChange, onClose }: Props) {
+  const [detail, setDetail] = useState('');
+  const run = async () => {
+    onChange(await disableWebhook(webhook.id, detail.trim()));
+    announce('The webhook is disabled.');
+  };
+  return (
+    <Confirm title="Disable this webhook" action="Disable" run={run} onClose={onClose}>
+      <p>Attempts stop, and what waits or arrives is held. Only support can enable it again.</p>
+      <AreaField label="Reason" hint="The brand sees it on the webhook's page." value={detail} onChange={setDetail} />
+    </Confirm>
+  );
+}
+
+export function EnableDialog({ webhook, onChange, onClose }: Props) {
+  const [note, setNote] = useState('');
+  const [redeliver, setRedeliver] = useState(true);
+  const run = async () => {
+    onChange(await enableWebhook(webhook.id, note.trim(), redeliver));
+    announce(redeliver ? 'The webhook is active; what was held is on its way.' : 'The webhook is active.');
+  };
+  return (
+    <Confirm title="Enable this webhook" action="Enable" danger={false} run={run} onClose={onClose}>
+      <p>
+        <span class="url">{webhook.endpoint}</span> receives events again. Its figures begin anew.
+      </p>
+      <AreaField label="Note" hint="Who said what: it is kept in the audit." value={note} onChange={setNote} />
+      <CheckField
+        label="Redeliver what was held"
+        hint="Every event that arrived or waited while it was disabled."
+        checked={redeliver}
+        onChange={setRedeliver}
+      />
+    </Confirm>
+  );
+}

@@ -1,0 +1,165 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { PageProps } from '../app';
+import type { OfferedType, Webhook } from '../api/types';
+import { changeWebhook, createWebhook, offeredTypes, readWebhook } from '../api/webhooks';
+import { useResource } from '../lib/use-resource';
+import { creation, draftOf, faultsByField, faultsOf, patch, type Draft, type DraftFaults, type Field } from '../lib/webhook-draft';
+import { navigate, to } from '../router';
+import { announce } from '../ui/announce';
+import { Button, Card, Note, ProblemNote, Waiting } from '../ui/basics';
+import { useRun } from '../ui/dialog';
+import { focusFirstFault, TextField } from '../ui/fields';
+import { HeadersField } from '../ui/headers-field';
+import { Heading } from '../ui/shell';
+import { TypeTree } from '../ui/type-tree';
+import { showSecret } from './webhook-secret';
+
+export function NewWebhook({ params: { brand = '' } }: PageProps) {
+  const save = async (draft: Draft) => {
+    const { secret, ...made } = await createWebhook(brand, creation(draft));
+    showSecret(made.id, secret);
+    announce('The webhook is created.');
+    navigate(to.webhook(brand, made.id));
+  };
+  return (
+    <>
+      <Heading title="New webhook" up={[[to.webhooks(brand), `Webhooks of ${brand}`]]} />
+      <WithTypes brand={brand}>
+        {(types) => <Form types={types} webhook={null} save={save} action="Create the webhook" back={to.webhooks(brand)} />}
+      </WithTypes>
+    </>
+  );
+}
+
+export function EditWebhook({ params: { brand = '', webhook = '' } }: PageProps) {
+  const place = { brand, webhook };
+  const back = to.webhook(brand, webhook);
+  const { data, problem, reload } = useResource((signal) => readWebhook(place, signal), [brand, webhook]);
+  const save = async (draft: Draft) => {
+    if (data) await changeWebhook(place, patch(draft, data));
+    announce('The webhook is changed.');
+    navigate(back);
+  };
+  return (
+    <>
+      <Heading title="Edit webhook" up={[[to.webhooks(brand), `Webhooks of ${brand}`], [back, data?.endpoint ?? webhook]]} />
+      <ProblemNote problem={problem} retry={reload} />
+      <WithTypes brand={brand}>
+        {(types) => (data ? <Form types={types} webhook={data} save={save} action="Save" back={back} /> : <Waiting />)}
+      </WithTypes>
+    </>
+  );
+}
+
+function WithTypes({ brand, children }: { brand: string; children: (types: OfferedType[]) => preact.ComponentChild }) {
+  const { data, problem, reload } = useResource((signal) => offeredTypes(brand, signal), [brand]);
+  if (problem && !data) return <ProblemNote problem={problem} retry={reload} />;
+  return <>{data ? children(data) : <Waiting lines={6} />}</>;
+}
+
+interface FormProps {
+  types: OfferedType[];
+  webhook: Webhook | null;
+  save: (draft: Draft) => Promise<void>;
+  action: string;
+  back: string;
+}
+
+function Form({ types, webhook, save, action, back }: FormProps) {
+  const form = useRef<HTMLFormElement>(null);
+  const [draft, setDraft] = useState(() => draftOf(webhook));
+  // A field is judged once it was left, all of them when the form is sent.
+  const [left, setLeft] = useState<ReadonlySet<Field>>(new Set());
+  const { busy, problem, go, clear } = useRun(save);
+  const own = faultsOf(draft);
+  const told = problem?.status === 422 ? faultsByField(problem.faults) : {};
+  const faults = (field: Field): string[] => [...(left.has(field) ? (own[field] ?? []) : []), ...(told[field] ?? [])];
+  const set = (change: Partial<Draft>) => {
+    setDraft({ ...draft, ...change });
+    if (problem) clear();
+  };
+  const leave = (field: Field) => setLeft(new Set([...left, field]));
+
+  useEffect(() => {
+    if (problem?.status === 422) focusFirstFault(form.current);
+  }, [problem]);
+
+  const submit = (event: Event) => {
+    event.preventDefault();
+    setLeft(new Set(['endpoint', 'events', 'headers', 'maxConcurrency', 'ratePerSecond']));
+    if (Object.keys(own).length > 0) focusFirstFault(form.current);
+    else void go(draft);
+  };
+
+  return (
+    <form ref={form} class="form" onSubmit={submit} noValidate>
+      <Card>
+        <TextField
+          label="Endpoint"
+          inputMode="url"
+          mono
+          placeholder="https://example.com/webhooks"
+          hint="Where requests go. HTTPS only; the name must not lead to a private address."
+          value={draft.endpoint}
+          onChange={(endpoint) => set({ endpoint })}
+          onLeave={() => leave('endpoint')}
+          faults={faults('endpoint')}
+        />
+        <TextField
+          label="Description"
+          optional
+          value={draft.description}
+          onChange={(description) => set({ description })}
+          faults={faults('description')}
+        />
+        <TypeTree
+          types={types}
+          chosen={draft.events}
+          onChange={(events) => set({ events })}
+          faults={faults('events')}
+        />
+      </Card>
+      <Card title="How requests are sent">
+        <div class="two">
+          <TextField
+            label="Requests at a time"
+            inputMode="numeric"
+            hint="1 to 100"
+            value={draft.maxConcurrency}
+            onChange={(maxConcurrency) => set({ maxConcurrency })}
+            onLeave={() => leave('maxConcurrency')}
+            faults={faults('maxConcurrency')}
+          />
+          <TextField
+            label="Requests a second"
+            optional
+            inputMode="numeric"
+            hint="1 to 10000; empty for no limit"
+            value={draft.ratePerSecond}
+            onChange={(ratePerSecond) => set({ ratePerSecond })}
+            onLeave={() => leave('ratePerSecond')}
+            faults={faults('ratePerSecond')}
+          />
+        </div>
+        <HeadersField headers={draft.headers} onChange={(headers) => set({ headers })} faults={faults('headers')} />
+      </Card>
+      <Elsewhere told={told} />
+      {problem && problem.status !== 422 && <ProblemNote problem={problem} />}
+      <div class="buttons">
+        <Button type="submit" kind="main" busy={busy}>
+          {action}
+        </Button>
+        <Button onClick={() => navigate(back)}>Cancel</Button>
+      </div>
+    </form>
+  );
+}
+
+const SHOWN: readonly string[] = ['endpoint', 'description', 'events', 'headers', 'maxConcurrency', 'ratePerSecond'] satisfies (keyof DraftFaults)[];
+
+/** Faults of what has no field here. */
+function Elsewhere({ told }: { told: Record<string, string[]> }) {
+  const others = Object.entries(told).filter(([field]) => !SHOWN.includes(field));
+  if (others.length === 0) return null;
+  return <Note tone="bad">{others.flatMap(([field, faults]) => faults.map((fault) => <p key={field + fault}>{`${field} ${fault}`}</p>))}</Note>;
+}

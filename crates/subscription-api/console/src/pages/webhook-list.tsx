@@ -1,0 +1,80 @@
+// Webhooks with their state, how the last day went, and a picture of it.
+
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { Webhook } from '../api/types';
+import { word, share } from '../lib/format';
+import { dayOf, type Day } from '../lib/day-stats';
+import { sums } from '../lib/stats';
+import { Link, to } from '../router';
+import { Badge, WebhookBadge } from '../ui/basics';
+import { Sparkline } from '../ui/sparkline';
+
+const SHOWN_EVENTS = 3;
+
+export const WebhookList = ({ webhooks, brands = false }: { webhooks: Webhook[]; brands?: boolean }) => (
+  <ul class="webhooks">
+    {webhooks.map((webhook) => (
+      <Row key={webhook.id} webhook={webhook} brands={brands} />
+    ))}
+  </ul>
+);
+
+function Row({ webhook, brands }: { webhook: Webhook; brands: boolean }) {
+  const row = useRef<HTMLLIElement>(null);
+  const day = useDayInSight(row, webhook);
+  const more = webhook.events.length - SHOWN_EVENTS;
+  return (
+    <li ref={row}>
+      <div class="webhook-what">
+        <Link to={to.webhook(webhook.brandId, webhook.id)} class="url">
+          {webhook.endpoint}
+        </Link>
+        {webhook.description && <p class="muted">{webhook.description}</p>}
+        <p class="tags">
+          {brands && <Link to={to.webhooks(webhook.brandId)}>{webhook.brandId}</Link>}
+          {webhook.events.slice(0, SHOWN_EVENTS).map((pattern) => (
+            <code key={pattern}>{pattern === '*' ? '* (everything)' : pattern}</code>
+          ))}
+          {more > 0 && <span class="muted">and {more} more</span>}
+        </p>
+      </div>
+      <div class="webhook-state">
+        <WebhookBadge webhook={webhook} />
+        {webhook.disabled && <Badge tone="warn">{word(webhook.disabled.reason)}</Badge>}
+      </div>
+      <DayCell day={day} />
+    </li>
+  );
+}
+
+function DayCell({ day }: { day: Day }) {
+  if (day === 'unknown') return <div class="webhook-day muted">No figures</div>;
+  const all = day === 'coming' ? null : sums(day);
+  return (
+    <div class="webhook-day">
+      <Sparkline steps={day === 'coming' ? [] : day} />
+      <p>
+        <strong>{all ? share(all.delivered, all.attempts) : '…'}</strong> <span class="muted">delivered, 24 h</span>
+      </p>
+    </div>
+  );
+}
+
+/** The figures of the last day, read when the row comes into sight. */
+function useDayInSight(row: { current: HTMLElement | null }, { brandId, id }: Webhook): Day {
+  const [day, setDay] = useState<Day>('coming');
+  useEffect(() => {
+    let gone = false;
+    const observer = new IntersectionObserver((entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      observer.disconnect();
+      void dayOf({ brand: brandId, webhook: id }).then((read) => gone || setDay(read));
+    });
+    if (row.current) observer.observe(row.current);
+    return () => {
+      gone = true;
+      observer.disconnect();
+    };
+  }, [brandId, id]);
+  return day;
+}

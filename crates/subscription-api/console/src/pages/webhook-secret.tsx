@@ -1,0 +1,130 @@
+// The secret that signs requests: shown on demand, hidden again by itself, changed with an overlap.
+
+import { useEffect, useState } from 'preact/hooks';
+import type { RotatedSecret, Secret } from '../api/types';
+import { readSecret, rotateSecret, type Place } from '../api/webhooks';
+import { announce } from '../ui/announce';
+import { Button, Card, Copy, Note, ProblemNote, Time } from '../ui/basics';
+import { Confirm, useRun } from '../ui/dialog';
+import { SelectField } from '../ui/fields';
+import { mayWrite } from '../session';
+
+/** A secret lies open for this long. */
+const OPEN_MS = 120_000;
+
+/** The secret of the webhook that was just created, to be shown once on its page. */
+let fresh: { webhook: string; secret: string } | null = null;
+
+export function showSecret(webhook: string, secret: string): void {
+  fresh = { webhook, secret };
+}
+
+function takeFresh(webhook: string): string | null {
+  const secret = fresh?.webhook === webhook ? fresh.secret : null;
+  fresh = null;
+  return secret;
+}
+
+export function SecretCard({ place }: { place: Place }) {
+  const [secret, setSecret] = useState(() => takeFresh(place.webhook));
+  const [publicKey, setPublicKey] = useState<string>();
+  const [expires, setExpires] = useState<string | null>(null);
+  const [asking, setAsking] = useState(false);
+  const open = (shown: Secret) => {
+    setSecret(shown.secret);
+    setPublicKey(shown.publicKey);
+  };
+  const show = useRun(async () => open(await readSecret(place)));
+
+  useEffect(() => {
+    if (!secret) return;
+    const timer = setTimeout(() => setSecret(null), OPEN_MS);
+    return () => clearTimeout(timer);
+  }, [secret]);
+
+  if (!mayWrite()) {
+    return (
+      <Card title="Signing secret">
+        <p class="muted">A token with the role write shows it; yours may only read.</p>
+      </Card>
+    );
+  }
+  return (
+    <Card title="Signing secret">
+      <p class="muted">
+        Requests are signed with it, after Standard Webhooks 1.0: verify <code>webhook-signature</code> with a published
+        library.
+      </p>
+      <div class="secret">
+        <code class={secret ? 'open' : ''}>{secret ?? 'whsec_••••••••••••••••••••'}</code>
+        <div class="buttons">
+          {secret ? (
+            <>
+              <Copy text={secret} what="Secret" />
+              <Button onClick={() => setSecret(null)}>Hide</Button>
+            </>
+          ) : (
+            <Button onClick={show.go} busy={show.busy}>
+              Show secret
+            </Button>
+          )}
+          <Button onClick={() => setAsking(true)}>Rotate…</Button>
+        </div>
+      </div>
+      {secret && publicKey && (
+        <>
+          <p class="muted">
+            Signatures <code>v1a</code> are verified with the public key alone:
+          </p>
+          <div class="secret">
+            <code class="open">{publicKey}</code>
+            <div class="buttons">
+              <Copy text={publicKey} what="Public key" />
+            </div>
+          </div>
+        </>
+      )}
+      {expires && (
+        <Note>
+          The old secret signs as well until <Time at={expires} />.
+        </Note>
+      )}
+      <ProblemNote problem={show.problem} />
+      {asking && (
+        <Rotation
+          place={place}
+          onClose={() => setAsking(false)}
+          onDone={(rotated) => {
+            open(rotated);
+            setExpires(rotated.previousExpires);
+          }}
+        />
+      )}
+    </Card>
+  );
+}
+
+const OVERLAPS = [
+  ['86400', '24 hours'],
+  ['3600', '1 hour'],
+  ['604800', '7 days'],
+  ['0', 'None: the old secret ends now'],
+] as const;
+
+function Rotation({ place, onClose, onDone }: {
+  place: Place;
+  onClose: () => void;
+  onDone: (rotated: RotatedSecret) => void;
+}) {
+  const [overlap, setOverlap] = useState('86400');
+  const run = async () => {
+    onDone(await rotateSecret(place, Number(overlap)));
+    announce('The secret is rotated; here is the new one.');
+  };
+  return (
+    <Confirm title="Rotate the secret" action="Rotate" danger={overlap === '0'} run={run} onClose={onClose}>
+      <p>A new secret is drawn. During the overlap both sign every request, so that you can change over in peace.</p>
+      <SelectField label="Overlap" value={overlap} options={OVERLAPS} onChange={setOverlap} />
+    </Confirm>
+  );
+}

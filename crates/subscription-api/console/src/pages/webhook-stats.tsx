@@ -1,0 +1,65 @@
+// Plots of a webhook's outcomes and latency over a time that the reader chooses.
+
+import { useState } from 'preact/hooks';
+import { readStats, type Place } from '../api/webhooks';
+import { count, many, millis, share } from '../lib/format';
+import { sums } from '../lib/stats';
+import { useResource } from '../lib/use-resource';
+import { Card, ProblemNote, Stat, Stats, Waiting } from '../ui/basics';
+import { SelectField } from '../ui/fields';
+import { LatencyPlot, OutcomePlot } from '../ui/plot';
+
+const EVERY_MS = 10_000;
+
+const SPANS = {
+  hour: { text: 'Last hour', seconds: 3600, step: 60 },
+  day: { text: 'Last 24 hours', seconds: 86_400, step: 1800 },
+  week: { text: 'Last 7 days', seconds: 7 * 86_400, step: 3 * 3600 },
+} as const;
+type SpanName = keyof typeof SPANS;
+
+export function StatsCard({ place }: { place: Place }) {
+  const [name, setName] = useState<SpanName>('hour');
+  const { seconds, step } = SPANS[name];
+  const load = (signal: AbortSignal) => {
+    // Whole steps, so that a refresh moves nothing but the last bar.
+    const to = Math.ceil(Date.now() / 1000 / step) * step;
+    const iso = (at: number) => new Date(at * 1000).toISOString();
+    return readStats(place, { from: iso(to - seconds), to: iso(to), step: `${step}s` }, signal);
+  };
+  const { data, problem, reload } = useResource(load, [place.brand, place.webhook, name], { every: EVERY_MS });
+  const all = sums(data?.items ?? []);
+  const worst = Math.max(0, ...(data?.items ?? []).map((item) => item.latencyMs.p99 ?? 0));
+  const choice = (
+    <SelectField
+      label="Time"
+      value={name}
+      options={Object.entries(SPANS).map(([value, { text }]) => [value, text] as const)}
+      onChange={(value) => setName(value as SpanName)}
+    />
+  );
+  return (
+    <Card title="Outcomes and latency" actions={choice}>
+      <ProblemNote problem={problem} retry={reload} />
+      {!data && !problem && <Waiting lines={8} />}
+      {data && (
+        <>
+          <Stats>
+            <Stat label="Success rate" hint={many(all.attempts, 'attempt')}>
+              {share(all.delivered, all.attempts)}
+            </Stat>
+            <Stat label="Delivered">{count(all.delivered)}</Stat>
+            <Stat label="Failed attempts" tone={all.failed > 0 ? 'warn' : undefined}>
+              {count(all.failed)}
+            </Stat>
+            <Stat label="Highest p99">{worst > 0 ? millis(worst) : '–'}</Stat>
+          </Stats>
+          <div class="columns">
+            <OutcomePlot steps={data.items} stepSeconds={data.stepSeconds} />
+            <LatencyPlot steps={data.items} stepSeconds={data.stepSeconds} />
+          </div>
+        </>
+      )}
+    </Card>
+  );
+}

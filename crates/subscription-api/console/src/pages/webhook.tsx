@@ -1,0 +1,197 @@
+// A webhook: how it does, what it was sent, and what can be done about it.
+
+import { useState } from 'preact/hooks';
+import type { PageProps } from '../app';
+import type { Webhook } from '../api/types';
+import { changeWebhook, deleteWebhook, readWebhook, type Place } from '../api/webhooks';
+import { word } from '../lib/format';
+import { useResource } from '../lib/use-resource';
+import { Link, navigate, to } from '../router';
+import { isSupport, mayWrite } from '../session';
+import { announce } from '../ui/announce';
+import { Button, Card, Fact, Facts, Note, ProblemNote, Time, Waiting, WebhookBadge } from '../ui/basics';
+import { Confirm, useRun } from '../ui/dialog';
+import { Heading } from '../ui/shell';
+import { EventsCard } from './events-card';
+import { DisableDialog, EnableDialog } from './support-dialogs';
+import { HealthCard } from './webhook-health';
+import { SecretCard } from './webhook-secret';
+import { StatsCard } from './webhook-stats';
+import { TestCard } from './webhook-test';
+
+const EVERY_MS = 5000;
+
+export function WebhookPage({ params: { brand = '', webhook = '' } }: PageProps) {
+  const place = { brand, webhook };
+  const { data, problem, reload, set } = useResource((signal) => readWebhook(place, signal), [brand, webhook], { every: EVERY_MS });
+  const deleted = isSupport() && problem?.status === 404;
+  const actions = data && <Actions place={place} webhook={data} onChange={set} />;
+  return (
+    <>
+      <Heading title={data?.endpoint ?? 'Webhook'} up={[[to.webhooks(brand), `Webhooks of ${brand}`]]} actions={actions}>
+        {data && <State webhook={data} />}
+      </Heading>
+      {deleted ? <Deleted place={place} /> : <ProblemNote problem={problem} retry={reload} />}
+      {!data && !problem && <Waiting lines={6} />}
+      {data && (
+        <>
+          <div class="columns">
+            <HealthCard place={place} webhook={data} />
+            <Settings webhook={data} />
+          </div>
+          <StatsCard place={place} />
+          <div class="columns">
+            <TestCard place={place} webhook={data} />
+            <SecretCard place={place} />
+          </div>
+          <EventsCard place={place} webhook={data} />
+        </>
+      )}
+    </>
+  );
+}
+
+/** Of a deleted webhook support can read what it was sent, until that expires. */
+const Deleted = ({ place }: { place: Place }) => (
+  <>
+    <Note tone="warn">
+      <p>
+        There is no such webhook now. If it was deleted, what it was sent is below until it expires; the{' '}
+        <Link to="/audit">audit</Link> says who deleted it.
+      </p>
+    </Note>
+    <EventsCard place={place} webhook={null} />
+  </>
+);
+
+const State = ({ webhook }: { webhook: Webhook }) => (
+  <>
+    <p class="tags">
+      <WebhookBadge webhook={webhook} />
+      {webhook.description && <span>{webhook.description}</span>}
+    </p>
+    {webhook.status === 'paused' && (
+      <Note tone="warn">
+        <p>It is paused: it receives nothing, and events meanwhile are not recorded for it.</p>
+      </Note>
+    )}
+    {webhook.disabled && (
+      <Note tone="bad">
+        <p>
+          <strong>Disabled: {word(webhook.disabled.reason).toLowerCase()}</strong>, <Time at={webhook.disabled.at} relative />.{' '}
+          {webhook.disabled.detail}
+        </p>
+        <p>
+          {isSupport()
+            ? 'What arrives is held. Once the endpoint is mended, enable it here.'
+            : 'What arrives is held and stays readable. Mend the endpoint, then ask support to enable it.'}
+        </p>
+      </Note>
+    )}
+  </>
+);
+
+interface ActionProps {
+  place: Place;
+  webhook: Webhook;
+  onChange: (webhook: Webhook) => void;
+}
+
+type Asking = 'pause' | 'delete' | 'disable' | 'enable' | null;
+
+function Actions({ place, webhook, onChange }: ActionProps) {
+  const [asking, setAsking] = useState<Asking>(null);
+  const close = () => setAsking(null);
+  const resume = useRun(async () => {
+    onChange(await changeWebhook(place, { enabled: true }));
+    announce('The webhook is active again.');
+  });
+  if (!mayWrite()) return null;
+  return (
+    <>
+      <ProblemNote problem={resume.problem} />
+      {webhook.status === 'active' && <Button onClick={() => setAsking('pause')}>Pause…</Button>}
+      {webhook.status === 'paused' && (
+        <Button kind="main" onClick={resume.go} busy={resume.busy}>
+          Resume
+        </Button>
+      )}
+      {isSupport() && webhook.status === 'disabled' && (
+        <Button kind="main" onClick={() => setAsking('enable')}>
+          Enable…
+        </Button>
+      )}
+      {isSupport() && webhook.status !== 'disabled' && <Button onClick={() => setAsking('disable')}>Disable…</Button>}
+      <Link to={to.editWebhook(place.brand, place.webhook)} class="button">
+        Edit
+      </Link>
+      <Button kind="danger" onClick={() => setAsking('delete')}>
+        Delete…
+      </Button>
+      {asking === 'pause' && <Pause place={place} onChange={onChange} onClose={close} />}
+      {asking === 'delete' && <Delete place={place} webhook={webhook} onClose={close} />}
+      {asking === 'disable' && <DisableDialog webhook={webhook} onChange={onChange} onClose={close} />}
+      {asking === 'enable' && <EnableDialog webhook={webhook} onChange={onChange} onClose={close} />}
+    </>
+  );
+}
+
+function Pause({ place, onChange, onClose }: { place: Place; onChange: (webhook: Webhook) => void; onClose: () => void }) {
+  const run = async () => {
+    onChange(await changeWebhook(place, { enabled: false }));
+    announce('The webhook is paused.');
+  };
+  return (
+    <Confirm title="Pause this webhook" action="Pause" danger={false} run={run} onClose={onClose}>
+      <p>
+        It receives nothing until you resume it. What waits is discarded, and <strong>events that come meanwhile are not
+        recorded for it</strong>: they cannot be redelivered later.
+      </p>
+    </Confirm>
+  );
+}
+
+function Delete({ place, webhook, onClose }: { place: Place; webhook: Webhook; onClose: () => void }) {
+  const run = async () => {
+    await deleteWebhook(place);
+    announce('The webhook is deleted.');
+    navigate(to.webhooks(place.brand));
+  };
+  return (
+    <Confirm title="Delete this webhook" action="Delete for good" typed={new URL(webhook.endpoint).hostname} run={run} onClose={onClose}>
+      <p>
+        <span class="url">{webhook.endpoint}</span> receives nothing more, and what waits is discarded. Its secret is gone for
+        good; its events can be read by support alone until they expire.
+      </p>
+    </Confirm>
+  );
+}
+
+const Settings = ({ webhook }: { webhook: Webhook }) => (
+  <Card title="Settings">
+    <Facts>
+      <Fact label="Events">
+        <span class="tags">
+          {webhook.events.map((pattern) => (
+            <code key={pattern}>{pattern === '*' ? '* (everything)' : pattern}</code>
+          ))}
+        </span>
+      </Fact>
+      <Fact label="Requests">
+        {webhook.maxConcurrency} at a time{webhook.ratePerSecond !== null && `, ${webhook.ratePerSecond} a second at most`}
+      </Fact>
+      <Fact label="Custom headers">
+        {Object.keys(webhook.headers).length === 0 ? 'None' : Object.keys(webhook.headers).map((name) => <code key={name}>{name} </code>)}
+      </Fact>
+      <Fact label="Id">
+        <code>{webhook.id}</code>
+      </Fact>
+      <Fact label="Created">
+        <Time at={webhook.created} />
+      </Fact>
+      <Fact label="Changed">
+        <Time at={webhook.updated} />
+      </Fact>
+    </Facts>
+  </Card>
+);

@@ -1,0 +1,95 @@
+// Which page is shown: the path below /console, and its query.
+
+import { signal } from '@preact/signals';
+import type { ComponentChildren } from 'preact';
+
+export const BASE = '/console';
+
+interface Where {
+  path: string;
+  query: URLSearchParams;
+}
+
+const here = (): Where => ({
+  path: location.pathname.slice(BASE.length) || '/',
+  query: new URLSearchParams(location.search),
+});
+
+export const where = signal<Where>(here());
+
+addEventListener('popstate', () => {
+  where.value = here();
+});
+
+export function navigate(to: string, { replace = false } = {}): void {
+  history[replace ? 'replaceState' : 'pushState'](null, '', BASE + to);
+  where.value = here();
+}
+
+/** Changes parameters of the query in place: a filter is part of the address, so that it can be sent on. */
+export function setQuery(changes: Record<string, string>): void {
+  const query = new URLSearchParams(where.value.query);
+  for (const [name, value] of Object.entries(changes)) value ? query.set(name, value) : query.delete(name);
+  const text = query.toString();
+  navigate(where.value.path + (text ? `?${text}` : ''), { replace: true });
+}
+
+export type Params = Record<string, string>;
+
+/** The parameters of `path` when it has the form of `pattern`, such as /brands/:brand. */
+export function match(pattern: string, path: string): Params | null {
+  const wanted = pattern.split('/').filter(Boolean);
+  const given = path.split('/').filter(Boolean);
+  if (wanted.length !== given.length) return null;
+  const params: Params = {};
+  for (const [n, part] of wanted.entries()) {
+    const text = given[n] ?? '';
+    if (part.startsWith(':')) {
+      try {
+        params[part.slice(1)] = decodeURIComponent(text);
+      } catch {
+        return null;
+      }
+    } else if (part !== text) return null;
+  }
+  return params;
+}
+
+interface LinkProps {
+  to: string;
+  children: ComponentChildren;
+  class?: string;
+  title?: string;
+  'aria-current'?: 'page' | undefined;
+}
+
+/** A link within the console; the browser's own ways (a new tab, a copy of the address) go on working. */
+export function Link({ to, children, ...rest }: LinkProps) {
+  const follow = (event: MouseEvent) => {
+    if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    navigate(to);
+  };
+  return (
+    <a {...rest} href={BASE + to} onClick={follow}>
+      {children}
+    </a>
+  );
+}
+
+const part = encodeURIComponent;
+
+/** The addresses of the pages. */
+export const to = {
+  brand: (brand: string) => `/brands/${part(brand)}`,
+  webhooks: (brand: string) => `/brands/${part(brand)}/webhooks`,
+  newWebhook: (brand: string) => `/brands/${part(brand)}/new-webhook`,
+  webhook: (brand: string, webhook: string) => `/brands/${part(brand)}/webhooks/${part(webhook)}`,
+  editWebhook: (brand: string, webhook: string) => `/brands/${part(brand)}/webhooks/${part(webhook)}/edit`,
+  event: (brand: string, webhook: string, event: string) =>
+    `/brands/${part(brand)}/webhooks/${part(webhook)}/events/${part(event)}`,
+  types: (brand: string) => `/brands/${part(brand)}/event-types`,
+  tokens: (brand: string) => `/brands/${part(brand)}/tokens`,
+  guide: (brand: string) => `/brands/${part(brand)}/guide`,
+  type: (type: string) => `/catalogue/${part(type)}`,
+};

@@ -1,0 +1,210 @@
+// The small parts that every page is made of.
+
+import type { ComponentChildren } from 'preact';
+import { useState } from 'preact/hooks';
+import type { Problem } from '../api/problem';
+import type { DeliveryStatus, Webhook, WebhookStatus } from '../api/types';
+import { now } from '../lib/clock';
+import { ago, localTime, utcTime, word } from '../lib/format';
+import { announce } from './announce';
+
+/** A time in the reader's zone; UTC on hover. */
+export function Time({ at, relative = false }: { at: string | null; relative?: boolean }) {
+  if (!at) return <span class="muted">–</span>;
+  const text = relative ? ago(at, now.value) : localTime(at);
+  const title = relative ? `${localTime(at)}\n${utcTime(at)}` : utcTime(at);
+  return (
+    <time dateTime={at} title={title}>
+      {text}
+    </time>
+  );
+}
+
+type Tone = 'good' | 'bad' | 'warn' | 'idle' | 'info';
+
+/** A word with a shape and a colour, so that neither is needed alone. */
+export function Badge({ tone, children }: { tone: Tone; children: ComponentChildren }) {
+  return <span class={`badge ${tone}`}>{children}</span>;
+}
+
+const WEBHOOK_TONES: Record<WebhookStatus, Tone> = { active: 'good', paused: 'idle', disabled: 'bad' };
+
+export const WebhookBadge = ({ webhook }: { webhook: Webhook }) => (
+  <Badge tone={WEBHOOK_TONES[webhook.status]}>{word(webhook.status)}</Badge>
+);
+
+const DELIVERY_TONES: Record<DeliveryStatus, Tone> = {
+  pending: 'info',
+  delivered: 'good',
+  failed: 'bad',
+  held: 'warn',
+  discarded: 'idle',
+};
+
+export const DeliveryBadge = ({ status }: { status: DeliveryStatus }) => (
+  <Badge tone={DELIVERY_TONES[status]}>{word(status)}</Badge>
+);
+
+interface ButtonProps {
+  children: ComponentChildren;
+  onClick?: (() => void) | undefined;
+  kind?: 'plain' | 'main' | 'danger' | 'quiet';
+  type?: 'button' | 'submit';
+  busy?: boolean;
+  disabled?: boolean;
+  label?: string;
+}
+
+export function Button({ children, onClick, kind = 'plain', type = 'button', busy, disabled, label }: ButtonProps) {
+  return (
+    <button
+      type={type}
+      class={`button ${kind}`}
+      onClick={onClick}
+      disabled={disabled || busy}
+      aria-busy={busy ? 'true' : undefined}
+      aria-label={label}
+    >
+      {children}
+    </button>
+  );
+}
+
+/** Copies a text, and says so. */
+export function Copy({ text, what }: { text: string; what: string }) {
+  const [done, setDone] = useState(false);
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      setDone(true);
+      announce(`${what} copied.`);
+      setTimeout(() => setDone(false), 2000);
+    } catch {
+      announce('The browser did not allow copying: select the text and copy it by hand.');
+    }
+  };
+  return (
+    <Button onClick={copy} label={`Copy ${what}`}>
+      {done ? 'Copied' : 'Copy'}
+    </Button>
+  );
+}
+
+/** What went wrong and what to do. */
+export function ProblemNote({ problem, retry }: { problem: Problem | null; retry?: () => void }) {
+  if (!problem) return null;
+  return (
+    <div class="note bad" role="alert">
+      <p>
+        <strong>{capital(problem.detail)}</strong>
+        {problem.advice && <> {problem.advice}</>}
+      </p>
+      {retry && <Button onClick={retry}>Try again</Button>}
+    </div>
+  );
+}
+
+const capital = (text: string) => {
+  const first = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(first) ? first : `${first}.`;
+};
+
+export function Note({ tone = 'info', children }: { tone?: Tone; children: ComponentChildren }) {
+  return <div class={`note ${tone}`}>{children}</div>;
+}
+
+/** Stands where something is being read for the first time. */
+export const Waiting = ({ lines = 3 }: { lines?: number }) => (
+  <div class="waiting" aria-busy="true">
+    <span class="hidden">Loading…</span>
+    {Array.from({ length: lines }, (_, n) => (
+      <div key={n} class="bar" />
+    ))}
+  </div>
+);
+
+export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
+  return (
+    <div class="empty">
+      <p class="empty-title">{title}</p>
+      {children}
+    </div>
+  );
+}
+
+export function Stat({ label, children, tone, hint }: {
+  label: string;
+  children: ComponentChildren;
+  tone?: Tone | undefined;
+  hint?: ComponentChildren;
+}) {
+  return (
+    <div class={`stat ${tone ?? ''}`}>
+      <dt>{label}</dt>
+      <dd>
+        <span class="figure">{children}</span>
+        {hint && <span class="hint">{hint}</span>}
+      </dd>
+    </div>
+  );
+}
+
+export const Stats = ({ children }: { children: ComponentChildren }) => <dl class="stats">{children}</dl>;
+
+export function Card({ title, actions, children, id }: {
+  title?: string;
+  actions?: ComponentChildren;
+  children: ComponentChildren;
+  id?: string;
+}) {
+  return (
+    <section class="card" id={id} aria-label={title}>
+      {title && (
+        <header>
+          <h2>{title}</h2>
+          {actions && <div class="actions">{actions}</div>}
+        </header>
+      )}
+      {children}
+    </section>
+  );
+}
+
+/** Code that is wider than its place is scrolled, by keyboard too. */
+export const Code = ({ children, label }: { children: string; label: string }) => (
+  <pre class="code" tabIndex={0} role="region" aria-label={label}>
+    <code>{children}</code>
+  </pre>
+);
+
+/** Code with a button to copy it. */
+export function Snippet({ label, children }: { label: string; children: string }) {
+  return (
+    <div class="snippet">
+      <div class="snippet-head">
+        <span>{label}</span>
+        <Copy text={children} what={label} />
+      </div>
+      <Code label={label}>{children}</Code>
+    </div>
+  );
+}
+
+export function Facts({ children }: { children: ComponentChildren }) {
+  return <dl class="facts">{children}</dl>;
+}
+
+export function Fact({ label, children }: { label: string; children: ComponentChildren }) {
+  return (
+    <div>
+      <dt>{label}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+export const Progress = ({ label, done, of }: { label: string; done: number; of: number }) => (
+  <div class="progress">
+    <progress max={Math.max(of, 1)} value={done} aria-label={label} />
+  </div>
+);

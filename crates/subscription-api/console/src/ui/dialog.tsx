@@ -1,0 +1,102 @@
+// A question that has to be answered first. The browser's own dialog keeps the focus inside, closes on
+// Escape and gives the focus back.
+
+import type { ComponentChildren } from 'preact';
+import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import { problemOf, type Problem } from '../api/problem';
+import { Button, ProblemNote } from './basics';
+import { TextField } from './fields';
+
+interface DialogProps {
+  title: string;
+  onClose: () => void;
+  children: ComponentChildren;
+}
+
+export function Dialog({ title, onClose, children }: DialogProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  useEffect(() => {
+    const opener = document.activeElement;
+    dialog.current?.showModal();
+    return () => {
+      if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
+    };
+  }, []);
+  return (
+    <dialog ref={dialog} aria-labelledby={id} onClose={onClose}>
+      <h2 id={id}>{title}</h2>
+      {children}
+    </dialog>
+  );
+}
+
+interface ConfirmProps {
+  title: string;
+  children: ComponentChildren;
+  action: string;
+  /** What has to be typed before it can be done. */
+  typed?: string;
+  danger?: boolean;
+  run: () => Promise<unknown>;
+  onClose: () => void;
+}
+
+/** Asks before something is done, and shows when it fails. */
+export function Confirm({ title, children, action, typed, danger = true, run, onClose }: ConfirmProps) {
+  const [text, setText] = useState('');
+  const { busy, problem, go } = useRun(async () => {
+    await run();
+    onClose();
+  });
+  const submit = (event: Event) => {
+    event.preventDefault();
+    if (!typed || text.trim() === typed) void go();
+  };
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form onSubmit={submit}>
+        {children}
+        {typed && (
+          <TextField label={`Type ${typed} to confirm`} value={text} onChange={setText} autoComplete="off" />
+        )}
+        <ProblemNote problem={problem} />
+        <div class="buttons">
+          <Button type="submit" kind={danger ? 'danger' : 'main'} busy={busy} disabled={!!typed && text.trim() !== typed}>
+            {action}
+          </Button>
+          <Button onClick={onClose}>Cancel</Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+/** Runs something that may fail, once at a time. */
+export function useRun<A extends unknown[]>(work: (...args: A) => Promise<unknown>) {
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const running = useRef(false);
+  const alive = useRef(true);
+  useEffect(() => {
+    alive.current = true;
+    return () => {
+      alive.current = false;
+    };
+  }, []);
+  const go = async (...args: A) => {
+    if (running.current) return;
+    running.current = true;
+    setBusy(true);
+    setProblem(null);
+    try {
+      await work(...args);
+    } catch (error) {
+      if (alive.current) setProblem(problemOf(error));
+    } finally {
+      running.current = false;
+      if (alive.current) setBusy(false);
+    }
+  };
+  return { busy, problem, go, clear: () => setProblem(null) };
+}

@@ -1,0 +1,160 @@
+// Inputs with a label, a hint and, where there is one, what is wrong with them.
+
+import type { ComponentChildren } from 'preact';
+import { useId } from 'preact/hooks';
+
+interface Common {
+  label: string;
+  hint?: ComponentChildren;
+  /** What is wrong; several faults of one field are all told. */
+  faults?: readonly string[] | undefined;
+  optional?: boolean;
+}
+
+interface Described {
+  id: string;
+  'aria-describedby': string | undefined;
+  'aria-invalid': 'true' | undefined;
+}
+
+function Field({ label, hint, faults = [], optional, children }: Common & { children: (given: Described) => ComponentChildren }) {
+  const id = useId();
+  const described = [hint && `${id}-hint`, faults.length > 0 && `${id}-faults`].filter(Boolean).join(' ');
+  return (
+    <div class={`field ${faults.length > 0 ? 'faulty' : ''}`}>
+      <label for={id}>
+        {label}
+        {optional && <span class="optional"> (optional)</span>}
+      </label>
+      {hint && (
+        <div class="hint" id={`${id}-hint`}>
+          {hint}
+        </div>
+      )}
+      {children({
+        id,
+        'aria-describedby': described || undefined,
+        'aria-invalid': faults.length > 0 ? 'true' : undefined,
+      })}
+      <Faults id={`${id}-faults`} faults={faults} />
+    </div>
+  );
+}
+
+export const Faults = ({ id, faults }: { id: string; faults: readonly string[] }) => (
+  <div class="faults" id={id} aria-live="polite">
+    {faults.map((fault) => (
+      <p key={fault}>{fault.charAt(0).toUpperCase() + fault.slice(1)}</p>
+    ))}
+  </div>
+);
+
+interface TextProps extends Common {
+  value: string;
+  onChange: (value: string) => void;
+  onLeave?: () => void;
+  type?: 'text' | 'password' | 'email' | 'datetime-local';
+  placeholder?: string;
+  required?: boolean;
+  autoComplete?: string;
+  inputMode?: 'text' | 'numeric' | 'url' | 'email';
+  mono?: boolean;
+  focus?: boolean;
+}
+
+export function TextField({ value, onChange, onLeave, type = 'text', placeholder, required, autoComplete = 'off', inputMode, mono, focus, ...common }: TextProps) {
+  return (
+    <Field {...common}>
+      {(given) => (
+        <input
+          {...given}
+          // The types tie roles to each kind of input; none of ours has a role.
+          {...({ type } as { type: 'text' })}
+          class={mono ? 'mono' : undefined}
+          value={value}
+          placeholder={placeholder}
+          required={required}
+          autoComplete={autoComplete}
+          autoFocus={focus}
+          inputMode={inputMode}
+          spellcheck={false}
+          onInput={(event) => onChange(event.currentTarget.value)}
+          onBlur={onLeave}
+        />
+      )}
+    </Field>
+  );
+}
+
+export function AreaField({ value, onChange, rows = 4, mono, ...common }: Common & {
+  value: string;
+  onChange: (value: string) => void;
+  rows?: number;
+  mono?: boolean;
+}) {
+  return (
+    <Field {...common}>
+      {(given) => (
+        <textarea
+          {...given}
+          class={mono ? 'mono' : undefined}
+          rows={rows}
+          spellcheck={!mono}
+          value={value}
+          onInput={(event) => onChange(event.currentTarget.value)}
+        />
+      )}
+    </Field>
+  );
+}
+
+export function SelectField({ value, onChange, options, ...common }: Common & {
+  value: string;
+  onChange: (value: string) => void;
+  options: readonly (readonly [value: string, text: string])[];
+}) {
+  return (
+    <Field {...common}>
+      {(given) => (
+        <select {...given} value={value} onChange={(event) => onChange(event.currentTarget.value)}>
+          {options.map(([option, text]) => (
+            <option key={option} value={option}>
+              {text}
+            </option>
+          ))}
+        </select>
+      )}
+    </Field>
+  );
+}
+
+export function CheckField({ label, hint, checked, onChange }: {
+  label: string;
+  hint?: ComponentChildren;
+  checked: boolean;
+  onChange: (checked: boolean) => void;
+}) {
+  const id = useId();
+  return (
+    <div class="field check">
+      <input
+        type="checkbox"
+        id={id}
+        checked={checked}
+        aria-describedby={hint ? `${id}-hint` : undefined}
+        onChange={(event) => onChange(event.currentTarget.checked)}
+      />
+      <label for={id}>{label}</label>
+      {hint && (
+        <div class="hint" id={`${id}-hint`}>
+          {hint}
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** Moves the focus to the first field of a form that is not valid. */
+export function focusFirstFault(form: HTMLElement | null): void {
+  requestAnimationFrame(() => form?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus());
+}

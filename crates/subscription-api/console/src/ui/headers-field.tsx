@@ -1,0 +1,56 @@
+// Custom headers: as many pairs of a name and a value as are wanted.
+
+import { useId } from 'preact/hooks';
+import { header, type Header } from '../lib/webhook-draft';
+import { Button } from './basics';
+import { Faults } from './fields';
+
+const MOST = 20;
+
+export function HeadersField({ headers, onChange, faults }: {
+  headers: readonly Header[];
+  onChange: (headers: Header[]) => void;
+  faults: readonly string[];
+}) {
+  const id = useId();
+  const set = (key: number, change: Partial<Header>) =>
+    onChange(headers.map((h) => (h.key === key ? { ...h, ...change } : h)));
+  const invalid = faults.length > 0 ? 'true' : undefined;
+  return (
+    <fieldset class={`field ${invalid ? 'faulty' : ''}`} aria-describedby={`${id}-faults`}>
+      <legend>
+        Custom headers <span class="optional">(optional)</span>
+      </legend>
+      <p class="hint">Sent with every request, for example a key of yours. At most {MOST}.</p>
+      {headers.map(({ key, name, value }, n) => (
+        <div class="pair" key={key}>
+          <input
+            class="mono"
+            aria-label={`Name of header ${n + 1}`}
+            aria-invalid={invalid}
+            placeholder="X-Api-Key"
+            value={name}
+            spellcheck={false}
+            onInput={(event) => set(key, { name: event.currentTarget.value })}
+          />
+          <input
+            class="mono"
+            aria-label={`Value of header ${n + 1}`}
+            placeholder="value"
+            value={value}
+            spellcheck={false}
+            autoComplete="off"
+            onInput={(event) => set(key, { value: event.currentTarget.value })}
+          />
+          <Button label={`Remove header ${n + 1}`} onClick={() => onChange(headers.filter((h) => h.key !== key))}>
+            Remove
+          </Button>
+        </div>
+      ))}
+      <Faults id={`${id}-faults`} faults={faults} />
+      <Button disabled={headers.length >= MOST} onClick={() => onChange([...headers, header()])}>
+        Add a header
+      </Button>
+    </fieldset>
+  );
+}

@@ -1,0 +1,29 @@
+// A list of pages: what is there, what is coming, and the button for more.
+
+import type { ComponentChildren } from 'preact';
+import type { Pages } from '../lib/use-pages';
+import { Button, ProblemNote, Waiting } from './basics';
+
+interface Props<T> {
+  pages: Pages<T>;
+  empty: ComponentChildren;
+  children: (items: T[]) => ComponentChildren;
+}
+
+export function PagedList<T>({ pages, empty, children }: Props<T>) {
+  const { items, ready, more, busy, problem, next, reload } = pages;
+  return (
+    <>
+      <ProblemNote problem={problem} retry={ready ? next : reload} />
+      {!ready && !problem && <Waiting />}
+      {ready && (items.length > 0 ? children(items) : empty)}
+      {more && (
+        <div class="more">
+          <Button onClick={next} busy={busy}>
+            Show more
+          </Button>
+        </div>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,161 @@
+// Outcomes and latency over time. What a plot shows is also there as a table.
+
+import { useEffect, useRef } from 'preact/hooks';
+import uPlot, { type AlignedData, type Options } from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+import type { StatsStep } from '../api/types';
+import { count, millis, span } from '../lib/format';
+import { SERIES, sums, valueOf } from '../lib/stats';
+import { colour, repaint } from '../lib/theme';
+import { StepTable } from './step-table';
+
+const HEIGHT = 170;
+const markOfTime = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
+const markOfDay = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+
+interface PlotProps {
+  data: AlignedData;
+  options: () => Omit<Options, 'width' | 'height'>;
+  label: string;
+  stepSeconds: number;
+}
+
+function Plot({ data, options, label, stepSeconds }: PlotProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const version = repaint.value;
+
+  useEffect(() => {
+    const target = box.current;
+    if (!target) return;
+    const made = new uPlot({ ...options(), width: Math.max(target.clientWidth, 200), height: HEIGHT }, data, target);
+    plot.current = made;
+    const observer = new ResizeObserver(() => {
+      if (target.clientWidth > 0) made.setSize({ width: target.clientWidth, height: HEIGHT });
+    });
+    observer.observe(target);
+    return () => {
+      observer.disconnect();
+      made.destroy();
+    };
+    // New data is put into the plot that is there (below); only new colours or steps need a new one.
+  }, [version, stepSeconds]);
+
+  useEffect(() => plot.current?.setData(data), [data]);
+
+  return <div class="plot" ref={box} role="img" aria-label={label} />;
+}
+
+function axes(values: (n: number) => string): NonNullable<Options['axes']> {
+  const common = {
+    stroke: colour('--muted'),
+    grid: { stroke: colour('--line'), width: 1 },
+    ticks: { stroke: colour('--line'), width: 1 },
+    font: '12px system-ui, sans-serif',
+  };
+  // The reader's own way to write times; days where the marks are that far apart.
+  const marks: uPlot.Axis.Values = (_, splits, _axis, _space, increment) =>
+    splits.map((at) => (increment >= 86_400 ? markOfDay : markOfTime).format(new Date(at * 1000)));
+  return [{ ...common, size: 30, space: 75, values: marks }, { ...common, size: 60, values: (_, splits) => splits.map((n) => (n === null ? '' : values(n))) }];
+}
+
+/** From nought, and to the end of the last step: its bar begins where the times end. */
+function scales(stepSeconds: number, least: number): NonNullable<Options['scales']> {
+  return {
+    x: { range: (_, min, max) => [min, max + stepSeconds] },
+    y: { range: (_, _min, max) => [0, Math.max(max * 1.08, least)] },
+  };
+}
+
+const cursor = { points: { show: false }, drag: { x: false, y: false } };
+
+/** Counts on top of one another: the first series is the one that lies on all others. */
+function stacked(steps: readonly StatsStep[]): AlignedData {
+  const times = steps.map((step) => Date.parse(step.at) / 1000);
+  const layers = SERIES.map((_, n) =>
+    steps.map((step) => SERIES.slice(n).reduce((sum, series) => sum + valueOf(step, series), 0)),
+  );
+  return [times, ...layers];
+}
+
+export function OutcomePlot({ steps, stepSeconds }: { steps: readonly StatsStep[]; stepSeconds: number }) {
+  const all = sums(steps);
+  const label = `Attempts by outcome, every ${span(stepSeconds)}: ${count(all.delivered)} delivered, ${count(all.failed)} failed.`;
+  const options = () => ({
+    cursor,
+    legend: { show: false },
+    scales: scales(stepSeconds, 1),
+    axes: axes((n) => (Number.isInteger(n) ? count(n) : '')),
+    series: [
+      {},
+      ...SERIES.map(({ label, colour: name }) => ({
+        label,
+        fill: colour(name),
+        width: 0,
+        points: { show: false },
+        paths: uPlot.paths.bars!({ size: [0.85, 40], gap: 1, align: 1 }),
+      })),
+    ],
+  });
+  return (
+    <figure>
+      <figcaption>
+        Attempts by outcome, every {span(stepSeconds)}
+        <Legend items={SERIES.map(({ label, colour }) => [label, colour])} />
+      </figcaption>
+      <Plot data={stacked(steps)} options={options} label={label} stepSeconds={stepSeconds} />
+      <StepTable steps={steps} />
+    </figure>
+  );
+}
+
+const PERCENTILES = [
+  ['p50', '--plot-p50'],
+  ['p90', '--plot-p90'],
+  ['p99', '--plot-p99'],
+] as const;
+
+export function LatencyPlot({ steps, stepSeconds, note }: { steps: readonly StatsStep[]; stepSeconds: number; note?: string }) {
+  const times = steps.map((step) => Date.parse(step.at) / 1000);
+  const data: AlignedData = [times, ...PERCENTILES.map(([name]) => steps.map((step) => step.latencyMs[name]))];
+  const slowest = Math.max(0, ...steps.map((step) => step.latencyMs.p99 ?? 0));
+  const options = () => ({
+    cursor,
+    legend: { show: false },
+    scales: scales(stepSeconds, 10),
+    axes: axes((n) => millis(n)),
+    series: [
+      {},
+      ...PERCENTILES.map(([label, name]) => ({
+        label,
+        stroke: colour(name),
+        width: 2,
+        spanGaps: false,
+        points: { show: true, size: 5, fill: colour(name) },
+      })),
+    ],
+  });
+  return (
+    <figure>
+      <figcaption>
+        <span>
+          Latency of attempts, every {span(stepSeconds)}
+          {note && <span class="muted"> ({note})</span>}
+        </span>
+        <Legend items={PERCENTILES} />
+      </figcaption>
+      <Plot data={data} options={options} stepSeconds={stepSeconds} label={`Latency of attempts; the highest p99 is ${millis(slowest)}.`} />
+    </figure>
+  );
+}
+
+const Legend = ({ items }: { items: readonly (readonly [string, string])[] }) => (
+  <span class="legend" role="list">
+    {items.map(([label, name]) => (
+      <span key={label} role="listitem">
+        <span class={`swatch swatch-${name.slice('--plot-'.length)}`} aria-hidden="true" />
+        {label}
+      </span>
+    ))}
+  </span>
+);

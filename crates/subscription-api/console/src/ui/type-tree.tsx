@@ -1,0 +1,96 @@
+// The event types as a tree of checkboxes: a group stands for all that it covers, also later.
+
+import { useId, useMemo } from 'preact/hooks';
+import type { OfferedType } from '../api/types';
+import { tick, toggled, treeOf, typesOf, type TreeNode } from '../lib/tree';
+import { Badge, Button } from './basics';
+import { Faults } from './fields';
+
+interface Props {
+  types: readonly OfferedType[];
+  chosen: readonly string[];
+  onChange: (chosen: string[]) => void;
+  faults: readonly string[];
+}
+
+export function TypeTree({ types, chosen, onChange, faults }: Props) {
+  const id = useId();
+  const roots = useMemo(() => treeOf(types, (entry) => entry.type), [types]);
+  const known = useMemo(() => new Set(patternsOf(roots)), [roots]);
+  const strangers = chosen.filter((pattern) => pattern !== '*' && !known.has(pattern));
+  const change = (pattern: string, on: boolean) => onChange(toggled(chosen, pattern, on));
+  return (
+    <fieldset class={`field tree ${faults.length > 0 ? 'faulty' : ''}`} aria-describedby={`${id}-faults`}>
+      <legend>Events</legend>
+      <p class="hint">A ticked group covers everything below it, also types that are added later.</p>
+      <ul>
+        <Node
+          node={{ pattern: '*', segment: 'Everything (*)', entry: null, children: roots }}
+          chosen={chosen}
+          change={change}
+          faulty={faults.length > 0}
+        />
+      </ul>
+      {strangers.map((pattern) => (
+        <p key={pattern} class="stranger">
+          <code>{pattern}</code> <Badge tone="warn">Not in the catalogue</Badge>{' '}
+          <Button kind="quiet" onClick={() => change(pattern, false)} label={`Remove ${pattern}`}>
+            Remove
+          </Button>
+        </p>
+      ))}
+      <Faults id={`${id}-faults`} faults={faults} />
+    </fieldset>
+  );
+}
+
+const patternsOf = (nodes: readonly TreeNode<OfferedType>[]): string[] =>
+  nodes.flatMap((node) => [node.pattern, ...patternsOf(node.children)]);
+
+interface NodeProps {
+  node: TreeNode<OfferedType>;
+  chosen: readonly string[];
+  change: (pattern: string, on: boolean) => void;
+  faulty?: boolean;
+}
+
+function Node({ node, chosen, change, faulty = false }: NodeProps) {
+  const id = useId();
+  const state = tick(node.pattern, chosen);
+  const offered = node.pattern === '*' || typesOf(node).some((entry) => entry.enabled);
+  const about = node.entry?.description;
+  return (
+    <li>
+      <div class="tree-node">
+        <input
+          type="checkbox"
+          id={id}
+          checked={state === 'on' || state === 'covered'}
+          ref={(input) => {
+            if (input) input.indeterminate = state === 'some';
+          }}
+          disabled={state === 'covered' || (!offered && state !== 'on')}
+          aria-describedby={about ? `${id}-about` : undefined}
+          aria-invalid={faulty ? 'true' : undefined}
+          onChange={(event) => change(node.pattern, event.currentTarget.checked)}
+        />
+        <label for={id}>
+          <span class="mono">{node.segment}</span>
+          {!offered && <Badge tone="idle">Not enabled: ask support</Badge>}
+        </label>
+        {about && (
+          <span class="hint" id={`${id}-about`}>
+            {about}
+          </span>
+        )}
+      </div>
+      {node.children.length > 0 && (
+        <ul>
+          {node.children.map((child) => (
+            <Node key={child.pattern} node={child} chosen={chosen} change={change} />
+          ))}
+        </ul>
+      )}
+    </li>
+  );
+}

@@ -1,0 +1,22 @@
+import amqp from 'amqplib'; // npm install amqplib
+
+const connection = await amqp.connect(process.env.AMQP_URL);
+const channel = await connection.createConfirmChannel();
+const event = {
+  brandId: 'acme',
+  type: 'NOTIFICATION.SMS.RECEIPT',
+  data: { message: 'from Node' },
+};
+// An event that finds no queue comes back before its confirm.
+let returned = false;
+channel.on('return', () => (returned = true));
+const exchange = process.env.EXCHANGE ?? 'postrider.events';
+channel.publish(exchange, event.type, Buffer.from(JSON.stringify(event)), {
+  contentType: 'application/json',
+  persistent: true,
+  mandatory: true,
+  messageId: 'order-4712-shipped', // after an error publish again with the same: it is one event all the same
+});
+await channel.waitForConfirms();
+if (returned) throw new Error('nobody takes events');
+await connection.close();

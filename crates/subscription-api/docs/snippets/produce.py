@@ -1,0 +1,24 @@
+import json, os
+
+import pika  # pip install pika
+
+connection = pika.BlockingConnection(pika.URLParameters(os.environ["AMQP_URL"]))
+channel = connection.channel()
+channel.confirm_delivery()  # basic_publish now waits for the broker's confirm
+event = {
+    "brandId": "acme",
+    "type": "NOTIFICATION.SMS.RECEIPT",
+    "data": {"message": "from Python"},
+}
+# Raises UnroutableError or NackError unless the event is stored. After any other error, publish it again with
+# the same message_id: it is one event all the same.
+channel.basic_publish(
+    exchange=os.environ.get("EXCHANGE", "postrider.events"),
+    routing_key=event["type"],
+    body=json.dumps(event),
+    mandatory=True,
+    properties=pika.BasicProperties(
+        content_type="application/json", delivery_mode=pika.DeliveryMode.Persistent, message_id="order-4711-shipped"
+    ),
+)
+connection.close()

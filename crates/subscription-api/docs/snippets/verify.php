@@ -1,0 +1,21 @@
+<?php
+
+const TOLERANCE = 5 * 60; // seconds: an older request may be a recording
+
+/** Whether a request is from Postrider. $body is file_get_contents('php://input'), as it came. */
+function verify(string $secret, array $headers, string $body): bool
+{
+    ['webhook-id' => $id, 'webhook-timestamp' => $timestamp, 'webhook-signature' => $signatures] = $headers;
+    if (abs(time() - (int) $timestamp) > TOLERANCE) {
+        return false;
+    }
+    $key = base64_decode(preg_replace('/^whsec_/', '', $secret));
+    $expected = 'v1,' . base64_encode(hash_hmac('sha256', "$id.$timestamp.$body", $key, true));
+    // Several signatures while a secret is rotated: one that fits is enough.
+    foreach (explode(' ', $signatures) as $given) {
+        if (hash_equals($expected, $given)) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,111 @@
+//! What the whole platform holds, for whoever watches it: queues, what waits, webhooks, processes. Every API
+//! looks for itself, so of several the highest value counts.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use domain::webhook::WebhookStatus;
+use metrics::gauge;
+use runtime::error::Chain;
+use runtime::figures::{Figure, Kind};
+use store::{StoreError, overview};
+use tracing::debug;
+
+use crate::api::Api;
+
+/// How often it looks.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// It rests so many times as long as a look took: looking is never more than a fraction of the load.
+const REST: u32 = 20;
+/// The services, of which none may be missing.
+const SERVICES: [&str; 3] = ["subscription-api", "router", "deliverer"];
+
+/// What is shown.
+pub(crate) const FIGURES: [Figure; 7] = [
+    Figure::new(
+        Kind::Gauge,
+        "postrider_queue_messages",
+        "Messages that are ready in a queue of the platform: router, unrouted, rejected",
+    )
+    .by(&["queue"]),
+    Figure::new(
+        Kind::Gauge,
+        "postrider_wait_queue_messages",
+        "Deliveries that wait for their next attempt, by the delay of their queue",
+    )
+    .by(&["delay"]),
+    Figure::new(
+        Kind::Gauge,
+        "postrider_deliveries_waiting",
+        "Deliveries that have not ended, those that wait for their next attempt included",
+    ),
+    Figure::new(Kind::Gauge, "postrider_deliveries_due", "Deliveries whose next attempt is due"),
+    Figure::new(
+        Kind::Gauge,
+        "postrider_oldest_due_delivery_seconds",
+        "For how long the oldest delivery is due, of those that nobody asked for again",
+    ),
+    Figure::new(Kind::Gauge, "postrider_webhooks", "Webhooks that are active, paused or disabled")
+        .by(&["status"]),
+    Figure::new(
+        Kind::Gauge,
+        "postrider_instances",
+        "Processes of each service that were seen in the last seconds",
+    )
+    .by(&["service"]),
+];
+
+/// Looks for good.
+pub(crate) async fn watch(api: Api) {
+    loop {
+        let began = Instant::now();
+        if let Err(error) = look_at_database(&api).await {
+            debug!(error = %Chain(&error), "the database was not looked at");
+        }
+        if let Err(error) = look_at_queues(&api).await {
+            debug!(error = %Chain(&error), "the queues were not looked at");
+        }
+        tokio::time::sleep(LOOK_EVERY.max(began.elapsed() * REST)).await;
+    }
+}
+
+async fn look_at_database(api: &Api) -> Result<(), StoreError> {
+    let backlog = overview::backlog(&api.store).await?;
+    gauge!("postrider_deliveries_waiting").set(count(backlog.waiting));
+    gauge!("postrider_deliveries_due").set(count(backlog.due));
+    gauge!("postrider_oldest_due_delivery_seconds").set(backlog.overdue_seconds);
+    let webhooks: BTreeMap<&str, i64> =
+        overview::webhooks(&api.store).await?.into_iter().map(|(status, n)| (status.as_str(), n)).collect();
+    for status in [WebhookStatus::Active, WebhookStatus::Paused, WebhookStatus::Disabled] {
+        let number = webhooks.get(status.as_str()).copied().unwrap_or(0);
+        gauge!("postrider_webhooks", "status" => status.as_str()).set(count(number));
+    }
+    let seen = overview::services(&api.store).await?;
+    for service in SERVICES {
+        let number = seen.iter().filter(|instance| instance.service == service).count();
+        gauge!("postrider_instances", "service" => service).set(u32::try_from(number).unwrap_or(u32::MAX));
+    }
+    Ok(())
+}
+
+async fn look_at_queues(api: &Api) -> Result<(), broker::BrokerError> {
+    let names = &api.names;
+    let own = [("router", names.router()), ("unrouted", names.unrouted()), ("rejected", names.rejected())];
+    for (queue, name) in own {
+        if let Some(messages) = api.topology.depth(&name).await? {
+            gauge!("postrider_queue_messages", "queue" => queue).set(messages);
+        }
+    }
+    for delay in &api.waits {
+        if let Some(messages) = api.topology.depth(&names.wait(*delay)).await? {
+            let delay = format!("{}", delay.as_secs_f64());
+            gauge!("postrider_wait_queue_messages", "delay" => delay).set(messages);
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn count(number: i64) -> f64 {
+    number as f64
+}
