@@ -1,0 +1,149 @@
+//! The API over HTTP. What it answers is kept as it came, so that no number loses a digit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use rustls::{ClientConfig, RootCertStore};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use url::Url;
+
+use crate::error::{Error, Refusal};
+
+/// Longest wait for an answer.
+const ANSWER: Duration = Duration::from_secs(60);
+/// What the API and developers' servers see this as; requests that are forwarded name the platform.
+const USER_AGENT: &str = concat!("postrider-cli/", env!("CARGO_PKG_VERSION"));
+/// Largest page of a list (contract §4).
+pub(crate) const LARGEST_PAGE: usize = 1000;
+
+/// The API with a token.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: String,
+}
+
+/// A page of a list.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// Query parameters.
+pub(crate) type Query<'a> = Vec<(&'a str, String)>;
+
+/// An HTTP client; redirects are answers.
+pub(crate) fn http() -> Result<reqwest::Client, Error> {
+    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::Usage(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .timeout(ANSWER)
+        .user_agent(USER_AGENT)
+        .build()
+        .map_err(|error| Error::Usage(error.to_string()))
+}
+
+impl Client {
+    pub(crate) fn new(base: Url, token: String) -> Result<Self, Error> {
+        Ok(Self { http: http()?, base, token })
+    }
+
+    /// Reads a resource.
+    pub(crate) async fn get(&self, path: &[&str], query: &Query<'_>) -> Result<String, Error> {
+        self.send(Method::GET, path, query, None).await
+    }
+
+    /// Reads a resource into a type.
+    pub(crate) async fn read<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &Query<'_>,
+    ) -> Result<T, Error> {
+        parse(&self.get(path, query).await?)
+    }
+
+    /// Asks for a change.
+    pub(crate) async fn change(&self, method: Method, path: &[&str], body: &Value) -> Result<String, Error> {
+        self.send(method, path, &Query::new(), Some(body.to_string())).await
+    }
+
+    /// Asks for a change that needs no words.
+    pub(crate) async fn act(&self, method: Method, path: &[&str]) -> Result<String, Error> {
+        self.send(method, path, &Query::new(), None).await
+    }
+
+    /// The first `most` items of a list, over as many pages as that takes.
+    pub(crate) async fn list(
+        &self,
+        path: &[&str],
+        mut query: Query<'_>,
+        most: usize,
+    ) -> Result<Vec<Box<RawValue>>, Error> {
+        let mut items = Vec::new();
+        loop {
+            let mut page_query = query.clone();
+            page_query.push(("limit", (most - items.len()).clamp(1, LARGEST_PAGE).to_string()));
+            let page: Page<Box<RawValue>> = self.read(path, &page_query).await?;
+            items.extend(page.items);
+            let Some(cursor) = page.next_cursor.filter(|_| items.len() < most) else { break };
+            query.retain(|(name, _)| *name != "cursor");
+            query.push(("cursor", cursor));
+        }
+        items.truncate(most);
+        Ok(items)
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &Query<'_>,
+        body: Option<String>,
+    ) -> Result<String, Error> {
+        let mut url = self.base.clone();
+        match url.path_segments_mut() {
+            Ok(mut segments) => drop(segments.pop_if_empty().extend(path)),
+            Err(()) => return Err(Error::Usage(format!("{} is no address of an API", self.base))),
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut request = self.http.request(method, url).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        let unreachable = |error: reqwest::Error| Error::Unreachable(innermost(&error));
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let text = response.text().await.map_err(unreachable)?;
+        if status.is_success() { Ok(text) } else { Err(Error::Refused(Refusal::new(status, &text))) }
+    }
+}
+
+/// Reads JSON of the API.
+pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|error| Error::Unreadable(error.to_string()))
+}
+
+/// The cause that people can act on; the layers above only say "error sending request".
+pub(crate) fn innermost(error: &reqwest::Error) -> String {
+    let first: &(dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(first), |error| error.source())
+        .last()
+        .map_or_else(String::new, ToString::to_string)
+}

@@ -1,0 +1,28 @@
+//! What support sees of the whole platform.
+
+use clap::Args;
+
+use crate::client::Query;
+use crate::error::Error;
+use crate::output::Column;
+use crate::session::Session;
+
+const AUDIT: [Column; 5] =
+    [("AT", "/at"), ("BY", "/actor"), ("ACTION", "/action"), ("BRAND", "/brandId"), ("SUBJECT", "/subject")];
+
+/// Who changed what, newest first
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// At most so many
+    #[arg(long, default_value = "100")]
+    limit: usize,
+}
+
+pub(crate) async fn overview(session: &Session) -> Result<(), Error> {
+    session.output.one(&session.client.get(&["admin", "v1", "overview"], &Query::new()).await?)
+}
+
+pub(crate) async fn audit(session: &Session, command: Audit) -> Result<(), Error> {
+    let entries = session.client.list(&["admin", "v1", "audit"], Query::new(), command.limit).await?;
+    session.output.list(&entries, &AUDIT)
+}

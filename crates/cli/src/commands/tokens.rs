@@ -1,0 +1,56 @@
+//! Tokens of a brand.
+
+use clap::{Subcommand, ValueEnum};
+use http::Method;
+use serde_json::json;
+
+use crate::client::Query;
+use crate::error::Error;
+use crate::output::Column;
+use crate::session::Session;
+
+const COLUMNS: [Column; 4] =
+    [("TOKEN", "/id"), ("NAME", "/name"), ("ROLE", "/role"), ("CREATED", "/created")];
+const MOST: usize = 1000;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the tokens of the brand
+    List,
+    /// Create a token; it is shown this once
+    Create {
+        name: String,
+        #[arg(long, default_value = "read")]
+        role: Role,
+    },
+    /// Delete a token: it is refused from then on
+    Delete { token_id: String },
+}
+
+/// What a token may do.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Role {
+    /// See the brand's webhooks and events
+    Read,
+    /// Change them, too
+    Write,
+}
+
+pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
+    let (client, output, brand) = (&session.client, session.output, session.brand().await?);
+    let tokens = ["admin", "v1", "brands", &brand, "tokens"];
+    match command {
+        Command::List => output.list(&client.list(&tokens, Query::new(), MOST).await?, &COLUMNS),
+        Command::Create { name, role } => {
+            let role = match role {
+                Role::Read => "read",
+                Role::Write => "write",
+            };
+            output.one(&client.change(Method::POST, &tokens, &json!({"name": name, "role": role})).await?)
+        }
+        Command::Delete { token_id } => {
+            client.act(Method::DELETE, &["admin", "v1", "brands", &brand, "tokens", &token_id]).await?;
+            output.done(&format!("{token_id} is deleted"))
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Event types: the catalogue.
+
+use clap::Subcommand;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::client::{Query, parse};
+use crate::error::Error;
+use crate::output::Column;
+use crate::session::Session;
+
+const OFFERED: [Column; 3] = [("TYPE", "/type"), ("ENABLED", "/enabled"), ("DESCRIPTION", "/description")];
+const CATALOGUE: [Column; 3] =
+    [("TYPE", "/type"), ("ENFORCED", "/enforceSchema"), ("DESCRIPTION", "/description")];
+const MOST: usize = 100_000;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the types, and which of them the brand receives
+    List,
+    /// List the catalogue (support)
+    Catalogue,
+    /// Put a type into the catalogue (support)
+    Put {
+        event_type: String,
+        #[arg(long)]
+        description: String,
+        /// JSON Schema of the data, as JSON or @FILE
+        #[arg(long)]
+        schema: Option<String>,
+        /// Refuse events that do not fit the schema
+        #[arg(long, requires = "schema")]
+        enforce_schema: bool,
+        /// A sample of the data, as JSON or @FILE
+        #[arg(long)]
+        example: Option<String>,
+    },
+    /// Take a type out of the catalogue (support)
+    Delete { event_type: String },
+}
+
+pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
+    let (client, output) = (&session.client, session.output);
+    match command {
+        Command::List => {
+            let types =
+                client.list(&["v1", &session.brand().await?, "event-types"], Query::new(), MOST).await?;
+            output.list(&types, &OFFERED)
+        }
+        Command::Catalogue => {
+            output.list(&client.list(&["admin", "v1", "event-types"], Query::new(), MOST).await?, &CATALOGUE)
+        }
+        Command::Put { event_type, description, schema, enforce_schema, example } => {
+            let mut body = json!({"description": description, "enforceSchema": enforce_schema});
+            for (name, given) in [("schema", schema), ("example", example)] {
+                if let Some(given) = given {
+                    body[name] = json_of(&given)?;
+                }
+            }
+            output
+                .one(&client.change(Method::PUT, &["admin", "v1", "event-types", &event_type], &body).await?)
+        }
+        Command::Delete { event_type } => {
+            client.act(Method::DELETE, &["admin", "v1", "event-types", &event_type]).await?;
+            output.done(&format!("{event_type} is deleted"))
+        }
+    }
+}
+
+/// JSON as it was given, or of a file that was named.
+pub(super) fn json_of(given: &str) -> Result<Value, Error> {
+    let text = match given.strip_prefix('@') {
+        Some(file) => {
+            std::fs::read_to_string(file).map_err(|error| Error::Usage(format!("{file}: {error}")))?
+        }
+        None => given.to_owned(),
+    };
+    parse(&text).map_err(|_| Error::Usage(format!("{given} is not JSON")))
+}

@@ -1,0 +1,176 @@
+//! Webhooks of a brand.
+
+use clap::{Args, Subcommand};
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use crate::client::Query;
+use crate::error::Error;
+use crate::output::Column;
+use crate::session::Session;
+
+const COLUMNS: [Column; 4] =
+    [("WEBHOOK", "/id"), ("STATUS", "/status"), ("ENDPOINT", "/endpoint"), ("EVENTS", "/events")];
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the brand's webhooks
+    List {
+        /// At most so many
+        #[arg(long, default_value = "100")]
+        limit: usize,
+    },
+    /// Show a webhook
+    Show { webhook: String },
+    /// Create a webhook; its secret is shown
+    Create(Fields),
+    /// Change a webhook: what is not given stays
+    Update {
+        webhook: String,
+        #[command(flatten)]
+        fields: Fields,
+    },
+    /// Delete a webhook
+    Delete { webhook: String },
+    /// Pause a webhook: it receives nothing, and nothing is kept for it
+    Pause { webhook: String },
+    /// Switch a paused webhook on
+    Resume { webhook: String },
+    /// Show the secret that signs its requests
+    Secret { webhook: String },
+    /// Give it a new secret; both sign for a while
+    Rotate {
+        webhook: String,
+        #[arg(long, default_value = "86400")]
+        overlap_seconds: u32,
+    },
+    /// Send it a test event
+    Test {
+        webhook: String,
+        /// Of this type
+        #[arg(long = "type")]
+        event_type: Option<String>,
+    },
+    /// What counts towards disabling it
+    Health { webhook: String },
+    /// Disable it (support)
+    Disable {
+        webhook: String,
+        /// What the brand is told
+        #[arg(long)]
+        detail: String,
+    },
+    /// Enable it again (support)
+    Enable {
+        webhook: String,
+        /// What is noted in the audit
+        #[arg(long)]
+        note: String,
+        /// Send what is held
+        #[arg(long)]
+        redeliver_held: bool,
+    },
+}
+
+/// The fields of a webhook.
+#[derive(Debug, Args)]
+pub(crate) struct Fields {
+    /// Where requests go
+    #[arg(long)]
+    endpoint: Option<String>,
+    /// Types or groups, or *
+    #[arg(long, value_delimiter = ',')]
+    events: Option<Vec<String>>,
+    #[arg(long)]
+    description: Option<String>,
+    /// A header of every request, as name=value; may be given again
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
+    headers: Vec<(String, String)>,
+    /// Requests in flight at most
+    #[arg(long)]
+    max_concurrency: Option<u16>,
+    /// Requests a second at most
+    #[arg(long)]
+    rate_per_second: Option<u32>,
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as name=value")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+impl Fields {
+    /// What was given.
+    fn body(self) -> Value {
+        let mut body = Map::new();
+        let mut put =
+            |name: &str, value: Option<Value>| value.and_then(|value| body.insert(name.to_owned(), value));
+        put("endpoint", self.endpoint.map(Value::from));
+        put("events", self.events.map(Value::from));
+        put("description", self.description.map(Value::from));
+        put("maxConcurrency", self.max_concurrency.map(Value::from));
+        put("ratePerSecond", self.rate_per_second.map(Value::from));
+        let headers: Map<String, Value> =
+            self.headers.into_iter().map(|(name, value)| (name, value.into())).collect();
+        put("headers", (!headers.is_empty()).then_some(Value::Object(headers)));
+        Value::Object(body)
+    }
+}
+
+pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
+    let (client, output) = (&session.client, session.output);
+    match command {
+        Command::Disable { webhook, detail } => {
+            let path = ["admin", "v1", "webhooks", &webhook, "disable"];
+            return output.one(&client.change(Method::POST, &path, &json!({"detail": detail})).await?);
+        }
+        Command::Enable { webhook, note, redeliver_held } => {
+            let path = ["admin", "v1", "webhooks", &webhook, "enable"];
+            let body = json!({"note": note, "redeliverHeld": redeliver_held});
+            return output.one(&client.change(Method::POST, &path, &body).await?);
+        }
+        _ => {}
+    }
+    of_brand(session, &session.brand().await?, command).await
+}
+
+async fn of_brand(session: &Session, brand: &str, command: Command) -> Result<(), Error> {
+    let (client, output) = (&session.client, session.output);
+    let all = ["v1", brand, "webhooks"];
+    let get = async |webhook: &str, rest: &[&str]| {
+        client.get(&[&["v1", brand, "webhooks", webhook], rest].concat(), &Query::new()).await
+    };
+    let change = async |method: Method, webhook: &str, rest: &[&str], body: &Value| {
+        client.change(method, &[&["v1", brand, "webhooks", webhook], rest].concat(), body).await
+    };
+    match command {
+        Command::List { limit } => output.list(&client.list(&all, Query::new(), limit).await?, &COLUMNS),
+        Command::Create(fields) => output.one(&client.change(Method::POST, &all, &fields.body()).await?),
+        Command::Show { webhook } => output.one(&get(&webhook, &[]).await?),
+        Command::Secret { webhook } => output.one(&get(&webhook, &["secret"]).await?),
+        Command::Health { webhook } => output.one(&get(&webhook, &["health"]).await?),
+        Command::Update { webhook, fields } => {
+            output.one(&change(Method::PATCH, &webhook, &[], &fields.body()).await?)
+        }
+        Command::Pause { webhook } => {
+            output.one(&change(Method::PATCH, &webhook, &[], &json!({"enabled": false})).await?)
+        }
+        Command::Resume { webhook } => {
+            output.one(&change(Method::PATCH, &webhook, &[], &json!({"enabled": true})).await?)
+        }
+        Command::Rotate { webhook, overlap_seconds } => {
+            let body = json!({"overlapSeconds": overlap_seconds});
+            output.one(&change(Method::POST, &webhook, &["secret", "rotate"], &body).await?)
+        }
+        Command::Test { webhook, event_type } => {
+            let body = event_type.map_or_else(|| json!({}), |name| json!({"type": name}));
+            output.one(&change(Method::POST, &webhook, &["test"], &body).await?)
+        }
+        Command::Delete { webhook } => {
+            client.act(Method::DELETE, &["v1", brand, "webhooks", &webhook]).await?;
+            output.done(&format!("{webhook} is deleted"))
+        }
+        // Support's, handled before.
+        Command::Disable { .. } | Command::Enable { .. } => Ok(()),
+    }
+}

@@ -1,0 +1,59 @@
+//! What goes wrong, in words that say what to do.
+
+use http::StatusCode;
+use serde::Deserialize;
+
+/// A command did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The API refused.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The API does not answer.
+    #[error("the API does not answer: {0}")]
+    Unreachable(String),
+    /// The API answered something else than it promises.
+    #[error("the API answered what this version does not understand: {0}")]
+    Unreadable(String),
+    /// What was given cannot be used.
+    #[error("{0}")]
+    Usage(String),
+    /// The output cannot be written.
+    #[error("cannot write: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+/// An RFC 9457 problem.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    problem: Option<Problem>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Problem {
+    title: String,
+    detail: Option<String>,
+    #[serde(default)]
+    errors: Vec<Fault>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Fault {
+    pointer: String,
+    detail: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: StatusCode, body: &str) -> Self {
+        Self { status, problem: serde_json::from_str(body).ok() }
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Some(problem) = &self.problem else { return write!(f, "the API answered {}", self.status) };
+        write!(f, "{} ({})", problem.detail.as_deref().unwrap_or(&problem.title), self.status.as_u16())?;
+        problem.errors.iter().try_for_each(|fault| write!(f, "\n  {}: {}", fault.pointer, fault.detail))
+    }
+}

@@ -1,0 +1,92 @@
+//! Answers for people as aligned columns, for programs as the API gave them.
+
+use std::io::{Write, stdout};
+
+use clap::ValueEnum;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::client::parse;
+use crate::error::Error;
+
+/// The form of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// Columns, for people
+    Table,
+    /// JSON as the API gives it: lists as one array, streams as an object a line
+    Json,
+}
+
+/// A column: its head, and where its value is in an item.
+pub(crate) type Column = (&'static str, &'static str);
+
+impl Output {
+    /// Shows a list.
+    pub(crate) fn list(self, items: &[Box<RawValue>], columns: &[Column]) -> Result<(), Error> {
+        if self == Self::Json {
+            let items: Vec<&str> = items.iter().map(|item| item.get()).collect();
+            return line(&format!("[{}]", items.join(",")));
+        }
+        let items: Vec<Value> = items.iter().map(|item| parse(item.get())).collect::<Result<_, _>>()?;
+        let cells = items.iter().map(|item| columns.iter().map(|(_, at)| cell(item.pointer(at))).collect());
+        let head = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
+        table(&std::iter::once(head).chain(cells).collect::<Vec<_>>())
+    }
+
+    /// Shows one resource: each of its fields.
+    pub(crate) fn one(self, text: &str) -> Result<(), Error> {
+        if self == Self::Json {
+            return line(text.trim_end());
+        }
+        match parse(text)? {
+            Value::Object(fields) => table(
+                &fields.iter().map(|(name, value)| vec![name.clone(), cell(Some(value))]).collect::<Vec<_>>(),
+            ),
+            other => line(&cell(Some(&other))),
+        }
+    }
+
+    /// Says what was done, where the API says nothing.
+    pub(crate) fn done(self, words: &str) -> Result<(), Error> {
+        if self == Self::Json { Ok(()) } else { line(words) }
+    }
+
+    /// One item of a stream.
+    pub(crate) fn item(self, json: &Value, words: &str) -> Result<(), Error> {
+        if self == Self::Json { line(&json.to_string()) } else { line(words) }
+    }
+}
+
+/// A value on one line.
+fn cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::Array(items)) if items.is_empty() => "-".to_owned(),
+        Some(Value::String(text)) => text.replace(['\n', '\r', '\t'], " "),
+        Some(Value::Array(items)) if items.iter().all(Value::is_string) => {
+            items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+        }
+        Some(other) => other.to_string(),
+    }
+}
+
+fn table(rows: &[Vec<String>]) -> Result<(), Error> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        line(cells.collect::<Vec<_>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+/// A line on standard output, at once: somebody may be reading along.
+pub(crate) fn line(text: &str) -> Result<(), Error> {
+    let mut out = stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()?;
+    Ok(())
+}
