@@ -95,6 +95,15 @@ def check_dockerfile(path):
     need("HEALTHCHECK" in last, "Dockerfile: no health check")
 
 
+def check_context(path):
+    """What is rendered into the API's binary is not kept from the build."""
+    sources = re.findall(r'"\.\./\.\./(deploy/[\w.]+)"', Path("crates/subscription-api/build/docs.rs").read_text())
+    shown = [line[1:] for line in path.read_text().splitlines() if line.startswith("!")]
+    for source in sources:
+        need(any(Path(source).match(pattern) for pattern in shown), f".dockerignore: {source} is a page of /docs")
+
+
 check_compose(Path("docker-compose.yml"))
+check_context(Path(".dockerignore"))
 check_dockerfile(Path("deploy/Dockerfile"))
 sys.exit("\n".join(problems) if problems else 0)

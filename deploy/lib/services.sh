@@ -34,11 +34,23 @@ readonly QUICK_PROFILE=(
   --config 'profile.quick.debug=false'
 )
 
+# The console becomes part of the API's binary, so it comes first; again only when its sources changed.
+build_console() {
+  local console=$ROOT/crates/subscription-api/console sum
+  sum=$(cd "$console" && find src static package.json package-lock.json tsconfig.json build.mjs -type f -print0 |
+    sort -z | xargs -0 sha256sum | sha256sum) || return 1
+  [[ -e $console/dist/index.html && $(cat "$console/dist/.sources" 2>/dev/null) == "$sum" ]] && return
+  (cd "$console" && npm ci --no-progress && npm run build) >>"$STATE/logs/console.log" 2>&1 ||
+    fail_with_log console "the console could not be built"
+  printf '%s\n' "$sum" >"$console/dist/.sources"
+}
+
 build() {
+  build_console
   local profile=${POSTRIDER_BUILD_PROFILE:-quick}
   cargo build --locked "${QUICK_PROFILE[@]}" --profile "$profile" --manifest-path "$ROOT/Cargo.toml" \
-    -p subscription-api -p router -p deliverer -p e2e \
-    --bin subscription-api --bin router --bin deliverer --bin demo || fail "the build failed"
+    -p subscription-api -p router -p deliverer -p cli -p e2e \
+    --bin subscription-api --bin router --bin deliverer --bin postrider --bin demo || fail "the build failed"
   BIN=$(cargo metadata --no-deps --format-version 1 --manifest-path "$ROOT/Cargo.toml" |
     grep -o '"target_directory":"[^"]*"' | cut -d '"' -f 4)/${profile/#dev/debug}
 }

@@ -1,0 +1,200 @@
+"""Checks the manifests of deploy/kubernetes where no cluster is at hand: each against the published schema
+of its kind, and all against what deploy/README.md promises of them. Run from the repository's top."""
+
+import ipaddress
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import kubernetes_validate
+import yaml
+from cloudcoil.models.keda import v1alpha1 as keda
+from cloudcoil.models.prometheus_operator import v1 as prometheus
+
+TOP = Path("deploy/kubernetes")
+SERVICES = {"subscription-api", "router", "deliverer"}
+# The oldest that knows all that is asked of it, and the newest whose schemas are published.
+VERSIONS = ("1.30", kubernetes_validate.latest_version())
+MODELS = {"ScaledObject": keda.ScaledObject, "PodMonitor": prometheus.PodMonitor}
+# Nobody publishes their schemas where an ordinary client finds them; `kubectl apply --dry-run=server` does.
+UNCHECKED = {"RabbitmqCluster", "Cluster"}
+REQUEST_SECONDS, MARGIN_SECONDS = 15, 5
+
+problems = []
+
+
+def need(holds, problem):
+    if not holds:
+        problems.append(problem)
+
+
+def resources(folder, seen=()):
+    """Everything that a kustomization holds, with those that it builds on."""
+    kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    need(folder not in seen, f"{folder}: builds on itself")
+    found = []
+    for name in kustomization["resources"]:
+        path = (folder / name).resolve()
+        if path.is_dir():
+            found += resources(path, (*seen, folder))
+        else:
+            found += [(path.name, document) for document in yaml.safe_load_all(path.read_text())]
+    return found
+
+
+def unread(given, read, at=""):
+    """The fields that a model passed over."""
+    if isinstance(given, dict):
+        for key, value in given.items():
+            yield from unread(value, read[key], f"{at}/{key}") if key in read else [f"{at}/{key}"]
+    elif isinstance(given, list):
+        for place, (value, other) in enumerate(zip(given, read)):
+            yield from unread(value, other, f"{at}/{place}")
+
+
+def check_schema(where, document):
+    kind = document["kind"]
+    try:
+        if kind in MODELS:
+            read = MODELS[kind].model_validate(document).model_dump(by_alias=True, exclude_unset=True, mode="json")
+            for field in unread(document, read):
+                problems.append(f"{where}: {kind} has no field {field}")
+        elif kind not in UNCHECKED:
+            for version in VERSIONS:
+                kubernetes_validate.validate(document, version, strict=True)
+    except (kubernetes_validate.ValidationError, kubernetes_validate.SchemaNotFoundError, ValueError) as error:
+        problems.append(f"{where}: {kind} {document['metadata']['name']}: {str(error)[:300]}")
+
+
+def of_kind(documents, kind):
+    return {document["metadata"]["name"]: document for _, document in documents if document["kind"] == kind}
+
+
+def known_settings():
+    """The variables that the services read, from where they are declared."""
+    sources = Path("crates").glob("*/src/**/*.rs")
+    return {name for source in sources for name in re.findall(r'env = "(\w+)"', source.read_text())}
+
+
+def check_container(name, container, settings):
+    security = container["securityContext"]
+    need(container["args"] == [name], f"{name}: runs {container['args']}")
+    need(security["readOnlyRootFilesystem"] and not security["allowPrivilegeEscalation"], f"{name}: may write")
+    need(security["capabilities"]["drop"] == ["ALL"], f"{name}: has capabilities")
+    need(container["livenessProbe"]["httpGet"]["path"] == "/healthz", f"{name}: killed when it is not ready")
+    need(container["readinessProbe"]["httpGet"]["path"] == "/readyz", f"{name}: ready before it is")
+    limits = container["resources"]
+    need("memory" in limits["limits"] and {"cpu", "memory"} <= set(limits["requests"]), f"{name}: resources")
+    given = {variable["name"] for variable in container["env"]}
+    need(given <= settings, f"{name}: no setting is called {given - settings}")
+    need(("POSTRIDER_MASTER_KEY" in given) == (name != "router"), f"{name}: the master key")
+    need(("POSTRIDER_SUPPORT_TOKEN" in given) == (name == "subscription-api"), f"{name}: the support token")
+
+
+def check_deployment(name, deployment, settings):
+    template = deployment["spec"]["template"]
+    pod, labels = template["spec"], template["metadata"]["labels"]
+    need(deployment["spec"]["selector"]["matchLabels"].items() <= labels.items(), f"{name}: selects others")
+    need(deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0, f"{name}: a gap in upgrades")
+    need(pod["terminationGracePeriodSeconds"] >= REQUEST_SECONDS + MARGIN_SECONDS, f"{name}: killed too early")
+    need(pod["securityContext"]["runAsNonRoot"] and not pod["automountServiceAccountToken"], f"{name}: rights")
+    need(pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, f"{name}: system calls")
+    for container in pod["containers"]:
+        check_container(name, container, settings)
+
+
+def check_budgets(documents, deployments):
+    budgets = of_kind(documents, "PodDisruptionBudget")
+    for name, deployment in deployments.items():
+        budget = budgets.get(name, {"spec": {}})["spec"]
+        need(budget.get("selector") == deployment["spec"]["selector"], f"{name}: no disruption budget")
+        need(deployment["spec"]["replicas"] > budget.get("maxUnavailable", 0), f"{name}: a budget of everything")
+
+
+def applies_to(policy, labels):
+    return policy["spec"]["podSelector"].get("matchLabels", {}).items() <= labels.items()
+
+
+def blocks(policies, labels):
+    """The networks outside of the cluster that pods of these labels may reach."""
+    rules = [rule for policy in policies if applies_to(policy, labels) for rule in policy["spec"].get("egress", [])]
+    need(all("to" in rule for rule in rules), f"{labels}: may reach anything")
+    return [peer["ipBlock"] for rule in rules for peer in rule["to"] if "ipBlock" in peer]
+
+
+def check_network(documents, deployments):
+    policies = list(of_kind(documents, "NetworkPolicy").values())
+    for name, deployment in deployments.items():
+        labels = deployment["spec"]["template"]["metadata"]["labels"] | {"app.kubernetes.io/part-of": "postrider"}
+        applying = [policy["spec"] for policy in policies if applies_to(policy, labels)]
+        closed = any(set(p["policyTypes"]) == {"Ingress", "Egress"} and len(p) == 2 for p in applying)
+        need(closed, f"{name}: open to all that no policy names")
+        outside = blocks(policies, labels)
+        need(bool(outside) == (name == "deliverer"), f"{name}: reaches {outside}")
+        for block in outside:
+            check_private_is_excepted(name, block)
+
+
+def check_private_is_excepted(name, block):
+    within = ipaddress.ip_network(block["cidr"])
+    excepted = [ipaddress.ip_network(network) for network in block["except"]]
+    private = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "127.0.0.0/8", "fc00::/7", "fe80::/10"]
+    for network in map(ipaddress.ip_network, private):
+        if network.version == within.version:
+            covered = any(network.subnet_of(one) for one in excepted if one.version == network.version)
+            need(covered, f"{name}: may reach {network}")
+
+
+def check_base(documents):
+    settings, deployments = known_settings(), of_kind(documents, "Deployment")
+    need(set(deployments) == SERVICES, f"deployments: {sorted(deployments)}")
+    for name, deployment in deployments.items():
+        check_deployment(name, deployment, settings)
+    check_budgets(documents, deployments)
+    check_network(documents, deployments)
+    shared = set(of_kind(documents, "ConfigMap")["postrider-settings"]["data"])
+    need(shared <= settings, f"no setting is called {shared - settings}")
+
+
+def check_scaling(documents):
+    scaled = of_kind(documents, "ScaledObject")["deliverer"]["spec"]
+    need(scaled["scaleTargetRef"]["name"] == "deliverer", "keda: scales something else")
+    need("deliverer" not in of_kind(documents, "HorizontalPodAutoscaler"), "keda: two scale the deliverer")
+    page = Path("deploy/metrics.md").read_text()
+    for trigger in scaled["triggers"]:
+        for metric in re.findall(r"postrider_\w+", trigger["metadata"]["query"]):
+            need(f"| `{metric}` |" in page, f"keda: there is no metric {metric}")
+
+
+def check_versions():
+    workspace = tomllib.loads(Path("Cargo.toml").read_text())["workspace"]["package"]["version"]
+    images = yaml.safe_load((TOP / "base/kustomization.yaml").read_text())["images"]
+    need(images == [{"name": "postrider", "newTag": workspace}], f"the image is not {workspace}: {images}")
+
+
+def check_broker():
+    wanted = re.sub(r"%.*\n", "", Path("deploy/rabbitmq/advanced.config").read_text()).split()
+    broker = of_kind(resources(TOP / "servers"), "RabbitmqCluster")["rabbitmq"]["spec"]
+    need(broker["rabbitmq"]["advancedConfig"].split() == wanted, "rabbitmq: not as advanced.config says")
+    need(broker["replicas"] == 3, "rabbitmq: quorum queues need three nodes")
+
+
+def main():
+    folders = sorted(path.parent for path in TOP.glob("*/kustomization.yaml"))
+    checked = 0
+    for folder in folders:
+        for where, document in resources(folder):
+            check_schema(where, document)
+            checked += 1
+    check_base(resources(TOP / "base"))
+    check_scaling(resources(TOP / "keda"))
+    check_versions()
+    check_broker()
+    if not problems:
+        print(f"{checked} manifests of {len(folders)} kustomizations, Kubernetes {' and '.join(VERSIONS)}")
+    return "\n".join(problems) if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
