@@ -130,7 +130,7 @@ async fn a_webhook_is_created_read_changed_and_listed() {
     assert_eq!((&read["brandId"], &read["status"]), (&json!("acme"), &json!("active")));
     assert_eq!(read["disabled"], json!(null));
 
-    let change = json!({"description": null, "ratePerSecond": null, "events": ["*"], "headers": {}});
+    let change = json!({"description": null, "ratePerSecond": null, "events": ["*"], "headers": null});
     let changed = stage.brand.api.patch(&path, &change).await.expect(200).json();
     assert_eq!(changed["description"], json!(null));
     assert_eq!(changed["ratePerSecond"], json!(null));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use e2e::PATIENCE;
-use e2e::event::Event;
+use e2e::event::{Event, ids};
 use e2e::oracle::Oracle;
 use e2e::platform::Platform;
 use e2e::poll::eventually;
@@ -17,10 +17,6 @@ use crate::Stage;
 const HEALED: Duration = Duration::from_secs(90);
 /// Between two publishes of a steady producer.
 const PACE: Duration = Duration::from_millis(5);
-
-fn ids(events: &[Event]) -> BTreeSet<String> {
-    events.iter().map(|event| event.id().to_owned()).collect()
-}
 
 #[tokio::test]
 async fn the_router_killed_under_load_loses_and_invents_nothing() {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use e2e::brand::{Brand, Webhook};
 use e2e::event::{Event, SMS, time_ago};
+use e2e::platform::Platform;
 use e2e::receiver::{Received, Receiver};
 use e2e::script::Reply;
 use e2e::signature;
@@ -155,7 +156,7 @@ async fn custom_headers_are_sent_along() {
 
 #[tokio::test]
 async fn endpoints_of_http_1_and_http_2_are_both_served_over_few_connections() {
-    let stage = Stage::set().await;
+    let stage = Stage::with(Platform::builder().set("POSTRIDER_HTTP2", "true")).await;
     for (alpn, version) in [("http/1.1", http::Version::HTTP_11), ("h2", http::Version::HTTP_2)] {
         let receiver = Receiver::start_with(&stage.platform.authority, &[alpn]).await;
         let endpoint = receiver.endpoint("/hook");

@@ -131,7 +131,6 @@ async fn what_cannot_be_taken_goes_whole_to_the_rejected_with_its_reason() {
 }
 
 #[tokio::test]
-#[ignore = "schemas are enforced from issue 3 on"]
 async fn data_that_fails_an_enforced_schema_is_rejected() {
     let stage = Stage::set().await;
     let schema = json!({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]});

@@ -1,20 +1,15 @@
 //! Pausing, deleting and disabling a webhook (contract §3, §4).
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use e2e::PATIENCE;
-use e2e::event::{Event, SMS};
+use e2e::event::{Event, SMS, ids};
 use e2e::platform::Platform;
 use e2e::poll::eventually;
 use e2e::script::Reply;
 use serde_json::json;
 
 use crate::Stage;
-
-fn ids<'a>(events: impl IntoIterator<Item = &'a Event>) -> BTreeSet<String> {
-    events.into_iter().map(|event| event.id().to_owned()).collect()
-}
 
 #[tokio::test]
 async fn a_410_disables_at_once_and_what_waits_is_held() {
@@ -52,11 +47,7 @@ async fn what_arrives_for_a_disabled_webhook_is_held() {
     endpoint.answer([Reply::status(410), Reply::ok()]);
     let (last, later) = (Event::sms("acme"), Event::sms("acme"));
     stage.publish(&last).await;
-    eventually("it is disabled", PATIENCE, async || {
-        let read = stage.brand.read(&webhook).await;
-        if read["status"] == "disabled" { Ok(()) } else { Err(read.to_string()) }
-    })
-    .await;
+    stage.brand.wait_webhook(&webhook, "disabled").await;
 
     stage.publish(&later).await;
 

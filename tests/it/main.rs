@@ -1,22 +1,57 @@
 //! What Postrider promises, one test for each promise, against the real processes and servers.
 
+mod addresses;
 mod api;
+mod asymmetric;
+mod audit;
+mod backup;
 mod broker_restart;
+mod catalogue;
+mod catching_up;
+mod cli;
+mod cli_listen;
 mod crashes;
 mod database_restart;
 mod delivery;
+mod disabled;
+mod docs;
+mod encrypted;
+mod fuzzed_api;
+mod health;
+mod hostile_tenants;
+mod http_ingest;
 mod ingest;
 mod isolation;
+mod leaks;
 mod lifecycle;
+mod limits;
 mod matching;
+mod metrics;
 mod outage;
 mod outcomes;
+mod overview;
+mod paging;
 mod python;
 mod reading;
+mod redeliver;
+mod rejected;
+mod secrets;
 mod settings;
 mod sharing;
+mod silent_queue;
+mod stats;
 mod tenancy;
+mod test_events;
 mod timing;
+mod timing_hostile;
+mod timing_pace;
+mod tracing;
+mod upgrade;
+
+/// How many messages of a large number are in flight at once.
+const PUBLISHED_AT_ONCE: usize = 1000;
+/// How long thousands of events may take.
+const LONG_PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
 
 /// A platform with one brand that may receive all notifications, and a receiver.
 struct Stage {
@@ -25,16 +60,41 @@ struct Stage {
     receiver: e2e::receiver::Receiver,
 }
 
+/// [`Stage::with_one_of_each`].
+struct OneOfEach {
+    stage: Stage,
+    endpoint: e2e::receiver::Endpoint,
+    webhook: e2e::brand::Webhook,
+    disabled: e2e::brand::Webhook,
+}
+
 impl Stage {
     async fn set() -> Self {
         Self::with(e2e::platform::Platform::builder()).await
     }
 
     async fn with(builder: e2e::platform::Builder) -> Self {
-        let platform = builder.start().await;
+        Self::on(builder.start().await).await
+    }
+
+    async fn on(platform: e2e::platform::Platform) -> Self {
         let brand = platform.brand("acme").await;
         let receiver = e2e::receiver::Receiver::start(&platform.authority).await;
         Self { platform, brand, receiver }
+    }
+
+    /// A webhook that is active, one that is disabled, and one that is paused. The first's endpoint takes two
+    /// requests; all later ones fail and are tried again in ten minutes.
+    async fn with_one_of_each() -> OneOfEach {
+        use e2e::script::Reply;
+        let stage = Self::with(e2e::platform::Platform::builder().retries("10m")).await;
+        let (endpoint, webhook) = stage.webhook("/hook").await;
+        let (_, disabled) = stage.webhook("/off").await;
+        let (_, paused) = stage.webhook("/paused").await;
+        e2e::support::disable(&stage.brand.support, &disabled, "a test").await;
+        stage.brand.patch(&paused, &serde_json::json!({"enabled": false})).await;
+        endpoint.answer([Reply::ok(), Reply::ok(), Reply::status(500)]);
+        OneOfEach { stage, endpoint, webhook, disabled }
     }
 
     /// An endpoint at this path and a webhook that sends it all notifications.
@@ -46,5 +106,34 @@ impl Stage {
 
     async fn publish(&self, event: &e2e::event::Event) {
         self.platform.producer().await.publish(event).await;
+    }
+
+    /// As many SMS receipts, published.
+    async fn published(&self, number: usize) -> Vec<e2e::event::Event> {
+        let events = e2e::event::Event::many("acme", number);
+        for some in events.chunks(PUBLISHED_AT_ONCE) {
+            self.platform.producer().await.publish_all(some).await;
+        }
+        events
+    }
+
+    /// As many SMS receipts that the webhook got and answered.
+    async fn delivered(&self, webhook: &e2e::brand::Webhook, number: usize) -> Vec<e2e::event::Event> {
+        let events = self.published(number).await;
+        self.settled(webhook, "delivered", &events).await;
+        events
+    }
+
+    /// One more SMS receipt that the webhook got and answered, whatever came before.
+    async fn one_more(&self, webhook: &e2e::brand::Webhook) -> e2e::event::Event {
+        let event = self.published(1).await.remove(0);
+        self.brand.wait_status(webhook, event.id(), "delivered").await;
+        event
+    }
+
+    /// Waits until each of these events, and no other, has this status.
+    async fn settled(&self, webhook: &e2e::brand::Webhook, status: &str, events: &[e2e::event::Event]) {
+        let (query, ids) = (format!("status={status}"), e2e::event::ids(events));
+        self.brand.wait_listed(webhook, &query, &ids, LONG_PATIENCE).await;
     }
 }

@@ -1,19 +1,13 @@
 //! Which webhooks an event goes to (contract §1, §2, §4).
 
-use std::collections::BTreeSet;
-
 use e2e::PATIENCE;
 use e2e::brand::{Brand, Webhook, put_type};
-use e2e::event::{Event, SMS};
+use e2e::event::{Event, SMS, ids};
 use e2e::platform::Platform;
 use e2e::receiver::Receiver;
 use serde_json::json;
 
 use crate::Stage;
-
-fn ids<'a>(events: impl IntoIterator<Item = &'a Event>) -> BTreeSet<String> {
-    events.into_iter().map(|event| event.id().to_owned()).collect()
-}
 
 #[tokio::test]
 async fn types_groups_and_everything_match_whole_segments() {

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use e2e::PATIENCE;
 use e2e::event::Event;
 use e2e::platform::{Builder, Platform};
-use e2e::proxy::Proxy;
+use e2e::poll::eventually;
+use e2e::proxy::{Proxy, Weather};
 use e2e::settings::{amqp_url, database_url};
 
 use crate::Stage;
@@ -80,4 +82,35 @@ async fn services_that_started_before_their_servers_serve_once_these_are_up() {
     let event = Event::sms("acme");
     platform.producer().await.publish(&event).await;
     endpoint.wait_for_event(event.id()).await;
+}
+
+/// The database stores a batch, and its answer is lost: the router must not take its own batch for
+/// a second publish.
+#[tokio::test]
+async fn an_event_whose_storing_was_not_heard_of_is_delivered() {
+    let mut platform = Platform::builder().prepare().await;
+    let (mut proxy, url) = Proxy::before(&platform.database_url()).await;
+    platform.routers[0].set("DATABASE_URL", &url);
+    platform.start_all().await;
+    let brand = platform.brand("acme").await;
+    let receiver = e2e::receiver::Receiver::start(&platform.authority).await;
+    let endpoint = receiver.endpoint("/hook");
+    let webhook = brand.webhook(endpoint.url(), &["*"]).await;
+    let first = Event::sms("acme");
+    platform.producer().await.publish(&first).await;
+    // From here on the router knows the webhook, and stores an event at the first try.
+    endpoint.wait_for_event(first.id()).await;
+
+    proxy.set(Weather::AnswersHeld);
+    let second = Event::sms("acme");
+    platform.producer().await.publish(&second).await;
+    eventually("the event is stored", PATIENCE, async || {
+        brand.event(&webhook, second.id()).await.map(drop).ok_or_else(|| "it is not listed".to_owned())
+    })
+    .await;
+    proxy.cut();
+    proxy.heal().await;
+
+    endpoint.wait_for_event(second.id()).await;
+    brand.wait_status(&webhook, second.id(), "delivered").await;
 }

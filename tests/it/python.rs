@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::Stage;
 
 /// The interpreter of the environment with tests/python/requirements.txt.
-fn interpreter() -> std::ffi::OsString {
+pub(crate) fn interpreter() -> std::ffi::OsString {
     std::env::var_os("E2E_PYTHON").filter(|path| !path.is_empty()).unwrap_or_else(|| {
         panic!(
             "E2E_PYTHON is not set. Run deploy/test, which prepares it, or make it by hand: \
@@ -20,7 +20,7 @@ fn interpreter() -> std::ffi::OsString {
 }
 
 /// Runs a script with JSON on its standard input; what it writes is JSON.
-fn run(script: &str, input: &serde_json::Value) -> serde_json::Value {
+pub(crate) fn run(script: &str, input: &serde_json::Value) -> serde_json::Value {
     use std::io::Write;
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(script);
     let mut child = Command::new(interpreter())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use e2e::PATIENCE;
 use e2e::brand::{Webhook, put_type};
-use e2e::event::{Event, SMS, time_ago};
+use e2e::event::{Event, SMS, ids, time_ago};
 use e2e::platform::Platform;
 use e2e::script::Reply;
 use serde_json::{Value, json};
@@ -30,10 +30,6 @@ async fn history(stage: &Stage) -> (Webhook, Vec<Event>) {
     stage.platform.producer().await.publish_all(&shuffled).await;
     stage.brand.wait_listed(&webhook, "status=delivered", &ids(&events), PATIENCE).await;
     (webhook, events)
-}
-
-fn ids<'a>(events: impl IntoIterator<Item = &'a Event>) -> BTreeSet<String> {
-    events.into_iter().map(|event| event.id().to_owned()).collect()
 }
 
 fn order(items: &[Value]) -> Vec<&str> {

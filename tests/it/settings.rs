@@ -59,6 +59,7 @@ fn help_lists_every_setting_as_flag_and_variable() {
         "POSTRIDER_RETRY_WINDOW",
         "POSTRIDER_CONNECT_TIMEOUT",
         "POSTRIDER_REQUEST_TIMEOUT",
+        "POSTRIDER_HTTP2",
     ];
     for (service, own) in SERVICES.into_iter().zip([&api[..], &router, &deliverer]) {
         let output = run(service, &["--help"], &[]);
@@ -272,4 +273,24 @@ async fn any_number_of_replicas_start_at_once_on_an_empty_database() {
     platform.producer().await.publish_all(&Event::many("acme", 20)).await;
     let requests = endpoint.wait_for(20).await;
     assert_eq!(requests.len(), 20);
+}
+
+/// The programs that are handed to others.
+const PROGRAMS: [&str; 4] = ["subscription-api", "router", "deliverer", "postrider"];
+const CHANGES: &str = include_str!("../../crates/CHANGELOG.md");
+
+#[test]
+fn every_program_tells_the_version_of_the_workspace_and_the_changes_begin_with_it() {
+    let version = env!("CARGO_PKG_VERSION");
+    for program in PROGRAMS {
+        let output = run(program, &["--version"], &[]);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{program}: {}", output.status);
+        assert_eq!(text.trim_end(), format!("{program} {version}"));
+    }
+    let latest = CHANGES.lines().find_map(|line| line.strip_prefix("## ")).expect("a version");
+    assert!(
+        latest == version || latest.starts_with(&format!("{version},")),
+        "the changes begin with {latest}"
+    );
 }

@@ -46,7 +46,7 @@ async fn an_event_reaches_its_own_brands_webhooks_alone() {
 }
 
 /// What a brand may ask of a webhook, with a body where one is due.
-const ROUTES: [(&str, &str, &str); 7] = [
+const ROUTES: [(&str, &str, &str); 12] = [
     ("GET", "", ""),
     ("PATCH", "", r#"{"description":"mine"}"#),
     ("DELETE", "", ""),
@@ -54,6 +54,21 @@ const ROUTES: [(&str, &str, &str); 7] = [
     ("GET", "/events", ""),
     ("GET", "/events/EVENT", ""),
     ("GET", "/events/EVENT/attempts", ""),
+    ("GET", "/stats", ""),
+    ("POST", "/events/EVENT/redeliver", "{}"),
+    ("POST", "/redeliver", r#"{"from":"2026-01-01T00:00:00Z","to":"2026-01-02T00:00:00Z"}"#),
+    ("POST", "/secret/rotate", "{}"),
+    ("POST", "/test", "{}"),
+];
+
+/// What support alone may ask for.
+const ADMIN_ROUTES: [&str; 6] = [
+    "/admin/v1/brands",
+    "/admin/v1/webhooks",
+    "/admin/v1/brands/acme/tokens",
+    "/admin/v1/overview",
+    "/admin/v1/rejected",
+    "/admin/v1/audit",
 ];
 
 async fn ask(
@@ -108,7 +123,7 @@ async fn a_token_does_what_its_role_allows_and_nothing_without_one() {
             let _ = ask(&reader, "other", &two, route).await.problem(403);
         }
     }
-    for path in ["/admin/v1/brands", "/admin/v1/webhooks", "/admin/v1/brands/acme/tokens"] {
+    for path in ADMIN_ROUTES {
         let _ = two.stage.brand.api.get(path).await.problem(403);
         let _ = support.with_token(None).get(path).await.problem(401);
     }

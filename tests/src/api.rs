@@ -8,6 +8,7 @@ use http::{HeaderMap, Method};
 use reqwest::Client;
 use serde_json::Value;
 
+use crate::hush;
 use crate::tls::install_crypto;
 
 /// An API user: where the API is, and a token.
@@ -105,10 +106,39 @@ impl Api {
     }
 
     /// Sends a request with this body.
+    pub async fn send(&self, method: Method, path: &str, body: Option<String>) -> Answer {
+        self.send_with(method, path, body, &[]).await
+    }
+
+    /// Sends a request with this body and these headers.
     ///
     /// # Panics
     /// When there is no answer.
-    pub async fn send(&self, method: Method, path: &str, body: Option<String>) -> Answer {
+    pub async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        self.try_send_with(method, path, body, headers).await.unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// Sends a request with this body to an API that may be away.
+    ///
+    /// # Errors
+    /// When there is no answer: nobody knows then whether it was carried out.
+    pub async fn try_send(&self, method: Method, path: &str, body: Option<String>) -> Result<Answer, String> {
+        self.try_send_with(method, path, body, &[]).await
+    }
+
+    async fn try_send_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        headers: &[(&str, &str)],
+    ) -> Result<Answer, String> {
         let request = format!("{method} {path}");
         let mut builder = client().request(method, format!("{}{path}", self.base));
         if let Some(token) = &self.token {
@@ -117,10 +147,14 @@ impl Api {
         if let Some(body) = body {
             builder = builder.header("content-type", "application/json").body(body);
         }
-        let response = builder.send().await.unwrap_or_else(|e| panic!("{request}: {e:?}"));
+        for (name, value) in headers {
+            builder = builder.header(*name, *value);
+        }
+        let response = builder.send().await.map_err(|e| format!("{request}: {e:?}"))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.unwrap_or_else(|e| panic!("{request}: {e:?}"));
-        Answer { request, status, headers, text }
+        let text = response.text().await.map_err(|e| format!("{request}: {e:?}"))?;
+        hush::hear(&text);
+        Ok(Answer { request, status, headers, text })
     }
 
     /// `GET`.

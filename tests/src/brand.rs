@@ -108,6 +108,42 @@ impl Brand {
         self.api.list(&self.path(&format!("/{}/events/{event}/attempts", webhook.id)), 100).await
     }
 
+    /// The path of what belongs to a webhook, such as `/secret`.
+    #[must_use]
+    pub fn path_of(&self, webhook: &Webhook, rest: &str) -> String {
+        self.path(&format!("/{}{rest}", webhook.id))
+    }
+
+    /// Waits until the webhook has this status, and hands it out.
+    pub async fn wait_webhook(&self, webhook: &Webhook, status: &str) -> Value {
+        eventually(&format!("the webhook is {status}"), PATIENCE, async || {
+            let read = self.read(webhook).await;
+            if read["status"] == status { Ok(read) } else { Err(read.to_string()) }
+        })
+        .await
+    }
+
+    /// What Get Events says of the delivery of an event, once it has this status and as many attempts.
+    pub async fn wait_delivery(&self, webhook: &Webhook, event: &str, status: &str, attempts: u64) -> Value {
+        let what = format!("event {event} is {status} after {attempts} attempts");
+        eventually(&what, PATIENCE, async || {
+            let delivery = self.event(webhook, event).await.unwrap_or_default()["delivery"].clone();
+            let fits = delivery["status"] == status && delivery["attempts"] == attempts;
+            if fits { Ok(delivery) } else { Err(delivery.to_string()) }
+        })
+        .await
+    }
+
+    /// Waits until Get Events lists nothing with this query any more.
+    pub async fn wait_none(&self, webhook: &Webhook, query: &str, within: Duration) {
+        let path = self.path_of(webhook, &format!("/events?{query}&limit=1"));
+        eventually(&format!("nothing is listed with {query}"), within, async || {
+            let page = self.api.get(&path).await.expect(200).json();
+            if page["items"] == json!([]) { Ok(()) } else { Err(page.to_string()) }
+        })
+        .await;
+    }
+
     /// Waits until the delivery of an event has this status, and hands the event out.
     pub async fn wait_status(&self, webhook: &Webhook, event: &str, status: &str) -> Value {
         let what = format!("event {event} is {status}");

@@ -1,5 +1,6 @@
 //! A database of its own for each test.
 
+use futures_util::TryStreamExt;
 use tokio_postgres::{Client, NoTls};
 
 /// A database that was made for one test.
@@ -67,4 +68,23 @@ pub async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
+}
+
+/// The rows of all tables as a dump has them, so many of each at most.
+///
+/// # Errors
+/// When the server does not answer or refuses.
+pub async fn dump(url: &str, rows: usize) -> Result<Vec<u8>, tokio_postgres::Error> {
+    const TABLES: &str = "SELECT quote_ident(relname) FROM pg_class \
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition";
+    let client = connect(url).await?;
+    let mut all = Vec::new();
+    for table in client.query(TABLES, &[]).await? {
+        let table: String = table.get(0);
+        all.extend(format!("-- {table}\n").into_bytes());
+        let copied = client.copy_out(&format!("COPY (SELECT * FROM {table} LIMIT {rows}) TO STDOUT")).await?;
+        let copied: Vec<bytes::Bytes> = copied.try_collect().await?;
+        all.extend(copied.concat());
+    }
+    Ok(all)
 }

@@ -1,5 +1,7 @@
 //! Events as a producer makes them.
 
+use std::collections::BTreeSet;
+
 use ulid::Ulid;
 
 /// The type that a fresh installation knows.
@@ -91,6 +93,12 @@ impl Event {
             self.brand_id, self.event_type, self.data
         )
     }
+}
+
+/// The ids of these events.
+#[must_use]
+pub fn ids<'a>(events: impl IntoIterator<Item = &'a Event>) -> BTreeSet<String> {
+    events.into_iter().map(|event| event.id().to_owned()).collect()
 }
 
 /// `ago` before now as the contract writes times.

@@ -5,10 +5,21 @@
 pub mod api;
 pub mod binaries;
 pub mod brand;
+pub mod catching_up;
+pub mod cli;
 pub mod database;
 pub mod demo;
+pub mod dice;
+pub mod encodings;
 pub mod event;
+pub mod forbidden;
+pub mod frames;
+pub mod hostile;
+pub mod ledger;
+
+mod hush;
 mod leftovers;
+pub mod local_server;
 pub mod oracle;
 pub mod platform;
 pub mod poll;
@@ -21,10 +32,13 @@ pub mod proxy;
 pub mod rabbit;
 pub mod raw_server;
 pub mod receiver;
+pub mod routes;
 pub mod script;
 pub mod settings;
 pub mod signature;
+pub mod support;
 pub mod tls;
+pub mod traffic;
 
 use std::time::Duration;
 

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +13,8 @@ use tokio::sync::OnceCell;
 use crate::api::Api;
 use crate::binaries;
 use crate::brand::Brand;
-use crate::database::Database;
+use crate::database::{self, Database};
+use crate::hush;
 use crate::leftovers::{self, Leftovers, Record};
 use crate::ports::Port;
 use crate::process::Process;
@@ -25,6 +27,10 @@ use crate::tls::{Authority, install_crypto};
 const SERVICES: [&str; 3] = ["subscription-api", "router", "deliverer"];
 /// The default retry delays.
 const DEFAULT_DELAYS: &str = "5s,30s,2m,5m,10m,20m";
+/// Rows of each table that are looked through: more than any test leaves but the long one of faults.
+const DUMPED_ROWS: usize = 100_000;
+/// How long looking through the database may take.
+const DUMPING: Duration = Duration::from_secs(20);
 
 /// A platform that is not started yet.
 #[derive(Debug)]
@@ -49,6 +55,31 @@ impl Builder {
     #[must_use]
     pub fn retries(self, delays: &str) -> Self {
         self.set("POSTRIDER_RETRY_DELAYS", delays)
+    }
+
+    /// Gives a delivery this long, such as `2s`.
+    #[must_use]
+    pub fn window(self, window: &str) -> Self {
+        self.set("POSTRIDER_RETRY_WINDOW", window)
+    }
+
+    /// Lets each delivery fail with its first attempt: the retry would come after the window.
+    #[must_use]
+    pub fn one_attempt(self) -> Self {
+        self.retries("5s").window("1s")
+    }
+
+    /// Lets a webhook fail as often as it likes, unless it is gone.
+    #[must_use]
+    pub fn never_disabled(self) -> Self {
+        self.set("POSTRIDER_HEALTH_MIN_ATTEMPTS", "1000000")
+            .set("POSTRIDER_HEALTH_FAILED_DELIVERIES", "1000000")
+    }
+
+    /// Lets a token ask as often as it likes.
+    #[must_use]
+    pub fn unlimited_requests(self) -> Self {
+        self.set("POSTRIDER_TOKEN_RATE", "100000")
     }
 
     /// As many APIs.
@@ -194,6 +225,11 @@ impl Platform {
             settings.retain(|(other, _)| other != name);
             settings.push((name.clone(), value.clone()));
         }
+        for (name, value) in &settings {
+            if ["POSTRIDER_MASTER_KEY", "POSTRIDER_SUPPORT_TOKEN"].contains(&name.as_str()) {
+                hush::note(value);
+            }
+        }
         settings
     }
 
@@ -211,6 +247,15 @@ impl Platform {
         for number in 0..deliverers {
             self.deliverers.push(self.process("deliverer", number));
         }
+    }
+
+    /// Prepares one more deliverer, the last of [`Self::deliverers`]; it is not started yet.
+    ///
+    /// # Panics
+    /// Never: the deliverer was just added.
+    pub fn add_deliverer(&mut self) -> &mut Process {
+        self.add_processes(0, 0, 1);
+        self.deliverers.last_mut().expect("it was just added")
     }
 
     fn process(&self, service: &str, number: usize) -> Process {
@@ -301,18 +346,36 @@ impl Drop for Platform {
             self.processes().for_each(|process| eprintln!("{}", process.log_tail()));
         }
         // In a thread of its own: this one may be inside the test's runtime.
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let runtime =
-                    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-                if runtime.block_on(self.leftovers.remove()).is_ok() {
-                    self.record.strike_out();
-                }
-            });
-        });
+        let told = std::thread::scope(|scope| scope.spawn(|| self.leave()).join());
         if !std::thread::panicking() {
+            let told = told.expect("the thread that cleans up");
+            assert!(told.is_empty(), "what nobody may see, or nobody could look through: {told:#?}");
             let _ = std::fs::remove_dir_all(&self.dir);
         }
+    }
+}
+
+impl Platform {
+    /// Looks for secrets in what is left, and removes that from the servers. What was found, or could not be
+    /// looked through.
+    fn leave(&self) -> Vec<String> {
+        let (mut places, mut unseen) = (hush::logs(&self.dir), Vec::new());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let url = self.database_url();
+            match tokio::time::timeout(DUMPING, database::dump(&url, DUMPED_ROWS)).await {
+                Ok(Ok(dump)) => places.push(("the database".to_owned(), dump)),
+                // A server of the test's own may be gone already.
+                _ if self.leftovers.database.admin_url() != database_url() => {}
+                Ok(Err(error)) => unseen.push(format!("the database: {error}")),
+                Err(_) => unseen.push("the database: it does not answer".to_owned()),
+            }
+            if self.leftovers.remove().await.is_ok() {
+                self.record.strike_out();
+            }
+        });
+        unseen.extend(hush::found_in(&places));
+        unseen
     }
 }
 

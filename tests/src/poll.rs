@@ -1,7 +1,9 @@
 //! Waiting for a state that can only be asked for.
 
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// Between two looks.
 const STEP: Duration = Duration::from_millis(40);
@@ -15,14 +17,14 @@ pub async fn eventually<T, F>(what: &str, timeout: Duration, mut check: impl FnM
 where
     F: Future<Output = Result<T, String>>,
 {
-    let began = Instant::now();
+    let deadline = Instant::now() + timeout;
+    let mut last = String::from("nothing");
     loop {
-        match check().await {
-            Ok(value) => return value,
-            Err(seen) if began.elapsed() >= timeout => {
-                panic!("not within {timeout:?}: {what}; last seen: {seen}")
-            }
-            Err(_) => tokio::time::sleep(STEP).await,
+        match timeout_at(deadline, check()).await {
+            Ok(Ok(value)) => return value,
+            Ok(Err(seen)) => last = seen,
+            Err(_) => panic!("not within {timeout:?}: {what}; last seen: {last}"),
         }
+        sleep(STEP).await;
     }
 }

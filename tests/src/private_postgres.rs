@@ -1,7 +1,7 @@
 //! A PostgreSQL server of the test's own, to be stopped and started again.
 
-use std::fs::File;
-use std::os::unix::fs::chown;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,9 +12,17 @@ use crate::database;
 use crate::ports::Port;
 use crate::process::send_signal;
 use crate::settings::unique;
+use crate::tls::PemIdentity;
 
 /// Where Debian puts the servers, one directory for each version.
 const DEBIAN: &str = "/usr/lib/postgresql";
+
+/// The account of the services on a server that asks for certificates.
+pub const CLIENT: &str = "postrider";
+
+/// Ends the connections of all clients.
+const TERMINATE: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+    WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
 
 /// A server that stops when it is dropped.
 #[derive(Debug)]
@@ -33,15 +41,54 @@ impl PrivatePostgres {
     /// # Panics
     /// When PostgreSQL is not installed or does not start.
     pub async fn start() -> Self {
+        let mut postgres = Self::prepare();
+        postgres.restart().await;
+        postgres
+    }
+
+    /// Starts one that lets [`CLIENT`] in over TLS alone, with a certificate in that name from the authority
+    /// of `client_roots`, and shows `server`. The tests' own account stays open.
+    ///
+    /// # Panics
+    /// When PostgreSQL is not installed or does not start.
+    pub async fn start_secure(server: &PemIdentity, client_roots: &str) -> Self {
+        let mut postgres = Self::prepare();
+        postgres.secure(server, client_roots);
+        postgres.restart().await;
+        let admin = database::connect(&postgres.admin_url()).await.expect("the private PostgreSQL");
+        admin.batch_execute(&format!("CREATE ROLE {CLIENT} SUPERUSER LOGIN")).await.expect("a role");
+        postgres
+    }
+
+    fn secure(&self, server: &PemIdentity, client_roots: &str) {
+        let access = format!(
+            "hostssl all {CLIENT} 127.0.0.1/32 cert\nhost all {CLIENT} all reject\nhost all all 127.0.0.1/32 trust\n"
+        );
+        for (name, text) in [
+            ("server.crt", server.certificate.as_str()),
+            ("server.key", &server.key),
+            ("clients.crt", client_roots),
+            ("pg_hba.conf", &access),
+            ("postgresql.auto.conf", "ssl = on\nssl_ca_file = 'clients.crt'\n"),
+        ] {
+            let path = self.dir.join("data").join(name);
+            std::fs::write(&path, text).expect("a file for PostgreSQL");
+            std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("its permissions");
+            if let Some((user, group)) = self.owner {
+                chown(&path, Some(user), Some(group)).expect("a file of the user postgres");
+            }
+        }
+    }
+
+    fn prepare() -> Self {
         let dir = std::env::temp_dir().join(format!("postrider-e2e-postgres-{}", unique()));
         std::fs::create_dir_all(&dir).expect("a directory for PostgreSQL");
         let owner = owner();
         if let Some((user, group)) = owner {
             chown(&dir, Some(user), Some(group)).expect("a directory of the user postgres");
         }
-        let mut postgres = Self { bin: bin(), dir, port: Port::take(), owner, child: None };
+        let postgres = Self { bin: bin(), dir, port: Port::take(), owner, child: None };
         postgres.initialise();
-        postgres.restart().await;
         postgres
     }
 
@@ -69,6 +116,12 @@ impl PrivatePostgres {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port.number())
     }
 
+    /// A URL of `database` for [`CLIENT`], at this name of the machine.
+    #[must_use]
+    pub fn client_url(&self, host: &str, database: &str, query: &str) -> String {
+        format!("postgres://{CLIENT}@{host}:{}/{database}?{query}", self.port.number())
+    }
+
     /// `kill -9` of the whole server.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -85,6 +138,15 @@ impl PrivatePostgres {
         let mut child = self.child.take().expect("a running server");
         send_signal(child.id(), "INT");
         let _ = child.wait();
+    }
+
+    /// Ends all connections but its own, from inside the server.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub async fn terminate_connections(&self) {
+        let client = database::connect(&self.admin_url()).await.expect("the private PostgreSQL");
+        client.batch_execute(TERMINATE).await.expect("the connections end");
     }
 
     /// Starts it again with the state it has, and waits until it answers.
@@ -113,6 +175,8 @@ impl PrivatePostgres {
             .command("postgres")
             .args(["-p", &self.port.number().to_string(), "-c", "listen_addresses=127.0.0.1", "-k", "", "-c"])
             .args(["max_connections=200"])
+            // What a killed server wrote is with the kernel: only the machine's end would lose it.
+            .args(["-c", "fsync=off"])
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log file"))
             .stderr(log)

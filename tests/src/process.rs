@@ -16,15 +16,39 @@ use crate::{PATIENCE, binaries};
 /// How much of a log is shown when a test fails.
 const SHOWN_LOG_BYTES: usize = 12_000;
 
+/// Where distributions put libfaketime, the build for threads.
+const FAKETIME: [&str; 3] = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/faketime/libfaketimeMT.so.1",
+];
+
+/// Where distributions put nss_wrapper, which resolves names by a file.
+const NSS_WRAPPER: [&str; 3] = [
+    "/usr/lib/x86_64-linux-gnu/libnss_wrapper.so",
+    "/usr/lib/aarch64-linux-gnu/libnss_wrapper.so",
+    "/usr/lib/libnss_wrapper.so",
+];
+
 /// A service process. Dropping it kills it.
 #[derive(Debug)]
 pub struct Process {
+    service: String,
     name: String,
     binary: PathBuf,
     environment: Vec<(String, String)>,
     ops: Port,
     log: PathBuf,
     child: Option<Child>,
+}
+
+/// Resident memory in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// Now.
+    pub now: u64,
+    /// At most.
+    pub peak: u64,
 }
 
 impl Process {
@@ -35,6 +59,7 @@ impl Process {
         let ops = Port::take();
         let log = dir.join(format!("{name}.log"));
         let mut process = Self {
+            service: service.to_owned(),
             name: name.to_owned(),
             binary: binaries::path(service),
             environment,
@@ -46,6 +71,49 @@ impl Process {
         process
     }
 
+    /// Has it resolve names by this file (`address name`, a line each) and by nothing else, from the next
+    /// start on. A change of the file counts at once.
+    ///
+    /// # Panics
+    /// When libnss-wrapper is not installed.
+    pub fn own_names(&mut self, hosts: &Path) {
+        let library = NSS_WRAPPER.into_iter().find(|path| Path::new(path).is_file()).expect(
+            "libnss-wrapper is installed: tests change what names resolve to \
+             (deploy/test installs the package libnss-wrapper)",
+        );
+        self.set("LD_PRELOAD", library);
+        self.set("NSS_WRAPPER_HOSTS", &hosts.display().to_string());
+    }
+
+    /// Gives it a clock that [`Self::step_clock`] can change, from the next start on.
+    ///
+    /// # Panics
+    /// When libfaketime is not installed.
+    pub fn own_clock(&mut self) {
+        let library = FAKETIME.into_iter().find(|path| Path::new(path).is_file()).expect(
+            "libfaketime is installed: tests step the clock of a process \
+             (deploy/test installs the package libfaketime)",
+        );
+        self.step_clock(0);
+        self.set("LD_PRELOAD", library);
+        self.set("FAKETIME_TIMESTAMP_FILE", &self.clock().display().to_string());
+        // Only what the clock on the wall shows is stepped, as by a hand or by NTP.
+        self.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        self.set("FAKETIME_CACHE_DURATION", "1");
+    }
+
+    /// Steps its clock to so many seconds before or after the true time; it sees that within a second.
+    ///
+    /// # Panics
+    /// When the step cannot be written.
+    pub fn step_clock(&self, seconds: i64) {
+        std::fs::write(self.clock(), format!("{seconds:+}s\n")).expect("the file of a clock");
+    }
+
+    fn clock(&self) -> PathBuf {
+        self.log.with_extension("clock")
+    }
+
     /// Changes a setting for the next start.
     pub fn set(&mut self, setting: &str, value: &str) {
         self.unset(setting);
@@ -55,6 +123,12 @@ impl Process {
     /// Takes a setting away for the next start.
     pub fn unset(&mut self, setting: &str) {
         self.environment.retain(|(name, _)| name != setting);
+    }
+
+    /// Has it run as the binary of this folder from the next start on, such as an earlier release's; without a
+    /// folder as this build's.
+    pub fn run_from(&mut self, dir: Option<&Path>) {
+        self.binary = dir.map_or_else(|| binaries::path(&self.service), |dir| dir.join(&self.service));
     }
 
     /// Starts it. It sees no environment but its settings.
@@ -74,6 +148,12 @@ impl Process {
             .stderr(log)
             .spawn();
         self.child = Some(child.unwrap_or_else(|e| panic!("{}: {e}", self.binary.display())));
+    }
+
+    /// What it is called here.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Its operations listener.
@@ -128,6 +208,38 @@ impl Process {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
+    /// How much memory it holds, and held at most since [`Self::forget_peak`], in bytes.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a running process");
+        let kib = |field: &str| {
+            let line = status.lines().find(|line| line.starts_with(field)).expect("a field of its status");
+            line.split_ascii_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number")
+        };
+        Memory { now: kib("VmRSS:") * 1024, peak: kib("VmHWM:") * 1024 }
+    }
+
+    /// Lets [`Memory::peak`] begin anew (proc(5), `clear_refs`).
+    ///
+    /// # Panics
+    /// When the kernel does not let it.
+    pub fn forget_peak(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").expect("the peak begins anew");
+    }
+
+    /// Its number.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("a running process").id()
+    }
+
     /// `kill -9`, and waits until it is gone.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -172,16 +284,28 @@ impl Process {
         self.signal("CONT");
     }
 
-    /// `kill -9`, start, wait until it is ready.
-    pub async fn crash_and_restart(&mut self) {
+    /// `kill -9`, and starts it again.
+    pub fn crash(&mut self) {
         self.kill();
         self.start();
+    }
+
+    /// `kill -9`, start, wait until it is ready.
+    pub async fn crash_and_restart(&mut self) {
+        self.crash();
         self.wait_ready().await;
     }
 
     fn signal(&self, signal: &str) {
-        let pid = self.child.as_ref().expect("a running process").id();
-        send_signal(pid, signal);
+        send_signal(self.pid(), signal);
+    }
+
+    /// Empties its log, so that what is found there later is new.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn begin_log(&self) {
+        std::fs::write(&self.log, "").expect("a log file");
     }
 
     /// Everything that it wrote.

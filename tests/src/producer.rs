@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
 
 use crate::event::Event;
@@ -61,6 +62,18 @@ impl Producer {
         }
     }
 
+    /// Publishes an event with this header `traceparent`.
+    ///
+    /// # Panics
+    /// When it is not confirmed.
+    pub async fn publish_traced(&self, event: &Event, trace: &str) {
+        let mut headers = FieldTable::default();
+        headers.insert("traceparent".into(), AMQPValue::LongString(trace.into()));
+        let properties = properties(event.message_id.as_deref()).with_headers(headers);
+        let body = event.body();
+        self.confirmed(&event.event_type, body.as_bytes(), properties).await.expect("a confirm");
+    }
+
     /// Publishes an event and waits for the confirm.
     ///
     /// # Errors
@@ -74,12 +87,15 @@ impl Producer {
     /// # Errors
     /// When it is not confirmed.
     pub async fn raw(&self, key: &str, body: &[u8], message_id: Option<&str>) -> Result<(), NotConfirmed> {
-        let mut properties = BasicProperties::default()
-            .with_delivery_mode(PERSISTENT)
-            .with_content_type("application/json".into());
-        if let Some(id) = message_id {
-            properties = properties.with_message_id(id.into());
-        }
+        self.confirmed(key, body, properties(message_id)).await
+    }
+
+    async fn confirmed(
+        &self,
+        key: &str,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<(), NotConfirmed> {
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let confirm = async {
             let exchange = self.exchange.as_str().into();
@@ -91,5 +107,15 @@ impl Producer {
             Ok(Ok(Confirmation::Ack(None))) => Ok(()),
             Ok(Ok(other)) => Err(format!("{other:?}")),
         }
+    }
+}
+
+fn properties(message_id: Option<&str>) -> BasicProperties {
+    let properties = BasicProperties::default()
+        .with_delivery_mode(PERSISTENT)
+        .with_content_type("application/json".into());
+    match message_id {
+        Some(id) => properties.with_message_id(id.into()),
+        None => properties,
     }
 }

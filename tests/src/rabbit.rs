@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use lapin::options::{BasicGetOptions, ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::options::{
+    BasicGetOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 
@@ -35,6 +37,32 @@ impl Taken {
             other => panic!("header {name} is {other:?}"),
         }
     }
+}
+
+/// A queue of a test's own, bound to an exchange; it goes with the connection.
+#[derive(Debug)]
+pub struct Ear {
+    channel: Channel,
+    queue: String,
+}
+
+impl Ear {
+    /// The next message, waiting for it.
+    pub async fn next(&self) -> Taken {
+        take(&self.channel, &self.queue).await
+    }
+}
+
+/// Takes the next message of a queue, waiting for it.
+async fn take(channel: &Channel, queue: &str) -> Taken {
+    let options = BasicGetOptions { no_ack: true };
+    let message = eventually(&format!("a message in {queue}"), PATIENCE, async || {
+        let got = channel.basic_get(queue.into(), options).await.map_err(|e| e.to_string())?;
+        got.ok_or_else(|| "it is empty".to_owned())
+    })
+    .await;
+    let delivery = message.delivery;
+    Taken { body: delivery.data, properties: delivery.properties }
 }
 
 /// A connection to the broker for looking into a namespace.
@@ -83,16 +111,23 @@ impl Rabbit {
 
     /// Takes the next message of `{namespace}.{queue}`, waiting for it.
     pub async fn take(&self, queue: &str) -> Taken {
+        take(&self.channel().await, &self.name(queue)).await
+    }
+
+    /// Hears from now on what is published to the exchange `{namespace}.{exchange}` with this key.
+    ///
+    /// # Panics
+    /// When there is no such exchange.
+    pub async fn hear(&self, exchange: &str, key: &str) -> Ear {
         let channel = self.channel().await;
-        let options = BasicGetOptions { no_ack: true };
-        let what = format!("a message in {}", self.name(queue));
-        let message = eventually(&what, PATIENCE, async || {
-            let got = channel.basic_get(self.name(queue).into(), options).await.map_err(|e| e.to_string())?;
-            got.ok_or_else(|| "it is empty".to_owned())
-        })
-        .await;
-        let delivery = message.delivery;
-        Taken { body: delivery.data, properties: delivery.properties }
+        let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+        let queue = channel.queue_declare("".into(), options, FieldTable::default()).await.expect("a queue");
+        let (queue, exchange) = (queue.name().to_string(), self.name(exchange));
+        let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+        let bound =
+            channel.queue_bind(queue.as_str().into(), exchange.into(), key.into(), options, none).await;
+        bound.expect("an exchange to hear");
+        Ear { channel, queue }
     }
 
     /// Deletes a queue of the namespace; one that is not there is fine.

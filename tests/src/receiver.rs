@@ -2,8 +2,8 @@
 
 mod serve;
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, HashMap};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -14,9 +14,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::PATIENCE;
+use crate::ports::Port;
 use crate::script::{Reply, Script};
 use crate::signature;
 use crate::tls::{Authority, server_config};
+
+/// Whichever port is free on this machine.
+const ANY_PORT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
@@ -91,9 +95,16 @@ impl Received {
     }
 }
 
+/// Judges requests as they come, where there are too many to be kept, and says what to answer.
+pub trait Witness: Send + Sync + std::fmt::Debug {
+    /// A request has arrived.
+    fn answer(&self, request: &Received) -> Reply;
+}
+
 /// What the connections and the test share.
 #[derive(Debug)]
 struct Shared {
+    witness: Option<Arc<dyn Witness>>,
     paths: Mutex<HashMap<String, PathState>>,
     changed: watch::Sender<usize>,
     connections: watch::Sender<usize>,
@@ -128,6 +139,9 @@ impl Shared {
 
     /// Keeps a request and says what to answer.
     fn keep(&self, path: &str, request: Received) -> Reply {
+        if let Some(witness) = &self.witness {
+            return witness.answer(&request);
+        }
         let reply = {
             let mut paths = self.paths();
             let state = paths.entry(path.to_owned()).or_default();
@@ -153,14 +167,31 @@ impl Receiver {
         Self::start_with(authority, &["h2", "http/1.1"]).await
     }
 
+    /// Starts one that keeps nothing and shows each request to this witness, who answers it.
+    pub async fn start_before(authority: &Authority, witness: Arc<dyn Witness>) -> Self {
+        Self::listen(authority, &["h2", "http/1.1"], ANY_PORT, Some(witness)).await
+    }
+
     /// Starts one that offers these protocols.
-    ///
-    /// # Panics
-    /// When no port can be opened.
     pub async fn start_with(authority: &Authority, alpn: &[&str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::listen(authority, alpn, ANY_PORT, None).await
+    }
+
+    /// Starts one on this port, which was a closed one so far.
+    pub async fn start_on(authority: &Authority, port: &Port) -> Self {
+        Self::listen(authority, &["h2", "http/1.1"], port.address(), None).await
+    }
+
+    async fn listen(
+        authority: &Authority,
+        alpn: &[&str],
+        address: SocketAddr,
+        witness: Option<Arc<dyn Witness>>,
+    ) -> Self {
+        let listener = TcpListener::bind(address).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
+            witness,
             paths: Mutex::default(),
             changed: watch::Sender::new(0),
             connections: watch::Sender::new(0),
@@ -227,10 +258,27 @@ impl Endpoint {
         self.shared.paths().get(&self.path).map(|state| state.requests.clone()).unwrap_or_default()
     }
 
+    /// How often each event came in so far.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<String, u64> {
+        let mut counts = BTreeMap::new();
+        for request in self.requests() {
+            *counts.entry(request.event_id()).or_default() += 1;
+        }
+        counts
+    }
+
     /// The most requests that were being served at the same time.
     #[must_use]
     pub fn most_in_flight(&self) -> usize {
         self.shared.paths().get(&self.path).map_or(0, |state| state.most_in_flight)
+    }
+
+    /// The same so far, and begins to count anew.
+    #[must_use]
+    pub fn forget_most_in_flight(&self) -> usize {
+        let mut paths = self.shared.paths();
+        paths.get_mut(&self.path).map_or(0, |state| std::mem::take(&mut state.most_in_flight))
     }
 
     /// Waits for as many requests as `number`.

@@ -1,11 +1,11 @@
-//! A certificate authority for tests, and certificates of `localhost` and 127.0.0.1 from it.
+//! A certificate authority for tests, and certificates of servers and clients from it.
 
 use std::path::Path;
 use std::sync::{Arc, Once};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
@@ -77,13 +77,30 @@ impl Authority {
         std::fs::write(path, &self.pem).expect("the file of the test authority");
     }
 
-    /// An identity for `localhost` and 127.0.0.1, as PEM.
+    /// An identity for `localhost`, 127.0.0.1 and the made-up name `hooks.test`, as PEM.
     #[must_use]
     pub fn issue(&self) -> PemIdentity {
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        self.issue_server(&["localhost", "127.0.0.1", "hooks.test"])
+    }
+
+    /// An identity for a server with these names and addresses, as PEM.
+    #[must_use]
+    pub fn issue_server(&self, names: &[&str]) -> PemIdentity {
+        self.sign(names, names[0], ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    /// An identity for a client of this name, as PEM.
+    #[must_use]
+    pub fn issue_client(&self, name: &str) -> PemIdentity {
+        self.sign(&[], name, ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    fn sign(&self, names: &[&str], name: &str, usage: ExtendedKeyUsagePurpose) -> PemIdentity {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("names");
-        params.distinguished_name.push(DnType::CommonName, "localhost");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages = vec![usage];
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");

@@ -1,0 +1,62 @@
+//! How long Get Events takes, through the real API, with a thousand deliveries of a webhook and with
+//! millions of them. How to run it and what was seen: `tests/README.md`.
+
+mod fill;
+mod measure;
+mod pages;
+mod table;
+
+use e2e::database::connect;
+use e2e::platform::Platform;
+
+use fill::Filled;
+use measure::Figures;
+
+/// The few that the many are compared with.
+const FEW: i64 = 1_000;
+/// The many, unless `BENCH_EVENTS` says otherwise.
+const MANY: i64 = 5_000_000;
+
+#[tokio::main]
+async fn main() {
+    let many = std::env::var("BENCH_EVENTS").ok().and_then(|n| n.parse().ok()).unwrap_or(MANY);
+    let few = measured(FEW).await;
+    let figures = measured(many).await;
+    table::print(&few, &figures, FEW, many);
+}
+
+/// The figures of one webhook with so many deliveries, in a database of its own that goes afterwards.
+async fn measured(events: i64) -> Vec<Figures> {
+    let builder = Platform::builder().routers(0).deliverers(0);
+    let mut platform = builder.set("POSTRIDER_TOKEN_RATE", "1000000").start().await;
+    let brand = platform.brand("acme").await;
+    let webhook = brand.webhook("https://localhost:9/hook", &["NOTIFICATION"]).await;
+    let client = connect(&platform.database_url()).await.expect("the database");
+    let filled = Filled::fill(&client, &webhook.id, events).await;
+    if std::env::var_os("BENCH_EXPLAIN").is_some() {
+        explain(&mut platform, &client).await;
+    }
+    let reader = measure::Reader::new(platform.api_address(), brand.api.token());
+    let mut figures = Vec::new();
+    for page in pages::all(&reader, &brand.path(&format!("/{}", webhook.id)), &filled).await {
+        figures.push(reader.measure(page).await);
+    }
+    figures
+}
+
+/// Has the server write the plan of every statement of the API into its log, and the API connect
+/// anew, so that it applies.
+async fn explain(platform: &mut Platform, client: &tokio_postgres::Client) {
+    for setting in [
+        "session_preload_libraries = 'auto_explain'",
+        "auto_explain.log_min_duration = 0",
+        "auto_explain.log_analyze = on",
+        "auto_explain.log_buffers = on",
+    ] {
+        let alter = format!(
+            "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || $s$ SET {setting} $s$; END $$"
+        );
+        client.batch_execute(&alter).await.expect("a setting of the database");
+    }
+    platform.apis[0].crash_and_restart().await;
+}

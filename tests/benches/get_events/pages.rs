@@ -1,0 +1,88 @@
+//! The pages that are measured.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::fill::Filled;
+use crate::measure::Reader;
+
+/// Events of a page.
+const LIMIT: i64 = 100;
+/// Pages that are skipped at once on the way to a deep one: one request, ten times the limit.
+const STRIDE: i64 = 10;
+/// Neighbours of a page that are measured with it, so that not one place is asked for all the time.
+const NEIGHBOURS: usize = 20;
+
+/// A page of a listing: its name in the table, and the requests that are made for it in turn.
+pub(crate) struct Page {
+    pub(crate) name: String,
+    pub(crate) paths: Vec<String>,
+}
+
+/// A listing, by what its query says besides the limit.
+struct Listing<'a> {
+    reader: &'a Reader,
+    webhook: &'a str,
+    query: String,
+}
+
+/// All that are measured of this webhook (a path of the API), floor first.
+pub(crate) async fn all(reader: &Reader, webhook: &str, filled: &Filled) -> Vec<Page> {
+    let whole = |more: &str| format!("from={}{more}", stamp(filled.began));
+    let listing = |query: String| Listing { reader, webhook, query };
+    // Where a deep page is: the thousandth, or in the middle of few.
+    let deep = (filled.events / LIMIT / 2).min(999);
+    let mut pages = vec![Page { name: "the webhook itself".to_owned(), paths: vec![webhook.to_owned()] }];
+    let plain = listing(whole(""));
+    pages.push(plain.page("first", 0).await);
+    pages.push(plain.page("thousandth", deep).await);
+    // The same statement as at the end of a long walk: a cursor is a place, and nothing of its past.
+    let end = listing(format!("from={}", stamp(filled.created(filled.events - 10 * LIMIT))));
+    pages.push(end.page("last", 9).await);
+    for (name, more, deep) in [
+        ("newest first", "&order=desc", 0),
+        ("newest first, thousandth", "&order=desc", deep),
+        ("failed (1 in 500)", "&status=failed", 0),
+        ("failed, a tenth of the way", "&status=failed", filled.events / 500 / LIMIT / 10),
+        ("failed, newest first", "&status=failed&order=desc", 0),
+        ("held (none)", "&status=held", 0),
+        ("delivered", "&status=delivered", 0),
+        ("delivered, thousandth", "&status=delivered", deep),
+        ("type, 9 in 10", "&type=NOTIFICATION.SMS.RECEIPT", 0),
+        ("type, 9 in 10, thousandth", "&type=NOTIFICATION.SMS.RECEIPT", deep * 8 / 9),
+        ("type, 1 in 500", "&type=NOTIFICATION.PUSH.FAILED", 0),
+        ("type, 1 in 500, newest first", "&type=NOTIFICATION.PUSH.FAILED&order=desc", 0),
+        ("group of all types", "&type=NOTIFICATION", 0),
+        ("failed of a type, 1 in 10", "&status=failed&type=NOTIFICATION.SMS", 0),
+    ] {
+        pages.push(listing(whole(more)).page(name, deep).await);
+    }
+    pages
+}
+
+impl Listing<'_> {
+    /// The page after `skipped` others.
+    async fn page(&self, name: &str, skipped: i64) -> Page {
+        let mut cursor = None;
+        for _ in 0..skipped / STRIDE {
+            cursor = self.reader.next(&self.path(LIMIT * STRIDE, cursor.as_deref())).await;
+        }
+        for _ in 0..skipped % STRIDE {
+            cursor = self.reader.next(&self.path(LIMIT, cursor.as_deref())).await;
+        }
+        let mut paths = vec![self.path(LIMIT, cursor.as_deref())];
+        while skipped > 0 && paths.len() < NEIGHBOURS {
+            let Some(next) = self.reader.next(&paths[paths.len() - 1]).await else { break };
+            paths.push(self.path(LIMIT, Some(&next)));
+        }
+        Page { name: name.to_owned(), paths }
+    }
+
+    fn path(&self, limit: i64, cursor: Option<&str>) -> String {
+        let cursor = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+        format!("{}/events?{}&limit={limit}{cursor}", self.webhook, self.query)
+    }
+}
+
+fn stamp(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}

@@ -1,0 +1,78 @@
+// Chromium, and a person in front of it. Whatever the page complains about fails the test.
+
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+import { CHROMIUM, PATIENCE_MS, PICTURES, URL_OF_API } from './settings.mjs';
+
+const ARGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** Runs `work` in a browser profile of its own. */
+export async function withBrowser({ dark = false, width = 1440, height = 900, bypassCSP = false } = {}, work) {
+  const profile = mkdtempSync(join(tmpdir(), 'postrider-console-'));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: CHROMIUM,
+    headless: true,
+    args: ARGS,
+    viewport: { width, height },
+    colorScheme: dark ? 'dark' : 'light',
+    locale: 'en-GB',
+    timezoneId: 'Europe/Berlin',
+    permissions: ['clipboard-read', 'clipboard-write'],
+    bypassCSP,
+  });
+  context.setDefaultTimeout(PATIENCE_MS);
+  const page = context.pages()[0] ?? (await context.newPage());
+  const complaints = watch(page);
+  try {
+    const result = await work(page);
+    assert.deepEqual(complaints, [], 'what the browser complained about');
+    return result;
+  } catch (error) {
+    mkdirSync(PICTURES, { recursive: true });
+    await page.screenshot({ path: join(PICTURES, 'failure.png'), fullPage: true }).catch(() => {});
+    throw new Error(`${error.message}\n(at ${page.url()}; picture: ${join(PICTURES, 'failure.png')})`, { cause: error });
+  } finally {
+    await context.close();
+    rmSync(profile, { recursive: true, force: true });
+  }
+}
+
+/** Notes errors, and every request that leaves the origin. */
+function watch(page) {
+  const complaints = [];
+  page.on('pageerror', (error) => complaints.push(`error: ${error.stack ?? error}`));
+  page.on('console', (message) => {
+    // Answers of 4xx are told as errors, too; the pages show what they mean.
+    const isAnswer = message.text().startsWith('Failed to load resource');
+    if (['error', 'warning'].includes(message.type()) && !isAnswer) complaints.push(`console: ${message.text()}`);
+  });
+  page.on('request', (request) => {
+    if (!request.url().startsWith(`${URL_OF_API}/`)) complaints.push(`request to ${request.url()}`);
+  });
+  return complaints;
+}
+
+export const address = (path = '') => `${URL_OF_API}/console${path}`;
+
+export async function signIn(page, token, path = '/') {
+  await page.goto(address(path));
+  await page.getByLabel('Token', { exact: true }).fill(token);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.locator('#navigation').waitFor({ state: 'attached' });
+}
+
+/** The page is there and nothing on it is still being read. */
+export async function settled(page) {
+  await page.locator('h1').waitFor();
+  await page.waitForFunction(() => !document.querySelector('[aria-busy="true"]'));
+}

@@ -1,0 +1,247 @@
+// The whole way of a webhook, as its brand and support see it: created, tested, delivering, failing,
+// disabled, enabled again, and what was held arrives.
+
+import assert from 'node:assert/strict';
+import { asSupport, call, publish, SMS } from './api.mjs';
+import { address, settled, signIn, withBrowser } from './browser.mjs';
+import { FAILED_DELIVERIES, SUPPORT_TOKEN } from './settings.mjs';
+
+const link = (page, name) => page.getByRole('link', { name, exact: true });
+const button = (page, name) => page.getByRole('button', { name, exact: true });
+const told = (page, text) => page.getByRole('status').filter({ hasText: text }).waitFor();
+
+/** An empty installation leads support from nothing to a brand with a token. */
+export async function supportMakesABrand(brand) {
+  return withBrowser({}, async (page) => {
+    await page.goto(address());
+    await page.getByLabel('Token', { exact: true }).fill('prt_wrong');
+    await button(page, 'Sign in').click();
+    await page.getByText('This token is not valid.').waitFor();
+    await signIn(page, SUPPORT_TOKEN);
+    await page.getByText('First steps').waitFor();
+
+    await link(page, 'Make a brand').click();
+    await page.getByLabel('Brand id').fill(`${brand} !`);
+    await page.getByLabel('Name', { exact: true }).fill('The first brand');
+    await button(page, 'Make the brand').click();
+    await page.locator('[aria-invalid="true"]').first().waitFor();
+    await page.getByLabel('Brand id').fill(brand);
+    await page.getByLabel("Contact's name").fill('Ada');
+    await page.getByLabel("Contact's mail address").fill('ada@example.com');
+    await button(page, 'Make the brand').click();
+
+    // It goes on to the event types, of which none is enabled.
+    await page.getByText('No type of the catalogue is enabled yet').waitFor();
+    await button(page, 'Enable NOTIFICATION').click();
+    await told(page, `NOTIFICATION is enabled for ${brand}`);
+
+    await link(page, 'Tokens').click();
+    await page.getByLabel('Name', { exact: true }).fill('console tests');
+    await button(page, 'Make a token').click();
+    const token = await page.locator('.note code').textContent();
+    assert.match(token, /^prt_/);
+    await button(page, 'I have it').click();
+    await page.getByRole('rowheader', { name: 'console tests' }).waitFor();
+    return token;
+  });
+}
+
+/** The brand creates a webhook; mistakes are told where they are made. Gives its id. */
+export async function brandMakesAWebhook(page, { brand, token, receiver, path }) {
+  await signIn(page, token);
+  await page.getByText('First steps').waitFor();
+  await link(page, 'setup guide').click();
+  const curl = await page.getByRole('region', { name: 'curl: publish an event' }).textContent();
+  assert.ok(curl.includes(`/v1/${brand}/events`) && curl.includes(SMS) && curl.includes('$TOKEN'), curl);
+  const amqp = await page.getByRole('region', { name: 'AMQP: publish an event' }).textContent();
+  assert.ok(amqp.includes(`"brandId": "${brand}"`) && /exchange="\w+\.events"/.test(amqp), amqp);
+
+  await link(page, 'Create it here').click();
+  await button(page, 'Create the webhook').click();
+  await page.getByText('Tick at least one event type or group.').waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.getAttribute('aria-invalid')), 'true');
+  await page.getByLabel('Endpoint').fill('http://example.com/');
+  await page.getByLabel('Endpoint').blur();
+  await page.getByText('It must begin with https://.').waitFor();
+  // What only the API can tell comes back to the same field.
+  await page.getByLabel('Endpoint').fill('https://10.0.0.1/');
+  await page.getByLabel('SMS', { exact: true }).check();
+  assert.ok(await page.getByLabel('RECEIPT', { exact: true }).isChecked(), 'a group covers its types');
+  await button(page, 'Create the webhook').click();
+  await page.locator('.field.faulty', { hasText: 'Endpoint' }).waitFor();
+  await page.getByLabel('Endpoint').fill(receiver.url(path));
+  await page.getByLabel('Description').fill('Orders');
+  await button(page, 'Add a header').click();
+  await page.getByLabel('Name of header 1').fill('X-Shop');
+  await page.getByLabel('Value of header 1').fill('1');
+  await button(page, 'Create the webhook').click();
+
+  await page.getByRole('heading', { name: receiver.url(path) }).waitFor();
+  assert.match(await page.locator('.secret code').textContent(), /^whsec_/, 'the secret is shown once');
+  await page.getByText('No events in the last seven days.').waitFor();
+  return page.url().split('/').at(-1);
+}
+
+export async function brandTestsIt(page, { receiver, path }) {
+  await button(page, 'Send a test event').click();
+  await page.locator('.test-result').getByText('Delivered').first().waitFor();
+  await page.locator('.test-result').getByText('Response body').click();
+  await page.locator('.test-result').getByText('thanks').waitFor();
+  assert.equal(receiver.at(path).length, 1);
+}
+
+/** A new event is told, shown when asked for, and has its time line. */
+export async function anEventArrives(page, { brand, token, webhook }) {
+  const show = page.getByRole('button', { name: /^Show \d+ new events?$/ });
+  await show.click(); // the test event
+  const list = page.getByRole('table', { name: 'Events' });
+  const before = await list.boundingBox();
+  const [id] = await publish(token, brand, 1);
+  await show.waitFor();
+  assert.deepEqual(await list.boundingBox(), before, 'nothing moves when something new comes');
+  await show.click();
+  const row = page.locator(`[role="row"]:has([title="${id}"])`);
+  await row.getByText('Delivered').waitFor();
+  await row.getByRole('link').click();
+  await page.getByRole('heading', { name: SMS }).waitFor();
+  await page.getByText('12345678901234567890').waitFor();
+  await page.locator('.timeline li.good').getByText('First attempt').waitFor();
+  const time = page.locator('.timeline time').first();
+  assert.match(await time.getAttribute('title'), /UTC$/);
+  assert.notEqual(await time.textContent(), await time.getAttribute('title'));
+  await page.goto(address(`/brands/${brand}/webhooks/${webhook}`));
+}
+
+/** The endpoint fails until the platform disables the webhook; what comes then is held. */
+export async function itFails(page, { brand, token, receiver, path, webhook }) {
+  receiver.answer(path, 500, '{"error":"the database is away"}');
+  await publish(token, brand, FAILED_DELIVERIES);
+  await page.getByText('Disabled: unresponsive').waitFor();
+  await page.getByText('ask support to enable it').first().waitFor();
+  assert.equal(await button(page, 'Enable…').count(), 0, 'a brand cannot enable it');
+  await publish(token, brand, 2);
+  const held = `/v1/${brand}/webhooks/${webhook}/events?status=held`;
+  await waitFor(async () => (await call(token, 'GET', held)).items.length === 2, 'two held events');
+  await page.getByLabel('State').selectOption('held');
+  await page.locator('.virtual-space [role="row"]').nth(1).waitFor();
+  assert.match(page.url(), /status=held/);
+  await page.getByLabel('State').selectOption('failed');
+  await page.locator('.virtual-space [role="row"] a').first().click();
+  await page.locator('.timeline li.bad').nth(2).waitFor();
+  await page.locator('.timeline').getByText('Response body').first().click();
+  await page.getByText('the database is away').first().waitFor();
+  await link(page, 'Overview').click();
+  await page.getByText('is disabled').first().waitFor();
+  await page.goto(address(`/brands/${brand}/webhooks/${webhook}`));
+}
+
+/** Support sees it first thing, and enables it with a note; what was held arrives. */
+export async function supportEnablesIt({ brand, receiver, path, webhook }) {
+  receiver.answer(path, 200, 'thanks');
+  const before = receiver.at(path).length;
+  await withBrowser({}, async (page) => {
+    await signIn(page, SUPPORT_TOKEN);
+    await page.getByRole('table', { name: 'Disabled webhooks' }).getByRole('link', { name: receiver.url(path) }).click();
+    await button(page, 'Enable…').click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('button', { name: 'Enable' }).click();
+    await dialog.locator('[aria-invalid="true"], .note.bad').first().waitFor();
+    await dialog.getByLabel('Note').fill('Ada says it is mended');
+    await dialog.getByRole('button', { name: 'Enable' }).click();
+    await told(page, 'what was held is on its way');
+    await page.locator('.tags').getByText('Active').waitFor();
+    await page.getByLabel('State').selectOption('held');
+    // Whichever was held a moment ago becomes delivered where it stands.
+    await page.getByText(/No event fits these filters|0 events|2 events in all/).first().waitFor();
+    await page.waitForFunction(() => !document.querySelector('.virtual .badge.warn'));
+    await link(page, 'Audit').click();
+    await page.getByRole('row').filter({ hasText: 'webhook.enable' }).getByText(/fields/).click();
+    await page.getByText('Ada says it is mended').waitFor();
+  });
+  const list = await asSupport('GET', `/v1/${brand}/webhooks/${webhook}/events?status=held`);
+  assert.equal(list.items.length, 0);
+  assert.ok(receiver.at(path).length >= before + 2, 'what was held arrived');
+}
+
+/** Once more: one event, a selection, a range with its progress. */
+export async function brandRedelivers(page, { brand, token, receiver, path, webhook }) {
+  await page.goto(address(`/brands/${brand}/webhooks/${webhook}?status=failed`));
+  await page.locator('.virtual-space [role="row"] a').first().click();
+  await page.locator('.timeline li').first().waitFor();
+  let before = receiver.at(path).length;
+  await button(page, 'Redeliver').click();
+  await page.locator('.timeline li.good').getByText('Redelivery').waitFor();
+  assert.equal(receiver.at(path).length, before + 1);
+
+  await page.goto(address(`/brands/${brand}/webhooks/${webhook}`));
+  before = receiver.at(path).length;
+  const ticks = page.getByRole('checkbox', { name: /^Select event / });
+  await ticks.nth(0).check();
+  await ticks.nth(1).check();
+  await page.getByRole('region', { name: 'Selection' }).getByRole('button', { name: 'Redeliver' }).click();
+  await told(page, '2 events queued once more');
+  await waitFor(() => receiver.at(path).length >= before + 2, 'the selection');
+
+  await button(page, 'Redeliver a range…').click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('State').selectOption('failed');
+  await dialog.getByRole('button', { name: 'Redeliver' }).click();
+  await dialog.getByText('Done: every event was attempted.').waitFor();
+  await dialog.getByRole('button', { name: 'Close' }).click();
+  const left = await call(token, 'GET', `/v1/${brand}/webhooks/${webhook}/events?status=failed`);
+  assert.equal(left.items.length, 0, 'everything that failed was delivered');
+}
+
+/** Secret, pause, edit, delete. */
+export async function brandKeepsIt(page, { brand, token, receiver, path, webhook }) {
+  await page.goto(address(`/brands/${brand}/webhooks/${webhook}`));
+  await button(page, 'Show secret').click();
+  const secret = page.locator('.secret code.open');
+  const first = await secret.textContent();
+  await button(page, 'Copy Secret').click();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), first);
+  await button(page, 'Rotate…').click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Rotate' }).click();
+  await page.getByText('The old secret signs as well until').waitFor();
+  assert.notEqual(await secret.textContent(), first);
+  await button(page, 'Hide').click();
+  assert.equal(await secret.count(), 0);
+
+  await button(page, 'Pause…').click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Pause' }).click();
+  await page.getByText('It is paused').waitFor();
+  await button(page, 'Resume').click();
+  await told(page, 'active again');
+
+  await link(page, 'Edit').click();
+  await page.getByLabel('Requests at a time').fill('500');
+  await button(page, 'Save').click();
+  await page.getByText('Give a whole number from 1 to 100.').waitFor();
+  await page.getByLabel('Requests at a time').fill('20');
+  await button(page, 'Remove header 1').click();
+  await button(page, 'Save').click();
+  await page.getByText('20 at a time').waitFor();
+  const saved = await call(token, 'GET', `/v1/${brand}/webhooks/${webhook}`);
+  assert.deepEqual([saved.maxConcurrency, saved.headers], [20, {}]);
+
+  await button(page, 'Delete…').click();
+  const dialog = page.getByRole('dialog');
+  assert.ok(await dialog.getByRole('button', { name: 'Delete for good' }).isDisabled());
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'detached' });
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Delete…', 'the focus comes back');
+  await button(page, 'Delete…').click();
+  await dialog.getByLabel('Type localhost to confirm').fill('localhost');
+  await dialog.getByRole('button', { name: 'Delete for good' }).click();
+  await told(page, 'The webhook is deleted');
+  await settled(page);
+  assert.equal(await page.getByRole('link', { name: receiver.url(path) }).count(), 0);
+}
+
+export async function waitFor(holds, what) {
+  for (let n = 0; n < 450; n += 1) {
+    if (await holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`did not come: ${what}`);
+}

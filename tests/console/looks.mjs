@@ -1,0 +1,91 @@
+// Every page in light and dark, wide and narrow: a picture of each, and what axe-core finds.
+
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { address, settled, signIn, withBrowser } from './browser.mjs';
+import { PICTURES, SUPPORT_TOKEN } from './settings.mjs';
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+const WIDE = { name: 'wide', width: 1440, height: 900 };
+const NARROW = { name: 'narrow', width: 360, height: 740 };
+
+/** The pages that support sees, by name. */
+export const supportPages = ({ brand, webhook, disabled, event, type }) => ({
+  overview: '/',
+  webhooks: '/webhooks',
+  'webhooks-disabled': '/webhooks?status=disabled',
+  brands: '/brands',
+  brand: `/brands/${brand}`,
+  'brand-webhooks': `/brands/${brand}/webhooks`,
+  'brand-types': `/brands/${brand}/event-types`,
+  tokens: `/brands/${brand}/tokens`,
+  guide: `/brands/${brand}/guide`,
+  webhook: `/brands/${brand}/webhooks/${webhook}`,
+  'webhook-disabled': `/brands/${brand}/webhooks/${disabled}`,
+  event: `/brands/${brand}/webhooks/${disabled}/events/${event}`,
+  catalogue: '/catalogue',
+  type: `/catalogue/${type}`,
+  'type-built-in': '/catalogue/WEBHOOK.DISABLED',
+  rejected: '/rejected',
+  audit: '/audit',
+  nowhere: '/nowhere',
+});
+
+/** The pages of a brand that look different from support's. */
+export const brandPages = ({ brand, webhook }) => ({
+  'own-overview': '/',
+  'own-webhooks': `/brands/${brand}/webhooks`,
+  'own-new-webhook': `/brands/${brand}/new-webhook`,
+  'own-webhook': `/brands/${brand}/webhooks/${webhook}`,
+  'own-edit-webhook': `/brands/${brand}/webhooks/${webhook}/edit`,
+  'own-types': `/brands/${brand}/event-types`,
+});
+
+/** Looks at pages in each theme and width; everything serious that axe finds, page by page. */
+export async function lookAt(token, pages, prefix) {
+  mkdirSync(PICTURES, { recursive: true });
+  const found = [];
+  for (const dark of [false, true]) {
+    for (const { name: size, width, height } of [WIDE, NARROW]) {
+      // axe is put into the page as a script, which the page's own policy rightly forbids.
+      await withBrowser({ dark, width, height, bypassCSP: true }, async (page) => {
+        const theme = dark ? 'dark' : 'light';
+        const look = async (name) => {
+          await settled(page);
+          await page.waitForTimeout(200);
+          await page.screenshot({ path: join(PICTURES, `${prefix}${name}-${theme}-${size}.png`), fullPage: true });
+          for (const violation of await serious(page)) found.push(`${name} (${theme}, ${size}): ${violation}`);
+          const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+          if (overflow > 0) found.push(`${name} (${theme}, ${size}): ${overflow} px wider than the screen`);
+        };
+        await page.goto(address());
+        await look('sign-in');
+        await signIn(page, token);
+        for (const [name, path] of Object.entries(pages)) {
+          await page.goto(address(path));
+          await look(name);
+        }
+      });
+    }
+  }
+  return found;
+}
+
+export async function serious(page) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate((tags) => globalThis.axe.run(document, { runOnly: tags }), TAGS);
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map((n) => `${n.target} ${n.any[0]?.message ?? ''}`).join(' | ')}`);
+}
+
+export async function lookAtAll(world, brandToken) {
+  const found = [
+    ...(await lookAt(SUPPORT_TOKEN, supportPages(world), 'support-')),
+    ...(await lookAt(brandToken, brandPages(world), 'brand-')),
+  ];
+  assert.deepEqual(found, []);
+}

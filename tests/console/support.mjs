@@ -1,0 +1,96 @@
+// What support does beside webhooks: the catalogue, and what was rejected for want of it.
+
+import assert from 'node:assert/strict';
+import { asSupport, publish } from './api.mjs';
+import { signIn, withBrowser } from './browser.mjs';
+import { waitFor } from './journey.mjs';
+import { SUPPORT_TOKEN } from './settings.mjs';
+
+const NEW_TYPE = 'NOTIFICATION.MAIL.BOUNCE';
+const button = (page, name) => page.getByRole('button', { name, exact: true });
+const told = (page, text) => page.getByRole('status').filter({ hasText: text }).waitFor();
+
+export async function rejectedEventsGoInAgain({ brand, token }) {
+  await publish(token, brand, 2, { type: NEW_TYPE });
+  await waitFor(async () => (await asSupport('GET', '/admin/v1/rejected')).total === 2, 'two rejected events');
+  await withBrowser({}, async (page) => {
+    await signIn(page, SUPPORT_TOKEN);
+    await page.getByRole('link', { name: 'Rejected events' }).click();
+    await page.getByText('unknown_type').first().waitFor();
+    await page.getByText('The message').first().click();
+    await page.getByText(NEW_TYPE).first().waitFor();
+
+    await page.getByRole('link', { name: 'Catalogue' }).click();
+    await button(page, 'New event type').click();
+    await page.getByRole('dialog').getByLabel('Type').fill(NEW_TYPE);
+    await button(page, 'Go on').click();
+    await page.getByLabel('Description').fill('A mail came back.');
+    await page.getByLabel('Example of data').fill('{"n": 12345678901234567890');
+    await button(page, 'Save').click();
+    await page.getByText('This is not JSON yet').waitFor();
+    await page.getByLabel('Example of data').fill('{"n": 12345678901234567890}');
+    await page.getByLabel('Schema of data').fill('{"type": "object"}');
+    await button(page, 'Save').click();
+    await told(page, `${NEW_TYPE} is saved`);
+    await page.reload();
+    assert.match(await page.getByLabel('Example of data').inputValue(), /12345678901234567890/, 'long numbers stay');
+
+    await page.getByRole('link', { name: 'Rejected events' }).click();
+    await button(page, 'Republish…').click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Republish' }).click();
+    await told(page, '2 events published again');
+    await page.getByText('Nothing is rejected.').waitFor();
+  });
+  const { total } = await asSupport('GET', '/admin/v1/rejected');
+  assert.equal(total, 0);
+}
+
+/** Support disables a webhook with a reason that its brand reads. */
+export async function supportDisables({ brand, webhook }) {
+  await withBrowser({}, async (page) => {
+    await signIn(page, SUPPORT_TOKEN, `/brands/${brand}/webhooks/${webhook}`);
+    await button(page, 'Disable…').click();
+    await page.getByLabel('Reason').fill('The owner asked for it');
+    await page.getByRole('dialog').getByRole('button', { name: 'Disable' }).click();
+    await page.getByText('Disabled: support').waitFor();
+    await page.getByText('The owner asked for it').waitFor();
+    await page.getByRole('link', { name: 'Webhooks', exact: true }).click();
+    await page.getByLabel('State').selectOption('disabled');
+    await page.locator('.webhooks > li').first().getByText('Disabled').waitFor();
+  });
+}
+
+/** Of what a brand deleted, support can still read the events. */
+export async function supportReadsWhatWasDeleted({ brand, webhook }) {
+  await withBrowser({}, async (page) => {
+    await signIn(page, SUPPORT_TOKEN, '/audit');
+    await page.getByRole('row').filter({ hasText: 'webhook.delete' }).getByRole('link', { name: webhook }).click();
+    await page.getByText('There is no such webhook now.').waitFor();
+    await page.locator('.virtual-space [role="row"] a').first().click();
+    await page.locator('.timeline li').first().waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Redeliver' }).count(), 0);
+    assert.ok(page.url().includes(`/brands/${brand}/webhooks/${webhook}/events/`));
+  });
+}
+
+/** Contact, switches and tokens of a brand. */
+export async function supportKeepsABrand({ brand }) {
+  await withBrowser({}, async (page) => {
+    await signIn(page, SUPPORT_TOKEN, `/brands/${brand}`);
+    await page.getByLabel("Contact's mail address").fill('grace@example.com');
+    await button(page, 'Save').click();
+    await told(page, 'The brand is changed');
+    await page.getByRole('navigation', { name: `Brand ${brand}` }).getByRole('link', { name: 'Tokens' }).click();
+    await page.getByLabel('Name', { exact: true }).fill('to be deleted');
+    await page.getByLabel('Role').selectOption('read');
+    await button(page, 'Make a token').click();
+    const token = await page.locator('.note code').textContent();
+    await page.getByRole('button', { name: 'Delete token to be deleted' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+    await told(page, 'is deleted');
+    const answer = await fetch(`${new URL(page.url()).origin}/v1/me`, { headers: { authorization: `Bearer ${token}` } });
+    assert.equal(answer.status, 401);
+  });
+  const { contact } = await asSupport('GET', `/admin/v1/brands/${brand}`);
+  assert.equal(contact.email, 'grace@example.com');
+}

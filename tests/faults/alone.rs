@@ -1,0 +1,134 @@
+//! Each fault alone, as far as the tests of `it/` do not have it: the whole judgement after each.
+
+use std::time::Duration;
+
+use e2e::dice::Dice;
+use e2e::event::Event;
+use e2e::ledger::Place;
+use tokio::time::Instant;
+
+use crate::fault::{Fault, Harm, Service, TAKEN_OVER};
+use crate::world::{Link, World};
+
+/// Brands, with five webhooks each.
+const BRANDS: usize = 2;
+/// The load under each fault: events a second.
+const PACE: usize = 60;
+/// Deliveries flow again within this after a fault has healed.
+const FLOWING: Duration = Duration::from_secs(10);
+/// How many deliveries wait when the broker is killed.
+const THOUSANDS: usize = 3000;
+/// How long a burst may take to be attempted.
+const ATTEMPTED: Duration = Duration::from_secs(120);
+
+/// Lets faults happen under load, one after the other, and judges.
+async fn alone(faults: &[Fault]) {
+    let mut world = World::start(BRANDS).await;
+    let load = world.traffic.start(0, PACE);
+    for fault in faults {
+        // Nothing of a single fault is left to chance but which of two replicas it is.
+        let healed = fault.happen(&mut world, &mut Dice::new(1)).await;
+        let recovery = world.flowing(healed.at).await;
+        eprintln!("{fault:?}: {recovery:?}, {:?}", healed.taken_over);
+        assert!(recovery <= FLOWING, "{fault:?}: deliveries flow again after {recovery:?} only");
+        assert!(healed.taken_over.is_none_or(|after| after <= TAKEN_OVER), "{healed:?}");
+    }
+    load.end().await;
+    let verdict = world.judge().await;
+    eprintln!("{verdict:#?}");
+    verdict.assert_kept();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_and_servers_stopped_in_order_or_blocked() {
+    alone(&[Fault::Crash(Service::Api), Fault::BrokerRestart, Fault::ConnectionsTerminated, Fault::Alarm])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deliverer_that_stands_still_is_replaced_and_wakes_up_without_harm() {
+    alone(&[Fault::Freeze]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deliverers_become_one_four_and_two_under_load() {
+    alone(&[Fault::Scale]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clocks_are_put_a_minute_forward_and_back() {
+    alone(&[Fault::Clock(Service::Router), Fault::Clock(Service::Deliverer), Fault::Clock(Service::Api)])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ways_to_the_broker_are_cut_slow_stalled_half_open_and_forgotten() {
+    ways(&[Link::RouterToBroker, Link::DeliverersToBroker]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ways_to_the_database_are_cut_slow_stalled_half_open_and_forgotten() {
+    ways(&[Link::RouterToDatabase, Link::OneDelivererToDatabase]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ways_to_the_endpoints_are_cut_slow_stalled_half_open_and_forgotten() {
+    ways(&[Link::Endpoints]).await;
+}
+
+async fn ways(links: &[Link]) {
+    let harms = [Harm::Cut, Harm::Slow, Harm::Stall, Harm::LoseAnswers, Harm::HoldRequests, Harm::Abandon];
+    let faults: Vec<Fault> =
+        links.iter().flat_map(|link| harms.map(|harm| Fault::Way(*link, harm))).collect();
+    alone(&faults).await;
+}
+
+/// A wait queue dead-letters thousands, and the broker is killed in the midst of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_broker_killed_while_thousands_come_back_from_waiting() {
+    let mut world = World::start(BRANDS).await;
+    let (kind, place) = (world.traffic.kinds[1], 1);
+    world.ledger.fail(place, true);
+    let events = world.burst(kind, THOUSANDS).await;
+    attempted(&world, &events).await;
+    // Those that failed first come back now, and go on to wait.
+    world.ledger.fail(place, false);
+    let half = |ledger: &e2e::ledger::Ledger| ledger.missing() < THOUSANDS / 2;
+    world.ledger.wait(ATTEMPTED, half).await.expect("half of them come back");
+
+    survives_a_killed_broker(&mut world).await;
+}
+
+/// Unroutable dead letters stall a wait queue for good, unless they are caught.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_broker_killed_while_deliveries_wait_for_a_webhook_that_is_gone() {
+    let mut world = World::start(BRANDS).await;
+    let (victim, kind) = world.victim().await;
+    let events = world.burst(kind, THOUSANDS / 10).await;
+    attempted(&world, &events).await;
+    delete(&world, victim).await;
+
+    survives_a_killed_broker(&mut world).await;
+}
+
+/// Kills the broker, and asserts that nothing was lost by it.
+async fn survives_a_killed_broker(world: &mut World) {
+    world.broker.kill();
+    world.broker.restart().await;
+    let recovery = world.flowing(Instant::now()).await;
+    eprintln!("recovery {recovery:?}");
+    let verdict = world.judge().await;
+    eprintln!("{verdict:#?}");
+    verdict.assert_kept();
+}
+
+/// Waits until each of these was attempted once at least.
+async fn attempted(world: &World, events: &[Event]) {
+    let all = world.ledger.wait(ATTEMPTED, |ledger| ledger.unseen(events).is_empty()).await;
+    all.unwrap_or_else(|_| panic!("never attempted: {:#?}", world.ledger.unseen(events)));
+}
+
+async fn delete(world: &World, place: Place) {
+    let subscriber = world.ledger.subscribers().swap_remove(place);
+    world.brands[0].delete(&subscriber.webhook).await;
+}

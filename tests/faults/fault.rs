@@ -1,0 +1,207 @@
+//! The faults: each does harm to real processes, lasts, and is healed.
+
+use std::time::Duration;
+
+use e2e::dice::Dice;
+use e2e::process::Process;
+use e2e::proxy::Weather;
+use futures_util::future::join_all;
+use tokio::time::{Instant, sleep};
+
+use crate::world::{Link, World};
+
+/// A frozen replica's endpoints are served by another within this.
+pub(crate) const TAKEN_OVER: Duration = Duration::from_secs(15);
+/// How slow a slow way is.
+const DELAY: Duration = Duration::from_millis(150);
+/// How long most faults last.
+const SHORT: Duration = Duration::from_secs(2);
+/// Longer than two AMQP heartbeats, and as long as a service waits for the database's answer.
+const LONG: Duration = Duration::from_secs(15);
+/// How far a clock is put.
+const STEP_SECONDS: i64 = 60;
+
+/// A service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    Api,
+    Router,
+    Deliverer,
+}
+
+/// What is done to a way between two processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Harm {
+    /// Connections are closed and refused.
+    Cut,
+    /// Everything comes late.
+    Slow,
+    /// Connections are taken, and nothing passes.
+    Stall,
+    /// Half open: what is asked arrives, the answers are lost with the connection.
+    LoseAnswers,
+    /// Half open: what is asked is held back, and goes on in the end.
+    HoldRequests,
+    /// Connections are forgotten: open and silent for good.
+    Abandon,
+}
+
+/// A fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// `kill -9` of a process of a service.
+    Crash(Service),
+    /// `kill -9` of all processes of ours at once.
+    CrashAll,
+    /// The broker is stopped in order and started again.
+    BrokerRestart,
+    /// `kill -9` of the broker.
+    BrokerKill,
+    /// PostgreSQL is stopped in order and started again.
+    DatabaseRestart,
+    /// `kill -9` of PostgreSQL.
+    DatabaseKill,
+    /// All connections to PostgreSQL are ended from inside it.
+    ConnectionsTerminated,
+    /// The broker's memory alarm blocks publishers.
+    Alarm,
+    /// A deliverer stands still until others serve its endpoints, and wakes up.
+    Freeze,
+    /// The deliverers become one, four, and two.
+    Scale,
+    /// A process's clock is put forward, back beyond the true time, and right.
+    Clock(Service),
+    /// Harm to a way.
+    Way(Link, Harm),
+}
+
+/// How a fault went.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Healed {
+    /// When everything was there again.
+    pub(crate) at: Instant,
+    /// How long a frozen replica's endpoints waited for another.
+    pub(crate) taken_over: Option<Duration>,
+}
+
+impl Fault {
+    /// Does the harm, lets it last, heals it.
+    pub(crate) async fn happen(self, world: &mut World, dice: &mut Dice) -> Healed {
+        let taken_over = match self {
+            Self::Freeze => Some(freeze(world).await),
+            other => {
+                other.befall(world, dice).await;
+                None
+            }
+        };
+        Healed { at: Instant::now(), taken_over }
+    }
+
+    async fn befall(self, world: &mut World, dice: &mut Dice) {
+        match self {
+            Self::Crash(service) => process(world, service, dice).crash(),
+            Self::CrashAll => crash_all(world),
+            Self::BrokerRestart => {
+                world.broker.stop();
+                world.broker.restart().await;
+            }
+            Self::BrokerKill => {
+                world.broker.kill();
+                world.broker.restart().await;
+            }
+            Self::DatabaseRestart => {
+                world.postgres.stop();
+                world.postgres.restart().await;
+            }
+            Self::DatabaseKill => {
+                world.postgres.kill();
+                world.postgres.restart().await;
+            }
+            Self::ConnectionsTerminated => world.postgres.terminate_connections().await,
+            Self::Alarm => {
+                world.broker.alarm(true).await;
+                sleep(SHORT).await;
+                world.broker.alarm(false).await;
+            }
+            Self::Scale => {
+                world.scale(1).await;
+                world.scale(4).await;
+                world.scale(2).await;
+            }
+            Self::Clock(service) => step_clock(process(world, service, dice)).await,
+            Self::Way(link, harm) => harm.befall(world, link).await,
+            Self::Freeze => unreachable!("it has an outcome of its own"),
+        }
+    }
+}
+
+impl Harm {
+    async fn befall(self, world: &mut World, link: Link) {
+        let way = world.way_mut(link);
+        match self {
+            Self::Cut => way.cut(),
+            Self::Slow => way.set(Weather::Slow(DELAY)),
+            Self::Stall => way.set(Weather::Still),
+            Self::LoseAnswers => way.set(Weather::AnswersHeld),
+            Self::HoldRequests => way.set(Weather::RequestsHeld),
+            Self::Abandon => way.abandon(),
+        }
+        sleep(if self == Self::Abandon { LONG } else { SHORT }).await;
+        let way = world.way_mut(link);
+        if self == Self::LoseAnswers {
+            way.cut();
+        }
+        way.heal().await;
+    }
+}
+
+/// A process of a service, any.
+fn process<'a>(world: &'a mut World, service: Service, dice: &mut Dice) -> &'a mut Process {
+    let processes = match service {
+        Service::Api => &mut world.platform.apis,
+        Service::Router => &mut world.platform.routers,
+        Service::Deliverer => &mut world.platform.deliverers,
+    };
+    let one = dice.below(processes.len());
+    &mut processes[one]
+}
+
+fn crash_all(world: &mut World) {
+    world.platform.processes_mut().for_each(Process::kill);
+    world.platform.processes_mut().for_each(Process::start);
+}
+
+/// Forward, back beyond the true time, and right, each for as long as the process takes to see it.
+async fn step_clock(process: &Process) {
+    for seconds in [STEP_SECONDS, -STEP_SECONDS, 0] {
+        process.step_clock(seconds);
+        sleep(SHORT).await;
+    }
+}
+
+/// Freezes the deliverer that delivers most until its endpoints are served by others, and thaws it. How
+/// long that took.
+async fn freeze(world: &mut World) -> Duration {
+    let one = busiest(world).await;
+    let frozen = Instant::now();
+    world.platform.deliverers[one].freeze();
+    let taken_over = world.flowing(frozen).await;
+    world.platform.deliverers[one].thaw();
+    taken_over
+}
+
+/// The deliverer that made most of the attempts while an event went to every webhook: one that has just
+/// started may stand by only, whatever it owns.
+async fn busiest(world: &World) -> usize {
+    let before = attempts(world).await;
+    world.flowing(Instant::now()).await;
+    let after = attempts(world).await;
+    let made = before.iter().zip(&after).map(|(before, after)| after - before);
+    let most = made.enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));
+    most.map(|(one, _)| one).expect("a deliverer")
+}
+
+async fn attempts(world: &World) -> Vec<f64> {
+    let deliverers = world.platform.deliverers.iter();
+    join_all(deliverers.map(|deliverer| deliverer.metric("postrider_attempts_total"))).await
+}

@@ -1,0 +1,8 @@
+//! Nothing is lost under faults: a platform on servers of its own, careful producers, endpoints that
+//! keep books, faults one after the other, and a judge at the end who looks from outside only.
+
+mod alone;
+mod fault;
+mod judge;
+mod mix;
+mod world;

@@ -1,0 +1,151 @@
+//! All faults in an order by chance, under load. `E2E_FAULTS_SEED` repeats an order;
+//! `E2E_FAULTS_LONG=1` makes it long; `E2E_FAULTS_EVENTS` and `E2E_FAULTS_COUNT` choose in between.
+
+use std::time::Duration;
+
+use e2e::dice::Dice;
+
+use crate::fault::{Fault, Harm, Service, TAKEN_OVER};
+use crate::world::{Link, World};
+
+/// Brands, with five webhooks each.
+const BRANDS: usize = 10;
+/// Events and faults of the short run, and the load's pace in events a second.
+const SHORT: Size = Size { events: 20_000, faults: 33, per_second: 100 };
+/// Of the long one.
+const LONG: Size = Size { events: 834_000, faults: 200, per_second: 400 };
+/// Deliveries flow again within this after a fault has healed.
+const FLOWING: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    events: usize,
+    faults: usize,
+    per_second: usize,
+}
+
+/// A line of the report.
+struct Line {
+    fault: Fault,
+    recovery: Duration,
+    taken_over: Option<Duration>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn faults_in_any_order_lose_alter_and_invent_nothing() {
+    let (seed, size) = chosen();
+    eprintln!("seed {seed} (E2E_FAULTS_SEED={seed} repeats the order), {size:?}");
+    let mut dice = Dice::new(seed);
+    let faults = plan(&mut dice, size.faults);
+    let mut world = World::start(BRANDS).await;
+    let load = world.traffic.start(size.events, size.per_second);
+    let mut lines = Vec::new();
+    for fault in faults {
+        let healed = fault.happen(&mut world, &mut dice).await;
+        let recovery = world.flowing(healed.at).await;
+        let line = Line { fault, recovery, taken_over: healed.taken_over };
+        let count = world.ledger.count();
+        eprintln!("{} {line}; {} events, {} duplicates", lines.len() + 1, count.events, count.duplicates);
+        lines.push(line);
+    }
+    load.end().await;
+    let verdict = world.judge().await;
+    report(seed, &lines, &verdict);
+    verdict.assert_sound();
+    assert!(verdict.count.events >= size.events, "{verdict:?}");
+    let late: Vec<_> = lines.iter().filter(|line| line.is_late()).map(Line::to_string).collect();
+    assert!(late.is_empty(), "too late after these faults: {late:#?}");
+}
+
+impl std::fmt::Display for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}: flowing after {:.1?}", self.fault, self.recovery)?;
+        self.taken_over.map_or(Ok(()), |after| write!(f, ", taken over after {after:.1?}"))
+    }
+}
+
+impl Line {
+    fn is_late(&self) -> bool {
+        self.recovery > FLOWING || self.taken_over.is_some_and(|after| after > TAKEN_OVER)
+    }
+}
+
+fn report(seed: u64, lines: &[Line], verdict: &crate::judge::Verdict) {
+    let count = &verdict.count;
+    let longest = lines.iter().max_by_key(|line| line.recovery).map(Line::to_string).unwrap_or_default();
+    eprintln!(
+        "seed {seed}: {} faults, {} events, {} pairs, lost {}, altered {}, invented {}, duplicates {}, \
+         longest recovery: {longest}",
+        lines.len(),
+        count.events,
+        count.pairs,
+        verdict.unaccounted.len(),
+        count.wrongs.altered,
+        count.wrongs.invented,
+        count.duplicates,
+    );
+}
+
+/// The seed and the size that the environment asks for.
+fn chosen() -> (u64, Size) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seed = number("E2E_FAULTS_SEED").unwrap_or_else(|| u64::from(rand_seed()));
+    let size = if number("E2E_FAULTS_LONG") == Some(1) { LONG } else { SHORT };
+    let or =
+        |name: &str, default: usize| number(name).and_then(|n| usize::try_from(n).ok()).unwrap_or(default);
+    let events = or("E2E_FAULTS_EVENTS", size.events);
+    let faults = or("E2E_FAULTS_COUNT", size.faults);
+    (seed, Size { events, faults, per_second: or("E2E_FAULTS_PACE", size.per_second) })
+}
+
+/// A seed that is another each time, and short to type.
+fn rand_seed() -> u16 {
+    u16::try_from(uuid::Uuid::new_v4().as_u128() >> 112).unwrap_or_default()
+}
+
+/// So many faults in an order by chance: each round has every kind at least once.
+fn plan(dice: &mut Dice, faults: usize) -> Vec<Fault> {
+    let mut plan = Vec::new();
+    while plan.len() < faults {
+        let mut round = round(dice);
+        dice.shuffle(&mut round);
+        plan.extend(round);
+    }
+    plan.truncate(faults);
+    plan
+}
+
+fn round(dice: &mut Dice) -> Vec<Fault> {
+    let mut round = vec![
+        Fault::Crash(Service::Api),
+        Fault::Crash(Service::Router),
+        Fault::Crash(Service::Router),
+        Fault::Crash(Service::Deliverer),
+        Fault::Crash(Service::Deliverer),
+        Fault::CrashAll,
+        Fault::BrokerRestart,
+        Fault::BrokerKill,
+        Fault::BrokerKill,
+        Fault::DatabaseRestart,
+        Fault::DatabaseKill,
+        Fault::ConnectionsTerminated,
+        Fault::ConnectionsTerminated,
+        Fault::Alarm,
+        Fault::Freeze,
+        Fault::Scale,
+        Fault::Clock(*dice.pick(&[Service::Api, Service::Router, Service::Deliverer])),
+    ];
+    for links in [TO_BROKER.as_slice(), &TO_DATABASE, &[Link::Endpoints]] {
+        for harm in [Harm::Cut, Harm::Slow, Harm::Stall, Harm::LoseAnswers, Harm::HoldRequests] {
+            round.push(Fault::Way(*dice.pick(links), harm));
+        }
+    }
+    let any: Vec<Link> = [TO_BROKER.as_slice(), &TO_DATABASE, &[Link::Endpoints]].concat();
+    round.push(Fault::Way(*dice.pick(&any), Harm::Abandon));
+    round
+}
+
+const TO_BROKER: [Link; 4] =
+    [Link::ApiToBroker, Link::RouterToBroker, Link::DeliverersToBroker, Link::OneDelivererToBroker];
+const TO_DATABASE: [Link; 4] =
+    [Link::ApiToDatabase, Link::RouterToDatabase, Link::DeliverersToDatabase, Link::OneDelivererToDatabase];

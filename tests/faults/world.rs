@@ -1,0 +1,234 @@
+//! A platform with servers of its own, every way between them through a relay, under steady load.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use e2e::api::Api;
+use e2e::brand::{Brand, put_type};
+use e2e::event::Event;
+use e2e::ledger::{Kind, Ledger, Place, Subscriber};
+use e2e::platform::Platform;
+use e2e::poll::eventually;
+use e2e::private_broker::PrivateBroker;
+use e2e::private_postgres::PrivatePostgres;
+use e2e::process::Process;
+use e2e::proxy::Proxy;
+use e2e::receiver::Receiver;
+use e2e::traffic::Traffic;
+use http::Method;
+use serde_json::json;
+use tokio::time::Instant;
+
+/// Webhooks of each brand.
+pub(crate) const WEBHOOKS: usize = 5;
+/// Retries that are through before a run ends, and outlast every fault.
+const RETRIES: &str = "1s,1s,2s,3s,5s,5s,10s,10s,10s,10s";
+/// Deliverers, unless a fault changes their number.
+const DELIVERERS: usize = 2;
+/// How long a sign of life may take before the run is given up.
+const GIVEN_UP: Duration = Duration::from_secs(120);
+
+/// A way from a service to a server, or to the endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Link {
+    ApiToBroker,
+    RouterToBroker,
+    DeliverersToBroker,
+    /// Of the first deliverer alone: the others go on.
+    OneDelivererToBroker,
+    ApiToDatabase,
+    RouterToDatabase,
+    DeliverersToDatabase,
+    OneDelivererToDatabase,
+    Endpoints,
+}
+
+/// The platform and all around it. What is dropped first is declared first.
+pub(crate) struct World {
+    pub(crate) platform: Platform,
+    pub(crate) broker: PrivateBroker,
+    pub(crate) postgres: PrivatePostgres,
+    pub(crate) ledger: Arc<Ledger>,
+    /// The steady load's producers.
+    pub(crate) traffic: Traffic,
+    pub(crate) brands: Vec<Brand>,
+    ways: Vec<(Link, Proxy)>,
+    broker_way: String,
+    database_way: String,
+    _receiver: Receiver,
+}
+
+impl World {
+    /// Starts everything, with five webhooks for each of so many brands.
+    pub(crate) async fn start(brands: usize) -> Self {
+        let (broker, postgres) = tokio::join!(PrivateBroker::start(), PrivatePostgres::start());
+        let builder = Platform::builder().broker(&broker.url()).postgres(&postgres.admin_url());
+        let mut platform = builder.retries(RETRIES).deliverers(DELIVERERS).prepare().await;
+        let ledger = Arc::new(Ledger::default());
+        let receiver = Receiver::start_before(&platform.authority, ledger.clone()).await;
+        let (amqp_url, namespace) = (broker.url(), platform.namespace.clone());
+        let mut ways = Vec::new();
+        let (broker_way, database_way) = lay_ways(&mut platform, &receiver, &mut ways).await;
+        platform.processes_mut().for_each(Process::own_clock);
+        platform.start_all().await;
+        let traffic = Traffic { amqp_url, namespace, kinds: Vec::new(), ledger: ledger.clone() };
+        let mut world = Self {
+            platform,
+            broker,
+            postgres,
+            ledger,
+            traffic,
+            brands: Vec::new(),
+            ways,
+            broker_way,
+            database_way,
+            _receiver: receiver,
+        };
+        world.populate(brands).await;
+        world
+    }
+
+    async fn populate(&mut self, brands: usize) {
+        let support = self.platform.support();
+        for number in 0..=WEBHOOKS {
+            put_type(&support, &event_type(number), &json!({"description": "of the fault suite"})).await;
+        }
+        for number in 0..brands {
+            let brand = self.platform.brand(&format!("brand-{number}")).await;
+            let kinds: Vec<Kind> =
+                (0..WEBHOOKS).map(|n| self.ledger.kind(&brand.id, &event_type(n))).collect();
+            for own in 0..WEBHOOKS {
+                // The last takes the first's events, too, so that some fan out.
+                let types = if own + 1 == WEBHOOKS { vec![own, 0] } else { vec![own] };
+                self.subscribe(&brand, &types, &types.iter().map(|n| kinds[*n]).collect::<Vec<_>>()).await;
+            }
+            self.traffic.kinds.extend(kinds);
+            self.brands.push(brand);
+        }
+    }
+
+    /// Subscribes an endpoint of the witness to these types.
+    async fn subscribe(&self, brand: &Brand, types: &[usize], kinds: &[Kind]) -> Place {
+        let place = self.ledger.next_place();
+        let endpoint = format!("https://localhost:{}/{place}", self.way(Link::Endpoints).port());
+        let types: Vec<String> = types.iter().map(|n| event_type(*n)).collect();
+        let types: Vec<&str> = types.iter().map(String::as_str).collect();
+        let webhook = brand.webhook(&endpoint, &types).await;
+        self.ledger.subscribe(Subscriber { brand: brand.id.clone(), webhook }, kinds)
+    }
+
+    /// One more webhook, of the first brand, that answers 500 to everything, and its kind of events.
+    /// What it is owed need not arrive.
+    pub(crate) async fn victim(&self) -> (Place, Kind) {
+        let brand = &self.brands[0];
+        let kind = self.ledger.kind(&brand.id, &event_type(WEBHOOKS));
+        let place = self.subscribe(brand, &[WEBHOOKS], &[kind]).await;
+        self.ledger.fail(place, true);
+        self.ledger.excuse(place);
+        (place, kind)
+    }
+
+    fn way(&self, link: Link) -> &Proxy {
+        let (_, proxy) = self.ways.iter().find(|(other, _)| *other == link).expect("every way is laid");
+        proxy
+    }
+
+    /// The relay on this way.
+    pub(crate) fn way_mut(&mut self, link: Link) -> &mut Proxy {
+        let (_, proxy) = self.ways.iter_mut().find(|(other, _)| *other == link).expect("every way is laid");
+        proxy
+    }
+
+    /// Brings the deliverers to this number: new ones are ready, superfluous ones have left in order.
+    pub(crate) async fn scale(&mut self, deliverers: usize) {
+        while self.platform.deliverers.len() > deliverers {
+            let mut last = self.platform.deliverers.pop().expect("more than wanted");
+            let (status, _) = last.terminate().await;
+            assert_eq!(status.code(), Some(0), "a deliverer leaves in order");
+        }
+        while self.platform.deliverers.len() < deliverers {
+            let (broker, database) = (self.broker_way.clone(), self.database_way.clone());
+            let deliverer = self.platform.add_deliverer();
+            deliverer.set("AMQP_URL", &broker);
+            deliverer.set("DATABASE_URL", &database);
+            deliverer.own_clock();
+            deliverer.start();
+            deliverer.wait_ready().await;
+        }
+    }
+
+    /// Waits until an event of every kind, published now, has arrived at every webhook, and the API has
+    /// taken one. How long that took since `healed`.
+    pub(crate) async fn flowing(&self, healed: Instant) -> Duration {
+        let (drawn, ()) = tokio::join!(self.traffic.publish(&self.traffic.kinds), self.api_takes_one());
+        if self.ledger.wait(GIVEN_UP, |ledger| ledger.unseen(&drawn).is_empty()).await.is_err() {
+            panic!("not within {GIVEN_UP:?}: {:#?}", self.ledger.unseen(&drawn));
+        }
+        healed.elapsed()
+    }
+
+    /// Publishes an event through the API, as often as it takes.
+    async fn api_takes_one(&self) {
+        let event = self.ledger.draw(self.traffic.kinds[0]);
+        let (brand, path) = (&self.brands[0], format!("/v1/{}/events", self.brands[0].id));
+        eventually("the API takes an event", GIVEN_UP, async || {
+            let answer = brand.api.try_send(Method::POST, &path, Some(event.body())).await?;
+            if answer.status == 202 { Ok(()) } else { Err(format!("{answer:?}")) }
+        })
+        .await;
+        self.ledger.confirm(&event);
+    }
+
+    /// The API with the support token.
+    pub(crate) fn support(&self) -> Api {
+        self.platform.support()
+    }
+
+    /// Publishes so many events of one kind.
+    pub(crate) async fn burst(&self, kind: Kind, events: usize) -> Vec<Event> {
+        self.traffic.publish(&vec![kind; events]).await
+    }
+}
+
+/// Puts a relay into every way, and hands out the URLs by which deliverers that come later go.
+async fn lay_ways(
+    platform: &mut Platform,
+    receiver: &Receiver,
+    ways: &mut Vec<(Link, Proxy)>,
+) -> (String, String) {
+    let (amqp_url, database_url) = (platform.amqp_url().to_owned(), platform.database_url());
+    let mut lay = async |link: Link, url: &str| {
+        let (proxy, through) = Proxy::before(url).await;
+        ways.push((link, proxy));
+        through
+    };
+    let others = (
+        lay(Link::DeliverersToBroker, &amqp_url).await,
+        lay(Link::DeliverersToDatabase, &database_url).await,
+    );
+    let one = (
+        lay(Link::OneDelivererToBroker, &amqp_url).await,
+        lay(Link::OneDelivererToDatabase, &database_url).await,
+    );
+    let api = (lay(Link::ApiToBroker, &amqp_url).await, lay(Link::ApiToDatabase, &database_url).await);
+    let router =
+        (lay(Link::RouterToBroker, &amqp_url).await, lay(Link::RouterToDatabase, &database_url).await);
+    let set = |process: &mut Process, (broker, database): &(String, String)| {
+        process.set("AMQP_URL", broker);
+        process.set("DATABASE_URL", database);
+    };
+    platform.apis.iter_mut().for_each(|process| set(process, &api));
+    platform.routers.iter_mut().for_each(|process| set(process, &router));
+    for (number, process) in platform.deliverers.iter_mut().enumerate() {
+        set(process, if number == 0 { &one } else { &others });
+    }
+    let mut endpoints = Proxy::cut_from(SocketAddr::from(([127, 0, 0, 1], receiver.port())));
+    endpoints.heal().await;
+    ways.push((Link::Endpoints, endpoints));
+    others
+}
+
+fn event_type(number: usize) -> String {
+    format!("NOTIFICATION.FAULT.T{number}")
+}

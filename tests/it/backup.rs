@@ -1,0 +1,87 @@
+//! A backup of the database, restored as `deploy/runbook.md` says, beside a broker that lost everything.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use e2e::PATIENCE;
+use e2e::database;
+use e2e::event::{Event, ids, time_ago, time_ahead};
+use e2e::platform::Platform;
+use e2e::script::Reply;
+use serde_json::json;
+
+use crate::Stage;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[tokio::test]
+async fn a_restored_backup_delivers_what_was_pending_and_knows_what_was_delivered() {
+    let mut stage = Stage::with(Platform::builder().retries("10m")).await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let (producer, url) = (stage.platform.producer().await, stage.platform.database_url());
+    let delivered = Event::many("acme", 20);
+    producer.publish_all(&delivered).await;
+    stage.brand.wait_listed(&webhook, "status=delivered", &ids(&delivered), PATIENCE).await;
+    endpoint.always(Reply::status(500));
+    let pending = Event::many("acme", 15);
+    producer.publish_all(&pending).await;
+    endpoint.wait_for(35).await;
+    for event in &pending {
+        stage.brand.wait_delivery(&webhook, event.id(), "pending", 1).await;
+    }
+    let backup = stage.platform.dir().join("backup");
+    run("pg_dump", &["--format=custom", "--file", path(&backup), &url]);
+    stage.published(5).await;
+    endpoint.wait_for(40).await;
+
+    for process in stage.platform.processes_mut() {
+        process.terminate().await;
+    }
+    let rabbit = stage.platform.rabbit().await;
+    for queue in [&format!("webhook.{}", webhook.id), "wait.10m", "wait.1s", "router", "unrouted"] {
+        rabbit.delete_queue(queue).await;
+    }
+    create_anew(&url).await;
+    run("pg_restore", &["--exit-on-error", "--dbname", &url, path(&backup)]);
+    stage.platform.start_all().await;
+
+    // What came after the backup is gone, and nothing else is.
+    let known: std::collections::BTreeSet<_> = ids(&delivered).union(&ids(&pending)).cloned().collect();
+    stage.brand.wait_listed(&webhook, "", &known, PATIENCE).await;
+    endpoint.always(Reply::ok());
+    let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR), "status": "pending"});
+    let job = stage.brand.redeliver_range(&webhook, &range).await;
+    stage.brand.wait_finished(&job).await;
+    stage.brand.wait_listed(&webhook, "status=delivered", &known, PATIENCE).await;
+    // The secret is readable still, and an event that was delivered is not taken for a new one.
+    assert_eq!(endpoint.requests().len(), 40 + 15);
+    assert!(endpoint.requests().last().expect("a request").verify(&webhook.secret).is_ok());
+    let producer = stage.platform.producer().await;
+    producer.publish(&delivered[0]).await;
+    let fresh = Event::sms("acme");
+    producer.publish(&fresh).await;
+    stage.brand.wait_status(&webhook, fresh.id(), "delivered").await;
+    assert_eq!(endpoint.requests().len(), 40 + 15 + 1);
+}
+
+/// An empty database in place of this one.
+async fn create_anew(url: &str) {
+    let (server, name) = url.rsplit_once('/').expect("a database in the URL");
+    let name = name.split('?').next().expect("a name");
+    let server = database::connect(&format!("{server}/postgres")).await.expect("the server");
+    for statement in [format!("DROP DATABASE {name} WITH (FORCE)"), format!("CREATE DATABASE {name}")] {
+        server.batch_execute(&statement).await.expect("an empty database");
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    let output = Command::new(program).args(arguments).output();
+    let output =
+        output.unwrap_or_else(|error| panic!("{program} (deploy/test installs PostgreSQL): {error}"));
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}

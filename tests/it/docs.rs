@@ -1,0 +1,226 @@
+//! The snippets of the docs, run as they are shown: they verify what the platform sends, and what they
+//! publish arrives.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use e2e::poll::eventually;
+use e2e::receiver::Received;
+use e2e::{PATIENCE, signature};
+use serde_json::{Value, json};
+
+use crate::Stage;
+use crate::python::interpreter;
+
+// What is shown is written for a crate of the reader's own.
+#[allow(unreachable_pub)]
+#[path = "../../crates/subscription-api/docs/snippets/produce.rs"]
+mod produce;
+#[allow(unreachable_pub)]
+#[path = "../../crates/subscription-api/docs/snippets/verify.rs"]
+mod verify;
+
+const HEADERS: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+/// How each language reads a request as JSON, calls the snippet, and says what came of it.
+const PYTHON: &str = "import json, sys; sys.path.insert(0, sys.argv[1]); from verify import verify; r = json.load(sys.stdin); \
+     print(json.dumps(verify(r['secret'], r['headers'], r['body'].encode())))";
+const NODE: &str = "import { readFileSync } from 'node:fs'; const { verify } = await import(`${process.argv[1]}/verify.mjs`); \
+     const r = JSON.parse(readFileSync(0)); console.log(verify(r.secret, r.headers, Buffer.from(r.body)));";
+const PHP: &str = "require \"$argv[1]/verify.php\"; $r = json_decode(stream_get_contents(STDIN), true); \
+     echo json_encode(verify($r['secret'], $r['headers'], $r['body']));";
+
+fn snippets() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/subscription-api/docs/snippets")
+}
+
+fn run(mut command: Command, input: &[u8]) -> Output {
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap_or_else(|error| {
+        panic!("{command:?}: {error} (deploy/test installs what the snippets of the docs are run with)")
+    });
+    child.stdin.take().expect("a pipe").write_all(input).expect("it reads");
+    child.wait_with_output().expect("it ends")
+}
+
+/// A request with the secret that it is to be verified with.
+#[derive(Clone)]
+struct Request {
+    secret: String,
+    headers: http::HeaderMap,
+    body: String,
+}
+
+impl Request {
+    fn new(secret: &str, received: &Received) -> Self {
+        let (headers, body) = (received.headers.clone(), received.text().to_owned());
+        Self { secret: secret.to_owned(), headers, body }
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers[name].to_str().expect("text")
+    }
+
+    /// The same, sent an hour ago.
+    fn old(mut self) -> Self {
+        let then = (signature::now() - 3600).to_string();
+        let id = self.header("webhook-id").to_owned();
+        let signed = signature::sign(&self.secret, &id, &then, self.body.as_bytes()).expect("a secret");
+        self.headers.insert("webhook-timestamp", then.parse().expect("digits"));
+        self.headers.insert("webhook-signature", signed.parse().expect("base64"));
+        self
+    }
+
+    fn altered(mut self) -> Self {
+        self.body = self.body.replace("acme", "acne");
+        self
+    }
+
+    fn as_json(&self) -> Value {
+        let headers: serde_json::Map<_, _> =
+            HEADERS.iter().map(|name| ((*name).to_owned(), json!(self.header(name)))).collect();
+        json!({"secret": self.secret, "headers": headers, "body": self.body})
+    }
+
+    /// What the snippet in an interpreted language says.
+    fn interpreted(&self, program: impl Into<OsString>, args: &[&str]) -> bool {
+        let mut command = Command::new(program.into());
+        command.args(args).arg(snippets());
+        let output = run(command, self.as_json().to_string().as_bytes());
+        let error = String::from_utf8_lossy(&output.stderr);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{args:?}: {error}"))
+    }
+
+    fn shell(&self) -> bool {
+        let mut command = Command::new(snippets().join("verify.sh"));
+        command.env("WEBHOOK_SECRET", &self.secret).args(HEADERS.map(|name| self.header(name)));
+        let output = run(command, self.body.as_bytes());
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.is_empty() && matches!(output.status.code(), Some(0 | 1)), "verify.sh: {error}");
+        output.status.success()
+    }
+
+    /// What each of the snippets says, by its language.
+    fn verdicts(&self) -> [(&'static str, bool); 5] {
+        let rust = verify::verify(&self.secret, &self.headers, self.body.as_bytes());
+        [
+            ("Python", self.interpreted(interpreter(), &["-c", PYTHON])),
+            ("Node.js", self.interpreted("node", &["--input-type=module", "-e", NODE])),
+            ("PHP", self.interpreted("php", &["-r", PHP, "--"])),
+            ("Rust", rust.expect("all headers are there")),
+            ("Bash", self.shell()),
+        ]
+    }
+}
+
+fn assert_all(request: &Request, wanted: bool, what: &str) {
+    for (language, verdict) in request.verdicts() {
+        assert_eq!(verdict, wanted, "{language}: {what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_snippets_verify_what_the_platform_sends_and_nothing_else() {
+    let stage = Stage::set().await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    stage.published(1).await;
+    let first = Request::new(&webhook.secret, &endpoint.wait_for(1).await[0]);
+    assert_all(&first, true, "a request of the platform");
+    assert_all(&first.clone().altered(), false, "an altered body");
+    assert_all(&first.clone().old(), false, "an old request");
+    let rotate = stage.brand.path_of(&webhook, "/secret/rotate");
+    let rotated = stage.brand.api.post(&rotate, &json!({})).await.expect(200).json();
+    let other = rotated["secret"].as_str().expect("a secret");
+    assert_all(&Request { secret: other.to_owned(), ..first }, false, "another secret");
+    // Both sign as soon as the deliverer knows of it.
+    let both = eventually("both secrets sign", PATIENCE, async || {
+        let event = stage.published(1).await.remove(0);
+        let request = endpoint.wait_for_event(event.id()).await;
+        let signatures = request.header("webhook-signature").split(' ').count();
+        if signatures == 2 { Ok(request) } else { Err(signatures.to_string()) }
+    })
+    .await;
+    for secret in [webhook.secret.as_str(), other] {
+        assert_all(&Request::new(secret, &both), true, "either secret during a rotation");
+    }
+}
+
+/// Runs a program that publishes, with what the snippets take from the environment.
+fn publish(stage: &Stage, mut command: Command) {
+    command.env("AMQP_URL", stage.platform.amqp_url());
+    command.env("EXCHANGE", format!("{}.events", stage.platform.namespace));
+    command.env("POSTRIDER_URL", format!("http://{}", stage.platform.api_address()));
+    command.env("POSTRIDER_TOKEN", stage.brand.api.token());
+    let output = run(command, b"");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Node looks for what a module imports beside the module.
+fn node_module(stage: &Stage) -> PathBuf {
+    let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/node_modules");
+    assert!(modules.is_dir(), "run npm ci in tests/docs (deploy/test does)");
+    let place = stage.platform.dir().join("produce.mjs");
+    std::fs::copy(snippets().join("produce.mjs"), &place).expect("a copy");
+    std::os::unix::fs::symlink(modules, stage.platform.dir().join("node_modules")).expect("a link");
+    place
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_snippets_publish_arrives_once_however_often_they_run() {
+    let stage = Stage::set().await;
+    let (endpoint, _) = stage.webhook("/hook").await;
+    let module = node_module(&stage);
+    let exchange = format!("{}.events", stage.platform.namespace);
+    for _ in 0..2 {
+        let mut python = Command::new(interpreter());
+        python.arg(snippets().join("produce.py"));
+        publish(&stage, python);
+        let mut node = Command::new("node");
+        node.arg(&module);
+        publish(&stage, node);
+        publish(&stage, Command::new(snippets().join("produce.sh")));
+        assert!(produce::produce(stage.platform.amqp_url(), &exchange).await.expect("a confirm"));
+    }
+    let last = stage.published(1).await.remove(0);
+    endpoint.wait_for_event(last.id()).await;
+    let requests = endpoint.wait_for(5).await;
+    let mut from: Vec<String> = requests
+        .iter()
+        .filter(|request| request.event_id() != last.id())
+        .map(|request| request.json()["data"]["message"].as_str().expect("a message").to_owned())
+        .collect();
+    from.sort();
+    assert_eq!(from, ["from Node", "from Python", "from Rust", "from curl"]);
+}
+
+/// The lines of the docs that begin with `postrider`: each is one that the tool understands.
+#[test]
+fn every_command_line_in_the_docs_is_one_that_postrider_knows() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/subscription-api/docs");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(docs).expect("the docs") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "md") {
+            continue;
+        }
+        for line in std::fs::read_to_string(&path).expect("text").lines() {
+            if line.starts_with("postrider ") {
+                check_line(line);
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 10, "{seen} lines");
+}
+
+/// The tool reads its command line before it asks for a token: without one it says so, with status 1, and
+/// what it does not understand is status 2.
+fn check_line(line: &str) {
+    let line = line.replacen("postrider", "\"$POSTRIDER\"", 1);
+    let mut shell = Command::new("bash");
+    shell.args(["-c", &line]).env_clear().env("POSTRIDER", e2e::binaries::path("postrider"));
+    let output = run(shell, b"");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && error.contains("give a token"), "{line}: {error}");
+}

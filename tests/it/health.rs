@@ -1,0 +1,213 @@
+//! When the platform disables a webhook: at its figures and not one attempt before (contract §5).
+
+use std::time::Duration;
+
+use e2e::brand::{Webhook, put_type};
+use e2e::event::Event;
+use e2e::platform::{Builder, Platform};
+use e2e::receiver::Endpoint;
+use e2e::script::Reply;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::Stage;
+
+/// The window, short enough for a test; the first and the last failure lie 15 s apart or more.
+const WINDOW: &str = "18s";
+const APART: Duration = Duration::from_millis(15_300);
+
+/// A webhook with an event type of its own, so that a test decides on each of its attempts.
+struct Subject {
+    event_type: String,
+    endpoint: Endpoint,
+    webhook: Webhook,
+}
+
+impl Subject {
+    async fn new(stage: &Stage, name: &str) -> Self {
+        let event_type = format!("NOTIFICATION.{name}");
+        put_type(&stage.brand.support, &event_type, &json!({"description": "A test type"})).await;
+        let endpoint = stage.receiver.endpoint(&format!("/{name}"));
+        let webhook = stage.brand.webhook(endpoint.url(), &[&event_type]).await;
+        Self { event_type, endpoint, webhook }
+    }
+
+    /// As many attempts that end like this, each of an event of its own.
+    async fn attempts(&self, stage: &Stage, reply: Reply, number: usize) -> Vec<Event> {
+        self.endpoint.always(reply);
+        let events: Vec<_> = (0..number).map(|_| Event::new("acme", &self.event_type)).collect();
+        stage.platform.producer().await.publish_all(&events).await;
+        join_all(events.iter().map(|event| stage.brand.wait_attempts(&self.webhook, event.id(), 1))).await;
+        events
+    }
+
+    async fn failures(&self, stage: &Stage, number: usize) {
+        self.attempts(stage, Reply::status(500), number).await;
+    }
+
+    async fn successes(&self, stage: &Stage, number: usize) {
+        self.attempts(stage, Reply::ok(), number).await;
+    }
+
+    /// As many deliveries that end `failed`, one after the other.
+    async fn failed_deliveries(&self, stage: &Stage, number: usize) {
+        for _ in 0..number {
+            let event = self.attempts(stage, Reply::status(500), 1).await.remove(0);
+            stage.brand.wait_status(&self.webhook, event.id(), "failed").await;
+        }
+    }
+
+    async fn assert_active(&self, stage: &Stage) {
+        let read = stage.brand.read(&self.webhook).await;
+        assert_eq!(read["status"], "active", "{read}");
+        assert_eq!(read["disabled"], Value::Null, "{read}");
+    }
+
+    /// Waits until it is disabled for this reason after as many requests; the detail has the figures.
+    async fn assert_disabled(&self, stage: &Stage, reason: &str, requests: usize, figures: &[&str]) {
+        let read = stage.brand.wait_webhook(&self.webhook, "disabled").await;
+        assert_eq!(read["disabled"]["reason"], reason, "{read}");
+        let detail = read["disabled"]["detail"].as_str().unwrap_or_else(|| panic!("no detail in {read}"));
+        for figure in figures {
+            let is_there = detail.split(|c: char| !c.is_ascii_digit()).any(|number| number == *figure);
+            assert!(is_there, "{figure} is not in {detail:?}");
+        }
+        assert_eq!(self.endpoint.requests().len(), requests, "{detail}");
+        assert_eq!(read["enabled"], false, "{read}");
+    }
+}
+
+/// `failing` at 10 attempts of which 90 % failed; a delivery is attempted once.
+fn failing() -> Builder {
+    Platform::builder()
+        .retries("10m")
+        .unlimited_requests()
+        .set("POSTRIDER_HEALTH_MIN_ATTEMPTS", "10")
+        .set("POSTRIDER_HEALTH_FAILED_DELIVERIES", "1000000")
+}
+
+/// `unresponsive` at 3 deliveries in a row.
+fn unresponsive() -> Builder {
+    Platform::builder()
+        .one_attempt()
+        .set("POSTRIDER_HEALTH_MIN_ATTEMPTS", "1000000")
+        .set("POSTRIDER_HEALTH_FAILED_DELIVERIES", "3")
+}
+
+/// Stops each deliverer and starts it again, as an update of the platform does.
+async fn restart_all(stage: &mut Stage) {
+    for deliverer in &mut stage.platform.deliverers {
+        let _ = deliverer.terminate().await;
+        deliverer.start();
+        deliverer.wait_ready().await;
+    }
+}
+
+/// Both figures at once, since each takes the length of a window.
+#[tokio::test]
+async fn failing_fires_at_its_figures_over_replicas_and_restarts() {
+    let mut stage = Stage::with(failing().set("POSTRIDER_HEALTH_WINDOW", WINDOW).deliverers(2)).await;
+    let few = Subject::new(&stage, "FEW").await;
+    let some = Subject::new(&stage, "SOME").await;
+    tokio::join!(few.failures(&stage, 1), some.failures(&stage, 1));
+    let first = Instant::now();
+    few.failures(&stage, 7).await;
+    some.failures(&stage, 14).await;
+    some.successes(&stage, 2).await;
+    restart_all(&mut stage).await;
+
+    tokio::time::sleep_until(first + APART).await;
+    // 9 attempts of 9, one too few; 17 of 19, which is 89 %.
+    tokio::join!(few.failures(&stage, 1), some.failures(&stage, 2));
+    few.assert_active(&stage).await;
+    some.assert_active(&stage).await;
+    // 10 attempts of 10; 18 of 20, which is 90 %.
+    tokio::join!(few.failures(&stage, 1), some.failures(&stage, 1));
+
+    few.assert_disabled(&stage, "failing", 10, &["10"]).await;
+    some.assert_disabled(&stage, "failing", 20, &["18", "20"]).await;
+}
+
+#[tokio::test]
+async fn an_outage_shorter_than_the_window_disables_nothing() {
+    let stage = Stage::with(failing()).await;
+    let subject = Subject::new(&stage, "BRIEF").await;
+    subject.failures(&stage, 40).await;
+    subject.successes(&stage, 1).await;
+    subject.assert_active(&stage).await;
+    assert_eq!(subject.endpoint.requests().len(), 41);
+}
+
+#[tokio::test]
+async fn failures_older_than_the_window_do_not_count() {
+    let stage = Stage::with(failing().set("POSTRIDER_HEALTH_WINDOW", "6s")).await;
+    let subject = Subject::new(&stage, "OLD").await;
+    subject.failures(&stage, 5).await;
+    // Five more, but when the first of all have left the window.
+    tokio::time::sleep(Duration::from_millis(6500)).await;
+    subject.failures(&stage, 5).await;
+    subject.successes(&stage, 1).await;
+    subject.assert_active(&stage).await;
+}
+
+#[tokio::test]
+async fn unresponsive_fires_at_the_last_failed_delivery_in_a_row_and_not_at_the_one_before() {
+    let stage = Stage::with(unresponsive()).await;
+    let subject = Subject::new(&stage, "DEAF").await;
+    subject.failed_deliveries(&stage, 2).await;
+    subject.successes(&stage, 1).await;
+    // A success in between: they are counted anew.
+    subject.failed_deliveries(&stage, 2).await;
+    subject.assert_active(&stage).await;
+    subject.failed_deliveries(&stage, 1).await;
+    subject.assert_disabled(&stage, "unresponsive", 6, &["3"]).await;
+}
+
+#[tokio::test]
+async fn failed_deliveries_in_a_row_are_counted_over_replicas_and_crashes() {
+    let mut stage = Stage::with(unresponsive().deliverers(2)).await;
+    let subject = Subject::new(&stage, "DEAF").await;
+    subject.failed_deliveries(&stage, 1).await;
+    stage.platform.deliverers[0].crash_and_restart().await;
+    subject.failed_deliveries(&stage, 1).await;
+    stage.platform.deliverers[1].crash_and_restart().await;
+    subject.assert_active(&stage).await;
+    subject.failed_deliveries(&stage, 1).await;
+    subject.assert_disabled(&stage, "unresponsive", 3, &["3"]).await;
+}
+
+#[tokio::test]
+async fn a_deliverer_that_is_restarted_under_load_is_not_the_endpoints_fault() {
+    let mut stage = Stage::with(unresponsive().deliverers(2)).await;
+    let subject = Subject::new(&stage, "FINE").await;
+    subject.endpoint.always(Reply::ok().after(Duration::from_millis(300)));
+    for _ in 0..2 {
+        let events: Vec<_> = (0..40).map(|_| Event::new("acme", &subject.event_type)).collect();
+        stage.platform.producer().await.publish_all(&events).await;
+        restart_all(&mut stage).await;
+        for event in &events {
+            stage.brand.wait_status(&subject.webhook, event.id(), "delivered").await;
+        }
+    }
+    subject.assert_active(&stage).await;
+    let failed = stage.brand.events(&subject.webhook, "status=failed").await;
+    assert_eq!(failed, [] as [Value; 0]);
+}
+
+#[tokio::test]
+async fn a_failing_webhook_costs_the_brands_others_nothing_while_it_is_disabled() {
+    let stage = Stage::with(unresponsive()).await;
+    let bad = Subject::new(&stage, "BAD").await;
+    let (good, webhook) = stage.webhook("/good").await;
+    bad.failed_deliveries(&stage, 3).await;
+    bad.assert_disabled(&stage, "unresponsive", 3, &["3"]).await;
+
+    let event = Event::new("acme", &bad.event_type);
+    stage.publish(&event).await;
+
+    good.wait_for_event(event.id()).await;
+    stage.brand.wait_none(&webhook, "status=pending", e2e::PATIENCE).await;
+    let read = stage.brand.read(&webhook).await;
+    assert_eq!((&read["status"], good.requests().len()), (&json!("active"), 4), "{read}");
+}

@@ -1,0 +1,266 @@
+//! Tenants that attack: others' ids on every route, bodies that are too much, guessed tokens (contract §4).
+
+use std::collections::BTreeMap;
+
+use e2e::api::{Answer, Api};
+use e2e::brand::{Brand, Webhook, create_token};
+use e2e::event::{Event, SMS, time_ago, time_ahead};
+use e2e::platform::Platform;
+use e2e::routes::{self, Route};
+use e2e::support;
+use futures_util::future::join_all;
+use http::Method;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+use crate::Stage;
+
+const HOUR: Duration = Duration::from_secs(3600);
+/// Largest body of a request (contract §4).
+const LARGEST_BODY: usize = 1024 * 1024;
+/// That a webhook is in no state for it may be told before what is wrong with a body.
+const STATE: u16 = 409;
+/// By how much bodies that are refused may grow the API.
+const GROWTH: u64 = 32 * 1024 * 1024;
+/// Wrong tokens from one address before it is slowed down (`crates/SECURITY.md`).
+const GUESSES: usize = 200;
+
+/// Two brands, of which one has all that can be had.
+struct Scene {
+    stage: Stage,
+    own: Webhook,
+    rich: Brand,
+    /// The ids of the rich brand, by the names of the routes' parameters.
+    ids: BTreeMap<&'static str, String>,
+    webhook: Webhook,
+    routes: Vec<Route>,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let stage = Stage::with(Platform::builder().unlimited_requests()).await;
+        let rich = stage.platform.brand("rich").await;
+        let (_, own) = stage.webhook("/own").await;
+        let endpoint = stage.receiver.endpoint("/rich");
+        let webhook = rich.webhook(endpoint.url(), &["*"]).await;
+        rich.webhook(endpoint.url(), &["*"]).await;
+        let events = Event::many("rich", 2);
+        stage.platform.producer().await.publish_all(&events).await;
+        for event in &events {
+            rich.wait_status(&webhook, event.id(), "delivered").await;
+        }
+        let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR)});
+        let job = rich.redeliver_range(&webhook, &range).await;
+        rich.wait_finished(&job).await;
+        let tokens = stage.platform.support().list("/admin/v1/brands/rich/tokens", 10).await;
+        let ids = BTreeMap::from([
+            ("brandId", "rich".to_owned()),
+            ("webhookId", webhook.id.clone()),
+            ("eventId", events[0].id().to_owned()),
+            ("jobId", job.json["jobId"].as_str().expect("an id").to_owned()),
+            ("tokenId", tokens[0]["id"].as_str().expect("an id").to_owned()),
+            ("type", SMS.to_owned()),
+            ("typeOrGroup", SMS.to_owned()),
+        ]);
+        let routes = routes::all(&stage.platform.support()).await;
+        Self { stage, own, rich, ids, webhook, routes }
+    }
+
+    /// A parameter of a route; `changed` says what is not the rich brand's.
+    fn id(&self, name: &str, changed: &[(&str, &str)]) -> String {
+        let changed = changed.iter().find(|(own, _)| *own == name).map(|(_, id)| (*id).to_owned());
+        changed.or_else(|| self.ids.get(name).cloned()).unwrap_or_else(|| {
+            panic!("a route has a parameter {name} that this test does not know: say whose it is")
+        })
+    }
+
+    async fn ask(&self, api: &Api, route: &Route, changed: &[(&str, &str)]) -> Answer {
+        let path = route.fill(|name| self.id(name, changed));
+        api.send(route.method.clone(), &path, route.body.as_ref().map(Value::to_string)).await
+    }
+
+    /// All that the rich brand can see of itself.
+    async fn state(&self) -> Value {
+        let events = self.rich.events(&self.webhook, "").await;
+        let audit = support::audit(&self.stage.platform.support()).await;
+        let changes = audit.iter().filter(|entry| entry["brandId"] == "rich").count();
+        json!([
+            self.rich.read(&self.webhook).await,
+            self.rich.secret(&self.webhook).await,
+            self.rich.attempts(&self.webhook, &self.ids["eventId"]).await,
+            self.rich.api.list("/v1/rich/webhooks", 100).await,
+            events,
+            changes,
+        ])
+    }
+}
+
+/// What a webhook, an event and a job would be called that nobody has.
+fn nobodys() -> [(&'static str, String); 4] {
+    let (uuid, ulid) = (uuid::Uuid::new_v4().to_string(), ulid::Ulid::generate().to_string());
+    [("brandId", "nobody".to_owned()), ("webhookId", uuid.clone()), ("eventId", ulid), ("jobId", uuid)]
+}
+
+#[tokio::test]
+async fn on_every_route_what_is_anothers_is_as_if_nobody_had_it() {
+    let scene = Scene::set().await;
+    let acme = &scene.stage.brand.api;
+    let before = scene.state().await;
+    let nobodys = nobodys();
+    let nobodys: Vec<(&str, &str)> = nobodys.iter().map(|(name, id)| (*name, id.as_str())).collect();
+    let (mut tried, own) = (0, scene.own.id.as_str());
+    for route in scene.routes.iter().filter(|route| route.is_brands()) {
+        // Through the other's path; through the own path; and, below a webhook, through the own webhook.
+        let ways: [&[(&str, &str)]; 3] =
+            [&[], &[("brandId", "acme")], &[("brandId", "acme"), ("webhookId", own)]];
+        let depth = 1 + route.path.matches("Id}").count().saturating_sub(1).min(2);
+        for way in ways.into_iter().take(depth) {
+            let theirs = scene.ask(acme, route, way).await;
+            let nothing: Vec<_> = way.iter().chain(&nobodys).copied().collect();
+            let nobodys = scene.ask(acme, route, &nothing).await;
+            let what = format!("{} {} {way:?}", route.method, route.path);
+            assert_eq!(theirs.status, 404, "{what}: {}", theirs.text);
+            assert_eq!((theirs.status, &theirs.text), (nobodys.status, &nobodys.text), "{what}");
+            tried += 1;
+        }
+    }
+    assert!(tried >= 30, "{tried} ways");
+    eprintln!("{tried} ways to another brand's things are closed");
+    assert_eq!(scene.state().await, before, "nothing of the other brand was changed");
+}
+
+#[tokio::test]
+async fn every_route_asks_for_a_token_of_a_role_that_is_large_enough() {
+    let scene = Scene::set().await;
+    let support = scene.stage.platform.support();
+    let reader = support.with_token(Some(&create_token(&support, "rich", "read").await));
+    let before = scene.state().await;
+    for route in scene.routes.iter().filter(|route| route.path != "/v1/me") {
+        let what = format!("{} {}", route.method, route.path);
+        for nobody in [None, Some(""), Some("wrong"), Some("prt_")] {
+            let answer = scene.ask(&support.with_token(nobody), route, &[]).await;
+            assert_eq!(answer.status, 401, "{what} with {nobody:?}: {}", answer.text);
+        }
+        if route.is_supports() {
+            for api in [&reader, &scene.rich.api, &scene.stage.brand.api] {
+                assert_eq!(scene.ask(api, route, &[]).await.status, 403, "{what} by a brand");
+            }
+        } else if route.writes() {
+            assert_eq!(scene.ask(&reader, route, &[]).await.status, 403, "{what} by a reader");
+        }
+    }
+    let mut after = scene.state().await;
+    // The reader's token was made meanwhile.
+    after[5] = before[5].clone();
+    assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn cursors_of_others_open_nothing() {
+    let scene = Scene::set().await;
+    let mut tried = 0;
+    for route in scene.routes.iter().filter(|route| route.is_brands() && route.has_cursor) {
+        let path = route.fill(|name| scene.id(name, &[]));
+        let page = scene.rich.api.get(&format!("{path}?limit=1")).await.expect(200).json();
+        let Some(cursor) = page["nextCursor"].as_str() else { continue };
+        let own = route.fill(|name| scene.id(name, &[("brandId", "acme"), ("webhookId", &scene.own.id)]));
+        let _ = scene.rich.api.get(&format!("{path}?limit=1&cursor={cursor}")).await.expect(200);
+        let answer = scene.stage.brand.api.get(&format!("{own}?limit=1&cursor={cursor}")).await;
+        // Of the catalogue, which all brands share, it opens the next page.
+        let harmless =
+            answer.status == 200 && !scene.ids.values().any(|id| id != SMS && answer.text.contains(id));
+        assert!(harmless || [400, 404].contains(&answer.status), "{own}: {} {}", answer.status, answer.text);
+        tried += 1;
+    }
+    assert!(tried >= 2, "{tried} lists have a second page");
+}
+
+/// Bodies that are too long, too deep, or say the same twice, for a route.
+fn bad_bodies(route: &Route) -> Vec<(&'static str, &'static [u16], String)> {
+    let deep = |open: &str, close: &str, depth: usize| open.repeat(depth) + "1" + &close.repeat(depth);
+    let mut bodies: Vec<(_, &[u16], _)> = vec![
+        ("too long", &[413], format!("{{\"long\":\"{}\"}}", "a".repeat(LARGEST_BODY))),
+        ("too long, of nothing", &[413], " ".repeat(LARGEST_BODY + 1)),
+        ("deep lists", &[400, 422], deep("[", "]", 100_000)),
+        ("deep objects", &[400, 422], deep("{\"a\":", "}", 100_000)),
+        ("never closed", &[400], "[".repeat(500_000)),
+        ("no JSON", &[400], "{\"a\":}".to_owned()),
+        ("another kind", &[422], "[]".to_owned()),
+    ];
+    if let Some((name, value)) = &route.field {
+        bodies.push(("the same twice", &[422], format!("{{\"{name}\":{value},\"{name}\":{value}}}")));
+    }
+    bodies
+}
+
+#[tokio::test]
+async fn bodies_that_are_too_much_are_refused_on_every_route_and_cost_little() {
+    let scene = Scene::set().await;
+    let support = scene.stage.platform.support();
+    let before = scene.state().await;
+    let process = &scene.stage.platform.apis[0];
+    process.forget_peak();
+    let memory = process.memory().now;
+    let mut refused = 0;
+    for route in scene.routes.iter().filter(|route| route.body.is_some()) {
+        let path = route.fill(|name| scene.id(name, &[]));
+        for (what, status, body) in bad_bodies(route) {
+            let answer = support.send(route.method.clone(), &path, Some(body)).await;
+            assert!(
+                status.contains(&answer.status) || answer.status == STATE,
+                "{} {path}, {what}: {} {}",
+                route.method,
+                answer.status,
+                answer.text
+            );
+            refused += 1;
+        }
+    }
+    let growth = process.memory().peak.saturating_sub(memory);
+    eprintln!("{refused} bodies refused, the API grew by {} KiB at most", growth / 1024);
+    assert!(growth < GROWTH, "{growth} bytes");
+    assert_eq!(scene.state().await, before, "nothing was changed");
+}
+
+#[tokio::test]
+async fn who_guesses_tokens_is_slowed_down_and_who_has_one_is_not() {
+    let stage = Stage::set().await;
+    let _ = stage.brand.api.get("/v1/acme/webhooks").await.expect(200);
+    let (mut wrong, mut slowed) = (0, None);
+    while slowed.is_none() {
+        assert!(wrong < 20 * GUESSES, "nobody slows it down");
+        let guesses = (0..50).map(|_| {
+            let guess = format!("prt_{}", uuid::Uuid::new_v4().simple());
+            let api = stage.brand.api.with_token(Some(&guess));
+            async move { api.get("/v1/acme/webhooks").await }
+        });
+        for answer in join_all(guesses).await {
+            match answer.status {
+                401 => wrong += 1,
+                _ => slowed = Some(answer),
+            }
+        }
+    }
+    let slowed = slowed.expect("just seen").expect(429);
+    let wait = slowed.headers["retry-after"].to_str().ok().and_then(|wait| wait.parse::<u64>().ok());
+    assert!(wrong >= GUESSES && wait.is_some_and(|seconds| seconds >= 1), "{wrong} {:?}", slowed.headers);
+    eprintln!("slowed down after {wrong} guesses, for {wait:?} s");
+    let _ = stage.brand.api.get("/v1/acme/webhooks").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_token_over_its_rate_waits_and_others_do_not() {
+    let stage = Stage::with(Platform::builder().set("POSTRIDER_TOKEN_RATE", "5")).await;
+    let other =
+        stage.platform.support().with_token(Some(&create_token(&stage.brand.support, "acme", "read").await));
+    let many = join_all((0..40).map(|_| stage.brand.api.send(Method::GET, "/v1/acme/webhooks", None))).await;
+    let of = |status: u16| many.iter().filter(|answer| answer.status == status).collect::<Vec<_>>();
+    assert!(
+        of(200).len() >= 5 && of(200).len() + of(429).len() == many.len(),
+        "{} {}",
+        of(200).len(),
+        of(429).len()
+    );
+    assert!(of(429).iter().all(|answer| answer.headers.contains_key("retry-after")) && !of(429).is_empty());
+    let _ = other.get("/v1/acme/webhooks").await.expect(200);
+}

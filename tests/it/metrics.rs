@@ -1,0 +1,169 @@
+//! The metrics, against their page: `deploy/metrics.md`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use e2e::PATIENCE;
+use e2e::platform::Platform;
+use e2e::poll::eventually;
+use e2e::process::{Process, get};
+use e2e::script::Reply;
+
+use crate::{OneOfEach, Stage};
+
+const PAGE: &str = include_str!("../../deploy/metrics.md");
+/// Labels that Prometheus' own form of a histogram adds.
+const BUCKET: &str = "le";
+
+/// What is said of a metric: kind, labels, services, meaning.
+#[derive(Debug, Default, PartialEq, Eq, Clone)]
+struct Said {
+    kind: String,
+    labels: BTreeSet<String>,
+    services: BTreeSet<String>,
+    meaning: String,
+}
+
+type All = BTreeMap<String, Said>;
+
+fn words(cell: &str) -> BTreeSet<String> {
+    cell.split([',', ' ', '`']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// The rows of the page's tables.
+fn page() -> All {
+    let rows = PAGE.lines().filter(|line| line.starts_with("| `postrider_"));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [name, kind, labels, services, meaning] = cells[..] else { panic!("five cells: {row}") };
+        let said = Said {
+            kind: kind.to_owned(),
+            labels: words(labels),
+            services: words(services),
+            meaning: meaning.to_owned(),
+        };
+        (name.trim_matches('`').to_owned(), said)
+    })
+    .collect()
+}
+
+/// Adds what a process shows.
+async fn shown(all: &mut All, service: &str, process: &Process) {
+    let (status, text) = get(process.ops(), "/metrics").await.expect("/metrics");
+    assert_eq!(status, 200, "{text}");
+    let mut own = All::new();
+    let about = |line: &str, mark: &str| {
+        let (name, rest) = line.strip_prefix(mark)?.split_once(' ')?;
+        Some((name.to_owned(), rest.to_owned()))
+    };
+    for line in text.lines() {
+        if let Some((name, meaning)) = about(line, "# HELP ") {
+            own.entry(name).or_default().meaning = meaning;
+        } else if let Some((name, kind)) = about(line, "# TYPE ") {
+            own.entry(name).or_default().kind = kind;
+        } else if !line.is_empty() {
+            sample(&mut own, line);
+        }
+    }
+    for (name, said) in own {
+        let whole = all.entry(name).or_insert_with(|| Said { labels: BTreeSet::new(), ..said.clone() });
+        assert_eq!((&whole.kind, &whole.meaning), (&said.kind, &said.meaning), "the services say the same");
+        whole.labels.extend(said.labels);
+        whole.services.insert(service.to_owned());
+    }
+}
+
+/// The labels of one line, noted with its metric.
+fn sample(own: &mut All, line: &str) {
+    let (name, rest) = line.split_at(line.find(['{', ' ']).expect("a value"));
+    let base = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix));
+    let name = base.filter(|base| own.contains_key(*base)).unwrap_or(name);
+    let said = own.get_mut(name).unwrap_or_else(|| panic!("{name} is not explained"));
+    let names = rest.split(['{', ',']).filter_map(|part| part.split_once("=\"")).map(|(label, _)| label);
+    said.labels.extend(names.filter(|label| *label != BUCKET).map(str::to_owned));
+}
+
+async fn seen(stage: &Stage) -> All {
+    let mut all = All::new();
+    let platform = &stage.platform;
+    shown(&mut all, "subscription-api", &platform.apis[0]).await;
+    shown(&mut all, "router", &platform.routers[0]).await;
+    shown(&mut all, "deliverer", &platform.deliverers[0]).await;
+    all
+}
+
+fn as_page(all: &All) -> String {
+    let list = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(", ");
+    let row = |(name, said): (&String, &Said)| {
+        let (labels, services) = (list(&said.labels), list(&said.services));
+        format!("| `{name}` | {} | {labels} | {services} | {} |", said.kind, said.meaning)
+    };
+    all.iter().map(row).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn every_metric_is_on_the_page_and_everything_on_the_page_is_a_metric() {
+    let stage = Stage::with(Platform::builder().retries("1s")).await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    endpoint.answer([Reply::status(500), Reply::ok()]);
+    let event = stage.published(1).await.remove(0);
+    stage.brand.wait_status(&webhook, event.id(), "delivered").await;
+    stage.one_more(&webhook).await;
+    let page = page();
+    eventually("the services show what the page says", PATIENCE, async || {
+        let seen = seen(&stage).await;
+        if seen == page { Ok(()) } else { Err(format!("the page should say:\n{}", as_page(&seen))) }
+    })
+    .await;
+}
+
+/// Waits until a metric of a process has this value, summed over the labels that are left out.
+async fn wait_value(process: &Process, name: &str, value: f64) {
+    eventually(&format!("{name} is {value}"), PATIENCE, async || {
+        let (_, text) = get(process.ops(), "/metrics").await.map_err(|error| error.to_string())?;
+        let rest = text.lines().filter_map(|line| line.strip_prefix(name));
+        let own = rest.filter(|rest| rest.starts_with(['{', ' ']));
+        let values: Vec<f64> = own.filter_map(|rest| rest.rsplit(' ').next()?.parse().ok()).collect();
+        let found: f64 = values.iter().sum();
+        let is_there = !values.is_empty() && (found - value).abs() < f64::EPSILON;
+        if is_there { Ok(()) } else { Err(format!("{values:?}")) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn they_count_what_happened() {
+    let OneOfEach { stage, endpoint, webhook, .. } = Stage::with_one_of_each().await;
+    stage.published(2).await;
+    endpoint.wait_for(2).await;
+    let waits = stage.published(1).await.remove(0);
+    stage.brand.wait_attempts(&webhook, waits.id(), 1).await;
+    stage.platform.producer().await.raw("SOME.KEY", b"not JSON", None).await.expect("a confirm");
+    let (api, router, deliverer) =
+        (&stage.platform.apis[0], &stage.platform.routers[0], &stage.platform.deliverers[0]);
+    for (process, line, value) in [
+        // One more: WEBHOOK.DISABLED, which no other webhook wants.
+        (router, "postrider_events_total{outcome=\"taken\"}", 4.0),
+        (router, "postrider_events_total{outcome=\"rejected\"}", 1.0),
+        (router, "postrider_rejected_total{reason=\"invalid_json\"}", 1.0),
+        (router, "postrider_rejected_total{reason=\"unknown_type\"}", 0.0),
+        (router, "postrider_deliveries_queued_total", 3.0),
+        (router, "postrider_ingest_lag_seconds_count", 4.0),
+        (deliverer, "postrider_deliveries_ended_total{status=\"delivered\"}", 2.0),
+        (deliverer, "postrider_deliveries_ended_total{status=\"failed\"}", 0.0),
+        (deliverer, "postrider_delivery_since_created_seconds_count{trigger=\"fresh\"}", 2.0),
+        (deliverer, "postrider_delivery_since_received_seconds_count{trigger=\"fresh\"}", 2.0),
+        (deliverer, "postrider_attempts_in_flight", 0.0),
+        (deliverer, "postrider_deliverer_webhooks_owned", 3.0),
+        (api, "postrider_deliveries_waiting", 1.0),
+        (api, "postrider_deliveries_due", 0.0),
+        (api, "postrider_wait_queue_messages", 1.0),
+        (api, "postrider_queue_messages{queue=\"rejected\"}", 1.0),
+        (api, "postrider_webhooks{status=\"active\"}", 1.0),
+        (api, "postrider_webhooks{status=\"paused\"}", 1.0),
+        (api, "postrider_webhooks{status=\"disabled\"}", 1.0),
+        (api, "postrider_instances{service=\"router\"}", 1.0),
+        (api, "postrider_server_up{server=\"broker\"}", 1.0),
+    ] {
+        wait_value(process, line, value).await;
+    }
+}

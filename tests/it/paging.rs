@@ -1,0 +1,124 @@
+//! A property: paging through Get Events while new events arrive shows nothing twice and misses
+//! nothing (contract §4). Every page size, order and filter is walked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use e2e::brand::{Webhook, put_type};
+use e2e::event::{Event, SMS, time_ago};
+use e2e::platform::Platform;
+use serde_json::Value;
+
+use crate::Stage;
+
+const SIZES: [usize; 4] = [1, 3, 10, 1000];
+const ORDERS: [&str; 2] = ["asc", "desc"];
+const MAIL: &str = "NOTIFICATION.MAIL";
+/// How old the events are, by turns; some are of now.
+const MINUTES_AGO: [Option<u64>; 7] = [None, Some(20), Some(70), Some(20), Some(160), None, Some(5)];
+/// Events that are there before the first page is asked for.
+const THERE: usize = 40;
+/// Events that arrive during each walk.
+const NEW: usize = 8;
+/// Between two of them.
+const PACE: Duration = Duration::from_millis(15);
+/// No walk has so many pages.
+const MOST_PAGES: usize = 2000;
+
+/// The `n`th event: mails and SMS by turns; several of the same time; some of now, some that belong
+/// among the old ones, wherever a walk may be at that moment.
+fn event(n: usize) -> Event {
+    let event_type = if n.is_multiple_of(2) { MAIL } else { SMS };
+    let event = Event::new("acme", event_type);
+    match MINUTES_AGO[n % MINUTES_AGO.len()] {
+        Some(minutes) => event.created(&time_ago(Duration::from_secs(60 * minutes))),
+        None => event,
+    }
+}
+
+/// Publishes new events one after the other.
+async fn arrive(stage: &Stage) {
+    for n in 0..NEW {
+        stage.publish(&event(n)).await;
+        tokio::time::sleep(PACE).await;
+    }
+}
+
+struct Walk<'a> {
+    stage: &'a Stage,
+    webhook: &'a Webhook,
+    size: usize,
+    order: &'a str,
+    filter: &'a str,
+}
+
+impl Walk<'_> {
+    /// All items, page by page, in the order in which they were shown.
+    async fn items(&self) -> Vec<Value> {
+        let (size, order, filter) = (self.size, self.order, self.filter);
+        let path = format!("/events?limit={size}&order={order}{filter}");
+        let path = self.stage.brand.path_of(self.webhook, &path);
+        let (mut items, mut cursor) = (Vec::new(), String::new());
+        for _ in 0..MOST_PAGES {
+            let page = self.stage.brand.api.get(&format!("{path}{cursor}")).await.expect(200).json();
+            items.extend(page["items"].as_array().expect("items").iter().cloned());
+            match page["nextCursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return items,
+            }
+        }
+        panic!("{path} has no last page");
+    }
+
+    /// Walks, and judges what was shown by what is there before and after.
+    async fn judge(&self) {
+        let what = format!("pages of {}, {}, {:?}", self.size, self.order, self.filter);
+        let before = self.all().await;
+        let (items, ()) = tokio::join!(self.items(), arrive(self.stage));
+        let after = self.all().await;
+        let mut shown = BTreeMap::new();
+        for item in &items {
+            *shown.entry(id(item)).or_insert(0) += 1;
+        }
+        let twice: Vec<_> = shown.iter().filter(|(_, times)| **times > 1).collect();
+        assert!(twice.is_empty(), "{what}: twice: {twice:?}");
+        let missed: Vec<_> = before.iter().filter(|id| !shown.contains_key(*id)).collect();
+        assert!(missed.is_empty(), "{what}: missed: {missed:?}");
+        let invented: Vec<_> = shown.keys().filter(|id| !after.contains(*id)).collect();
+        assert!(invented.is_empty(), "{what}: not there: {invented:?}");
+        let times: Vec<_> = items.iter().map(|item| item["created"].as_str().expect("a time")).collect();
+        let in_order = if self.order == "asc" { times.is_sorted() } else { times.iter().rev().is_sorted() };
+        assert!(in_order, "{what}: {times:?}");
+    }
+
+    /// What is there now, as one long page shows it.
+    async fn all(&self) -> BTreeSet<String> {
+        let whole = Walk { size: 1000, order: "desc", ..*self };
+        whole.items().await.iter().map(id).collect()
+    }
+}
+
+fn id(item: &Value) -> String {
+    item["id"].as_str().expect("an id").to_owned()
+}
+
+#[tokio::test]
+async fn pages_show_nothing_twice_and_miss_nothing_while_events_arrive() {
+    let stage = Stage::with(Platform::builder().unlimited_requests()).await;
+    put_type(&stage.brand.support, MAIL, &serde_json::json!({"description": "A mail"})).await;
+    let (_, webhook) = stage.webhook("/hook").await;
+    let events: Vec<_> = (0..THERE).map(event).collect();
+    stage.platform.producer().await.publish_all(&events).await;
+    stage.settled(&webhook, "delivered", &events).await;
+    let (from, to) = (time_ago(Duration::from_secs(5000)), time_ago(Duration::from_secs(1000)));
+    let filters =
+        [String::new(), "&status=delivered".into(), format!("&type={SMS}"), format!("&from={from}&to={to}")];
+
+    for size in SIZES {
+        for order in ORDERS {
+            for filter in &filters {
+                Walk { stage: &stage, webhook: &webhook, size, order, filter }.judge().await;
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Changing a webhook's secret (contract §3, §4).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use e2e::PATIENCE;
+use e2e::brand::{Webhook, create_token};
+use e2e::event::{time_ago, time_ahead};
+use e2e::poll::eventually;
+use e2e::receiver::{Endpoint, Received};
+use serde_json::json;
+
+use crate::Stage;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// The next event's request.
+async fn next(stage: &Stage, endpoint: &Endpoint) -> Arc<Received> {
+    let event = stage.published(1).await.remove(0);
+    endpoint.wait_for_event(event.id()).await
+}
+
+/// Waits until requests are signed with these secrets and no others. (The deliverer may use the old
+/// ones for the moment that it takes to hear of the change.)
+async fn signs_with(stage: &Stage, endpoint: &Endpoint, secrets: &[&str]) {
+    eventually("requests are signed with these secrets alone", PATIENCE, async || {
+        let request = next(stage, endpoint).await;
+        let signatures = request.header("webhook-signature").split(' ').count();
+        let fit = secrets.iter().filter(|secret| request.verify(secret).is_ok()).count();
+        let (wanted, seen) = ((secrets.len(), secrets.len()), (signatures, fit));
+        if seen == wanted { Ok(()) } else { Err(format!("{fit} fit, of {signatures} signatures")) }
+    })
+    .await;
+}
+
+/// Rotates, and hands out the new secret and when the one before expires.
+async fn rotate(stage: &Stage, webhook: &Webhook, body: serde_json::Value) -> (String, Option<String>) {
+    let answer = stage.brand.rotate(webhook, &body).await;
+    let secret = answer["secret"].as_str().unwrap_or_else(|| panic!("no secret in {answer}")).to_owned();
+    assert!(secret.starts_with("whsec_") && secret.len() == "whsec_".len() + 44, "{secret}");
+    assert!(answer.get("previousExpires").is_some(), "{answer}");
+    assert_eq!(stage.brand.secret(webhook).await, secret, "/secret shows the new one");
+    (secret, answer["previousExpires"].as_str().map(str::to_owned))
+}
+
+#[tokio::test]
+async fn both_secrets_sign_until_the_overlap_ends() {
+    let stage = Stage::set().await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    signs_with(&stage, &endpoint, &[&webhook.secret]).await;
+
+    let (second, expires) = rotate(&stage, &webhook, json!({"overlapSeconds": 4})).await;
+    let expires = expires.expect("when the old one expires");
+    assert!(expires <= time_ahead(Duration::from_secs(4)) && expires >= time_ago(PATIENCE), "{expires}");
+    signs_with(&stage, &endpoint, &[&webhook.secret, &second]).await;
+    signs_with(&stage, &endpoint, &[&second]).await;
+    assert!(time_ago(Duration::ZERO) >= expires, "the old one signs until {expires}");
+}
+
+#[tokio::test]
+async fn without_an_overlap_the_new_secret_signs_alone() {
+    let stage = Stage::set().await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let (second, expires) = rotate(&stage, &webhook, json!({"overlapSeconds": 0})).await;
+    assert_eq!(expires, None);
+    signs_with(&stage, &endpoint, &[&second]).await;
+    assert!(next(&stage, &endpoint).await.verify(&webhook.secret).is_err());
+    assert_ne!(second, webhook.secret);
+}
+
+#[tokio::test]
+async fn the_overlap_is_a_day_and_survives_a_restart() {
+    let mut stage = Stage::set().await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let (second, expires) = rotate(&stage, &webhook, json!({})).await;
+    let expires = expires.expect("when the old one expires");
+    assert!(expires <= time_ahead(DAY) && expires >= time_ahead(DAY - PATIENCE), "{expires}");
+    stage.platform.deliverers[0].crash_and_restart().await;
+    signs_with(&stage, &endpoint, &[&webhook.secret, &second]).await;
+
+    // A leak is mended at once, whatever overlap runs.
+    let (third, _) = rotate(&stage, &webhook, json!({"overlapSeconds": 0})).await;
+    signs_with(&stage, &endpoint, &[&third]).await;
+}
+
+#[tokio::test]
+async fn an_overlap_out_of_range_is_a_422() {
+    let stage = Stage::set().await;
+    let (_, webhook) = stage.webhook("/hook").await;
+    let path = stage.brand.path_of(&webhook, "/secret/rotate");
+    for (body, pointer) in [
+        (json!({"overlapSeconds": -1}), "/overlapSeconds"),
+        (json!({"overlapSeconds": 604_801}), "/overlapSeconds"),
+        (json!({"overlapSeconds": 1.5}), "/overlapSeconds"),
+        (json!({"overlapSeconds": "1d"}), "/overlapSeconds"),
+        (json!({"overlap": 1}), "/overlap"),
+    ] {
+        assert_eq!(stage.brand.api.post(&path, &body).await.pointers(), [pointer], "{body}");
+    }
+    assert_eq!(stage.brand.secret(&webhook).await, webhook.secret, "nothing was changed");
+    let read = create_token(&stage.brand.support, "acme", "read").await;
+    let reader = stage.brand.api.with_token(Some(&read));
+    let _ = reader.post(&path, &json!({})).await.problem(403);
+    rotate(&stage, &webhook, json!({"overlapSeconds": 604_800})).await;
+}

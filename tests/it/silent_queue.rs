@@ -1,0 +1,118 @@
+//! A quorum queue that the broker has lost answers nothing: it is made anew from the database, and
+//! meanwhile it holds up nobody else.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use e2e::brand::Webhook;
+use e2e::event::Event;
+use e2e::platform::Platform;
+use e2e::private_broker::PrivateBroker;
+use e2e::receiver::{Endpoint, Received};
+
+use crate::Stage;
+
+/// What others wait at most: the router gives a queue ten seconds to confirm, and five more when it
+/// is asked apart from all others, before it passes it by.
+const HELD_UP: Duration = Duration::from_secs(25);
+/// How long after the fault a silent queue is served again: it is noticed by what is overdue.
+const HEALED: Duration = Duration::from_secs(80);
+/// More than the deliverer takes of the unrouted deliveries at once.
+const WAITING: usize = 120;
+
+/// Two webhooks that were served until one of their queues fell silent.
+struct Scene {
+    // Before the broker: it goes first, and takes its queues along.
+    stage: Stage,
+    broker: PrivateBroker,
+    lost: (Endpoint, Webhook),
+    other: (Endpoint, Webhook),
+    published: BTreeSet<String>,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let broker = PrivateBroker::start().await;
+        let stage = Stage::with(Platform::builder().broker(&broker.url())).await;
+        let (lost, other) = (stage.webhook("/lost").await, stage.webhook("/other").await);
+        let mut scene = Self { stage, broker, lost, other, published: BTreeSet::new() };
+        let first = scene.publish().await;
+        scene.lost.0.wait_for_event(&first).await;
+        scene.other.0.wait_for_event(&first).await;
+        scene
+    }
+
+    fn queue(&self) -> String {
+        format!("webhook.{}", self.lost.1.id)
+    }
+
+    async fn silence(&self) {
+        self.broker.silence(&format!("{}.{}", self.stage.platform.namespace, self.queue())).await;
+    }
+
+    async fn publish(&mut self) -> String {
+        let event = Event::sms("acme");
+        self.stage.publish(&event).await;
+        self.published.insert(event.id().to_owned());
+        event.id().to_owned()
+    }
+
+    async fn publish_many(&mut self, number: usize) {
+        let events = Event::many("acme", number);
+        self.stage.platform.producer().await.publish_all(&events).await;
+        self.published.extend(events.iter().map(|event| event.id().to_owned()));
+    }
+
+    /// Publishes one event after the other, each as soon as the other webhook has the one before,
+    /// until the lost one is served again.
+    async fn publish_until_healed(&mut self) {
+        let (began, before) = (Instant::now(), self.lost.0.requests().len());
+        while self.lost.0.requests().len() == before {
+            assert!(began.elapsed() < HEALED, "not served again within {HEALED:?}");
+            let event = self.publish().await;
+            let arrives = |all: &[Arc<Received>]| all.iter().any(|request| request.event_id() == event);
+            self.other.0.wait_until("the other webhook is served all along", HELD_UP, arrives).await;
+        }
+    }
+
+    /// Both webhooks got all that was published, each event once: what was queued from the database
+    /// and is in a queue as well is attempted once.
+    async fn nothing_is_lost(&self) {
+        for (endpoint, webhook) in [&self.lost, &self.other] {
+            self.stage.brand.wait_listed(webhook, "status=delivered", &self.published, HEALED).await;
+            let arrived: Vec<_> = endpoint.requests().iter().map(|request| request.event_id()).collect();
+            assert_eq!(arrived.iter().cloned().collect::<BTreeSet<_>>(), self.published);
+            assert_eq!(arrived.len(), self.published.len(), "some came twice");
+        }
+    }
+}
+
+/// As after `kill -9` of the broker, when router and deliverer come back to a queue without a leader.
+#[tokio::test]
+async fn a_queue_lost_between_two_subscriptions_is_made_anew_from_the_database() {
+    let mut scene = Scene::set().await;
+    scene.stage.platform.deliverers[0].terminate().await;
+    scene.publish_many(WAITING).await;
+    let waiting = u32::try_from(WAITING).expect("a few");
+    scene.stage.platform.rabbit().await.wait_depth(&scene.queue(), waiting).await;
+    scene.stage.platform.routers[0].terminate().await;
+    scene.silence().await;
+
+    scene.stage.platform.routers[0].start();
+    scene.stage.platform.deliverers[0].start();
+
+    scene.publish_until_healed().await;
+    scene.nothing_is_lost().await;
+}
+
+/// The deliverer keeps its subscription, and nothing comes over it any more.
+#[tokio::test]
+async fn a_queue_lost_under_a_subscription_is_made_anew_from_the_database() {
+    let mut scene = Scene::set().await;
+
+    scene.silence().await;
+
+    scene.publish_until_healed().await;
+    scene.nothing_is_lost().await;
+}

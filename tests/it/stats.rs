@@ -1,0 +1,123 @@
+//! The figures of a webhook, for plots (contract §4).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use e2e::PATIENCE;
+use e2e::brand::Webhook;
+use e2e::event::{time_ago, time_ahead};
+use e2e::platform::Platform;
+use e2e::poll::eventually;
+use e2e::receiver::Endpoint;
+use e2e::script::Reply;
+use serde_json::{Value, json};
+
+use crate::Stage;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const OUTCOMES: [&str; 8] =
+    ["delivered", "http_status", "timeout", "dns", "connect", "tls", "blocked", "protocol"];
+
+/// Attempts of four kinds, and how many of each the API lists.
+async fn some_attempts(stage: &Stage) -> (Webhook, BTreeMap<String, u64>) {
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    attempted(stage, &endpoint, Reply::status(500), 4).await;
+    attempted(stage, &endpoint, Reply::Hang, 1).await;
+    attempted(stage, &endpoint, Reply::Drop, 2).await;
+    attempted(stage, &endpoint, Reply::ok().after(Duration::from_millis(120)), 5).await;
+    stage.brand.wait_none(&webhook, "status=pending", PATIENCE).await;
+    let mut counts = BTreeMap::new();
+    for event in stage.brand.events(&webhook, "").await {
+        for attempt in stage.brand.attempts(&webhook, event["id"].as_str().expect("an id")).await {
+            *counts.entry(attempt["outcome"].as_str().expect("an outcome").to_owned()).or_default() += 1;
+        }
+    }
+    (webhook, counts)
+}
+
+async fn attempted(stage: &Stage, endpoint: &Endpoint, reply: Reply, number: usize) {
+    endpoint.always(reply);
+    let before = endpoint.requests().len();
+    stage.published(number).await;
+    endpoint.wait_for(before + number).await;
+}
+
+async fn stats(stage: &Stage, webhook: &Webhook, query: &str) -> Value {
+    stage.brand.api.get(&stage.brand.path_of(webhook, &format!("/stats?{query}"))).await.expect(200).json()
+}
+
+/// The sums over all steps: by outcome, and of `attempts`.
+fn sums(stats: &Value) -> (BTreeMap<String, u64>, u64) {
+    let (mut sums, mut attempts) = (BTreeMap::new(), 0);
+    for item in stats["items"].as_array().expect("items") {
+        attempts += item["attempts"].as_u64().expect("a number");
+        for outcome in OUTCOMES {
+            let number = item["outcomes"][outcome].as_u64().unwrap_or_else(|| panic!("{outcome}: {item}"));
+            *sums.entry(outcome.to_owned()).or_default() += number;
+        }
+    }
+    sums.retain(|_, number| *number > 0);
+    (sums, attempts)
+}
+
+#[tokio::test]
+async fn the_sums_agree_with_the_attempts() {
+    let brief = Platform::builder().one_attempt().never_disabled();
+    let stage = Stage::with(brief.set("POSTRIDER_REQUEST_TIMEOUT", "1s")).await;
+    let (webhook, counts) = some_attempts(&stage).await;
+    let total: u64 = counts.values().sum();
+    assert_eq!(total, 12, "{counts:?}");
+
+    for step in [60, 300, 3600] {
+        let query = format!("from={}&to={}&step={step}", time_ago(2 * HOUR), time_ahead(HOUR));
+        eventually("the sums agree with the attempts", PATIENCE, async || {
+            let stats = stats(&stage, &webhook, &query).await;
+            let seen = sums(&stats);
+            if seen == (counts.clone(), total) { Ok(()) } else { Err(format!("{seen:?}, not {counts:?}")) }
+        })
+        .await;
+        steps_are_regular(&stats(&stage, &webhook, &query).await, step);
+    }
+    let default = stats(&stage, &webhook, "").await;
+    assert_eq!(sums(&default), (counts, total), "without a query it shows what was just now");
+    let before = format!("from={}&to={}", time_ago(3 * HOUR), time_ago(2 * HOUR));
+    assert_eq!(sums(&stats(&stage, &webhook, &before).await).1, 0);
+}
+
+/// Each step follows the one before, and the latencies of those with attempts are in order.
+fn steps_are_regular(stats: &Value, step: i64) {
+    let [wanted, shown] = [&json!(step), &stats["stepSeconds"]].map(Value::as_f64);
+    assert_eq!(shown, wanted);
+    let items = stats["items"].as_array().expect("items");
+    let at = |item: &Value| {
+        let text = item["at"].as_str().unwrap_or_else(|| panic!("no time in {item}"));
+        chrono::DateTime::parse_from_rfc3339(text).expect("a time").timestamp()
+    };
+    for pair in items.windows(2) {
+        let gap = at(&pair[1]) - at(&pair[0]);
+        assert!(gap > 0 && gap % step == 0, "{gap} s between steps of {step} s");
+    }
+    for item in items.iter().filter(|item| item["attempts"] != 0) {
+        let latency = ["p50", "p90", "p99"].map(|p| item["latencyMs"][p].as_f64());
+        let [Some(p50), Some(p90), Some(p99)] = latency else { panic!("{item}") };
+        assert!(0.0 < p50 && p50 <= p90 && p90 <= p99, "{item}");
+    }
+    let slowest = items.iter().filter_map(|item| item["latencyMs"]["p99"].as_f64()).fold(0.0, f64::max);
+    assert!(slowest >= 120.0, "an answer took 120 ms: {slowest}");
+}
+
+#[tokio::test]
+async fn a_bad_query_is_a_400() {
+    let stage = Stage::set().await;
+    let (_, webhook) = stage.webhook("/hook").await;
+    let week = format!("from={}&to={}", time_ago(7 * 24 * HOUR), time_ago(Duration::ZERO));
+    let backwards = format!("from={}&to={}", time_ago(HOUR), time_ago(2 * HOUR));
+    let bad =
+        ["step=0", "step=-60", "step=x", "from=yesterday", "to=1", &backwards, &format!("{week}&step=1")];
+    for query in bad {
+        let path = stage.brand.path_of(&webhook, &format!("/stats?{query}"));
+        let _ = stage.brand.api.get(&path).await.problem(400);
+    }
+    let unknown = stage.brand.path(&format!("/{}/stats", uuid::Uuid::new_v4()));
+    let _ = stage.brand.api.get(&unknown).await.problem(404);
+}

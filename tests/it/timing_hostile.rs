@@ -1,0 +1,145 @@
+//! Endpoints that attack: the deliverer's memory stays bounded, and deliveries to others stay fast
+//! (contract §5, `crates/SECURITY.md`).
+
+use std::time::{Duration, Instant};
+
+use e2e::brand::{Brand, Webhook};
+use e2e::event::{Event, SMS};
+use e2e::hostile::attacks::{http2_informational_flood, of_http1, of_http2, of_tls};
+use e2e::hostile::{Attack, Hostile};
+use e2e::platform::Platform;
+use e2e::poll::eventually;
+use e2e::receiver::Endpoint;
+use serde_json::{Value, json};
+
+use crate::Stage;
+
+/// By how much the deliverer may grow, at its peak.
+const GROWTH: u64 = 32 * 1024 * 1024;
+/// How long a delivery to another endpoint may take.
+const FAST: Duration = Duration::from_secs(1);
+/// How long an attacker has, unless `E2E_HOSTILE_TIMEOUT` says otherwise; the default of the setting is 15 s.
+const LIMIT: &str = "2s";
+/// As many requests at the attacker at once.
+const AT_ONCE: usize = 10;
+/// Deliveries to the endpoint beside it, one after the other.
+const BESIDE: usize = 10;
+/// How long all attempts may take to end: the timeout of requests, and what recording takes.
+const OVER: Duration = Duration::from_secs(30);
+
+/// What was seen of an attack.
+#[derive(Debug)]
+struct Seen {
+    growth: u64,
+    slowest: Duration,
+    outcomes: Vec<String>,
+}
+
+struct Scene {
+    stage: Stage,
+    /// Another brand, whose endpoint keeps to the rules.
+    calm: Brand,
+    calm_endpoint: Endpoint,
+}
+
+impl Scene {
+    async fn set(http2: bool) -> Self {
+        let builder = Platform::builder().one_attempt().never_disabled();
+        let builder = builder.set("POSTRIDER_HTTP2", &http2.to_string());
+        let limit = std::env::var("E2E_HOSTILE_TIMEOUT").unwrap_or_else(|_| LIMIT.to_owned());
+        let builder =
+            builder.set("POSTRIDER_REQUEST_TIMEOUT", &limit).set("POSTRIDER_CONNECT_TIMEOUT", &limit);
+        let stage = Stage::with(builder).await;
+        let calm = stage.platform.brand("calm").await;
+        let calm_endpoint = stage.receiver.endpoint("/calm");
+        calm.webhook(calm_endpoint.url(), &[SMS]).await;
+        let scene = Self { stage, calm, calm_endpoint };
+        // What is allocated once, whoever is called, is not an attacker's doing.
+        scene.beside().await;
+        scene
+    }
+
+    /// Delivers one event after the other to the endpoint beside, and hands out the longest time.
+    async fn beside(&self) -> Duration {
+        let mut slowest = Duration::ZERO;
+        for _ in 0..BESIDE {
+            let (event, begun) = (Event::sms(&self.calm.id), Instant::now());
+            self.stage.publish(&event).await;
+            let received = self.calm_endpoint.wait_for_event(event.id()).await;
+            slowest = slowest.max(received.at.duration_since(begun));
+        }
+        slowest
+    }
+
+    /// Lets the attacker be called, as often as one webhook may call at once.
+    async fn attack(&self, attack: &Attack) -> Seen {
+        let hostile = Hostile::start(&self.stage.platform.authority, attack).await;
+        let webhook = self.stage.brand.webhook(&hostile.url(), &[SMS]).await;
+        let deliverer = &self.stage.platform.deliverers[0];
+        deliverer.forget_peak();
+        let before = deliverer.memory().now;
+
+        let events = self.stage.published(AT_ONCE).await;
+        let slowest = self.beside().await;
+
+        let mut outcomes = Vec::new();
+        for event in &events {
+            outcomes.push(self.outcome(&webhook, event).await);
+        }
+        outcomes.sort();
+        outcomes.dedup();
+        let growth = deliverer.memory().peak.saturating_sub(before);
+        self.stage.brand.delete(&webhook).await;
+        Seen { growth, slowest, outcomes }
+    }
+
+    async fn outcome(&self, webhook: &Webhook, event: &Event) -> String {
+        let path = self.stage.brand.path_of(webhook, &format!("/events/{}/attempts", event.id()));
+        let attempt = eventually("an attempt at the attacker ends", OVER, async || {
+            let answer = self.stage.brand.api.get(&path).await;
+            let attempts = if answer.status == 200 { answer.json()["items"].clone() } else { json!([]) };
+            attempts.get(0).cloned().ok_or(answer.text)
+        })
+        .await;
+        attempt["outcome"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// Carries out all of these, prints the figures, and judges them together, so that one run shows all.
+async fn withstands(attacks: &[Attack], http2: bool) {
+    let scene = Scene::set(http2).await;
+    let mut faults: Vec<Value> = Vec::new();
+    eprintln!("{:32} {:>10} {:>12}  attempts end as", "attack", "memory", "others");
+    let only = std::env::var("E2E_HOSTILE_ATTACK").unwrap_or_default();
+    for attack in attacks.iter().filter(|attack| attack.name.contains(&only)) {
+        let seen = scene.attack(attack).await;
+        let (mib, others) = (seen.growth as f64 / 1_048_576.0, seen.slowest.as_millis());
+        eprintln!("{:32} {mib:>6.1} MiB {others:>9} ms  {}", attack.name, seen.outcomes.join(", "));
+        let expected = seen.outcomes.iter().all(|outcome| attack.outcomes.contains(&outcome.as_str()));
+        if seen.growth >= GROWTH || seen.slowest >= FAST || !expected {
+            faults.push(json!({"attack": attack.name, "seen": format!("{seen:?}")}));
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_that_misuse_http1_cost_little_memory_and_others_nothing() {
+    withstands(&of_http1(), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_that_misuse_http2_cost_little_memory_and_others_nothing() {
+    withstands(&of_http2(), true).await;
+}
+
+/// The one that costs more than it may where HTTP/2 is offered (58 MiB): why it is not, unless asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_insists_on_http2_gets_no_request_unless_it_is_offered() {
+    withstands(&[http2_informational_flood()], false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_that_misuse_tls_cost_little_memory_and_others_nothing() {
+    withstands(&of_tls(), false).await;
+}

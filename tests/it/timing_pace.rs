@@ -1,0 +1,121 @@
+//! How fast events come, old and new (contract §4). These run alone, since they measure.
+
+use std::time::{Duration, Instant};
+
+use e2e::PATIENCE;
+use e2e::event::{Event, SMS, time_ago, time_ahead};
+use e2e::platform::Platform;
+use e2e::poll::eventually;
+use e2e::receiver::Endpoint;
+use e2e::script::Reply;
+use serde_json::json;
+
+use crate::{LONG_PATIENCE, Stage};
+
+const HOUR: Duration = Duration::from_secs(3600);
+/// Old events that are sent again while new ones come.
+const OLD: usize = 3000;
+/// New events whose latency is measured.
+const FRESH: usize = 40;
+/// Between two of them.
+const PACE: Duration = Duration::from_millis(25);
+
+/// How long new events take from being published until they arrive, sorted.
+async fn latencies(stage: &Stage, endpoint: &Endpoint) -> Vec<Duration> {
+    let mut published = Vec::new();
+    for _ in 0..FRESH {
+        let event = Event::sms("acme");
+        published.push((event.id().to_owned(), Instant::now()));
+        stage.publish(&event).await;
+        tokio::time::sleep(PACE).await;
+    }
+    let arrived = |id: &str| {
+        let requests = endpoint.requests();
+        requests.iter().rev().find(|request| request.header("webhook-id") == id).map(|request| request.at)
+    };
+    let last = published[FRESH - 1].0.clone();
+    endpoint.wait_for_event(&last).await;
+    let mut latencies = Vec::new();
+    for (id, at) in published {
+        // The last may have overtaken others.
+        while arrived(&id).is_none() {
+            tokio::time::sleep(PACE).await;
+        }
+        latencies.push(arrived(&id).expect("it was there") - at);
+    }
+    latencies.sort();
+    latencies
+}
+
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    sorted[(sorted.len() - 1) * percent / 100]
+}
+
+#[tokio::test]
+async fn new_events_are_not_held_up_by_thousands_that_are_sent_again() {
+    let stage = Stage::with(Platform::builder().never_disabled()).await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let began = Instant::now();
+    stage.delivered(&webhook, OLD).await;
+    eprintln!("{OLD} events came within {:?}", began.elapsed());
+    endpoint.always(Reply::ok().after(Duration::from_millis(10)));
+    let alone = latencies(&stage, &endpoint).await;
+
+    let before = endpoint.requests().len();
+    let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR)});
+    let (job, began) = (stage.brand.redeliver_range(&webhook, &range).await, Instant::now());
+    endpoint.wait_for(before + 100).await;
+    let together = latencies(&stage, &endpoint).await;
+    let progress = stage.brand.progress(&job).await;
+    assert_eq!(progress["state"], "running", "the range was over too soon to show anything: {progress}");
+    stage.brand.wait_finished(&job).await;
+
+    for (what, sorted) in [("alone", &alone), ("together", &together)] {
+        let [half, most] = [50, 90].map(|percent| percentile(sorted, percent));
+        eprintln!("new events {what}: p50 {half:?}, p90 {most:?}, max {:?}", sorted[FRESH - 1]);
+    }
+    eprintln!("{OLD} old ones were sent again within {:?}", began.elapsed());
+    let allowed = 10 * percentile(&alone, 90) + Duration::from_millis(500);
+    assert!(percentile(&together, 90) <= allowed, "{together:?} beside {alone:?}");
+}
+
+/// The most of these times, in order, that lie within so long a span.
+fn most_within(times: &[Instant], span: Duration) -> usize {
+    let within = |n: usize| times[n..].iter().take_while(|at| **at - times[n] < span).count();
+    (0..times.len()).map(within).max().unwrap_or(0)
+}
+
+#[tokio::test]
+async fn two_deliverers_together_keep_to_the_rate_of_a_webhook_for_old_and_new_events() {
+    const RATE: usize = 20;
+    let stage = Stage::with(Platform::builder().deliverers(2)).await;
+    let endpoint = stage.receiver.endpoint("/hook");
+    let webhook = json!({"endpoint": endpoint.url(), "events": [SMS]});
+    let webhook = stage.brand.webhook_of(&webhook).await;
+    let old = stage.delivered(&webhook, 60).await.len();
+    stage.brand.patch(&webhook, &json!({"ratePerSecond": RATE})).await;
+    eventually("the rate is in force", PATIENCE, async || {
+        let began = Instant::now();
+        let before = endpoint.requests().len();
+        stage.published(2 * RATE).await;
+        endpoint.wait_for(before + 2 * RATE).await;
+        let took = began.elapsed();
+        if took > Duration::from_millis(1500) { Ok(()) } else { Err(format!("{took:?}")) }
+    })
+    .await;
+    let settled = endpoint.requests().len();
+
+    let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR), "type": SMS});
+    let job = stage.brand.redeliver_range(&webhook, &range).await;
+    stage.published(30).await;
+    stage.brand.wait_finished(&job).await;
+    stage.brand.wait_none(&webhook, "status=pending", LONG_PATIENCE).await;
+
+    let requests = endpoint.requests().split_off(settled);
+    let times: Vec<_> = requests.iter().map(|request| request.at).collect();
+    assert!(times.len() >= old + 2 * RATE + 30, "{} requests", times.len());
+    // In two seconds at most two seconds' worth, and a second's worth that may come at once.
+    let most = most_within(&times, Duration::from_secs(2));
+    eprintln!("at most {most} requests in two seconds at {RATE} a second; {} requests", times.len());
+    assert!(most <= 3 * RATE + 2, "{most} requests in two seconds");
+}

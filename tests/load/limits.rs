@@ -1,0 +1,70 @@
+//! What the machine itself could do, measured in the same run: the bare request, the bare hops through
+//! the broker, the bare rows. Absolute figures mean little on a shared machine; ratios to these do.
+
+mod hop;
+mod post;
+mod rows;
+
+use serde::Serialize;
+
+use crate::args::Args;
+use crate::cpu::{LOAD, Reading, Seconds};
+use crate::stage::Stage;
+use crate::window::{Latency, float};
+
+/// Endpoint queues of the bare hop at most.
+const HOP_QUEUES: u32 = 200;
+
+/// How fast one bare step is, and what it costs.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Limit {
+    pub(crate) per_second: f64,
+    /// Seconds of processor for 1,000 of them, by part.
+    pub(crate) cpu_s_per_1000: Seconds,
+}
+
+/// All limits of a run.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Limits {
+    /// Signed requests with the deliverer's own client.
+    pub(crate) post: Limit,
+    /// Messages through the ingest queue.
+    pub(crate) ingest_hop: Limit,
+    /// Messages through the endpoints' queues.
+    pub(crate) delivery_hop: Limit,
+    /// Deliveries with their share of an event, as rows.
+    pub(crate) rows: Limit,
+    /// Signed requests at the rate of the open loop, from their beginning to their arrival.
+    pub(crate) post_latency: Latency,
+    /// Seconds of processor for 1,000 deliveries: the sum of what the steps need, without the receiver.
+    pub(crate) cpu_s_per_1000: f64,
+}
+
+impl Limit {
+    fn of(done: usize, seconds: f64, before: &Reading, after: &Reading) -> Self {
+        let thousands = float(done.max(1)) / 1000.0;
+        let cpu = after.since(before).into_iter().map(|(part, spent)| (part, spent / thousands));
+        Self { per_second: float(done) / seconds, cpu_s_per_1000: cpu.collect() }
+    }
+
+    /// What a step needs of these parts.
+    fn needs(&self, parts: &[&str]) -> f64 {
+        parts.iter().filter_map(|part| self.cpu_s_per_1000.get(*part)).sum()
+    }
+}
+
+impl Limits {
+    pub(crate) async fn measure(stage: &Stage, args: &Args) -> Self {
+        let post = post::throughput(stage, args).await;
+        let post_latency = post::latency(stage, args).await;
+        let ingest_hop = hop::measure(stage, args, "limit-ingest", 1, true).await;
+        let delivery_hop =
+            hop::measure(stage, args, "limit-deliveries", args.webhooks.min(HOP_QUEUES), false).await;
+        let rows = rows::measure(stage, args).await;
+        let cpu_s_per_1000 = post.needs(&[LOAD])
+            + ingest_hop.needs(&[LOAD, "broker"]) / f64::from(args.fan_out)
+            + delivery_hop.needs(&[LOAD, "broker"])
+            + rows.needs(&[LOAD, "postgres"]);
+        Self { post, ingest_hop, delivery_hop, rows, post_latency, cpu_s_per_1000 }
+    }
+}

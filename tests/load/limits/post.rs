@@ -1,0 +1,127 @@
+//! The bare request: the deliverer's own client and signature, and nothing around them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deliverer::client::HttpSettings;
+use domain::ids::{AttemptId, EventId, WebhookId};
+use domain::request::{self, EventHead};
+use domain::signature::{Secret, Signer};
+use tokio::task::JoinSet;
+
+use super::Limit;
+use crate::args::Args;
+use crate::board::Board;
+use crate::sink::{Manner, Sink};
+use crate::source;
+use crate::stage::Stage;
+use crate::window::Latency;
+
+/// Requests in flight at most: as many as the client keeps connections.
+const IN_FLIGHT: u32 = 100;
+/// As the deliverer's own defaults.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// What is left out of the latency while connections are made.
+const WARM_UP: Duration = Duration::from_secs(1);
+
+/// Sends requests to an endpoint of its own.
+struct Poster {
+    client: reqwest::Client,
+    signer: Signer,
+    url: String,
+    head: EventHead,
+    data: String,
+    board: Arc<Board>,
+    sink: Sink,
+}
+
+/// As many as go through at once.
+pub(super) async fn throughput(stage: &Stage, args: &Args) -> Limit {
+    let poster = Arc::new(Poster::new(stage, args));
+    let in_flight = IN_FLIGHT.min(args.webhooks * u32::from(args.max_concurrency));
+    let mut posting = JoinSet::new();
+    for _ in 0..in_flight {
+        let poster = Arc::clone(&poster);
+        posting.spawn(async move {
+            loop {
+                poster.post().await;
+            }
+        });
+    }
+    tokio::time::sleep(WARM_UP).await;
+    let meter = stage.meter();
+    let (from, count, before) = (poster.board.now(), poster.board.count(), meter.read());
+    tokio::time::sleep(args.span()).await;
+    let (to, done, after) = (poster.board.now(), poster.board.count() - count, meter.read());
+    Limit::of(done, (to - from).as_secs_f64(), &before, &after)
+}
+
+/// At the rate of the open loop.
+pub(super) async fn latency(stage: &Stage, args: &Args) -> Latency {
+    let poster = Arc::new(Poster::new(stage, args));
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / args.rate.max(1));
+    let mut posting = JoinSet::new();
+    while poster.board.now() < args.span() + WARM_UP {
+        ticks.tick().await;
+        let poster = Arc::clone(&poster);
+        posting.spawn(async move { poster.post().await });
+        while posting.try_join_next().is_some() {}
+    }
+    posting.join_all().await;
+    let published = poster.board.published();
+    let took = poster.board.arrivals().into_iter().filter_map(|arrival| {
+        let event = published.get(arrival.event as usize).filter(|event| event.at > WARM_UP)?;
+        Some(arrival.at.saturating_sub(event.at))
+    });
+    Latency::of(took.collect())
+}
+
+impl Poster {
+    fn new(stage: &Stage, args: &Args) -> Self {
+        let settings = HttpSettings {
+            connect_timeout: CONNECT_TIMEOUT,
+            request_timeout: REQUEST_TIMEOUT,
+            allow_networks: "127.0.0.0/8".parse().expect("a network"),
+            extra_ca_file: stage.platform.dir().join("ca.pem").display().to_string(),
+            http2: args.http2,
+        };
+        let board = Arc::new(Board::new(1));
+        let sink = Sink::start(&stage.platform.authority, args.http2, Arc::clone(&board));
+        let head = EventHead {
+            id: EventId::draw(0),
+            brand_id: "brand-0".parse().expect("a brand"),
+            created: chrono::Utc::now(),
+            event_type: "NOTIFICATION.LOAD.G0".parse().expect("a type"),
+        };
+        // As much data as is left in a message of this size.
+        let empty = source::message(&head.id.to_string(), "brand-0", head.event_type.as_str(), 0).len();
+        Self {
+            client: deliverer::client::build(&settings).expect("the deliverer's client").http,
+            signer: Signer::new(&Secret::draw()),
+            url: sink.url(Manner::Uncounted, 0),
+            head,
+            data: source::data(args.bytes.saturating_sub(empty) + source::data(0).len()),
+            board,
+            sink,
+        }
+    }
+
+    async fn post(&self) {
+        let id = self.board.publish(0);
+        let at = chrono::Utc::now().timestamp();
+        let webhook = WebhookId(uuid::Uuid::nil());
+        let body = request::body(&self.head, webhook, AttemptId::draw(0), &self.data);
+        let request = self.client.post(&self.url).header("content-type", "application/json");
+        let signature = self.signer.sign(&id, at, &body);
+        let request = request.header("webhook-timestamp", at).header("webhook-signature", signature);
+        let answer = request.header("webhook-id", id).body(body).send().await.expect("an answer");
+        assert!(
+            answer.status().is_success(),
+            "{} at {}",
+            answer.status(),
+            self.sink.url(Manner::Uncounted, 0)
+        );
+        drop(answer.bytes().await);
+    }
+}

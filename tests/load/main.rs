@@ -1,0 +1,29 @@
+//! `load`: how fast Postrider is, in wall time and in processor time, beside the limits that the same
+//! machine shows in the same run. How to run it and what was seen: `tests/README.md`.
+
+mod args;
+mod board;
+mod cpu;
+mod limits;
+mod proc;
+mod report;
+mod scenarios;
+mod sink;
+mod source;
+mod stage;
+mod window;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Args;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("load").enable_all().build();
+    let report = runtime.expect("a runtime").block_on(scenarios::run(&args));
+    report.write(args.json.as_deref());
+    // Speed that loses something is none.
+    if report.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,81 @@
+//! Deliverers that come, stop and die while every webhook gets events: how evenly they share the webhooks, and
+//! how long an endpoint heard nothing.
+
+use std::time::Duration;
+
+use crate::args::Args;
+use crate::report::Measured;
+use crate::source::Pace;
+use crate::stage::Stage;
+use crate::window::Window;
+
+/// What happens to the deliverers, one after the other, beginning with one.
+const STEPS: [(&str, Step); 4] = [
+    ("two deliverers after one", Step::Add(1)),
+    ("four deliverers after two", Step::Add(2)),
+    ("one of four is killed", Step::Kill),
+    ("one of three stops", Step::Stop),
+];
+
+#[derive(Clone, Copy)]
+enum Step {
+    Add(usize),
+    Kill,
+    Stop,
+}
+
+pub(super) async fn measure(stage: &mut Stage, args: &Args) -> Vec<Measured> {
+    assert!(args.deliverers == 1 && args.fan_out == 1, "this begins with one deliverer, at fan-out 1");
+    let flow = stage.source.start(stage.groups(), Pace::Open(args.rate));
+    tokio::time::sleep(args.warm_up()).await;
+    let mut measured = vec![watch(stage, args, "one deliverer", None).await];
+    for (name, step) in STEPS {
+        measured.push(watch(stage, args, name, Some(step)).await);
+    }
+    flow.stop().await;
+    stage.drain(super::PATIENCE).await;
+    measured
+}
+
+/// What is seen from a step on, until the webhooks are shared out anew and a span longer.
+async fn watch(stage: &mut Stage, args: &Args, name: &str, step: Option<Step>) -> Measured {
+    let from = stage.board.now();
+    match step {
+        Some(Step::Add(deliverers)) => {
+            for _ in 0..deliverers {
+                stage.platform.add_deliverer().start();
+            }
+            for deliverer in &mut stage.platform.deliverers {
+                deliverer.wait_ready().await;
+            }
+        }
+        Some(Step::Kill) => stage.platform.deliverers.remove(0).kill(),
+        Some(Step::Stop) => drop(stage.platform.deliverers.remove(0).terminate().await),
+        None => {}
+    }
+    stage.shares().await;
+    tokio::time::sleep(args.span()).await;
+    // Once more: all are owned before those that came have taken theirs.
+    let shares = stage.shares().await;
+    let seen = (from, stage.board.now());
+    let bound = |better: fn(f64, f64) -> f64| shares.iter().copied().reduce(better).unwrap_or_default();
+    Measured::new(name, Window::of(&stage.board, seen, [].into(), |_| true))
+        .with("longest_silence_s", longest_silence(stage, seen).as_secs_f64())
+        .with("least_owned", bound(f64::min))
+        .with("most_owned", bound(f64::max))
+}
+
+/// The longest that an endpoint heard nothing.
+fn longest_silence(stage: &Stage, (from, to): (Duration, Duration)) -> Duration {
+    let mut heard = vec![vec![from]; stage.webhooks.len()];
+    let arrivals = stage.board.arrivals();
+    for arrival in arrivals.iter().filter(|arrival| (from..to).contains(&arrival.at)) {
+        heard[arrival.endpoint as usize].push(arrival.at);
+    }
+    let silences = heard.iter_mut().flat_map(|times| {
+        times.push(to);
+        times.sort_unstable();
+        times.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>()
+    });
+    silences.max().unwrap_or_default()
+}

@@ -1,0 +1,157 @@
+//! What every measurement plays on: a platform, endpoints, webhooks and a producer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use e2e::brand::{Brand, Webhook, put_type};
+use e2e::platform::Platform;
+use e2e::poll::eventually;
+use e2e::private_broker::PrivateBroker;
+use futures_util::{StreamExt, stream};
+use serde_json::json;
+
+use crate::args::Args;
+use crate::board::Board;
+use crate::cpu::Meter;
+use crate::sink::{Manner, Sink};
+use crate::source::{Group, Source};
+
+/// Requests to the API at once while the stage is set.
+const ASKING: usize = 16;
+/// Groups of one brand at most, each with a type of its own.
+const GROUPS_A_BRAND: u32 = 100;
+/// How long all webhooks may take until they are served.
+const SETTING: Duration = Duration::from_secs(300);
+
+/// A platform with webhooks that have each received an event.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    // The order is that in which they end: the platform cleans up in the broker.
+    pub(crate) platform: Platform,
+    pub(crate) source: Arc<Source>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) sink: Sink,
+    /// In the order of the endpoints' numbers.
+    pub(crate) webhooks: Vec<(Brand, Webhook)>,
+    fan_out: u32,
+    _broker: Option<PrivateBroker>,
+}
+
+impl Stage {
+    pub(crate) async fn set(args: &Args) -> Self {
+        let broker = if args.own_broker { Some(PrivateBroker::start().await) } else { None };
+        let mut builder = Platform::builder()
+            .never_disabled()
+            .set("POSTRIDER_TOKEN_RATE", "1000000")
+            .set("POSTRIDER_HTTP2", &args.http2.to_string())
+            .routers(args.routers)
+            .deliverers(args.deliverers);
+        if let Some(broker) = &broker {
+            builder = builder.broker(&broker.url());
+        }
+        let platform = builder.start().await;
+        let board = Arc::new(Board::new(args.fan_out));
+        let sink = Sink::start(&platform.authority, args.http2, Arc::clone(&board));
+        let groups = groups(args.groups());
+        let webhooks = subscribe(&platform, &groups, args, &sink).await;
+        let source = Source::connect(&platform, groups, args.bytes, Arc::clone(&board)).await;
+        let fan_out = args.fan_out;
+        let stage = Self { platform, source, board, sink, webhooks, fan_out, _broker: broker };
+        stage.greet().await;
+        stage
+    }
+
+    /// Publishes an event to each group and waits until each webhook has it.
+    async fn greet(&self) {
+        for group in self.groups() {
+            self.source.publish(group).await;
+        }
+        self.drain(SETTING).await;
+    }
+
+    pub(crate) fn groups(&self) -> Vec<u32> {
+        let groups = self.webhooks.len() / self.fan_out as usize;
+        (0..u32::try_from(groups).expect("few enough")).collect()
+    }
+
+    /// Waits until as much has arrived as was published, or for so long.
+    pub(crate) async fn drain(&self, patience: Duration) {
+        let owed = self.board.published().len() * self.fan_out as usize;
+        let arrived = async {
+            // Repeated arrivals may stand for missing ones: the report counts exactly.
+            while self.board.count() < owed
+                || (self.board.confirmed() as usize) < self.board.published().len()
+            {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let _ = tokio::time::timeout(patience, arrived).await;
+    }
+
+    /// Moves a webhook to another endpoint, and waits until the deliverers have seen it.
+    pub(crate) async fn move_to(&self, endpoint: u32, url: &str) {
+        let (brand, webhook) = &self.webhooks[endpoint as usize];
+        let _ = brand.patch(webhook, &json!({"endpoint": url})).await;
+    }
+
+    /// Has a webhook's endpoint behave otherwise.
+    pub(crate) async fn behave(&self, endpoint: u32, manner: Manner) {
+        self.move_to(endpoint, &self.sink.url(manner, endpoint)).await;
+    }
+
+    pub(crate) fn meter(&self) -> Meter {
+        Meter::new(&self.platform)
+    }
+
+    /// How many webhooks each deliverer owns, once all are owned.
+    pub(crate) async fn shares(&self) -> Vec<f64> {
+        eventually("every webhook has an owner", SETTING, async || {
+            let mut shares = Vec::new();
+            for deliverer in &self.platform.deliverers {
+                shares.push(deliverer.metric("postrider_deliverer_webhooks_owned").await);
+            }
+            #[expect(clippy::cast_precision_loss, reason = "few")]
+            let all = self.webhooks.len() as f64;
+            let owned: f64 = shares.iter().sum();
+            if (owned - all).abs() < 0.5 { Ok(shares) } else { Err(format!("{shares:?}")) }
+        })
+        .await
+    }
+}
+
+/// At least two brands, where there are two groups.
+fn groups(number: u32) -> Vec<Group> {
+    let of_a_brand = number.div_ceil(2).min(GROUPS_A_BRAND);
+    let group = |n: u32| Group {
+        brand: format!("brand-{}", n / of_a_brand),
+        event_type: format!("NOTIFICATION.LOAD.G{}", n % of_a_brand),
+    };
+    (0..number).map(group).collect()
+}
+
+async fn subscribe(platform: &Platform, groups: &[Group], args: &Args, sink: &Sink) -> Vec<(Brand, Webhook)> {
+    let support = platform.support();
+    for event_type in groups.iter().map(|group| &group.event_type).collect::<BTreeSet<_>>() {
+        put_type(&support, event_type, &json!({"description": "Something that makes load."})).await;
+    }
+    let mut brands = BTreeMap::new();
+    for id in groups.iter().map(|group| &group.brand).collect::<BTreeSet<_>>() {
+        brands.insert(id.clone(), platform.brand(id).await);
+    }
+    let one = |endpoint: u32| {
+        let group = &groups[(endpoint / args.fan_out) as usize];
+        let brand = brands[&group.brand].clone();
+        let wanted = json!({
+            "endpoint": sink.url(Manner::Well, endpoint),
+            "events": [group.event_type],
+            "maxConcurrency": args.max_concurrency,
+        });
+        async move {
+            let webhook = brand.webhook_of(&wanted).await;
+            (brand, webhook)
+        }
+    };
+    let endpoints = 0..args.groups() * args.fan_out;
+    stream::iter(endpoints).map(one).buffered(ASKING).collect().await
+}

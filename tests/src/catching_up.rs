@@ -1,0 +1,105 @@
+//! What an endpoint owner does after an outage, and to try a webhook: sending again, test events,
+//! a new secret.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::PATIENCE;
+use crate::brand::{Brand, Webhook};
+use crate::poll::eventually;
+
+/// A range that is being sent again.
+#[derive(Debug)]
+pub struct Job {
+    /// Where its progress is.
+    pub path: String,
+    /// What was answered: `jobId` and `queued`.
+    pub json: Value,
+}
+
+impl Brand {
+    /// Asks for one more delivery of an event.
+    ///
+    /// # Panics
+    /// When it is not queued.
+    pub async fn redeliver(&self, webhook: &Webhook, event: &str) {
+        let path = self.path_of(webhook, &format!("/events/{event}/redeliver"));
+        let answer = self.api.post(&path, &json!({})).await.expect(202).json();
+        assert_eq!(answer, json!({"queued": 1}));
+    }
+
+    /// Asks for the events of a range again, `{"from","to","status"?,"type"?}`.
+    ///
+    /// # Panics
+    /// When it is not taken, or the answer does not say where its progress is.
+    pub async fn redeliver_range(&self, webhook: &Webhook, range: &Value) -> Job {
+        let answer = self.api.post(&self.path_of(webhook, "/redeliver"), range).await.expect(202);
+        let json = answer.json();
+        let id = json["jobId"].as_str().unwrap_or_else(|| panic!("no jobId in {json}"));
+        let path = self.path_of(webhook, &format!("/redeliver/{id}"));
+        let location = answer.headers["location"].to_str().expect("text");
+        assert!(location.ends_with(&path), "{location}");
+        Job { path, json }
+    }
+
+    /// How far a range is.
+    pub async fn progress(&self, job: &Job) -> Value {
+        self.api.get(&job.path).await.expect(200).json()
+    }
+
+    /// Waits until a range is in this state, and hands out its progress.
+    pub async fn wait_job(&self, job: &Job, state: &str, within: Duration) -> Value {
+        eventually(&format!("the range is {state}"), within, async || {
+            let progress = self.progress(job).await;
+            if progress["state"] == state { Ok(progress) } else { Err(progress.to_string()) }
+        })
+        .await
+    }
+
+    /// Waits until a range is finished, for as long as it gets on, and hands out its progress.
+    ///
+    /// # Panics
+    /// When it stops.
+    pub async fn wait_finished(&self, job: &Job) -> Value {
+        let mut progress = self.progress(job).await;
+        while progress["state"] == "running" {
+            let next = eventually("the range gets on", PATIENCE, async || {
+                let next = self.progress(job).await;
+                if next == progress { Err(next.to_string()) } else { Ok(next) }
+            });
+            progress = next.await;
+        }
+        assert_eq!(progress["state"], "finished", "{progress}");
+        progress
+    }
+
+    /// Sends a test event, and hands out its id.
+    ///
+    /// # Panics
+    /// When it is not queued.
+    pub async fn send_test(&self, webhook: &Webhook, body: &Value) -> String {
+        let answer = self.api.post(&self.path_of(webhook, "/test"), body).await.expect(202).json();
+        answer["eventId"].as_str().unwrap_or_else(|| panic!("no eventId in {answer}")).to_owned()
+    }
+
+    /// Draws a new secret.
+    pub async fn rotate(&self, webhook: &Webhook, body: &Value) -> Value {
+        self.api.post(&self.path_of(webhook, "/secret/rotate"), body).await.expect(200).json()
+    }
+
+    /// The secret as it is now.
+    ///
+    /// # Panics
+    /// When there is none in the answer.
+    pub async fn secret(&self, webhook: &Webhook) -> String {
+        let answer = self.api.get(&self.path_of(webhook, "/secret")).await.expect(200).json();
+        answer["secret"].as_str().unwrap_or_else(|| panic!("no secret in {answer}")).to_owned()
+    }
+
+    /// The triggers of the attempts of an event, in order.
+    pub async fn triggers(&self, webhook: &Webhook, event: &str) -> Vec<String> {
+        let attempts = self.attempts(webhook, event).await;
+        attempts.iter().map(|attempt| attempt["trigger"].as_str().unwrap_or("").to_owned()).collect()
+    }
+}

@@ -1,0 +1,115 @@
+//! The command line tool `postrider`, as people and scripts run it.
+
+use std::process::{Output, Stdio};
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::PATIENCE;
+use crate::api::Api;
+use crate::binaries;
+use crate::process::send_signal;
+
+/// `postrider` with an address and a token.
+#[derive(Debug, Clone)]
+pub struct Cli {
+    url: String,
+    token: String,
+}
+
+impl Cli {
+    /// The tool for this API's address and token.
+    #[must_use]
+    pub fn new(url: &str, api: &Api) -> Self {
+        Self { url: url.to_owned(), token: api.token().to_owned() }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(binaries::path("postrider"));
+        command.args(args).env_clear().stdin(Stdio::null()).kill_on_drop(true);
+        command.env("POSTRIDER_URL", &self.url).env("POSTRIDER_TOKEN", &self.token);
+        command
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub async fn run(&self, args: &[&str]) -> Output {
+        let output = tokio::time::timeout(PATIENCE, self.command(args).output()).await;
+        output.unwrap_or_else(|_| panic!("postrider {args:?} does not end")).expect("it runs")
+    }
+
+    /// What it prints for people.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn text(&self, args: &[&str]) -> String {
+        let output = self.run(args).await;
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "postrider {args:?}: {out}{err}");
+        out.into_owned()
+    }
+
+    /// What it prints for programs.
+    ///
+    /// # Panics
+    /// When it fails, or prints no JSON.
+    pub async fn json(&self, args: &[&str]) -> Value {
+        let text = self.text(&[args, &["--output", "json"]].concat()).await;
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    /// What it says of why it fails.
+    ///
+    /// # Panics
+    /// When it does not fail.
+    pub async fn failure(&self, args: &[&str]) -> String {
+        let output = self.run(args).await;
+        assert_eq!(output.status.code(), Some(1), "postrider {args:?}");
+        assert!(output.stdout.is_empty(), "postrider {args:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// Starts what runs until it is interrupted; `--output json`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(&self, args: &[&str]) -> Running {
+        let mut command = self.command(&[args, &["--output", "json"]].concat());
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("it runs");
+        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        Running { child, lines }
+    }
+}
+
+/// A command that runs. Dropping it kills it.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Running {
+    /// The next line.
+    ///
+    /// # Panics
+    /// When none comes in time.
+    pub async fn next(&mut self) -> Value {
+        let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await.expect("a line in time");
+        let line = line.expect("a pipe").expect("it runs");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    /// Interrupts it as Ctrl-C does, and waits for its end; whether that was a good one.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub async fn interrupt(mut self) -> bool {
+        send_signal(self.child.id().expect("it runs"), "INT");
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        ended.expect("it ends in time").expect("a status").success()
+    }
+}

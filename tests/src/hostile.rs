@@ -1,0 +1,154 @@
+//! Endpoints that attack whoever calls them: what they say is a list of steps.
+
+pub mod attacks;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use crate::tls::{Authority, server_config};
+
+/// How much of an endless answer is written at once.
+const PIECE: usize = 64 * 1024;
+
+/// What an endpoint does to each connection.
+#[derive(Debug, Clone)]
+pub struct Attack {
+    /// What it is called in the figures.
+    pub name: &'static str,
+    /// Up to where it keeps to the rules.
+    pub layer: Layer,
+    /// What it does, in order; then it closes.
+    pub steps: Vec<Step>,
+    /// How an attempt may end.
+    pub outcomes: &'static [&'static str],
+}
+
+/// Up to where an endpoint keeps to the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layer {
+    /// It accepts the connection, and that is all.
+    Tcp,
+    /// It speaks TLS as it should, with this protocol inside.
+    Tls(&'static str),
+}
+
+/// One thing that it does.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// Waits for the first bytes of the other side.
+    Hear,
+    /// Says this.
+    Say(Vec<u8>),
+    /// Says this again and again, as fast as it is read.
+    Forever(Vec<u8>),
+    /// Says these bytes one at a time, this far apart, again and again.
+    Drip(Vec<u8>, Duration),
+    /// Says nothing more, and stays.
+    Stay,
+}
+
+/// A server that attacks whoever connects, until it is dropped.
+#[derive(Debug)]
+pub struct Hostile {
+    address: SocketAddr,
+    accepting: JoinHandle<()>,
+}
+
+impl Hostile {
+    /// Starts one with a certificate of this authority.
+    ///
+    /// # Panics
+    /// When no port is free.
+    pub async fn start(authority: &Authority, attack: &Attack) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let acceptor = match attack.layer {
+            Layer::Tcp => None,
+            Layer::Tls(protocol) => {
+                Some(TlsAcceptor::from(server_config(&authority.identity(), &[protocol])))
+            }
+        };
+        let steps: Arc<[Step]> = attack.steps.clone().into();
+        let accepting = tokio::spawn(async move {
+            // Its connections end with it.
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.spawn(serve(stream, acceptor.clone(), Arc::clone(&steps)));
+            }
+        });
+        Self { address, accepting }
+    }
+
+    /// An endpoint URL that leads to it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://localhost:{}/hook", self.address.port())
+    }
+}
+
+impl Drop for Hostile {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn serve(stream: TcpStream, acceptor: Option<TlsAcceptor>, steps: Arc<[Step]>) {
+    // How the other side takes it is what the test looks at.
+    let _ = match acceptor {
+        None => act(stream, &steps).await,
+        Some(acceptor) => match acceptor.accept(stream).await {
+            Ok(stream) => act(stream, &steps).await,
+            Err(error) => Err(error),
+        },
+    };
+}
+
+async fn act(stream: impl AsyncRead + AsyncWrite + Unpin, steps: &[Step]) -> std::io::Result<()> {
+    let (mut from, mut to) = tokio::io::split(stream);
+    let mut heard = [0; 4096];
+    let mut steps = steps.iter();
+    if let Some(Step::Hear) = steps.as_slice().first() {
+        steps.next();
+        let _ = from.read(&mut heard).await?;
+    }
+    let saying = async {
+        for step in steps {
+            say(&mut to, step).await?;
+        }
+        to.shutdown().await
+    };
+    let hearing = async {
+        // Whatever is said back is taken, so that only the answer is at fault.
+        while from.read(&mut heard).await? > 0 {}
+        std::future::pending().await
+    };
+    tokio::select! { said = saying => said, heard = hearing => heard }
+}
+
+async fn say(to: &mut (impl AsyncWrite + Unpin), step: &Step) -> std::io::Result<()> {
+    match step {
+        Step::Hear => Ok(()),
+        Step::Say(bytes) => to.write_all(bytes).await,
+        Step::Stay => std::future::pending().await,
+        Step::Forever(bytes) => {
+            let piece = bytes.repeat((PIECE / bytes.len()).max(1));
+            loop {
+                to.write_all(&piece).await?;
+            }
+        }
+        Step::Drip(bytes, apart) => {
+            for byte in bytes.iter().cycle() {
+                to.write_all(std::slice::from_ref(byte)).await?;
+                to.flush().await?;
+                tokio::time::sleep(*apart).await;
+            }
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The secrets and tokens that this process has seen, and looking for them in what a platform leaves behind:
+//! every log of its processes, and its database as a dump has it. So every test is a test of that, too.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+use aho_corasick::AhoCorasick;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+use crate::encodings::{Hidden, SHORTEST};
+
+/// How secrets of webhooks, their private keys and tokens begin.
+const PREFIXES: [&str; 3] = ["whsec_", "whsk_", "prt_"];
+
+static SEEN: LazyLock<Mutex<BTreeSet<String>>> = LazyLock::new(Mutex::default);
+
+fn seen() -> MutexGuard<'static, BTreeSet<String>> {
+    SEEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Notes a secret.
+pub(crate) fn note(secret: &str) {
+    seen().insert(secret.to_owned());
+}
+
+/// Notes the secrets and tokens that an answer of the API shows.
+pub(crate) fn hear(answer: &str) {
+    for (prefix, (at, _)) in
+        PREFIXES.iter().flat_map(|p| answer.match_indices(p).map(move |found| (p, found)))
+    {
+        let rest = &answer[at + prefix.len()..];
+        let end =
+            rest.find(|c: char| !c.is_ascii_alphanumeric() && !"+/=_-".contains(c)).unwrap_or(rest.len());
+        note(&rest[..end]);
+    }
+}
+
+/// Where something of it stands, in words that do not repeat it.
+pub(crate) fn found_in(places: &[(String, Vec<u8>)]) -> Vec<String> {
+    let forms: Vec<(&str, Vec<u8>)> =
+        seen().iter().flat_map(|secret| hidden(secret)).flat_map(Hidden::into_forms).collect();
+    let all = AhoCorasick::new(forms.iter().map(|(_, form)| form)).expect("forms to look for");
+    let first = |(place, bytes): &(String, Vec<u8>)| {
+        let found = all.find(bytes)?;
+        Some(format!("a secret or token, {}, at byte {} of {place}", forms[found.pattern()].0, found.start()))
+    };
+    places.iter().filter_map(first).collect()
+}
+
+/// A secret as text, and as the bytes that it stands for.
+fn hidden(secret: &str) -> Vec<Hidden> {
+    let decoded = [STANDARD.decode(secret), URL_SAFE_NO_PAD.decode(secret)].into_iter().flatten();
+    let all = std::iter::once(secret.as_bytes().to_vec()).chain(decoded);
+    all.filter(|bytes| bytes.len() >= SHORTEST).map(|bytes| Hidden::new("a secret", &bytes)).collect()
+}
+
+/// The logs in the directory of a test.
+pub(crate) fn logs(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let files = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let logs = files.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+    logs.map(|path| (path.display().to_string(), std::fs::read(&path).unwrap_or_default())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_answer_shows_is_found_wherever_it_stands_and_nothing_else() {
+        let secret = STANDARD.encode([200; 32]);
+        let token = "Zm9yLWEtdGVzdC1vZi10aGUtaGFybmVzcy1pdHNlbGY";
+        hear(&format!("{{\"secret\":\"whsec_{secret}\",\"token\":\"prt_{token}\",\"x\":\"prt_\"}}"));
+        let place = |text: String| vec![("a log".to_owned(), text.into_bytes())];
+        for shown in [
+            secret.clone(),
+            token.to_owned(),
+            "c8".repeat(32),
+            STANDARD.encode(token),
+            format!("{:?}", [200; 32]),
+        ] {
+            let found = found_in(&place(format!("before {shown} after")));
+            assert!(matches!(&found[..], [one] if !one.contains(&shown)), "{shown}: {found:?}");
+        }
+        assert_eq!(found_in(&place(format!("before {} after", &token[1..]))), Vec::<String>::new());
+    }
+}

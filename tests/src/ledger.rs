@@ -1,0 +1,410 @@
+//! What is owed, pair by pair, where there are too many requests to keep them: a confirm makes an event
+//! owed to each webhook that matches it, the witness at the endpoints reports arrivals.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use ulid::Ulid;
+
+use crate::brand::Webhook;
+use crate::dice::mix;
+use crate::event::Event;
+use crate::receiver::{Received, Witness};
+use crate::script::Reply;
+use crate::signature;
+
+/// Faults of the platform that are kept in words; all are counted.
+const WORDS: usize = 20;
+/// One pair in so many is answered with 503 at first.
+const REFUSED: u64 = 16;
+/// One pair in so many loses its connection at first.
+const DROPPED: u64 = 64;
+/// One pair in so many is answered late.
+const LATE: u64 = 64;
+/// How late.
+const LATENESS: Duration = Duration::from_millis(300);
+
+/// A webhook, by its place in the ledger.
+pub type Place = usize;
+/// Events of a brand and type, by their place in the ledger.
+pub type Kind = usize;
+
+/// A webhook as the ledger knows it. Its endpoint's path is its place.
+#[derive(Debug, Clone)]
+pub struct Subscriber {
+    /// Whose it is.
+    pub brand: String,
+    /// The webhook.
+    pub webhook: Webhook,
+}
+
+/// The ledger. One for a run.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    books: Mutex<Books>,
+    changed: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    subscribers: Vec<Subscriber>,
+    /// Those that answer nothing but errors.
+    failing: HashSet<Place>,
+    /// Those whose events need not arrive: they may be discarded or held instead.
+    excused: HashSet<Place>,
+    kinds: Vec<KindRow>,
+    events: HashMap<Ulid, Sent>,
+    confirmed: usize,
+    pairs: HashMap<(Ulid, Place), Seen>,
+    attempts: HashSet<Ulid>,
+    /// Pairs that have to arrive, and those of them that have.
+    due: usize,
+    arrived: usize,
+    wrongs: Wrongs,
+}
+
+#[derive(Debug)]
+struct KindRow {
+    brand: String,
+    event_type: String,
+    places: Vec<Place>,
+}
+
+/// An event that was handed to a producer.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    kind: Kind,
+    number: u64,
+    created: i64,
+    confirmed: bool,
+}
+
+/// What an endpoint saw of a pair.
+#[derive(Debug, Default, Clone, Copy)]
+struct Seen {
+    requests: u32,
+    accepted: u32,
+}
+
+/// What should never be.
+#[derive(Debug, Default, Clone)]
+pub struct Wrongs {
+    /// Requests that differ from what was published, or are not signed as agreed.
+    pub altered: usize,
+    /// Requests that nobody asked for.
+    pub invented: usize,
+    /// Some of them in words.
+    pub words: Vec<String>,
+}
+
+/// The figures of a run.
+#[derive(Debug, Clone)]
+pub struct Count {
+    /// Events that were confirmed.
+    pub events: usize,
+    /// Pairs of an event and a webhook that it was owed to.
+    pub pairs: usize,
+    /// Pairs that have not arrived and have to.
+    pub missing: usize,
+    /// Times that a request was accepted although the pair had been before.
+    pub duplicates: usize,
+    /// What should never be.
+    pub wrongs: Wrongs,
+}
+
+impl Wrongs {
+    fn word(&mut self, what: String) {
+        if self.words.len() < WORDS {
+            self.words.push(what);
+        }
+    }
+}
+
+impl Ledger {
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The place that the next webhook will have.
+    #[must_use]
+    pub fn next_place(&self) -> Place {
+        self.books().subscribers.len()
+    }
+
+    /// Enters a webhook that gets all events of these kinds from now on.
+    pub fn subscribe(&self, subscriber: Subscriber, kinds: &[Kind]) -> Place {
+        let mut books = self.books();
+        let place = books.subscribers.len();
+        books.subscribers.push(subscriber);
+        for kind in kinds {
+            books.kinds[*kind].places.push(place);
+        }
+        place
+    }
+
+    /// Enters a kind of events.
+    pub fn kind(&self, brand: &str, event_type: &str) -> Kind {
+        let mut books = self.books();
+        let row = KindRow { brand: brand.to_owned(), event_type: event_type.to_owned(), places: Vec::new() };
+        books.kinds.push(row);
+        books.kinds.len() - 1
+    }
+
+    /// From now on a webhook's endpoint answers 500 to everything, or mends its ways.
+    pub fn fail(&self, place: Place, fails: bool) {
+        let mut books = self.books();
+        if fails {
+            books.failing.insert(place)
+        } else {
+            books.failing.remove(&place)
+        };
+    }
+
+    /// A webhook that will be deleted: what is on its way to it need not arrive, only be visible.
+    pub fn excuse(&self, place: Place) {
+        self.books().excused.insert(place);
+    }
+
+    /// All webhooks, by place.
+    #[must_use]
+    pub fn subscribers(&self) -> Vec<Subscriber> {
+        self.books().subscribers.clone()
+    }
+
+    /// Makes an event of a kind.
+    pub fn draw(&self, kind: Kind) -> Event {
+        let mut books = self.books();
+        let number = books.events.len() as u64;
+        let created = chrono::Utc::now().timestamp_millis();
+        let id = Ulid::generate();
+        books.events.insert(id, Sent { kind, number, created, confirmed: false });
+        let due = books.kinds[kind].places.iter().filter(|place| !books.excused.contains(place)).count();
+        books.due += due;
+        let row = &books.kinds[kind];
+        let event = Event::new(&row.brand, &row.event_type).data(&data(number)).created(&time(created));
+        Event { id: Some(id.to_string()), ..event }
+    }
+
+    /// Notes that the broker has confirmed an event: it is owed.
+    pub fn confirm(&self, event: &Event) {
+        let mut books = self.books();
+        let id: Ulid = event.id().parse().expect("a ULID");
+        let sent = books.events.get_mut(&id).expect("an event of this ledger");
+        let first = !std::mem::replace(&mut sent.confirmed, true);
+        books.confirmed += usize::from(first);
+    }
+
+    /// How many events were confirmed.
+    #[must_use]
+    pub fn confirmed(&self) -> usize {
+        self.books().confirmed
+    }
+
+    /// The pairs of these events that no endpoint has seen, with the webhooks in words.
+    #[must_use]
+    pub fn unseen(&self, events: &[Event]) -> Vec<String> {
+        let books = self.books();
+        let ids = events.iter().map(|event| event.id().parse::<Ulid>().expect("a ULID"));
+        ids.flat_map(|id| {
+            books.owed(id).filter(move |(_, seen)| seen.requests == 0).map(move |(at, _)| (id, at))
+        })
+        .map(|(id, place)| format!("{id} at {place} ({})", books.subscribers[place].webhook.id))
+        .collect()
+    }
+
+    /// Waits until `enough` says so, looking whenever something has arrived.
+    ///
+    /// # Errors
+    /// When it does not within `timeout`.
+    pub async fn wait(
+        &self,
+        timeout: Duration,
+        enough: impl Fn(&Self) -> bool,
+    ) -> Result<(), tokio::time::error::Elapsed> {
+        let mut changed = self.changed.subscribe();
+        tokio::time::timeout(timeout, async {
+            loop {
+                changed.borrow_and_update();
+                if enough(self) {
+                    return;
+                }
+                if changed.changed().await.is_err() {
+                    unreachable!("the sender lives in self");
+                }
+            }
+        })
+        .await
+    }
+
+    /// How many pairs have to arrive and have not.
+    #[must_use]
+    pub fn missing(&self) -> usize {
+        let books = self.books();
+        books.due - books.arrived
+    }
+
+    /// The figures so far.
+    #[must_use]
+    pub fn count(&self) -> Count {
+        let books = self.books();
+        let pairs = books.events.values().map(|sent| books.kinds[sent.kind].places.len()).sum();
+        let duplicates = books.pairs.values().map(|seen| seen.accepted.saturating_sub(1) as usize).sum();
+        let wrongs = books.wrongs.clone();
+        let missing = books.due - books.arrived;
+        Count { events: books.confirmed, pairs, missing, duplicates, wrongs }
+    }
+
+    /// What an event that a webhook was owed must look like in Get Events; `None` when it is none of its.
+    #[must_use]
+    pub fn owed(&self, place: Place, id: &str) -> Option<Owed> {
+        let books = self.books();
+        let id: Ulid = id.parse().ok()?;
+        let (_, seen) = books.owed(id).find(|(at, _)| *at == place)?;
+        let sent = books.events[&id];
+        let event_type = books.kinds[sent.kind].event_type.clone();
+        let (created, data) = (time(sent.created), data(sent.number));
+        Some(Owed { event_type, created, data, requests: seen.requests, accepted: seen.accepted > 0 })
+    }
+
+    /// How many confirmed events a webhook was owed.
+    #[must_use]
+    pub fn owed_to(&self, place: Place) -> usize {
+        let books = self.books();
+        let wanted = |sent: &&Sent| sent.confirmed && books.kinds[sent.kind].places.contains(&place);
+        books.events.values().filter(wanted).count()
+    }
+}
+
+/// An event as a webhook should have got it, and how it was received.
+#[derive(Debug)]
+pub struct Owed {
+    /// Its type.
+    pub event_type: String,
+    /// When it happened.
+    pub created: String,
+    /// Its data, byte for byte.
+    pub data: String,
+    /// How often the endpoint was asked.
+    pub requests: u32,
+    /// Whether the endpoint accepted it.
+    pub accepted: bool,
+}
+
+impl Books {
+    /// The webhooks that an event is owed to, with what they saw of it.
+    fn owed(&self, id: Ulid) -> impl Iterator<Item = (Place, Seen)> {
+        let places = self.events.get(&id).map(|sent| self.kinds[sent.kind].places.as_slice());
+        let seen = move |place: &Place| (*place, self.pairs.get(&(id, *place)).copied().unwrap_or_default());
+        places.unwrap_or_default().iter().map(seen)
+    }
+
+    /// Enters an arrival, and says how it is answered.
+    fn arrive(&mut self, id: Ulid, place: Place) -> Reply {
+        let failing = self.failing.contains(&place);
+        let seen = self.pairs.entry((id, place)).or_default();
+        seen.requests += 1;
+        let reply = if failing { Reply::status(500) } else { reply(id, place, seen.requests) };
+        if matches!(&reply, Reply::Answer(answer) if answer.status == 200) {
+            seen.accepted += 1;
+            self.arrived += usize::from(seen.accepted == 1 && !self.excused.contains(&place));
+        }
+        reply
+    }
+
+    /// What a request should be, but for its attempt's id; an error when nobody asked for it.
+    fn expected(&self, id: Ulid, place: Place, attempt: Ulid) -> Result<String, String> {
+        let sent = self.events.get(&id).ok_or("no such event was published")?;
+        let row = &self.kinds[sent.kind];
+        if !row.places.contains(&place) {
+            return Err(format!("the webhook does not want {} of {}", row.event_type, row.brand));
+        }
+        let webhook = &self.subscribers[place].webhook.id;
+        Ok(format!(
+            r#"{{"id":"{id}","brandId":"{}","webhookId":"{webhook}","attemptId":"{attempt}","created":"{}","type":"{}","data":{}}}"#,
+            row.brand,
+            time(sent.created),
+            row.event_type,
+            data(sent.number)
+        ))
+    }
+}
+
+impl Witness for Ledger {
+    fn answer(&self, request: &Received) -> Reply {
+        let reply = self.judge(request);
+        self.changed.send_replace(());
+        reply
+    }
+}
+
+impl Ledger {
+    fn judge(&self, request: &Received) -> Reply {
+        let read = || {
+            let place: Place = request.path.strip_prefix('/')?.parse().ok()?;
+            let id: Ulid = field(request.text(), "id")?.parse().ok()?;
+            let attempt: Ulid = field(request.text(), "attemptId")?.parse().ok()?;
+            Some((place, id, attempt))
+        };
+        let Some((place, id, attempt)) = read() else { return self.invented("unreadable", request) };
+        let Some(subscriber) = self.books().subscribers.get(place).cloned() else {
+            return self.invented("no such webhook", request);
+        };
+        let signed =
+            signature::verify(&subscriber.webhook.secret, &request.headers, &request.body, signature::now());
+        let mut books = self.books();
+        let expected = match books.expected(id, place, attempt) {
+            Ok(expected) => expected,
+            Err(why) => {
+                drop(books);
+                return self.invented(&why, request);
+            }
+        };
+        let fresh = books.attempts.insert(attempt);
+        if expected != request.text() || signed.is_err() || !fresh {
+            books.wrongs.altered += 1;
+            let words = format!("{} instead of {expected} ({signed:?}, {fresh})", request.text());
+            books.wrongs.word(words);
+        }
+        books.arrive(id, place)
+    }
+
+    fn invented(&self, why: &str, request: &Received) -> Reply {
+        let mut books = self.books();
+        books.wrongs.invented += 1;
+        books.wrongs.word(format!("{why}: {} at {}", request.text(), request.path));
+        Reply::ok()
+    }
+}
+
+/// The text field of an envelope that is ours down to the byte.
+fn field<'a>(body: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = body.split_once(&format!(r#""{name}":""#))?;
+    rest.split_once('"').map(|(value, _)| value)
+}
+
+/// What an endpoint answers to a pair's request: most at once, some only the second time.
+fn reply(id: Ulid, place: Place, request: u32) -> Reply {
+    let chance = mix(id.random() as u64 ^ (place as u64));
+    match request {
+        1 if chance.is_multiple_of(REFUSED) => Reply::status(503),
+        1 if (chance >> 8).is_multiple_of(DROPPED) => Reply::Drop,
+        _ if (chance >> 16).is_multiple_of(LATE) => Reply::ok().after(LATENESS),
+        _ => Reply::ok(),
+    }
+}
+
+/// Data that only arrives unchanged when nobody parses and prints it.
+fn data(number: u64) -> String {
+    let padding = "x".repeat(usize::try_from(number % 7).unwrap_or(0) * 100);
+    format!(
+        r#"{{"z":{number},"amount":1.50,"big":123456789012345678901234567890,"text":"é \u00e9 \/ \"{padding}\"","a":[1e2,-0]}}"#
+    )
+}
+
+/// A time as the contract writes it.
+fn time(millis: i64) -> String {
+    let at = chrono::DateTime::from_timestamp_millis(millis).expect("a time of this age");
+    at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}

@@ -1,0 +1,125 @@
+//! The API's routes as its own document has them, so that a test of every route meets a new one by itself.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::api::Api;
+
+/// How deep schemas refer to one another at most.
+const DEPTH: usize = 8;
+
+/// One route.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path with its parameters, `/v1/{brandId}/webhooks`.
+    pub path: String,
+    /// What it is called.
+    pub operation: String,
+    /// The least that its body may say, where it takes one.
+    pub body: Option<Value>,
+    /// A field that its body may have, with a value.
+    pub field: Option<(String, Value)>,
+    /// Whether its pages go on with a cursor.
+    pub has_cursor: bool,
+}
+
+impl Route {
+    /// Whether it is a brand's.
+    #[must_use]
+    pub fn is_brands(&self) -> bool {
+        self.path.starts_with("/v1/{brandId}/")
+    }
+
+    /// Whether it is support's.
+    #[must_use]
+    pub fn is_supports(&self) -> bool {
+        self.path.starts_with("/admin/")
+    }
+
+    /// Whether it takes a token that may write.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.method != Method::GET || self.operation == "readSecret"
+    }
+
+    /// Its path with the value that `of` knows for each parameter.
+    #[must_use]
+    pub fn fill(&self, of: impl Fn(&str) -> String) -> String {
+        let part = |part: &str| match part.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+            Some(name) => of(name),
+            None => part.to_owned(),
+        };
+        self.path.split('/').map(part).collect::<Vec<_>>().join("/")
+    }
+}
+
+/// All of them.
+///
+/// # Panics
+/// When the document does not say what it should.
+pub async fn all(api: &Api) -> Vec<Route> {
+    let document = api.get("/openapi.json").await.expect(200).json();
+    let mut routes = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("methods") {
+            routes.push(route(&document, path, method, operation));
+        }
+    }
+    routes
+}
+
+fn route(document: &Value, path: &str, method: &str, operation: &Value) -> Route {
+    let schema = operation["requestBody"]["content"].as_object().and_then(|kinds| kinds.values().next());
+    let schema = schema.map(|kind| resolve(document, &kind["schema"]));
+    let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+    Route {
+        method: method.to_uppercase().parse().expect("a method"),
+        path: path.to_owned(),
+        operation: operation["operationId"].as_str().expect("an operation's id").to_owned(),
+        body: schema.map(|schema| sample(document, schema, DEPTH)),
+        field: schema.and_then(|schema| field(document, schema)),
+        has_cursor: parameters.iter().any(|parameter| parameter["name"] == "cursor"),
+    }
+}
+
+fn field(document: &Value, schema: &Value) -> Option<(String, Value)> {
+    let (name, value) = schema["properties"].as_object()?.iter().next()?;
+    Some((name.clone(), sample(document, value, DEPTH)))
+}
+
+/// The schema that is meant: of a reference, and of several the first.
+fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return resolve(document, document.pointer(&reference[1..]).expect("it is there"));
+    }
+    let several = ["oneOf", "anyOf", "allOf"].iter().find_map(|kind| schema[*kind].as_array());
+    let meant = several.and_then(|kinds| kinds.iter().find(|kind| kind["type"] != "null"));
+    meant.map_or(schema, |kind| resolve(document, kind))
+}
+
+/// A value that fits, as small as it may be.
+fn sample(document: &Value, schema: &Value, depth: usize) -> Value {
+    assert!(depth > 0, "a schema that goes on and on: {schema}");
+    let schema = resolve(document, schema);
+    if let Some(example) = schema.get("example").or_else(|| schema["enum"].get(0)) {
+        return example.clone();
+    }
+    let kind = schema["type"].as_str().or_else(|| schema["type"][0].as_str());
+    match kind {
+        Some("object") => {
+            let required = schema["required"].as_array().cloned().unwrap_or_default();
+            let names = required.iter().filter_map(Value::as_str);
+            names
+                .map(|name| (name.to_owned(), sample(document, &schema["properties"][name], depth - 1)))
+                .collect()
+        }
+        Some("array") => json!([sample(document, &schema["items"], depth - 1)]),
+        Some("integer" | "number") => schema.get("minimum").cloned().unwrap_or(json!(1)),
+        Some("boolean") => json!(true),
+        Some("string") if schema["format"] == "date-time" => json!("2026-01-01T00:00:00Z"),
+        Some("string") => json!("text"),
+        _ => json!({}),
+    }
+}

@@ -1,0 +1,40 @@
+//! What support does, with the support token.
+
+use serde_json::{Value, json};
+
+use crate::PATIENCE;
+use crate::api::Api;
+use crate::brand::Webhook;
+use crate::poll::eventually;
+
+/// What the router refused, in the API.
+pub const REJECTED: &str = "/admin/v1/rejected";
+/// Who changed what.
+pub const AUDIT: &str = "/admin/v1/audit";
+
+/// Disables a webhook.
+pub async fn disable(support: &Api, webhook: &Webhook, detail: &str) -> Value {
+    let path = format!("/admin/v1/webhooks/{}/disable", webhook.id);
+    support.post(&path, &json!({"detail": detail})).await.expect(200).json()
+}
+
+/// Enables a webhook again, with a body of `{"note","redeliverHeld"?}`.
+pub async fn enable(support: &Api, webhook: &Webhook, body: &Value) -> Value {
+    let path = format!("/admin/v1/webhooks/{}/enable", webhook.id);
+    support.post(&path, body).await.expect(200).json()
+}
+
+/// Waits until as many messages are listed as rejected, and hands the list out.
+pub async fn wait_rejected(support: &Api, number: usize) -> Vec<Value> {
+    eventually(&format!("{number} messages are rejected"), PATIENCE, async || {
+        let list = support.get(REJECTED).await.expect(200).json();
+        let items = list["items"].as_array().cloned().unwrap_or_default();
+        if items.len() == number && list["total"] == number { Ok(items) } else { Err(list.to_string()) }
+    })
+    .await
+}
+
+/// All that was changed so far.
+pub async fn audit(support: &Api) -> Vec<Value> {
+    support.list(AUDIT, 1000).await
+}

@@ -1,0 +1,130 @@
+//! Careful producers under faults: what is not confirmed is sent again until it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::event::Event;
+use crate::ledger::{Kind, Ledger};
+use crate::producer::Producer;
+
+/// How long a producer waits before it dials again.
+const REDIAL: Duration = Duration::from_millis(200);
+/// How long a producer keeps dialling.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Events that one producer has in flight.
+const BATCH: usize = 20;
+/// Producers beside one another.
+const PRODUCERS: usize = 4;
+
+/// Where and what is produced.
+#[derive(Debug, Clone)]
+pub struct Traffic {
+    /// The broker.
+    pub amqp_url: String,
+    /// What its names begin with.
+    pub namespace: String,
+    /// What is published, one kind after the other.
+    pub kinds: Vec<Kind>,
+    /// Where it is written down.
+    pub ledger: Arc<Ledger>,
+}
+
+/// Producers at work. Dropping it stops them anywhere.
+#[derive(Debug)]
+pub struct Load {
+    stop: watch::Sender<bool>,
+    producers: JoinSet<()>,
+}
+
+impl Load {
+    /// Lets the producers publish what they still have to, and waits until all of it is confirmed.
+    ///
+    /// # Panics
+    /// When a producer gave up.
+    pub async fn end(mut self) {
+        self.stop.send_replace(true);
+        while let Some(ended) = self.producers.join_next().await {
+            ended.expect("a producer");
+        }
+    }
+}
+
+impl Traffic {
+    /// Publishes at this pace in the background, until told to stop and at least `events` were confirmed;
+    /// what is left then goes out without a pause.
+    #[must_use]
+    pub fn start(&self, events: usize, per_second: usize) -> Load {
+        let stop = watch::Sender::new(false);
+        let mut producers = JoinSet::new();
+        let period = Duration::from_secs_f64((BATCH * PRODUCERS) as f64 / per_second as f64);
+        for number in 0..PRODUCERS {
+            let (traffic, stop) = (self.clone(), stop.subscribe());
+            producers.spawn(async move { traffic.produce(number, events / PRODUCERS, period, stop).await });
+        }
+        Load { stop, producers }
+    }
+
+    async fn produce(&self, first: usize, events: usize, period: Duration, mut stop: watch::Receiver<bool>) {
+        let mut producer = None;
+        let mut ticks = interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Producers begin at different kinds, and go through all of them.
+        let mut next = first * self.kinds.len() / PRODUCERS;
+        let last = next + events;
+        while next < last || !*stop.borrow() {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+            let kinds = (next..next + BATCH).map(|n| self.kinds[n % self.kinds.len()]);
+            let drawn: Vec<Event> = kinds.map(|kind| self.ledger.draw(kind)).collect();
+            self.deliver(&mut producer, drawn).await;
+            next += BATCH;
+        }
+    }
+
+    /// Publishes one event of each of these kinds, and waits for the confirms.
+    pub async fn publish(&self, kinds: &[Kind]) -> Vec<Event> {
+        let drawn: Vec<Event> = kinds.iter().map(|kind| self.ledger.draw(*kind)).collect();
+        self.deliver(&mut None, drawn.clone()).await;
+        drawn
+    }
+
+    /// Publishes until all of it is confirmed.
+    async fn deliver(&self, producer: &mut Option<Producer>, mut left: Vec<Event>) {
+        while !left.is_empty() {
+            let channel = match producer {
+                Some(channel) => channel,
+                None => producer.insert(self.dial().await),
+            };
+            let confirmed = join_all(left.iter().map(|event| channel.try_publish(event))).await;
+            let mut again = Vec::new();
+            for (event, confirmed) in left.into_iter().zip(confirmed) {
+                match confirmed {
+                    Ok(()) => self.ledger.confirm(&event),
+                    Err(_) => again.push(event),
+                }
+            }
+            left = again;
+            if !left.is_empty() {
+                *producer = None;
+            }
+        }
+    }
+
+    async fn dial(&self) -> Producer {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match Producer::connect(&self.amqp_url, &self.namespace).await {
+                Ok(producer) => return producer,
+                Err(error) => assert!(Instant::now() < deadline, "the broker stays away: {error}"),
+            }
+            tokio::time::sleep(REDIAL).await;
+        }
+    }
+}
