@@ -1,10 +1,20 @@
 -- Takes out of the queue what was attempted: $1 webhook; parallel arrays $2 created, $3 events,
 -- $4 rounds, $5 whether it was delivered. What was begun anew meanwhile stays. One whose attempt was
 -- recorded before a crash stands as delivered already.
-WITH gone AS (
+WITH held AS (
+    -- The jobs first, like whatever stops them: in another order the two could wait for each other.
+    SELECT id FROM redelivery_jobs
+    WHERE id IN (
+        SELECT r.job_id FROM redeliveries r
+        JOIN unnest($2::timestamptz[], $3::uuid[]) AS k(created, event_id) USING (created, event_id)
+        WHERE r.webhook_id = $1
+    )
+    ORDER BY id
+    FOR UPDATE
+), gone AS (
     DELETE FROM redeliveries r
     USING unnest($2::timestamptz[], $3::uuid[], $4::integer[], $5::boolean[]) AS k(created, event_id, round, delivered)
-    WHERE r.webhook_id = $1 AND r.created = k.created AND r.event_id = k.event_id AND r.round = k.round
+    WHERE (SELECT count(*) FROM held) >= 0 AND r.webhook_id = $1 AND r.created = k.created AND r.event_id = k.event_id AND r.round = k.round
     RETURNING r.job_id, r.webhook_id, r.created, r.event_id, k.delivered
 ), ended AS (
     SELECT g.job_id, g.delivered OR d.status IS NOT DISTINCT FROM 'delivered' AS delivered
