@@ -15,8 +15,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Bound for opening a channel and for declaring.
 pub(crate) const OPERATION: Duration = Duration::from_secs(10);
 /// AMQP heartbeat in seconds. The broker counts whole intervals and closes a frozen process's connection
-/// in the third at the latest: others take over within 12 s.
-pub const HEARTBEAT_SECONDS: u16 = 4;
+/// in the third at the latest: others take over within 9 s.
+pub const HEARTBEAT_SECONDS: u16 = 3;
 /// How long after a failed dial the next is made: thousands of consumers want the link back at once.
 const REDIAL: Duration = Duration::from_millis(200);
 

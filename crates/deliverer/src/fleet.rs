@@ -22,6 +22,9 @@ use crate::worker::{NUDGE_EVERY, Shared, Worker};
 
 /// How often the configuration is looked at: so soon a new webhook is served and a paused one rests.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Standbys subscribe at most this often, and not before a replica has run for so long: behind the owners, for
+/// the first to subscribe is served.
+const STANDBYS_EVERY: Duration = Duration::from_secs(2);
 /// A standby that finds itself active steps back at most this often: the owner may be unable to
 /// serve, and someone must.
 const STEP_BACK_EVERY: Duration = Duration::from_secs(30);
@@ -41,6 +44,7 @@ pub(crate) struct Fleet {
     sharing: Sharing,
     renewed: Option<Instant>,
     stranded_looked: Instant,
+    standbys_begun: Instant,
     workers: HashMap<WebhookId, Served>,
     /// Those whose waiting deliveries are being settled, each as long as that runs.
     settling: HashMap<WebhookId, JoinHandle<()>>,
@@ -75,6 +79,7 @@ impl Fleet {
             sharing: Sharing::default(),
             renewed: None,
             stranded_looked: Instant::now(),
+            standbys_begun: Instant::now(),
             workers: HashMap::new(),
             settling: HashMap::new(),
         }
@@ -99,15 +104,18 @@ impl Fleet {
         if let Err(error) = self.directory.refresh().await {
             return events::step_failed("refresh", &error);
         }
-        let renew = self.renewed.is_none_or(|at| at.elapsed() >= RENEW_EVERY);
-        if renew {
+        if self.renewed.is_none_or(|at| at.elapsed() >= RENEW_EVERY) {
             match self.renew().await {
                 Ok(members) => self.members = members,
                 Err(error) => return events::step_failed("renew", &error),
             }
             self.renewed = Some(Instant::now());
         }
-        self.share_out(renew);
+        let standbys = self.standbys_begun.elapsed() >= STANDBYS_EVERY;
+        if standbys {
+            self.standbys_begun = Instant::now();
+        }
+        self.share_out(standbys);
         self.catch_up().await;
         if self.stranded_looked.elapsed() >= STRANDED_EVERY {
             self.stranded_looked = Instant::now();
@@ -153,9 +161,9 @@ impl Fleet {
         instances::alive(&self.store, self.me.service).await
     }
 
-    /// Brings the workers in line with the roles. `renewed` tells that time has passed since the
-    /// last round, so that owners have subscribed and standbys may.
-    fn share_out(&mut self, renewed: bool) {
+    /// Brings the workers in line with the roles. `standbys` tells that time has passed since the
+    /// last round in which they could begin, so that owners have subscribed and standbys may.
+    fn share_out(&mut self, standbys: bool) {
         let targets = self.directory.all();
         let (mut owned, mut standby) = (0, 0);
         let known: HashSet<WebhookId> = targets.iter().map(|target| target.id).collect();
@@ -167,7 +175,7 @@ impl Fleet {
                 Role::Standby => standby += 1,
                 Role::Bystander => {}
             }
-            self.play(target, role, renewed);
+            self.play(target, role, standbys);
             // Anew when one that ended left something to settle: it failed, or the webhook stopped once more.
             let idle = self.settling.get(&target.id).is_none_or(JoinHandle::is_finished);
             if role == Role::Owner && target.is_unsettled() && idle {
@@ -185,21 +193,21 @@ impl Fleet {
     }
 
     /// Starts, keeps or stops the worker of one webhook.
-    fn play(&mut self, target: &Target, role: Role, renewed: bool) {
+    fn play(&mut self, target: &Target, role: Role, standbys: bool) {
         let limits =
             Limits { max_concurrency: target.max_concurrency, rate_per_second: target.rate_per_second };
         if let Some(served) = self.workers.get_mut(&target.id) {
-            if served.keeps(role, limits, renewed) {
+            if served.keeps(role, limits, standbys) {
                 return;
             }
             served.worker.close();
             self.workers.remove(&target.id);
-            // A standby comes back at the next renewal, behind the owner.
+            // A standby comes back in a later round, behind the owner.
             if role != Role::Owner {
                 return;
             }
         }
-        if role == Role::Owner || (role == Role::Standby && renewed) {
+        if role == Role::Owner || (role == Role::Standby && standbys) {
             let worker = Worker::start(Arc::clone(&self.shared), target.id, limits, role == Role::Owner);
             self.workers.insert(target.id, Served::new(worker, role));
         }
@@ -261,7 +269,7 @@ impl Served {
 
     /// Whether the worker stays as it is. A standby that the broker made active although it was
     /// second steps back, so that the owner comes first.
-    fn keeps(&mut self, role: Role, limits: Limits, renewed: bool) -> bool {
+    fn keeps(&mut self, role: Role, limits: Limits, standbys: bool) -> bool {
         if role == Role::Bystander || limits != self.worker.limits() {
             return false;
         }
@@ -273,7 +281,7 @@ impl Served {
         if was == Role::Owner {
             return false;
         }
-        let misplaced = renewed && self.worker.is_active() && self.stepped_back.elapsed() > STEP_BACK_EVERY;
+        let misplaced = standbys && self.worker.is_active() && self.stepped_back.elapsed() > STEP_BACK_EVERY;
         !misplaced
     }
 }

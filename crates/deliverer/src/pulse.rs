@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const EVERY: Duration = Duration::from_millis(500);
 /// A longer pause between two beats is a standstill. The broker gives up a connection only after
 /// two heartbeats, so this is well before.
-const STANDSTILL: Duration = Duration::from_secs(3);
+const STANDSTILL: Duration = Duration::from_secs(2);
 
 const _: () = assert!(STANDSTILL.as_secs() < broker::HEARTBEAT_SECONDS as u64);
 
@@ -72,7 +72,7 @@ mod tests {
         let at = |millis: u64| began + Duration::from_millis(millis);
         let mut beats = Beats::new(began);
         assert_eq!(beats.beat(at(500)), None);
-        assert_eq!(beats.beat(at(3_000)), None, "late, but no standstill");
+        assert_eq!(beats.beat(at(2_000)), None, "late, but no standstill");
         assert_eq!(beats.beat(at(12_000)), Some(at(12_000)));
         assert_eq!(beats.beat(at(12_500)), Some(at(12_000)), "what began before it stays in doubt");
     }

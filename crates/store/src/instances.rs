@@ -9,10 +9,10 @@ use crate::pool::Store;
 use crate::rows::read;
 
 /// How often a process renews its row.
-pub const RENEW_EVERY: Duration = Duration::from_secs(2);
+pub const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// How long a process counts as alive after it renewed its row. What owner and standby leave behind when
 /// they die together is taken up after this and one renewal of another's.
-pub const ALIVE_FOR: Duration = Duration::from_secs(6);
+pub const ALIVE_FOR: Duration = Duration::from_secs(4);
 
 const _: () = assert!(ALIVE_FOR.as_secs() >= 3 * RENEW_EVERY.as_secs());
 
