@@ -35,8 +35,8 @@ pub struct Consumers {
 struct Slot {
     channel: Channel,
     used: Arc<AtomicUsize>,
-    /// One subscribes at a time: prefetch is set for the channel's next consumer.
-    subscribing: Arc<Mutex<()>>,
+    /// The prefetch of the channel's next consumer, once it was set. One subscribes at a time.
+    prefetch: Arc<Mutex<Option<u16>>>,
     /// A subscription got no answer: the broker will close the channel over it, sooner or later.
     silent: Arc<AtomicBool>,
 }
@@ -102,34 +102,44 @@ impl Consumers {
     /// # Errors
     /// When the broker fails or has no such queue.
     pub async fn subscribe(&self, queue: &str, prefetch: u16) -> Result<Subscription, BrokerError> {
-        let slot = self.free_slot().await?;
-        let turn = slot.subscribing.lock().await;
-        let channel = &slot.channel;
-        let consuming = async {
-            channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
-            let options = BasicConsumeOptions::default();
-            channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await
-        };
-        let consumer = within(OPERATION, "subscribe", consuming).await;
-        drop(turn);
-        if consumer.is_err() {
-            slot.silent.store(true, Ordering::Relaxed);
+        loop {
+            let (slot, used) = self.free_slot().await?;
+            let mut set = slot.prefetch.lock().await;
+            // Whoever had the turn before may have found the channel silent.
+            if !slot.is_open() {
+                continue;
+            }
+            let channel = slot.channel.clone();
+            let consuming = async {
+                if *set != Some(prefetch) {
+                    *set = None;
+                    channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
+                    *set = Some(prefetch);
+                }
+                let options = BasicConsumeOptions::default();
+                channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await
+            };
+            let consumer = within(OPERATION, "subscribe", consuming).await;
+            if consumer.is_err() {
+                slot.silent.store(true, Ordering::Relaxed);
+            }
+            return Ok(Subscription { consumer: consumer?, channel, used });
         }
-        Ok(Subscription { consumer: consumer?, channel: slot.channel.clone(), used: Used::take(&slot.used) })
     }
 
-    async fn free_slot(&self) -> Result<Slot, BrokerError> {
+    /// A channel with a place on it, which is taken.
+    async fn free_slot(&self) -> Result<(Slot, Used), BrokerError> {
         let mut slots = self.slots.lock().await;
         slots.retain(Slot::is_open);
         let free = slots.iter().find(|slot| slot.used.load(Ordering::Relaxed) < CONSUMERS_PER_CHANNEL);
         if let Some(slot) = free {
-            return Ok(slot.clone());
+            return Ok((slot.clone(), Used::take(&slot.used)));
         }
         let channel = self.link.channel().await?;
-        let slot =
-            Slot { channel, used: Arc::default(), subscribing: Arc::default(), silent: Arc::default() };
+        let slot = Slot { channel, used: Arc::default(), prefetch: Arc::default(), silent: Arc::default() };
         slots.push(slot.clone());
-        Ok(slot)
+        let used = Used::take(&slot.used);
+        Ok((slot, used))
     }
 
     /// Closes the link: what is not acknowledged goes to another consumer at once.

@@ -24,6 +24,8 @@ const DELIVERY_LIMIT: i64 = 1_000_000;
 /// Changes at once. With eight, RabbitMQ 3.10 answered 174 of 10,000 new quorum queues with `cluster_not_formed`,
 /// closed the connection over it, and kept queues that crashed whoever subscribed to them.
 const AT_ONCE: usize = 1;
+/// Looks at once: they change nothing.
+const LOOKS: usize = 8;
 
 /// One row of the table.
 enum Object {
@@ -49,14 +51,16 @@ pub struct Topology {
     link: Link,
     names: Namespace,
     ladder: Option<WaitLadder>,
-    channels: Channels,
+    changes: Channels,
+    looks: Channels,
 }
 
 impl Topology {
     /// The topology, declared over `link`. Who delivers gives the ladder of its wait queues.
     #[must_use]
     pub fn new(link: Link, names: Namespace, ladder: Option<WaitLadder>) -> Self {
-        Self { channels: Channels::new(link.clone(), AT_ONCE), link, names, ladder }
+        let channels = |at_once| Channels::new(link.clone(), at_once);
+        Self { changes: channels(AT_ONCE), looks: channels(LOOKS), link, names, ladder }
     }
 
     /// Declares all that is not of a single webhook. Declaring what is there changes nothing.
@@ -78,6 +82,18 @@ impl Topology {
         self.declare_all(&[Object::Queue { name: queue, kind: QueueKind::SingleActive }, binding]).await
     }
 
+    /// Declares the queue of a webhook unless it is there, which costs a third to find out. Whether it is bound
+    /// is told by what is sent to it: where that is unrouted, the queue is declared.
+    ///
+    /// # Errors
+    /// When the broker fails.
+    pub async fn ensure_webhook(&self, id: WebhookId) -> Result<(), BrokerError> {
+        match self.depth(&self.names.webhook(id)).await? {
+            Some(_) => Ok(()),
+            None => self.declare_webhook(id).await,
+        }
+    }
+
     /// Deletes the queue of a webhook with all that is in it; the caller has settled that.
     ///
     /// # Errors
@@ -96,7 +112,7 @@ impl Topology {
     /// When the broker fails.
     pub async fn depth(&self, queue: &str) -> Result<Option<u32>, BrokerError> {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let looking = self.with_channel(async |channel| {
+        let looking = self.looks.run(OPERATION, "look for a queue", async |channel| {
             channel
                 .queue_declare(queue.into(), options, FieldTable::default())
                 .await
@@ -160,7 +176,7 @@ impl Topology {
         &self,
         step: impl AsyncFnOnce(&Channel) -> lapin::Result<T>,
     ) -> Result<T, BrokerError> {
-        self.channels.run(OPERATION, "change the topology", step).await
+        self.changes.run(OPERATION, "change the topology", step).await
     }
 }
 

@@ -115,8 +115,7 @@ impl Lane {
         self.closing.is_cancelled()
     }
 
-    /// Resolves when no request is in flight. Only for a lane that is closing: while turns are given out
-    /// it could miss the instant.
+    /// Resolves when no request is in flight. While turns are given out it may miss the instant.
     pub(crate) async fn idle(&self) {
         loop {
             let free = self.places.free.notified();
