@@ -10,7 +10,7 @@ use runtime::figures::{self, Figure, Kind, UnderWay};
 use tracing::{debug, info, warn};
 
 /// What the deliverer counts of its own.
-const FIGURES: [Figure; 14] = [
+const FIGURES: [Figure; 15] = [
     Figure::new(
         Kind::Counter,
         "postrider_attempts_total",
@@ -73,6 +73,11 @@ const FIGURES: [Figure; 14] = [
         "Webhooks that this deliverer takes over when their owner goes away",
     ),
     Figure::new(
+        Kind::Gauge,
+        "postrider_deliverer_webhooks_subscribed",
+        "Webhooks whose queue this deliverer is subscribed to, as their owner or on standby",
+    ),
+    Figure::new(
         Kind::Counter,
         "postrider_deliverer_retries_total",
         "Steps of the deliverer that failed and were tried again, by the step",
@@ -119,6 +124,11 @@ pub(crate) fn describe() {
 /// A request to an endpoint is in flight as long as the answer lives.
 pub(crate) fn in_flight() -> UnderWay {
     UnderWay::begin("postrider_attempts_in_flight")
+}
+
+/// A webhook's queue is subscribed to as long as the answer lives.
+pub(crate) fn subscribed() -> UnderWay {
+    UnderWay::begin("postrider_deliverer_webhooks_subscribed")
 }
 
 /// An event arrived that nobody asked for again.

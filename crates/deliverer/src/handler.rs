@@ -31,8 +31,8 @@ use crate::lane::{Lane, Turn};
 use crate::pulse::Pulse;
 use crate::recorder::Recorder;
 
-/// A message that comes this much early is not sent back to wait: the clocks of two machines, and
-/// the time between deciding and publishing, explain it.
+/// A message that comes this much early is not sent back to wait, but waits here: the clocks of two machines,
+/// and the time between deciding and publishing, explain it.
 const EARLY: Duration = Duration::from_millis(50);
 /// Trial of a redelivered message after a webhook's configuration was found to be older than it.
 const REFRESH_EVERY: Duration = Duration::from_millis(200);
@@ -156,7 +156,7 @@ impl Handler {
             return step;
         }
         let now = Utc::now();
-        if progress.first_started.is_some_and(|first| !self.schedule.may_start(first, now)) {
+        if self.is_too_late(progress, now) {
             self.finish(delivery, DeliveryStatus::Failed).await;
             return Step::Done;
         }
@@ -164,8 +164,18 @@ impl Handler {
             Some(at) if at - now > TimeDelta::from_std(EARLY).unwrap_or_default() => {
                 Step::Wait(progress.clone(), at)
             }
-            _ => Step::Attempt,
+            Some(at) => {
+                // An endpoint that said how long it wants to be left alone is: already over, this is no wait.
+                tokio::time::sleep((at - now).to_std().unwrap_or_default()).await;
+                Step::Attempt
+            }
+            None => Step::Attempt,
         }
+    }
+
+    /// Whether the window in which attempts may start is over.
+    fn is_too_late(&self, progress: &Progress, now: Timestamp) -> bool {
+        progress.first_started.is_some_and(|first| !self.schedule.may_start(first, now))
     }
 
     /// The webhook, no older than the message: it may be newer than what was loaded last.
@@ -219,8 +229,8 @@ impl Handler {
         }
     }
 
-    /// Waits for its turn, and looks again: the webhook may have stopped receiving meanwhile, or this
-    /// process may have stood still, so that another was given the message.
+    /// Waits for its turn, and looks again: the webhook may have stopped receiving meanwhile, the window may
+    /// be over, or this process may have stood still, so that another was given the message.
     async fn attempt_in_lane(&self, delivery: &Delivery, lane: &Lane) -> Handled {
         let Some(turn) = lane.turn().await else { return Handled::GiveBack };
         if self.pulse.missed_since(delivery.receipt.since) {
@@ -229,12 +239,14 @@ impl Handler {
         let target = self.directory.get(delivery.webhook);
         let generation = delivery.message.progress.generation;
         let settles = target.as_ref().map_or(Some(DeliveryStatus::Discarded), |t| t.settles(generation));
-        match (target, settles) {
+        let too_late = self.is_too_late(&delivery.message.progress, Utc::now());
+        match (target, settles.or(too_late.then_some(DeliveryStatus::Failed))) {
             (Some(target), None) => {
                 let delivered = self.attempt(delivery, &target, turn).await;
                 Handled::Attempted { delivered }
             }
             (_, status) => {
+                drop(turn);
                 self.finish(delivery, status.unwrap_or(DeliveryStatus::Discarded)).await;
                 Handled::Settled
             }

@@ -7,6 +7,10 @@
 //! A subscription to such a queue blocks its channel, with every consumer on it, until the broker
 //! closes the connection. So a queue is probed before it is subscribed to, by a message that it only
 //! has to confirm; and one under a subscription is probed when what is due does not come.
+//!
+//! A queue that answers and is empty, while something is long due, lost it on the way: whoever made the queue
+//! anew died before it was filled, or the broker's state is gone or older than the database's, which was restored
+//! from a backup. It is filled again, too.
 
 use std::time::{Duration, Instant};
 
@@ -16,8 +20,10 @@ use chrono::{TimeDelta, Utc};
 use domain::ids::WebhookId;
 use domain::outcome::Trigger;
 use domain::request::EventHead;
+use domain::time::Timestamp;
 use futures_util::future::join_all;
 use runtime::retry::Backoff;
+use store::StoreError;
 use store::stranded::{self, Stranded};
 use tracing::warn;
 
@@ -29,6 +35,8 @@ const SILENT_FOR: Duration = Duration::from_secs(20);
 const _: () = assert!(SILENT_FOR.as_secs() >= 4 * prober::PATIENCE.as_secs());
 /// What is due for less long may still be on its way through the broker.
 const DUE_FOR: TimeDelta = TimeDelta::seconds(5);
+/// What is due for so long has no message any more, when the queue is empty and its consumer has nothing to do.
+const LOST_FOR: TimeDelta = TimeDelta::seconds(60);
 
 /// Whether a webhook's queue answers.
 ///
@@ -43,7 +51,7 @@ pub(crate) async fn hear(shared: &Shared, webhook: WebhookId) -> Result<(), Brok
     shared.prober.hear(queue, other).await
 }
 
-/// Makes a webhook's queue anew when it stays silent.
+/// Makes a webhook's queue anew when it stays silent, and fills it again when what is long due is not in it.
 ///
 /// # Errors
 /// When it is lost and could not be made anew to the end: it is then examined again.
@@ -55,6 +63,12 @@ pub(crate) async fn examine(
     while hear(shared, webhook).await.is_err() {
         if began.elapsed() >= SILENT_FOR {
             return make_anew(shared, webhook).await;
+        }
+    }
+    if shared.topology.depth(&shared.handler.names.webhook(webhook)).await? == Some(0) {
+        let queued = fill(shared, webhook, Utc::now() - LOST_FOR).await?;
+        if queued > 0 {
+            warn!(%webhook, queued, "what is long due was in no queue; it is again");
         }
     }
     Ok(())
@@ -69,7 +83,13 @@ async fn make_anew(
     warn!(%webhook, "the broker has lost the queue of this webhook; making it anew");
     shared.topology.delete_webhook(webhook).await?;
     shared.topology.declare_webhook(webhook).await?;
-    let due_before = Utc::now() - DUE_FOR;
+    let queued = fill(shared, webhook, Utc::now() - DUE_FOR).await?;
+    warn!(%webhook, queued, "the queue of this webhook was made anew");
+    Ok(())
+}
+
+/// Queues what is pending and due since before. How much that was.
+async fn fill(shared: &Shared, webhook: WebhookId, due_before: Timestamp) -> Result<usize, StoreError> {
     let (mut after, mut queued) = (None, 0);
     loop {
         let page = stranded::page(&shared.handler.store, webhook, due_before, after).await?;
@@ -78,8 +98,7 @@ async fn make_anew(
         queued += page.len();
         join_all(page.into_iter().map(|delivery| queue(shared, webhook, delivery))).await;
     }
-    warn!(%webhook, queued, "the queue of this webhook was made anew");
-    Ok(())
+    Ok(queued)
 }
 
 async fn queue(shared: &Shared, webhook: WebhookId, delivery: Stranded) {

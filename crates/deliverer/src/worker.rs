@@ -132,9 +132,11 @@ impl Worker {
         });
     }
 
-    /// How many messages the broker has handed out, when none of them is in hand any more.
+    /// How many messages the broker has handed out, when none of them is in hand any more, and nothing is
+    /// sent again.
     pub(crate) fn rests_after(&self) -> Option<usize> {
-        let rests = self.work.in_hand.load(Ordering::Relaxed) == 0;
+        let rests =
+            self.work.in_hand.load(Ordering::Relaxed) == 0 && !self.work.catching_up.load(Ordering::Relaxed);
         rests.then(|| self.work.handed_out.load(Ordering::Relaxed))
     }
 
@@ -190,7 +192,7 @@ async fn is_wanted(shared: &Shared, webhook: WebhookId) -> bool {
 }
 
 async fn subscribe(shared: &Shared, work: &Work) -> Result<Subscription, BrokerError> {
-    shared.topology.declare_webhook(work.webhook).await?;
+    shared.topology.ensure_webhook(work.webhook).await?;
     // A silent queue would block the channel, with other webhooks' consumers on it.
     heal::hear(shared, work.webhook).await?;
     let prefetch = work.limits.max_concurrency.saturating_mul(PREFETCH_FACTOR);
@@ -206,16 +208,20 @@ async fn examine(shared: &Shared, work: &Work) {
 }
 
 async fn consume(shared: &Arc<Shared>, work: &Arc<Work>, subscription: &mut Subscription, since: Instant) {
+    let _subscribed = events::subscribed();
     let mut renewals = work.renewals.subscribe();
     let activity = Activity::none_yet(work);
     let received = Received { since, renewal: *renewals.borrow(), lasts: activity.lasts.clone() };
     loop {
         let message = tokio::select! {
             () = work.lane.closing() => {
-                let _ = tokio::time::timeout(HAND_OVER, work.lane.idle()).await;
+                work.let_finish().await;
                 break;
             }
-            _ = renewals.changed() => break,
+            _ = renewals.changed() => {
+                work.let_finish().await;
+                break;
+            }
             message = subscription.next() => message,
         };
         let Some(message) = message else { return };
@@ -309,6 +315,11 @@ async fn process(shared: Arc<Shared>, work: Arc<Work>, message: Message, receive
 }
 
 impl Work {
+    /// Waits until no request is in flight, for so long at most.
+    async fn let_finish(&self) {
+        let _ = tokio::time::timeout(HAND_OVER, self.lane.idle()).await;
+    }
+
     /// Has the subscription begun anew, unless this one ended already.
     fn renew(&self, renewal: u32) {
         self.renewals.send_if_modified(|current| {
