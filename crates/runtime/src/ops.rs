@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -60,6 +61,9 @@ impl Readiness {
     }
 }
 
+/// How often what was measured is summed up, whether somebody asks or not.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
+
 /// The answer of `/readyz`.
 #[derive(Debug, Serialize)]
 struct ReadinessReport {
@@ -87,6 +91,7 @@ pub async fn serve(
     metrics: PrometheusHandle,
 ) -> Result<(), ListenError> {
     let listener = TcpListener::bind(address).await.map_err(|source| ListenError { address, source })?;
+    tokio::spawn(tidy(metrics.clone()));
     let app = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz).with_state(readiness.clone()))
@@ -97,6 +102,14 @@ pub async fn serve(
         }
     });
     Ok(())
+}
+
+/// Sums up what histograms were told, for good: each keeps every value until then, and nobody may ever ask.
+async fn tidy(metrics: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(TIDY_EVERY).await;
+        metrics.run_upkeep();
+    }
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {

@@ -17,6 +17,8 @@ use crate::api::Api;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// It rests so many times as long as a look took: looking is never more than a fraction of the load.
 const REST: u32 = 20;
+/// What is shown is never much older, however long a look took: one that waited for a server tells nothing of the load.
+const LONGEST_REST: Duration = Duration::from_secs(30);
 /// The services, of which none may be missing.
 const SERVICES: [&str; 3] = ["subscription-api", "router", "deliverer"];
 
@@ -65,7 +67,7 @@ pub(crate) async fn watch(api: Api) {
         if let Err(error) = look_at_queues(&api).await {
             debug!(error = %Chain(&error), "the queues were not looked at");
         }
-        tokio::time::sleep(LOOK_EVERY.max(began.elapsed() * REST)).await;
+        tokio::time::sleep((began.elapsed() * REST).clamp(LOOK_EVERY, LONGEST_REST)).await;
     }
 }
 
