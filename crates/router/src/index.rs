@@ -14,7 +14,7 @@ use crate::events;
 
 /// What to do with an event of a brand and type.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Match {
+pub enum Match {
     /// It is for these webhooks; perhaps none.
     Targets(Vec<Target>),
     /// The type is not enabled for the brand: the normal state of a brand.
@@ -27,7 +27,7 @@ pub(crate) enum Match {
 
 /// The subscription index.
 #[derive(Debug)]
-pub(crate) struct Index {
+pub struct Index {
     version: i64,
     /// The catalogue, each type with the schema that is enforced for it.
     types: HashMap<String, Option<DataSchema>>,
@@ -60,12 +60,13 @@ impl Default for Index {
 
 impl Index {
     /// The version of the configuration that it shows.
-    pub(crate) fn version(&self) -> i64 {
+    #[must_use]
+    pub fn version(&self) -> i64 {
         self.version
     }
 
     /// Takes in what changed since its version.
-    pub(crate) fn apply(&mut self, changes: RoutingChanges) {
+    pub fn apply(&mut self, changes: RoutingChanges) {
         for change in changes.event_types {
             if change.removed {
                 self.types.remove(&change.name);
@@ -84,7 +85,8 @@ impl Index {
     }
 
     /// What becomes of an event of this brand and type.
-    pub(crate) fn find(&self, brand_id: &BrandId, event_type: &str) -> Match {
+    #[must_use]
+    pub fn find(&self, brand_id: &BrandId, event_type: &str) -> Match {
         let Some(brand) = self.brands.get(brand_id) else { return Match::UnknownBrand };
         if !self.types.contains_key(event_type) {
             return Match::UnknownType;
@@ -96,7 +98,8 @@ impl Index {
     }
 
     /// The schema that the type's events must fit, if one is enforced.
-    pub(crate) fn enforced_schema(&self, event_type: &str) -> Option<&DataSchema> {
+    #[must_use]
+    pub fn enforced_schema(&self, event_type: &str) -> Option<&DataSchema> {
         self.types.get(event_type)?.as_ref()
     }
 

@@ -5,7 +5,7 @@ pub mod config;
 mod dispatch;
 mod events;
 mod handler;
-mod index;
+pub mod index;
 mod silent;
 mod take;
 
