@@ -2,7 +2,9 @@
 of its kind, and all against what deploy/README.md promises of them. Run from the repository's top."""
 
 import ipaddress
+import json
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -17,8 +19,9 @@ SERVICES = {"subscription-api", "router", "deliverer"}
 # The oldest that knows all that is asked of it, and the newest whose schemas are published.
 VERSIONS = ("1.30", kubernetes_validate.latest_version())
 MODELS = {"ScaledObject": keda.ScaledObject, "PodMonitor": prometheus.PodMonitor}
-# Nobody publishes their schemas where an ordinary client finds them; `kubectl apply --dry-run=server` does.
-UNCHECKED = {"RabbitmqCluster", "Cluster"}
+# Nobody publishes its schema where an ordinary client finds them; `kubectl apply --dry-run=server` does.
+UNCHECKED = {"RabbitmqCluster"}
+POSTGRESQL = Path(__file__).with_name("cloudnative_pg.mjs")
 REQUEST_SECONDS, MARGIN_SECONDS = 15, 5
 
 problems = []
@@ -56,7 +59,10 @@ def unread(given, read, at=""):
 def check_schema(where, document):
     kind = document["kind"]
     try:
-        if kind in MODELS:
+        if kind == "Cluster":
+            told = subprocess.run(["node", POSTGRESQL], input=json.dumps(document), capture_output=True, text=True)
+            need(told.returncode == 0, f"{where}: {told.stderr}")
+        elif kind in MODELS:
             read = MODELS[kind].model_validate(document).model_dump(by_alias=True, exclude_unset=True, mode="json")
             for field in unread(document, read):
                 problems.append(f"{where}: {kind} has no field {field}")

@@ -37,7 +37,7 @@ need_python() {
   } >>"$STATE/logs/python.log" 2>&1 || fail_with_log python "the Python environment could not be made"
 }
 
-# What the snippets of the docs import.
+# What the snippets of the docs and the check of the manifests import.
 need_snippet_packages() { (cd tests/docs && npm ci --no-progress >>"$STATE/logs/packages.log" 2>&1); }
 
 check_scripts() { shellcheck -x deploy/{up,down,test,bench} deploy/healthcheck deploy/lib/*.sh .ci/run crates/subscription-api/docs/snippets/*.sh; }

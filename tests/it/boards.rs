@@ -1,0 +1,85 @@
+//! Every panel of the boards shows something when a platform has something to show: `deploy/check/boards_live.py`
+//! asks a Prometheus that scrapes one under load.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use e2e::api::Api;
+use e2e::brand::Webhook;
+use e2e::event::Event;
+use e2e::platform::Platform;
+use e2e::poll::eventually;
+use e2e::prometheus::Prometheus;
+use e2e::receiver::Endpoint;
+use e2e::script::Reply;
+
+use crate::{LONG_PATIENCE, Stage, python};
+
+/// Events of one beat, and how long it lasts.
+const EVENTS: usize = 20;
+const BEAT: Duration = Duration::from_millis(200);
+/// Beats between two rounds of what support and the brand do.
+const ROUND: usize = 5;
+
+/// What the boards do not show yet.
+fn missing(url: &str, pictures: Option<&Path>) -> Result<(), String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/check/boards_live.py");
+    let mut command = Command::new(python::interpreter());
+    command.arg(script).arg(url).args(["--interval", "10s"]);
+    if let Some(pictures) = pictures {
+        command.arg("--pictures").arg(pictures);
+    }
+    let output = command.output().expect("python3");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() { Ok(()) } else { Err(told) }
+}
+
+/// All that makes a panel move, until it is dropped.
+async fn press(stage: &Stage, webhook: &Webhook, flaky: &Endpoint) {
+    let stranger = Api::new(stage.platform.api_address(), Some("nobody's token"));
+    let producer = stage.platform.producer().await;
+    let mut beats = tokio::time::interval(BEAT);
+    for beat in 0.. {
+        beats.tick().await;
+        let events = Event::many("acme", EVENTS);
+        producer.publish_all(&events).await;
+        if beat % ROUND > 0 {
+            continue;
+        }
+        flaky.answer([Reply::status(500), Reply::status(503), Reply::ok()]);
+        producer.raw("SOME.KEY", b"not JSON", None).await.expect("a confirm");
+        producer.publish(&Event::new("acme", "NOTIFICATION.UNHEARD_OF")).await;
+        let _ = stranger.get("/v1/me").await.problem(401);
+        let newest = stage.brand.path_of(webhook, "/events?status=delivered&limit=1");
+        let page = stage.brand.api.get(&newest).await.expect(200).json();
+        if let Some(id) = page["items"][0]["id"].as_str() {
+            stage.brand.redeliver(webhook, id).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_panel_shows_data_of_a_platform_under_load() {
+    let stage = Stage::with(Platform::builder().deliverers(2).unlimited_requests()).await;
+    let (_, webhook) = stage.webhook("/hook").await;
+    let (flaky, _) = stage.webhook("/flaky").await;
+    let (down, _) = stage.webhook("/down").await;
+    down.always(Reply::status(500));
+    let prometheus = Prometheus::start(&stage.platform).await;
+    // For pictures that have something to show, a run takes minutes.
+    let seconds = std::env::var("E2E_BOARDS_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    let pictures = std::env::var_os("E2E_BOARDS_PICTURES").map(PathBuf::from);
+    let looking = async {
+        tokio::time::sleep(Duration::from_secs(seconds.unwrap_or(0))).await;
+        eventually("every panel shows data", LONG_PATIENCE, async || {
+            let (url, pictures) = (prometheus.url(), pictures.clone());
+            tokio::task::spawn_blocking(move || missing(&url, pictures.as_deref())).await.expect("the look")
+        })
+        .await;
+    };
+    tokio::select! {
+        () = press(&stage, &webhook, &flaky) => unreachable!("it presses on"),
+        () = looking => {}
+    }
+}
