@@ -18,6 +18,8 @@ pub(crate) enum Scenario {
     Refusing,
     /// Ten endpoints, of which one takes 500 ms
     Slow,
+    /// Ten endpoints, of which one is slow and has a backlog of its own
+    Queued,
     /// A fifth of the first attempts fails
     Failing,
     /// A backlog in the queues when the deliverers start

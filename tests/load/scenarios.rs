@@ -58,9 +58,13 @@ async fn one(stage: &mut Stage, args: &Args, scenario: Scenario) -> Vec<Measured
             let url = |stage: &Stage, endpoint| stage.sink.url(Manner::Slow, endpoint);
             beside::measure(stage, args, "beside a slow one", url).await
         }
+        Scenario::Queued => {
+            let url = |stage: &Stage, endpoint| stage.sink.url(Manner::Slow, endpoint);
+            beside::measure_behind(stage, args, "beside a slow one with a backlog", url, args.backlog).await
+        }
         Scenario::Backlog => vec![backlog::measure(stage, args).await],
         Scenario::Flood => flood::measure(stage, args).await,
-        Scenario::Restart => vec![restart::measure(stage, args).await],
+        Scenario::Restart => restart::measure(stage, args).await,
         Scenario::Handover => handover::measure(stage, args).await,
     }
 }

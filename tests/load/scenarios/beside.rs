@@ -1,5 +1,7 @@
 //! Many endpoints, of which one behaves badly: what the others notice, in its own brand and in another.
 
+use e2e::poll::eventually;
+
 use super::PATIENCE;
 use crate::args::Args;
 use crate::report::Measured;
@@ -18,18 +20,43 @@ pub(super) async fn measure(
     name: &str,
     bad: impl Fn(&Stage, u32) -> String,
 ) -> Vec<Measured> {
+    measure_behind(stage, args, name, bad, 0).await
+}
+
+/// The same when so many events wait for the bad one already.
+pub(super) async fn measure_behind(
+    stage: &Stage,
+    args: &Args,
+    name: &str,
+    bad: impl Fn(&Stage, u32) -> String,
+    backlog: u32,
+) -> Vec<Measured> {
     assert!(args.fan_out == 1 && args.webhooks > 2, "this needs fan-out 1 and some webhooks");
     let last = args.webhooks - 1;
     stage.behave(last, Manner::Uncounted).await;
     let mut measured = under(stage, args, last, "beside a good one").await;
     stage.drain(PATIENCE).await;
     stage.move_to(last, &bad(stage, last)).await;
+    if backlog > 0 {
+        stage.source.start(vec![last], Pace::Flood(backlog)).end().await;
+        wait_routed(stage).await;
+    }
     measured.extend(under(stage, args, last, name).await);
     // What it was sent meanwhile arrives after all.
     stage.behave(last, Manner::Uncounted).await;
     stage.drain(PATIENCE).await;
     stage.behave(last, Manner::Well).await;
     measured
+}
+
+/// Waits until the routers have nothing to do.
+async fn wait_routed(stage: &Stage) {
+    let rabbit = stage.platform.rabbit().await;
+    eventually("all is routed", PATIENCE, async || match rabbit.depth("router").await {
+        Some(0) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
 }
 
 /// A closed loop over the others, while the last one gets its events at a fixed rate.

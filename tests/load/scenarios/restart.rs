@@ -1,4 +1,9 @@
-//! Router and deliverers start anew while an event waits for every webhook: how soon all are served.
+//! Router and deliverers start anew: how soon every queue is subscribed to, and how soon every webhook has got an event
+//! that waited for it.
+
+use std::time::Duration;
+
+use e2e::poll::eventually;
 
 use super::PATIENCE;
 use crate::args::Args;
@@ -6,24 +11,55 @@ use crate::report::Measured;
 use crate::stage::Stage;
 use crate::window::Window;
 
-pub(super) async fn measure(stage: &mut Stage, args: &Args) -> Measured {
-    for process in stage.platform.routers.iter_mut().chain(&mut stage.platform.deliverers) {
-        let _ = process.terminate().await;
-    }
+pub(super) async fn measure(stage: &mut Stage, args: &Args) -> Vec<Measured> {
+    stop(stage).await;
+    let from = stage.board.now();
+    start(stage);
+    wait_subscribed(stage).await;
+    let subscribed = measured(stage, "from start until every queue was subscribed to", from);
+
+    stop(stage).await;
     for group in stage.groups() {
         stage.source.publish(group).await;
     }
     let from = stage.board.now();
+    start(stage);
+    stage.drain(PATIENCE).await;
+    let owed = stage.board.published().len() * args.fan_out as usize;
+    assert!(stage.board.count() >= owed, "{} of {owed} arrived", stage.board.count());
+    vec![subscribed, measured(stage, "from start until every webhook got what waited", from)]
+}
+
+async fn stop(stage: &mut Stage) {
+    for process in stage.platform.routers.iter_mut().chain(&mut stage.platform.deliverers) {
+        let _ = process.terminate().await;
+    }
+}
+
+fn start(stage: &mut Stage) {
     for process in stage.platform.routers.iter_mut().chain(&mut stage.platform.deliverers) {
         process.start();
     }
-    stage.drain(PATIENCE).await;
+}
+
+/// Waits until the deliverers are subscribed to as many queues as there are webhooks.
+async fn wait_subscribed(stage: &mut Stage) {
+    let webhooks = u32::try_from(stage.webhooks.len()).expect("few enough");
+    for deliverer in &mut stage.platform.deliverers {
+        deliverer.wait_ready().await;
+    }
+    eventually("all queues are subscribed to", PATIENCE, async || {
+        let mut subscribed = 0.0;
+        for deliverer in &stage.platform.deliverers {
+            subscribed += deliverer.metric("postrider_deliverer_webhooks_subscribed").await;
+        }
+        if subscribed >= f64::from(webhooks) { Ok(()) } else { Err(subscribed.to_string()) }
+    })
+    .await;
+}
+
+fn measured(stage: &Stage, name: &str, from: Duration) -> Measured {
     let to = stage.board.now();
-    let owed = stage.board.published().len() * args.fan_out as usize;
-    assert!(stage.board.count() >= owed, "{} of {owed} arrived", stage.board.count());
-    Measured::new(
-        "from start until every webhook was served",
-        Window::of(&stage.board, (from, to), [].into(), |_| true),
-    )
-    .with("seconds", (to - from).as_secs_f64())
+    let window = Window::of(&stage.board, (from, to), [].into(), |_| true);
+    Measured::new(name, window).with("seconds", (to - from).as_secs_f64())
 }
