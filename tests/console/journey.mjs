@@ -59,7 +59,7 @@ export async function brandMakesAWebhook(page, { brand, token, receiver, path })
   await link(page, 'Create it here').click();
   await button(page, 'Create the webhook').click();
   await page.getByText('Tick at least one event type or group.').waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement.getAttribute('aria-invalid')), 'true');
+  await page.waitForFunction(() => document.activeElement.getAttribute('aria-invalid') === 'true');
   await page.getByLabel('Endpoint').fill('http://example.com/');
   await page.getByLabel('Endpoint').blur();
   await page.getByText('It must begin with https://.').waitFor();

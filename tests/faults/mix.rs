@@ -47,6 +47,7 @@ async fn faults_in_any_order_lose_alter_and_invent_nothing() {
         let count = world.ledger.count();
         eprintln!("{} {line}; {} events, {} duplicates", lines.len() + 1, count.events, count.duplicates);
         lines.push(line);
+        world.ready().await;
     }
     load.end().await;
     let verdict = world.judge().await;

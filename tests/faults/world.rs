@@ -16,6 +16,7 @@ use e2e::process::Process;
 use e2e::proxy::Proxy;
 use e2e::receiver::Receiver;
 use e2e::traffic::Traffic;
+use futures_util::future::join_all;
 use http::Method;
 use serde_json::json;
 use tokio::time::Instant;
@@ -156,6 +157,11 @@ impl World {
             deliverer.start();
             deliverer.wait_ready().await;
         }
+    }
+
+    /// Waits until all processes are ready: to a fault that follows they are as before.
+    pub(crate) async fn ready(&mut self) {
+        join_all(self.platform.processes_mut().map(Process::wait_ready)).await;
     }
 
     /// Waits until an event of every kind, published now, has arrived at every webhook, and the API has

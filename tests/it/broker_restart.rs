@@ -19,7 +19,7 @@ const HEALED: Duration = Duration::from_secs(100);
 #[tokio::test]
 async fn the_broker_killed_while_deliveries_are_in_flight_loses_nothing() {
     let mut broker = PrivateBroker::start().await;
-    let stage = Stage::with(Platform::builder().broker(&broker.url()).retries("1s,1s,1s,1s,1s,1s")).await;
+    let stage = Stage::with(Platform::builder().broker(&broker.url()).many_retries("1s")).await;
     let (endpoint, webhook) = stage.webhook("/hook").await;
     let (flaky, flaky_webhook) = stage.webhook("/flaky").await;
     flaky.answer(
@@ -45,7 +45,7 @@ async fn the_broker_killed_while_deliveries_are_in_flight_loses_nothing() {
 #[tokio::test]
 async fn the_broker_killed_while_deliveries_wait_forgets_none() {
     let mut broker = PrivateBroker::start().await;
-    let stage = Stage::with(Platform::builder().broker(&broker.url()).retries("4s,1s,1s,1s")).await;
+    let stage = Stage::with(Platform::builder().broker(&broker.url()).many_retries("4s")).await;
     let (endpoint, webhook) = stage.webhook("/hook").await;
     endpoint.always(Reply::status(500));
     let events = Event::many("acme", 200);

@@ -100,7 +100,7 @@ async fn the_deliverer_killed_with_requests_in_flight_sends_them_again() {
 
 #[tokio::test]
 async fn the_deliverer_killed_while_deliveries_wait_forgets_none() {
-    let mut stage = Stage::with(Platform::builder().retries("3s,1s,1s")).await;
+    let mut stage = Stage::with(Platform::builder().many_retries("3s")).await;
     let (endpoint, webhook) = stage.webhook("/hook").await;
     endpoint.always(Reply::status(500));
     let events = Event::many("acme", 80);
@@ -131,7 +131,7 @@ async fn attempted(stage: &Stage, what: &str, number: usize, webhook: &e2e::bran
 
 #[tokio::test]
 async fn the_deliverer_killed_again_and_again_under_load_loses_nothing() {
-    let mut stage = Stage::with(Platform::builder().retries("1s,1s,1s,1s,1s")).await;
+    let mut stage = Stage::with(Platform::builder().many_retries("1s")).await;
     let (good, good_webhook) = stage.webhook("/good").await;
     let (flaky, flaky_webhook) = stage.webhook("/flaky").await;
     flaky.answer(

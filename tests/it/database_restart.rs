@@ -15,8 +15,7 @@ const HEALED: Duration = Duration::from_secs(90);
 #[tokio::test]
 async fn postgresql_restarted_and_killed_while_events_flow_loses_nothing() {
     let mut postgres = PrivatePostgres::start().await;
-    let stage =
-        Stage::with(Platform::builder().postgres(&postgres.admin_url()).retries("1s,1s,1s,1s,1s")).await;
+    let stage = Stage::with(Platform::builder().postgres(&postgres.admin_url()).many_retries("1s")).await;
     let (endpoint, webhook) = stage.webhook("/hook").await;
     let (flaky, flaky_webhook) = stage.webhook("/flaky").await;
     flaky.answer(

@@ -5,17 +5,17 @@ use std::time::Duration;
 use e2e::brand::{Webhook, put_type};
 use e2e::event::Event;
 use e2e::platform::{Builder, Platform};
+use e2e::process::Process;
 use e2e::receiver::Endpoint;
 use e2e::script::Reply;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use crate::Stage;
 
-/// The window, short enough for a test; the first and the last failure lie 15 s apart or more.
-const WINDOW: &str = "18s";
-const APART: Duration = Duration::from_millis(15_300);
+/// Seconds, as the clocks of deliverers have it: within the window of an hour, and past the five sixths of it
+/// that the first and the last failure have to lie apart.
+const LATER: i64 = 51 * 60;
 
 /// A webhook with an event type of its own, so that a test decides on each of its attempts.
 struct Subject {
@@ -81,7 +81,7 @@ impl Subject {
 /// `failing` at 10 attempts of which 90 % failed; a delivery is attempted once.
 fn failing() -> Builder {
     Platform::builder()
-        .retries("10m")
+        .one_attempt()
         .unlimited_requests()
         .set("POSTRIDER_HEALTH_MIN_ATTEMPTS", "10")
         .set("POSTRIDER_HEALTH_FAILED_DELIVERIES", "1000000")
@@ -107,17 +107,19 @@ async fn restart_all(stage: &mut Stage) {
 /// Both figures at once, since each takes the length of a window.
 #[tokio::test]
 async fn failing_fires_at_its_figures_over_replicas_and_restarts() {
-    let mut stage = Stage::with(failing().set("POSTRIDER_HEALTH_WINDOW", WINDOW).deliverers(2)).await;
+    let mut platform = failing().deliverers(2).prepare().await;
+    platform.deliverers.iter_mut().for_each(Process::own_clock);
+    platform.start_all().await;
+    let mut stage = Stage::on(platform).await;
     let few = Subject::new(&stage, "FEW").await;
     let some = Subject::new(&stage, "SOME").await;
     tokio::join!(few.failures(&stage, 1), some.failures(&stage, 1));
-    let first = Instant::now();
     few.failures(&stage, 7).await;
     some.failures(&stage, 14).await;
     some.successes(&stage, 2).await;
+    stage.platform.deliverers.iter().for_each(|deliverer| deliverer.step_clock(LATER));
     restart_all(&mut stage).await;
 
-    tokio::time::sleep_until(first + APART).await;
     // 9 attempts of 9, one too few; 17 of 19, which is 89 %.
     tokio::join!(few.failures(&stage, 1), some.failures(&stage, 2));
     few.assert_active(&stage).await;

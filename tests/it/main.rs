@@ -5,6 +5,7 @@ mod api;
 mod asymmetric;
 mod audit;
 mod backup;
+mod boards;
 mod broker_restart;
 mod catalogue;
 mod catching_up;
@@ -129,6 +130,19 @@ impl Stage {
         let event = self.published(1).await.remove(0);
         self.brand.wait_status(webhook, event.id(), "delivered").await;
         event
+    }
+
+    /// Waits until no request is in flight: what was sent so far has arrived.
+    async fn wait_no_request(&self) {
+        for deliverer in &self.platform.deliverers {
+            e2e::poll::eventually("no request is in flight", e2e::PATIENCE, async || {
+                match deliverer.metric("postrider_attempts_in_flight").await {
+                    0.0 => Ok(()),
+                    some => Err(some.to_string()),
+                }
+            })
+            .await;
+        }
     }
 
     /// Waits until each of these events, and no other, has this status.

@@ -152,6 +152,10 @@ async fn an_endpoint_that_is_changed_gets_what_comes_after() {
     })
     .await;
 
+    // What was published before this one is stored; what is no longer pending and not in flight has arrived.
+    stage.one_more(&webhook).await;
+    stage.brand.wait_none(&webhook, "status=pending", PATIENCE).await;
+    stage.wait_no_request().await;
     let settled = old.requests().len();
     let event = Event::sms("acme");
     stage.publish(&event).await;

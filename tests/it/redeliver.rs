@@ -8,7 +8,7 @@ use e2e::brand::{Webhook, put_type};
 use e2e::event::{Event, SMS, ids, time_ago, time_ahead};
 use e2e::platform::{Builder, Platform};
 use e2e::receiver::Endpoint;
-use e2e::script::Reply;
+use e2e::script::{Gate, Reply};
 use e2e::support::{disable, enable};
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ async fn a_delivered_event_is_sent_once_more_with_a_fresh_attempt_id() {
 
 #[tokio::test]
 async fn a_failed_event_has_a_fresh_window_and_its_attempts_are_counted_on() {
-    let brief = Platform::builder().retries("1s,5s").window("3s").never_disabled();
+    let brief = Platform::builder().retries("1s,60s").window("30s").never_disabled();
     let stage = Stage::with(brief).await;
     let (endpoint, webhook) = stage.webhook("/hook").await;
     endpoint.always(Reply::status(500));
@@ -61,7 +61,7 @@ async fn a_failed_event_has_a_fresh_window_and_its_attempts_are_counted_on() {
 
 #[tokio::test]
 async fn a_waiting_event_is_sent_now_and_not_once_more_when_its_retry_is_due() {
-    let stage = Stage::with(Platform::builder().retries("3s,3s")).await;
+    let stage = Stage::with(Platform::builder().retries("10s,10s")).await;
     let (endpoint, webhook) = stage.webhook("/hook").await;
     endpoint.answer([Reply::status(500), Reply::ok(), Reply::status(500), Reply::ok()]);
     let first = stage.published(1).await.remove(0);
@@ -281,13 +281,15 @@ async fn a_webhook_that_is_not_active_is_sent_nothing_again() {
 
 #[tokio::test]
 async fn a_range_stops_with_its_webhook() {
-    let stage = Stage::set().await;
+    let stage = Stage::with(Platform::builder().set("POSTRIDER_REQUEST_TIMEOUT", "60s")).await;
     let (endpoint, webhook) = stage.webhook("/hook").await;
     stage.delivered(&webhook, 300).await;
-    endpoint.always(Reply::ok().after(Duration::from_millis(50)));
+    let gate = Gate::closed();
+    endpoint.answer(std::iter::repeat_n(Reply::ok(), 30).chain([Reply::ok().behind(&gate)]));
     let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR)});
     let job = stage.brand.redeliver_range(&webhook, &range).await;
-    endpoint.wait_for(330).await;
+    // The share of what is old, half of ten, stands at the gate.
+    endpoint.wait_for(300 + 30 + 5).await;
 
     stage.brand.patch(&webhook, &json!({"enabled": false})).await;
 
@@ -295,6 +297,7 @@ async fn a_range_stops_with_its_webhook() {
     assert!(stopped["attempted"].as_u64() < Some(300), "{stopped}");
     stage.brand.wait_none(&webhook, "status=pending", PATIENCE).await;
     let sent = endpoint.requests().len();
+    gate.open();
     stage.brand.patch(&webhook, &json!({"enabled": true})).await;
     stage.one_more(&webhook).await;
     assert_eq!(endpoint.requests().len(), sent + 1, "what was stopped does not go on by itself");

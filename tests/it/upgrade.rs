@@ -1,6 +1,7 @@
 //! Upgrades: one process at a time, nothing lost meanwhile, and back the same way.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use e2e::event::Event;
@@ -19,8 +20,9 @@ const PREVIOUS: &str = "E2E_PREVIOUS_BIN_DIR";
 const SETTLED: Duration = Duration::from_secs(60);
 /// Between two publishes of a steady producer.
 const PACE: Duration = Duration::from_millis(20);
-/// Events that are published while processes are replaced.
+/// Events that are published while processes are replaced, at least, and by one connection of the producer.
 const EVENTS: usize = 1200;
+const SOME: usize = 50;
 /// A quarter of the attempts fails, whosever they are: with these no event fails for good but once in 10^9 runs.
 const RETRIES: usize = 20;
 
@@ -37,15 +39,24 @@ async fn processes_are_replaced_one_by_one_while_events_flow() {
     let (flaky, retried) = stage.webhook("/flaky").await;
     flaky.answer((0..EVENTS).map(|n| if n % 4 == 0 { Reply::status(500) } else { Reply::ok() }));
 
-    let events = Event::many("acme", EVENTS);
     let (amqp_url, namespace) = (stage.platform.amqp_url().to_owned(), stage.platform.namespace.clone());
     let mut oracle = Oracle::default();
-    let (_, ()) = tokio::join!(oracle.publish(&amqp_url, &namespace, &events, PACE), async {
+    let replaced = AtomicBool::new(false);
+    let publishing = async {
+        let mut published = 0;
+        // However long replacing takes, events flow.
+        while published < EVENTS || !replaced.load(Ordering::Relaxed) {
+            oracle.publish(&amqp_url, &namespace, &Event::many("acme", SOME), PACE).await;
+            published += SOME;
+        }
+    };
+    tokio::join!(publishing, async {
         for process in stage.platform.processes_mut() {
             let arrived = endpoint.requests().len();
             replace(process).await;
             endpoint.wait_for(arrived + 20).await;
         }
+        replaced.store(true, Ordering::Relaxed);
     });
 
     for (endpoint, webhook) in [(&endpoint, &webhook), (&flaky, &retried)] {

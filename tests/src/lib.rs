@@ -28,6 +28,7 @@ pub mod private_broker;
 pub mod private_postgres;
 pub mod process;
 pub mod producer;
+pub mod prometheus;
 pub mod proxy;
 pub mod rabbit;
 pub mod raw_server;

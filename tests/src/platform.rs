@@ -1,6 +1,7 @@
 //! A whole platform for one test: its own database and broker namespace, and as many processes of
 //! each service as it asks for.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -55,6 +56,12 @@ impl Builder {
     #[must_use]
     pub fn retries(self, delays: &str) -> Self {
         self.set("POSTRIDER_RETRY_DELAYS", delays)
+    }
+
+    /// Gives the retries this delay first, and then more of a second than an endpoint's script can use up.
+    #[must_use]
+    pub fn many_retries(self, first: &str) -> Self {
+        self.retries(&format!("{first}{}", ",1s".repeat(30)))
     }
 
     /// Gives a delivery this long, such as `2s`.
@@ -121,7 +128,8 @@ impl Builder {
     fn waits(&self) -> Vec<String> {
         let delays = self.settings.iter().find(|(name, _)| name == "POSTRIDER_RETRY_DELAYS");
         let delays = delays.map_or(DEFAULT_DELAYS, |(_, delays)| delays);
-        delays.split(',').chain(["1s"]).map(wait_name).collect()
+        let different: BTreeSet<&str> = delays.split(',').chain(["1s"]).collect();
+        different.into_iter().map(wait_name).collect()
     }
 
     /// Makes the database, starts the processes and waits until all are ready.

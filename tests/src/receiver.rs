@@ -113,9 +113,22 @@ struct Shared {
 #[derive(Debug, Default)]
 struct PathState {
     script: Script,
+    /// What each event is answered, one attempt after the other, in place of the script.
+    each: Vec<Reply>,
     requests: Vec<Arc<Received>>,
     in_flight: usize,
     most_in_flight: usize,
+}
+
+impl PathState {
+    fn reply(&mut self, event: &str) -> Reply {
+        let attempts =
+            || self.requests.iter().filter(|request| request.header("webhook-id") == event).count();
+        match self.each.last() {
+            Some(last) => self.each.get(attempts()).unwrap_or(last).clone(),
+            None => self.script.next(),
+        }
+    }
 }
 
 impl Shared {
@@ -145,8 +158,9 @@ impl Shared {
         let reply = {
             let mut paths = self.paths();
             let state = paths.entry(path.to_owned()).or_default();
+            let reply = state.reply(request.header("webhook-id"));
             state.requests.push(Arc::new(request));
-            state.script.next()
+            reply
         };
         self.changed.send_modify(|n| *n += 1);
         reply
@@ -244,7 +258,15 @@ impl Endpoint {
 
     /// Answers these from now on, one for each request, the last for all further ones.
     pub fn answer(&self, replies: impl IntoIterator<Item = Reply>) {
-        self.shared.paths().entry(self.path.clone()).or_default().script = Script::new(replies);
+        let mut paths = self.shared.paths();
+        let state = paths.entry(self.path.clone()).or_default();
+        (state.script, state.each) = (Script::new(replies), Vec::new());
+    }
+
+    /// Answers each event with these from now on, one for each of its attempts, the last for all further
+    /// ones: in whatever order events and attempts come.
+    pub fn answer_each(&self, replies: impl IntoIterator<Item = Reply>) {
+        self.shared.paths().entry(self.path.clone()).or_default().each = replies.into_iter().collect();
     }
 
     /// Answers this from now on.
@@ -266,6 +288,12 @@ impl Endpoint {
             *counts.entry(request.event_id()).or_default() += 1;
         }
         counts
+    }
+
+    /// What came in so far for one event, in order.
+    #[must_use]
+    pub fn requests_of(&self, event: &str) -> Vec<Arc<Received>> {
+        self.requests().into_iter().filter(|request| request.event_id() == event).collect()
     }
 
     /// The most requests that were being served at the same time.
