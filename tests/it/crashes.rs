@@ -225,3 +225,24 @@ async fn a_queue_that_is_gone_is_made_again_and_nothing_is_lost() {
     }
     assert!(stage.platform.rabbit().await.depth(&queue).await.is_some(), "the queue is there again");
 }
+
+/// A deliverer that starts finds the queue, and looks for no binding.
+#[tokio::test]
+async fn a_queue_that_was_never_bound_is_bound_by_what_is_sent_to_it() {
+    let mut stage = Stage::set().await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    stage.one_more(&webhook).await;
+    let queue = format!("webhook.{}", webhook.id);
+    stage.platform.deliverers[0].kill();
+    stage.platform.rabbit().await.unbind("deliveries", &queue, &webhook.id).await;
+    let mut events = stage.published(20).await;
+    stage.platform.rabbit().await.wait_depth("unrouted", 20).await;
+
+    start(&mut stage.platform.deliverers[0]).await;
+    events.extend(stage.published(20).await);
+
+    for event in &events {
+        endpoint.wait_for_event(event.id()).await;
+        stage.brand.wait_status(&webhook, event.id(), "delivered").await;
+    }
+}

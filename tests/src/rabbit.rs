@@ -136,6 +136,17 @@ impl Rabbit {
         let _ = self.channel().await.queue_delete(name, QueueDeleteOptions::default()).await;
     }
 
+    /// Takes a binding between two of the namespace away, as who died before it was made leaves it.
+    ///
+    /// # Panics
+    /// When the broker does not.
+    pub async fn unbind(&self, exchange: &str, queue: &str, key: &str) {
+        let (queue, exchange) = (self.name(queue).into(), self.name(exchange).into());
+        let unbound =
+            self.channel().await.queue_unbind(queue, exchange, key.into(), FieldTable::default()).await;
+        unbound.expect("the binding goes");
+    }
+
     async fn delete_exchange(&self, exchange: &str) {
         let name = self.name(exchange).into();
         let _ = self.channel().await.exchange_delete(name, ExchangeDeleteOptions::default()).await;
