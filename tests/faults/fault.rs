@@ -16,7 +16,7 @@ pub(crate) const TAKEN_OVER: Duration = Duration::from_secs(15);
 const DELAY: Duration = Duration::from_millis(150);
 /// How long most faults last.
 const SHORT: Duration = Duration::from_secs(2);
-/// Longer than two AMQP heartbeats, and as long as a service waits for the database's answer.
+/// Longer than two AMQP heartbeats, and than a service waits for the database's answer.
 const LONG: Duration = Duration::from_secs(15);
 /// How far a clock is put.
 const STEP_SECONDS: i64 = 60;

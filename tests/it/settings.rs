@@ -1,12 +1,13 @@
 //! Processes and settings (contract §7).
 
 use std::process::{Command, Output};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2e::PATIENCE;
 use e2e::binaries;
 use e2e::event::Event;
 use e2e::platform::Platform;
+use e2e::poll::eventually;
 use e2e::ports::Port;
 use e2e::process::get;
 use e2e::script::{Gate, Reply};
@@ -233,13 +234,18 @@ async fn sigterm_finishes_what_is_in_flight() {
     endpoint.wait_for(5).await;
 
     let deliverer = &mut platform.deliverers[0];
-    let (status, _) = tokio::join!(deliverer.terminate(), async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        gate.open();
-    });
+    let began = Instant::now();
+    deliverer.signal("TERM");
+    eventually("it heard SIGTERM", PATIENCE, async || match deliverer.log().contains("SIGTERM") {
+        true => Ok(()),
+        false => Err(deliverer.log_tail()),
+    })
+    .await;
+    gate.open();
+    let status = deliverer.wait_exit().await;
 
-    assert_eq!(status.0.code(), Some(0), "{}", platform.deliverers[0].log_tail());
-    assert!(status.1 < Duration::from_secs(20), "it took {:?}", status.1);
+    assert_eq!(status.code(), Some(0), "{}", platform.deliverers[0].log_tail());
+    assert!(began.elapsed() < Duration::from_secs(20), "it took {:?}", began.elapsed());
     let ids = events.iter().map(|event| event.id().to_owned()).collect();
     brand.wait_listed(&webhook, "status=delivered", &ids, PATIENCE).await;
     platform.deliverers[0].start();

@@ -296,7 +296,8 @@ impl Process {
         self.wait_ready().await;
     }
 
-    fn signal(&self, signal: &str) {
+    /// Sends it a signal, by its name without `SIG`.
+    pub fn signal(&self, signal: &str) {
         send_signal(self.pid(), signal);
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::Utc;
 use domain::health::{HealthFigures, HealthRule, Unhealthy};
@@ -16,6 +17,9 @@ use crate::events;
 
 /// Webhooks judged in one statement.
 const BATCH: usize = 500;
+/// Rest after a batch that was not full: an endpoint that fails all the time would otherwise be judged all the
+/// time, and what that costs grows with the window.
+const REST: Duration = Duration::from_millis(250);
 
 /// The judge. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -102,7 +106,12 @@ async fn run(health: Health) {
             continue;
         }
         match health.judge(&batch).await {
-            Ok(()) => backoff = Backoff::default(),
+            Ok(()) => {
+                backoff = Backoff::default();
+                if batch.len() < BATCH {
+                    tokio::time::sleep(REST).await;
+                }
+            }
             Err(error) => {
                 events::step_failed("judge", &error);
                 batch.into_iter().for_each(|id| health.look_at(id));

@@ -13,8 +13,8 @@ use crate::settings::StoreSettings;
 /// Longest wait for a connection to be made or to become free.
 const WAIT: Duration = Duration::from_secs(5);
 /// Longest wait for an answer. A server that hangs, or a connection that is only half there, would
-/// otherwise hold whoever asked for good.
-const ANSWER: Duration = Duration::from_secs(15);
+/// otherwise hold whoever asked for good; none of ours needs a fraction of it.
+const ANSWER: Duration = Duration::from_secs(10);
 /// What the pool shows of itself.
 pub const FIGURES: [Figure; 3] = [
     Figure::new(
