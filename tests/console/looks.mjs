@@ -44,33 +44,38 @@ export const brandPages = ({ brand, webhook }) => ({
   'own-types': `/brands/${brand}/event-types`,
 });
 
-/** Looks at pages in each theme and width; everything serious that axe finds, page by page. */
+/** Looks at pages in each theme and width, in both themes at once; everything serious that axe finds. */
 export async function lookAt(token, pages, prefix) {
   mkdirSync(PICTURES, { recursive: true });
+  const looks = ['light', 'dark'].map(async (theme) => {
+    const found = [];
+    for (const size of [WIDE, NARROW]) found.push(...(await lookIn({ token, pages, prefix, theme, size })));
+    return found;
+  });
+  return (await Promise.all(looks)).flat();
+}
+
+/** Looks at pages in one theme and width. */
+async function lookIn({ token, pages, prefix, theme, size: { name: size, width, height } }) {
   const found = [];
-  for (const dark of [false, true]) {
-    for (const { name: size, width, height } of [WIDE, NARROW]) {
-      // axe is put into the page as a script, which the page's own policy rightly forbids.
-      await withBrowser({ dark, width, height, bypassCSP: true }, async (page) => {
-        const theme = dark ? 'dark' : 'light';
-        const look = async (name) => {
-          await settled(page);
-          await page.waitForTimeout(200);
-          await page.screenshot({ path: join(PICTURES, `${prefix}${name}-${theme}-${size}.png`), fullPage: true });
-          for (const violation of await serious(page)) found.push(`${name} (${theme}, ${size}): ${violation}`);
-          const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-          if (overflow > 0) found.push(`${name} (${theme}, ${size}): ${overflow} px wider than the screen`);
-        };
-        await page.goto(address());
-        await look('sign-in');
-        await signIn(page, token);
-        for (const [name, path] of Object.entries(pages)) {
-          await page.goto(address(path));
-          await look(name);
-        }
-      });
+  // axe is put into the page as a script, which the page's own policy rightly forbids.
+  await withBrowser({ dark: theme === 'dark', width, height, bypassCSP: true }, async (page) => {
+    const look = async (name) => {
+      await settled(page);
+      await page.waitForTimeout(200);
+      await page.screenshot({ path: join(PICTURES, `${prefix}${name}-${theme}-${size}.png`), fullPage: true });
+      for (const violation of await serious(page)) found.push(`${name} (${theme}, ${size}): ${violation}`);
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      if (overflow > 0) found.push(`${name} (${theme}, ${size}): ${overflow} px wider than the screen`);
+    };
+    await page.goto(address());
+    await look('sign-in');
+    await signIn(page, token);
+    for (const [name, path] of Object.entries(pages)) {
+      await page.goto(address(path));
+      await look(name);
     }
-  }
+  });
   return found;
 }
 

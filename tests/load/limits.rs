@@ -7,6 +7,7 @@ mod rows;
 
 use serde::Serialize;
 
+use self::hop::Taking;
 use crate::args::Args;
 use crate::cpu::{LOAD, Reading, Seconds};
 use crate::stage::Stage;
@@ -57,9 +58,9 @@ impl Limits {
     pub(crate) async fn measure(stage: &Stage, args: &Args) -> Self {
         let post = post::throughput(stage, args).await;
         let post_latency = post::latency(stage, args).await;
-        let ingest_hop = hop::measure(stage, args, "limit-ingest", 1, true).await;
-        let delivery_hop =
-            hop::measure(stage, args, "limit-deliveries", args.webhooks.min(HOP_QUEUES), false).await;
+        let ingest_hop = hop::measure(stage, args, "limit-ingest", 1, Taking::EVENTS).await;
+        let (queues, taking) = (args.webhooks.min(HOP_QUEUES), Taking::deliveries(args.max_concurrency));
+        let delivery_hop = hop::measure(stage, args, "limit-deliveries", queues, taking).await;
         let rows = rows::measure(stage, args).await;
         let cpu_s_per_1000 = post.needs(&[LOAD])
             + ingest_hop.needs(&[LOAD, "broker"]) / f64::from(args.fan_out)

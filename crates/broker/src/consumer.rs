@@ -3,26 +3,28 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use domain::trace::{TRACEPARENT, TraceParent};
+use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt};
+use lapin::Consumer;
 use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Channel, Consumer};
 use tokio::sync::Mutex;
 
+use crate::acks::{ACK, Acks};
 use crate::error::{BrokerError, within};
 use crate::link::{Link, OPERATION};
 
-/// Consumers that share a channel: enough to stay far below 2,047 channels, few enough to
-/// subscribe quickly and to lose little when the broker closes one.
+/// Consumers that share a channel at most: few enough to subscribe quickly and to lose little when the broker
+/// closes one.
 const CONSUMERS_PER_CHANNEL: usize = 100;
-/// Bound for handing an acknowledgement to the connection.
-const ACK: Duration = Duration::from_secs(10);
+/// Channels before consumers share one, for what they are handed out is then acknowledged together only with their
+/// own. Far below the 2,047 that a connection may have.
+const CHANNELS: usize = 100;
 
 /// Subscribes to queues over one link. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -33,7 +35,7 @@ pub struct Consumers {
 
 #[derive(Debug, Clone)]
 struct Slot {
-    channel: Channel,
+    acks: Arc<Acks>,
     used: Arc<AtomicUsize>,
     /// The prefetch of the channel's next consumer, once it was set. One subscribes at a time.
     prefetch: Arc<Mutex<Option<u16>>>,
@@ -43,7 +45,7 @@ struct Slot {
 
 impl Slot {
     fn is_open(&self) -> bool {
-        self.channel.status().connected() && !self.silent.load(Ordering::Relaxed)
+        self.acks.channel().status().connected() && !self.silent.load(Ordering::Relaxed)
     }
 }
 
@@ -52,7 +54,8 @@ impl Slot {
 #[derive(Debug)]
 pub struct Subscription {
     consumer: Consumer,
-    channel: Channel,
+    acks: Arc<Acks>,
+    prefetch: u16,
     #[expect(dead_code, reason = "counts as long as it lives")]
     used: Used,
 }
@@ -88,6 +91,9 @@ pub struct Message {
     /// Whether it was handed out before: whoever had it may have acted on it.
     pub redelivered: bool,
     delivery: Delivery,
+    acks: Arc<Acks>,
+    /// Of its consumer.
+    prefetch: u16,
 }
 
 impl Consumers {
@@ -109,7 +115,7 @@ impl Consumers {
             if !slot.is_open() {
                 continue;
             }
-            let channel = slot.channel.clone();
+            let (acks, channel) = (Arc::clone(&slot.acks), slot.acks.channel());
             let consuming = async {
                 if *set != Some(prefetch) {
                     *set = None;
@@ -123,7 +129,7 @@ impl Consumers {
             if consumer.is_err() {
                 slot.silent.store(true, Ordering::Relaxed);
             }
-            return Ok(Subscription { consumer: consumer?, channel, used });
+            return Ok(Subscription { consumer: consumer?, acks, prefetch, used });
         }
     }
 
@@ -131,19 +137,22 @@ impl Consumers {
     async fn free_slot(&self) -> Result<(Slot, Used), BrokerError> {
         let mut slots = self.slots.lock().await;
         slots.retain(Slot::is_open);
-        let free = slots.iter().find(|slot| slot.used.load(Ordering::Relaxed) < CONSUMERS_PER_CHANNEL);
-        if let Some(slot) = free {
+        let most = if slots.len() < CHANNELS { 1 } else { CONSUMERS_PER_CHANNEL };
+        let used = |slot: &&Slot| slot.used.load(Ordering::Relaxed);
+        if let Some(slot) = slots.iter().min_by_key(used).filter(|slot| used(slot) < most) {
             return Ok((slot.clone(), Used::take(&slot.used)));
         }
-        let channel = self.link.channel().await?;
-        let slot = Slot { channel, used: Arc::default(), prefetch: Arc::default(), silent: Arc::default() };
+        let acks = Acks::new(self.link.channel().await?);
+        let slot = Slot { acks, used: Arc::default(), prefetch: Arc::default(), silent: Arc::default() };
         slots.push(slot.clone());
         let used = Used::take(&slot.used);
         Ok((slot, used))
     }
 
-    /// Closes the link: what is not acknowledged goes to another consumer at once.
+    /// Acknowledges what was handled and closes the link: all else goes to another consumer at once.
     pub async fn close(&self) {
+        let slots = self.slots.lock().await;
+        join_all(slots.iter().map(|slot| slot.acks.flush())).await;
         self.link.close().await;
     }
 }
@@ -152,7 +161,7 @@ impl Subscription {
     /// The next message, or `None` when the subscription has ended.
     pub async fn next(&mut self) -> Option<Message> {
         let delivery = self.consumer.next().await?.ok()?;
-        Some(Message::new(delivery))
+        Some(Message::new(delivery, Arc::clone(&self.acks), self.prefetch))
     }
 
     /// The next messages: waits for one, and takes what else is there already, up to `most`. Empty
@@ -170,14 +179,14 @@ impl Subscription {
 
     /// Stops receiving. What was handed out can still be acknowledged.
     pub async fn cancel(&self) {
-        let cancelling = self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
+        let cancelling = self.acks.channel().basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
         // When the broker does not hear it, it has ended the subscription or soon will.
         let _ = within(OPERATION, "end a subscription", cancelling).await;
     }
 }
 
 impl Message {
-    fn new(mut delivery: Delivery) -> Self {
+    fn new(mut delivery: Delivery, acks: Arc<Acks>, prefetch: u16) -> Self {
         Self {
             body: std::mem::take(&mut delivery.data),
             key: delivery.routing_key.to_string(),
@@ -185,6 +194,8 @@ impl Message {
             trace: trace(&delivery),
             redelivered: delivery.redelivered,
             delivery,
+            acks,
+            prefetch,
         }
     }
 
@@ -194,20 +205,19 @@ impl Message {
         self.body.is_empty()
     }
 
-    /// Acknowledges it: the broker forgets it.
-    ///
-    /// # Errors
-    /// When the channel is gone; the broker hands the message out again.
-    pub async fn ack(&self) -> Result<(), BrokerError> {
-        self.acknowledge(false).await
+    /// Has it acknowledged soon, with others: the broker then forgets it. When the channel goes before, it comes
+    /// again. For those of a channel that are not acknowledged by [`Self::ack_multiple`].
+    pub fn ack(&self) {
+        self.acks.handled(self.delivery.delivery_tag, self.prefetch);
     }
 
-    /// Acknowledges it and all that came before it on its channel.
+    /// Acknowledges it and all that came before it on its channel, at once.
     ///
     /// # Errors
-    /// As [`Self::ack`].
+    /// When the channel is gone; the broker hands the messages out again.
     pub async fn ack_multiple(&self) -> Result<(), BrokerError> {
-        self.acknowledge(true).await
+        let options = BasicAckOptions { multiple: true };
+        within(ACK, "take an acknowledgement", self.delivery.ack(options)).await.map(|_| ())
     }
 
     /// Gives it back, to be handed out again.
@@ -216,13 +226,9 @@ impl Message {
     /// When the channel is gone; then it is given back anyway.
     pub async fn requeue(&self) -> Result<(), BrokerError> {
         let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
-        within(ACK, "take a message back", self.delivery.nack(options)).await.map(|_| ())
-    }
-
-    async fn acknowledge(&self, multiple: bool) -> Result<(), BrokerError> {
-        within(ACK, "take an acknowledgement", self.delivery.ack(BasicAckOptions { multiple }))
-            .await
-            .map(|_| ())
+        within(ACK, "take a message back", self.delivery.nack(options)).await?;
+        self.acks.given_back(self.delivery.delivery_tag);
+        Ok(())
     }
 }
 

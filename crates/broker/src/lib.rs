@@ -1,6 +1,7 @@
 //! RabbitMQ: the topology as one table, the wire formats, connections that come back, a publisher
 //! for which published means confirmed, and consumers. It knows nothing of SQL or HTTP.
 
+mod acks;
 pub mod boot;
 mod channels;
 pub mod consumer;

@@ -1,39 +1,30 @@
 //! Messages that must find a queue, many in flight, against a real broker.
 
-use broker::{BrokerError, BrokerSettings, Link, Outgoing, Publisher, Route};
-use clap::Parser;
+mod support;
+
+use broker::{BrokerError, Outgoing, Publisher, Route};
+use lapin::ExchangeKind;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
-use lapin::{Channel, Connection, ConnectionProperties, ExchangeKind};
-use uuid::Uuid;
+
+use support::Ground;
 
 const BOUND: &str = "bound";
 /// More than are in flight at once.
 const MESSAGES: usize = 350;
 
-#[derive(Parser)]
-struct Settings {
-    #[command(flatten)]
-    broker: BrokerSettings,
-}
-
 /// An exchange with one queue, both gone with the connection or soon after.
 struct Stage {
     publisher: Publisher,
-    channel: Channel,
-    name: String,
-    _connection: Connection,
+    ground: Ground,
 }
 
 impl Stage {
     async fn set() -> Self {
-        let url = std::env::var("E2E_AMQP_URL")
-            .unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".to_owned());
-        let connection = Connection::connect(&url, ConnectionProperties::default()).await.expect("a broker");
-        let channel = connection.create_channel().await.expect("a channel");
-        let name = format!("t{}", Uuid::new_v4().simple());
+        let ground = Ground::find().await;
+        let channel = &ground.channel;
         let auto_delete = ExchangeDeclareOptions { auto_delete: true, ..ExchangeDeclareOptions::default() };
-        let (own, none) = (name.as_str(), FieldTable::default);
+        let (own, none) = (ground.name.as_str(), FieldTable::default);
         channel
             .exchange_declare(own.into(), ExchangeKind::Direct, auto_delete, none())
             .await
@@ -44,28 +35,22 @@ impl Stage {
             .queue_bind(own.into(), own.into(), BOUND.into(), QueueBindOptions::default(), none())
             .await
             .expect("bound");
-        let settings = Settings::try_parse_from(["test", "--amqp-url", &url]).expect("settings").broker;
-        Self {
-            publisher: Publisher::new(Link::new(&settings, "test")),
-            channel,
-            name,
-            _connection: connection,
-        }
+        Self { publisher: Publisher::new(ground.link()), ground }
     }
 
     /// Publishes to these keys, all at once.
     async fn publish(&self, keys: &[&str]) -> Result<(), BrokerError> {
         let message = Outgoing::new(b"{}".to_vec());
         let messages: Vec<_> =
-            keys.iter().map(|key| (Route { exchange: &self.name, key }, &message)).collect();
+            keys.iter().map(|key| (Route { exchange: &self.ground.name, key }, &message)).collect();
         self.publisher.publish_all_mandatory(&messages).await
     }
 
     /// How many messages the queue has.
     async fn stored(&self) -> u32 {
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let queue =
-            self.channel.queue_declare(self.name.as_str().into(), passive, FieldTable::default()).await;
+        let Ground { channel, name, .. } = &self.ground;
+        let queue = channel.queue_declare(name.as_str().into(), passive, FieldTable::default()).await;
         queue.expect("it is there").message_count()
     }
 }

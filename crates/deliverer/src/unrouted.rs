@@ -56,9 +56,7 @@ async fn handle(shared: Arc<Shared>, message: Message) {
         events::step_failed("unrouted", error.as_ref());
         backoff.wait().await;
     }
-    if let Err(error) = message.ack().await {
-        debug!(error = %Chain(&error), "an unrouted message could not be acknowledged");
-    }
+    message.ack();
 }
 
 async fn send_on(shared: &Shared, message: &Message) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {

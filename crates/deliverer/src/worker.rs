@@ -236,7 +236,7 @@ async fn consume(shared: &Arc<Shared>, work: &Arc<Work>, subscription: &mut Subs
     subscription.cancel().await;
     // What came before the cancellation was heard goes back at once.
     while let Some(Some(message)) = subscription.next().now_or_never() {
-        let _ = message.requeue().await;
+        give_back(work.webhook, &message).await;
     }
 }
 
@@ -303,14 +303,17 @@ async fn process(shared: Arc<Shared>, work: Arc<Work>, message: Message, receive
         Handled::GiveBack if work.lane.is_closing() => received.lasts.cancelled().await,
         _ => {}
     }
-    let done = match handled {
-        Handled::Attempted { .. } | Handled::Settled => message.ack().await,
+    match handled {
+        Handled::Attempted { .. } | Handled::Settled => message.ack(),
         // If it is still ours it comes again, marked, so that the database is asked.
-        Handled::GiveBack | Handled::Doubted => message.requeue().await,
-    };
-    if let Err(error) = done {
+        Handled::GiveBack | Handled::Doubted => give_back(webhook, &message).await,
+    }
+}
+
+async fn give_back(webhook: WebhookId, message: &Message) {
+    if let Err(error) = message.requeue().await {
         // The channel is gone: the broker hands the message out again.
-        debug!(%webhook, error = %Chain(&error), "a message could not be acknowledged");
+        debug!(%webhook, error = %Chain(&error), "a message could not be given back");
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use e2e::platform::Platform;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
     ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
@@ -21,23 +21,41 @@ use crate::stage::Stage;
 
 /// Messages on their way at most: as many as the router's batch.
 const ON_THE_WAY: usize = 500;
-/// Messages handed out to the ingest queue's consumer ahead, as the router has it.
-const INGEST_PREFETCH: u16 = 1000;
-/// Messages handed out for each request in flight, as the deliverer has it.
-const PREFETCH_FACTOR: u16 = 4;
-/// Acknowledged at once where several are.
-const ACKED_AT_ONCE: usize = 100;
 /// What is left out while things begin to flow.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// Sends messages through `queues` quorum queues. `multiple` acknowledges many at once.
-pub(super) async fn measure(stage: &Stage, args: &Args, name: &str, queues: u32, multiple: bool) -> Limit {
+/// How a consumer takes and acknowledges messages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taking {
+    /// Messages handed out ahead.
+    prefetch: u16,
+    /// Acknowledged at once at most.
+    at_once: usize,
+    /// How long an acknowledgement waits for others.
+    linger: Duration,
+}
+
+impl Taking {
+    /// As the router does.
+    pub(super) const EVENTS: Self = Self { prefetch: 1000, at_once: 500, linger: Duration::ZERO };
+
+    /// As the deliverer does with a webhook's queue.
+    pub(super) fn deliveries(max_concurrency: u16) -> Self {
+        Self {
+            prefetch: max_concurrency * 4,
+            at_once: usize::from(max_concurrency),
+            linger: Duration::from_millis(20),
+        }
+    }
+}
+
+/// Sends messages through `queues` quorum queues.
+pub(super) async fn measure(stage: &Stage, args: &Args, name: &str, queues: u32, taking: Taking) -> Limit {
     let hop = Hop::declare(&stage.platform, name, queues).await;
     let (room, done) = (Arc::new(Semaphore::new(ON_THE_WAY)), Arc::new(AtomicUsize::new(0)));
     let mut working = JoinSet::new();
-    let prefetch = if multiple { INGEST_PREFETCH } else { args.max_concurrency * PREFETCH_FACTOR };
-    for consumer in hop.consume(prefetch).await {
-        working.spawn(acknowledge(consumer, multiple, Arc::clone(&room), Arc::clone(&done)));
+    for consumer in hop.consume(taking.prefetch).await {
+        working.spawn(acknowledge(consumer, taking, Arc::clone(&room), Arc::clone(&done)));
     }
     working.spawn(publish(hop.publisher().await, hop.clone(), vec![b'.'; args.bytes], Arc::clone(&room)));
     tokio::time::sleep(WARM_UP).await;
@@ -97,11 +115,12 @@ impl Hop {
         channel
     }
 
+    /// Each on a channel of its own: what is acknowledged together is its own.
     async fn consume(&self, prefetch: u16) -> Vec<Consumer> {
-        let channel = self.consuming.create_channel().await.expect("a channel");
-        channel.basic_qos(prefetch, BasicQosOptions::default()).await.expect("a prefetch");
         let mut consumers = Vec::new();
         for queue in self.queues.iter().map(String::as_str) {
+            let channel = self.consuming.create_channel().await.expect("a channel");
+            channel.basic_qos(prefetch, BasicQosOptions::default()).await.expect("a prefetch");
             let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
             consumers
                 .push(channel.basic_consume(queue.into(), "".into(), options, none).await.expect("a queue"));
@@ -132,16 +151,15 @@ async fn publish(channel: Channel, hop: Hop, body: Vec<u8>, room: Arc<Semaphore>
     }
 }
 
-async fn acknowledge(mut consumer: Consumer, multiple: bool, room: Arc<Semaphore>, done: Arc<AtomicUsize>) {
-    let at_once = if multiple { ACKED_AT_ONCE } else { 1 };
+async fn acknowledge(mut consumer: Consumer, taking: Taking, room: Arc<Semaphore>, done: Arc<AtomicUsize>) {
     while let Some(Ok(mut last)) = consumer.next().await {
-        let mut taken = 1;
-        while taken < at_once
-            && let Some(Some(Ok(delivery))) = consumer.next().now_or_never()
+        let (mut taken, until) = (1, tokio::time::Instant::now() + taking.linger);
+        while taken < taking.at_once
+            && let Ok(Some(Ok(delivery))) = tokio::time::timeout_at(until, consumer.next()).await
         {
             (last, taken) = (delivery, taken + 1);
         }
-        last.ack(BasicAckOptions { multiple }).await.expect("an open channel");
+        last.ack(BasicAckOptions { multiple: taken > 1 }).await.expect("an open channel");
         done.fetch_add(taken, Ordering::Relaxed);
         room.add_permits(taken);
     }
