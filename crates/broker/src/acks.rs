@@ -19,8 +19,8 @@ use tracing::debug;
 
 use crate::error::{BrokerError, within};
 
-/// How long an acknowledgement waits for others. When the process dies meanwhile, the messages come again,
-/// marked, and the database says that they are done.
+/// How long an acknowledgement waits for others where one was just sent: where little goes on none waits. When the
+/// process dies meanwhile, the messages come again, marked, and the database says that they are done.
 const LINGER: Duration = Duration::from_millis(40);
 /// Bound for handing an acknowledgement to the connection.
 pub(crate) const ACK: Duration = Duration::from_secs(10);
@@ -107,10 +107,10 @@ impl Acks {
 
     async fn send_soon(self: Arc<Self>) {
         loop {
-            let _ = tokio::time::timeout(LINGER, self.enough.notified()).await;
             if let Err(error) = self.send().await {
                 debug!(error = %Chain(&error), "messages could not be acknowledged; they will come again");
             }
+            let _ = tokio::time::timeout(LINGER, self.enough.notified()).await;
             let mut tags = self.tags();
             // A channel that is gone takes its messages with it.
             if tags.handled.is_empty() || !self.channel.status().connected() {
