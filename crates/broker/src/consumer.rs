@@ -19,12 +19,9 @@ use crate::acks::{ACK, Acks};
 use crate::error::{BrokerError, within};
 use crate::link::{Link, OPERATION};
 
-/// Consumers that share a channel at most: few enough to subscribe quickly and to lose little when the broker
-/// closes one.
+/// Consumers that share a channel: enough to stay far below 2,047 channels, few enough to
+/// subscribe quickly and to lose little when the broker closes one.
 const CONSUMERS_PER_CHANNEL: usize = 100;
-/// Channels before consumers share one, for what they are handed out is then acknowledged together only with their
-/// own. Far below the 2,047 that a connection may have.
-const CHANNELS: usize = 100;
 
 /// Subscribes to queues over one link. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -137,9 +134,8 @@ impl Consumers {
     async fn free_slot(&self) -> Result<(Slot, Used), BrokerError> {
         let mut slots = self.slots.lock().await;
         slots.retain(Slot::is_open);
-        let most = if slots.len() < CHANNELS { 1 } else { CONSUMERS_PER_CHANNEL };
-        let used = |slot: &&Slot| slot.used.load(Ordering::Relaxed);
-        if let Some(slot) = slots.iter().min_by_key(used).filter(|slot| used(slot) < most) {
+        let free = slots.iter().find(|slot| slot.used.load(Ordering::Relaxed) < CONSUMERS_PER_CHANNEL);
+        if let Some(slot) = free {
             return Ok((slot.clone(), Used::take(&slot.used)));
         }
         let acks = Acks::new(self.link.channel().await?);
