@@ -1,5 +1,5 @@
-//! Acknowledges a channel's messages many at once: of what a message costs the broker a quarter is its
-//! acknowledgement, and one for ten of a queue costs it little more than one for one (`tests/README.md`).
+//! Acknowledges a channel's messages many at once: one for each is a quarter of what broker and client need for a
+//! message of a bare hop. What it gives here, and what not: `tests/README.md`.
 //!
 //! Messages are handled in any order, while one acknowledgement for many is for all that the broker handed out
 //! before. So it goes as far as everything was handled, and no further; what was handled beyond a message that

@@ -32,6 +32,15 @@ async fn filled(ground: &Ground) {
     publish(ground, 0..MESSAGES).await;
 }
 
+/// A consumer that has all messages of a queue in hand.
+async fn all_in_hand(ground: &Ground) -> (Consumers, Subscription, Vec<Message>) {
+    filled(ground).await;
+    let consumers = Consumers::new(ground.link());
+    let mut subscription = consumers.subscribe(&ground.name, PREFETCH).await.expect("a queue");
+    let messages = take(&mut subscription, MESSAGES).await;
+    (consumers, subscription, messages)
+}
+
 async fn publish(ground: &Ground, numbers: Range<usize>) {
     let publisher = Publisher::new(ground.link());
     let route = Route { exchange: "", key: &ground.name };
@@ -67,10 +76,7 @@ async fn left_over(ground: &Ground, count: usize) -> BTreeSet<usize> {
 #[tokio::test]
 async fn what_was_handled_in_any_order_is_acknowledged_and_what_was_not_comes_again() {
     let ground = Ground::find().await;
-    filled(&ground).await;
-    let consumers = Consumers::new(ground.link());
-    let mut subscription = consumers.subscribe(&ground.name, PREFETCH).await.expect("a queue");
-    let messages = take(&mut subscription, MESSAGES).await;
+    let (consumers, mut subscription, messages) = all_in_hand(&ground).await;
     let (mut kept, mut given_back) = (BTreeSet::new(), BTreeSet::new());
     for message in messages.iter().rev() {
         match number(message) {
@@ -95,10 +101,7 @@ async fn what_was_handled_in_any_order_is_acknowledged_and_what_was_not_comes_ag
 #[tokio::test]
 async fn what_was_handled_is_acknowledged_before_the_link_closes() {
     let ground = Ground::find().await;
-    filled(&ground).await;
-    let consumers = Consumers::new(ground.link());
-    let mut subscription = consumers.subscribe(&ground.name, PREFETCH).await.expect("a queue");
-    let messages = take(&mut subscription, MESSAGES).await;
+    let (consumers, _subscription, messages) = all_in_hand(&ground).await;
     for handled in [0, 1, 2, 100] {
         messages[handled].ack();
     }

@@ -39,7 +39,7 @@ impl Taking {
     /// As the router does.
     pub(super) const EVENTS: Self = Self { prefetch: 1000, at_once: 500, linger: Duration::ZERO };
 
-    /// As the deliverer does with a webhook's queue.
+    /// A little better than the deliverer does with a webhook's queue, whose channel has others.
     pub(super) fn deliveries(max_concurrency: u16) -> Self {
         Self {
             prefetch: max_concurrency * 4,
