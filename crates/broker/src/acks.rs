@@ -6,6 +6,7 @@
 //! is still in hand waits a little, and is then acknowledged by itself.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,8 +25,8 @@ use crate::error::{BrokerError, within};
 const LINGER: Duration = Duration::from_millis(40);
 /// Bound for handing an acknowledgement to the connection.
 pub(crate) const ACK: Duration = Duration::from_secs(10);
-/// A consumer may have as many messages in hand as its prefetch; acknowledgements wait no longer once they make up
-/// this part of it.
+/// A consumer may have as many messages in hand as its prefetch; acknowledgements wait no longer once those of one
+/// consumer make up this part of it.
 const PART: usize = 2;
 
 /// The acknowledgements of one channel.
@@ -38,6 +39,14 @@ pub(crate) struct Acks {
     /// Held while acknowledgements are worked out and sent: the broker closes the channel over one for many that
     /// comes after another that includes it.
     sending: tokio::sync::Mutex<()>,
+}
+
+/// One consumer's part in the acknowledgements of its channel.
+#[derive(Debug)]
+pub(crate) struct Share {
+    prefetch: u16,
+    /// How many of its messages were handled and are not acknowledged yet.
+    waiting: AtomicUsize,
 }
 
 /// An acknowledgement.
@@ -56,10 +65,42 @@ struct Tags {
     /// So are these beyond it, from first to last: no more ranges than there are messages in hand between them,
     /// however long one of those takes.
     beyond: BTreeMap<DeliveryTag, DeliveryTag>,
-    /// Handled, and not acknowledged yet; whether they have waited.
-    handled: BTreeMap<DeliveryTag, bool>,
+    /// Handled, and not acknowledged yet.
+    handled: BTreeMap<DeliveryTag, Handled>,
     /// Whether somebody will look at those.
     expected: bool,
+}
+
+/// A message that was handled.
+#[derive(Debug)]
+struct Handled {
+    of: Arc<Share>,
+    /// Whether it could not be acknowledged with others when that was tried.
+    waited: bool,
+}
+
+impl Share {
+    pub(crate) fn new(prefetch: u16) -> Arc<Self> {
+        Arc::new(Self { prefetch, waiting: AtomicUsize::new(0) })
+    }
+
+    /// Whether so many wait that they should wait no longer.
+    fn is_enough(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) * PART >= usize::from(self.prefetch)
+    }
+}
+
+impl Handled {
+    fn new(of: &Arc<Share>) -> Self {
+        of.waiting.fetch_add(1, Ordering::Relaxed);
+        Self { of: Arc::clone(of), waited: false }
+    }
+}
+
+impl Drop for Handled {
+    fn drop(&mut self) {
+        self.of.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Acks {
@@ -76,11 +117,11 @@ impl Acks {
         &self.channel
     }
 
-    /// Notes that a message of a consumer with this prefetch was handled: it is acknowledged soon.
-    pub(crate) fn handled(self: &Arc<Self>, tag: DeliveryTag, prefetch: u16) {
+    /// Notes that a message of this consumer was handled: it is acknowledged soon.
+    pub(crate) fn handled(self: &Arc<Self>, tag: DeliveryTag, of: &Arc<Share>) {
         let mut tags = self.tags();
-        tags.handled.insert(tag, false);
-        let enough = tags.handled.len() * PART >= usize::from(prefetch);
+        tags.handled.insert(tag, Handled::new(of));
+        let enough = of.is_enough();
         let expected = std::mem::replace(&mut tags.expected, true);
         drop(tags);
         if enough {
@@ -150,13 +191,13 @@ impl Tags {
         // The broker has to know the message itself: the last that is acknowledged, and not the last that is settled.
         due.extend(last.map(|tag| Ack { tag, multiple: many > 1 }));
         let waited: Vec<DeliveryTag> =
-            self.handled.iter().filter_map(|(tag, waited)| waited.then_some(*tag)).collect();
+            self.handled.iter().filter_map(|(tag, handled)| handled.waited.then_some(*tag)).collect();
         for tag in waited {
             self.handled.remove(&tag);
             self.settle(tag);
             due.push(Ack { tag, multiple: false });
         }
-        self.handled.values_mut().for_each(|waited| *waited = true);
+        self.handled.values_mut().for_each(|handled| handled.waited = true);
         due
     }
 
@@ -222,7 +263,7 @@ mod tests {
         fn what_was_handled_is_acknowledged_once_and_nothing_else_ever_is(
             steps in prop::collection::vec(step(), 0..200),
         ) {
-            let (mut broker, mut tags) = (Broker::default(), Tags::default());
+            let (mut broker, mut tags, share) = (Broker::default(), Tags::default(), Share::new(40));
             let (mut in_hand, mut handled, mut sends) = (Vec::new(), BTreeSet::new(), 0);
             for step in steps {
                 match step {
@@ -233,7 +274,7 @@ mod tests {
                     }
                     Step::Handle(which) if !in_hand.is_empty() => {
                         let tag = in_hand.swap_remove(which % in_hand.len());
-                        tags.handled.insert(tag, false);
+                        tags.handled.insert(tag, Handled::new(&share));
                         handled.insert(tag);
                     }
                     Step::GiveBack(which) if !in_hand.is_empty() => {
@@ -248,6 +289,7 @@ mod tests {
                     Step::Handle(_) | Step::GiveBack(_) => {}
                 }
                 prop_assert!(broker.acknowledged.is_subset(&handled), "{:?}", broker);
+                prop_assert_eq!(share.waiting.load(Ordering::Relaxed), tags.handled.len());
             }
             for _ in 0..2 {
                 tags.due().into_iter().for_each(|ack| broker.acknowledge(ack));
@@ -261,13 +303,13 @@ mod tests {
 
     #[test]
     fn those_handled_in_a_row_are_one_acknowledgement_and_one_beyond_a_gap_waits_once() {
-        let mut tags = Tags::default();
+        let (mut tags, share) = (Tags::default(), Share::new(8));
         for tag in [2, 1, 3, 5] {
-            tags.handled.insert(tag, false);
+            tags.handled.insert(tag, Handled::new(&share));
         }
         assert_eq!(tags.due(), [Ack { tag: 3, multiple: true }]);
         assert_eq!(tags.due(), [Ack { tag: 5, multiple: false }], "4 is still in hand");
-        tags.handled.insert(4, false);
+        tags.handled.insert(4, Handled::new(&share));
         assert_eq!(tags.due(), [Ack { tag: 4, multiple: false }], "alone, since 5 is settled");
         assert_eq!((tags.through, tags.beyond.len()), (5, 0));
     }

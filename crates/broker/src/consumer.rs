@@ -15,7 +15,7 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable};
 use tokio::sync::Mutex;
 
-use crate::acks::{ACK, Acks};
+use crate::acks::{ACK, Acks, Share};
 use crate::error::{BrokerError, within};
 use crate::link::{Link, OPERATION};
 
@@ -52,7 +52,7 @@ impl Slot {
 pub struct Subscription {
     consumer: Consumer,
     acks: Arc<Acks>,
-    prefetch: u16,
+    share: Arc<Share>,
     #[expect(dead_code, reason = "counts as long as it lives")]
     used: Used,
 }
@@ -89,8 +89,7 @@ pub struct Message {
     pub redelivered: bool,
     delivery: Delivery,
     acks: Arc<Acks>,
-    /// Of its consumer.
-    prefetch: u16,
+    share: Arc<Share>,
 }
 
 impl Consumers {
@@ -126,7 +125,7 @@ impl Consumers {
             if consumer.is_err() {
                 slot.silent.store(true, Ordering::Relaxed);
             }
-            return Ok(Subscription { consumer: consumer?, acks, prefetch, used });
+            return Ok(Subscription { consumer: consumer?, acks, share: Share::new(prefetch), used });
         }
     }
 
@@ -157,7 +156,7 @@ impl Subscription {
     /// The next message, or `None` when the subscription has ended.
     pub async fn next(&mut self) -> Option<Message> {
         let delivery = self.consumer.next().await?.ok()?;
-        Some(Message::new(delivery, Arc::clone(&self.acks), self.prefetch))
+        Some(Message::new(delivery, Arc::clone(&self.acks), Arc::clone(&self.share)))
     }
 
     /// The next messages: waits for one, and takes what else is there already, up to `most`. Empty
@@ -182,7 +181,7 @@ impl Subscription {
 }
 
 impl Message {
-    fn new(mut delivery: Delivery, acks: Arc<Acks>, prefetch: u16) -> Self {
+    fn new(mut delivery: Delivery, acks: Arc<Acks>, share: Arc<Share>) -> Self {
         Self {
             body: std::mem::take(&mut delivery.data),
             key: delivery.routing_key.to_string(),
@@ -191,7 +190,7 @@ impl Message {
             redelivered: delivery.redelivered,
             delivery,
             acks,
-            prefetch,
+            share,
         }
     }
 
@@ -204,7 +203,7 @@ impl Message {
     /// Has it acknowledged soon, with others: the broker then forgets it. When the channel goes before, it comes
     /// again. For those of a channel that are not acknowledged by [`Self::ack_multiple`].
     pub fn ack(&self) {
-        self.acks.handled(self.delivery.delivery_tag, self.prefetch);
+        self.acks.handled(self.delivery.delivery_tag, &self.share);
     }
 
     /// Acknowledges it and all that came before it on its channel, at once.
