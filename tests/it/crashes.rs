@@ -236,9 +236,11 @@ async fn a_queue_that_was_never_bound_is_bound_by_what_is_sent_to_it() {
     stage.platform.deliverers[0].kill();
     stage.platform.rabbit().await.unbind("deliveries", &queue, &webhook.id).await;
     let mut events = stage.published(20).await;
-    stage.platform.rabbit().await.wait_depth("unrouted", 20).await;
+    stage.queued(&webhook, &ids(&events)).await;
+    assert_ne!(stage.platform.rabbit().await.depth("unrouted").await, Some(0));
 
     start(&mut stage.platform.deliverers[0]).await;
+    start(&mut stage.platform.routers[0]).await;
     events.extend(stage.published(20).await);
 
     for event in &events {

@@ -118,6 +118,13 @@ impl Stage {
         events
     }
 
+    /// Waits until these are in the webhook's queue, and stops the router: it may put several into a message.
+    async fn queued(&mut self, webhook: &e2e::brand::Webhook, ids: &std::collections::BTreeSet<String>) {
+        self.brand.wait_listed(webhook, "status=pending", ids, e2e::PATIENCE).await;
+        // Stored is not queued yet; a router that is stopped finishes what it has in hand.
+        self.platform.routers[0].terminate().await;
+    }
+
     /// As many SMS receipts that the webhook got and answered.
     async fn delivered(&self, webhook: &e2e::brand::Webhook, number: usize) -> Vec<e2e::event::Event> {
         let events = self.published(number).await;

@@ -1,16 +1,17 @@
 //! Processes and settings (contract §7).
 
-use std::process::{Command, Output};
+use std::process::{Command, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
 use e2e::PATIENCE;
 use e2e::binaries;
-use e2e::event::Event;
+use e2e::event::{Event, ids};
 use e2e::platform::Platform;
 use e2e::poll::eventually;
 use e2e::ports::Port;
-use e2e::process::get;
+use e2e::process::{Process, get};
 use e2e::script::{Gate, Reply};
+use serde_json::json;
 
 use crate::Stage;
 
@@ -233,16 +234,8 @@ async fn sigterm_finishes_what_is_in_flight() {
     platform.producer().await.publish_all(&events).await;
     endpoint.wait_for(5).await;
 
-    let deliverer = &mut platform.deliverers[0];
     let began = Instant::now();
-    deliverer.signal("TERM");
-    eventually("it heard SIGTERM", PATIENCE, async || match deliverer.log().contains("SIGTERM") {
-        true => Ok(()),
-        false => Err(deliverer.log_tail()),
-    })
-    .await;
-    gate.open();
-    let status = deliverer.wait_exit().await;
+    let status = stop_behind(&gate, &mut platform.deliverers[0]).await;
 
     assert_eq!(status.code(), Some(0), "{}", platform.deliverers[0].log_tail());
     assert!(began.elapsed() < Duration::from_secs(20), "it took {:?}", began.elapsed());
@@ -254,6 +247,50 @@ async fn sigterm_finishes_what_is_in_flight() {
     platform.producer().await.publish(&last).await;
     endpoint.wait_for_event(last.id()).await;
     assert_eq!(endpoint.requests().len(), 6, "what was finished is not sent again");
+}
+
+/// Stops a deliverer, and opens the gate before its requests once it has heard.
+async fn stop_behind(gate: &Gate, deliverer: &mut Process) -> ExitStatus {
+    deliverer.signal("TERM");
+    eventually("it heard SIGTERM", PATIENCE, async || match deliverer.log().contains("SIGTERM") {
+        true => Ok(()),
+        false => Err(deliverer.log_tail()),
+    })
+    .await;
+    gate.open();
+    deliverer.wait_exit().await
+}
+
+/// Events that were routed together travel in one message: what a replica has begun of it is done, and what it has
+/// not begun is another's.
+#[tokio::test]
+async fn what_is_left_of_a_message_is_handed_on_when_its_replica_stops() {
+    let mut stage = Stage::set().await;
+    let endpoint = stage.receiver.endpoint("/hook");
+    let gate = Gate::closed();
+    endpoint.answer([Reply::ok(), Reply::ok().behind(&gate)]);
+    let description = json!({"endpoint": endpoint.url(), "events": ["NOTIFICATION"], "maxConcurrency": 2});
+    let webhook = stage.brand.webhook_of(&description).await;
+    let Stage { platform, .. } = &mut stage;
+    platform.deliverers[0].terminate().await;
+    platform.routers[0].terminate().await;
+    let events = Event::many("acme", 40);
+    platform.producer().await.publish_all(&events).await;
+    platform.routers[0].start();
+    stage.queued(&webhook, &ids(&events)).await;
+    let messages = stage.platform.rabbit().await.depth(&format!("webhook.{}", webhook.id)).await;
+    assert!(messages.is_some_and(|number| (1..40).contains(&number)), "{messages:?} messages");
+
+    let deliverer = &mut stage.platform.deliverers[0];
+    deliverer.start();
+    endpoint.wait_for(3).await;
+    let status = stop_behind(&gate, deliverer).await;
+
+    assert_eq!(status.code(), Some(0), "{}", deliverer.log_tail());
+    assert!(endpoint.requests().len() < 10, "it went on after SIGTERM");
+    deliverer.start();
+    stage.brand.wait_listed(&webhook, "status=delivered", &ids(&events), PATIENCE).await;
+    assert_eq!(endpoint.requests().len(), 40, "each came once");
 }
 
 #[tokio::test]

@@ -200,6 +200,12 @@ impl Message {
         self.body.is_empty()
     }
 
+    /// Whether the broker counts it as ours, as long as it is not acknowledged; else it hands it out again.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.acks.channel().status().connected()
+    }
+
     /// Has it acknowledged soon, with others: the broker then forgets it. When the channel goes before, it comes
     /// again. For those of a channel that are not acknowledged by [`Self::ack_multiple`].
     pub fn ack(&self) {

@@ -1,7 +1,8 @@
-//! The message that a webhook's queue carries: one event on its way to one webhook.
+//! The message that a webhook's queue carries: an event on its way to one webhook, or several that were routed
+//! together.
 //!
 //! It holds all that an attempt needs, so that delivering reads nothing from the database, and
-//! what follows a failure is the same message with other figures.
+//! what follows a failure is a message of its own with other figures.
 
 use std::fmt::Display;
 
@@ -13,6 +14,12 @@ use domain::time::{Timestamp, format};
 use domain::trace::TraceParent;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+/// Deliveries in one message at most. A message costs the broker about the same, whatever is in it; one that is
+/// handed out is in hand until all of it is dealt with.
+pub const MOST_DELIVERIES: usize = 8;
+/// Bytes of data in a message of several at most: what a deliverer has in hand is bounded by messages.
+pub const MOST_BYTES: usize = 16 * 1024;
 
 /// How much is told of what is wrong with a message, in characters.
 const TOLD_CHARS: usize = 300;
@@ -134,6 +141,15 @@ pub fn encode(progress: &Progress, head: &EventHead, data: &str) -> Vec<u8> {
     body
 }
 
+/// Makes one message of what [`encode`] wrote for each of some deliveries to the same webhook.
+#[must_use]
+pub fn join(mut deliveries: Vec<Vec<u8>>) -> Vec<u8> {
+    match deliveries.len() {
+        1 => deliveries.remove(0),
+        _ => [&b"["[..], &deliveries.join(&b','), b"]"].concat(),
+    }
+}
+
 /// Something that is no delivery.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("it is no delivery: {0}")]
@@ -146,12 +162,20 @@ impl InvalidDelivery {
     }
 }
 
-/// Reads what [`encode`] wrote.
+/// Reads a message: what [`encode`] or [`join`] wrote.
 ///
 /// # Errors
 /// When it is something else: nobody but us publishes there.
-pub fn decode(body: &[u8]) -> Result<DeliveryMessage, InvalidDelivery> {
-    let wire: Wire<'_> = serde_json::from_slice(body).map_err(InvalidDelivery::new)?;
+pub fn decode(body: &[u8]) -> Result<Vec<DeliveryMessage>, InvalidDelivery> {
+    let several = body.first() == Some(&b'[');
+    let wires: Vec<Wire<'_>> = match several {
+        true => serde_json::from_slice(body).map_err(InvalidDelivery::new)?,
+        false => vec![serde_json::from_slice(body).map_err(InvalidDelivery::new)?],
+    };
+    wires.into_iter().map(read).collect()
+}
+
+fn read(wire: Wire<'_>) -> Result<DeliveryMessage, InvalidDelivery> {
     let event_type: EventType = wire.r#type.parse().map_err(InvalidDelivery::new)?;
     Ok(DeliveryMessage {
         progress: Progress {
@@ -197,15 +221,20 @@ mod tests {
             ..Progress::fresh(7)
         };
         let repeated = Progress { repeated: true, ..Progress::fresh(2) };
+        let (mut all, mut bodies) = (Vec::new(), Vec::new());
         for progress in [Progress::fresh(1), waiting, repeated] {
-            for data in ["null", "12345678901234567890", r#"{"z": 1.10, "a":"\u00e4ö"}"#] {
-                let read = decode(&encode(&progress, &head, data)).expect("reads back");
-                assert_eq!(
-                    read,
-                    DeliveryMessage { progress: progress.clone(), head: head.clone(), data: data.into() }
-                );
+            for data in ["null", "12345678901234567890", r#"{"z": 1.10, "a":"\u00e4ö"}"#, "[1]"] {
+                let body = encode(&progress, &head, data);
+                let written =
+                    DeliveryMessage { progress: progress.clone(), head: head.clone(), data: data.into() };
+                assert_eq!(decode(&join(vec![body.clone()])), Ok(vec![written.clone()]));
+                bodies.push(body);
+                all.push(written);
             }
         }
-        assert!(decode(b"{}").is_err());
+        assert_eq!(decode(&join(bodies)), Ok(all));
+        for wrong in ["{}", "[{}]", "", "[", "7"] {
+            assert!(decode(wrong.as_bytes()).is_err(), "{wrong}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The messages of webhooks' queues: any bytes are read, or refused with a reason that fits into a
 //! header, and what is read is written back to the same.
 
-use broker::wire::{decode, encode};
+use broker::wire::{decode, encode, join};
 use mutate::{corpus, mutated};
 use proptest::prelude::*;
 
@@ -30,9 +30,9 @@ const LONGEST_REASON: usize = 600;
 
 fn assert_sound(body: &[u8]) {
     match decode(body) {
-        Ok(delivery) => {
-            let written = encode(&delivery.progress, &delivery.head, &delivery.data);
-            assert_eq!(decode(&written).expect("what we wrote"), delivery);
+        Ok(deliveries) => {
+            let written = deliveries.iter().map(|d| encode(&d.progress, &d.head, &d.data)).collect();
+            assert_eq!(decode(&join(written)).expect("what we wrote"), deliveries);
         }
         Err(error) => {
             let reason = error.to_string();

@@ -1,4 +1,4 @@
-//! One message of a webhook's queue, from receipt to acknowledgement.
+//! One delivery out of a message of a webhook's queue, from receipt to acknowledgement.
 //!
 //! The order is the promise: attempt, record, queue what follows, and only then acknowledge. The
 //! process may die between any two steps; the message comes again, marked as redelivered, and what
@@ -20,6 +20,7 @@ use runtime::retry::Backoff;
 use runtime::traces::{Span, SpanKind, Traces};
 use store::Store;
 use store::record::{self, AttemptRecord, DeliveryKey, FullStanding};
+use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{self, Request};
 use crate::client::Client;
@@ -81,48 +82,62 @@ pub(crate) enum Handled {
 }
 
 /// How a delivery came here.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Receipt {
     /// Whether someone may have acted on it before.
     pub(crate) uncertain: bool,
     /// Since when it may be here: when its subscription began, or when it was read.
     pub(crate) since: Instant,
+    /// Cancelled when it is no longer ours: its subscription ended, and the broker hands it out again.
+    pub(crate) lasts: CancellationToken,
 }
 
 /// One delivery on its way through the steps.
-struct Delivery {
+struct Delivery<'a> {
     webhook: WebhookId,
-    message: DeliveryMessage,
+    message: &'a DeliveryMessage,
     key: DeliveryKey,
     receipt: Receipt,
 }
 
+impl Receipt {
+    /// The same, of one of the deliveries of a message.
+    pub(crate) fn of(&self, delivery: &DeliveryMessage) -> Self {
+        let progress = &delivery.progress;
+        let uncertain = self.uncertain || progress.repeated || progress.trigger != Trigger::Fresh;
+        Self { uncertain, ..self.clone() }
+    }
+}
+
 impl Handler {
-    /// Handles a message of a subscription that began at `since` to the end. `lane` admits the attempt.
-    pub(crate) async fn handle(
-        &self,
-        webhook: WebhookId,
-        message: &Message,
-        lane: &Lane,
-        since: Instant,
-    ) -> Handled {
+    /// Takes out what a message holds: nothing when it says nothing, and when it is no delivery of ours; that is
+    /// set aside.
+    pub(crate) async fn read(&self, message: &mut Message) -> Vec<DeliveryMessage> {
         if message.is_probe() {
-            return Handled::Settled;
+            return Vec::new();
         }
-        let decoded = match wire::decode(&message.body) {
-            Ok(decoded) => decoded,
-            Err(error) => return self.set_aside(message, &error).await,
-        };
-        let progress = &decoded.progress;
-        let uncertain = message.redelivered || progress.repeated || progress.trigger != Trigger::Fresh;
-        self.deliver(webhook, decoded, Receipt { uncertain, since }, lane).await
+        let body = std::mem::take(&mut message.body);
+        match wire::decode(&body) {
+            Ok(deliveries) => deliveries,
+            Err(error) => {
+                self.set_aside(message, body, &error).await;
+                Vec::new()
+            }
+        }
+    }
+
+    /// Queues deliveries of which nothing was begun behind what else is in the webhook's queue.
+    pub(crate) async fn queue_again(&self, webhook: WebhookId, deliveries: Vec<DeliveryMessage>) {
+        let (exchange, key) = (self.names.deliveries(), webhook.to_string());
+        let route = Route { exchange: &exchange, key: &key };
+        self.publisher.publish_until_confirmed(route, &repeated(deliveries)).await;
     }
 
     /// Takes a delivery one step on, wherever it came from.
     pub(crate) async fn deliver(
         &self,
         webhook: WebhookId,
-        message: DeliveryMessage,
+        message: &DeliveryMessage,
         mut receipt: Receipt,
         lane: &Lane,
     ) -> Handled {
@@ -142,7 +157,7 @@ impl Handler {
     }
 
     /// What a message asks for, by what is known of the webhook and of the delivery.
-    async fn next_step(&self, delivery: &Delivery) -> Step {
+    async fn next_step(&self, delivery: &Delivery<'_>) -> Step {
         let progress = &delivery.message.progress;
         let target = self.target(delivery.webhook, progress.generation).await;
         let settles = target.map_or(Some(DeliveryStatus::Discarded), |t| t.settles(progress.generation));
@@ -200,7 +215,7 @@ impl Handler {
 
     /// For a message that may be a repetition: what is left to do when the database knows more
     /// than the message does. `None` when the message is up to date.
-    async fn known_already(&self, delivery: &Delivery) -> Option<Step> {
+    async fn known_already(&self, delivery: &Delivery<'_>) -> Option<Step> {
         let progress = &delivery.message.progress;
         let Some(full) = self.standing(delivery.key).await else { return Some(Step::Done) };
         let superseded =
@@ -230,11 +245,14 @@ impl Handler {
     }
 
     /// Waits for its turn, and looks again: the webhook may have stopped receiving meanwhile, the window may
-    /// be over, or this process may have stood still, so that another was given the message.
-    async fn attempt_in_lane(&self, delivery: &Delivery, lane: &Lane) -> Handled {
+    /// be over, or another may have been given the message, since this process stood still or its subscription ended.
+    async fn attempt_in_lane(&self, delivery: &Delivery<'_>, lane: &Lane) -> Handled {
         let Some(turn) = lane.turn().await else { return Handled::GiveBack };
         if self.pulse.missed_since(delivery.receipt.since) {
             return Handled::Doubted;
+        }
+        if delivery.receipt.lasts.is_cancelled() {
+            return Handled::GiveBack;
         }
         let target = self.directory.get(delivery.webhook);
         let generation = delivery.message.progress.generation;
@@ -255,7 +273,7 @@ impl Handler {
 
     /// One attempt and all that follows from it; whether it succeeded. The turn ends with the request:
     /// recording holds up nobody.
-    async fn attempt(&self, delivery: &Delivery, target: &Target, turn: Turn) -> bool {
+    async fn attempt(&self, delivery: &Delivery<'_>, target: &Target, turn: Turn) -> bool {
         let progress = &delivery.message.progress;
         let attempt = AttemptId::draw(u64::try_from(Utc::now().timestamp_millis()).unwrap_or(0));
         let started = whole_millis(Utc::now());
@@ -307,7 +325,7 @@ impl Handler {
     }
 
     /// The span of an attempt, where there is somebody to send it to.
-    fn span(&self, delivery: &Delivery, attempt: AttemptId, started: Timestamp) -> Option<Span> {
+    fn span(&self, delivery: &Delivery<'_>, attempt: AttemptId, started: Timestamp) -> Option<Span> {
         let progress = &delivery.message.progress;
         let parent = progress.trace.as_ref().map(ToString::to_string);
         let mut span = self.traces.span("deliver event", SpanKind::Client, parent, started.into())?;
@@ -319,7 +337,13 @@ impl Handler {
     }
 
     /// Records the attempt, then queues what follows.
-    async fn follow_up(&self, delivery: &Delivery, target: &Target, record: AttemptRecord, verdict: Verdict) {
+    async fn follow_up(
+        &self,
+        delivery: &Delivery<'_>,
+        target: &Target,
+        record: AttemptRecord,
+        verdict: Verdict,
+    ) {
         let (first_started, ended) = (record.first_started, record.ended);
         let standing = self.recorder.record(record).await;
         tell(delivery, verdict.status(), ended);
@@ -338,7 +362,7 @@ impl Handler {
     }
 
     /// Puts a delivery into the wait queue that fits best; it comes back by itself.
-    async fn wait(&self, delivery: &Delivery, progress: &Progress, until: Timestamp) {
+    async fn wait(&self, delivery: &Delivery<'_>, progress: &Progress, until: Timestamp) {
         let remaining = (until - Utc::now()).to_std().unwrap_or_default();
         let exchange = self.names.wait(self.ladder.step_for(remaining));
         let body = wire::encode(progress, &delivery.message.head, &delivery.message.data);
@@ -349,7 +373,7 @@ impl Handler {
 
     /// Ends a delivery without a further attempt. When its window ran out on the way, then because we were
     /// late: that does not count against the webhook.
-    async fn finish(&self, delivery: &Delivery, status: DeliveryStatus) {
+    async fn finish(&self, delivery: &Delivery<'_>, status: DeliveryStatus) {
         let round = delivery.message.progress.round;
         let mut backoff = Backoff::default();
         let ended = loop {
@@ -365,10 +389,10 @@ impl Handler {
     }
 
     /// Something that is no delivery of ours goes to the rejected ones, whole, for support to see.
-    async fn set_aside(&self, message: &Message, error: &InvalidDelivery) -> Handled {
+    async fn set_aside(&self, message: &Message, body: Vec<u8>, error: &InvalidDelivery) {
         events::step_failed("decode", error);
         let refused = Outgoing {
-            body: message.body.clone(),
+            body,
             message_id: message.message_id.clone(),
             headers: vec![
                 ("x-reject-reason", "invalid_delivery".to_owned()),
@@ -384,12 +408,20 @@ impl Handler {
             events::step_failed("set_aside", &error);
             backoff.wait().await;
         }
-        Handled::Settled
     }
 }
 
+/// A message for deliveries that may be in another message, too.
+pub(crate) fn repeated(deliveries: Vec<DeliveryMessage>) -> Outgoing {
+    let encode = |delivery: DeliveryMessage| {
+        let progress = Progress { repeated: true, ..delivery.progress };
+        wire::encode(&progress, &delivery.head, &delivery.data)
+    };
+    Outgoing::new(wire::join(deliveries.into_iter().map(encode).collect()))
+}
+
 /// Tells that a delivery ended, and how long it took when it arrived by itself.
-fn tell(delivery: &Delivery, status: DeliveryStatus, at: Timestamp) {
+fn tell(delivery: &Delivery<'_>, status: DeliveryStatus, at: Timestamp) {
     let progress = &delivery.message.progress;
     if status != DeliveryStatus::Pending {
         events::delivery_ended(status);
@@ -415,7 +447,7 @@ fn end(span: Option<Span>, facts: &Facts) {
 
 /// The request of an attempt, signed.
 fn prepare(
-    delivery: &Delivery,
+    delivery: &Delivery<'_>,
     target: &Target,
     attempt: AttemptId,
     now: Timestamp,

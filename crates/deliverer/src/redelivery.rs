@@ -139,9 +139,10 @@ async fn attempt_all(
         let (created, event, round) = (due.created, due.event, due.round);
         let handled = match message(due) {
             Some(message) => {
-                // Another replica may have had it before.
-                let receipt = Receipt { uncertain: true, since: Instant::now() };
-                shared.handler.deliver(webhook, message, receipt, lane).await
+                // Another replica may have had it before. When it is no longer ours, the lane is closed.
+                let (since, lasts) = (Instant::now(), CancellationToken::new());
+                let receipt = Receipt { uncertain: true, since, lasts };
+                shared.handler.deliver(webhook, &message, receipt, lane).await
             }
             None => Handled::Settled,
         };

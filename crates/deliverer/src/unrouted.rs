@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::wire::{self, Progress};
+use broker::wire;
 use broker::{Message, Outgoing, Route};
 use domain::delivery::DeliveryStatus;
 use domain::ids::WebhookId;
@@ -14,6 +14,7 @@ use store::record::{self, DeliveryKey};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use crate::handler::repeated;
 use crate::worker::Shared;
 use crate::{events, heal};
 
@@ -84,12 +85,8 @@ async fn send_on(shared: &Shared, message: &Message) -> Result<(), Box<dyn std::
 
 /// What was parked may have been queued from the database meanwhile: the copy says so.
 fn marked(body: &[u8]) -> Outgoing {
-    let marked = wire::decode(body).map(|delivery| {
-        let progress = Progress { repeated: true, ..delivery.progress };
-        wire::encode(&progress, &delivery.head, &delivery.data)
-    });
     // What cannot be read is set aside by whoever has the queue.
-    Outgoing::new(marked.unwrap_or_else(|_| body.to_vec()))
+    wire::decode(body).map_or_else(|_| Outgoing::new(body.to_vec()), repeated)
 }
 
 /// The webhook is gone: what was on its way to it is discarded, and visible as such.
@@ -98,9 +95,12 @@ async fn end(
     webhook: WebhookId,
     message: &Message,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let Ok(delivery) = wire::decode(&message.body) else { return Ok(()) };
-    let key = DeliveryKey { webhook, created: delivery.head.created, event: delivery.head.id };
-    record::finish(&shared.handler.store, key, delivery.progress.round, DeliveryStatus::Discarded).await?;
-    events::delivery_ended(DeliveryStatus::Discarded);
+    for delivery in wire::decode(&message.body).unwrap_or_default() {
+        let key = DeliveryKey { webhook, created: delivery.head.created, event: delivery.head.id };
+        let round = delivery.progress.round;
+        if record::finish(&shared.handler.store, key, round, DeliveryStatus::Discarded).await? {
+            events::delivery_ended(DeliveryStatus::Discarded);
+        }
+    }
     Ok(())
 }

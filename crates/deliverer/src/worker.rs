@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use broker::wire::DeliveryMessage;
 use broker::{
     BrokerError, Consumers, Message, Outgoing, Prober, Publisher, Route, Subscription, Topology, prober,
 };
@@ -13,17 +14,23 @@ use domain::webhook::WebhookStatus;
 use futures_util::FutureExt;
 use runtime::error::Chain;
 use runtime::retry::Backoff;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
-use crate::handler::{Handled, Handler};
+use crate::handler::{Handled, Handler, Receipt};
 use crate::lane::{Lane, Limits};
 use crate::{events, heal, redelivery};
 
-/// Messages handed out for each request in flight: while some are sent, others are recorded.
+/// Deliveries handled at once, and messages handed out, for each request in flight: while some are sent, others
+/// are recorded.
 const PREFETCH_FACTOR: u16 = 4;
+/// How long a message's deliveries wait until they are handled. Waiting for their turn and for another message of
+/// the same delivery take as long as `lane::LONGEST_WAIT` each; it must not come to the 30 minutes after which the
+/// broker takes a message back.
+const LONGEST_FOR_A_PLACE: Duration = Duration::from_secs(300);
 
 /// How long a subscription is kept after its end was decided, so that requests in flight are answered before
 /// another replica is handed messages: together they would press the endpoint twice as hard. One that takes
@@ -57,6 +64,8 @@ struct Work {
     webhook: WebhookId,
     limits: Limits,
     lane: Lane,
+    /// For the deliveries that are handled at once, which is less than the messages in hand hold.
+    places: Arc<Semaphore>,
     /// There from the first message that the broker hands out to the subscription, and until that ends: so
     /// long it hands out none to other replicas.
     active: watch::Sender<Option<CancellationToken>>,
@@ -83,6 +92,7 @@ impl Worker {
             webhook,
             limits,
             lane,
+            places: Arc::new(Semaphore::new(prefetch(limits).into())),
             active: watch::Sender::new(None),
             owner: AtomicBool::new(owner),
             catching_up: AtomicBool::new(false),
@@ -195,8 +205,11 @@ async fn subscribe(shared: &Shared, work: &Work) -> Result<Subscription, BrokerE
     shared.topology.ensure_webhook(work.webhook).await?;
     // A silent queue would block the channel, with other webhooks' consumers on it.
     heal::hear(shared, work.webhook).await?;
-    let prefetch = work.limits.max_concurrency.saturating_mul(PREFETCH_FACTOR);
-    shared.consumers.subscribe(&shared.handler.names.webhook(work.webhook), prefetch).await
+    shared.consumers.subscribe(&shared.handler.names.webhook(work.webhook), prefetch(work.limits)).await
+}
+
+fn prefetch(limits: Limits) -> u16 {
+    limits.max_concurrency.saturating_mul(PREFETCH_FACTOR)
 }
 
 /// Makes the queue anew when it is lost; one such examination at a time.
@@ -293,21 +306,85 @@ struct Received {
     lasts: CancellationToken,
 }
 
-async fn process(shared: Arc<Shared>, work: Arc<Work>, message: Message, received: Received) {
+async fn process(shared: Arc<Shared>, work: Arc<Work>, mut message: Message, received: Received) {
     let webhook = work.webhook;
     let _in_hand = InHand(&work.in_hand);
-    let handled = shared.handler.handle(webhook, &message, &work.lane, received.since).await;
-    match handled {
-        Handled::Doubted => work.renew(received.renewal),
+    let deliveries = shared.handler.read(&mut message).await;
+    let number = deliveries.len();
+    let Received { since, lasts, renewal } = received;
+    let receipt = Receipt { uncertain: message.redelivered, since, lasts: lasts.clone() };
+    let left = handle_all(&shared, &work, deliveries, receipt).await;
+    if left.doubted {
+        work.renew(renewal);
+    } else if !left.deliveries.is_empty() && work.lane.is_closing() {
         // As long as the subscription lasts, the broker would hand it out here again.
-        Handled::GiveBack if work.lane.is_closing() => received.lasts.cancelled().await,
-        _ => {}
+        lasts.cancelled().await;
     }
-    match handled {
-        Handled::Attempted { .. } | Handled::Settled => message.ack(),
+    match left.deliveries.len() {
+        0 => message.ack(),
         // If it is still ours it comes again, marked, so that the database is asked.
-        Handled::GiveBack | Handled::Doubted => give_back(webhook, &message).await,
+        all if all == number => give_back(webhook, &message).await,
+        // What was dealt with would come again, and what follows from it be queued twice.
+        _ if message.is_held() => {
+            shared.handler.queue_again(webhook, left.deliveries).await;
+            message.ack();
+        }
+        _ => debug!(%webhook, "the broker hands a message out again of which a part was dealt with"),
     }
+}
+
+/// What a message held and was not dealt with.
+#[derive(Default)]
+struct Left {
+    deliveries: Vec<DeliveryMessage>,
+    /// Whether another replica may have them.
+    doubted: bool,
+}
+
+impl Left {
+    fn note(&mut self, handled: &Handled, delivery: DeliveryMessage) {
+        self.doubted |= *handled == Handled::Doubted;
+        if matches!(handled, Handled::GiveBack | Handled::Doubted) {
+            self.deliveries.push(delivery);
+        }
+    }
+}
+
+/// Handles what a message holds, as many at once as there are places.
+async fn handle_all(
+    shared: &Arc<Shared>,
+    work: &Arc<Work>,
+    deliveries: Vec<DeliveryMessage>,
+    receipt: Receipt,
+) -> Left {
+    let (mut left, mut handling) = (Left::default(), JoinSet::new());
+    // The broker takes the message back in the end.
+    let until = tokio::time::Instant::now() + LONGEST_FOR_A_PLACE;
+    for delivery in deliveries {
+        let place = Arc::clone(&work.places).acquire_owned();
+        let place = tokio::select! {
+            biased;
+            () = work.lane.closing() => None,
+            place = tokio::time::timeout_at(until, place) => place.ok().and_then(Result::ok),
+        };
+        let Some(place) = place else {
+            left.deliveries.push(delivery);
+            continue;
+        };
+        let (shared, work, receipt) = (Arc::clone(shared), Arc::clone(work), receipt.of(&delivery));
+        handling.spawn(async move {
+            let _place = place;
+            let handled = shared.handler.deliver(work.webhook, &delivery, receipt, &work.lane).await;
+            (handled, delivery)
+        });
+    }
+    while let Some(handled) = handling.join_next().await {
+        match handled {
+            Ok((handled, delivery)) => left.note(&handled, delivery),
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+    left
 }
 
 async fn give_back(webhook: WebhookId, message: &Message) {

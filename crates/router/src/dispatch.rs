@@ -1,6 +1,7 @@
-//! Queues deliveries. A queue that the broker has lost holds up nobody else: what is for it is
+//! Queues deliveries, several to the same webhook in one message. A queue that the broker has lost holds up nobody else: what is for it is
 //! parked with the unrouted deliveries, from where a deliverer sends it on.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,13 +61,13 @@ impl Dispatch {
 
     /// Queues or parks all of them.
     pub(crate) async fn publish(&self, queued: Vec<Queued<'_>>) {
-        let publish = async |delivery: Queued<'_>| self.publish_or_park(&delivery).await;
-        stream::iter(queued).map(publish).buffer_unordered(PUBLISHES_IN_FLIGHT).collect::<()>().await;
+        let publish = async |pack: Pack<'_>| self.publish_or_park(&pack).await;
+        stream::iter(packs(queued)).map(publish).buffer_unordered(PUBLISHES_IN_FLIGHT).collect::<()>().await;
     }
 
-    async fn publish_or_park(&self, delivery: &Queued<'_>) {
-        let key = delivery.webhook.to_string();
-        let mut message = delivery.message(delivery.repeated);
+    async fn publish_or_park(&self, pack: &Pack<'_>) {
+        let key = pack.webhook.to_string();
+        let mut message = pack.message(false);
         let mut backoff = Backoff::default();
         loop {
             let exchange = if self.passes_by(&key) { &self.unrouted } else { &self.deliveries };
@@ -77,7 +78,7 @@ impl Dispatch {
                 self.silent.note(&key);
             }
             // The first one may have been stored all the same.
-            message = delivery.message(true);
+            message = pack.message(true);
             backoff.wait().await;
         }
     }
@@ -130,13 +131,109 @@ impl<'a> Queued<'a> {
         Self { repeated: true, ..self }
     }
 
-    fn message(&self, repeated: bool) -> Outgoing {
+    fn encode(&self, repeated: bool) -> Vec<u8> {
         let progress = Progress {
-            repeated,
+            repeated: self.repeated || repeated,
             received: Some(self.origin.received),
             trace: self.origin.trace.cloned(),
             ..Progress::fresh(self.generation)
         };
-        Outgoing::new(wire::encode(&progress, &self.head, self.data))
+        wire::encode(&progress, &self.head, self.data)
+    }
+}
+
+/// What goes to one webhook in one message.
+struct Pack<'a> {
+    webhook: WebhookId,
+    deliveries: Vec<Queued<'a>>,
+    /// Of their data.
+    bytes: usize,
+}
+
+impl<'a> Pack<'a> {
+    fn of(delivery: Queued<'a>) -> Self {
+        Self { webhook: delivery.webhook, bytes: delivery.data.len(), deliveries: vec![delivery] }
+    }
+
+    fn has_room_for(&self, delivery: &Queued<'_>) -> bool {
+        self.deliveries.len() < wire::MOST_DELIVERIES && self.bytes + delivery.data.len() <= wire::MOST_BYTES
+    }
+
+    fn add(&mut self, delivery: Queued<'a>) {
+        self.bytes += delivery.data.len();
+        self.deliveries.push(delivery);
+    }
+
+    /// `repeated`: whether it may be queued already.
+    fn message(&self, repeated: bool) -> Outgoing {
+        Outgoing::new(wire::join(self.deliveries.iter().map(|delivery| delivery.encode(repeated)).collect()))
+    }
+}
+
+/// Those of a webhook together, in the order in which they came.
+fn packs(queued: Vec<Queued<'_>>) -> Vec<Pack<'_>> {
+    let (mut packs, mut last) = (Vec::<Pack<'_>>::new(), HashMap::new());
+    for delivery in queued {
+        let open = last.get(&delivery.webhook).and_then(|at: &usize| packs.get_mut(*at));
+        match open.filter(|pack| pack.has_room_for(&delivery)) {
+            Some(pack) => pack.add(delivery),
+            None => {
+                last.insert(delivery.webhook, packs.len());
+                packs.push(Pack::of(delivery));
+            }
+        }
+    }
+    packs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn queued(webhook: u128, data: &str) -> Queued<'_> {
+        let created = Timestamp::UNIX_EPOCH;
+        let event_type = "A.B".parse().expect("a type");
+        let brand_id = "acme".parse().expect("a brand");
+        let head = EventHead { id: domain::ids::EventId::draw(0), brand_id, created, event_type };
+        let origin = Origin { received: created, trace: None };
+        let webhook = WebhookId(uuid::Uuid::from_u128(webhook));
+        Queued { webhook, generation: 1, head, origin, data, repeated: false }
+    }
+
+    proptest! {
+        #[test]
+        fn each_delivery_is_in_one_message_of_its_webhook_in_order_and_none_is_too_large(
+            deliveries in prop::collection::vec((0..4_u128, 0..20_000_usize), 0..100),
+        ) {
+            let data: Vec<String> = deliveries.iter().map(|(_, bytes)| "7".repeat(*bytes)).collect();
+            let of = |at: usize| queued(deliveries[at].0, &data[at]);
+            let queued: Vec<Queued<'_>> = (0..data.len()).map(of).collect();
+            let before: Vec<_> = queued.iter().map(|delivery| (delivery.webhook, delivery.head.id)).collect();
+            let packs = packs(queued);
+            for pack in &packs {
+                prop_assert!(pack.deliveries.iter().all(|delivery| delivery.webhook == pack.webhook));
+                prop_assert!((1..=wire::MOST_DELIVERIES).contains(&pack.deliveries.len()));
+                let bytes: usize = pack.deliveries.iter().map(|delivery| delivery.data.len()).sum();
+                prop_assert!(pack.deliveries.len() == 1 || bytes <= wire::MOST_BYTES);
+            }
+            for webhook in 0..4 {
+                let webhook = WebhookId(uuid::Uuid::from_u128(webhook));
+                let of_webhook = packs.iter().flat_map(|pack| &pack.deliveries);
+                let after: Vec<_> = of_webhook
+                    .map(|delivery| (delivery.webhook, delivery.head.id))
+                    .filter(|(of, _)| *of == webhook)
+                    .collect();
+                let expected: Vec<_> = before.iter().copied().filter(|(of, _)| *of == webhook).collect();
+                prop_assert_eq!(after, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn small_ones_of_a_webhook_travel_together_and_those_of_others_apart() {
+        let queued = (0..20).map(|n| queued(n % 2, "7")).collect();
+        let sizes: Vec<usize> = packs(queued).iter().map(|pack| pack.deliveries.len()).collect();
+        assert_eq!(sizes, [8, 8, 2, 2]);
     }
 }
