@@ -87,7 +87,18 @@ impl World {
             _receiver: receiver,
         };
         world.populate(brands).await;
+        world.settle().await;
         world
+    }
+
+    /// Has the broker write down what queues there are. Killed in the second after it made them, RabbitMQ 3.10
+    /// forgets where they are: `it/silent_queue.rs` has that, and how long it then takes to heal.
+    async fn settle(&mut self) {
+        self.flowing(Instant::now()).await;
+        self.broker.stop();
+        self.broker.restart().await;
+        self.ready().await;
+        self.flowing(Instant::now()).await;
     }
 
     async fn populate(&mut self, brands: usize) {
