@@ -37,6 +37,10 @@ pub(crate) struct Limits {
     pub(crate) rows: Limit,
     /// Signed requests at the rate of the open loop, from their beginning to their arrival.
     pub(crate) post_latency: Latency,
+    /// Messages through one queue, at that rate, from their publishing until they are there.
+    pub(crate) hop_latency: Latency,
+    /// An event with its deliveries as rows, at that rate, until they are committed.
+    pub(crate) rows_latency: Latency,
     /// Seconds of processor for 1,000 deliveries: the sum of what the steps need, without the receiver.
     pub(crate) cpu_s_per_1000: f64,
 }
@@ -61,11 +65,13 @@ impl Limits {
         let ingest_hop = hop::measure(stage, args, "limit-ingest", 1, Taking::EVENTS).await;
         let (queues, taking) = (args.webhooks.min(HOP_QUEUES), Taking::deliveries(args.max_concurrency));
         let delivery_hop = hop::measure(stage, args, "limit-deliveries", queues, taking).await;
+        let hop_latency = hop::latency(stage, args, "limit-latency").await;
         let rows = rows::measure(stage, args).await;
+        let rows_latency = rows::latency(stage, args).await;
         let cpu_s_per_1000 = post.needs(&[LOAD])
             + ingest_hop.needs(&[LOAD, "broker"]) / f64::from(args.fan_out)
             + delivery_hop.needs(&[LOAD, "broker"])
             + rows.needs(&[LOAD, "postgres"]);
-        Self { post, ingest_hop, delivery_hop, rows, post_latency, cpu_s_per_1000 }
+        Self { post, ingest_hop, delivery_hop, rows, post_latency, hop_latency, rows_latency, cpu_s_per_1000 }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::args::Args;
 use crate::cpu::{RECEIVER, Seconds};
 use crate::limits::{Limit, Limits};
-use crate::window::{Account, Window};
+use crate::window::{Account, Latency, Window};
 
 /// The columns of processor time.
 const PARTS: [&str; 7] = ["api", "router", "deliverer", "broker", "postgres", "load", RECEIVER];
@@ -114,15 +114,15 @@ impl Report {
 
 impl Limits {
     fn lines(&self) -> String {
-        let latency = format!("{:.1} / {:.1}", self.post_latency.p50_ms, self.post_latency.p99_ms);
-        let line = |name: &str, limit: &Limit, latency: &str| {
-            let cells = cells(&limit.cpu_s_per_1000);
-            format!("| limit: {name} | {:.0} | {latency} | | |{cells}\n", limit.per_second)
+        let line = |name: &str, limit: &Limit, latency: &Latency| {
+            let (cells, Latency { p50_ms, p99_ms, .. }) = (cells(&limit.cpu_s_per_1000), latency);
+            let per_second = limit.per_second;
+            format!("| limit: {name} | {per_second:.0} | {p50_ms:.1} / {p99_ms:.1} | | |{cells}\n")
         };
-        line("post", &self.post, &latency)
-            + &line("ingest hop", &self.ingest_hop, "")
-            + &line("delivery hop", &self.delivery_hop, "")
-            + &line("rows", &self.rows, "")
+        line("post", &self.post, &self.post_latency)
+            + &line("ingest hop", &self.ingest_hop, &self.hop_latency)
+            + &line("delivery hop", &self.delivery_hop, &self.hop_latency)
+            + &line("rows", &self.rows, &self.rows_latency)
             + &format!("| limit: sum for a delivery | | | {:.3} | 1 |\n", self.cpu_s_per_1000)
     }
 }

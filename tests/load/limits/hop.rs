@@ -11,13 +11,16 @@ use lapin::options::{
     ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer, ExchangeKind};
+use lapin::{
+    BasicProperties, Channel, Connection, ConnectionProperties, Consumer, ExchangeKind, PublisherConfirm,
+};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::Limit;
 use crate::args::Args;
 use crate::stage::Stage;
+use crate::window::Latency;
 
 /// Messages on their way at most: as many as the router's batch.
 const ON_THE_WAY: usize = 500;
@@ -39,12 +42,13 @@ impl Taking {
     /// As the router does.
     pub(super) const EVENTS: Self = Self { prefetch: 1000, at_once: 500, linger: Duration::ZERO };
 
-    /// A little better than the deliverer does with a webhook's queue, whose channel has others.
+    /// A little better than the deliverer does with a webhook's queue, whose channel has others; but it does so
+    /// with messages of several deliveries.
     pub(super) fn deliveries(max_concurrency: u16) -> Self {
         Self {
             prefetch: max_concurrency * 4,
-            at_once: usize::from(max_concurrency),
-            linger: Duration::from_millis(20),
+            at_once: usize::from(max_concurrency) * 2,
+            linger: Duration::from_millis(40),
         }
     }
 }
@@ -67,6 +71,46 @@ pub(super) async fn measure(stage: &Stage, args: &Args, name: &str, queues: u32,
     working.abort_all();
     hop.delete().await;
     limit
+}
+
+/// Sends messages through one quorum queue at the rate of the open loop: from their publishing until they are there.
+pub(super) async fn latency(stage: &Stage, args: &Args, name: &str) -> Latency {
+    let hop = Hop::declare(&stage.platform, name, 1).await;
+    let consumer = hop.consume(Taking::EVENTS.prefetch).await.remove(0);
+    let publisher = hop.publisher().await;
+    let began = Instant::now();
+    let rate = args.rate.max(1);
+    let number = rate * u32::try_from((WARM_UP + args.span()).as_secs()).expect("seconds");
+    let publishing = async {
+        let mut ticks = tokio::time::interval(Duration::from_secs(1) / rate);
+        let mut confirming = JoinSet::new();
+        for _ in 0..number {
+            ticks.tick().await;
+            let mut body = began.elapsed().as_micros().to_string().into_bytes();
+            body.resize(args.bytes.max(body.len()), b' ');
+            let confirm = hop.send(&publisher, &hop.queues[0], &body).await;
+            confirming.spawn(async move { assert!(confirm.await.expect("a confirm").is_ack()) });
+        }
+        confirming.join_all().await;
+    };
+    let (took, ()) = tokio::join!(arrivals(consumer, number, began), publishing);
+    hop.delete().await;
+    Latency::of(took)
+}
+
+/// How long the messages took that were published after the warm-up.
+async fn arrivals(mut consumer: Consumer, number: u32, began: Instant) -> Vec<Duration> {
+    let mut took = Vec::new();
+    for _ in 0..number {
+        let delivery = consumer.next().await.expect("a message").expect("an open channel");
+        let text = std::str::from_utf8(&delivery.data).expect("what was published");
+        let sent = Duration::from_micros(text.trim_end().parse().expect("when it was published"));
+        if sent > WARM_UP {
+            took.push(began.elapsed().saturating_sub(sent));
+        }
+        delivery.ack(BasicAckOptions::default()).await.expect("an open channel");
+    }
+    took
 }
 
 /// An exchange with its queues, each bound by its own name.
@@ -128,6 +172,13 @@ impl Hop {
         consumers
     }
 
+    async fn send(&self, channel: &Channel, queue: &str, body: &[u8]) -> PublisherConfirm {
+        let properties = BasicProperties::default().with_delivery_mode(2);
+        let (exchange, options) = (self.exchange.as_str().into(), BasicPublishOptions::default());
+        let sent = channel.basic_publish(exchange, queue.into(), options, body, properties).await;
+        sent.expect("the broker takes it")
+    }
+
     async fn delete(&self) {
         let channel = self.publishing.create_channel().await.expect("a channel");
         for queue in self.queues.iter().map(String::as_str) {
@@ -142,10 +193,7 @@ async fn publish(channel: Channel, hop: Hop, body: Vec<u8>, room: Arc<Semaphore>
     let mut confirming = JoinSet::new();
     for queue in hop.queues.iter().map(String::as_str).cycle() {
         room.acquire().await.expect("it is never closed").forget();
-        let properties = BasicProperties::default().with_delivery_mode(2);
-        let (exchange, options) = (hop.exchange.as_str().into(), BasicPublishOptions::default());
-        let sent = channel.basic_publish(exchange, queue.into(), options, &body, properties).await;
-        let confirm = sent.expect("the broker takes it");
+        let confirm = hop.send(&channel, queue, &body).await;
         confirming.spawn(async move { assert!(confirm.await.expect("a confirm").is_ack()) });
         while confirming.try_join_next().is_some() {}
     }

@@ -1,6 +1,6 @@
 //! The bare rows of events and their deliveries: one statement a batch, committed durably.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use e2e::database::connect;
 use tokio_postgres::{Client, Statement};
@@ -9,9 +9,10 @@ use super::Limit;
 use crate::args::Args;
 use crate::source;
 use crate::stage::Stage;
+use crate::window::Latency;
 
 /// Deliveries in a batch: as many as the recorder takes at once.
-const BATCH: u32 = 500;
+const BATCH: usize = 500;
 
 /// Rows as the platform has them when all is delivered at the first attempt: a key and an event, and
 /// for each of its webhooks a delivery and an attempt. The array has an event's id for each delivery.
@@ -39,35 +40,57 @@ const INSERT: &str = "
 ";
 
 pub(super) async fn measure(stage: &Stage, args: &Args) -> Limit {
-    let client = connect(&stage.platform.database_url()).await.expect("the database");
-    let statement = client.prepare(INSERT).await.expect("a statement");
-    let webhooks: Vec<_> = (0..args.webhooks).map(|_| uuid::Uuid::new_v4()).collect();
-    let data = source::data(args.bytes);
+    let inserter = Inserter::new(stage, args).await;
     let meter = stage.meter();
     let (began, before) = (Instant::now(), meter.read());
     let mut done = 0;
     while began.elapsed() < args.span() {
-        done += insert(&client, &statement, &webhooks, args.fan_out, &data).await;
+        done += inserter.insert(BATCH).await;
     }
     let (seconds, after) = (began.elapsed().as_secs_f64(), meter.read());
     Limit::of(done, seconds, &before, &after)
 }
 
-/// One batch; how many deliveries it had.
-async fn insert(
-    client: &Client,
-    statement: &Statement,
-    webhooks: &[uuid::Uuid],
-    fan_out: u32,
-    data: &str,
-) -> usize {
-    let mut events = Vec::new();
-    while events.len() < BATCH as usize {
-        let event = uuid::Uuid::from_u128(ulid::Ulid::generate().0);
-        events.extend((0..fan_out).map(|_| event));
+/// One event after the other, at the rate of the open loop: until its rows are committed.
+pub(super) async fn latency(stage: &Stage, args: &Args) -> Latency {
+    let inserter = Inserter::new(stage, args).await;
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / args.rate.max(1));
+    let (began, mut took) = (Instant::now(), Vec::new());
+    while began.elapsed() < args.span() {
+        ticks.tick().await;
+        let began = Instant::now();
+        inserter.insert(1).await;
+        took.push(began.elapsed());
     }
-    let webhooks: Vec<_> = webhooks.iter().cycle().take(events.len()).copied().collect();
-    let inserted = client.execute(statement, &[&events, &webhooks, &data]).await.expect("rows");
-    assert_eq!(inserted, events.len() as u64);
-    events.len()
+    Latency::of(took)
+}
+
+struct Inserter {
+    client: Client,
+    statement: Statement,
+    webhooks: Vec<uuid::Uuid>,
+    fan_out: u32,
+    data: String,
+}
+
+impl Inserter {
+    async fn new(stage: &Stage, args: &Args) -> Self {
+        let client = connect(&stage.platform.database_url()).await.expect("the database");
+        let statement = client.prepare(INSERT).await.expect("a statement");
+        let webhooks = (0..args.webhooks).map(|_| uuid::Uuid::new_v4()).collect();
+        Self { client, statement, webhooks, fan_out: args.fan_out, data: source::data(args.bytes) }
+    }
+
+    /// Whole events until there are so many deliveries at least; how many there are.
+    async fn insert(&self, deliveries: usize) -> usize {
+        let mut events = Vec::new();
+        while events.len() < deliveries {
+            let event = uuid::Uuid::from_u128(ulid::Ulid::generate().0);
+            events.extend((0..self.fan_out).map(|_| event));
+        }
+        let webhooks: Vec<_> = self.webhooks.iter().cycle().take(events.len()).copied().collect();
+        let inserted = self.client.execute(&self.statement, &[&events, &webhooks, &self.data]).await;
+        assert_eq!(inserted.expect("rows"), events.len() as u64);
+        events.len()
+    }
 }
