@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use e2e::poll::eventually;
 use e2e::process::Process;
+use futures_util::future::join_all;
 
 use crate::args::Args;
 use crate::report::Measured;
@@ -24,8 +25,9 @@ pub(super) async fn measure(stage: &mut Stage, args: &Args) -> Measured {
         let _ = deliverer.terminate().await;
     }
     let routers = Memory::of(&stage.platform.routers);
+    let before = queued(stage).await;
     stage.source.start(stage.groups(), Pace::Flood(args.backlog)).end().await;
-    wait_routed(stage, args, &routers).await;
+    wait_routed(stage, args, &routers, before).await;
     let (from, before) = (stage.board.now(), meter.read());
     for deliverer in &mut stage.platform.deliverers {
         deliverer.start();
@@ -63,19 +65,22 @@ fn mib(processes: &[Process]) -> f64 {
     processes.iter().map(|process| process.memory().now).sum::<u64>() as f64 / 1_048_576.0
 }
 
-/// Waits until all of it lies in the endpoints' queues.
-async fn wait_routed(stage: &Stage, args: &Args, routers: &Memory) {
-    let rabbit = stage.platform.rabbit().await;
-    let owed = u64::from(args.backlog) * u64::from(args.fan_out);
+/// Waits until all of it lies in the endpoints' queues, by the routers' own count: a message holds several.
+async fn wait_routed(stage: &Stage, args: &Args, routers: &Memory, before: f64) {
+    let owed = before + f64::from(args.backlog) * f64::from(args.fan_out);
     eventually("the backlog is routed", PATIENCE, async || {
-        let mut queued = 0;
-        for (_, webhook) in &stage.webhooks {
-            queued += u64::from(rabbit.depth(&format!("webhook.{}", webhook.id)).await.unwrap_or(0));
-        }
+        let queued = queued(stage).await;
         routers.look(&stage.platform.routers);
         if queued >= owed { Ok(()) } else { Err(format!("{queued} of {owed}")) }
     })
     .await;
+}
+
+/// Deliveries that the routers have queued.
+async fn queued(stage: &Stage) -> f64 {
+    let counted =
+        stage.platform.routers.iter().map(|router| router.metric("postrider_deliveries_queued_total"));
+    join_all(counted).await.into_iter().sum()
 }
 
 /// Waits until everything has arrived. The memory of the deliverers, first when something had.
