@@ -126,13 +126,6 @@ impl Handler {
         }
     }
 
-    /// Queues deliveries of which nothing was begun behind what else is in the webhook's queue.
-    pub(crate) async fn queue_again(&self, webhook: WebhookId, deliveries: Vec<DeliveryMessage>) {
-        let (exchange, key) = (self.names.deliveries(), webhook.to_string());
-        let route = Route { exchange: &exchange, key: &key };
-        self.publisher.publish_until_confirmed(route, &repeated(deliveries)).await;
-    }
-
     /// Takes a delivery one step on, wherever it came from.
     pub(crate) async fn deliver(
         &self,

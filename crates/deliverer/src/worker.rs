@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
-use crate::handler::{Handled, Handler, Receipt};
+use crate::handler::{Handled, Handler, Receipt, repeated};
 use crate::lane::{Lane, Limits};
 use crate::{events, heal, redelivery};
 
@@ -320,17 +320,28 @@ async fn process(shared: Arc<Shared>, work: Arc<Work>, mut message: Message, rec
         // As long as the subscription lasts, the broker would hand it out here again.
         lasts.cancelled().await;
     }
-    match left.deliveries.len() {
-        0 => message.ack(),
+    let dealt_with = match left.deliveries.len() {
+        0 => true,
+        // What was dealt with would come again with the rest, and what follows from it be queued twice.
+        some => some < number && message.is_held() && queue_again(&shared, webhook, left.deliveries).await,
+    };
+    match dealt_with {
+        true => message.ack(),
         // If it is still ours it comes again, marked, so that the database is asked.
-        all if all == number => give_back(webhook, &message).await,
-        // What was dealt with would come again, and what follows from it be queued twice.
-        _ if message.is_held() => {
-            shared.handler.queue_again(webhook, left.deliveries).await;
-            message.ack();
-        }
-        _ => debug!(%webhook, "the broker hands a message out again of which a part was dealt with"),
+        false => give_back(webhook, &message).await,
     }
+}
+
+/// Queues deliveries that were not begun behind what else is in the queue; whether the broker has them.
+async fn queue_again(shared: &Shared, webhook: WebhookId, deliveries: Vec<DeliveryMessage>) -> bool {
+    let (exchange, key) = (shared.handler.names.deliveries(), webhook.to_string());
+    let route = Route { exchange: &exchange, key: &key };
+    // The queue may be lost: those who wait for other confirms do not wait for its.
+    let queued = shared.mender.publish_within(prober::PATIENCE, route, &repeated(deliveries)).await;
+    if let Err(error) = &queued {
+        debug!(%webhook, error = %Chain(error), "the rest of a message could not be queued; all of it comes again");
+    }
+    queued.is_ok()
 }
 
 /// What a message held and was not dealt with.

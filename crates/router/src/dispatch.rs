@@ -1,5 +1,5 @@
-//! Queues deliveries, several to the same webhook in one message. A queue that the broker has lost holds up nobody else: what is for it is
-//! parked with the unrouted deliveries, from where a deliverer sends it on.
+//! Queues deliveries, several to the same webhook in one message. A queue that the broker has lost holds up
+//! nobody else: what is for it is parked with the unrouted deliveries, from where a deliverer sends it on.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -42,8 +42,8 @@ impl Taking {
     /// As the router does.
     pub(super) const EVENTS: Self = Self { prefetch: 1000, at_once: 500, linger: Duration::ZERO };
 
-    /// A little better than the deliverer does with a webhook's queue, whose channel has others; but it does so
-    /// with messages of several deliveries.
+    /// A little better than the deliverer does with a webhook's queue, whose channel has others. Each message
+    /// is one delivery, where the deliverer's may be several.
     pub(super) fn deliveries(max_concurrency: u16) -> Self {
         Self {
             prefetch: max_concurrency * 4,
