@@ -11,6 +11,7 @@ use runtime::retry::Backoff;
 use runtime::traces::Traces;
 use store::ingest::{self, Ingest};
 use store::{Store, StoreError};
+use tokio::sync::RwLock;
 
 use crate::dispatch::{Dispatch, Origin, Queued};
 use crate::events;
@@ -26,7 +27,7 @@ pub(crate) struct Handler {
     pub(crate) dispatch: Dispatch,
     pub(crate) retention: Duration,
     pub(crate) traces: Traces,
-    pub(crate) index: Index,
+    pub(crate) index: RwLock<Index>,
 }
 
 /// A batch that is stored.
@@ -41,7 +42,7 @@ struct Stored<'a> {
 
 impl Handler {
     /// Handles a batch to the end; what fails is tried again until it does not.
-    pub(crate) async fn handle(&mut self, batch: &[Message]) {
+    pub(crate) async fn handle(&self, batch: &[Message]) {
         let started = Instant::now();
         let retention = TimeDelta::from_std(self.retention).unwrap_or(TimeDelta::MAX);
         let (mut taken, refused, repeated) = take::decode(batch, Utc::now(), retention);
@@ -61,21 +62,24 @@ impl Handler {
 
     /// Matches and stores a batch at one version of the configuration: an event that was published
     /// after a webhook was created is matched against it, however soon.
-    async fn store_matched<'a>(&mut self, taken: &'a [Taken<'a>]) -> Stored<'a> {
+    async fn store_matched<'a>(&self, taken: &'a [Taken<'a>]) -> Stored<'a> {
         let (mut backoff, mut retried) = (Backoff::default(), false);
         if taken.is_empty() {
             return Stored::default();
         }
         loop {
             let began = Instant::now();
-            let sorted = take::sort(taken, &self.index);
+            let (sorted, version) = {
+                let index = self.index.read().await;
+                (take::sort(taken, &index), index.version())
+            };
             let matched = began.elapsed();
-            match ingest::store(&self.store, self.index.version(), &sorted.new_events()).await {
+            match ingest::store(&self.store, version, &sorted.new_events()).await {
                 Ok(Ingest::Stored { fresh }) => {
                     events::batch_stored(matched, began.elapsed().saturating_sub(matched));
                     return Stored { sorted, fresh, retried };
                 }
-                Ok(Ingest::Stale) => self.refresh_index().await,
+                Ok(Ingest::Stale) => self.refresh_index(version).await,
                 Err(error) => {
                     retried = true;
                     self.recover(&error, &mut backoff).await;
@@ -95,16 +99,21 @@ impl Handler {
         backoff.wait().await;
     }
 
-    async fn refresh_index(&mut self) {
+    /// Brings the index up to date, unless another batch did since it had the version.
+    async fn refresh_index(&self, stale: i64) {
+        let mut index = self.index.write().await;
+        if index.version() != stale {
+            return;
+        }
         let mut backoff = Backoff::default();
         loop {
-            match store::config::routing_changes(&self.store, self.index.version()).await {
-                Ok(changes) => break self.index.apply(changes),
+            match store::config::routing_changes(&self.store, stale).await {
+                Ok(changes) => break index.apply(changes),
                 Err(error) => events::step_failed("index", &error),
             }
             backoff.wait().await;
         }
-        events::index_loaded(self.index.version());
+        events::index_loaded(index.version());
     }
 
     /// What is to be queued: the targets of fresh events; and of an event that the broker handed
