@@ -48,6 +48,7 @@ mod timing_hostile;
 mod timing_pace;
 mod tracing;
 mod upgrade;
+mod waiting;
 
 /// How many messages of a large number are in flight at once.
 const PUBLISHED_AT_ONCE: usize = 1000;

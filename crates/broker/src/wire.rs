@@ -141,6 +141,12 @@ pub fn encode(progress: &Progress, head: &EventHead, data: &str) -> Vec<u8> {
     body
 }
 
+/// Whether a message of so many deliveries and bytes has room for one more of so many bytes.
+#[must_use]
+pub fn is_room(deliveries: usize, bytes: usize, more: usize) -> bool {
+    deliveries < MOST_DELIVERIES && bytes + more <= MOST_BYTES
+}
+
 /// Makes one message of what [`encode`] wrote for each of some deliveries to the same webhook.
 #[must_use]
 pub fn join(mut deliveries: Vec<Vec<u8>>) -> Vec<u8> {

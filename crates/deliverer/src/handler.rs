@@ -14,12 +14,12 @@ use domain::delivery::{self, DeliveryStatus, Verdict};
 use domain::ids::{AttemptId, WebhookId};
 use domain::outcome::{Facts, Outcome, Trigger};
 use domain::request;
-use domain::retry::{RetrySchedule, WaitLadder};
+use domain::retry::RetrySchedule;
 use domain::time::{Timestamp, whole_millis};
 use runtime::retry::Backoff;
 use runtime::traces::{Span, SpanKind, Traces};
 use store::Store;
-use store::record::{self, AttemptRecord, DeliveryKey, FullStanding};
+use store::record::{self, AttemptRecord, DeliveryKey};
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{self, Request};
@@ -31,6 +31,8 @@ use crate::in_flight::InFlight;
 use crate::lane::{Lane, Turn};
 use crate::pulse::Pulse;
 use crate::recorder::Recorder;
+use crate::standings::Standings;
+use crate::waits::Waits;
 
 /// A message that comes this much early is not sent back to wait, but waits here: the clocks of two machines,
 /// and the time between deciding and publishing, explain it.
@@ -45,10 +47,11 @@ pub(crate) struct Handler {
     pub(crate) names: Namespace,
     pub(crate) directory: Arc<Directory>,
     pub(crate) recorder: Recorder,
+    pub(crate) standings: Standings,
+    pub(crate) waits: Waits,
     pub(crate) client: Client,
     pub(crate) request_timeout: Duration,
     pub(crate) schedule: RetrySchedule,
-    pub(crate) ladder: WaitLadder,
     pub(crate) traces: Traces,
     pub(crate) in_flight: InFlight,
     pub(crate) pulse: Pulse,
@@ -210,7 +213,7 @@ impl Handler {
     /// than the message does. `None` when the message is up to date.
     async fn known_already(&self, delivery: &Delivery<'_>) -> Option<Step> {
         let progress = &delivery.message.progress;
-        let Some(full) = self.standing(delivery.key).await else { return Some(Step::Done) };
+        let Some(full) = self.standings.of(delivery.key).await else { return Some(Step::Done) };
         let superseded =
             full.standing.round > progress.round || full.standing.status != DeliveryStatus::Pending;
         if superseded {
@@ -224,17 +227,6 @@ impl Handler {
         events::repetition_skipped();
         let next = full.next_attempt_at?;
         Some(Step::Wait(successor(progress, full.first_attempt_at, full.attempts, next), next))
-    }
-
-    async fn standing(&self, key: DeliveryKey) -> Option<FullStanding> {
-        let mut backoff = Backoff::default();
-        loop {
-            match record::standing(&self.store, key).await {
-                Ok(standing) => return standing,
-                Err(error) => events::step_failed("standing", &error),
-            }
-            backoff.wait().await;
-        }
     }
 
     /// Waits for its turn, and looks again: the webhook may have stopped receiving meanwhile, the window may
@@ -354,14 +346,10 @@ impl Handler {
         }
     }
 
-    /// Puts a delivery into the wait queue that fits best; it comes back by itself.
+    /// Puts a delivery into a wait queue; it comes back by itself.
     async fn wait(&self, delivery: &Delivery<'_>, progress: &Progress, until: Timestamp) {
-        let remaining = (until - Utc::now()).to_std().unwrap_or_default();
-        let exchange = self.names.wait(self.ladder.step_for(remaining));
         let body = wire::encode(progress, &delivery.message.head, &delivery.message.data);
-        let key = delivery.webhook.to_string();
-        let route = Route { exchange: &exchange, key: &key };
-        self.publisher.publish_until_confirmed(route, &Outgoing::new(body)).await;
+        self.waits.put(delivery.webhook, body, until).await;
     }
 
     /// Ends a delivery without a further attempt. When its window ran out on the way, then because we were

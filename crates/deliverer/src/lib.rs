@@ -14,12 +14,16 @@ mod handler;
 mod heal;
 mod health;
 mod in_flight;
+mod jobs;
 mod lane;
 mod outbox;
 mod pulse;
 mod recorder;
 mod redelivery;
+mod standings;
+mod tempo;
 mod unrouted;
+mod waits;
 mod worker;
 
 use std::sync::Arc;
@@ -43,6 +47,9 @@ use health::Health;
 use in_flight::InFlight;
 use pulse::Pulse;
 use recorder::Recorder;
+use standings::Standings;
+use tempo::Tempo;
+use waits::Waits;
 use worker::Shared;
 
 /// Runs the deliverer until `stop`.
@@ -73,18 +80,18 @@ pub async fn run(
     }
     let rule = config.health.rule();
     let directory = Arc::new(Directory::new(store.clone(), Vault::of(&config.vault)));
+    let publisher = Publisher::new(link("publisher"));
+    let batches = Store::for_batches(&config.store, "postrider deliverer recorder");
     let handler = Handler {
         store: store.clone(),
-        publisher: Publisher::new(link("publisher")),
+        publisher: publisher.clone(),
+        waits: Waits::new(publisher, names.clone(), schedule.ladder()),
         names,
         directory: Arc::clone(&directory),
-        recorder: Recorder::start(
-            Store::for_batches(&config.store, "postrider deliverer recorder"),
-            store::activity::slice_for(rule.window),
-        ),
+        standings: Standings::start(batches.clone()),
+        recorder: Recorder::start(batches, store::activity::slice_for(rule.window)),
         client,
         request_timeout: config.http.request_timeout,
-        ladder: schedule.ladder(),
         schedule,
         traces: Traces::start(&config.traces, "deliverer", env!("CARGO_PKG_VERSION")),
         in_flight: InFlight::default(),
@@ -93,8 +100,8 @@ pub async fn run(
     };
     let consumers = Consumers::new(link("consumer"));
     let (prober, mender) = (Prober::new(link("prober")), Publisher::new(link("mender")));
-    let shared =
-        Arc::new(Shared { handler, consumers, prober, mender, topology, tracker: TaskTracker::new() });
+    let (tempo, tracker) = (Tempo::start(), TaskTracker::new());
+    let shared = Arc::new(Shared { handler, consumers, prober, mender, tempo, topology, tracker });
     serve(store, directory, shared, &stop).await;
     Ok(())
 }

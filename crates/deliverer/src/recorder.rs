@@ -7,9 +7,10 @@ use std::time::Duration;
 use runtime::retry::Backoff;
 use store::Store;
 use store::record::{self, AttemptRecord, MAX_BATCH, Standing};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::events;
+use crate::jobs::{self, Jobs, answer};
 
 /// After a batch of so many the next one waits for more: what a statement costs beside its rows is then shared by
 /// more of them. Nobody waits for an attempt to be recorded but its own message.
@@ -20,28 +21,24 @@ const LINGER: Duration = Duration::from_millis(5);
 /// Attempts that may wait for the recorder; beyond, those who attempt wait.
 const WAITING: usize = 2 * MAX_BATCH;
 
-type Job = (AttemptRecord, oneshot::Sender<Option<Standing>>);
+type Job = jobs::Job<AttemptRecord, Option<Standing>>;
 
 /// Where attempts are recorded. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Recorder(mpsc::Sender<Job>);
+pub(crate) struct Recorder(Jobs<AttemptRecord, Option<Standing>>);
 
 impl Recorder {
     /// A recorder with its task in the background.
     pub(crate) fn start(store: Store, slice: Duration) -> Self {
-        let (sender, receiver) = mpsc::channel(WAITING);
+        let (jobs, receiver) = Jobs::new(WAITING);
         tokio::spawn(run(store, slice, receiver));
-        Self(sender)
+        Self(jobs)
     }
 
     /// Records an attempt, however long the database is away. The delivery as it stands then;
     /// `None` when it has expired.
     pub(crate) async fn record(&self, attempt: AttemptRecord) -> Option<Standing> {
-        let (sender, answer) = oneshot::channel();
-        if self.0.send((attempt, sender)).await.is_err() {
-            unreachable!("the recorder's task runs as long as there is a sender");
-        }
-        answer.await.unwrap_or_else(|_| unreachable!("the recorder answers every attempt"))
+        self.0.ask(attempt).await
     }
 }
 
@@ -77,7 +74,7 @@ fn each_delivery_once(jobs: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
 }
 
 async fn write(store: &Store, slice: Duration, batch: Vec<Job>) {
-    let (attempts, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+    let (attempts, askers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
     let mut backoff = Backoff::default();
     let standings = loop {
         match record::attempts(store, &attempts, slice).await {
@@ -87,8 +84,5 @@ async fn write(store: &Store, slice: Duration, batch: Vec<Job>) {
         backoff.wait().await;
     };
     events::batch_recorded(attempts.len());
-    for (answer, standing) in answers.into_iter().zip(standings) {
-        // Who asked may have been stopped meanwhile.
-        let _ = answer.send(standing);
-    }
+    answer(askers, standings);
 }

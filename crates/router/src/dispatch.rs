@@ -156,7 +156,7 @@ impl<'a> Pack<'a> {
     }
 
     fn has_room_for(&self, delivery: &Queued<'_>) -> bool {
-        self.deliveries.len() < wire::MOST_DELIVERIES && self.bytes + delivery.data.len() <= wire::MOST_BYTES
+        wire::is_room(self.deliveries.len(), self.bytes, delivery.data.len())
     }
 
     fn add(&mut self, delivery: Queued<'a>) {

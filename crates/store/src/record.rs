@@ -139,11 +139,8 @@ pub async fn attempts(
     ];
     let mut standings = vec![None; batch.len()];
     for row in store.query(sql!("record/attempts"), &params).await? {
-        let place: i64 = read(&row, "place")?;
         let standing = Standing { status: read_word(&row, "status")?, round: read(&row, "round")? };
-        if let Some(slot) = usize::try_from(place - 1).ok().and_then(|at| standings.get_mut(at)) {
-            *slot = Some(standing);
-        }
+        put(&mut standings, read(&row, "place")?, standing);
     }
     Ok(standings)
 }
@@ -192,22 +189,35 @@ fn streaks(batch: &[AttemptRecord]) -> BTreeMap<WebhookId, i32> {
     streaks
 }
 
-/// Where a delivery stands; `None` when it has expired.
+/// Where each of some deliveries stands; `None` where it has expired.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn standing(store: &Store, key: DeliveryKey) -> Result<Option<FullStanding>, StoreError> {
-    let event = key.event.to_uuid();
-    let row = store.query_opt(sql!("record/standing"), &[&key.webhook.0, &key.created, &event]).await?;
-    row.map(|row| {
-        Ok(FullStanding {
+pub async fn standings(
+    store: &Store,
+    deliveries: &[DeliveryKey],
+) -> Result<Vec<Option<FullStanding>>, StoreError> {
+    let webhooks: Vec<_> = deliveries.iter().map(|key| key.webhook.0).collect();
+    let created: Vec<_> = deliveries.iter().map(|key| key.created).collect();
+    let events: Vec<_> = deliveries.iter().map(|key| key.event.to_uuid()).collect();
+    let mut standings = vec![None; deliveries.len()];
+    for row in store.query(sql!("record/standings"), &[&webhooks, &created, &events]).await? {
+        let standing = FullStanding {
             standing: Standing { status: read_word(&row, "status")?, round: read(&row, "round")? },
             attempts: read(&row, "attempts")?,
             first_attempt_at: read(&row, "first_attempt_at")?,
             next_attempt_at: read(&row, "next_attempt_at")?,
-        })
-    })
-    .transpose()
+        };
+        put(&mut standings, read(&row, "place")?, standing);
+    }
+    Ok(standings)
+}
+
+/// Puts an answer at its place, which the database counts from 1.
+fn put<T>(answers: &mut [Option<T>], place: i64, answer: T) {
+    if let Some(slot) = usize::try_from(place - 1).ok().and_then(|at| answers.get_mut(at)) {
+        *slot = Some(answer);
+    }
 }
 
 /// Ends a delivery without a further attempt, if it is still pending in this round. Whether it was.

@@ -2,8 +2,11 @@
 
 use crate::support::TestStore;
 
-const BATCHES: [(&str, usize); 2] =
-    [(include_str!("../../sql/ingest/store.sql"), 11), (include_str!("../../sql/record/attempts.sql"), 20)];
+const BATCHES: [(&str, usize); 3] = [
+    (include_str!("../../sql/ingest/store.sql"), 11),
+    (include_str!("../../sql/record/attempts.sql"), 20),
+    (include_str!("../../sql/record/standings.sql"), 3),
+];
 
 /// A batch is neither compared row by row with itself nor with all that is stored, even when that is
 /// known to be little at the time of planning: the plan is kept while it grows.

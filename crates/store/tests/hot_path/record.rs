@@ -7,7 +7,7 @@ use domain::outcome::{Facts, Trigger};
 use domain::time::whole_millis;
 use store::activity::{BOUNDS_MS, BUCKETS};
 use store::ingest::{self, NewEvent, Target};
-use store::record::{self, AttemptRecord, DeliveryKey, Standing};
+use store::record::{self, AttemptRecord, DeliveryKey, FullStanding, Standing};
 use store::settle;
 
 use crate::support::TestStore;
@@ -54,6 +54,11 @@ pub(crate) fn attempt(key: DeliveryKey, status: u16) -> AttemptRecord {
     }
 }
 
+/// Where a delivery stands that is there.
+pub(crate) async fn stands(test: &TestStore, key: DeliveryKey) -> FullStanding {
+    record::standings(&test.store, &[key]).await.expect("read")[0].expect("there")
+}
+
 fn standing(status: DeliveryStatus) -> Vec<Option<Standing>> {
     vec![Some(Standing { status, round: 1 })]
 }
@@ -64,12 +69,26 @@ async fn a_failure_waits_and_a_success_ends() {
     let key = owed_delivery(&test).await;
     let failed = record::attempts(&test.store, &[attempt(key, 500)], SLICE).await.expect("recorded");
     assert_eq!(failed, standing(DeliveryStatus::Pending));
-    let full = record::standing(&test.store, key).await.expect("read").expect("there");
+    let full = stands(&test, key).await;
     assert!(full.attempts == 1 && full.next_attempt_at.is_some() && full.first_attempt_at.is_some());
     let delivered = record::attempts(&test.store, &[attempt(key, 204)], SLICE).await.expect("recorded");
     assert_eq!(delivered, standing(DeliveryStatus::Delivered));
-    let full = record::standing(&test.store, key).await.expect("read").expect("there");
+    let full = stands(&test, key).await;
     assert!(full.attempts == 2 && full.next_attempt_at.is_none());
+    test.drop_it().await;
+}
+
+#[tokio::test]
+async fn each_that_is_looked_up_gets_its_own_answer_and_an_expired_one_none() {
+    let test = TestStore::new().await;
+    let (failed, fresh) = (owed_delivery(&test).await, owed_delivery(&test).await);
+    let expired = DeliveryKey { created: Utc::now() - TimeDelta::days(400), ..fresh };
+    record::attempts(&test.store, &[attempt(failed, 500)], SLICE).await.expect("recorded");
+    let asked = [fresh, expired, failed, fresh];
+    let found = record::standings(&test.store, &asked).await.expect("read");
+    let attempts: Vec<_> = found.iter().map(|standing| standing.map(|full| full.attempts)).collect();
+    assert_eq!(attempts, [Some(0), None, Some(1), Some(0)]);
+    assert!(record::standings(&test.store, &[]).await.expect("read").is_empty());
     test.drop_it().await;
 }
 
@@ -79,7 +98,7 @@ async fn the_same_batch_again_changes_nothing() {
     let batch = [attempt(owed_delivery(&test).await, 500), attempt(owed_delivery(&test).await, 200)];
     let first = record::attempts(&test.store, &batch, SLICE).await.expect("recorded");
     assert_eq!(record::attempts(&test.store, &batch, SLICE).await.expect("again"), first);
-    let full = record::standing(&test.store, batch[0].key).await.expect("read").expect("there");
+    let full = stands(&test, batch[0].key).await;
     assert_eq!((full.attempts, test.count("attempts").await), (1, 2));
     test.drop_it().await;
 }
@@ -100,7 +119,7 @@ async fn what_waits_is_settled_once_and_only_a_success_in_flight_overrules_it() 
     let (key, other) = (owed_delivery(&test).await, owed_delivery(&test).await);
     assert_eq!(settle::settle(&test.store, key.webhook, 2, DeliveryStatus::Held).await.expect("settled"), 1);
     assert_eq!(settle::settle(&test.store, key.webhook, 2, DeliveryStatus::Held).await.expect("again"), 0);
-    let of_other = record::standing(&test.store, other).await.expect("read").expect("there");
+    let of_other = stands(&test, other).await;
     assert_eq!(of_other.standing.status, DeliveryStatus::Pending, "another webhook's waits on");
 
     let failed = record::attempts(&test.store, &[attempt(key, 500)], SLICE).await.expect("recorded");
@@ -118,7 +137,7 @@ async fn an_attempt_of_an_older_round_counts_but_decides_nothing() {
     test.sql.execute("UPDATE deliveries SET round = 2", &[]).await.expect("redelivered");
     let late = record::attempts(&test.store, &[attempt(key, 200)], SLICE).await.expect("recorded");
     assert_eq!(late, [Some(Standing { status: DeliveryStatus::Pending, round: 2 })]);
-    let full = record::standing(&test.store, key).await.expect("read").expect("there");
+    let full = stands(&test, key).await;
     assert_eq!((full.attempts, full.next_attempt_at), (1, None));
     test.drop_it().await;
 }

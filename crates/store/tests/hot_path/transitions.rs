@@ -7,7 +7,7 @@ use store::place::Place;
 use store::record::{self, AttemptRecord, DeliveryKey};
 use store::{redeliveries, settle};
 
-use crate::record::{SLICE, attempt, owed_delivery};
+use crate::record::{SLICE, attempt, owed_delivery, stands};
 use crate::support::TestStore;
 
 const TRANSITIONS: [Transition; 8] = [
@@ -66,7 +66,7 @@ async fn every_statement_leads_where_the_domain_says() {
         for transition in TRANSITIONS {
             let key = standing_at(&test, *from).await;
             carry_out(&test, key, transition).await;
-            let found = record::standing(&test.store, key).await.expect("read").expect("there");
+            let found = stands(&test, key).await;
             assert_eq!(found.standing.status, from.after(transition), "{from} {transition:?}");
             let again = transition == Transition::BegunAgain;
             assert_eq!(found.standing.round, if again { 3 } else { 2 }, "{from} {transition:?}");

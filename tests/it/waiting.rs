@@ -1,0 +1,35 @@
+//! Deliveries that wait for their next attempt (contract §3).
+
+use e2e::event::ids;
+use e2e::platform::Platform;
+use e2e::script::Reply;
+
+use crate::Stage;
+
+/// Deliveries that fail soon after each other.
+const EVENTS: u32 = 40;
+
+#[tokio::test]
+async fn those_that_fail_together_wait_together_and_each_comes_back_once() {
+    let mut stage = Stage::with(Platform::builder().retries("10s")).await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let failing = (0..EVENTS).map(|_| Reply::status(503));
+    endpoint.answer(failing.chain([Reply::ok()]));
+
+    let events = stage.published(EVENTS as usize).await;
+
+    endpoint.wait_for(EVENTS as usize).await;
+    for event in &events {
+        stage.brand.wait_attempts(&webhook, event.id(), 1).await;
+    }
+    // What it has in hand goes into the queue first.
+    stage.platform.deliverers[0].terminate().await;
+    let messages = stage.platform.rabbit().await.depth("wait.10s").await.expect("a queue");
+    assert!((1..EVENTS).contains(&messages), "{EVENTS} deliveries wait in {messages} messages");
+    stage.platform.deliverers[0].start();
+
+    stage.settled(&webhook, "delivered", &events).await;
+    let counts = endpoint.counts();
+    assert!(counts.keys().eq(&ids(&events)), "{counts:?}");
+    assert!(counts.values().all(|requests| *requests == 2), "each failed once and arrived once: {counts:?}");
+}
