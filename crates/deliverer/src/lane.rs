@@ -1,4 +1,4 @@
-//! Admits requests to one endpoint: so many at once, fewer while it fails, so many a second.
+//! Admits requests to one endpoint: so many at once, fewer and slower while it fails, so many a second.
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,10 @@ use std::time::Duration;
 use domain::pressure::Pressure;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+
+use crate::tempo::Tempo;
 
 /// A second's requests may come in this many bursts.
 const BURSTS_PER_SECOND: u32 = 10;
@@ -36,6 +39,7 @@ pub(crate) struct Lane {
 struct Places {
     state: Mutex<State>,
     free: Notify,
+    tempo: Tempo,
 }
 
 #[derive(Debug)]
@@ -58,7 +62,7 @@ pub(crate) struct Turn {
 pub(crate) struct Halt(Arc<Places>);
 
 impl Lane {
-    pub(crate) fn new(limits: Limits, closing: CancellationToken) -> Self {
+    pub(crate) fn new(limits: Limits, tempo: Tempo, closing: CancellationToken) -> Self {
         let quota = |rate: NonZeroU32| {
             let burst = NonZeroU32::new(rate.get() / BURSTS_PER_SECOND).unwrap_or(NonZeroU32::MIN);
             RateLimiter::direct(Quota::per_second(rate).allow_burst(burst))
@@ -66,7 +70,7 @@ impl Lane {
         let state =
             Mutex::new(State { pressure: Pressure::new(limits.max_concurrency), taken: 0, halted: 0 });
         Self {
-            places: Arc::new(Places { state, free: Notify::new() }),
+            places: Arc::new(Places { state, free: Notify::new(), tempo }),
             rate: limits.rate_per_second.and_then(NonZeroU32::new).map(quota).map(Arc::new),
             share: None,
             closing,
@@ -94,6 +98,7 @@ impl Lane {
                 None => None,
             };
             let turn = self.places.take(share).await;
+            turn.rest().await;
             if let Some(rate) = &self.rate {
                 rate.until_ready().await;
             }
@@ -158,9 +163,19 @@ impl Places {
 }
 
 impl Turn {
+    /// Waits as long as an endpoint that does nothing but fail is left alone.
+    async fn rest(&self) {
+        let now = Instant::now();
+        let rest = self.places.state().pressure.rest(now.into_std(), self.places.tempo.per_second());
+        if !rest.is_zero() {
+            tokio::time::sleep_until(now + rest).await;
+        }
+    }
+
     /// Ends the turn with how the request went.
     pub(crate) fn end(self, delivered: bool) {
-        self.places.state().pressure.report(delivered);
+        self.places.tempo.count();
+        self.places.state().pressure.report(delivered, Instant::now().into_std());
     }
 
     /// Ends the turn after a request that is to be the last for now.
@@ -187,10 +202,15 @@ impl Drop for Halt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::pressure::FAILURES_IN_ROW;
     use futures_util::FutureExt;
 
     fn lane(max_concurrency: u16) -> Lane {
-        Lane::new(Limits { max_concurrency, rate_per_second: None }, CancellationToken::new())
+        Lane::new(
+            Limits { max_concurrency, rate_per_second: None },
+            Tempo::default(),
+            CancellationToken::new(),
+        )
     }
 
     fn now(lane: &Lane) -> Option<Turn> {
@@ -208,6 +228,24 @@ mod tests {
         one.end(true);
         let two: Vec<Turn> = (0..3).filter_map(|_| now(&lane)).collect();
         assert_eq!(two.len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endpoint_that_does_nothing_but_fail_rests_the_longer_the_more_is_made() {
+        let (limits, tempo) = (Limits { max_concurrency: 4, rate_per_second: None }, Tempo::default());
+        let lane = Lane::new(limits, tempo.clone(), CancellationToken::new());
+        for _ in 0..FAILURES_IN_ROW {
+            now(&lane).expect("a turn at once").end(false);
+        }
+        for (per_second, rest) in [(0, 0), (5_000, 20), (1_000_000, 100)] {
+            tempo.set(per_second);
+            let began = Instant::now();
+            lane.turn().await.expect("a turn").end(false);
+            let rested = began.elapsed();
+            assert!((rest..=rest + 1).contains(&rested.as_millis()), "{rested:?} beside {per_second}");
+        }
+        lane.turn().await.expect("a turn").end(true);
+        assert!(now(&lane).is_some());
     }
 
     #[tokio::test]
@@ -253,7 +291,11 @@ mod tests {
     #[tokio::test]
     async fn a_lane_that_closes_lets_go_of_those_who_wait() {
         let closing = CancellationToken::new();
-        let lane = Lane::new(Limits { max_concurrency: 1, rate_per_second: None }, closing.clone());
+        let lane = Lane::new(
+            Limits { max_concurrency: 1, rate_per_second: None },
+            Tempo::default(),
+            closing.clone(),
+        );
         let _held = lane.turn().await.expect("the only one");
         let (waited, ()) = tokio::join!(lane.turn(), async { closing.cancel() });
         assert!(waited.is_none());
@@ -262,7 +304,11 @@ mod tests {
     #[tokio::test]
     async fn a_closing_lane_is_idle_after_its_last_turn() {
         let closing = CancellationToken::new();
-        let lane = Lane::new(Limits { max_concurrency: 2, rate_per_second: None }, closing.clone());
+        let lane = Lane::new(
+            Limits { max_concurrency: 2, rate_per_second: None },
+            Tempo::default(),
+            closing.clone(),
+        );
         let (one, other) = (now(&lane).expect("a turn"), now(&lane).expect("a turn"));
         let (waited, (), ()) = tokio::join!(lane.turn(), lane.idle(), async {
             closing.cancel();

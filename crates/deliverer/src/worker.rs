@@ -22,6 +22,7 @@ use tracing::debug;
 
 use crate::handler::{Handled, Handler, Receipt, repeated};
 use crate::lane::{Lane, Limits};
+use crate::tempo::Tempo;
 use crate::{events, heal, redelivery};
 
 /// Deliveries handled at once, and messages handed out, for each request in flight: while some are sent, others
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) prober: Prober,
     /// Publishes to queues that were missing or lost: nothing else waits for its confirms.
     pub(crate) mender: Publisher,
+    pub(crate) tempo: Tempo,
     pub(crate) topology: Topology,
     pub(crate) tracker: TaskTracker,
 }
@@ -87,7 +89,7 @@ impl Worker {
     /// Starts consuming a webhook's queue.
     pub(crate) fn start(shared: Arc<Shared>, webhook: WebhookId, limits: Limits, owner: bool) -> Self {
         let closing = CancellationToken::new();
-        let lane = Lane::new(limits, closing.clone());
+        let lane = Lane::new(limits, shared.tempo.clone(), closing.clone());
         let work = Arc::new(Work {
             webhook,
             limits,

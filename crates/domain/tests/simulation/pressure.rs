@@ -1,6 +1,8 @@
 //! Endpoints that falter: pressure falls at once, comes back step by step, and never leaves its bounds.
 
-use domain::pressure::Pressure;
+use std::time::{Duration, Instant};
+
+use domain::pressure::{FAILURES_IN_ROW, LONGEST_REST, Pressure};
 
 use crate::dice::for_each_seed;
 
@@ -12,12 +14,16 @@ fn pressure_falls_fast_and_comes_back_step_by_step() {
         let most = u16::try_from(dice.number(0..=100)).expect("small");
         let (mut pressure, most) = (Pressure::new(most), most.max(1));
         let (mut run_of_failures, mut run_of_successes, mut share) = (0, 0, 50);
+        let mut clock = Instant::now();
         for step in 0..STEPS {
             if step % 30 == 0 {
                 share = *dice.pick(&[0, 10, 50, 90, 100]);
             }
+            let rest = pressure.rest(clock, u32::try_from(dice.number(0..=50_000)).expect("small"));
+            assert!(rest <= LONGEST_REST && (rest.is_zero() || run_of_failures >= FAILURES_IN_ROW));
+            clock += rest + Duration::from_millis(dice.number(0..=20));
             let (before, delivered) = (pressure.in_flight(), dice.percent(share));
-            pressure.report(delivered);
+            pressure.report(delivered, clock);
             let now = pressure.in_flight();
             assert!((1..=most).contains(&now));
             if delivered {
