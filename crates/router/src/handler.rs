@@ -11,7 +11,7 @@ use runtime::retry::Backoff;
 use runtime::traces::Traces;
 use store::ingest::{self, Ingest};
 use store::{Store, StoreError};
-use tokio::sync::RwLock;
+use tokio::sync::Mutex;
 
 use crate::dispatch::{Dispatch, Origin, Queued};
 use crate::events;
@@ -27,7 +27,8 @@ pub(crate) struct Handler {
     pub(crate) dispatch: Dispatch,
     pub(crate) retention: Duration,
     pub(crate) traces: Traces,
-    pub(crate) index: RwLock<Index>,
+    /// Held while a batch is matched and stored: of events with the same identity the first counts.
+    pub(crate) index: Mutex<Index>,
 }
 
 /// A batch that is stored.
@@ -67,19 +68,17 @@ impl Handler {
         if taken.is_empty() {
             return Stored::default();
         }
+        let mut index = self.index.lock().await;
         loop {
             let began = Instant::now();
-            let (sorted, version) = {
-                let index = self.index.read().await;
-                (take::sort(taken, &index), index.version())
-            };
+            let sorted = take::sort(taken, &index);
             let matched = began.elapsed();
-            match ingest::store(&self.store, version, &sorted.new_events()).await {
+            match ingest::store(&self.store, index.version(), &sorted.new_events()).await {
                 Ok(Ingest::Stored { fresh }) => {
                     events::batch_stored(matched, began.elapsed().saturating_sub(matched));
                     return Stored { sorted, fresh, retried };
                 }
-                Ok(Ingest::Stale) => self.refresh_index(version).await,
+                Ok(Ingest::Stale) => self.refresh(&mut index).await,
                 Err(error) => {
                     retried = true;
                     self.recover(&error, &mut backoff).await;
@@ -99,15 +98,10 @@ impl Handler {
         backoff.wait().await;
     }
 
-    /// Brings the index up to date, unless another batch did since it had the version.
-    async fn refresh_index(&self, stale: i64) {
-        let mut index = self.index.write().await;
-        if index.version() != stale {
-            return;
-        }
+    async fn refresh(&self, index: &mut Index) {
         let mut backoff = Backoff::default();
         loop {
-            match store::config::routing_changes(&self.store, stale).await {
+            match store::config::routing_changes(&self.store, index.version()).await {
                 Ok(changes) => break index.apply(changes),
                 Err(error) => events::step_failed("index", &error),
             }

@@ -22,7 +22,7 @@ use runtime::telemetry::PrometheusHandle;
 use runtime::traces::Traces;
 use store::Store;
 use store::instances::{self, Instance, RENEW_EVERY};
-use tokio::sync::RwLock;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -35,7 +35,7 @@ use index::Index;
 pub const LONGEST_IN_FLIGHT: Duration = Duration::from_secs(15);
 /// Messages that the broker hands out ahead: two full batches.
 const PREFETCH: u16 = 1000;
-/// A batch of fewer messages keeps nobody waiting: the next one is begun beside it. Larger ones go one after the
+/// While the deliveries of a batch of fewer messages are queued, the next one is stored. Larger ones go one after the
 /// other, for what comes meanwhile makes the next, and costs less the more there is of it.
 const FEW: usize = 16;
 /// Small batches under way at once.
@@ -110,7 +110,7 @@ async fn start(config: &Config, readiness: Readiness) -> Router {
         dispatch,
         retention,
         traces: traces.clone(),
-        index: RwLock::new(Index::default()),
+        index: Mutex::new(Index::default()),
     };
     Router {
         handler,
