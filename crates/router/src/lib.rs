@@ -37,7 +37,7 @@ pub const LONGEST_IN_FLIGHT: Duration = Duration::from_secs(15);
 const PREFETCH: u16 = 1000;
 /// While the deliveries of a batch of fewer messages are queued, the next one is stored. Larger ones go one after the
 /// other, for what comes meanwhile makes the next, and costs less the more there is of it.
-const FEW: usize = 16;
+const FEW: usize = 4;
 /// Small batches under way at once.
 const BESIDE_EACH_OTHER: usize = 8;
 /// How often partitions and epochs are looked after.
