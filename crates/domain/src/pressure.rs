@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// From so many failures in a row an endpoint does nothing but fail.
 pub const FAILURES_IN_ROW: u32 = 100;
 /// How long such an endpoint rests for each attempt that was made within a second, at whatever endpoint. Alone it
-/// comes to 500 attempts a second; beside 5,000 to 50.
+/// gets 500 attempts a second at most; beside 5,000 it gets 50.
 const REST_FOR_EACH: Duration = Duration::from_micros(4);
 /// The longest rest.
 pub const LONGEST_REST: Duration = Duration::from_millis(100);

@@ -11,7 +11,6 @@ use runtime::retry::Backoff;
 use runtime::traces::Traces;
 use store::ingest::{self, Ingest};
 use store::{Store, StoreError};
-use tokio::sync::Mutex;
 
 use crate::dispatch::{Dispatch, Origin, Queued};
 use crate::events;
@@ -27,8 +26,7 @@ pub(crate) struct Handler {
     pub(crate) dispatch: Dispatch,
     pub(crate) retention: Duration,
     pub(crate) traces: Traces,
-    /// Held while a batch is matched and stored: of events with the same identity the first counts.
-    pub(crate) index: Mutex<Index>,
+    pub(crate) index: Index,
 }
 
 /// A batch that is stored.
@@ -43,7 +41,7 @@ struct Stored<'a> {
 
 impl Handler {
     /// Handles a batch to the end; what fails is tried again until it does not.
-    pub(crate) async fn handle(&self, batch: &[Message]) {
+    pub(crate) async fn handle(&mut self, batch: &[Message]) {
         let started = Instant::now();
         let retention = TimeDelta::from_std(self.retention).unwrap_or(TimeDelta::MAX);
         let (mut taken, refused, repeated) = take::decode(batch, Utc::now(), retention);
@@ -63,22 +61,21 @@ impl Handler {
 
     /// Matches and stores a batch at one version of the configuration: an event that was published
     /// after a webhook was created is matched against it, however soon.
-    async fn store_matched<'a>(&self, taken: &'a [Taken<'a>]) -> Stored<'a> {
+    async fn store_matched<'a>(&mut self, taken: &'a [Taken<'a>]) -> Stored<'a> {
         let (mut backoff, mut retried) = (Backoff::default(), false);
         if taken.is_empty() {
             return Stored::default();
         }
-        let mut index = self.index.lock().await;
         loop {
             let began = Instant::now();
-            let sorted = take::sort(taken, &index);
+            let sorted = take::sort(taken, &self.index);
             let matched = began.elapsed();
-            match ingest::store(&self.store, index.version(), &sorted.new_events()).await {
+            match ingest::store(&self.store, self.index.version(), &sorted.new_events()).await {
                 Ok(Ingest::Stored { fresh }) => {
                     events::batch_stored(matched, began.elapsed().saturating_sub(matched));
                     return Stored { sorted, fresh, retried };
                 }
-                Ok(Ingest::Stale) => self.refresh(&mut index).await,
+                Ok(Ingest::Stale) => self.refresh_index().await,
                 Err(error) => {
                     retried = true;
                     self.recover(&error, &mut backoff).await;
@@ -98,16 +95,16 @@ impl Handler {
         backoff.wait().await;
     }
 
-    async fn refresh(&self, index: &mut Index) {
+    async fn refresh_index(&mut self) {
         let mut backoff = Backoff::default();
         loop {
-            match store::config::routing_changes(&self.store, index.version()).await {
-                Ok(changes) => break index.apply(changes),
+            match store::config::routing_changes(&self.store, self.index.version()).await {
+                Ok(changes) => break self.index.apply(changes),
                 Err(error) => events::step_failed("index", &error),
             }
             backoff.wait().await;
         }
-        events::index_loaded(index.version());
+        events::index_loaded(self.index.version());
     }
 
     /// What is to be queued: the targets of fresh events; and of an event that the broker handed

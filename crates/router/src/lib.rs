@@ -1,5 +1,5 @@
-//! Routes events to webhooks: a batch goes from decode over match and store to publish, and only then is
-//! acknowledged. It knows nothing of endpoints or HTTP.
+//! Routes events to webhooks: one batch at a time from decode over match and store to publish, and
+//! only then the acknowledgement. It knows nothing of endpoints or HTTP.
 
 pub mod config;
 mod dispatch;
@@ -11,10 +11,8 @@ mod take;
 
 use std::time::Duration;
 
-use broker::{Consumers, Link, Message, Prober, Publisher, Topology};
+use broker::{Consumers, Link, Prober, Publisher, Topology};
 use chrono::Utc;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesOrdered;
 use runtime::error::Chain;
 use runtime::ops::{self, ListenError, Readiness};
 use runtime::retry::Backoff;
@@ -22,7 +20,6 @@ use runtime::telemetry::PrometheusHandle;
 use runtime::traces::Traces;
 use store::Store;
 use store::instances::{self, Instance, RENEW_EVERY};
-use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -35,11 +32,6 @@ use index::Index;
 pub const LONGEST_IN_FLIGHT: Duration = Duration::from_secs(15);
 /// Messages that the broker hands out ahead: two full batches.
 const PREFETCH: u16 = 1000;
-/// While the deliveries of a batch of fewer messages are queued, the next one is stored. Larger ones go one after the
-/// other, for what comes meanwhile makes the next, and costs less the more there is of it.
-const FEW: usize = 4;
-/// Small batches under way at once.
-const BESIDE_EACH_OTHER: usize = 8;
 /// How often partitions and epochs are looked after.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(600);
 
@@ -110,7 +102,7 @@ async fn start(config: &Config, readiness: Readiness) -> Router {
         dispatch,
         retention,
         traces: traces.clone(),
-        index: Mutex::new(Index::default()),
+        index: Index::default(),
     };
     Router {
         handler,
@@ -124,7 +116,7 @@ async fn start(config: &Config, readiness: Readiness) -> Router {
 }
 
 impl Router {
-    async fn serve(self, stop: &CancellationToken) {
+    async fn serve(mut self, stop: &CancellationToken) {
         let mut backoff = Backoff::default();
         while !stop.is_cancelled() {
             match self.consumers.subscribe(&self.queue, PREFETCH).await {
@@ -145,44 +137,24 @@ impl Router {
     }
 
     /// Handles batches until the subscription or the process ends. A batch is never abandoned.
-    async fn drain(&self, subscription: &mut broker::Subscription, stop: &CancellationToken) {
-        let (mut under_way, mut few) = (FuturesOrdered::new(), true);
+    async fn drain(&mut self, subscription: &mut broker::Subscription, stop: &CancellationToken) {
         loop {
-            let is_room = under_way.is_empty() || (few && under_way.len() < BESIDE_EACH_OTHER);
-            tokio::select! {
-                () = stop.cancelled() => break,
-                Some(last) = under_way.next() => if !acknowledge(last).await { break },
-                batch = subscription.next_batch(store::ingest::MAX_BATCH), if is_room => {
-                    if batch.is_empty() {
-                        warn!("the broker ended the subscription");
-                        break;
-                    }
-                    few = batch.len() < FEW;
-                    under_way.push_back(self.handle(batch));
-                }
+            let batch = tokio::select! {
+                () = stop.cancelled() => return,
+                batch = subscription.next_batch(store::ingest::MAX_BATCH) => batch,
+            };
+            let Some(last) = batch.last() else {
+                warn!("the broker ended the subscription");
+                return;
+            };
+            self.handler.handle(&batch).await;
+            // All before the last on this channel was handled in this batch or an earlier one.
+            if let Err(error) = last.ack_multiple().await {
+                warn!(error = %Chain(&error), "a batch could not be acknowledged; it will come again");
+                return;
             }
         }
-        while let Some(last) = under_way.next().await {
-            acknowledge(last).await;
-        }
     }
-
-    /// Handles a batch and returns its last message.
-    async fn handle(&self, mut batch: Vec<Message>) -> Option<Message> {
-        self.handler.handle(&batch).await;
-        batch.pop()
-    }
-}
-
-/// Acknowledges the last message of a batch and all before it: whatever came before it on this channel was handled,
-/// for batches are acknowledged in their order.
-async fn acknowledge(last: Option<Message>) -> bool {
-    let Some(last) = last else { return true };
-    let acknowledged = last.ack_multiple().await;
-    if let Err(error) = &acknowledged {
-        warn!(error = %Chain(error), "a batch could not be acknowledged; it will come again");
-    }
-    acknowledged.is_ok()
 }
 
 async fn renew(store: Store, me: Instance) {
