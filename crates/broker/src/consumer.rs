@@ -1,5 +1,5 @@
-//! Consumers: many share a channel, each has its own prefetch, so that one that hangs holds back
-//! only itself.
+//! Consumers: each has its own prefetch, and a channel of its own as long as those suffice, so that one that hangs
+//! holds back only itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,9 +19,10 @@ use crate::acks::{ACK, Acks, Share};
 use crate::error::{BrokerError, within};
 use crate::link::{Link, OPERATION};
 
-/// Consumers that share a channel: enough to stay far below 2,047 channels, few enough to
-/// subscribe quickly and to lose little when the broker closes one.
-const CONSUMERS_PER_CHANNEL: usize = 100;
+/// Channels that consumers spread over. One acknowledgement for many ends at the oldest message in hand of its channel,
+/// so one that takes long costs those who share it an acknowledgement for each of theirs. Fewer where the broker allows
+/// a connection fewer; it allows 2,047 unless told otherwise.
+const CHANNELS: usize = 256;
 
 /// Subscribes to queues over one link. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -40,6 +41,16 @@ struct Slot {
     silent: Arc<AtomicBool>,
 }
 
+/// How a subscription ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// What was handed out can still be acknowledged.
+    Cancelled,
+    /// With its channel, unless others share that: the broker may count messages as ours that never came, and now they
+    /// do, with all else that is in hand.
+    Closed,
+}
+
 impl Slot {
     fn is_open(&self) -> bool {
         self.acks.channel().status().connected() && !self.silent.load(Ordering::Relaxed)
@@ -53,7 +64,7 @@ pub struct Subscription {
     consumer: Consumer,
     acks: Arc<Acks>,
     share: Arc<Share>,
-    #[expect(dead_code, reason = "counts as long as it lives")]
+    silent: Arc<AtomicBool>,
     used: Used,
 }
 
@@ -65,6 +76,10 @@ impl Used {
     fn take(count: &Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(count))
+    }
+
+    fn is_alone(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 1
     }
 }
 
@@ -125,16 +140,20 @@ impl Consumers {
             if consumer.is_err() {
                 slot.silent.store(true, Ordering::Relaxed);
             }
-            return Ok(Subscription { consumer: consumer?, acks, share: Share::new(prefetch), used });
+            let silent = Arc::clone(&slot.silent);
+            return Ok(Subscription { consumer: consumer?, acks, share: Share::new(prefetch), silent, used });
         }
     }
 
-    /// A channel with a place on it, which is taken.
+    /// The channel that fewest use, or a new one where all are used; a place on it is taken.
     async fn free_slot(&self) -> Result<(Slot, Used), BrokerError> {
         let mut slots = self.slots.lock().await;
         slots.retain(Slot::is_open);
-        let free = slots.iter().find(|slot| slot.used.load(Ordering::Relaxed) < CONSUMERS_PER_CHANNEL);
-        if let Some(slot) = free {
+        let most = self.link.most_channels().await.map_or(CHANNELS, |most| CHANNELS.min(most.into()));
+        let users = |slot: &&Slot| slot.used.load(Ordering::Relaxed);
+        if let Some(slot) = slots.iter().min_by_key(users)
+            && (users(&slot) == 0 || slots.len() >= most)
+        {
             return Ok((slot.clone(), Used::take(&slot.used)));
         }
         let acks = Acks::new(self.link.channel().await?);
@@ -172,11 +191,18 @@ impl Subscription {
         batch
     }
 
-    /// Stops receiving. What was handed out can still be acknowledged.
-    pub async fn cancel(&self) {
-        let cancelling = self.acks.channel().basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
+    /// Stops receiving.
+    pub async fn end(&self, ending: Ending) {
+        let channel = self.acks.channel();
+        let cancelling = channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
         // When the broker does not hear it, it has ended the subscription or soon will.
         let _ = within(OPERATION, "end a subscription", cancelling).await;
+        if ending == Ending::Closed && self.used.is_alone() {
+            // Whoever is about to subscribe there takes another.
+            self.silent.store(true, Ordering::Relaxed);
+            self.acks.flush().await;
+            let _ = within(OPERATION, "close a channel", channel.close(200, "subscribed anew".into())).await;
+        }
     }
 }
 

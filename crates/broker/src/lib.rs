@@ -16,7 +16,7 @@ pub mod settings;
 pub mod topology;
 pub mod wire;
 
-pub use consumer::{Consumers, Message, Subscription};
+pub use consumer::{Consumers, Ending, Message, Subscription};
 pub use error::BrokerError;
 pub use link::{HEARTBEAT_SECONDS, Link};
 pub use names::Namespace;

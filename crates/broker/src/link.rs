@@ -78,6 +78,11 @@ impl Link {
         opened
     }
 
+    /// Channels that its connection may have, as agreed with the broker; `None` while there is none.
+    pub(crate) async fn most_channels(&self) -> Option<u16> {
+        self.0.dialled.lock().await.connection.as_ref().map(|dialled| dialled.configuration().channel_max())
+    }
+
     /// Asks the broker whether it is there.
     ///
     /// # Errors

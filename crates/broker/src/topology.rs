@@ -27,6 +27,13 @@ const AT_ONCE: usize = 1;
 /// Looks at once: they change nothing.
 const LOOKS: usize = 8;
 
+/// How soon after a queue is gone it may be declared again. RabbitMQ tells those who consumed it 30 ms after (3.10, busy
+/// or not). When there is one of the name by then, it subscribes them to that instead of ending their subscription,
+/// forgets it over that, and what the queue hands out to them never arrives.
+const FAREWELL: Duration = Duration::from_millis(100);
+/// How often it is looked, after as long each, whether someone else has declared it.
+const OTHERS_FIRST: usize = 10;
+
 /// One row of the table.
 enum Object {
     Exchange { name: String, kind: ExchangeKind, alternate: Option<String> },
@@ -92,6 +99,23 @@ impl Topology {
             Some(_) => Ok(()),
             None => self.declare_webhook(id).await,
         }
+    }
+
+    /// Declares the queue of a webhook that may have lost it a moment ago, or was created a moment ago: whoever
+    /// consumes it declares it, too, and is given a second to do so. A queue is seen before it is whole, and RabbitMQ
+    /// 3.10 closes the connection of who subscribes to it then.
+    ///
+    /// # Errors
+    /// When the broker fails.
+    pub async fn declare_webhook_again(&self, id: WebhookId) -> Result<(), BrokerError> {
+        let queue = self.names.webhook(id);
+        for _ in 0..OTHERS_FIRST {
+            if self.depth(&queue).await?.is_some() {
+                break;
+            }
+            tokio::time::sleep(FAREWELL).await;
+        }
+        self.declare_webhook(id).await
     }
 
     /// Deletes the queue of a webhook with all that is in it; the caller has settled that.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
-use broker::{Consumers, Message, Outgoing, Publisher, Route, Subscription};
+use broker::{Consumers, Ending, Message, Outgoing, Publisher, Route, Subscription};
 use futures_util::FutureExt;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable};
@@ -67,7 +67,7 @@ async fn left_over(ground: &Ground, count: usize) -> BTreeSet<usize> {
     let mut again = Consumers::new(ground.link()).subscribe(&ground.name, ALL).await.expect("a queue");
     let messages = take(&mut again, count).await;
     // All that there was went to it; what was on its way is here once the broker confirms the end.
-    again.cancel().await;
+    again.end(Ending::Cancelled).await;
     let more = again.next().now_or_never().flatten();
     assert!(more.is_none(), "more than {count} came: {more:?}");
     messages.iter().map(number).collect()

@@ -82,7 +82,7 @@ async fn make_anew(
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     warn!(%webhook, "the broker has lost the queue of this webhook; making it anew");
     shared.topology.delete_webhook(webhook).await?;
-    shared.topology.declare_webhook(webhook).await?;
+    shared.topology.declare_webhook_again(webhook).await?;
     let queued = fill(shared, webhook, Utc::now() - DUE_FOR).await?;
     warn!(%webhook, queued, "the queue of this webhook was made anew");
     Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::wire;
-use broker::{Message, Outgoing, Route};
+use broker::{Ending, Message, Outgoing, Route};
 use domain::delivery::DeliveryStatus;
 use domain::ids::WebhookId;
 use domain::webhook::WebhookStatus;
@@ -36,7 +36,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, stop: CancellationToken) {
                 backoff = Backoff::default();
                 loop {
                     let message = tokio::select! {
-                        () = stop.cancelled() => break subscription.cancel().await,
+                        () = stop.cancelled() => break subscription.end(Ending::Cancelled).await,
                         message = subscription.next() => message,
                     };
                     let Some(message) = message else { break };
@@ -71,7 +71,7 @@ async fn send_on(shared: &Shared, message: &Message) -> Result<(), Box<dyn std::
     match (webhook, target) {
         (Some(id), Some(target)) if target.status != WebhookStatus::Deleted => {
             heal::hear(shared, id).await?;
-            shared.topology.declare_webhook(id).await?;
+            shared.topology.declare_webhook_again(id).await?;
             tokio::time::sleep(PACE).await;
             let exchange = handler.names.deliveries();
             let route = Route { exchange: &exchange, key: &message.key };

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use broker::wire::DeliveryMessage;
 use broker::{
-    BrokerError, Consumers, Message, Outgoing, Prober, Publisher, Route, Subscription, Topology, prober,
+    BrokerError, Consumers, Ending, Message, Outgoing, Prober, Publisher, Route, Subscription, Topology,
+    prober,
 };
 use domain::ids::WebhookId;
 use domain::webhook::WebhookStatus;
@@ -82,7 +83,14 @@ struct Work {
     /// Held while the queue is examined.
     examining: Mutex<()>,
     /// Changes when the subscription is to be begun anew.
-    renewals: watch::Sender<u32>,
+    renewals: watch::Sender<Renewal>,
+}
+
+/// How often a subscription was begun anew, and how the last one is to end.
+#[derive(Debug, Clone, Copy)]
+struct Renewal {
+    number: u32,
+    ending: Ending,
 }
 
 impl Worker {
@@ -101,7 +109,7 @@ impl Worker {
             in_hand: AtomicUsize::new(0),
             handed_out: AtomicUsize::new(0),
             examining: Mutex::new(()),
-            renewals: watch::Sender::new(0),
+            renewals: watch::Sender::new(Renewal { number: 0, ending: Ending::Cancelled }),
         });
         let tracker = shared.tracker.clone();
         tracker.spawn(run(shared, Arc::clone(&work)));
@@ -160,7 +168,7 @@ impl Worker {
         tracker.spawn(async move {
             tokio::select! {
                 () = work.lane.closing() => {}
-                () = examine(&shared, &work) => work.renewals.send_modify(|n| *n += 1),
+                () = examine(&shared, &work) => work.renew(None, Ending::Closed),
             }
         });
     }
@@ -226,17 +234,12 @@ async fn consume(shared: &Arc<Shared>, work: &Arc<Work>, subscription: &mut Subs
     let _subscribed = events::subscribed();
     let mut renewals = work.renewals.subscribe();
     let activity = Activity::none_yet(work);
-    let received = Received { since, renewal: *renewals.borrow(), lasts: activity.lasts.clone() };
-    loop {
+    let renewal = renewals.borrow_and_update().number;
+    let received = Received { since, renewal, lasts: activity.lasts.clone() };
+    let ending = loop {
         let message = tokio::select! {
-            () = work.lane.closing() => {
-                work.let_finish().await;
-                break;
-            }
-            _ = renewals.changed() => {
-                work.let_finish().await;
-                break;
-            }
+            () = work.lane.closing() => break Ending::Cancelled,
+            _ = renewals.changed() => break renewals.borrow().ending,
             message = subscription.next() => message,
         };
         let Some(message) = message else { return };
@@ -247,8 +250,9 @@ async fn consume(shared: &Arc<Shared>, work: &Arc<Work>, subscription: &mut Subs
         work.handed_out.fetch_add(1, Ordering::Relaxed);
         work.in_hand.fetch_add(1, Ordering::Relaxed);
         shared.tracker.spawn(process(Arc::clone(shared), Arc::clone(work), message, received.clone()));
-    }
-    subscription.cancel().await;
+    };
+    work.let_finish().await;
+    subscription.end(ending).await;
     // What came before the cancellation was heard goes back at once.
     while let Some(Some(message)) = subscription.next().now_or_never() {
         give_back(work.webhook, &message).await;
@@ -317,7 +321,7 @@ async fn process(shared: Arc<Shared>, work: Arc<Work>, mut message: Message, rec
     let receipt = Receipt { uncertain: message.redelivered, since, lasts: lasts.clone() };
     let left = handle_all(&shared, &work, deliveries, receipt).await;
     if left.doubted {
-        work.renew(renewal);
+        work.renew(Some(renewal), Ending::Cancelled);
     } else if !left.deliveries.is_empty() && work.lane.is_closing() {
         // As long as the subscription lasts, the broker would hand it out here again.
         lasts.cancelled().await;
@@ -413,12 +417,14 @@ impl Work {
         let _ = tokio::time::timeout(HAND_OVER, self.lane.idle()).await;
     }
 
-    /// Has the subscription begun anew, unless this one ended already.
-    fn renew(&self, renewal: u32) {
+    /// Has the subscription begun anew; when one is named, unless that has ended already.
+    fn renew(&self, named: Option<u32>, ending: Ending) {
         self.renewals.send_if_modified(|current| {
-            let mine = *current == renewal;
-            *current += u32::from(mine);
-            mine
+            let begins = named.is_none_or(|number| number == current.number);
+            if begins {
+                *current = Renewal { number: current.number + 1, ending };
+            }
+            begins
         });
     }
 }
