@@ -12,6 +12,8 @@ pub(crate) enum Scenario {
     Throughput,
     /// Open loop: from publish to arrival, beside a bare POST at the same rate
     Latency,
+    /// Ten endpoints, all of them good, as if one were bad: how far windows of the same differ
+    Control,
     /// Ten endpoints, of which one hangs
     Hanging,
     /// Ten endpoints, of which one refuses connections

@@ -1,6 +1,7 @@
 //! What the machine itself could do, measured in the same run: the bare request, the bare hops through
 //! the broker, the bare rows. Absolute figures mean little on a shared machine; ratios to these do.
 
+mod chain;
 mod hop;
 mod post;
 mod rows;
@@ -41,6 +42,8 @@ pub(crate) struct Limits {
     pub(crate) hop_latency: Latency,
     /// An event with its deliveries as rows, at that rate, until they are committed.
     pub(crate) rows_latency: Latency,
+    /// All of these one after the other, at that rate, from an event's publishing to its request's arrival.
+    pub(crate) chain_latency: Latency,
     /// Seconds of processor for 1,000 deliveries: the sum of what the steps need, without the receiver.
     pub(crate) cpu_s_per_1000: f64,
 }
@@ -68,10 +71,21 @@ impl Limits {
         let hop_latency = hop::latency(stage, args, "limit-latency").await;
         let rows = rows::measure(stage, args).await;
         let rows_latency = rows::latency(stage, args).await;
+        let chain_latency = chain::latency(stage, args).await;
         let cpu_s_per_1000 = post.needs(&[LOAD])
             + ingest_hop.needs(&[LOAD, "broker"]) / f64::from(args.fan_out)
             + delivery_hop.needs(&[LOAD, "broker"])
             + rows.needs(&[LOAD, "postgres"]);
-        Self { post, ingest_hop, delivery_hop, rows, post_latency, hop_latency, rows_latency, cpu_s_per_1000 }
+        Self {
+            post,
+            ingest_hop,
+            delivery_hop,
+            rows,
+            post_latency,
+            hop_latency,
+            rows_latency,
+            chain_latency,
+            cpu_s_per_1000,
+        }
     }
 }

@@ -100,7 +100,7 @@ impl Report {
     fn line(&self, measured: &Measured) -> String {
         let Measured { name, window, needed_cpu_s_per_1000: needed, .. } = measured;
         let ratio = self.limits.as_ref().map_or(0.0, |limits| needed / limits.cpu_s_per_1000);
-        let latency = format!("{:.1} / {:.1}", window.latency.p50_ms, window.latency.p99_ms);
+        let latency = milliseconds(&window.latency);
         let more: String =
             measured.more.iter().map(|(name, figure)| format!(" {name} {figure:.1}")).collect();
         // A part of a window has no processor time of its own.
@@ -115,16 +115,21 @@ impl Report {
 impl Limits {
     fn lines(&self) -> String {
         let line = |name: &str, limit: &Limit, latency: &Latency| {
-            let (cells, Latency { p50_ms, p99_ms, .. }) = (cells(&limit.cpu_s_per_1000), latency);
-            let per_second = limit.per_second;
-            format!("| limit: {name} | {per_second:.0} | {p50_ms:.1} / {p99_ms:.1} | | |{cells}\n")
+            let (cells, latency) = (cells(&limit.cpu_s_per_1000), milliseconds(latency));
+            format!("| limit: {name} | {:.0} | {latency} | | |{cells}\n", limit.per_second)
         };
         line("post", &self.post, &self.post_latency)
             + &line("ingest hop", &self.ingest_hop, &self.hop_latency)
             + &line("delivery hop", &self.delivery_hop, &self.hop_latency)
             + &line("rows", &self.rows, &self.rows_latency)
+            + &format!("| limit: all of these in turn | | {} | | |\n", milliseconds(&self.chain_latency))
             + &format!("| limit: sum for a delivery | | | {:.3} | 1 |\n", self.cpu_s_per_1000)
     }
+}
+
+/// The median and the ninety-ninth of a hundred.
+fn milliseconds(Latency { p50_ms, p99_ms, .. }: &Latency) -> String {
+    format!("{p50_ms:.1} / {p99_ms:.1}")
 }
 
 fn cells(seconds: &Seconds) -> String {

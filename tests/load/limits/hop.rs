@@ -31,7 +31,7 @@ const WARM_UP: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Taking {
     /// Messages handed out ahead.
-    prefetch: u16,
+    pub(super) prefetch: u16,
     /// Acknowledged at once at most.
     at_once: usize,
     /// How long an acknowledgement waits for others.
@@ -115,15 +115,15 @@ async fn arrivals(mut consumer: Consumer, number: u32, began: Instant) -> Vec<Du
 
 /// An exchange with its queues, each bound by its own name.
 #[derive(Clone)]
-struct Hop {
+pub(super) struct Hop {
     publishing: Arc<Connection>,
     consuming: Arc<Connection>,
     exchange: String,
-    queues: Vec<String>,
+    pub(super) queues: Vec<String>,
 }
 
 impl Hop {
-    async fn declare(platform: &Platform, name: &str, queues: u32) -> Self {
+    pub(super) async fn declare(platform: &Platform, name: &str, queues: u32) -> Self {
         let connect = || async {
             let connection = Connection::connect(platform.amqp_url(), ConnectionProperties::default()).await;
             Arc::new(connection.expect("the broker"))
@@ -153,14 +153,14 @@ impl Hop {
         Ok(())
     }
 
-    async fn publisher(&self) -> Channel {
+    pub(super) async fn publisher(&self) -> Channel {
         let channel = self.publishing.create_channel().await.expect("a channel");
         channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
         channel
     }
 
     /// Each on a channel of its own: what is acknowledged together is its own.
-    async fn consume(&self, prefetch: u16) -> Vec<Consumer> {
+    pub(super) async fn consume(&self, prefetch: u16) -> Vec<Consumer> {
         let mut consumers = Vec::new();
         for queue in self.queues.iter().map(String::as_str) {
             let channel = self.consuming.create_channel().await.expect("a channel");
@@ -172,14 +172,14 @@ impl Hop {
         consumers
     }
 
-    async fn send(&self, channel: &Channel, queue: &str, body: &[u8]) -> PublisherConfirm {
+    pub(super) async fn send(&self, channel: &Channel, queue: &str, body: &[u8]) -> PublisherConfirm {
         let properties = BasicProperties::default().with_delivery_mode(2);
         let (exchange, options) = (self.exchange.as_str().into(), BasicPublishOptions::default());
         let sent = channel.basic_publish(exchange, queue.into(), options, body, properties).await;
         sent.expect("the broker takes it")
     }
 
-    async fn delete(&self) {
+    pub(super) async fn delete(&self) {
         let channel = self.publishing.create_channel().await.expect("a channel");
         for queue in self.queues.iter().map(String::as_str) {
             let _ = channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await;

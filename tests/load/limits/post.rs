@@ -26,13 +26,13 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// Sends requests to an endpoint of its own.
-struct Poster {
+pub(super) struct Poster {
     client: reqwest::Client,
     signer: Signer,
     url: String,
     head: EventHead,
     data: String,
-    board: Arc<Board>,
+    pub(super) board: Arc<Board>,
     sink: Sink,
 }
 
@@ -45,7 +45,7 @@ pub(super) async fn throughput(stage: &Stage, args: &Args) -> Limit {
         let poster = Arc::clone(&poster);
         posting.spawn(async move {
             loop {
-                poster.post().await;
+                poster.post(&poster.board.publish(0)).await;
             }
         });
     }
@@ -65,20 +65,15 @@ pub(super) async fn latency(stage: &Stage, args: &Args) -> Latency {
     while poster.board.now() < args.span() + WARM_UP {
         ticks.tick().await;
         let poster = Arc::clone(&poster);
-        posting.spawn(async move { poster.post().await });
+        posting.spawn(async move { poster.post(&poster.board.publish(0)).await });
         while posting.try_join_next().is_some() {}
     }
     posting.join_all().await;
-    let published = poster.board.published();
-    let took = poster.board.arrivals().into_iter().filter_map(|arrival| {
-        let event = published.get(arrival.event as usize).filter(|event| event.at > WARM_UP)?;
-        Some(arrival.at.saturating_sub(event.at))
-    });
-    Latency::of(took.collect())
+    poster.latency(WARM_UP)
 }
 
 impl Poster {
-    fn new(stage: &Stage, args: &Args) -> Self {
+    pub(super) fn new(stage: &Stage, args: &Args) -> Self {
         let settings = HttpSettings {
             connect_timeout: CONNECT_TIMEOUT,
             request_timeout: REQUEST_TIMEOUT,
@@ -107,13 +102,23 @@ impl Poster {
         }
     }
 
-    async fn post(&self) {
-        let id = self.board.publish(0);
+    /// How long those took that the board published after the warm-up.
+    pub(super) fn latency(&self, warm_up: Duration) -> Latency {
+        let published = self.board.published();
+        let took = self.board.arrivals().into_iter().filter_map(|arrival| {
+            let event = published.get(arrival.event as usize).filter(|event| event.at > warm_up)?;
+            Some(arrival.at.saturating_sub(event.at))
+        });
+        Latency::of(took.collect())
+    }
+
+    /// Sends the event that the board published as `id`.
+    pub(super) async fn post(&self, id: &str) {
         let at = chrono::Utc::now().timestamp();
         let webhook = WebhookId(uuid::Uuid::nil());
         let body = request::body(&self.head, webhook, AttemptId::draw(0), &self.data);
         let request = self.client.post(&self.url).header("content-type", "application/json");
-        let signature = self.signer.sign(&id, at, &body);
+        let signature = self.signer.sign(id, at, &body);
         let request = request.header("webhook-timestamp", at).header("webhook-signature", signature);
         let answer = request.header("webhook-id", id).body(body).send().await.expect("an answer");
         assert!(

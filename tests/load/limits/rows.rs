@@ -65,7 +65,7 @@ pub(super) async fn latency(stage: &Stage, args: &Args) -> Latency {
     Latency::of(took)
 }
 
-struct Inserter {
+pub(super) struct Inserter {
     client: Client,
     statement: Statement,
     webhooks: Vec<uuid::Uuid>,
@@ -74,7 +74,7 @@ struct Inserter {
 }
 
 impl Inserter {
-    async fn new(stage: &Stage, args: &Args) -> Self {
+    pub(super) async fn new(stage: &Stage, args: &Args) -> Self {
         let client = connect(&stage.platform.database_url()).await.expect("the database");
         let statement = client.prepare(INSERT).await.expect("a statement");
         let webhooks = (0..args.webhooks).map(|_| uuid::Uuid::new_v4()).collect();
@@ -82,7 +82,7 @@ impl Inserter {
     }
 
     /// Whole events until there are so many deliveries at least; how many there are.
-    async fn insert(&self, deliveries: usize) -> usize {
+    pub(super) async fn insert(&self, deliveries: usize) -> usize {
         let mut events = Vec::new();
         while events.len() < deliveries {
             let event = uuid::Uuid::from_u128(ulid::Ulid::generate().0);

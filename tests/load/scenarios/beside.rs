@@ -1,9 +1,16 @@
 //! Many endpoints, of which one behaves badly: what the others notice, in its own brand and in another.
+//!
+//! The machine gives more in one minute than in the next, so each window beside a bad one is held against both of
+//! its neighbours, the windows beside a good one before and after it. [`Scenario::Control`] shows what is left of
+//! the machine's own ups and downs then: nothing is bad in it.
+
+use std::ops::Range;
 
 use e2e::poll::eventually;
+use e2e::ports::Port;
 
 use super::PATIENCE;
-use crate::args::Args;
+use crate::args::{Args, Scenario};
 use crate::report::Measured;
 use crate::sink::Manner;
 use crate::source::Pace;
@@ -13,40 +20,58 @@ use crate::window::Window;
 /// Events a second for the one that behaves badly.
 const FOR_THE_BAD_ONE: u32 = 100;
 
-/// The others beside a good one, and beside one that is moved to a bad endpoint.
-pub(super) async fn measure(
-    stage: &Stage,
-    args: &Args,
-    name: &str,
-    bad: impl Fn(&Stage, u32) -> String,
-) -> Vec<Measured> {
-    measure_behind(stage, args, name, bad, 0).await
+/// What is the matter with the last endpoint.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bad {
+    name: &'static str,
+    /// `None`: nobody listens there.
+    manner: Option<Manner>,
+    /// Events that wait for it already.
+    backlog: u32,
 }
 
-/// The same when so many events wait for the bad one already.
-pub(super) async fn measure_behind(
-    stage: &Stage,
-    args: &Args,
-    name: &str,
-    bad: impl Fn(&Stage, u32) -> String,
-    backlog: u32,
-) -> Vec<Measured> {
+impl Bad {
+    /// `None` where all endpoints are alike.
+    pub(super) fn of(scenario: Scenario, args: &Args) -> Option<Self> {
+        let (name, manner, backlog) = match scenario {
+            Scenario::Control => ("beside another good one", Some(Manner::Uncounted), 0),
+            Scenario::Hanging => ("beside one that hangs", Some(Manner::Hangs), 0),
+            Scenario::Refusing => ("beside one that refuses", None, 0),
+            Scenario::Slow => ("beside a slow one", Some(Manner::Slow), 0),
+            Scenario::Queued => ("beside a slow one with a backlog", Some(Manner::Slow), args.backlog),
+            _ => return None,
+        };
+        Some(Self { name, manner, backlog })
+    }
+}
+
+/// The others beside a good one, beside one that is moved to a bad endpoint, beside a good one, and so on.
+pub(super) async fn measure(stage: &Stage, args: &Args, bad: Bad) -> Vec<Measured> {
     assert!(args.fan_out == 1 && args.webhooks > 2, "this needs fan-out 1 and some webhooks");
     let last = args.webhooks - 1;
+    let nobody = Port::take();
+    let url = match bad.manner {
+        Some(manner) => stage.sink.url(manner, last),
+        None => format!("https://localhost:{}/{last}", nobody.number()),
+    };
     stage.behave(last, Manner::Uncounted).await;
-    let mut measured = under(stage, args, last, "beside a good one").await;
-    stage.drain(PATIENCE).await;
-    stage.move_to(last, &bad(stage, last)).await;
-    if backlog > 0 {
-        stage.source.start(vec![last], Pace::Flood(backlog)).end().await;
-        wait_routed(stage).await;
+    let mut windows = vec![under(stage, args, last, "beside a good one").await];
+    for _ in 0..args.rounds.max(1) {
+        stage.drain(PATIENCE).await;
+        stage.move_to(last, &url).await;
+        if bad.backlog > 0 {
+            stage.source.start(vec![last], Pace::Flood(bad.backlog)).end().await;
+            wait_routed(stage).await;
+        }
+        windows.push(under(stage, args, last, bad.name).await);
+        // What it was sent meanwhile arrives after all.
+        stage.behave(last, Manner::Uncounted).await;
+        stage.drain(PATIENCE).await;
+        windows.push(under(stage, args, last, "beside a good one").await);
     }
-    measured.extend(under(stage, args, last, name).await);
-    // What it was sent meanwhile arrives after all.
-    stage.behave(last, Manner::Uncounted).await;
     stage.drain(PATIENCE).await;
     stage.behave(last, Manner::Well).await;
-    measured
+    held_against_their_neighbours(windows)
 }
 
 /// Waits until the routers have nothing to do.
@@ -59,8 +84,11 @@ async fn wait_routed(stage: &Stage) {
     .await;
 }
 
+/// What a window shows of all others, of those of the same brand, and of those of another.
+type Parts = [Measured; 3];
+
 /// A closed loop over the others, while the last one gets its events at a fixed rate.
-async fn under(stage: &Stage, args: &Args, last: u32, name: &str) -> Vec<Measured> {
+async fn under(stage: &Stage, args: &Args, last: u32, name: &str) -> Parts {
     let others = stage.source.start((0..last).collect(), Pace::Closed(args.on_the_way));
     let flow = stage.source.start(vec![last], Pace::Open(FOR_THE_BAD_ONE));
     tokio::time::sleep(args.warm_up()).await;
@@ -70,13 +98,32 @@ async fn under(stage: &Stage, args: &Args, last: u32, name: &str) -> Vec<Measure
     flow.stop().await;
     others.stop().await;
     let own_brand = args.webhooks.div_ceil(2);
-    let part = |of: &str, range: std::ops::Range<u32>| {
+    let part = |of: &str, range: Range<u32>| {
         let window = Window::of(&stage.board, seen, [].into(), |endpoint| range.contains(&endpoint));
         Measured::new(&format!("{name}: {of}"), window)
     };
-    vec![
+    [
         Measured::new(name, window),
         part("of its brand", own_brand..last),
         part("of another brand", 0..own_brand),
     ]
+}
+
+/// Every second window beside the mean of the two around it.
+fn held_against_their_neighbours(mut windows: Vec<Parts>) -> Vec<Measured> {
+    for at in (1..windows.len()).step_by(2) {
+        for part in 0..windows[at].len() {
+            let of = |figure: fn(&Window) -> f64| {
+                let around = |at: usize| figure(&windows[at][part].window);
+                around(at) * 2.0 / (around(at - 1) + around(at + 1))
+            };
+            let figures = [
+                ("kept_percent", of(|window| window.per_second) * 100.0),
+                ("p50_times", of(|window| window.latency.p50_ms)),
+                ("p99_times", of(|window| window.latency.p99_ms)),
+            ];
+            windows[at][part].more.extend(figures.map(|(name, figure)| (name.to_owned(), figure)));
+        }
+    }
+    windows.into_iter().flatten().collect()
 }
