@@ -19,14 +19,12 @@ pub const CLIENT: &str = "postrider";
 const PASSWORD: &str = "over-tls-alone";
 /// Where distributions put the scripts, without their wrapper that changes users.
 const SCRIPTS: [&str; 3] = ["/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/opt/rabbitmq/sbin"];
-/// As advised to operators (`deploy/rabbitmq/advanced.config`): dead-lettering goes on 3 s after a restart instead of
-/// 180 s, and the write-ahead log is written out in small parts.
+/// As advised to operators: dead-lettering goes on 3 s after a restart instead of 180 s.
 ///
 /// The watermark takes the place of the limit on open files in RabbitMQ 3.10's reckoning. That reserves three for each
 /// quorum queue, opens hardly any of them, and greets nobody once they are spent: 10,000 queues with the usual 20,000.
 const ADVANCED: &str = "[{rabbit,[{dead_letter_worker_publisher_confirm_timeout,3000},\
-                        {file_handles_high_watermark,100000}]},\
-                        {ra,[{wal_max_size_bytes,67108864}]}].\n";
+                        {file_handles_high_watermark,100000}]}].\n";
 
 /// A node that runs greets within this.
 const GREETING: Duration = Duration::from_secs(5);
