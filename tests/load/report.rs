@@ -102,7 +102,7 @@ impl Report {
         let ratio = self.limits.as_ref().map_or(0.0, |limits| needed / limits.cpu_s_per_1000);
         let latency = milliseconds(&window.latency);
         let more: String =
-            measured.more.iter().map(|(name, figure)| format!(" {name} {figure:.1}")).collect();
+            measured.more.iter().map(|(name, figure)| format!(" {name} {figure:.2}")).collect();
         // A part of a window has no processor time of its own.
         let cost = match window.cpu_s_per_1000.is_empty() {
             true => String::new(),

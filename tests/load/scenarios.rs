@@ -25,13 +25,7 @@ pub(crate) async fn run(args: &Args) -> bool {
     let limits = if args.no_limits { None } else { Some(Limits::measure(&stage, args).await) };
     let mut measured = Vec::new();
     for scenario in &args.scenarios {
-        if let Some(bad) = Bad::of(*scenario, args) {
-            measured.extend(beside::measure(&stage, args, bad).await);
-            continue;
-        }
-        for _ in 0..args.rounds.max(1) {
-            measured.extend(one(&mut stage, args, *scenario).await);
-        }
+        measured.extend(rounds(&mut stage, args, *scenario).await);
     }
     stage.drain(PATIENCE).await;
     let report = Report {
@@ -45,6 +39,18 @@ pub(crate) async fn run(args: &Args) -> bool {
     // Before the stage goes: RabbitMQ 3.10 does not always survive that ten thousand queues are taken away.
     report.write(args.json.as_deref());
     report.is_whole()
+}
+
+/// All rounds of a scenario. Windows beside a bad endpoint take turns with others.
+async fn rounds(stage: &mut Stage, args: &Args, scenario: Scenario) -> Vec<Measured> {
+    if let Some(bad) = Bad::of(scenario, args) {
+        return beside::measure(stage, args, bad).await;
+    }
+    let mut measured = Vec::new();
+    for _ in 0..args.rounds.max(1) {
+        measured.extend(one(stage, args, scenario).await);
+    }
+    measured
 }
 
 async fn one(stage: &mut Stage, args: &Args, scenario: Scenario) -> Vec<Measured> {

@@ -88,8 +88,11 @@ impl Scene {
         deleted.expect("it goes");
     }
 
-    async fn subscribe_again(&mut self) {
+    /// Subscribes to the queue that is there now: what the broker has for it comes.
+    async fn comes_to_the_next(mut self, body: &str) {
         self.subscription = self.consumers.subscribe(&self.queue, PREFETCH).await.expect("a queue");
+        assert_eq!(self.next().await.as_deref(), Some(body));
+        self.end().await;
     }
 }
 
@@ -101,23 +104,19 @@ async fn a_queue_is_declared_again_after_those_who_consumed_it_know_that_it_went
 
     scene.publish("second").await;
     assert_eq!(scene.next().await, None);
-    scene.subscribe_again().await;
-    assert_eq!(scene.next().await.as_deref(), Some("second"));
-    scene.end().await;
+    scene.comes_to_the_next("second").await;
 }
 
 /// RabbitMQ takes such a subscription over to the new queue, and loses it: what it counts as handed out comes only
 /// when the channel closes.
 #[tokio::test]
 async fn what_a_lost_subscription_was_handed_out_comes_to_the_next() {
-    let mut scene = Scene::set().await;
+    let scene = Scene::set().await;
     scene.delete_queue().await;
     scene.topology.declare_webhook(scene.webhook).await.expect("it is there again");
     scene.publish("second").await;
     scene.wait_handed_out().await;
 
     scene.subscription.end(Ending::Closed).await;
-    scene.subscribe_again().await;
-    assert_eq!(scene.next().await.as_deref(), Some("second"));
-    scene.end().await;
+    scene.comes_to_the_next("second").await;
 }
