@@ -5,20 +5,21 @@
 --
 -- Keys are looked up one by one, by index: OFFSET 0 keeps the planner from comparing the batch with all
 -- keys that there are, which is cheaper only while there are few. IS TRUE makes a look-up in a hash of
--- what might become a comparison of each with each. The data is fetched where it is stored, and not copied
--- from list to list, which spill to disk when it is long.
+-- what might become a comparison of each with each; it stays one as long as the planner expects the hash to fit
+-- into work_mem. So tables of one row are asked for their row and never joined: nothing ever gathers statistics
+-- of them, and by default they have two thousand. The data is fetched where it is stored, and not copied from list
+-- to list, which spill to disk when it is long.
 WITH config AS (
     SELECT version FROM config_version
 ), batch AS (
     SELECT q.*
     FROM unnest($2::text[], $3::text[], $4::uuid[], $5::timestamptz[], $6::text[])
-         WITH ORDINALITY AS q(brand_id, key, id, created, type, place),
-         config
-    WHERE config.version = $1
+         WITH ORDINALITY AS q(brand_id, key, id, created, type, place)
+    WHERE (SELECT version FROM config) = $1
 ), fresh AS (
     INSERT INTO event_keys (brand_id, key, epoch, event_id, created)
-    SELECT b.brand_id, b.key, e.current, b.id, b.created
-    FROM batch b, ingest_epoch e
+    SELECT b.brand_id, b.key, (SELECT current FROM ingest_epoch), b.id, b.created
+    FROM batch b
     WHERE NOT EXISTS (SELECT FROM event_keys k WHERE k.brand_id = b.brand_id AND k.key = b.key OFFSET 0)
     ON CONFLICT DO NOTHING
     RETURNING brand_id, key

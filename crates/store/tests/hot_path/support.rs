@@ -71,7 +71,8 @@ impl TestStore {
         let client = self.store.client().await.expect("a connection");
         client.batch_execute(&format!("PREPARE planned AS {statement}")).await.expect("prepared");
         let nulls = vec!["NULL"; parameters].join(", ");
-        let rows = client.query(&format!("EXPLAIN EXECUTE planned ({nulls})"), &[]).await.expect("a plan");
+        let rows =
+            client.query(&format!("EXPLAIN (VERBOSE) EXECUTE planned ({nulls})"), &[]).await.expect("a plan");
         client.batch_execute("DEALLOCATE planned").await.expect("forgotten");
         rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect()
     }
