@@ -4,19 +4,22 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use domain::trace::{TRACEPARENT, TraceParent};
+use domain::trace::TraceParent;
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt};
-use lapin::Consumer;
 use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
 };
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::types::FieldTable;
+use lapin::{Channel, Consumer};
+use runtime::error::Chain;
 use tokio::sync::Mutex;
+use tracing::debug;
 
 use crate::acks::{ACK, Acks, Share};
 use crate::error::{BrokerError, within};
+use crate::headers::{self, Death};
 use crate::link::{Link, OPERATION};
 
 /// Channels that consumers spread over. One acknowledgement for many ends at the oldest message in hand of its channel,
@@ -37,8 +40,20 @@ struct Slot {
     used: Arc<AtomicUsize>,
     /// The prefetch of the channel's next consumer, once it was set. One subscribes at a time.
     prefetch: Arc<Mutex<Option<u16>>>,
-    /// A subscription got no answer: the broker will close the channel over it, sooner or later.
+    /// A subscription got no answer, so that the channel is being closed.
     silent: Arc<AtomicBool>,
+}
+
+/// Closes a channel on which a subscription got no answer. A queue without a majority of its members does not refuse
+/// a subscription: the broker carries it out once the majority is back, and hands messages out to a consumer that
+/// nobody reads. The broker handles the close after the subscription, so that it ends that consumer whenever it began.
+fn close_behind(channel: Channel) {
+    tokio::spawn(async move {
+        let closing = channel.close(200, "the subscription got no answer".into());
+        if let Err(error) = closing.await {
+            debug!(error = %Chain(&error), "a channel was closed by the broker before us");
+        }
+    });
 }
 
 /// How a subscription ends.
@@ -102,6 +117,12 @@ pub struct Message {
     pub trace: Option<TraceParent>,
     /// Whether it was handed out before: whoever had it may have acted on it.
     pub redelivered: bool,
+    /// How often it was returned to its quorum queue.
+    pub returns: i64,
+    /// Why the broker took it out of other queues, the latest first.
+    pub deaths: Vec<Death>,
+    /// Whether it is a probe of ours ([`Outgoing::probe`](crate::Outgoing::probe)).
+    pub is_marked_probe: bool,
     delivery: Delivery,
     acks: Arc<Acks>,
     share: Arc<Share>,
@@ -139,13 +160,14 @@ impl Consumers {
             let consumer = within(OPERATION, "subscribe", consuming).await;
             if consumer.is_err() {
                 slot.silent.store(true, Ordering::Relaxed);
+                close_behind(channel.clone());
             }
             let silent = Arc::clone(&slot.silent);
             return Ok(Subscription { consumer: consumer?, acks, share: Share::new(prefetch), silent, used });
         }
     }
 
-    /// The channel that fewest use, or a new one where all are used; a place on it is taken.
+    /// The channel that fewest use, or a new one where all are used; a permit for it is taken.
     async fn free_slot(&self) -> Result<(Slot, Used), BrokerError> {
         let mut slots = self.slots.lock().await;
         slots.retain(Slot::is_open);
@@ -212,12 +234,21 @@ impl Message {
             body: std::mem::take(&mut delivery.data),
             key: delivery.routing_key.to_string(),
             message_id: delivery.properties.message_id().as_ref().map(ToString::to_string),
-            trace: trace(&delivery),
+            trace: headers::trace(&delivery.properties),
             redelivered: delivery.redelivered,
+            returns: headers::returns(&delivery.properties),
+            deaths: headers::deaths(&delivery.properties),
+            is_marked_probe: headers::is_probe(&delivery.properties),
             delivery,
             acks,
             share,
         }
+    }
+
+    /// Its number on its channel.
+    #[must_use]
+    pub fn tag(&self) -> u64 {
+        self.delivery.delivery_tag
     }
 
     /// Whether it says nothing: it was there to be confirmed, or to be handed out.
@@ -247,6 +278,18 @@ impl Message {
         within(ACK, "take an acknowledgement", self.delivery.ack(options)).await.map(|_| ())
     }
 
+    /// Refuses it for good: the broker moves it to where its queue dead-letters to. A queue without such a place
+    /// drops it.
+    ///
+    /// # Errors
+    /// When the channel is gone; then the broker hands it out again.
+    pub async fn dead_letter(&self) -> Result<(), BrokerError> {
+        let options = BasicNackOptions { requeue: false, ..BasicNackOptions::default() };
+        within(ACK, "move a message aside", self.delivery.nack(options)).await?;
+        self.acks.given_back(self.delivery.delivery_tag);
+        Ok(())
+    }
+
     /// Gives it back, to be handed out again.
     ///
     /// # Errors
@@ -256,14 +299,5 @@ impl Message {
         within(ACK, "take a message back", self.delivery.nack(options)).await?;
         self.acks.given_back(self.delivery.delivery_tag);
         Ok(())
-    }
-}
-
-fn trace(delivery: &Delivery) -> Option<TraceParent> {
-    let headers = delivery.properties.headers().as_ref()?;
-    match headers.inner().get(TRACEPARENT)? {
-        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok()?.parse().ok(),
-        AMQPValue::ShortString(text) => text.as_str().parse().ok(),
-        _ => None,
     }
 }

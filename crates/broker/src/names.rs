@@ -33,13 +33,38 @@ impl Namespace {
         self.with("events")
     }
 
-    /// Queue that the routers consume.
+    /// Queue that the routers consume, and the direct exchange over which it and its spare are probed.
     #[must_use]
-    pub fn router(&self) -> String {
+    pub fn ingest(&self) -> String {
+        self.with("ingest")
+    }
+
+    /// Queue that takes events in place of [`Self::ingest`] while that one stores nothing.
+    #[must_use]
+    pub fn ingest_spare(&self) -> String {
+        self.with("ingest.spare")
+    }
+
+    /// Queue that the routers of version 0.1 consumed. Its arguments have no way out for a message that nobody
+    /// can handle and cannot be changed in place, so that it is drained and deleted.
+    #[must_use]
+    pub fn legacy_router(&self) -> String {
         self.with("router")
     }
 
-    /// Queue of what the router refused (contract §2).
+    /// Exchange and queue of what the broker took out of [`Self::ingest`]: expired, or returned too often.
+    #[must_use]
+    pub fn quarantine(&self) -> String {
+        self.with("quarantine")
+    }
+
+    /// Exchange and queue of probes, which expire at once: they show whether the broker stores messages.
+    #[must_use]
+    pub fn probe(&self) -> String {
+        self.with("probe")
+    }
+
+    /// Queue of what the router refused (contract §2), and the exchange in front of it.
     #[must_use]
     pub fn rejected(&self) -> String {
         self.with("rejected")

@@ -17,7 +17,10 @@ use crate::link::{Link, OPERATION};
 /// Bound for a confirm: a broker that is out of memory or disk blocks publishers for long.
 const CONFIRM: Duration = Duration::from_secs(30);
 /// Messages in flight at once of those that must find a queue.
-const MANDATORY_IN_FLIGHT: usize = 100;
+pub const MANDATORY_IN_FLIGHT: usize = 100;
+/// The header that marks a probe, so that the consumer of a queue that producers publish to can tell it from an
+/// event without a body.
+pub(crate) const PROBE_HEADER: &str = "x-postrider-probe";
 /// AMQP's delivery mode of messages that survive a restart.
 const PERSISTENT: u8 = 2;
 
@@ -53,7 +56,13 @@ impl Outgoing {
     /// A message that nobody gets: its confirm tells that a queue stores what comes.
     #[must_use]
     pub fn probe() -> Self {
-        Self::short_lived(Duration::ZERO)
+        Self { headers: vec![(PROBE_HEADER, "1".to_owned())], ..Self::short_lived(Duration::ZERO) }
+    }
+
+    /// The same for a queue whose consumer drops it: one that dead-letters what expires would pass it on.
+    #[must_use]
+    pub fn kept_probe() -> Self {
+        Self { lives: None, ..Self::probe() }
     }
 
     /// A message that says nothing, for whoever consumes the queue within this time.
@@ -159,7 +168,7 @@ impl Publisher {
     /// # Errors
     /// As [`Self::publish_all_mandatory`].
     pub async fn publish_mandatory(&self, route: Route<'_>, message: &Outgoing) -> Result<(), BrokerError> {
-        self.publish_mandatory_chunk(&[(route, message)]).await
+        self.publish_mandatory_chunk(CONFIRM, &[(route, message)]).await
     }
 
     /// Publishes messages each of which must find a queue. With several in flight the client was seen to
@@ -172,14 +181,30 @@ impl Publisher {
         &self,
         messages: &[(Route<'_>, &Outgoing)],
     ) -> Result<(), BrokerError> {
+        self.publish_all_mandatory_within(CONFIRM, messages).await
+    }
+
+    /// The same with a bound for the confirms of [`MANDATORY_IN_FLIGHT`] messages.
+    ///
+    /// # Errors
+    /// As [`Self::publish_all_mandatory`].
+    pub async fn publish_all_mandatory_within(
+        &self,
+        timeout: Duration,
+        messages: &[(Route<'_>, &Outgoing)],
+    ) -> Result<(), BrokerError> {
         for chunk in messages.chunks(MANDATORY_IN_FLIGHT) {
-            self.publish_mandatory_chunk(chunk).await?;
+            self.publish_mandatory_chunk(timeout, chunk).await?;
         }
         Ok(())
     }
 
     /// Others wait for a chunk, and not for all of somebody's messages.
-    async fn publish_mandatory_chunk(&self, chunk: &[(Route<'_>, &Outgoing)]) -> Result<(), BrokerError> {
+    async fn publish_mandatory_chunk(
+        &self,
+        timeout: Duration,
+        chunk: &[(Route<'_>, &Outgoing)],
+    ) -> Result<(), BrokerError> {
         let mut slot = self.mandatory.lock().await;
         let channel = match slot.take() {
             Some(channel) if channel.status().connected() => channel,
@@ -187,7 +212,12 @@ impl Publisher {
         };
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let sending = chunk.iter().map(|(route, message)| send(&channel, *route, message, options));
-        let confirmations = within(CONFIRM, "confirm messages", try_join_all(sending)).await?;
+        let confirmed = within(timeout, "confirm messages", try_join_all(sending)).await;
+        if matches!(confirmed, Err(BrokerError::Timeout { .. })) {
+            // A queue that answers nothing blocks its channel, and soon the connection.
+            self.link.abandon().await;
+        }
+        let confirmations = confirmed?;
         for ((route, _), confirmation) in chunk.iter().zip(confirmations) {
             match confirmation {
                 Confirmation::Ack(None) => {}
@@ -198,6 +228,14 @@ impl Publisher {
         // A channel on which one came back or failed is not used again: what it still says is not ours.
         *slot = Some(channel);
         Ok(())
+    }
+
+    /// Leaves the channel in use and its connection, because a queue that answers nothing blocks them: messages in
+    /// flight fail at once and are repeated over the next.
+    pub async fn abandon(&self) {
+        if self.opened.lock().await.channel.take().is_some() {
+            self.link.abandon().await;
+        }
     }
 
     /// Closes the link. What was not confirmed by then is not.

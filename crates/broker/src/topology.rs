@@ -17,9 +17,19 @@ use crate::error::BrokerError;
 use crate::link::{Link, OPERATION};
 use crate::names::Namespace;
 
-/// How often a message may come back unacknowledged before the broker drops it. Losing a connection
-/// is no reason to lose a message; RabbitMQ 4 would drop after 20 unless told otherwise.
+/// Limit of returns for queues that only we publish to. Losing a connection is no reason to lose a message;
+/// RabbitMQ 4 would drop one after 20 returns unless told otherwise.
 const DELIVERY_LIMIT: i64 = 1_000_000;
+/// Limit of returns for a queue that producers publish to. A message that was returned this often is one that its
+/// consumer dies of: RabbitMQ moves it to the quarantine. A lost connection counts for all messages in hand, so the
+/// limit is well above the number of connections that a message is likely to see fail.
+pub const INGEST_DELIVERY_LIMIT: i64 = 20;
+/// Limit of returns for the quarantine. Its consumer handles messages a few at a time, so that few are in hand when
+/// one of them kills it.
+const QUARANTINE_DELIVERY_LIMIT: i64 = 5;
+
+/// Binding key of a topic exchange that matches every routing key.
+const ALL_TYPES: &str = "#";
 
 /// Changes at once. With eight, RabbitMQ 3.10 answered 174 of 10,000 new quorum queues with `cluster_not_formed`,
 /// closed the connection over it, and kept queues that crashed whoever subscribed to them.
@@ -46,10 +56,31 @@ enum Object {
 enum QueueKind {
     /// Several consumers compete.
     Shared,
+    /// Several consumers compete; the broker moves a message that expired, that was returned `limit` times or that
+    /// the consumer refused to the exchange `to`.
+    WithWayOut { limit: i64, to: String },
     /// One consumer at a time; the next takes over when its connection dies.
     SingleActive,
     /// No consumer: everything leaves for `to` after `delay`.
     Wait { delay: Duration, to: String },
+}
+
+/// Which of the two queues takes events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intake {
+    /// [`Namespace::ingest`], as long as it stores messages.
+    Main,
+    /// [`Namespace::ingest_spare`].
+    Spare,
+}
+
+/// What the broker tells of a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueState {
+    /// Messages that are ready to be handed out.
+    pub messages: u32,
+    /// Consumers that subscribed to it.
+    pub consumers: u32,
 }
 
 /// The topology of one namespace.
@@ -76,6 +107,75 @@ impl Topology {
     /// When the broker fails, or holds something of the same name and another kind.
     pub async fn declare(&self) -> Result<(), BrokerError> {
         self.declare_all(&self.table()).await
+    }
+
+    /// Declares the same but for the binding that leads events to [`Namespace::ingest`]: the routers may have led
+    /// them to its spare meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::declare`].
+    pub async fn declare_again(&self) -> Result<(), BrokerError> {
+        let mut table = self.table();
+        let events = self.names.events();
+        table.retain(|object| !matches!(object, Object::Binding { exchange, .. } if *exchange == events));
+        self.declare_all(&table).await
+    }
+
+    /// Leads events to one of the two queues that take them, and then no longer to the other. In between both take
+    /// them, so that no event finds none; an event in both is stored once.
+    ///
+    /// # Errors
+    /// When the broker fails; then both may take them.
+    pub async fn lead_events(&self, to: Intake) -> Result<(), BrokerError> {
+        let (used, unused) = match to {
+            Intake::Main => (self.names.ingest(), self.names.ingest_spare()),
+            Intake::Spare => (self.names.ingest_spare(), self.names.ingest()),
+        };
+        let events = self.names.events();
+        let binding = Object::Binding { exchange: events.clone(), queue: used, key: ALL_TYPES.to_owned() };
+        self.declare_all(&[binding]).await?;
+        self.with_channel(async |channel| unbind(channel, &events, &unused).await).await
+    }
+
+    /// Leads no more events to [`Namespace::legacy_router`], which a process of version 0.1 that still runs may have
+    /// bound again. Whether that queue is there.
+    ///
+    /// # Errors
+    /// When the broker fails.
+    pub async fn retire_legacy_router(&self) -> Result<bool, BrokerError> {
+        let (events, queue) = (self.names.events(), self.names.legacy_router());
+        if self.look(&queue).await?.is_none() {
+            return Ok(false);
+        }
+        self.with_channel(async |channel| unbind(channel, &events, &queue).await).await?;
+        Ok(true)
+    }
+
+    /// Deletes [`Namespace::legacy_router`] when it is empty and nobody consumes it. An event that reaches it at
+    /// this moment is in [`Namespace::ingest`] too, which was bound before. Whether it is gone.
+    ///
+    /// # Errors
+    /// When the broker fails.
+    pub async fn delete_legacy_router(&self) -> Result<bool, BrokerError> {
+        let queue = self.names.legacy_router();
+        match self.look(&queue).await? {
+            None => Ok(true),
+            Some(QueueState { messages: 0, consumers: 0 }) => {
+                self.delete(&queue).await?;
+                Ok(true)
+            }
+            Some(_) => Ok(false),
+        }
+    }
+
+    /// Deletes the wait queue of a delay with all that is in it, and declares it again. What was in it is in the
+    /// database, with the time at which it is due.
+    ///
+    /// # Errors
+    /// When the broker fails.
+    pub async fn recreate_wait_queue(&self, delay: Duration) -> Result<(), BrokerError> {
+        self.delete(&self.names.wait(delay)).await?;
+        self.declare_again().await
     }
 
     /// Declares the queue of a webhook.
@@ -123,9 +223,12 @@ impl Topology {
     /// # Errors
     /// When the broker fails.
     pub async fn delete_webhook(&self, id: WebhookId) -> Result<(), BrokerError> {
-        let queue = self.names.webhook(id);
+        self.delete(&self.names.webhook(id)).await
+    }
+
+    async fn delete(&self, queue: &str) -> Result<(), BrokerError> {
         self.with_channel(async |channel| {
-            channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.map(|_| ())
+            channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.map(|_| ())
         })
         .await
     }
@@ -135,15 +238,23 @@ impl Topology {
     /// # Errors
     /// When the broker fails.
     pub async fn depth(&self, queue: &str) -> Result<Option<u32>, BrokerError> {
+        Ok(self.look(queue).await?.map(|state| state.messages))
+    }
+
+    /// What the broker tells of a queue without waiting for it; `None` when there is no such queue. A queue none of
+    /// whose members is up looks empty.
+    ///
+    /// # Errors
+    /// When the broker fails.
+    pub async fn look(&self, queue: &str) -> Result<Option<QueueState>, BrokerError> {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let looking = self.looks.run(OPERATION, "look for a queue", async |channel| {
-            channel
-                .queue_declare(queue.into(), options, FieldTable::default())
-                .await
-                .map(|queue| queue.message_count())
+            channel.queue_declare(queue.into(), options, FieldTable::default()).await.map(|queue| {
+                QueueState { messages: queue.message_count(), consumers: queue.consumer_count() }
+            })
         });
         match looking.await {
-            Ok(messages) => Ok(Some(messages)),
+            Ok(state) => Ok(Some(state)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
@@ -157,10 +268,24 @@ impl Topology {
         self.link.ping().await
     }
 
+    /// The names of this topology.
+    #[must_use]
+    pub fn names(&self) -> &Namespace {
+        &self.names
+    }
+
+    /// The delays of its wait queues.
+    #[must_use]
+    pub fn delays(&self) -> &[Duration] {
+        self.ladder.as_ref().map_or(&[], WaitLadder::steps)
+    }
+
     fn table(&self) -> Vec<Object> {
         let names = &self.names;
         let exchange = |name, kind, alternate| Object::Exchange { name, kind, alternate };
         let shared = |name| Object::Queue { name, kind: QueueKind::Shared };
+        let with_way_out =
+            |name, limit, to| Object::Queue { name, kind: QueueKind::WithWayOut { limit, to } };
         let bind = |exchange, queue, key: &str| Object::Binding { exchange, queue, key: key.to_owned() };
         let mut table = vec![
             // Plain, so that a producer who declares it as the contract says agrees with us.
@@ -168,11 +293,23 @@ impl Topology {
             exchange(names.notices(), ExchangeKind::Topic, None),
             exchange(names.unrouted(), ExchangeKind::Fanout, None),
             exchange(names.deliveries(), ExchangeKind::Direct, Some(names.unrouted())),
-            shared(names.router()),
+            exchange(names.rejected(), ExchangeKind::Fanout, None),
+            exchange(names.quarantine(), ExchangeKind::Fanout, None),
+            exchange(names.ingest(), ExchangeKind::Direct, None),
+            exchange(names.probe(), ExchangeKind::Fanout, None),
             shared(names.rejected()),
+            bind(names.rejected(), names.rejected(), ""),
+            with_way_out(names.quarantine(), QUARANTINE_DELIVERY_LIMIT, names.rejected()),
+            bind(names.quarantine(), names.quarantine(), ""),
+            with_way_out(names.ingest(), INGEST_DELIVERY_LIMIT, names.quarantine()),
+            bind(names.ingest(), names.ingest(), &names.ingest()),
+            bind(names.events(), names.ingest(), ALL_TYPES),
+            with_way_out(names.ingest_spare(), INGEST_DELIVERY_LIMIT, names.quarantine()),
+            bind(names.ingest(), names.ingest_spare(), &names.ingest_spare()),
             shared(names.unrouted()),
-            bind(names.events(), names.router(), "#"),
             bind(names.unrouted(), names.unrouted(), ""),
+            shared(names.probe()),
+            bind(names.probe(), names.probe(), ""),
         ];
         for delay in self.ladder.iter().flat_map(WaitLadder::steps) {
             let name = names.wait(*delay);
@@ -202,6 +339,10 @@ impl Topology {
     ) -> Result<T, BrokerError> {
         self.changes.run(OPERATION, "change the topology", step).await
     }
+}
+
+async fn unbind(channel: &Channel, exchange: &str, queue: &str) -> lapin::Result<()> {
+    channel.queue_unbind(queue.into(), exchange.into(), ALL_TYPES.into(), FieldTable::default()).await
 }
 
 async fn declare(channel: &Channel, object: &Object) -> lapin::Result<()> {
@@ -238,17 +379,27 @@ impl QueueKind {
                 arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT));
                 arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
             }
+            Self::WithWayOut { limit, to } => {
+                arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(*limit));
+                dead_letter(&mut arguments, to);
+            }
             Self::Wait { delay, to } => {
                 arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT));
                 let millis = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
                 arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(millis));
-                arguments.insert("x-dead-letter-exchange".into(), long_string(to));
-                arguments.insert("x-dead-letter-strategy".into(), long_string("at-least-once"));
-                arguments.insert("x-overflow".into(), long_string("reject-publish"));
+                dead_letter(&mut arguments, to);
             }
         }
         arguments
     }
+}
+
+/// Has what leaves a queue published to an exchange with a confirm before it is forgotten. RabbitMQ does that only
+/// for a queue that refuses messages when it is full; without a length limit none ever is.
+fn dead_letter(arguments: &mut FieldTable, to: &str) {
+    arguments.insert("x-dead-letter-exchange".into(), long_string(to));
+    arguments.insert("x-dead-letter-strategy".into(), long_string("at-least-once"));
+    arguments.insert("x-overflow".into(), long_string("reject-publish"));
 }
 
 fn long_string(text: &str) -> AMQPValue {

@@ -41,6 +41,12 @@ vocabulary! {
         UnknownType = "unknown_type",
         /// `data` does not fit the type's enforced schema.
         SchemaViolation = "schema_violation",
+        /// A property or the routing key is not UTF-8, or the headers are nested too deeply.
+        Unreadable = "unreadable",
+        /// Its `expiration` passed before a router took it.
+        Expired = "expired",
+        /// It came back several times without being handled.
+        Poison = "poison",
     }
 }
 
