@@ -1,27 +1,27 @@
-//! Queues deliveries, several to the same webhook in one message. A queue that the broker has lost holds up
-//! nobody else: what is for it is parked with the unrouted deliveries, from where a deliverer sends it on.
+//! Queues deliveries, several to the same webhook in one message. A queue that the broker has lost, or that refuses
+//! messages, holds up nobody: its deliveries are left to the database, from which its owner attempts them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
 
 use broker::wire::{self, Progress};
-use broker::{BrokerError, Namespace, Outgoing, Prober, Publisher, Route};
+use broker::{BrokerError, GuardedPublisher, Namespace, Outgoing, Published, Route};
 use domain::ids::WebhookId;
 use domain::request::EventHead;
 use domain::time::Timestamp;
 use domain::trace::TraceParent;
 use futures_util::{StreamExt, stream};
 use runtime::retry::Backoff;
+use store::Store;
 use store::ingest::Target;
+use store::record::DeliveryKey;
+use store::stranded;
 
 use crate::events;
-use crate::silent::{Hearing, Silent};
 
 /// Publishes in flight at once: bounds memory when events fan out to many webhooks.
 const PUBLISHES_IN_FLIGHT: usize = 1000;
-/// How long a confirm may take before the webhook's queue is suspected.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Deliveries left to the database in one statement.
+const MAX_NOTED: usize = 1000;
 
 /// A delivery to queue.
 pub(crate) struct Queued<'a> {
@@ -46,61 +46,43 @@ pub(crate) struct Origin<'a> {
 /// Publishes to the webhooks' queues. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Dispatch {
-    publisher: Publisher,
-    prober: Prober,
-    silent: Arc<Silent>,
+    store: Store,
+    publisher: GuardedPublisher,
     deliveries: String,
-    unrouted: String,
 }
 
 impl Dispatch {
-    pub(crate) fn new(publisher: Publisher, prober: Prober, names: &Namespace) -> Self {
-        let (deliveries, unrouted) = (names.deliveries(), names.unrouted());
-        Self { publisher, prober, silent: Arc::default(), deliveries, unrouted }
+    pub(crate) fn new(store: Store, publisher: GuardedPublisher, names: &Namespace) -> Self {
+        Self { store, publisher, deliveries: names.deliveries() }
     }
 
-    /// Queues or parks all of them.
+    /// Queues all of them, or leaves those to the database whose queue stores nothing.
     pub(crate) async fn publish(&self, queued: Vec<Queued<'_>>) {
-        let publish = async |pack: Pack<'_>| self.publish_or_park(&pack).await;
-        stream::iter(packs(queued)).map(publish).buffer_unordered(PUBLISHES_IN_FLIGHT).collect::<()>().await;
+        let publish = async |pack: Pack<'_>| match self.publish_pack(&pack).await {
+            Published::Confirmed => Vec::new(),
+            Published::Blocked => pack.keys(),
+        };
+        let publishing = stream::iter(packs(queued)).map(publish).buffer_unordered(PUBLISHES_IN_FLIGHT);
+        let left: Vec<DeliveryKey> = publishing.collect::<Vec<_>>().await.concat();
+        self.leave_to_database(&left).await;
+        events::blocked_queues(self.publisher.blocked_queues());
     }
 
-    async fn publish_or_park(&self, pack: &Pack<'_>) {
+    async fn publish_pack(&self, pack: &Pack<'_>) -> Published {
         let key = pack.webhook.to_string();
-        let mut message = pack.message(false);
-        let mut backoff = Backoff::default();
-        loop {
-            let exchange = if self.passes_by(&key) { &self.unrouted } else { &self.deliveries };
-            let published = self.publisher.publish_within(PATIENCE, Route { exchange, key: &key }, &message);
-            let Err(error) = published.await else { return };
-            events::step_failed("publish", &error);
-            if error.is_silence() && self.hear(&key).await.is_err() {
-                self.silent.note(&key);
+        let route = Route { exchange: &self.deliveries, key: &key };
+        let failed = |error: &BrokerError| events::step_failed("publish", error);
+        self.publisher.publish(&key, route, |repeated| pack.message(repeated), failed).await
+    }
+
+    async fn leave_to_database(&self, deliveries: &[DeliveryKey]) {
+        for chunk in deliveries.chunks(MAX_NOTED) {
+            let mut backoff = Backoff::default();
+            while let Err(error) = stranded::note(&self.store, chunk).await {
+                events::step_failed("note", &error);
+                backoff.wait().await;
             }
-            // The first one may have been stored all the same.
-            message = pack.message(true);
-            backoff.wait().await;
         }
-    }
-
-    /// Whether a webhook's queue is passed by. Whether it answers again is asked in the background.
-    fn passes_by(&self, key: &str) -> bool {
-        let hearing = self.silent.of(key);
-        if hearing == Hearing::AskAgain {
-            let (dispatch, key) = (self.clone(), key.to_owned());
-            tokio::spawn(async move {
-                if dispatch.hear(&key).await.is_ok() {
-                    dispatch.silent.clear(&key);
-                }
-            });
-        }
-        hearing != Hearing::Answers
-    }
-
-    async fn hear(&self, key: &str) -> Result<(), BrokerError> {
-        let queue = Route { exchange: &self.deliveries, key };
-        // The other probe names no webhook: should it come through, its consumer drops it.
-        self.prober.hear(queue, Route { exchange: &self.unrouted, key: "probe" }).await
     }
 }
 
@@ -162,6 +144,15 @@ impl<'a> Pack<'a> {
     fn add(&mut self, delivery: Queued<'a>) {
         self.bytes += delivery.data.len();
         self.deliveries.push(delivery);
+    }
+
+    fn keys(&self) -> Vec<DeliveryKey> {
+        let key = |delivery: &Queued<'_>| DeliveryKey {
+            webhook: self.webhook,
+            created: delivery.head.created,
+            event: delivery.head.id,
+        };
+        self.deliveries.iter().map(key).collect()
     }
 
     /// `repeated`: whether it may be queued already.

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use domain::event::{RejectReason, Rejection};
-use metrics::{counter, histogram};
+use metrics::{counter, gauge, histogram};
 use runtime::figures::{self, Figure, Kind};
 use tracing::{debug, error, info, warn};
 
 /// What the router counts of its own.
-const FIGURES: [Figure; 11] = [
+const FIGURES: [Figure; 12] = [
     Figure::new(
         Kind::Counter,
         "postrider_events_total",
@@ -56,12 +56,20 @@ const FIGURES: [Figure; 11] = [
         "Steps of the router that failed and were tried again, by the step",
     )
     .by(&["step"]),
+    Figure::new(
+        Kind::Gauge,
+        "postrider_router_blocked_queues",
+        "Queues that this router passes by because they store nothing: ingest (its spare takes events), rejected (refused messages wait in the quarantine) and webhook (deliveries are attempted from the database)",
+    )
+    .by(&["kind"]),
 ];
+/// Kinds of queues that may be blocked.
+const BLOCKED: [&str; 3] = ["ingest", "rejected", "webhook"];
 /// What becomes of a message.
 const OUTCOMES: [&str; 4] = ["taken", "duplicate", "not_enabled", "rejected"];
 
 /// Steps that may fail and be tried again: an alert needs the 0 before the first failure.
-const STEPS: [&str; 6] = ["index", "owed", "partitions", "publish", "reject", "store"];
+const STEPS: [&str; 8] = ["index", "note", "owed", "partitions", "publish", "quarantine", "reject", "store"];
 
 /// Explains all metrics of the router.
 pub(crate) fn describe() {
@@ -70,6 +78,22 @@ pub(crate) fn describe() {
     let reasons = RejectReason::ALL.iter().map(|reason| reason.as_str());
     figures::begin_each("postrider_rejected_total", "reason", reasons);
     figures::begin_each("postrider_router_retries_total", "step", STEPS);
+    BLOCKED.iter().for_each(|kind| gauge!("postrider_router_blocked_queues", "kind" => *kind).set(0));
+}
+
+/// How many webhooks' queues store nothing.
+pub(crate) fn blocked_queues(number: usize) {
+    gauge!("postrider_router_blocked_queues", "kind" => "webhook").set(count(number));
+}
+
+/// Whether the queue of refused messages stores nothing.
+pub(crate) fn rejected_queue_blocked(blocked: bool) {
+    gauge!("postrider_router_blocked_queues", "kind" => "rejected").set(u32::from(blocked));
+}
+
+/// Whether events are led to the spare, because the queue that takes them stores nothing.
+pub(crate) fn ingest_blocked(blocked: bool) {
+    gauge!("postrider_router_blocked_queues", "kind" => "ingest").set(u32::from(blocked));
 }
 
 /// A batch was matched and stored.

@@ -1,9 +1,10 @@
-//! One batch from messages to queued deliveries. When it returns, everything in the batch is
-//! stored and queued, refused, or counted: the caller may acknowledge.
+//! One batch from messages to queued deliveries. When it returns, everything in the batch is stored and queued,
+//! counted, or among the refused: the caller acknowledges those once they are in the queue of refused messages.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use broker::{BrokerError, Message, Outgoing, Publisher, Route, Topology};
+use broker::{Message, Outgoing};
 use chrono::{TimeDelta, Utc};
 use domain::event::Rejection;
 use domain::request::EventHead;
@@ -20,9 +21,6 @@ use crate::take::{self, Sorted, Taken};
 /// What a batch needs.
 pub(crate) struct Handler {
     pub(crate) store: Store,
-    pub(crate) publisher: Publisher,
-    pub(crate) topology: Topology,
-    pub(crate) rejected: String,
     pub(crate) dispatch: Dispatch,
     pub(crate) retention: Duration,
     pub(crate) traces: Traces,
@@ -40,8 +38,9 @@ struct Stored<'a> {
 }
 
 impl Handler {
-    /// Handles a batch to the end; what fails is tried again until it does not.
-    pub(crate) async fn handle(&mut self, batch: &[Message]) {
+    /// Handles a batch to the end; a step that fails is tried again until it does not. The refused messages, by their
+    /// number on the channel.
+    pub(crate) async fn handle(&mut self, batch: &[Message]) -> HashMap<u64, Outgoing> {
         let started = Instant::now();
         let retention = TimeDelta::from_std(self.retention).unwrap_or(TimeDelta::MAX);
         let (mut taken, refused, repeated) = take::decode(batch, Utc::now(), retention);
@@ -51,12 +50,13 @@ impl Handler {
         let deliveries = queued.len();
         self.dispatch.publish(queued).await;
         let refused = refused.iter().chain(&stored.sorted.refused);
-        self.reject(&refused.map(|(message, rejection)| rejected(message, rejection)).collect::<Vec<_>>())
-            .await;
+        let refused =
+            refused.map(|(message, rejection)| (message.tag(), rejected(message, rejection))).collect();
         (0..repeated).for_each(|_| events::event_repeated());
         (0..stored.sorted.not_enabled).for_each(|_| events::event_not_enabled());
         let seconds = started.elapsed().as_secs_f64();
         events::BatchHandled { messages: batch.len(), deliveries, seconds }.emit();
+        refused
     }
 
     /// Matches and stores a batch at one version of the configuration: an event that was published
@@ -141,25 +141,10 @@ impl Handler {
         let queued = Queued::all(&owed.targets, &head, taken.origin(), taken.event.data);
         queued.map(Queued::repeated).collect()
     }
-
-    /// Puts refused messages into the queue of refused ones. One that finds no queue makes the topology
-    /// again, for nothing is dropped silently.
-    async fn reject(&self, refused: &[Outgoing]) {
-        let route = Route { exchange: "", key: &self.rejected };
-        let messages: Vec<_> = refused.iter().map(|message| (route, message)).collect();
-        let mut backoff = Backoff::default();
-        while let Err(error) = self.publisher.publish_all_mandatory(&messages).await {
-            events::step_failed("reject", &error);
-            if matches!(error, BrokerError::Unroutable(_)) {
-                broker::boot::prepare(&self.topology).await;
-            }
-            backoff.wait().await;
-        }
-    }
 }
 
 /// A refused message, whole, and why it was.
-fn rejected(message: &Message, rejection: &Rejection) -> Outgoing {
+pub(crate) fn rejected(message: &Message, rejection: &Rejection) -> Outgoing {
     events::event_rejected(rejection);
     Outgoing {
         body: message.body.clone(),

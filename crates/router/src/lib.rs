@@ -6,36 +6,41 @@ mod dispatch;
 mod events;
 mod handler;
 pub mod index;
-mod silent;
+mod intake;
+mod intake_watch;
+mod legacy;
+mod quarantine;
+mod rejections;
 mod take;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{Consumers, Link, Prober, Publisher, Topology};
+use broker::{Consumers, GuardedPublisher, Link, Prober, Publisher, Topology};
 use chrono::Utc;
 use runtime::error::Chain;
 use runtime::ops::{self, ListenError, Readiness};
-use runtime::retry::Backoff;
 use runtime::telemetry::PrometheusHandle;
 use runtime::traces::Traces;
 use store::Store;
 use store::instances::{self, Instance, RENEW_EVERY};
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::warn;
 
 pub use config::Config;
 use dispatch::Dispatch;
 use handler::Handler;
 use index::Index;
+use intake::{Intake, Source};
+use rejections::{Rejections, WayOut};
 
 /// The longest that a batch takes when both servers answer.
 pub const LONGEST_IN_FLIGHT: Duration = Duration::from_secs(15);
-/// Messages that the broker hands out ahead: two full batches.
-const PREFETCH: u16 = 1000;
+/// How long refused messages may take to be published when the process stops.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often partitions and epochs are looked after.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(600);
-
-const _: () = assert!(PREFETCH as usize >= store::ingest::MAX_BATCH);
 
 /// Runs the router until `stop`.
 ///
@@ -51,25 +56,25 @@ pub async fn run(
     ops::serve(config.ops_listen, readiness.clone(), metrics).await?;
     tokio::select! {
         () = stop.cancelled() => Ok(()),
-        router = start(&config, readiness) => {
-            router.serve(&stop).await;
+        router = start(&config, readiness, &stop) => {
+            router.serve().await;
             Ok(())
         }
     }
 }
 
 struct Router {
-    handler: Handler,
+    intake: Intake,
+    /// Consume the queue of version 0.1.
+    legacy: Consumers,
     traces: Traces,
-    consumers: Consumers,
     publisher: Publisher,
-    queue: String,
     store: Store,
     me: Instance,
 }
 
 /// Waits for both servers, in either order, and sets up all that runs beside the batches.
-async fn start(config: &Config, readiness: Readiness) -> Router {
+async fn start(config: &Config, readiness: Readiness, stop: &CancellationToken) -> Router {
     let store = Store::for_batches(&config.store, "postrider router");
     let names = config.broker.namespace.clone();
     let link = |purpose: &str| Link::new(&config.broker, format!("postrider router {purpose}"));
@@ -91,69 +96,54 @@ async fn start(config: &Config, readiness: Readiness) -> Router {
         tokio::spawn(maintain(store.clone(), config.store.retention));
     }
     let publisher = Publisher::new(link("publisher"));
-    let (prober, retention) = (Prober::new(link("prober")), config.store.retention);
-    let dispatch = Dispatch::new(publisher.clone(), prober, &names);
+    let prober = Prober::new(link("prober"), &names);
+    let guarded = GuardedPublisher::new(publisher.clone(), prober.clone());
     let traces = Traces::start(&config.traces, "router", env!("CARGO_PKG_VERSION"));
     let handler = Handler {
         store: store.clone(),
-        publisher: publisher.clone(),
-        topology,
-        rejected: names.rejected(),
-        dispatch,
-        retention,
+        dispatch: Dispatch::new(store.clone(), guarded, &names),
+        retention: config.store.retention,
         traces: traces.clone(),
         index: Index::default(),
     };
-    Router {
-        handler,
-        traces,
+    let rejections = Rejections::new(Publisher::new(link("rejections")), topology.clone(), &names);
+    let intake = Intake {
         consumers: Consumers::new(link("consumer")),
-        publisher,
-        queue: names.router(),
-        store,
-        me,
-    }
+        prober: prober.keeping(),
+        topology,
+        handler: Arc::new(Mutex::new(handler)),
+        rejections,
+        stop: stop.clone(),
+    };
+    Router { intake, legacy: Consumers::new(link("legacy consumer")), traces, publisher, store, me }
 }
 
 impl Router {
-    async fn serve(mut self, stop: &CancellationToken) {
-        let mut backoff = Backoff::default();
-        while !stop.is_cancelled() {
-            match self.consumers.subscribe(&self.queue, PREFETCH).await {
-                Ok(mut subscription) => {
-                    info!("taking events");
-                    backoff = Backoff::default();
-                    self.drain(&mut subscription, stop).await;
-                }
-                Err(error) => warn!(error = %Chain(&error), "cannot take events; trying again"),
-            }
-            tokio::select! { () = stop.cancelled() => {}, () = backoff.wait() => {} }
-        }
+    async fn serve(self) {
+        let topology = &self.intake.topology;
+        let (renew, renewals) = watch::channel(0);
+        let source = |queue: String| Source {
+            queue,
+            probe_exchange: Some(topology.names().ingest()),
+            way_out: WayOut::Quarantine,
+            drained_after: None,
+            renewals: renewals.clone(),
+        };
+        tokio::spawn(intake_watch::watch(topology.clone(), self.intake.prober.clone(), renew));
+        tokio::join!(
+            self.intake.consume(source(topology.names().ingest())),
+            self.intake.consume(source(topology.names().ingest_spare())),
+            quarantine::consume(self.intake.clone(), topology.names().quarantine()),
+            legacy::retire(Intake { consumers: self.legacy.clone(), ..self.intake.clone() }),
+        );
+        // A refused message that is not published by then comes again.
+        let _ = tokio::time::timeout(FINISH_TIMEOUT, self.intake.rejections.finish()).await;
         // Unacknowledged messages go to another router at once.
-        self.consumers.close().await;
+        self.intake.consumers.close().await;
+        self.legacy.close().await;
         self.publisher.close().await;
         let _ = instances::leave(&self.store, &self.me).await;
         self.traces.stop().await;
-    }
-
-    /// Handles batches until the subscription or the process ends. A batch is never abandoned.
-    async fn drain(&mut self, subscription: &mut broker::Subscription, stop: &CancellationToken) {
-        loop {
-            let batch = tokio::select! {
-                () = stop.cancelled() => return,
-                batch = subscription.next_batch(store::ingest::MAX_BATCH) => batch,
-            };
-            let Some(last) = batch.last() else {
-                warn!("the broker ended the subscription");
-                return;
-            };
-            self.handler.handle(&batch).await;
-            // All before the last on this channel was handled in this batch or an earlier one.
-            if let Err(error) = last.ack_multiple().await {
-                warn!(error = %Chain(&error), "a batch could not be acknowledged; it will come again");
-                return;
-            }
-        }
     }
 }
 

@@ -124,7 +124,7 @@ pub async fn routing_changes(store: &Store, known: i64) -> Result<RoutingChanges
 }
 
 /// The webhooks that changed after `known`, for the deliverer, and the version they lead to. One
-/// whose secret cannot be read is left out and reported, so that it does not stop the others.
+/// whose secret cannot be read is reported as such, so that it does not stop the others.
 ///
 /// # Errors
 /// When the database fails.
@@ -132,13 +132,14 @@ pub async fn delivery_changes(
     store: &Store,
     vault: &Vault,
     known: i64,
-) -> Result<(i64, Vec<Result<DeliveryChange, StoreError>>), StoreError> {
+) -> Result<(i64, Vec<(WebhookId, Result<DeliveryChange, StoreError>)>), StoreError> {
     let version = version(store).await?;
     if version == known {
         return Ok((version, Vec::new()));
     }
     let rows = store.query(sql!("config/webhooks_for_delivery"), &[&known]).await?;
-    Ok((version, rows.iter().map(|row| delivery_change(row, vault)).collect()))
+    let change = |row: &Row| Ok((WebhookId(read(row, "id")?), delivery_change(row, vault)));
+    Ok((version, rows.iter().map(change).collect::<Result<_, StoreError>>()?))
 }
 
 fn event_type_change(row: &Row) -> Result<EventTypeChange, StoreError> {

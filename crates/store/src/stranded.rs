@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::pool::Store;
+use crate::record::DeliveryKey;
 use crate::rows::{read, read_word};
 
 /// Most deliveries of one page.
@@ -54,6 +55,48 @@ pub async fn page(
     let (created, event) = after.map_or((Timestamp::UNIX_EPOCH, Uuid::nil()), |(at, id)| (at, id.to_uuid()));
     let rows =
         store.query(sql!("stranded/page"), &[&webhook.0, &due_before, &created, &event, &PAGE]).await?;
+    rows.iter().map(stranded).collect()
+}
+
+/// Notes that no queue has a message of these deliveries, so that each is attempted from the database as soon as its
+/// webhook's owner looks for attempts that are due. A delivery that waits for its next attempt keeps its time; one
+/// that has ended is left alone.
+///
+/// # Errors
+/// When the database fails.
+pub async fn note(store: &Store, deliveries: &[DeliveryKey]) -> Result<(), StoreError> {
+    let webhooks: Vec<Uuid> = deliveries.iter().map(|key| key.webhook.0).collect();
+    let created: Vec<Timestamp> = deliveries.iter().map(|key| key.created).collect();
+    let events: Vec<Uuid> = deliveries.iter().map(|key| key.event.to_uuid()).collect();
+    store.execute(sql!("stranded/note"), &[&webhooks, &created, &events]).await?;
+    Ok(())
+}
+
+/// Which of these webhooks have a retry stub.
+///
+/// # Errors
+/// x
+pub async fn with_retries_due(
+    store: &Store,
+    webhooks: &[WebhookId],
+    due_before: Timestamp,
+) -> Result<Vec<WebhookId>, StoreError> {
+    let ids: Vec<Uuid> = webhooks.iter().map(|id| id.0).collect();
+    let rows = store.query(sql!("stranded/with_retries_due"), &[&ids, &due_before]).await?;
+    rows.iter().map(|row| read(row, "id").map(WebhookId)).collect()
+}
+
+/// stub.
+///
+/// # Errors
+/// x
+pub async fn retries_due(
+    store: &Store,
+    webhook: WebhookId,
+    due_before: Timestamp,
+    limit: i64,
+) -> Result<Vec<Stranded>, StoreError> {
+    let rows = store.query(sql!("stranded/retries_due"), &[&webhook.0, &due_before, &limit]).await?;
     rows.iter().map(stranded).collect()
 }
 

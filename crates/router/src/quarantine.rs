@@ -1,0 +1,104 @@
+//! What RabbitMQ took out of the queues of events, on its way to the queue of refused messages: the reason is added
+//! that support and producers look for.
+
+use std::time::Duration;
+
+use broker::{Death, Ending, Message, Outgoing, Route, Subscription};
+use domain::event::{RejectReason, Rejection};
+use runtime::error::Chain;
+use runtime::retry::Backoff;
+use tracing::warn;
+
+use crate::events;
+use crate::handler::rejected;
+use crate::intake::Intake;
+
+/// Messages in hand: a message that kills the process takes few others along.
+const PREFETCH: u16 = 5;
+/// Attempts to pass a message on until the broker moves it to the refused ones by itself.
+const MAX_ATTEMPTS: u32 = 20;
+/// How long a message is kept in hand after it could not be passed on.
+const ATTEMPT_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Consumes the quarantine until the process stops.
+pub(crate) async fn consume(intake: Intake, queue: String) {
+    let mut backoff = Backoff::default();
+    while !intake.stop.is_cancelled() {
+        match subscribe(&intake, &queue).await {
+            Ok(mut subscription) => {
+                backoff = Backoff::default();
+                drain(&intake, &mut subscription).await;
+            }
+            Err(error) => {
+                warn!(queue, error = %Chain(&error), "cannot take quarantined messages; trying again")
+            }
+        }
+        tokio::select! { () = intake.stop.cancelled() => {}, () = backoff.wait() => {} }
+    }
+}
+
+async fn subscribe(intake: &Intake, queue: &str) -> Result<Subscription, broker::BrokerError> {
+    let route = Route { exchange: queue, key: queue };
+    intake.prober.check_consumable(&intake.topology, queue, route).await?;
+    intake.consumers.subscribe(queue, PREFETCH).await
+}
+
+async fn drain(intake: &Intake, subscription: &mut Subscription) {
+    loop {
+        let message = tokio::select! {
+            () = intake.stop.cancelled() => return subscription.end(Ending::Cancelled).await,
+            message = subscription.next() => message,
+        };
+        let Some(message) = message else { return };
+        let settled = tokio::select! {
+            () = intake.stop.cancelled() => return,
+            settled = settle(intake, &message) => settled,
+        };
+        if settled {
+            message.ack();
+        } else if let Err(error) = message.dead_letter().await {
+            warn!(error = %Chain(&error), "a quarantined message could not be moved on; it comes again");
+        }
+    }
+}
+
+/// Passes a message on. Whether that worked.
+async fn settle(intake: &Intake, message: &Message) -> bool {
+    if message.is_marked_probe && message.is_probe() {
+        return true;
+    }
+    let Some(refused) = refusal(intake, message).await else { return true };
+    for _ in 0..MAX_ATTEMPTS {
+        let Err(error) = intake.rejections.publish(&refused).await else { return true };
+        events::step_failed("quarantine", &error);
+        tokio::time::sleep(ATTEMPT_INTERVAL).await;
+    }
+    false
+}
+
+/// The message with the reason why it was refused; `None` when it turned out to be an event.
+async fn refusal(intake: &Intake, message: &Message) -> Option<Outgoing> {
+    match death_in_intake(intake, message).map(|death| death.reason.as_str()) {
+        Some(Death::EXPIRED) => {
+            let detail = "its expiration passed before a router took it; publish events without expiration";
+            Some(rejected(message, &Rejection::new(RejectReason::Expired, detail.to_owned())))
+        }
+        // A router refused it, and could not pass it on at that time: why is found out again.
+        Some(Death::REJECTED) => {
+            let batch = std::slice::from_ref(message);
+            intake.handler.lock().await.handle(batch).await.remove(&message.tag())
+        }
+        _ => {
+            let detail =
+                "it was returned to its queue again and again without being handled: its consumer died of it";
+            Some(rejected(message, &Rejection::new(RejectReason::Poison, detail.to_owned())))
+        }
+    }
+}
+
+/// Why the broker took it out of a queue of events.
+fn death_in_intake<'a>(intake: &Intake, message: &'a Message) -> Option<&'a Death> {
+    let names = intake.topology.names();
+    let queues = [names.ingest(), names.ingest_spare()];
+    message.deaths.iter().find(|death| queues.contains(&death.queue))
+}
