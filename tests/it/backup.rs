@@ -42,7 +42,7 @@ async fn a_restored_backup_delivers_what_was_pending_and_knows_what_was_delivere
         process.terminate().await;
     }
     let rabbit = stage.platform.rabbit().await;
-    for queue in [&format!("webhook.{}", webhook.id), "wait.600s", "wait.1s", "router", "unrouted"] {
+    for queue in [&format!("webhook.{}", webhook.id), "wait.600s", "wait.1s", "ingest", "unrouted"] {
         rabbit.delete_queue(queue).await;
     }
     create_anew(&url).await;

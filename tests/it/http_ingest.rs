@@ -112,7 +112,7 @@ async fn a_request_that_is_sent_again_with_its_key_has_the_same_ids() {
     assert!(ids(elsewhere).iter().all(|id| !one.contains(id)), "another brand's key is another");
     let all = one.into_iter().chain(another).collect();
     stage.brand.wait_listed(&webhook, "status=delivered", &all, PATIENCE).await;
-    stage.platform.rabbit().await.wait_depth("router", 0).await;
+    stage.platform.rabbit().await.wait_depth("ingest", 0).await;
     assert_eq!(endpoint.requests().len(), 40, "each is delivered once");
 }
 

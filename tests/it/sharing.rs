@@ -134,6 +134,6 @@ async fn two_routers_take_each_event_once() {
     stage.platform.producer().await.publish_all(&events).await;
     let ids = events.iter().map(|event| event.id().to_owned()).collect();
     stage.brand.wait_listed(&webhook, "status=delivered", &ids, PATIENCE).await;
-    stage.platform.rabbit().await.wait_depth("router", 0).await;
+    stage.platform.rabbit().await.wait_depth("ingest", 0).await;
     assert_eq!(endpoint.requests().len(), 150);
 }

@@ -12,7 +12,18 @@ use crate::PATIENCE;
 use crate::poll::eventually;
 
 /// The exchanges and queues of a namespace, apart from those of its delays and webhooks.
-const NAMES: [&str; 7] = ["events", "router", "rejected", "deliveries", "unrouted", "notices", "control"];
+const NAMES: [&str; 10] = [
+    "events",
+    "ingest",
+    "ingest.spare",
+    "quarantine",
+    "probe",
+    "router",
+    "rejected",
+    "deliveries",
+    "unrouted",
+    "notices",
+];
 
 /// A message that was taken from a queue.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The webhooks as they are now, in memory: all that an attempt needs of one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -40,7 +40,25 @@ pub(crate) struct Directory {
     store: Store,
     vault: Vault,
     version: Mutex<i64>,
-    targets: RwLock<HashMap<WebhookId, Arc<Target>>>,
+    webhooks: RwLock<Webhooks>,
+}
+
+#[derive(Debug, Default)]
+struct Webhooks {
+    targets: HashMap<WebhookId, Arc<Target>>,
+    /// They are there, and this process cannot read them: another may have the master key of their secrets.
+    unreadable: HashSet<WebhookId>,
+}
+
+/// What is known of a webhook.
+#[derive(Debug)]
+pub(crate) enum Known {
+    /// All that an attempt needs.
+    Target(Arc<Target>),
+    /// It is there, and this process cannot read it.
+    Unreadable,
+    /// It was deleted, and nothing waits for it any more.
+    Gone,
 }
 
 impl Target {
@@ -96,39 +114,68 @@ impl TryFrom<DeliveryChange> for Target {
 
 impl Directory {
     pub(crate) fn new(store: Store, vault: Vault) -> Self {
-        Self { store, vault, version: Mutex::new(NO_VERSION), targets: RwLock::default() }
+        Self { store, vault, version: Mutex::new(NO_VERSION), webhooks: RwLock::default() }
     }
 
     /// Takes in what changed. Several may ask at once: they wait for one look.
     pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
         let mut version = self.version.lock().await;
         let (newer, changes) = delivery_changes(&self.store, &self.vault, *version).await?;
-        for change in changes {
+        for (id, change) in changes {
             match change.and_then(Target::try_from) {
                 Ok(target) => self.put(target),
                 // The others go on; this one is delivered again once it can be read.
-                Err(error) => events::webhook_unreadable(&error),
+                Err(error) => {
+                    events::webhook_unreadable(&error);
+                    self.set_unreadable(id);
+                }
             }
         }
         *version = newer;
         Ok(())
     }
 
+    pub(crate) fn find(&self, id: WebhookId) -> Known {
+        let webhooks = self.webhooks.read().unwrap_or_else(PoisonError::into_inner);
+        match webhooks.targets.get(&id) {
+            Some(target) => Known::Target(Arc::clone(target)),
+            None if webhooks.unreadable.contains(&id) => Known::Unreadable,
+            None => Known::Gone,
+        }
+    }
+
     pub(crate) fn get(&self, id: WebhookId) -> Option<Arc<Target>> {
-        self.targets.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+        match self.find(id) {
+            Known::Target(target) => Some(target),
+            Known::Unreadable | Known::Gone => None,
+        }
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Target>> {
-        self.targets.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.webhooks.read().unwrap_or_else(PoisonError::into_inner).targets.values().cloned().collect()
+    }
+
+    /// Those that this process cannot read. They count when webhooks are shared out, so that all replicas share out
+    /// the same.
+    pub(crate) fn unreadable(&self) -> Vec<WebhookId> {
+        self.webhooks.read().unwrap_or_else(PoisonError::into_inner).unreadable.iter().copied().collect()
     }
 
     fn put(&self, target: Target) {
-        let mut targets = self.targets.write().unwrap_or_else(PoisonError::into_inner);
+        let mut webhooks = self.webhooks.write().unwrap_or_else(PoisonError::into_inner);
+        webhooks.unreadable.remove(&target.id);
         let gone = target.status == WebhookStatus::Deleted && !target.is_unsettled();
         if gone {
-            targets.remove(&target.id);
+            webhooks.targets.remove(&target.id);
         } else {
-            targets.insert(target.id, Arc::new(target));
+            webhooks.targets.insert(target.id, Arc::new(target));
         }
+    }
+
+    /// Its last known state would be attempted with the secret and the endpoint of before, so it is forgotten.
+    fn set_unreadable(&self, id: WebhookId) {
+        let mut webhooks = self.webhooks.write().unwrap_or_else(PoisonError::into_inner);
+        webhooks.targets.remove(&id);
+        webhooks.unreadable.insert(id);
     }
 }

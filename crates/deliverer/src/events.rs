@@ -10,7 +10,7 @@ use runtime::figures::{self, Figure, Kind, UnderWay};
 use tracing::{debug, info, warn};
 
 /// What the deliverer counts of its own.
-const FIGURES: [Figure; 15] = [
+const FIGURES: [Figure; 16] = [
     Figure::new(
         Kind::Counter,
         "postrider_attempts_total",
@@ -83,6 +83,11 @@ const FIGURES: [Figure; 15] = [
         "Steps of the deliverer that failed and were tried again, by the step",
     )
     .by(&["step"]),
+    Figure::new(
+        Kind::Gauge,
+        "postrider_deliverer_blocked_wait_queues",
+        "Wait queues that this deliverer passes by because they store nothing: their deliveries are attempted from the database",
+    ),
 ];
 /// Attempts that have a label of their own; all later ones share one, whatever the schedule.
 const TOLD_APART: u32 = 8;
@@ -91,7 +96,7 @@ const ENDS: [DeliveryStatus; 4] =
     [DeliveryStatus::Delivered, DeliveryStatus::Failed, DeliveryStatus::Held, DeliveryStatus::Discarded];
 
 /// Steps that may fail and be tried again: an alert needs the 0 before the first failure.
-const STEPS: [&str; 20] = [
+const STEPS: [&str; 22] = [
     "claim",
     "decode",
     "disable",
@@ -107,11 +112,13 @@ const STEPS: [&str; 20] = [
     "release",
     "renew",
     "requeue",
+    "retries",
     "set_aside",
     "settle",
     "standing",
     "stranded",
     "unrouted",
+    "wait",
 ];
 
 /// Explains all metrics of the deliverer.
@@ -119,6 +126,11 @@ pub(crate) fn describe() {
     figures::describe(&[&FIGURES[..], &store::pool::FIGURES].concat(), env!("CARGO_PKG_VERSION"));
     figures::begin_each("postrider_deliveries_ended_total", "status", ENDS.map(DeliveryStatus::as_str));
     figures::begin_each("postrider_deliverer_retries_total", "step", STEPS);
+}
+
+/// How many wait queues store nothing.
+pub(crate) fn blocked_wait_queues(number: usize) {
+    gauge!("postrider_deliverer_blocked_wait_queues").set(u32::try_from(number).unwrap_or(u32::MAX));
 }
 
 /// A request to an endpoint is in flight as long as the answer lives.

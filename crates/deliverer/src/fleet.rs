@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::directory::{Directory, Target};
 use crate::events;
 use crate::lane::Limits;
+use crate::redelivery;
 use crate::worker::{NUDGE_EVERY, Shared, Worker};
 
 /// How often the configuration is looked at: so soon a new webhook is served and a paused one rests.
@@ -31,6 +32,12 @@ const STEP_BACK_EVERY: Duration = Duration::from_secs(30);
 /// A queue is examined at most this often: what is due may wait elsewhere, such as in a broker that
 /// has just started.
 const EXAMINE_EVERY: Duration = Duration::from_secs(60);
+/// How often it is looked whether a retry is overdue for a webhook with a backlog,
+const RETRIES_INTERVAL: Duration = Duration::from_secs(1);
+/// and for all others: their retries come by themselves, unless their wait queue stores nothing.
+const ALL_RETRIES_INTERVAL: Duration = Duration::from_secs(10);
+/// How long overdue these are.
+const ALL_OVERDUE_AFTER: TimeDelta = TimeDelta::seconds(5);
 /// How often it is looked whether something is due for a webhook that gets nothing.
 const STRANDED_EVERY: Duration = Duration::from_secs(10);
 
@@ -44,6 +51,8 @@ pub(crate) struct Fleet {
     sharing: Sharing,
     renewed: Option<Instant>,
     stranded_looked: Instant,
+    retries_looked: Instant,
+    all_retries_looked: Instant,
     standbys_begun: Instant,
     workers: HashMap<WebhookId, Served>,
     /// Those whose waiting deliveries are being settled, each as long as that runs.
@@ -79,6 +88,8 @@ impl Fleet {
             sharing: Sharing::default(),
             renewed: None,
             stranded_looked: Instant::now(),
+            retries_looked: Instant::now(),
+            all_retries_looked: Instant::now(),
             standbys_begun: Instant::now(),
             workers: HashMap::new(),
             settling: HashMap::new(),
@@ -117,6 +128,12 @@ impl Fleet {
         }
         self.share_out(standbys);
         self.catch_up().await;
+        if self.retries_looked.elapsed() >= RETRIES_INTERVAL {
+            self.retries_looked = Instant::now();
+            if let Err(error) = self.look_for_retries().await {
+                events::step_failed("retries", &error);
+            }
+        }
         if self.stranded_looked.elapsed() >= STRANDED_EVERY {
             self.stranded_looked = Instant::now();
             if let Err(error) = self.look_for_stranded().await {
@@ -133,13 +150,39 @@ impl Fleet {
             Err(error) => return events::step_failed("redeliveries", &error),
         };
         for id in waiting {
-            let Some(served) = self.workers.get_mut(&id) else { continue };
-            if served.worker.is_active() {
-                served.worker.catch_up(&self.shared);
-            } else if served.role == Role::Owner {
-                served.nudge(&self.shared);
-            }
+            self.catch_up_with(id);
         }
+    }
+
+    fn catch_up_with(&mut self, id: WebhookId) {
+        let Some(served) = self.workers.get_mut(&id) else { return };
+        if served.worker.is_active() || served.worker.is_cut_off() {
+            served.worker.catch_up(&self.shared);
+        } else if served.role == Role::Owner {
+            served.nudge(&self.shared);
+        }
+    }
+
+    /// Has those retries attempted from the database whose message has not come: it is behind a backlog, or in no
+    /// queue. Where there may be a backlog this is asked every time, elsewhere now and then.
+    async fn look_for_retries(&mut self) -> Result<(), store::StoreError> {
+        let all = self.all_retries_looked.elapsed() >= ALL_RETRIES_INTERVAL;
+        let overdue = if all { ALL_OVERDUE_AFTER } else { redelivery::OVERDUE_AFTER };
+        let served = self.workers.iter().filter(|(_, served)| match all {
+            true => served.role == Role::Owner || served.worker.is_active(),
+            false => served.worker.is_backlogged() || served.worker.is_cut_off(),
+        });
+        let ids: Vec<WebhookId> = served.map(|(id, _)| *id).collect();
+        if all {
+            self.all_retries_looked = Instant::now();
+        }
+        if ids.is_empty() {
+            return Ok(());
+        }
+        for id in stranded::with_retries_due(&self.store, &ids, Utc::now() - overdue).await? {
+            self.catch_up_with(id);
+        }
+        Ok(())
     }
 
     /// Has the queues examined of those webhooks that got nothing since the last look, and for which
@@ -167,7 +210,8 @@ impl Fleet {
         let targets = self.directory.all();
         let (mut owned, mut standby) = (0, 0);
         let known: HashSet<WebhookId> = targets.iter().map(|target| target.id).collect();
-        self.sharing.update(&self.members, &targets);
+        let all = known.iter().copied().chain(self.directory.unreadable()).collect();
+        self.sharing.update(&self.members, all);
         for target in &targets {
             let role = self.sharing.shares.role(self.me.id, target.id);
             match role {
@@ -230,8 +274,7 @@ impl Fleet {
 }
 
 impl Sharing {
-    fn update(&mut self, members: &[Uuid], targets: &[Arc<Target>]) {
-        let mut webhooks: Vec<WebhookId> = targets.iter().map(|target| target.id).collect();
+    fn update(&mut self, members: &[Uuid], mut webhooks: Vec<WebhookId>) {
         webhooks.sort_unstable();
         if self.members != members || self.webhooks != webhooks {
             self.shares = Shares::of(members, &webhooks);

@@ -24,11 +24,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{self, Request};
 use crate::client::Client;
-use crate::directory::{Directory, Target};
+use crate::directory::{Directory, Known, Target};
 use crate::events;
 use crate::health::Health;
 use crate::in_flight::InFlight;
-use crate::lane::{Lane, Turn};
+use crate::lane::{Lane, Turn, Urgency};
 use crate::pulse::Pulse;
 use crate::recorder::Recorder;
 use crate::standings::Standings;
@@ -62,6 +62,8 @@ pub(crate) struct Handler {
 enum Step {
     /// Nothing is left to do.
     Done,
+    /// This process cannot read the webhook, such as for want of its master key.
+    GiveBack,
     /// It waits until the instant, with this progress.
     Wait(Progress, Timestamp),
     /// An attempt is due now.
@@ -89,6 +91,9 @@ pub(crate) enum Handled {
 pub(crate) struct Receipt {
     /// Whether someone may have acted on it before.
     pub(crate) uncertain: bool,
+    /// Whether the broker handed its message out before: a process may have died between recording an attempt and
+    /// queueing the next.
+    pub(crate) redelivered: bool,
     /// Since when it may be here: when its subscription began, or when it was read.
     pub(crate) since: Instant,
     /// Cancelled when it is no longer ours: its subscription ended, and the broker hands it out again.
@@ -141,9 +146,12 @@ impl Handler {
         // A lost connection hands a message out again while its attempt is still running here.
         let (_guard, waited) = self.in_flight.enter(key).await;
         receipt.uncertain |= waited;
+        // The handler before, in this process, queues what follows from its attempt.
+        receipt.redelivered &= !waited;
         let delivery = Delivery { webhook, message, key, receipt };
         match self.next_step(&delivery).await {
             Step::Done => Handled::Settled,
+            Step::GiveBack => Handled::GiveBack,
             Step::Wait(progress, until) => {
                 self.wait(&delivery, &progress, until).await;
                 Handled::Settled
@@ -155,8 +163,11 @@ impl Handler {
     /// What a message asks for, by what is known of the webhook and of the delivery.
     async fn next_step(&self, delivery: &Delivery<'_>) -> Step {
         let progress = &delivery.message.progress;
-        let target = self.target(delivery.webhook, progress.generation).await;
-        let settles = target.map_or(Some(DeliveryStatus::Discarded), |t| t.settles(progress.generation));
+        let settles = match self.target(delivery.webhook, progress.generation).await {
+            Known::Target(target) => target.settles(progress.generation),
+            Known::Unreadable => return Step::GiveBack,
+            Known::Gone => Some(DeliveryStatus::Discarded),
+        };
         if let Some(status) = settles {
             self.finish(delivery, status).await;
             return Step::Done;
@@ -190,17 +201,21 @@ impl Handler {
     }
 
     /// The webhook, no older than the message: it may be newer than what was loaded last.
-    async fn target(&self, webhook: WebhookId, generation: i32) -> Option<Arc<Target>> {
+    async fn target(&self, webhook: WebhookId, generation: i32) -> Known {
+        let is_new = |known: &Known| match known {
+            Known::Target(target) => target.generation >= generation,
+            Known::Unreadable | Known::Gone => false,
+        };
         loop {
-            let target = self.directory.get(webhook);
-            if target.as_ref().is_some_and(|target| target.generation >= generation) {
-                return target;
+            let known = self.directory.find(webhook);
+            if is_new(&known) {
+                return known;
             }
             match self.directory.refresh().await {
                 Ok(()) => {
-                    let target = self.directory.get(webhook);
-                    if target.as_ref().is_none_or(|target| target.generation >= generation) {
-                        return target;
+                    let known = self.directory.find(webhook);
+                    if !matches!(known, Known::Target(_)) || is_new(&known) {
+                        return known;
                     }
                 }
                 Err(error) => events::step_failed("refresh", &error),
@@ -223,34 +238,49 @@ impl Handler {
         if full.attempts <= progress.recorded {
             return None;
         }
-        // Recorded, but perhaps the process died before it queued what follows: queued twice is safe.
         events::repetition_skipped();
-        let next = full.next_attempt_at?;
+        // Another message, or the database, led to the attempt: its handler queues what follows from it.
+        if !delivery.receipt.redelivered {
+            return Some(Step::Done);
+        }
+        // The process may have died before it queued what follows: queued twice is safe.
+        let Some(next) = full.next_attempt_at else { return Some(Step::Done) };
         Some(Step::Wait(successor(progress, full.first_attempt_at, full.attempts, next), next))
     }
 
     /// Waits for its turn, and looks again: the webhook may have stopped receiving meanwhile, the window may
     /// be over, or another may have been given the message, since this process stood still or its subscription ended.
     async fn attempt_in_lane(&self, delivery: &Delivery<'_>, lane: &Lane) -> Handled {
-        let Some(turn) = lane.turn().await else { return Handled::GiveBack };
+        let urgency = match delivery.message.progress.trigger {
+            Trigger::Retry => Urgency::Retry,
+            _ => Urgency::Normal,
+        };
+        let Some(turn) = lane.turn(urgency).await else { return Handled::GiveBack };
         if self.pulse.missed_since(delivery.receipt.since) {
             return Handled::Doubted;
         }
         if delivery.receipt.lasts.is_cancelled() {
             return Handled::GiveBack;
         }
-        let target = self.directory.get(delivery.webhook);
-        let generation = delivery.message.progress.generation;
-        let settles = target.as_ref().map_or(Some(DeliveryStatus::Discarded), |t| t.settles(generation));
-        let too_late = self.is_too_late(&delivery.message.progress, Utc::now());
-        match (target, settles.or(too_late.then_some(DeliveryStatus::Failed))) {
-            (Some(target), None) => {
+        let target = match self.directory.find(delivery.webhook) {
+            Known::Target(target) => target,
+            Known::Unreadable => return Handled::GiveBack,
+            Known::Gone => {
+                drop(turn);
+                self.finish(delivery, DeliveryStatus::Discarded).await;
+                return Handled::Settled;
+            }
+        };
+        let progress = &delivery.message.progress;
+        let too_late = self.is_too_late(progress, Utc::now());
+        match target.settles(progress.generation).or(too_late.then_some(DeliveryStatus::Failed)) {
+            None => {
                 let delivered = self.attempt(delivery, &target, turn).await;
                 Handled::Attempted { delivered }
             }
-            (_, status) => {
+            Some(status) => {
                 drop(turn);
-                self.finish(delivery, status.unwrap_or(DeliveryStatus::Discarded)).await;
+                self.finish(delivery, status).await;
                 Handled::Settled
             }
         }
@@ -381,11 +411,10 @@ impl Handler {
             ],
             ..Outgoing::default()
         };
-        let queue = self.names.rejected();
+        let exchange = self.names.rejected();
+        let route = Route { exchange: &exchange, key: "" };
         let mut backoff = Backoff::default();
-        while let Err(error) =
-            self.publisher.publish_mandatory(Route { exchange: "", key: &queue }, &refused).await
-        {
+        while let Err(error) = self.publisher.publish_mandatory(route, &refused).await {
             events::step_failed("set_aside", &error);
             backoff.wait().await;
         }

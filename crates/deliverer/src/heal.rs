@@ -11,11 +11,15 @@
 //! A queue that answers and is empty, while something is long due, lost it on the way: whoever made the queue
 //! anew died before it was filled, or the broker's state is gone or older than the database's, which was restored
 //! from a backup. It is filled again, too.
+//!
+//! A queue none of whose members is up refuses messages at once. It comes back with them, so it is made anew only when
+//! that takes long. One that refuses messages because of its length is left alone. Until then its deliveries are
+//! attempted from the database (`redelivery.rs`).
 
 use std::time::{Duration, Instant};
 
-use broker::wire::{self, Progress};
-use broker::{BrokerError, Outgoing, Route, prober};
+use broker::wire::{self, DeliveryMessage, Progress};
+use broker::{Hearing, Outgoing, Route, prober};
 use chrono::{TimeDelta, Utc};
 use domain::ids::WebhookId;
 use domain::outcome::Trigger;
@@ -32,26 +36,24 @@ use crate::worker::Shared;
 
 /// A queue that answers nothing for this long, while the broker answers, is lost.
 const SILENT_FOR: Duration = Duration::from_secs(20);
-const _: () = assert!(SILENT_FOR.as_secs() >= 4 * prober::PATIENCE.as_secs());
+const _: () = assert!(SILENT_FOR.as_secs() >= 4 * prober::PROBE_TIMEOUT.as_secs());
+/// A queue that has no member that is up for this long is made anew from those nodes that are up.
+const MEMBERLESS_FOR: Duration = Duration::from_secs(120);
+/// How often such a queue is probed: it answers at once.
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 /// What is due for less long may still be on its way through the broker.
 const DUE_FOR: TimeDelta = TimeDelta::seconds(5);
 /// What is due for so long has no message any more, when the queue is empty and its consumer has nothing to do.
 const LOST_FOR: TimeDelta = TimeDelta::seconds(60);
 
-/// Whether a webhook's queue answers.
-///
-/// # Errors
-/// When it is silent, while the broker stores messages in others.
-pub(crate) async fn hear(shared: &Shared, webhook: WebhookId) -> Result<(), BrokerError> {
-    let names = &shared.handler.names;
-    let (deliveries, unrouted, key) = (names.deliveries(), names.unrouted(), webhook.to_string());
-    // The other probe names no webhook: should it come through, its consumer drops it.
-    let (queue, other) =
-        (Route { exchange: &deliveries, key: &key }, Route { exchange: &unrouted, key: "probe" });
-    shared.prober.hear(queue, other).await
+/// Whether a webhook's queue stores messages.
+pub(crate) async fn hear(shared: &Shared, webhook: WebhookId) -> Hearing {
+    let (exchange, key) = (shared.handler.names.deliveries(), webhook.to_string());
+    shared.prober.hear(Route { exchange: &exchange, key: &key }).await
 }
 
-/// Makes a webhook's queue anew when it stays silent, and fills it again when what is long due is not in it.
+/// Makes a webhook's queue anew when it stays silent or without a member, and fills it again when what is long due is
+/// not in it.
 ///
 /// # Errors
 /// When it is lost and could not be made anew to the end: it is then examined again.
@@ -59,13 +61,22 @@ pub(crate) async fn examine(
     shared: &Shared,
     webhook: WebhookId,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let queue = shared.handler.names.webhook(webhook);
     let began = Instant::now();
-    while hear(shared, webhook).await.is_err() {
-        if began.elapsed() >= SILENT_FOR {
+    loop {
+        let lost_after = match hear(shared, webhook).await {
+            Hearing::Silent(_) => SILENT_FOR,
+            Hearing::Refuses if shared.topology.depth(&queue).await? == Some(0) => {
+                tokio::time::sleep(PROBE_INTERVAL).await;
+                MEMBERLESS_FOR
+            }
+            Hearing::Stores | Hearing::Refuses | Hearing::BrokerAway(_) => break,
+        };
+        if began.elapsed() >= lost_after {
             return make_anew(shared, webhook).await;
         }
     }
-    if shared.topology.depth(&shared.handler.names.webhook(webhook)).await? == Some(0) {
+    if shared.topology.depth(&queue).await? == Some(0) {
         let queued = fill(shared, webhook, Utc::now() - LOST_FOR).await?;
         if queued > 0 {
             warn!(%webhook, queued, "what is long due was in no queue; it is again");
@@ -102,6 +113,19 @@ async fn fill(shared: &Shared, webhook: WebhookId, due_before: Timestamp) -> Res
 }
 
 async fn queue(shared: &Shared, webhook: WebhookId, delivery: Stranded) {
+    let DeliveryMessage { progress, head, data } = message(delivery);
+    let message = Outgoing::new(wire::encode(&progress, &head, &data));
+    let (exchange, key) = (shared.handler.names.deliveries(), webhook.to_string());
+    let route = Route { exchange: &exchange, key: &key };
+    let mut backoff = Backoff::default();
+    while let Err(error) = shared.mender.publish_within(prober::PROBE_TIMEOUT, route, &message).await {
+        events::step_failed("requeue", &error);
+        backoff.wait().await;
+    }
+}
+
+/// The message of a delivery's next attempt, as the database knows it.
+pub(crate) fn message(delivery: Stranded) -> DeliveryMessage {
     let done = delivery.attempts - delivery.round_base;
     let progress = Progress {
         round: delivery.round,
@@ -120,12 +144,5 @@ async fn queue(shared: &Shared, webhook: WebhookId, delivery: Stranded) {
         created: delivery.created,
         event_type: delivery.event_type,
     };
-    let message = Outgoing::new(wire::encode(&progress, &head, &delivery.data));
-    let (exchange, key) = (shared.handler.names.deliveries(), webhook.to_string());
-    let route = Route { exchange: &exchange, key: &key };
-    let mut backoff = Backoff::default();
-    while let Err(error) = shared.mender.publish_within(prober::PATIENCE, route, &message).await {
-        events::step_failed("requeue", &error);
-        backoff.wait().await;
-    }
+    DeliveryMessage { progress, head, data: delivery.data.into() }
 }

@@ -24,11 +24,16 @@ pub(crate) struct Guard {
 }
 
 impl InFlight {
+    /// Whether a delivery is being handled.
+    pub(crate) fn contains(&self, key: &DeliveryKey) -> bool {
+        self.0.keys.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+    }
+
     /// Enters a delivery, once nobody else has it; and whether somebody had.
     pub(crate) async fn enter(&self, key: DeliveryKey) -> (Guard, bool) {
         let mut waited = false;
         loop {
-            // Listening before looking: whoever leaves in between is heard.
+            // Register for the notification before checking the set, so that a departure in between is not missed.
             let left = self.0.left.notified();
             if self.0.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key) {
                 return (Guard { inner: Arc::clone(&self.0), key }, waited);

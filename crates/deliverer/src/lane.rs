@@ -35,10 +35,21 @@ pub(crate) struct Lane {
     closing: CancellationToken,
 }
 
+/// Who goes first when several wait for a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// A first attempt: it has no deadline.
+    Normal,
+    /// A later attempt, which has to start within the window of its delivery: it goes before all first attempts.
+    Retry,
+}
+
 #[derive(Debug)]
 struct Places {
     state: Mutex<State>,
     free: Notify,
+    /// The same for retries.
+    free_for_retry: Notify,
     tempo: Tempo,
 }
 
@@ -46,6 +57,8 @@ struct Places {
 struct State {
     pressure: Pressure,
     taken: u16,
+    /// Retries that wait for a turn.
+    retries_waiting: usize,
     /// Who has halted the lane.
     halted: u16,
 }
@@ -67,10 +80,14 @@ impl Lane {
             let burst = NonZeroU32::new(rate.get() / BURSTS_PER_SECOND).unwrap_or(NonZeroU32::MIN);
             RateLimiter::direct(Quota::per_second(rate).allow_burst(burst))
         };
-        let state =
-            Mutex::new(State { pressure: Pressure::new(limits.max_concurrency), taken: 0, halted: 0 });
+        let state = Mutex::new(State {
+            pressure: Pressure::new(limits.max_concurrency),
+            taken: 0,
+            retries_waiting: 0,
+            halted: 0,
+        });
         Self {
-            places: Arc::new(Places { state, free: Notify::new(), tempo }),
+            places: Arc::new(Places { state, free: Notify::new(), free_for_retry: Notify::new(), tempo }),
             rate: limits.rate_per_second.and_then(NonZeroU32::new).map(quota).map(Arc::new),
             share: None,
             closing,
@@ -84,20 +101,25 @@ impl Lane {
         Self { share, closing: self.closing.child_token(), ..self.clone() }
     }
 
+    /// The same lane, which may be closed before the whole is.
+    pub(crate) fn child(&self) -> Self {
+        Self { closing: self.closing.child_token(), ..self.clone() }
+    }
+
     /// Lets go of those who wait, and admits nobody any more.
     pub(crate) fn close(&self) {
         self.closing.cancel();
     }
 
     /// Waits for a turn; `None` when the lane closes first, or none comes for long.
-    pub(crate) async fn turn(&self) -> Option<Turn> {
+    pub(crate) async fn turn(&self, urgency: Urgency) -> Option<Turn> {
         let admitted = async {
             let share = match &self.share {
                 // Nobody closes it.
                 Some(share) => Arc::clone(share).acquire_owned().await.ok(),
                 None => None,
             };
-            let turn = self.places.take(share).await;
+            let turn = self.places.take(share, urgency).await;
             turn.rest().await;
             if let Some(rate) = &self.rate {
                 rate.until_ready().await;
@@ -137,28 +159,62 @@ impl Places {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn take(self: &Arc<Self>, share: Option<OwnedSemaphorePermit>) -> Turn {
+    async fn take(self: &Arc<Self>, share: Option<OwnedSemaphorePermit>, urgency: Urgency) -> Turn {
+        let _waiting = (urgency == Urgency::Retry).then(|| RetryWaiting::new(self));
+        let notify = match urgency {
+            Urgency::Normal => &self.free,
+            Urgency::Retry => &self.free_for_retry,
+        };
         loop {
-            // Listening before looking: a place that becomes free in between is heard.
-            let free = self.free.notified();
-            if self.try_take() {
+            // Register for the notification before checking, so that a place that becomes free in between is not missed.
+            let free = notify.notified();
+            if self.try_take(urgency) {
                 return Turn { places: Arc::clone(self), _share: share };
             }
             free.await;
         }
     }
 
-    fn try_take(&self) -> bool {
+    fn try_take(&self, urgency: Urgency) -> bool {
         let mut state = self.state();
-        let admitted = state.halted == 0 && state.taken < state.pressure.in_flight();
+        let first = urgency == Urgency::Retry || state.retries_waiting == 0;
+        let admitted = first && state.halted == 0 && state.taken < state.pressure.in_flight();
         state.taken += u16::from(admitted);
         let more = state.taken < state.pressure.in_flight();
         drop(state);
-        // Whoever is woken passes it on, so that one free place is not lost on one who left.
-        if admitted && more {
-            self.free.notify_one();
+        // A task that is woken passes it on, so that a free place is not lost on a task that left.
+        if more && (admitted || !first) {
+            self.wake_one();
         }
         admitted
+    }
+
+    /// Wakes a task that waits for a turn, a retry if there is one.
+    fn wake_one(&self) {
+        let retry = self.state().retries_waiting > 0;
+        if retry {
+            self.free_for_retry.notify_one();
+        } else {
+            self.free.notify_one();
+        }
+    }
+}
+
+/// A retry that waits for a turn, as long as this lives.
+struct RetryWaiting<'a>(&'a Places);
+
+impl<'a> RetryWaiting<'a> {
+    fn new(places: &'a Places) -> Self {
+        places.state().retries_waiting += 1;
+        Self(places)
+    }
+}
+
+impl Drop for RetryWaiting<'_> {
+    fn drop(&mut self) {
+        self.0.state().retries_waiting -= 1;
+        // The wake-up may have been meant for this one, or first attempts may have been waiting for it.
+        self.0.wake_one();
     }
 }
 
@@ -188,14 +244,14 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         self.places.state().taken -= 1;
-        self.places.free.notify_one();
+        self.places.wake_one();
     }
 }
 
 impl Drop for Halt {
     fn drop(&mut self) {
         self.0.state().halted -= 1;
-        self.0.free.notify_one();
+        self.0.wake_one();
     }
 }
 
@@ -214,7 +270,7 @@ mod tests {
     }
 
     fn now(lane: &Lane) -> Option<Turn> {
-        lane.turn().now_or_never().flatten()
+        lane.turn(Urgency::Normal).now_or_never().flatten()
     }
 
     #[tokio::test]
@@ -240,11 +296,11 @@ mod tests {
         for (per_second, rest) in [(0, 0), (5_000, 20), (1_000_000, 100)] {
             tempo.set(per_second);
             let began = Instant::now();
-            lane.turn().await.expect("a turn").end(false);
+            lane.turn(Urgency::Normal).await.expect("a turn").end(false);
             let rested = began.elapsed();
             assert!((rest..=rest + 1).contains(&rested.as_millis()), "{rested:?} beside {per_second}");
         }
-        lane.turn().await.expect("a turn").end(true);
+        lane.turn(Urgency::Normal).await.expect("a turn").end(true);
         assert!(now(&lane).is_some());
     }
 
@@ -266,8 +322,33 @@ mod tests {
         let (one, _other) = (now(&lane).expect("a turn"), now(&lane).expect("a turn"));
         let halt = one.halt();
         assert!(now(&lane).is_none());
-        let (turn, ()) = tokio::join!(lane.turn(), async { drop(halt) });
+        let (turn, ()) = tokio::join!(lane.turn(Urgency::Normal), async { drop(halt) });
         assert!(turn.is_some());
+    }
+
+    #[tokio::test]
+    async fn retries_go_before_first_attempts_and_these_go_on_when_no_retry_waits() {
+        let lane = lane(1);
+        let held = now(&lane).expect("a turn");
+        let order = std::sync::Mutex::new(Vec::new());
+        let waits = async |urgency, name: &'static str| {
+            let turn = lane.turn(urgency).await.expect("a turn");
+            order.lock().expect("no panic").push(name);
+            turn.end(true);
+        };
+        let gone = lane.turn(Urgency::Retry).now_or_never();
+        assert!(gone.is_none(), "it waited, and left");
+        tokio::join!(
+            waits(Urgency::Normal, "first attempt"),
+            waits(Urgency::Retry, "retry"),
+            waits(Urgency::Normal, "first attempt"),
+            waits(Urgency::Retry, "retry"),
+            async { drop(held) },
+        );
+        assert_eq!(
+            order.into_inner().expect("no panic"),
+            ["retry", "retry", "first attempt", "first attempt"]
+        );
     }
 
     #[tokio::test]
@@ -277,7 +358,8 @@ mod tests {
             .map(|n| {
                 let lane = Arc::clone(&lane);
                 tokio::spawn(async move {
-                    let turn = lane.turn().await.expect("a turn");
+                    let urgency = if n % 2 == 0 { Urgency::Retry } else { Urgency::Normal };
+                    let turn = lane.turn(urgency).await.expect("a turn");
                     tokio::task::yield_now().await;
                     turn.end(n % 3 == 0);
                 })
@@ -296,8 +378,8 @@ mod tests {
             Tempo::default(),
             closing.clone(),
         );
-        let _held = lane.turn().await.expect("the only one");
-        let (waited, ()) = tokio::join!(lane.turn(), async { closing.cancel() });
+        let _held = lane.turn(Urgency::Normal).await.expect("the only one");
+        let (waited, ()) = tokio::join!(lane.turn(Urgency::Normal), async { closing.cancel() });
         assert!(waited.is_none());
     }
 
@@ -310,7 +392,7 @@ mod tests {
             closing.clone(),
         );
         let (one, other) = (now(&lane).expect("a turn"), now(&lane).expect("a turn"));
-        let (waited, (), ()) = tokio::join!(lane.turn(), lane.idle(), async {
+        let (waited, (), ()) = tokio::join!(lane.turn(Urgency::Normal), lane.idle(), async {
             closing.cancel();
             drop(one);
             assert!(lane.idle().now_or_never().is_none());

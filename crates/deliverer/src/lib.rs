@@ -28,7 +28,7 @@ mod worker;
 
 use std::sync::Arc;
 
-use broker::{Consumers, Link, Prober, Publisher, Topology};
+use broker::{Consumers, GuardedPublisher, Link, Prober, Publisher, Topology};
 use runtime::ops::{self, ListenError, Readiness};
 use runtime::telemetry::PrometheusHandle;
 use runtime::traces::Traces;
@@ -81,11 +81,14 @@ pub async fn run(
     let rule = config.health.rule();
     let directory = Arc::new(Directory::new(store.clone(), Vault::of(&config.vault)));
     let publisher = Publisher::new(link("publisher"));
+    let prober = Prober::new(link("prober"), &names);
+    // A wait queue that answers nothing blocks the connection: only waits have it.
+    let waits = GuardedPublisher::new(Publisher::new(link("waits")), prober.clone());
     let batches = Store::for_batches(&config.store, "postrider deliverer recorder");
     let handler = Handler {
         store: store.clone(),
-        publisher: publisher.clone(),
-        waits: Waits::new(publisher, names.clone(), schedule.ladder()),
+        publisher,
+        waits: Waits::new(waits, names.clone(), schedule.ladder()),
         names,
         directory: Arc::clone(&directory),
         standings: Standings::start(batches.clone()),
@@ -98,8 +101,9 @@ pub async fn run(
         pulse: Pulse::start(),
         health: Health::start(store.clone(), Arc::clone(&directory), rule),
     };
+    tokio::spawn(handler.waits.clone().heal(topology.clone()));
     let consumers = Consumers::new(link("consumer"));
-    let (prober, mender) = (Prober::new(link("prober")), Publisher::new(link("mender")));
+    let mender = Publisher::new(link("mender"));
     let (tempo, tracker) = (Tempo::start(), TaskTracker::new());
     let shared = Arc::new(Shared { handler, consumers, prober, mender, tempo, topology, tracker });
     serve(store, directory, shared, &stop).await;

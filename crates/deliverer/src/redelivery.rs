@@ -1,34 +1,45 @@
-//! Sends again what brands and support asked for.
+//! Sends from the database instead of the webhook's queue: retries that are overdue, and what brands and support asked
+//! to be sent again.
 //!
-//! It comes from the database and not from the webhook's queue, where fresh events would wait behind
-//! it; and it takes half of the webhook's lane at most, so that they keep their latency. Whatever is
-//! interrupted is found again: a delivery stays in the queue of redeliveries until its attempt is
-//! recorded, a job stands where its deliveries were put there.
+//! A retry comes back to the end of its webhook's queue. Where more waits there than the window lasts, it would come
+//! too late; where its wait queue or the webhook's queue stores nothing, it would not come at all. So it is attempted
+//! from here once it is overdue, before all first attempts. Its message, if there is one, is dropped when it comes,
+//! because the database then knows of the attempt.
+//!
+//! Redeliveries would hold up fresh events in the queue; here they take half of the webhook's lane at most, so that
+//! fresh ones keep their latency. Whatever is interrupted is found again: a delivery stays in the queue of redeliveries
+//! until its attempt is recorded, a job stands where its deliveries were put there.
 
 use std::time::Instant;
 
 use broker::wire::{DeliveryMessage, Progress};
+use chrono::{TimeDelta, Utc};
 use domain::ids::WebhookId;
 use domain::request::EventHead;
 use futures_util::{StreamExt, stream};
+use store::record::DeliveryKey;
 use store::redeliveries::{self, Done, Due, DueDelivery};
 use store::redelivery_claims::{self, EXTEND_EVERY, HELD_FOR};
+use store::stranded::{self, Stranded};
 use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::events;
 use crate::handler::{Handled, Receipt};
 use crate::lane::Lane;
 use crate::worker::Shared;
+use crate::{events, heal};
 
 /// Deliveries handled at once for each request that may be in flight: while some are sent, others are
 /// recorded.
 const HANDLED_FACTOR: u16 = 4;
+/// A retry whose message has not come for this long is attempted from the database: in a webhook's queue without a
+/// backlog it comes within less than a second.
+pub(crate) const OVERDUE_AFTER: TimeDelta = TimeDelta::seconds(2);
 /// Deliveries taken at once for each that is handled: the fewer pages, the fewer pauses between them.
 const PAGE_FACTOR: u16 = 4;
 
-/// Sends all that a webhook is to be sent again, until nothing is left or the lane closes. What fails
+/// Sends all that a webhook is to be sent from the database, until nothing is left or the lane closes. What fails
 /// is left to the next look, and so is everything while another worker is at it: two would press the
 /// endpoint twice as hard as it may be. It ends with `active`, for then another replica sends fresh events.
 pub(crate) async fn send(
@@ -46,15 +57,14 @@ pub(crate) async fn send(
         Ok(false) => return,
         Err(error) => return events::step_failed("claim", &error),
     }
-    let share = (max_concurrency / 2).max(1);
-    let lane = lane.shared(share);
+    let lane = lane.child();
     let losing = async {
         tokio::select! { () = claim.lost(asked) => {}, () = active.cancelled() => {} }
         // What is in flight is finished: its attempts are recorded.
         lane.close();
         std::future::pending::<()>().await;
     };
-    tokio::select! { () = send_all(shared, webhook, &lane, share) => {}, () = losing => {} }
+    tokio::select! { () = send_all(shared, webhook, &lane, max_concurrency) => {}, () = losing => {} }
     if let Err(error) = redelivery_claims::release(store, webhook, claim.holder).await {
         events::step_failed("release", &error);
     }
@@ -88,14 +98,19 @@ impl Claim<'_> {
     }
 }
 
-async fn send_all(shared: &Shared, webhook: WebhookId, lane: &Lane, share: u16) {
+async fn send_all(shared: &Shared, webhook: WebhookId, lane: &Lane, max_concurrency: u16) {
+    let share = (max_concurrency / 2).max(1);
+    let shared_lane = lane.shared(share);
     let handled = share.saturating_mul(HANDLED_FACTOR);
     let page = i64::from(handled.saturating_mul(PAGE_FACTOR));
     while !lane.is_closing() {
+        if !send_retries(shared, webhook, lane, max_concurrency).await {
+            return;
+        }
         match next_page(shared, webhook, page).await {
             Ok(due) if due.is_empty() => return,
             Ok(due) => {
-                let done = attempt_all(shared, webhook, lane, handled.into(), due).await;
+                let done = attempt_all(shared, webhook, &shared_lane, handled.into(), due).await;
                 if let Err(error) = redeliveries::done(&shared.handler.store, webhook, &done).await {
                     return events::step_failed("redelivered", &error);
                 }
@@ -103,6 +118,52 @@ async fn send_all(shared: &Shared, webhook: WebhookId, lane: &Lane, share: u16) 
             Err(error) => return events::step_failed("redeliver", &error),
         }
     }
+}
+
+/// Attempts the retries that are overdue, until none is left. False when it could not go on: the next look begins
+/// anew.
+async fn send_retries(shared: &Shared, webhook: WebhookId, lane: &Lane, max_concurrency: u16) -> bool {
+    let handled = max_concurrency.saturating_mul(HANDLED_FACTOR);
+    while !lane.is_closing() {
+        let due_before = Utc::now() - OVERDUE_AFTER;
+        let page = stranded::retries_due(&shared.handler.store, webhook, due_before, handled.into()).await;
+        let mut due = match page {
+            Ok(due) => due,
+            Err(error) => {
+                events::step_failed("retries", &error);
+                return false;
+            }
+        };
+        if due.is_empty() {
+            return true;
+        }
+        // Its message came meanwhile.
+        due.retain(|delivery| !shared.handler.in_flight.contains(&key(webhook, delivery)));
+        let attempts = stream::iter(due).map(async |delivery| {
+            let receipt = from_database();
+            let message = heal::message(delivery);
+            shared.handler.deliver(webhook, &message, receipt, lane).await
+        });
+        let dealt_with = attempts
+            .buffer_unordered(handled.into())
+            .filter(|handled| std::future::ready(!matches!(handled, Handled::GiveBack | Handled::Doubted)))
+            .count()
+            .await;
+        if dealt_with == 0 {
+            return false;
+        }
+    }
+    false
+}
+
+fn key(webhook: WebhookId, delivery: &Stranded) -> DeliveryKey {
+    DeliveryKey { webhook, created: delivery.created, event: delivery.event }
+}
+
+/// Another replica may have had it before. When it is no longer ours, the lane is closed.
+fn from_database() -> Receipt {
+    let (since, lasts) = (Instant::now(), CancellationToken::new());
+    Receipt { uncertain: true, redelivered: false, since, lasts }
 }
 
 /// The next deliveries; when none is left, those to which the oldest job leads.
@@ -138,12 +199,7 @@ async fn attempt_all(
     let attempts = stream::iter(due).map(async |due| {
         let (created, event, round) = (due.created, due.event, due.round);
         let handled = match message(due) {
-            Some(message) => {
-                // Another replica may have had it before. When it is no longer ours, the lane is closed.
-                let (since, lasts) = (Instant::now(), CancellationToken::new());
-                let receipt = Receipt { uncertain: true, since, lasts };
-                shared.handler.deliver(webhook, &message, receipt, lane).await
-            }
+            Some(message) => shared.handler.deliver(webhook, &message, from_database(), lane).await,
             None => Handled::Settled,
         };
         let delivered = handled == Handled::Attempted { delivered: true };

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::wire;
-use broker::{Ending, Message, Outgoing, Route};
+use broker::wire::{self, DeliveryMessage};
+use broker::{BrokerError, Ending, Message, Outgoing, Route, Subscription};
 use domain::delivery::DeliveryStatus;
 use domain::ids::WebhookId;
 use domain::webhook::WebhookStatus;
 use runtime::error::Chain;
 use runtime::retry::Backoff;
 use store::record::{self, DeliveryKey};
+use store::stranded;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use crate::directory::Known;
 use crate::handler::repeated;
 use crate::worker::Shared;
 use crate::{events, heal};
@@ -24,14 +26,14 @@ const PREFETCH: u16 = 50;
 const PACE: Duration = Duration::from_millis(100);
 
 /// How long a webhook's queue may take to confirm before it is tried again.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Consumes the queue of unrouted deliveries until `stop`.
 pub(crate) async fn serve(shared: Arc<Shared>, stop: CancellationToken) {
     let queue = shared.handler.names.unrouted();
     let mut backoff = Backoff::default();
     while !stop.is_cancelled() {
-        match shared.consumers.subscribe(&queue, PREFETCH).await {
+        match subscribe(&shared, &queue).await {
             Ok(mut subscription) => {
                 backoff = Backoff::default();
                 loop {
@@ -51,6 +53,13 @@ pub(crate) async fn serve(shared: Arc<Shared>, stop: CancellationToken) {
     }
 }
 
+async fn subscribe(shared: &Shared, queue: &str) -> Result<Subscription, BrokerError> {
+    // The exchange of the same name leads to it, whatever the key.
+    let route = Route { exchange: queue, key: "probe" };
+    shared.prober.check_consumable(&shared.topology, queue, route).await?;
+    shared.consumers.subscribe(queue, PREFETCH).await
+}
+
 async fn handle(shared: Arc<Shared>, message: Message) {
     let mut backoff = Backoff::default();
     while let Err(error) = send_on(&shared, &message).await {
@@ -61,25 +70,47 @@ async fn handle(shared: Arc<Shared>, message: Message) {
 }
 
 async fn send_on(shared: &Shared, message: &Message) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let handler = &shared.handler;
-    let webhook: Option<WebhookId> = message.key.parse().ok();
-    let mut target = webhook.and_then(|id| handler.directory.get(id));
-    if target.is_none() {
-        handler.directory.refresh().await?;
-        target = webhook.and_then(|id| handler.directory.get(id));
+    let Ok(webhook) = message.key.parse::<WebhookId>() else {
+        debug!(key = message.key, "an unrouted message names no webhook");
+        return Ok(());
+    };
+    let directory = &shared.handler.directory;
+    let mut known = directory.find(webhook);
+    if !matches!(known, Known::Target(_)) {
+        directory.refresh().await?;
+        known = directory.find(webhook);
     }
-    match (webhook, target) {
-        (Some(id), Some(target)) if target.status != WebhookStatus::Deleted => {
-            heal::hear(shared, id).await?;
-            shared.topology.declare_webhook_again(id).await?;
+    match known {
+        Known::Target(target) if target.status != WebhookStatus::Deleted => {
+            if heal::hear(shared, webhook).await.is_blocked() {
+                return leave_to_database(shared, webhook, message).await;
+            }
+            shared.topology.declare_webhook_again(webhook).await?;
             tokio::time::sleep(PACE).await;
-            let exchange = handler.names.deliveries();
+            let exchange = shared.handler.names.deliveries();
             let route = Route { exchange: &exchange, key: &message.key };
-            shared.mender.publish_within(PATIENCE, route, &marked(&message.body)).await?;
+            shared.mender.publish_within(CONFIRM_TIMEOUT, route, &marked(&message.body)).await?;
+            Ok(())
         }
-        (Some(webhook), _) => end(shared, webhook, message).await?,
-        (None, _) => debug!(key = message.key, "an unrouted message names no webhook"),
+        // Another process may be able to read it.
+        Known::Unreadable => leave_to_database(shared, webhook, message).await,
+        Known::Target(_) | Known::Gone => end(shared, webhook, message).await,
     }
+}
+
+/// The webhook's queue takes nothing now: its owner attempts the deliveries from the database.
+async fn leave_to_database(
+    shared: &Shared,
+    webhook: WebhookId,
+    message: &Message,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let deliveries = wire::decode(&message.body).unwrap_or_default();
+    let key = |delivery: &DeliveryMessage| DeliveryKey {
+        webhook,
+        created: delivery.head.created,
+        event: delivery.head.id,
+    };
+    stranded::note(&shared.handler.store, &deliveries.iter().map(key).collect::<Vec<_>>()).await?;
     Ok(())
 }
 

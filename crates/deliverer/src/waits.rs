@@ -1,13 +1,16 @@
 //! The way into the wait queues. Deliveries of one webhook that fail soon after each other, and wait equally
 //! long, travel together: an endpoint that only fails would otherwise cost the broker many times what one
 //! costs that works.
+//!
+//! A wait queue that stores nothing holds up nobody: what it would hold is pending in the database with the time of its
+//! next attempt, and its webhook's owner attempts it from there (`redelivery.rs`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use broker::wire::{self, MOST_BYTES, MOST_DELIVERIES};
-use broker::{Namespace, Outgoing, Publisher, Route};
+use broker::{BrokerError, GuardedPublisher, Hearing, Namespace, Outgoing, Route, Topology};
 use chrono::Utc;
 use domain::ids::WebhookId;
 use domain::retry::WaitLadder;
@@ -15,11 +18,19 @@ use domain::time::Timestamp;
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
+use tracing::warn;
+
+use crate::events;
 
 /// How long a message waits for more deliveries at most. What is in it comes back that much later.
 const LINGER: Duration = Duration::from_millis(50);
 /// Of a shorter wait this is such a part.
 const LINGER_SHARE: u32 = 20;
+
+/// A wait queue that answers nothing for this long, while the broker answers, is lost.
+const SILENT_FOR: Duration = Duration::from_secs(20);
+/// How often it is looked whether one is.
+const HEAL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Puts deliveries into wait queues. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -27,7 +38,7 @@ pub(crate) struct Waits(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    publisher: Publisher,
+    publisher: GuardedPublisher,
     names: Namespace,
     ladder: WaitLadder,
     /// Messages that wait for more deliveries. Whoever puts one in waits until the broker has it, so there are
@@ -42,23 +53,57 @@ type Key = (WebhookId, Duration);
 #[derive(Debug)]
 struct Waiting {
     body: Vec<u8>,
-    /// Told when the broker has it.
+    /// Told when the broker has it, or when it is left to the database.
     confirm: oneshot::Sender<()>,
 }
 
 impl Waits {
-    pub(crate) fn new(publisher: Publisher, names: Namespace, ladder: WaitLadder) -> Self {
+    pub(crate) fn new(publisher: GuardedPublisher, names: Namespace, ladder: WaitLadder) -> Self {
         Self(Arc::new(Inner { publisher, names, ladder, gathering: Mutex::default() }))
     }
 
     /// Puts a delivery, as [`wire::encode`] wrote it, into the wait queue that fits best; it comes back by
-    /// itself. Returns when the broker has it, however long that takes.
+    /// itself. Returns when the broker has it, or when that queue stores nothing. The database has to know already
+    /// when the next attempt is due.
     pub(crate) async fn put(&self, webhook: WebhookId, body: Vec<u8>, until: Timestamp) {
         let remaining = (until - Utc::now()).to_std().unwrap_or_default();
         let (confirm, confirmed) = oneshot::channel();
         self.add((webhook, self.0.ladder.step_for(remaining)), Waiting { body, confirm });
         if confirmed.await.is_err() {
             unreachable!("a message is published until it is confirmed");
+        }
+    }
+
+    /// Makes wait queues anew that stay silent: what was in them is in the database. Runs for good.
+    pub(crate) async fn heal(self, topology: Topology) {
+        let mut silent_since = HashMap::new();
+        loop {
+            tokio::time::sleep(HEAL_INTERVAL).await;
+            for delay in self.0.ladder.steps() {
+                let silent = self.is_silent(*delay).await;
+                let since = *silent_since.entry(*delay).or_insert_with(Instant::now);
+                if !silent {
+                    silent_since.remove(delay);
+                } else if since.elapsed() >= SILENT_FOR {
+                    self.recreate(&topology, *delay).await;
+                }
+            }
+            events::blocked_wait_queues(self.0.publisher.blocked_queues());
+        }
+    }
+
+    async fn is_silent(&self, delay: Duration) -> bool {
+        let exchange = self.0.names.wait(delay);
+        let route = Route { exchange: &exchange, key: "probe" };
+        self.0.publisher.is_blocked(&exchange)
+            && matches!(self.0.publisher.hear(route).await, Hearing::Silent(_))
+    }
+
+    async fn recreate(&self, topology: &Topology, delay: Duration) {
+        warn!(?delay, "the broker has lost a wait queue; making it anew");
+        match topology.recreate_wait_queue(delay).await {
+            Ok(()) => self.0.publisher.unblock(&self.0.names.wait(delay)),
+            Err(error) => events::step_failed("heal", &error),
         }
     }
 
@@ -103,8 +148,12 @@ impl Waits {
     async fn publish(&self, (webhook, step): Key, pack: Vec<Waiting>) {
         let (exchange, key) = (self.0.names.wait(step), webhook.to_string());
         let (bodies, confirms): (Vec<_>, Vec<_>) = pack.into_iter().map(|w| (w.body, w.confirm)).unzip();
-        let message = Outgoing::new(wire::join(bodies));
-        self.0.publisher.publish_until_confirmed(Route { exchange: &exchange, key: &key }, &message).await;
+        let body = wire::join(bodies);
+        let message = |_repeated| Outgoing::new(body.clone());
+        let failed = |error: &BrokerError| events::step_failed("wait", error);
+        let route = Route { exchange: &exchange, key: &key };
+        self.0.publisher.publish(&exchange, route, message, failed).await;
+        events::blocked_wait_queues(self.0.publisher.blocked_queues());
         for confirm in confirms {
             // Who asked may have been stopped meanwhile.
             let _ = confirm.send(());

@@ -34,6 +34,9 @@ const PREFETCH_FACTOR: u16 = 4;
 /// broker takes a message back.
 const LONGEST_FOR_A_PLACE: Duration = Duration::from_secs(300);
 
+/// Where this part of the prefetch is in hand, more messages may wait in the broker: some are acknowledged at any time.
+const BACKLOG_SHARE: usize = 2;
+
 /// How long a subscription is kept after its end was decided, so that requests in flight are answered before
 /// another replica is handed messages: together they would press the endpoint twice as hard. One that takes
 /// longer does not keep the others waiting.
@@ -72,6 +75,9 @@ struct Work {
     /// There from the first message that the broker hands out to the subscription, and until that ends: so
     /// long it hands out none to other replicas.
     active: watch::Sender<Option<CancellationToken>>,
+    /// There as long as the queue cannot be subscribed to: then no replica gets messages out of it, and its owner
+    /// attempts what is due from the database.
+    cut_off: watch::Sender<Option<CancellationToken>>,
     /// Whether this replica is the webhook's owner, and not its standby.
     owner: AtomicBool,
     /// Whether what is to be sent again is being sent.
@@ -104,6 +110,7 @@ impl Worker {
             lane,
             places: Arc::new(Semaphore::new(prefetch(limits).into())),
             active: watch::Sender::new(None),
+            cut_off: watch::Sender::new(None),
             owner: AtomicBool::new(owner),
             catching_up: AtomicBool::new(false),
             in_hand: AtomicUsize::new(0),
@@ -131,8 +138,19 @@ impl Worker {
         self.work.active.borrow().is_some()
     }
 
-    /// Sends again what is to be sent again, in the background, if the broker hands the queue's messages
-    /// out to it: whoever sends fresh events keeps to the webhook's limits with old ones, too.
+    /// Whether the owner cannot subscribe to the queue.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.work.owner.load(Ordering::Relaxed) && self.work.cut_off.borrow().is_some()
+    }
+
+    /// Whether more may wait in the broker than is in hand, so that a message of a retry may be far behind.
+    pub(crate) fn is_backlogged(&self) -> bool {
+        let in_hand = self.work.in_hand.load(Ordering::Relaxed);
+        in_hand * BACKLOG_SHARE >= usize::from(prefetch(self.work.limits))
+    }
+
+    /// Sends what the database has to be sent, in the background, if the broker hands the queue's messages
+    /// out to it: the replica that sends fresh events keeps to the webhook's limits with old ones, too.
     pub(crate) fn catch_up(&self, shared: &Arc<Shared>) {
         catch_up(shared, &self.work);
     }
@@ -146,7 +164,7 @@ impl Worker {
             let exchange = shared.handler.names.deliveries();
             let route = Route { exchange: &exchange, key: &webhook.to_string() };
             let nudge = Outgoing::short_lived(NUDGE_EVERY);
-            if let Err(error) = shared.mender.publish_within(prober::PATIENCE, route, &nudge).await {
+            if let Err(error) = shared.mender.publish_within(prober::PROBE_TIMEOUT, route, &nudge).await {
                 debug!(%webhook, error = %Chain(&error), "the queue could not be nudged; trying again");
             }
         });
@@ -188,11 +206,14 @@ async fn run(shared: Arc<Shared>, work: Arc<Work>) {
         match subscribe(&shared, &work).await {
             Ok(mut subscription) => {
                 backoff = Backoff::default();
+                work.end_cut_off();
                 consume(&shared, &work, &mut subscription, since).await;
             }
             Err(error) => {
                 debug!(webhook = %work.webhook, error = %Chain(&error), "cannot subscribe; trying again");
-                if error.is_silence() && work.owner.load(Ordering::Relaxed) {
+                let lost = error.is_silence() || matches!(error, BrokerError::Nacked);
+                if lost && work.owner.load(Ordering::Relaxed) {
+                    work.begin_cut_off();
                     examine(&shared, &work).await;
                 }
             }
@@ -200,6 +221,7 @@ async fn run(shared: Arc<Shared>, work: Arc<Work>) {
         tokio::select! { () = work.lane.closing() => {}, () = backoff.wait() => {} }
         wanted = !work.lane.is_closing() && is_wanted(&shared, work.webhook).await;
     }
+    work.end_cut_off();
 }
 
 /// Whether the queue should be there: that of a deleted webhook ends its subscription by going, and
@@ -213,9 +235,11 @@ async fn is_wanted(shared: &Shared, webhook: WebhookId) -> bool {
 
 async fn subscribe(shared: &Shared, work: &Work) -> Result<Subscription, BrokerError> {
     shared.topology.ensure_webhook(work.webhook).await?;
-    // A silent queue would block the channel, with other webhooks' consumers on it.
-    heal::hear(shared, work.webhook).await?;
-    shared.consumers.subscribe(&shared.handler.names.webhook(work.webhook), prefetch(work.limits)).await
+    let queue = shared.handler.names.webhook(work.webhook);
+    let (exchange, key) = (shared.handler.names.deliveries(), work.webhook.to_string());
+    let route = Route { exchange: &exchange, key: &key };
+    shared.prober.check_consumable(&shared.topology, &queue, route).await?;
+    shared.consumers.subscribe(&queue, prefetch(work.limits)).await
 }
 
 fn prefetch(limits: Limits) -> u16 {
@@ -260,7 +284,8 @@ async fn consume(shared: &Arc<Shared>, work: &Arc<Work>, subscription: &mut Subs
 }
 
 fn catch_up(shared: &Arc<Shared>, work: &Arc<Work>) {
-    let Some(active) = work.active.borrow().clone() else { return };
+    let active = work.active.borrow().clone();
+    let Some(active) = active.or_else(|| work.cut_off.borrow().clone()) else { return };
     if work.catching_up.swap(true, Ordering::Relaxed) {
         return;
     }
@@ -318,7 +343,8 @@ async fn process(shared: Arc<Shared>, work: Arc<Work>, mut message: Message, rec
     let deliveries = shared.handler.read(&mut message).await;
     let number = deliveries.len();
     let Received { since, lasts, renewal } = received;
-    let receipt = Receipt { uncertain: message.redelivered, since, lasts: lasts.clone() };
+    let redelivered = message.redelivered;
+    let receipt = Receipt { uncertain: redelivered, redelivered, since, lasts: lasts.clone() };
     let left = handle_all(&shared, &work, deliveries, receipt).await;
     if left.doubted {
         work.renew(Some(renewal), Ending::Cancelled);
@@ -343,7 +369,7 @@ async fn queue_again(shared: &Shared, webhook: WebhookId, deliveries: Vec<Delive
     let (exchange, key) = (shared.handler.names.deliveries(), webhook.to_string());
     let route = Route { exchange: &exchange, key: &key };
     // The queue may be lost: those who wait for other confirms do not wait for its.
-    let queued = shared.mender.publish_within(prober::PATIENCE, route, &repeated(deliveries)).await;
+    let queued = shared.mender.publish_within(prober::PROBE_TIMEOUT, route, &repeated(deliveries)).await;
     if let Err(error) = &queued {
         debug!(%webhook, error = %Chain(error), "the rest of a message could not be queued; all of it comes again");
     }
@@ -415,6 +441,20 @@ impl Work {
     /// Waits until no request is in flight, for so long at most.
     async fn let_finish(&self) {
         let _ = tokio::time::timeout(HAND_OVER, self.lane.idle()).await;
+    }
+
+    fn begin_cut_off(&self) {
+        self.cut_off.send_if_modified(|cut_off| {
+            let begins = cut_off.is_none();
+            cut_off.get_or_insert_with(CancellationToken::new);
+            begins
+        });
+    }
+
+    fn end_cut_off(&self) {
+        if let Some(cut_off) = self.cut_off.send_replace(None) {
+            cut_off.cancel();
+        }
     }
 
     /// Has the subscription begun anew; when one is named, unless that has ended already.

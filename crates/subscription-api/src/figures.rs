@@ -93,7 +93,13 @@ async fn look_at_database(api: &Api) -> Result<(), StoreError> {
 
 async fn look_at_queues(api: &Api) -> Result<(), broker::BrokerError> {
     let names = &api.names;
-    let own = [("router", names.router()), ("unrouted", names.unrouted()), ("rejected", names.rejected())];
+    let own = [
+        ("ingest", names.ingest()),
+        ("ingest.spare", names.ingest_spare()),
+        ("quarantine", names.quarantine()),
+        ("unrouted", names.unrouted()),
+        ("rejected", names.rejected()),
+    ];
     for (queue, name) in own {
         if let Some(messages) = api.topology.depth(&name).await? {
             gauge!("postrider_queue_messages", "queue" => queue).set(messages);

@@ -77,7 +77,7 @@ pub(super) async fn measure(stage: &Stage, args: &Args, bad: Bad) -> Vec<Measure
 /// Waits until the routers have nothing to do.
 async fn wait_routed(stage: &Stage) {
     let rabbit = stage.platform.rabbit().await;
-    eventually("all is routed", PATIENCE, async || match rabbit.depth("router").await {
+    eventually("all is routed", PATIENCE, async || match rabbit.depth("ingest").await {
         Some(0) => Ok(()),
         other => Err(format!("{other:?}")),
     })

@@ -99,7 +99,8 @@ pub struct WaitingView {
 )]
 pub async fn read(State(api): State<Api>, _: Support) -> Result<Json<Overview>> {
     let names = &api.names;
-    let mut shown = vec![names.router(), names.unrouted(), names.rejected()];
+    let mut shown =
+        vec![names.ingest(), names.ingest_spare(), names.quarantine(), names.unrouted(), names.rejected()];
     shown.extend(api.waits.iter().map(|delay| names.wait(*delay)));
     let queues = queues(&api, shown).await?;
     let rejected = names.rejected();
