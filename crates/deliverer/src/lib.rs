@@ -28,8 +28,10 @@ mod worker;
 
 use std::sync::Arc;
 
+use broker::boot::ProbeRoute;
 use broker::{Consumers, Link, Prober, Publisher, Topology};
 use runtime::ops::{self, ListenError, Readiness};
+use runtime::tasks;
 use runtime::telemetry::PrometheusHandle;
 use runtime::traces::Traces;
 use store::Store;
@@ -76,7 +78,7 @@ pub async fn run(
     let topology = Topology::new(link("topology"), names.clone(), Some(schedule.ladder()));
     tokio::select! {
         () = stop.cancelled() => return Ok(()),
-        () = prepare(&config, &store, &topology, &readiness) => {}
+        () = prepare(&config, &store, &topology, Prober::new(link("watch")), &readiness) => {}
     }
     let rule = config.health.rule();
     let directory = Arc::new(Directory::new(store.clone(), Vault::of(&config.vault)));
@@ -88,8 +90,12 @@ pub async fn run(
         waits: Waits::new(publisher, names.clone(), schedule.ladder()),
         names,
         directory: Arc::clone(&directory),
-        standings: Standings::start(batches.clone()),
-        recorder: Recorder::start(batches, store::activity::slice_for(rule.window)),
+        standings: Standings::start(batches.clone(), readiness.watch_progress("standings")),
+        recorder: Recorder::start(
+            batches,
+            store::activity::slice_for(rule.window),
+            readiness.watch_progress("recording"),
+        ),
         client,
         request_timeout: config.http.request_timeout,
         schedule,
@@ -107,16 +113,16 @@ pub async fn run(
 }
 
 /// Waits for both servers, in either order.
-async fn prepare(config: &Config, store: &Store, topology: &Topology, readiness: &Readiness) {
+async fn prepare(config: &Config, store: &Store, topology: &Topology, prober: Prober, readiness: &Readiness) {
     let database = async {
-        store::boot::prepare(store, &config.store).await;
-        readiness.set_database(true);
-        tokio::spawn(store::boot::watch(store.clone(), readiness.clone()));
+        store::boot::make_ready(store, &config.store, readiness).await;
+        tasks::spawn_essential("database watch", store::boot::watch(store.clone(), readiness.clone()));
     };
     let broker = async {
-        broker::boot::prepare(topology).await;
-        readiness.set_broker(true);
-        tokio::spawn(broker::boot::watch(topology.clone(), readiness.clone()));
+        broker::boot::make_ready(topology, readiness).await;
+        let probe = ProbeRoute::unrouted(&config.broker.namespace);
+        let watching = broker::boot::watch(topology.clone(), prober, probe, readiness.clone());
+        tasks::spawn_essential("broker watch", watching);
     };
     tokio::join!(database, broker);
 }
@@ -125,8 +131,10 @@ async fn prepare(config: &Config, store: &Store, topology: &Topology, readiness:
 async fn serve(store: Store, directory: Arc<Directory>, shared: Arc<Shared>, stop: &CancellationToken) {
     let me = Instance::new("deliverer", env!("CARGO_PKG_VERSION"));
     info!(instance = %me.id, "delivering");
-    shared.tracker.spawn(unrouted::serve(Arc::clone(&shared), stop.clone()));
-    shared.tracker.spawn(outbox::serve(store.clone(), Arc::clone(&shared), stop.clone()));
+    let unrouted = unrouted::serve(Arc::clone(&shared), stop.clone());
+    shared.tracker.spawn(tasks::until_stopped("unrouted", stop.clone(), unrouted));
+    let outbox = outbox::serve(store.clone(), Arc::clone(&shared), stop.clone());
+    shared.tracker.spawn(tasks::until_stopped("outbox", stop.clone(), outbox));
     Fleet::new(store, directory, Arc::clone(&shared), me).serve(stop).await;
     shared.tracker.close();
     shared.tracker.wait().await;

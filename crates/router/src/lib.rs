@@ -11,11 +11,13 @@ mod take;
 
 use std::time::Duration;
 
+use broker::boot::ProbeRoute;
 use broker::{Consumers, Link, Prober, Publisher, Topology};
 use chrono::Utc;
 use runtime::error::Chain;
 use runtime::ops::{self, ListenError, Readiness};
 use runtime::retry::Backoff;
+use runtime::tasks;
 use runtime::telemetry::PrometheusHandle;
 use runtime::traces::Traces;
 use store::Store;
@@ -75,20 +77,20 @@ async fn start(config: &Config, readiness: Readiness) -> Router {
     let link = |purpose: &str| Link::new(&config.broker, format!("postrider router {purpose}"));
     let topology = Topology::new(link("topology"), names.clone(), None);
     let database = async {
-        store::boot::prepare(&store, &config.store).await;
-        readiness.set_database(true);
-        tokio::spawn(store::boot::watch(store.clone(), readiness.clone()));
+        store::boot::make_ready(&store, &config.store, &readiness).await;
+        tasks::spawn_essential("database watch", store::boot::watch(store.clone(), readiness.clone()));
     };
     let broker = async {
-        broker::boot::prepare(&topology).await;
-        readiness.set_broker(true);
-        tokio::spawn(broker::boot::watch(topology.clone(), readiness.clone()));
+        broker::boot::make_ready(&topology, &readiness).await;
+        let (prober, probe) = (Prober::new(link("watch")), ProbeRoute::unrouted(&names));
+        let watching = broker::boot::watch(topology.clone(), prober, probe, readiness.clone());
+        tasks::spawn_essential("broker watch", watching);
     };
     tokio::join!(database, broker);
     let me = Instance::new("router", env!("CARGO_PKG_VERSION"));
-    tokio::spawn(renew(store.clone(), me.clone()));
+    tasks::spawn_essential("renew", renew(store.clone(), me.clone()));
     if !config.store.no_migrate {
-        tokio::spawn(maintain(store.clone(), config.store.retention));
+        tasks::spawn_essential("maintain", maintain(store.clone(), config.store.retention));
     }
     let publisher = Publisher::new(link("publisher"));
     let (prober, retention) = (Prober::new(link("prober")), config.store.retention);
