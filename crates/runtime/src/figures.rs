@@ -43,8 +43,9 @@ impl Figure {
 const EVERYWHERE: &[Figure] = &[
     Figure::new(Kind::Gauge, "postrider_build_info", "Always 1; the label tells the version that runs")
         .by(&["version"]),
-    Figure::new(Kind::Gauge, "postrider_server_up", "Whether PostgreSQL and RabbitMQ answer this process")
-        .by(&["server"]),
+    Figure::new(Kind::Gauge, "postrider_server_up", "Whether PostgreSQL commits and RabbitMQ confirms what this process stores there",
+    )
+    .by(&["server"]),
     Figure::new(
         Kind::Gauge,
         "postrider_stalled_seconds",
