@@ -50,6 +50,10 @@ async fn serve(scenario: String, stop: CancellationToken) -> Result<(), Infallib
             tokio::spawn(async { panic!("boom") });
             pending().await
         }
+        "panics of many tasks" => {
+            (0..100).for_each(|_| drop(tokio::spawn(async { panic!("boom") })));
+            pending().await
+        }
         "a panic of an essential task" => {
             tasks::spawn_essential("recorder", async { panic!("boom") });
             pending().await
@@ -96,6 +100,12 @@ async fn serve(scenario: String, stop: CancellationToken) -> Result<(), Infallib
 #[test]
 fn a_panic_of_any_task_ends_the_process_and_is_logged_once_with_its_location() {
     breaks("a panic of a task", &["boom", "tests/tasks.rs:", "a panic; the process exits"]);
+}
+
+#[test]
+fn many_panics_at_once_end_the_process_like_one() {
+    let (code, log) = run("panics of many tasks");
+    assert_eq!(code, Some(BROKEN_EXIT_CODE), "{log}");
 }
 
 #[test]
