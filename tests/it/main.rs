@@ -33,6 +33,7 @@ mod outcomes;
 mod overview;
 mod paging;
 mod python;
+mod readiness;
 mod reading;
 mod redeliver;
 mod rejected;

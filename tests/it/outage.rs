@@ -14,6 +14,8 @@ use crate::Stage;
 
 /// How long all may take to arrive once the server is back.
 const HEALED: Duration = Duration::from_secs(60);
+/// Events before an outage: many times the connections that a router has when it has little to do.
+const PREPARING: usize = 10;
 
 /// Cuts the server off while events flow, sees that the services say so, heals it, and sees that
 /// all events arrive.
@@ -96,10 +98,12 @@ async fn an_event_whose_storing_was_not_heard_of_is_delivered() {
     let receiver = e2e::receiver::Receiver::start(&platform.authority).await;
     let endpoint = receiver.endpoint("/hook");
     let webhook = brand.webhook(endpoint.url(), &["*"]).await;
-    let first = Event::sms("acme");
-    platform.producer().await.publish(&first).await;
-    // From here on the router knows the webhook, and stores an event at the first try.
-    endpoint.wait_for_event(first.id()).await;
+    // From here on the router knows the webhook, and stores an event at the first try: on each of its connections,
+    // which it uses in turn, the statement is prepared.
+    for first in Event::many("acme", PREPARING) {
+        platform.producer().await.publish(&first).await;
+        endpoint.wait_for_event(first.id()).await;
+    }
 
     proxy.set(Weather::AnswersHeld);
     let second = Event::sms("acme");

@@ -141,6 +141,17 @@ impl Rabbit {
         Ear { channel, queue }
     }
 
+    /// Declares a classic queue of the namespace, which ours cannot be declared over.
+    ///
+    /// # Panics
+    /// When the broker does not.
+    pub async fn declare_classic(&self, queue: &str) {
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        let name = self.name(queue).into();
+        let declared = self.channel().await.queue_declare(name, options, FieldTable::default()).await;
+        declared.expect("a queue");
+    }
+
     /// Deletes a queue of the namespace; one that is not there is fine.
     pub async fn delete_queue(&self, queue: &str) {
         let name = self.name(queue).into();

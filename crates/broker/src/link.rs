@@ -83,15 +83,6 @@ impl Link {
         self.0.dialled.lock().await.connection.as_ref().map(|dialled| dialled.configuration().channel_max())
     }
 
-    /// Asks the broker whether it is there.
-    ///
-    /// # Errors
-    /// When it is not.
-    pub async fn ping(&self) -> Result<(), BrokerError> {
-        let channel = self.channel().await?;
-        within(OPERATION, "close a channel", channel.close(200, "ping".into())).await
-    }
-
     /// Dials again for the next channel: a channel that hangs in the broker may hold up the others.
     pub(crate) async fn abandon(&self) {
         self.0.dialled.lock().await.connection = None;

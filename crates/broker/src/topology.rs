@@ -86,7 +86,6 @@ pub struct QueueState {
 /// The topology of one namespace.
 #[derive(Debug, Clone)]
 pub struct Topology {
-    link: Link,
     names: Namespace,
     ladder: Option<WaitLadder>,
     changes: Channels,
@@ -98,7 +97,7 @@ impl Topology {
     #[must_use]
     pub fn new(link: Link, names: Namespace, ladder: Option<WaitLadder>) -> Self {
         let channels = |at_once| Channels::new(link.clone(), at_once);
-        Self { changes: channels(AT_ONCE), looks: channels(LOOKS), link, names, ladder }
+        Self { changes: channels(AT_ONCE), looks: channels(LOOKS), names, ladder }
     }
 
     /// Declares all that is not of a single webhook. Declaring what is there changes nothing.
@@ -258,14 +257,6 @@ impl Topology {
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// Asks the broker whether it is there.
-    ///
-    /// # Errors
-    /// When it is not.
-    pub async fn ping(&self) -> Result<(), BrokerError> {
-        self.link.ping().await
     }
 
     /// The names of this topology.

@@ -16,6 +16,7 @@ use domain::outcome::{Facts, Outcome, Trigger};
 use domain::request;
 use domain::retry::RetrySchedule;
 use domain::time::{Timestamp, whole_millis};
+use runtime::progress;
 use runtime::retry::Backoff;
 use runtime::traces::{Span, SpanKind, Traces};
 use store::Store;
@@ -55,6 +56,8 @@ pub(crate) struct Handler {
     pub(crate) traces: Traces,
     pub(crate) in_flight: InFlight,
     pub(crate) pulse: Pulse,
+    /// Deliveries that end without a further attempt.
+    pub(crate) finishing: progress::Progress,
     pub(crate) health: Health,
 }
 
@@ -386,6 +389,7 @@ impl Handler {
     /// late: that does not count against the webhook.
     async fn finish(&self, delivery: &Delivery<'_>, status: DeliveryStatus) {
         let round = delivery.message.progress.round;
+        let in_hand = self.finishing.begin();
         let mut backoff = Backoff::default();
         let ended = loop {
             match record::finish(&self.store, delivery.key, round, status).await {
@@ -394,6 +398,7 @@ impl Handler {
             }
             backoff.wait().await;
         };
+        in_hand.done();
         if ended {
             events::delivery_ended(status);
         }

@@ -40,7 +40,7 @@ impl Health {
     pub(crate) fn start(store: Store, directory: Arc<Directory>, rule: HealthRule) -> Self {
         let health =
             Self(Arc::new(Inner { store, directory, rule, failing: Mutex::default(), more: Notify::new() }));
-        tokio::spawn(run(health.clone()));
+        runtime::tasks::spawn_essential("health", run(health.clone()));
         health
     }
 

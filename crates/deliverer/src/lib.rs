@@ -30,6 +30,8 @@ use std::sync::Arc;
 
 use broker::{Consumers, GuardedPublisher, Link, Prober, Publisher, Topology};
 use runtime::ops::{self, ListenError, Readiness};
+use runtime::progress::Progress;
+use runtime::tasks;
 use runtime::telemetry::PrometheusHandle;
 use runtime::traces::Traces;
 use store::Store;
@@ -76,7 +78,7 @@ pub async fn run(
     let topology = Topology::new(link("topology"), names.clone(), Some(schedule.ladder()));
     tokio::select! {
         () = stop.cancelled() => return Ok(()),
-        () = prepare(&config, &store, &topology, &readiness) => {}
+        () = prepare(&config, &store, &topology, Prober::new(link("watch"), &names), &readiness) => {}
     }
     let rule = config.health.rule();
     let directory = Arc::new(Directory::new(store.clone(), Vault::of(&config.vault)));
@@ -88,49 +90,61 @@ pub async fn run(
     let handler = Handler {
         store: store.clone(),
         publisher,
-        waits: Waits::new(waits, names.clone(), schedule.ladder()),
+        waits: Waits::new(waits, names.clone(), schedule.ladder(), readiness.watch_progress("waits")),
         names,
         directory: Arc::clone(&directory),
-        standings: Standings::start(batches.clone()),
-        recorder: Recorder::start(batches, store::activity::slice_for(rule.window)),
+        standings: Standings::start(batches.clone(), readiness.watch_progress("standings")),
+        recorder: Recorder::start(
+            batches,
+            store::activity::slice_for(rule.window),
+            readiness.watch_progress("recording"),
+        ),
         client,
         request_timeout: config.http.request_timeout,
         schedule,
         traces: Traces::start(&config.traces, "deliverer", env!("CARGO_PKG_VERSION")),
         in_flight: InFlight::default(),
         pulse: Pulse::start(),
+        finishing: readiness.watch_progress("finishing"),
         health: Health::start(store.clone(), Arc::clone(&directory), rule),
     };
-    tokio::spawn(handler.waits.clone().heal(topology.clone()));
+    tasks::spawn_essential("wait queues", handler.waits.clone().heal(topology.clone()));
     let consumers = Consumers::new(link("consumer"));
     let mender = Publisher::new(link("mender"));
     let (tempo, tracker) = (Tempo::start(), TaskTracker::new());
     let shared = Arc::new(Shared { handler, consumers, prober, mender, tempo, topology, tracker });
-    serve(store, directory, shared, &stop).await;
+    serve(store, directory, shared, readiness.watch_progress("unrouted"), &stop).await;
     Ok(())
 }
 
 /// Waits for both servers, in either order.
-async fn prepare(config: &Config, store: &Store, topology: &Topology, readiness: &Readiness) {
+async fn prepare(config: &Config, store: &Store, topology: &Topology, prober: Prober, readiness: &Readiness) {
     let database = async {
-        store::boot::prepare(store, &config.store).await;
-        readiness.set_database(true);
-        tokio::spawn(store::boot::watch(store.clone(), readiness.clone()));
+        store::boot::make_ready(store, &config.store, readiness).await;
+        tasks::spawn_essential("database watch", store::boot::watch(store.clone(), readiness.clone()));
     };
     let broker = async {
-        broker::boot::prepare(topology).await;
-        readiness.set_broker(true);
-        tokio::spawn(broker::boot::watch(topology.clone(), readiness.clone()));
+        broker::boot::make_ready(topology, readiness).await;
+        let watching = broker::boot::watch(topology.clone(), prober, readiness.clone());
+        tasks::spawn_essential("broker watch", watching);
     };
     tokio::join!(database, broker);
 }
 
 /// Serves until `stop`, then finishes what is in flight and says goodbye.
-async fn serve(store: Store, directory: Arc<Directory>, shared: Arc<Shared>, stop: &CancellationToken) {
+async fn serve(
+    store: Store,
+    directory: Arc<Directory>,
+    shared: Arc<Shared>,
+    unrouted: Progress,
+    stop: &CancellationToken,
+) {
     let me = Instance::new("deliverer", env!("CARGO_PKG_VERSION"));
     info!(instance = %me.id, "delivering");
-    shared.tracker.spawn(unrouted::serve(Arc::clone(&shared), stop.clone()));
-    shared.tracker.spawn(outbox::serve(store.clone(), Arc::clone(&shared), stop.clone()));
+    let unrouted = unrouted::serve(Arc::clone(&shared), unrouted, stop.clone());
+    shared.tracker.spawn(tasks::until_stopped("unrouted", stop.clone(), unrouted));
+    let outbox = outbox::serve(store.clone(), Arc::clone(&shared), stop.clone());
+    shared.tracker.spawn(tasks::until_stopped("outbox", stop.clone(), outbox));
     Fleet::new(store, directory, Arc::clone(&shared), me).serve(stop).await;
     shared.tracker.close();
     shared.tracker.wait().await;

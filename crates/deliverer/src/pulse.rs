@@ -28,7 +28,7 @@ impl Pulse {
     pub(crate) fn start() -> Self {
         let pulse = Self(Arc::new(Mutex::new(Beats::new(Instant::now()))));
         let beating = pulse.clone();
-        tokio::spawn(async move {
+        runtime::tasks::spawn_essential("pulse", async move {
             loop {
                 beating.beat();
                 tokio::time::sleep(EVERY).await;

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use runtime::progress::Progress;
 use runtime::retry::Backoff;
 use store::Store;
 use store::record::{self, AttemptRecord, MAX_BATCH, Standing};
@@ -29,9 +30,9 @@ pub(crate) struct Recorder(Jobs<AttemptRecord, Option<Standing>>);
 
 impl Recorder {
     /// A recorder with its task in the background.
-    pub(crate) fn start(store: Store, slice: Duration) -> Self {
+    pub(crate) fn start(store: Store, slice: Duration, progress: Progress) -> Self {
         let (jobs, receiver) = Jobs::new(WAITING);
-        tokio::spawn(run(store, slice, receiver));
+        tokio::spawn(run(store, slice, progress, receiver));
         Self(jobs)
     }
 
@@ -42,7 +43,7 @@ impl Recorder {
     }
 }
 
-async fn run(store: Store, slice: Duration, mut jobs: mpsc::Receiver<Job>) {
+async fn run(store: Store, slice: Duration, progress: Progress, mut jobs: mpsc::Receiver<Job>) {
     let mut waiting: Vec<Job> = Vec::new();
     let mut last = 0;
     loop {
@@ -59,7 +60,9 @@ async fn run(store: Store, slice: Duration, mut jobs: mpsc::Receiver<Job>) {
         let (batch, rest) = each_delivery_once(std::mem::take(&mut waiting));
         waiting = rest;
         last = batch.len();
+        let in_hand = progress.begin();
         write(&store, slice, batch).await;
+        in_hand.done();
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the database knows of deliveries that may have been dealt with before. Those of a message, and whatever
 //! else comes while it is asked, are looked up together.
 
+use runtime::progress::Progress;
 use runtime::retry::Backoff;
 use store::Store;
 use store::record::{self, DeliveryKey, FullStanding, MAX_BATCH};
@@ -17,9 +18,9 @@ pub(crate) struct Standings(Jobs<DeliveryKey, Found>);
 
 impl Standings {
     /// With its task in the background.
-    pub(crate) fn start(store: Store) -> Self {
+    pub(crate) fn start(store: Store, progress: Progress) -> Self {
         let (jobs, receiver) = Jobs::new(MAX_BATCH);
-        tokio::spawn(run(store, receiver));
+        tokio::spawn(run(store, progress, receiver));
         Self(jobs)
     }
 
@@ -29,9 +30,10 @@ impl Standings {
     }
 }
 
-async fn run(store: Store, mut jobs: mpsc::Receiver<Job<DeliveryKey, Found>>) {
+async fn run(store: Store, progress: Progress, mut jobs: mpsc::Receiver<Job<DeliveryKey, Found>>) {
     let mut waiting = Vec::new();
     while jobs.recv_many(&mut waiting, MAX_BATCH).await > 0 {
+        let in_hand = progress.begin();
         let (keys, askers): (Vec<_>, Vec<_>) = waiting.drain(..).unzip();
         let mut backoff = Backoff::default();
         let found = loop {
@@ -42,5 +44,6 @@ async fn run(store: Store, mut jobs: mpsc::Receiver<Job<DeliveryKey, Found>>) {
             backoff.wait().await;
         };
         answer(askers, found);
+        in_hand.done();
     }
 }

@@ -21,7 +21,7 @@ impl Tempo {
     pub(crate) fn start() -> Self {
         let tempo = Self::default();
         let counted = Arc::clone(&tempo.0);
-        tokio::spawn(async move {
+        runtime::tasks::spawn_essential("tempo", async move {
             let mut seconds = tokio::time::interval(Duration::from_secs(1));
             seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {

@@ -9,6 +9,7 @@ use domain::delivery::DeliveryStatus;
 use domain::ids::WebhookId;
 use domain::webhook::WebhookStatus;
 use runtime::error::Chain;
+use runtime::progress::{InHand, Progress};
 use runtime::retry::Backoff;
 use store::record::{self, DeliveryKey};
 use store::stranded;
@@ -29,7 +30,7 @@ const PACE: Duration = Duration::from_millis(100);
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Consumes the queue of unrouted deliveries until `stop`.
-pub(crate) async fn serve(shared: Arc<Shared>, stop: CancellationToken) {
+pub(crate) async fn serve(shared: Arc<Shared>, progress: Progress, stop: CancellationToken) {
     let queue = shared.handler.names.unrouted();
     let mut backoff = Backoff::default();
     while !stop.is_cancelled() {
@@ -42,7 +43,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, stop: CancellationToken) {
                         message = subscription.next() => message,
                     };
                     let Some(message) = message else { break };
-                    shared.tracker.spawn(handle(Arc::clone(&shared), message));
+                    shared.tracker.spawn(handle(Arc::clone(&shared), message, progress.begin()));
                 }
             }
             Err(error) => {
@@ -60,13 +61,14 @@ async fn subscribe(shared: &Shared, queue: &str) -> Result<Subscription, BrokerE
     shared.consumers.subscribe(queue, PREFETCH).await
 }
 
-async fn handle(shared: Arc<Shared>, message: Message) {
+async fn handle(shared: Arc<Shared>, message: Message, in_hand: InHand) {
     let mut backoff = Backoff::default();
     while let Err(error) = send_on(&shared, &message).await {
         events::step_failed("unrouted", error.as_ref());
         backoff.wait().await;
     }
     message.ack();
+    in_hand.done();
 }
 
 async fn send_on(shared: &Shared, message: &Message) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {

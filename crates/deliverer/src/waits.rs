@@ -16,6 +16,7 @@ use domain::ids::WebhookId;
 use domain::retry::WaitLadder;
 use domain::time::Timestamp;
 use futures_util::future::join_all;
+use runtime::progress::Progress;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
@@ -41,6 +42,7 @@ struct Inner {
     publisher: GuardedPublisher,
     names: Namespace,
     ladder: WaitLadder,
+    progress: Progress,
     /// Messages that wait for more deliveries. Whoever puts one in waits until the broker has it, so there are
     /// no more of them than deliveries in hand.
     gathering: Mutex<HashMap<Key, mpsc::Sender<Waiting>>>,
@@ -58,8 +60,13 @@ struct Waiting {
 }
 
 impl Waits {
-    pub(crate) fn new(publisher: GuardedPublisher, names: Namespace, ladder: WaitLadder) -> Self {
-        Self(Arc::new(Inner { publisher, names, ladder, gathering: Mutex::default() }))
+    pub(crate) fn new(
+        publisher: GuardedPublisher,
+        names: Namespace,
+        ladder: WaitLadder,
+        progress: Progress,
+    ) -> Self {
+        Self(Arc::new(Inner { publisher, names, ladder, progress, gathering: Mutex::default() }))
     }
 
     /// Puts a delivery, as [`wire::encode`] wrote it, into the wait queue that fits best; it comes back by
@@ -152,7 +159,9 @@ impl Waits {
         let message = |_repeated| Outgoing::new(body.clone());
         let failed = |error: &BrokerError| events::step_failed("wait", error);
         let route = Route { exchange: &exchange, key: &key };
+        let in_hand = self.0.progress.begin();
         self.0.publisher.publish(&exchange, route, message, failed).await;
+        in_hand.done();
         events::blocked_wait_queues(self.0.publisher.blocked_queues());
         for confirm in confirms {
             // Who asked may have been stopped meanwhile.

@@ -10,6 +10,7 @@ use domain::request::EventHead;
 use domain::time::Timestamp;
 use domain::trace::TraceParent;
 use futures_util::{StreamExt, stream};
+use runtime::progress;
 use runtime::retry::Backoff;
 use store::Store;
 use store::ingest::Target;
@@ -49,11 +50,17 @@ pub(crate) struct Dispatch {
     store: Store,
     publisher: GuardedPublisher,
     deliveries: String,
+    progress: progress::Progress,
 }
 
 impl Dispatch {
-    pub(crate) fn new(store: Store, publisher: GuardedPublisher, names: &Namespace) -> Self {
-        Self { store, publisher, deliveries: names.deliveries() }
+    pub(crate) fn new(
+        store: Store,
+        publisher: GuardedPublisher,
+        names: &Namespace,
+        progress: progress::Progress,
+    ) -> Self {
+        Self { store, publisher, deliveries: names.deliveries(), progress }
     }
 
     /// Queues all of them, or leaves those to the database whose queue stores nothing.
@@ -72,7 +79,10 @@ impl Dispatch {
         let key = pack.webhook.to_string();
         let route = Route { exchange: &self.deliveries, key: &key };
         let failed = |error: &BrokerError| events::step_failed("publish", error);
-        self.publisher.publish(&key, route, |repeated| pack.message(repeated), failed).await
+        let published =
+            self.publisher.publish(&key, route, |repeated| pack.message(repeated), failed).await;
+        self.progress.advance();
+        published
     }
 
     async fn leave_to_database(&self, deliveries: &[DeliveryKey]) {

@@ -8,6 +8,7 @@ use broker::{Message, Outgoing};
 use chrono::{TimeDelta, Utc};
 use domain::event::Rejection;
 use domain::request::EventHead;
+use runtime::progress::Progress;
 use runtime::retry::Backoff;
 use runtime::traces::Traces;
 use store::ingest::{self, Ingest};
@@ -25,6 +26,7 @@ pub(crate) struct Handler {
     pub(crate) retention: Duration,
     pub(crate) traces: Traces,
     pub(crate) index: Index,
+    pub(crate) progress: Progress,
 }
 
 /// A batch that is stored.
@@ -42,10 +44,12 @@ impl Handler {
     /// number on the channel.
     pub(crate) async fn handle(&mut self, batch: &[Message]) -> HashMap<u64, Outgoing> {
         let started = Instant::now();
+        let in_hand = self.progress.begin();
         let retention = TimeDelta::from_std(self.retention).unwrap_or(TimeDelta::MAX);
         let (mut taken, refused, repeated) = take::decode(batch, Utc::now(), retention);
         taken.iter_mut().for_each(|taken| taken.trace(&self.traces));
         let stored = self.store_matched(&taken).await;
+        self.progress.advance();
         let queued = self.queued(&stored).await;
         let deliveries = queued.len();
         self.dispatch.publish(queued).await;
@@ -56,6 +60,7 @@ impl Handler {
         (0..stored.sorted.not_enabled).for_each(|_| events::event_not_enabled());
         let seconds = started.elapsed().as_secs_f64();
         events::BatchHandled { messages: batch.len(), deliveries, seconds }.emit();
+        in_hand.done();
         refused
     }
 

@@ -20,6 +20,7 @@ use broker::{Consumers, GuardedPublisher, Link, Prober, Publisher, Topology};
 use chrono::Utc;
 use runtime::error::Chain;
 use runtime::ops::{self, ListenError, Readiness};
+use runtime::tasks;
 use runtime::telemetry::PrometheusHandle;
 use runtime::traces::Traces;
 use store::Store;
@@ -80,28 +81,30 @@ async fn start(config: &Config, readiness: Readiness, stop: &CancellationToken) 
     let link = |purpose: &str| Link::new(&config.broker, format!("postrider router {purpose}"));
     let topology = Topology::new(link("topology"), names.clone(), None);
     let database = async {
-        store::boot::prepare(&store, &config.store).await;
-        readiness.set_database(true);
-        tokio::spawn(store::boot::watch(store.clone(), readiness.clone()));
+        store::boot::make_ready(&store, &config.store, &readiness).await;
+        tasks::spawn_essential("database watch", store::boot::watch(store.clone(), readiness.clone()));
     };
     let broker = async {
-        broker::boot::prepare(&topology).await;
-        readiness.set_broker(true);
-        tokio::spawn(broker::boot::watch(topology.clone(), readiness.clone()));
+        broker::boot::make_ready(&topology, &readiness).await;
+        let prober = Prober::new(link("watch"), &names);
+        let watching = broker::boot::watch(topology.clone(), prober, readiness.clone());
+        tasks::spawn_essential("broker watch", watching);
     };
     tokio::join!(database, broker);
     let me = Instance::new("router", env!("CARGO_PKG_VERSION"));
-    tokio::spawn(renew(store.clone(), me.clone()));
+    tasks::spawn_essential("renew", renew(store.clone(), me.clone()));
     if !config.store.no_migrate {
-        tokio::spawn(maintain(store.clone(), config.store.retention));
+        tasks::spawn_essential("maintain", maintain(store.clone(), config.store.retention));
     }
     let publisher = Publisher::new(link("publisher"));
     let prober = Prober::new(link("prober"), &names);
+    let progress = readiness.watch_progress("routing");
     let guarded = GuardedPublisher::new(publisher.clone(), prober.clone());
     let traces = Traces::start(&config.traces, "router", env!("CARGO_PKG_VERSION"));
     let handler = Handler {
         store: store.clone(),
-        dispatch: Dispatch::new(store.clone(), guarded, &names),
+        dispatch: Dispatch::new(store.clone(), guarded, &names, progress.clone()),
+        progress: progress.clone(),
         retention: config.store.retention,
         traces: traces.clone(),
         index: Index::default(),
@@ -129,7 +132,8 @@ impl Router {
             drained_after: None,
             renewals: renewals.clone(),
         };
-        tokio::spawn(intake_watch::watch(topology.clone(), self.intake.prober.clone(), renew));
+        let watching = intake_watch::watch(topology.clone(), self.intake.prober.clone(), renew);
+        tasks::spawn_essential("intake watch", watching);
         tokio::join!(
             self.intake.consume(source(topology.names().ingest())),
             self.intake.consume(source(topology.names().ingest_spare())),

@@ -3,7 +3,7 @@
 
 use metrics::{Gauge, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::ops::Readiness;
+use crate::readiness::Readiness;
 
 /// How a metric behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +43,15 @@ impl Figure {
 const EVERYWHERE: &[Figure] = &[
     Figure::new(Kind::Gauge, "postrider_build_info", "Always 1; the label tells the version that runs")
         .by(&["version"]),
-    Figure::new(Kind::Gauge, "postrider_server_up", "Whether PostgreSQL and RabbitMQ answer this process")
-        .by(&["server"]),
+    Figure::new(Kind::Gauge, "postrider_server_up", "Whether PostgreSQL commits and RabbitMQ confirms what this process stores there",
+    )
+    .by(&["server"]),
+    Figure::new(
+        Kind::Gauge,
+        "postrider_stalled_seconds",
+        "For how long work that this process has in hand has made no progress, by the work: 0, or a minute and more",
+    )
+    .by(&["what"]),
 ];
 
 /// Explains the metrics of a process to whoever reads them, and begins those that count at 0. Those with
@@ -103,11 +110,14 @@ impl Drop for UnderWay {
     }
 }
 
-/// Says which servers answer, as of now.
-pub(crate) fn servers(readiness: &Readiness) {
+/// Says which servers answer and which work stands still, as of now.
+pub(crate) fn readiness(readiness: &Readiness) {
     let answers = |server: &'static str, up: bool| {
         gauge!("postrider_server_up", "server" => server).set(u8::from(up));
     };
     answers("database", readiness.has_database());
     answers("broker", readiness.has_broker());
+    for (what, stalled) in readiness.progress_of_each() {
+        gauge!("postrider_stalled_seconds", "what" => what).set(stalled.unwrap_or_default().as_secs_f64());
+    }
 }

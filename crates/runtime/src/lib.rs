@@ -1,12 +1,16 @@
 //! Process plumbing that the three services share: settings from flags and environment, logs,
-//! the operations listener, readiness, start and stop. It knows nothing of events or webhooks.
+//! the operations listener, readiness, progress, tasks, start and stop. It knows nothing of events or
+//! webhooks.
 
 pub mod error;
 pub mod figures;
 pub mod lifecycle;
 pub mod ops;
+pub mod progress;
+mod readiness;
 pub mod retry;
 pub mod settings;
+pub mod tasks;
 pub mod telemetry;
 pub mod traces;
 

@@ -9,17 +9,20 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::error::Chain;
+use crate::tasks;
 
 /// Beyond the longest thing in flight, what the process may take to leave (contract §7).
 pub const DRAIN_MARGIN: Duration = Duration::from_secs(5);
 
 /// Runs a service until SIGTERM or SIGINT, then gives it `longest_in_flight` and a little less
-/// than [`DRAIN_MARGIN`] to finish. Exits 0 after a stop that was asked for, 1 after an error.
+/// than [`DRAIN_MARGIN`] to finish. Exits 0 after a stop that was asked for, 1 after an error, and with
+/// [`tasks::BROKEN_EXIT_CODE`] at once after a panic.
 pub fn run<F, E>(longest_in_flight: Duration, service: impl FnOnce(CancellationToken) -> F) -> ExitCode
 where
     F: Future<Output = Result<(), E>>,
     E: std::error::Error + 'static,
 {
+    tasks::exit_on_panic();
     raise_file_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -44,6 +47,7 @@ where
             }
         }
     });
+    tasks::leave();
     // What is still running holds nothing that a restart would lose.
     runtime.shutdown_background();
     code

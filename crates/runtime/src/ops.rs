@@ -1,8 +1,6 @@
 //! The operations listener: `/healthz`, `/readyz`, `/metrics`.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -11,66 +9,14 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
-use serde::Serialize;
 use tokio::net::TcpListener;
 
 use crate::figures;
-
-/// Which of the two servers that a service needs answer.
-#[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<Servers>);
-
-#[derive(Debug, Default)]
-struct Servers {
-    database: AtomicBool,
-    broker: AtomicBool,
-}
-
-impl Readiness {
-    /// Notes whether PostgreSQL answers and has the schema.
-    pub fn set_database(&self, up: bool) {
-        self.0.database.store(up, Ordering::Relaxed);
-    }
-
-    /// Notes whether RabbitMQ answers and has the topology.
-    pub fn set_broker(&self, up: bool) {
-        self.0.broker.store(up, Ordering::Relaxed);
-    }
-
-    /// Whether both answer.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.has_database() && self.has_broker()
-    }
-
-    pub(crate) fn has_database(&self) -> bool {
-        self.0.database.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn has_broker(&self) -> bool {
-        self.0.broker.load(Ordering::Relaxed)
-    }
-
-    fn report(&self) -> ReadinessReport {
-        let word = |up| if up { "up" } else { "away" };
-        ReadinessReport {
-            ready: self.is_ready(),
-            database: word(self.has_database()),
-            broker: word(self.has_broker()),
-        }
-    }
-}
+pub use crate::readiness::Readiness;
+use crate::tasks;
 
 /// How often what was measured is summed up, whether somebody asks or not.
 const TIDY_EVERY: Duration = Duration::from_secs(5);
-
-/// The answer of `/readyz`.
-#[derive(Debug, Serialize)]
-struct ReadinessReport {
-    ready: bool,
-    database: &'static str,
-    broker: &'static str,
-}
 
 /// The operations listener could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -91,12 +37,12 @@ pub async fn serve(
     metrics: PrometheusHandle,
 ) -> Result<(), ListenError> {
     let listener = TcpListener::bind(address).await.map_err(|source| ListenError { address, source })?;
-    tokio::spawn(tidy(metrics.clone()));
+    tasks::spawn_essential("metrics upkeep", tidy(metrics.clone()));
     let app = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz).with_state(readiness.clone()))
         .route("/metrics", get(render).with_state((readiness, metrics)));
-    tokio::spawn(async move {
+    tasks::spawn_essential("operations listener", async move {
         if let Err(error) = axum::serve(listener, app).await {
             tracing::error!(%error, "the operations listener ended");
         }
@@ -118,7 +64,7 @@ async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {
 }
 
 async fn render(State((readiness, metrics)): State<(Readiness, PrometheusHandle)>) -> impl IntoResponse {
-    figures::servers(&readiness);
+    figures::readiness(&readiness);
     metrics.run_upkeep();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
 }

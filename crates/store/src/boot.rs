@@ -1,27 +1,33 @@
 //! From no database to a ready one, and watching it from then on.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use chrono::Utc;
 use runtime::error::Chain;
 use runtime::ops::Readiness;
 use runtime::retry::Backoff;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::migrate::{self, MigrateError};
 use crate::pool::Store;
 use crate::settings::StoreSettings;
 
-/// How often the database is asked whether it is there.
-const WATCH_EVERY: Duration = Duration::from_secs(2);
+/// How often a commit is asked of the database.
+const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+/// How long a commit may take: many times what one takes on a busy disk, and less than what others wait for
+/// an answer of the database, so that the cause is told before its effects.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Waits until PostgreSQL answers and has the schema, which it migrates unless told not to.
-pub async fn prepare(store: &Store, settings: &StoreSettings) {
+/// Waits until PostgreSQL answers and has the schema, which it migrates unless told not to, and tells
+/// `readiness` why it does not until then.
+pub async fn make_ready(store: &Store, settings: &StoreSettings, readiness: &Readiness) {
     let mut backoff = Backoff::default();
     while let Err(error) = try_prepare(store, settings).await {
-        warn!(error = %Chain(&error), "the database is not ready; trying again");
+        readiness.set_database_away(Chain(&error).to_string());
         backoff.wait().await;
     }
+    readiness.set_database(true);
     info!("the database is ready");
 }
 
@@ -32,11 +38,30 @@ async fn try_prepare(store: &Store, settings: &StoreSettings) -> Result<(), Migr
     migrate::migrate(store, Utc::now(), settings.retention).await
 }
 
-/// Keeps the readiness true to whether PostgreSQL answers. Runs for good.
+/// Keeps the readiness true to whether PostgreSQL commits. Runs for good.
+///
+/// A server may answer every question and commit nothing: its synchronous standby is away, it became a
+/// standby itself, or its disk hangs.
 pub async fn watch(store: Store, readiness: Readiness) {
     loop {
-        readiness.set_database(store.ping().await.is_ok());
         store.show_pool();
-        tokio::time::sleep(WATCH_EVERY).await;
+        probe(&store, &readiness).await;
+        tokio::time::sleep(WATCH_INTERVAL).await;
+    }
+}
+
+async fn probe(store: &Store, readiness: &Readiness) {
+    let mut committing = pin!(store.execute(sql!("probe/commit"), &[]));
+    match tokio::time::timeout(COMMIT_TIMEOUT, &mut committing).await {
+        Ok(Ok(_)) => readiness.set_database(true),
+        Ok(Err(error)) => readiness.set_database_away(Chain(&error).to_string()),
+        Err(_) => {
+            readiness.set_database_away(format!("no commit within {COMMIT_TIMEOUT:?}"));
+            // The statement is waited for until the pool gives it up, because a probe that is dropped half
+            // way would leave its connection busy for the next user, and each further probe another one.
+            if committing.await.is_ok() {
+                readiness.set_database(true);
+            }
+        }
     }
 }

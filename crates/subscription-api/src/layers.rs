@@ -1,6 +1,5 @@
 //! What is around every handler: time, panics, headers, figures.
 
-use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -8,7 +7,7 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use futures_util::FutureExt;
+use runtime::tasks::{self, Panicked};
 
 use crate::api::Api;
 use crate::events::{self, RequestServed};
@@ -31,10 +30,10 @@ async fn guard(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let (body, leftover) = leftover::lend(body);
     let request = Request::from_parts(parts, body);
-    let answering = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let answering = tasks::contain(next.run(request));
     let mut response = match tokio::time::timeout(REQUEST, answering).await {
         Ok(Ok(response)) => response,
-        Ok(Err(_)) => {
+        Ok(Err(Panicked)) => {
             tracing::error!(method, route, "a handler panicked");
             Problem::internal().into_response()
         }

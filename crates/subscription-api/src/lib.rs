@@ -37,12 +37,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use api::{Api, Parts};
-use broker::{Link, Publisher, RejectedQueue, Topology};
+use broker::{Link, Prober, Publisher, RejectedQueue, Topology};
 pub use config::Config;
 use rate::Gate;
 use resolve::Resolver;
 use runtime::error::Chain;
 use runtime::ops::{self, ListenError, Readiness};
+use runtime::tasks;
 use runtime::telemetry::PrometheusHandle;
 use store::Store;
 use store::instances::{self, Instance, RENEW_EVERY};
@@ -99,10 +100,14 @@ pub async fn run(
         TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
     let api = build(&config);
     let me = Instance::new("subscription-api", env!("CARGO_PKG_VERSION"));
-    tokio::spawn(tend_database(api.clone(), config.store, me.clone(), readiness.clone()));
-    tokio::spawn(tend_broker(api.topology.clone(), readiness));
-    tokio::spawn(sweep(api.clone()));
-    tokio::spawn(figures::watch(api.clone()));
+    let prober = Prober::new(Link::new(&config.broker, "postrider subscription-api watch"), &config.broker.namespace);
+    tasks::spawn_essential(
+        "database",
+        tend_database(api.clone(), config.store, me.clone(), readiness.clone()),
+    );
+    tasks::spawn_essential("broker", tend_broker(api.clone(), prober, readiness));
+    tasks::spawn_essential("sweep", sweep(api.clone()));
+    tasks::spawn_essential("figures", figures::watch(api.clone()));
     info!(%address, "serving the API");
     server::serve(listener, routes::router(api.clone()), stop).await;
     let _ = instances::leave(&api.store, &me).await;
@@ -144,9 +149,8 @@ async fn reseal(config: &Config) -> Result<(), StartError> {
 }
 
 async fn tend_database(api: Api, settings: store::StoreSettings, me: Instance, readiness: Readiness) {
-    store::boot::prepare(&api.store, &settings).await;
-    readiness.set_database(true);
-    tokio::spawn(store::boot::watch(api.store.clone(), readiness));
+    store::boot::make_ready(&api.store, &settings, &readiness).await;
+    tasks::spawn_essential("database watch", store::boot::watch(api.store.clone(), readiness));
     loop {
         if let Err(error) = instances::renew(&api.store, &me).await {
             warn!(error = %Chain(&error), "could not renew this instance");
@@ -155,10 +159,9 @@ async fn tend_database(api: Api, settings: store::StoreSettings, me: Instance, r
     }
 }
 
-async fn tend_broker(topology: Topology, readiness: Readiness) {
-    broker::boot::prepare(&topology).await;
-    readiness.set_broker(true);
-    broker::boot::watch(topology, readiness).await;
+async fn tend_broker(api: Api, prober: Prober, readiness: Readiness) {
+    broker::boot::make_ready(&api.topology, &readiness).await;
+    broker::boot::watch(api.topology.clone(), prober, readiness).await;
 }
 
 async fn sweep(api: Api) {

@@ -13,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use runtime::tasks;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -44,7 +45,8 @@ pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken) 
         http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES);
         let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            // A panic outside of the handlers, such as in a body that is sent, costs its connection alone.
+            if let Ok(Err(error)) = tasks::contain(connection).await {
                 debug!(%error, "a connection ended early");
             }
             drop(slot);
