@@ -14,6 +14,7 @@ pub mod rejected;
 pub mod retry_settings;
 pub mod settings;
 pub mod topology;
+pub mod unreadable;
 pub mod wire;
 
 pub use consumer::{Consumers, Ending, Message, Subscription};
@@ -26,3 +27,4 @@ pub use rejected::RejectedQueue;
 pub use retry_settings::RetrySettings;
 pub use settings::BrokerSettings;
 pub use topology::Topology;
+pub use unreadable::Unreadable;
