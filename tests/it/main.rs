@@ -32,6 +32,7 @@ mod outage;
 mod outcomes;
 mod overview;
 mod paging;
+mod poison;
 mod python;
 mod readiness;
 mod reading;

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use lapin::message::BasicGetMessage;
 use lapin::options::{
-    BasicGetOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+    BasicGetOptions, BasicNackOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions,
+    QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
@@ -66,14 +68,17 @@ impl Ear {
 
 /// Takes the next message of a queue, waiting for it.
 async fn take(channel: &Channel, queue: &str) -> Taken {
-    let options = BasicGetOptions { no_ack: true };
-    let message = eventually(&format!("a message in {queue}"), PATIENCE, async || {
+    let delivery = get(channel, queue, true).await.delivery;
+    Taken { body: delivery.data, properties: delivery.properties }
+}
+
+async fn get(channel: &Channel, queue: &str, no_ack: bool) -> BasicGetMessage {
+    let options = BasicGetOptions { no_ack };
+    eventually(&format!("a message in {queue}"), PATIENCE, async || {
         let got = channel.basic_get(queue.into(), options).await.map_err(|e| e.to_string())?;
         got.ok_or_else(|| "it is empty".to_owned())
     })
-    .await;
-    let delivery = message.delivery;
-    Taken { body: delivery.data, properties: delivery.properties }
+    .await
 }
 
 /// A connection to the broker for looking into a namespace.
@@ -123,6 +128,18 @@ impl Rabbit {
     /// Takes the next message of `{namespace}.{queue}`, waiting for it.
     pub async fn take(&self, queue: &str) -> Taken {
         take(&self.channel().await, &self.name(queue)).await
+    }
+
+    /// Takes the next message of `{namespace}.{queue}`, waiting for it, and puts it back as one that was handed out.
+    ///
+    /// # Panics
+    /// When the broker does not take it back.
+    pub async fn give_back(&self, queue: &str) {
+        let channel = self.channel().await;
+        let message = get(&channel, &self.name(queue), false).await;
+        let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
+        message.delivery.nack(options).await.expect("the message goes back");
+        self.wait_depth(queue, 1).await;
     }
 
     /// Hears from now on what is published to the exchange `{namespace}.{exchange}` with this key.

@@ -21,6 +21,7 @@ use crate::acks::{ACK, Acks, Share};
 use crate::error::{BrokerError, within};
 use crate::headers::{self, Death};
 use crate::link::{Link, OPERATION};
+use crate::unreadable::{self, Unreadable};
 
 /// Channels that consumers spread over. One acknowledgement for many ends at the oldest message in hand of its channel,
 /// so one that takes long costs those who share it an acknowledgement for each of theirs. Fewer where the broker allows
@@ -109,10 +110,12 @@ impl Drop for Used {
 pub struct Message {
     /// The body.
     pub body: Vec<u8>,
-    /// The routing key that it was published with.
+    /// The routing key that it was published with; not the one, where [`Self::unreadable`] says that it is not UTF-8.
     pub key: String,
-    /// The AMQP property `message_id`.
+    /// The AMQP property `message_id`. One that is not UTF-8 is left out, because its bytes cannot be published again.
     pub message_id: Option<String>,
+    /// What came with it that cannot be read, if anything.
+    pub unreadable: Option<Unreadable>,
     /// The producer's trace: the header `traceparent`, where it is one.
     pub trace: Option<TraceParent>,
     /// Whether it was handed out before: whoever had it may have acted on it.
@@ -233,7 +236,8 @@ impl Message {
         Self {
             body: std::mem::take(&mut delivery.data),
             key: delivery.routing_key.to_string(),
-            message_id: delivery.properties.message_id().as_ref().map(ToString::to_string),
+            message_id: unreadable::message_id(&delivery.properties),
+            unreadable: Unreadable::find(&delivery),
             trace: headers::trace(&delivery.properties),
             redelivered: delivery.redelivered,
             returns: headers::returns(&delivery.properties),

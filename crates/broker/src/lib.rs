@@ -17,6 +17,7 @@ pub mod rejected;
 pub mod retry_settings;
 pub mod settings;
 pub mod topology;
+pub mod unreadable;
 pub mod wire;
 
 pub use blocked::{BlockedQueues, Treatment};
@@ -32,3 +33,4 @@ pub use rejected::RejectedQueue;
 pub use retry_settings::RetrySettings;
 pub use settings::BrokerSettings;
 pub use topology::{Intake, QueueState, Topology};
+pub use unreadable::Unreadable;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::text::shortened;
 use futures_util::future::try_join_all;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation};
 use runtime::retry::Backoff;
 use tokio::sync::Mutex;
@@ -23,6 +24,13 @@ pub const MANDATORY_IN_FLIGHT: usize = 100;
 pub(crate) const PROBE_HEADER: &str = "x-postrider-probe";
 /// AMQP's delivery mode of messages that survive a restart.
 const PERSISTENT: u8 = 2;
+/// Longest value of a header, in bytes: the longest that the contract has is `x-reject-detail`.
+const MAX_HEADER_VALUE: usize = domain::limits::REJECT_DETAIL_BYTES;
+/// Largest header table, in bytes. A content header must fit one frame, which may have as few as 4,096 bytes. The other
+/// properties take less than 400 of them, and RabbitMQ adds headers of its own on the way, such as `x-death`.
+const MAX_HEADERS: usize = 3072;
+/// Bytes of a header beside its name and value: two lengths and a type.
+const HEADER_OVERHEAD: usize = 1 + 1 + 4;
 
 /// Where a message goes.
 #[derive(Debug, Clone, Copy)]
@@ -33,14 +41,15 @@ pub struct Route<'a> {
     pub key: &'a str,
 }
 
-/// A message to publish. It is always persistent.
+/// A message to publish. It is always persistent. Long headers are shortened, and a message id that AMQP cannot carry is
+/// left out, because a content header that is larger than a frame costs the connection, however often it is tried.
 #[derive(Debug, Clone, Default)]
 pub struct Outgoing {
     /// The body.
     pub body: Vec<u8>,
     /// Headers, in order.
     pub headers: Vec<(&'static str, String)>,
-    /// The AMQP property `message_id`.
+    /// The AMQP property `message_id`; at most 255 bytes.
     pub message_id: Option<String>,
     /// How long after it came the queue drops it once it is at its head, if ever.
     pub lives: Option<Duration>,
@@ -75,20 +84,29 @@ impl Outgoing {
         let mut properties = BasicProperties::default()
             .with_delivery_mode(PERSISTENT)
             .with_content_type("application/json".into());
-        if let Some(id) = &self.message_id {
-            properties = properties.with_message_id(id.as_str().into());
+        if let Some(id) = self.message_id.as_deref().and_then(|id| ShortString::try_new(id).ok()) {
+            properties = properties.with_message_id(id);
         }
         if let Some(lives) = self.lives {
             properties = properties.with_expiration(lives.as_millis().to_string().into());
         }
         if !self.headers.is_empty() {
-            let mut table = FieldTable::default();
-            for (name, value) in &self.headers {
-                table.insert((*name).into(), AMQPValue::LongString(value.as_str().into()));
-            }
-            properties = properties.with_headers(table);
+            properties = properties.with_headers(self.header_table());
         }
         properties
+    }
+
+    /// The headers, in so many bytes as there are: the last are shortened most, or left out.
+    fn header_table(&self) -> FieldTable {
+        let (mut table, mut room) = (FieldTable::default(), MAX_HEADERS);
+        for (name, value) in &self.headers {
+            let left = room.checked_sub(name.len() + HEADER_OVERHEAD);
+            let (Ok(name), Some(left)) = (ShortString::try_new(*name), left) else { continue };
+            let value = shortened(value, left.min(MAX_HEADER_VALUE));
+            room = left - value.len();
+            table.insert(name, AMQPValue::LongString(value.as_ref().into()));
+        }
+        table
     }
 }
 
@@ -277,4 +295,73 @@ async fn send(
 ) -> lapin::Result<Confirmation> {
     let (exchange, key) = (route.exchange.into(), route.key.into());
     channel.basic_publish(exchange, key, options, &message.body, message.properties()).await?.await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lapin::protocol::basic::gen_properties;
+    use proptest::prelude::*;
+
+    /// The smallest frame that two AMQP peers may agree on.
+    const MIN_FRAME: usize = 4096;
+    /// A frame's type, channel, size and end, and what comes before the properties in a content header.
+    const FRAME_OVERHEAD: usize = 1 + 2 + 4 + 1 + 2 + 2 + 8;
+    const NAMES: [&str; 3] = ["x-reject-reason", "x-reject-detail", "traceparent"];
+
+    fn frame_size(message: &Outgoing) -> usize {
+        let properties = message.properties();
+        let written = gen_properties(&properties)(Vec::new().into()).expect("properties are written");
+        FRAME_OVERHEAD + usize::try_from(written.position).expect("a size")
+    }
+
+    fn header(message: &Outgoing, name: &str) -> Option<String> {
+        let properties = message.properties();
+        let value = properties.headers().as_ref()?.inner().get(name)?.as_long_string()?.to_string();
+        Some(value)
+    }
+
+    #[test]
+    fn a_header_that_is_too_long_is_shortened_and_the_others_stay() {
+        let message = Outgoing {
+            headers: vec![(NAMES[0], "schema_violation".into()), (NAMES[1], "k".repeat(200_000))],
+            ..Outgoing::default()
+        };
+        assert_eq!(header(&message, NAMES[0]).as_deref(), Some("schema_violation"));
+        let detail = header(&message, NAMES[1]).expect("it is there");
+        assert!(detail.len() <= MAX_HEADER_VALUE && detail.ends_with("k…"), "{} bytes", detail.len());
+        assert!(frame_size(&message) <= MIN_FRAME);
+    }
+
+    #[test]
+    fn a_message_id_that_amqp_cannot_carry_is_left_out() {
+        let named = |id: String| Outgoing { message_id: Some(id), ..Outgoing::default() }.properties();
+        let longest = "x".repeat(255);
+        assert_eq!(named(longest.clone()).message_id().as_ref().map(ShortString::as_str), Some(&*longest));
+        for id in ["x".repeat(256), "😀".repeat(128)] {
+            assert_eq!(named(id).message_id(), &None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_content_header_always_fits_the_smallest_frame(
+            values in prop::collection::vec(("[\\PC]{0,3}", 0usize..5_000), 0..8),
+            long_name in 0usize..600,
+            id in prop::option::of(("[\\PC]{1,2}", 0usize..300)),
+            lives in any::<Option<Duration>>(),
+        ) {
+            let long_name: &str = "n".repeat(long_name).leak();
+            let mut headers: Vec<_> = values
+                .into_iter()
+                .zip(NAMES.into_iter().chain([long_name]).cycle())
+                .map(|((text, times), name)| (name, text.repeat(times)))
+                .collect();
+            headers.reverse();
+            let message_id = id.map(|(text, times)| text.repeat(times));
+            let message = Outgoing { headers, message_id, lives, ..Outgoing::default() };
+            let size = frame_size(&message);
+            prop_assert!(size <= MIN_FRAME, "{} bytes", size);
+        }
+    }
 }

@@ -12,6 +12,7 @@ use crate::error::{BrokerError, within};
 use crate::link::{Link, OPERATION};
 use crate::names::Namespace;
 use crate::publisher::{Outgoing, Publisher, Route};
+use crate::unreadable;
 
 /// How much one list holds, in bytes of bodies: bounds a request's memory.
 const LIST_BYTES: usize = 8 * 1024 * 1024;
@@ -23,7 +24,7 @@ pub struct Rejected {
     pub reason: Option<String>,
     /// The header `x-reject-detail`.
     pub detail: Option<String>,
-    /// The AMQP property `message_id`.
+    /// The AMQP property `message_id`, if it is UTF-8.
     pub message_id: Option<String>,
     /// The body, whole.
     pub body: Vec<u8>,
@@ -129,7 +130,7 @@ fn rejected(got: &BasicGetMessage) -> Rejected {
     Rejected {
         reason: header(properties, "x-reject-reason"),
         detail: header(properties, "x-reject-detail"),
-        message_id: properties.message_id().as_ref().map(ToString::to_string),
+        message_id: unreadable::message_id(properties),
         body: got.delivery.data.clone(),
     }
 }

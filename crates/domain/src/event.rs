@@ -8,8 +8,9 @@ use serde_json::value::RawValue;
 
 use crate::event_type::EventType;
 use crate::ids::{BrandId, EventId};
-use crate::limits::{CREATED_AHEAD_SECONDS, EVENT_BODY_BYTES, MESSAGE_ID_CHARS};
+use crate::limits::{CREATED_AHEAD_SECONDS, EVENT_BODY_BYTES, MESSAGE_ID_CHARS, REJECT_DETAIL_BYTES};
 use crate::outcome::vocabulary;
+use crate::text::shortened;
 use crate::time::{self, Timestamp};
 
 vocabulary! {
@@ -56,15 +57,22 @@ vocabulary! {
 pub struct Rejection {
     /// The stable code.
     pub reason: RejectReason,
-    /// What is wrong and what to do, for the producer's developers.
-    pub detail: String,
+    /// Never longer than [`REJECT_DETAIL_BYTES`]: only [`Self::new`] sets it.
+    detail: String,
 }
 
 impl Rejection {
-    /// A rejection of this reason.
+    /// A rejection of this reason. A detail of more than [`REJECT_DETAIL_BYTES`] is shortened, because it may repeat
+    /// what the producer sent.
     #[must_use]
-    pub fn new(reason: RejectReason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into() }
+    pub fn new(reason: RejectReason, detail: impl AsRef<str>) -> Self {
+        Self { reason, detail: shortened(detail.as_ref(), REJECT_DETAIL_BYTES).into_owned() }
+    }
+
+    /// What is wrong and what to do, for the producer's developers.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 }
 
@@ -281,6 +289,14 @@ mod tests {
         let not_utf8 =
             decode(b"{\"brandId\":\"\xff\"}", None, now(), TimeDelta::days(7)).expect_err("not UTF-8");
         assert_eq!(not_utf8.reason, InvalidJson);
+    }
+
+    #[test]
+    fn a_long_detail_is_shortened_and_says_so() {
+        let kept = Rejection::new(RejectReason::InvalidType, "x".repeat(REJECT_DETAIL_BYTES));
+        assert_eq!(kept.detail(), "x".repeat(REJECT_DETAIL_BYTES));
+        let cut = Rejection::new(RejectReason::InvalidType, "é".repeat(REJECT_DETAIL_BYTES));
+        assert!(cut.detail().len() <= REJECT_DETAIL_BYTES && cut.detail().ends_with("é…"), "{cut}");
     }
 
     proptest! {

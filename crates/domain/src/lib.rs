@@ -21,6 +21,7 @@ pub mod retry;
 pub mod schema;
 pub mod signature;
 pub mod signing_key;
+pub mod text;
 pub mod time;
 pub mod trace;
 pub mod webhook;

@@ -4,6 +4,8 @@
 pub const EVENT_BODY_BYTES: usize = 256 * 1024;
 /// Largest number of characters of an AMQP `message_id` that names an event (contract §2).
 pub const MESSAGE_ID_CHARS: usize = 128;
+/// Largest text that explains why a message was rejected, in bytes (contract §2): it travels in a header.
+pub const REJECT_DETAIL_BYTES: usize = 1024;
 /// How far ahead of the router's clock `created` may lie, in seconds (contract §2).
 pub const CREATED_AHEAD_SECONDS: i64 = 5 * 60;
 /// Largest number of characters of a brand id (contract §1).

@@ -5,10 +5,14 @@ use std::fmt::Write as _;
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
+use crate::text::shortened;
+
 /// Violations that are told of one value.
 const TOLD: usize = 3;
-/// Longest text of one violation, in characters: it repeats the value at fault.
-const TOLD_CHARS: usize = 300;
+/// Longest text of one violation, in bytes: it repeats the value at fault.
+const MAX_VIOLATION_BYTES: usize = 300;
+/// Longest pointer to a violation, in bytes: it repeats keys of the value.
+const MAX_PATH_BYTES: usize = 150;
 
 /// A schema that values are checked against.
 #[derive(Debug, Clone)]
@@ -36,7 +40,8 @@ impl DataSchema {
             .with_draft(Draft::Draft202012.detect(&schema))
             .with_pattern_options(PatternOptions::regex());
         options.build(&schema).map(Self).map_err(|error| {
-            InvalidSchema(shortened(&format!("{error} (at {:?})", error.instance_path().to_string())))
+            let told = format!("{error} (at {:?})", error.instance_path().to_string());
+            InvalidSchema(shortened(&told, MAX_VIOLATION_BYTES).into_owned())
         })
     }
 
@@ -49,18 +54,11 @@ impl DataSchema {
         let mut told = String::new();
         for error in self.0.iter_errors(&value).take(TOLD) {
             let (gap, at) = (if told.is_empty() { "" } else { "; " }, error.instance_path().to_string());
-            let at = if at.is_empty() { "the whole".to_owned() } else { at };
+            let at = if at.is_empty() { "the whole" } else { &shortened(&at, MAX_PATH_BYTES) };
             // Writing to a String does not fail.
-            let _ = write!(told, "{gap}{at}: {}", shortened(&error.to_string()));
+            let _ = write!(told, "{gap}{at}: {}", shortened(&error.to_string(), MAX_VIOLATION_BYTES));
         }
         if told.is_empty() { Ok(()) } else { Err(Violation(told)) }
-    }
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(TOLD_CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 
@@ -80,6 +78,15 @@ mod tests {
         assert!(told(r#"{"phoneNumber":"12"}"#).starts_with("/phoneNumber: "));
         assert!(told("[]").starts_with("the whole: "));
         assert!(told(&format!("{:?}", "x".repeat(10_000))).chars().count() < 400);
+    }
+
+    #[test]
+    fn a_long_key_does_not_make_a_long_text() {
+        let schema = DataSchema::parse(r#"{"additionalProperties":{"type":"string"}}"#).expect("a schema");
+        let key = "k".repeat(200_000);
+        let told = schema.check(&format!("{{\"{key}\":1}}")).expect_err("does not fit").to_string();
+        assert!(told.starts_with("/kkk") && told.contains("kk…: 1 is not"), "{told}");
+        assert!(told.len() <= MAX_PATH_BYTES + 2 + MAX_VIOLATION_BYTES, "{} bytes", told.len());
     }
 
     #[test]

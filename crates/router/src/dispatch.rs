@@ -79,8 +79,7 @@ impl Dispatch {
         let key = pack.webhook.to_string();
         let route = Route { exchange: &self.deliveries, key: &key };
         let failed = |error: &BrokerError| events::step_failed("publish", error);
-        let published =
-            self.publisher.publish(&key, route, |repeated| pack.message(repeated), failed).await;
+        let published = self.publisher.publish(&key, route, |repeated| pack.message(repeated), failed).await;
         self.progress.advance();
         published
     }

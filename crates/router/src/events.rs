@@ -141,7 +141,7 @@ pub(crate) fn event_not_enabled() {
 
 /// A message was refused.
 pub(crate) fn event_rejected(rejection: &Rejection) {
-    info!(reason = %rejection.reason, detail = rejection.detail, "message rejected");
+    info!(reason = %rejection.reason, detail = rejection.detail(), "message rejected");
     counter!("postrider_events_total", "outcome" => "rejected").increment(1);
     counter!("postrider_rejected_total", "reason" => rejection.reason.as_str()).increment(1);
 }

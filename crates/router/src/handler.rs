@@ -156,7 +156,7 @@ pub(crate) fn rejected(message: &Message, rejection: &Rejection) -> Outgoing {
         message_id: message.message_id.clone(),
         headers: vec![
             ("x-reject-reason", rejection.reason.as_str().to_owned()),
-            ("x-reject-detail", rejection.detail.clone()),
+            ("x-reject-detail", rejection.detail().to_owned()),
         ],
         ..Outgoing::default()
     }

@@ -81,7 +81,7 @@ async fn refusal(intake: &Intake, message: &Message) -> Option<Outgoing> {
     match death_in_intake(intake, message).map(|death| death.reason.as_str()) {
         Some(Death::EXPIRED) => {
             let detail = "its expiration passed before a router took it; publish events without expiration";
-            Some(rejected(message, &Rejection::new(RejectReason::Expired, detail.to_owned())))
+            Some(rejected(message, &Rejection::new(RejectReason::Expired, detail)))
         }
         // A router refused it, and could not pass it on at that time: why is found out again.
         Some(Death::REJECTED) => {
@@ -91,7 +91,7 @@ async fn refusal(intake: &Intake, message: &Message) -> Option<Outgoing> {
         _ => {
             let detail =
                 "it was returned to its queue again and again without being handled: its consumer died of it";
-            Some(rejected(message, &Rejection::new(RejectReason::Poison, detail.to_owned())))
+            Some(rejected(message, &Rejection::new(RejectReason::Poison, detail)))
         }
     }
 }

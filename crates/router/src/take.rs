@@ -52,7 +52,7 @@ pub(crate) fn decode(
 ) -> (Vec<Taken<'_>>, Vec<(&Message, Rejection)>, usize) {
     let (mut taken, mut refused, mut seen, mut repeated) = (Vec::new(), Vec::new(), HashMap::new(), 0);
     for message in batch {
-        let event = match event::decode(&message.body, message.message_id.as_deref(), now, retention) {
+        let event = match read(message, now, retention) {
             Ok(event) => event,
             Err(rejection) => {
                 refused.push((message, rejection));
@@ -72,6 +72,14 @@ pub(crate) fn decode(
         }
     }
     (taken, refused, repeated)
+}
+
+/// Decodes one message, unless it came with something that cannot be read, such as a routing key that is not UTF-8.
+fn read(message: &Message, now: Timestamp, retention: TimeDelta) -> Result<IncomingEvent<'_>, Rejection> {
+    if let Some(unreadable) = message.unreadable {
+        return Err(Rejection::new(RejectReason::Unreadable, unreadable.to_string()));
+    }
+    event::decode(&message.body, message.message_id.as_deref(), now, retention)
 }
 
 impl<'a> Taken<'a> {

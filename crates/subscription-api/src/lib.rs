@@ -100,7 +100,8 @@ pub async fn run(
         TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
     let api = build(&config);
     let me = Instance::new("subscription-api", env!("CARGO_PKG_VERSION"));
-    let prober = Prober::new(Link::new(&config.broker, "postrider subscription-api watch"), &config.broker.namespace);
+    let prober =
+        Prober::new(Link::new(&config.broker, "postrider subscription-api watch"), &config.broker.namespace);
     tasks::spawn_essential(
         "database",
         tend_database(api.clone(), config.store, me.clone(), readiness.clone()),

@@ -50,7 +50,7 @@ fn assert_sound(message: &[u8], message_id: Option<&str>) {
     match decoded(message, message_id) {
         Ok(event) => assert_reads_back(&event, message_id),
         Err(rejection) => {
-            assert_reason(&rejection.detail);
+            assert_reason(rejection.detail());
             assert_eq!(rejection.reason == RejectReason::TooLarge, message.len() > EVENT_BODY_BYTES);
         }
     }

@@ -176,7 +176,7 @@ fn messages(
     for (event, id) in given.iter().zip(ids) {
         let body = message(event, *id, brand);
         if let Err(rejection) = event::decode(&body, None, Utc::now(), retention) {
-            faults.add(format!("{}{}", event.at, pointer(&rejection)), rejection.detail);
+            faults.add(format!("{}{}", event.at, pointer(&rejection)), rejection.detail());
         }
         messages.push((event.event_type.as_str().to_owned(), Outgoing::new(body)));
     }

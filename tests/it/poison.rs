@@ -1,0 +1,239 @@
+//! No message stops the routing of others, whatever it holds (contract §2).
+
+use e2e::PATIENCE;
+use e2e::brand::{Brand, Webhook, put_type};
+use e2e::event::{Event, SMS};
+use e2e::poll::eventually;
+use e2e::raw_producer::{FRAME_MAX, RawMessage, RawProducer, header, long, nested_arrays, nested_tables};
+use e2e::support::{REJECTED, wait_rejected};
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::Stage;
+
+/// A type whose data is a map of texts.
+const MAP: &str = "NOTIFICATION.MAP";
+/// Longest `x-reject-detail` (contract §2).
+const MAX_DETAIL: usize = 1024;
+
+/// Two brands that receive, and a producer of any bytes.
+struct Scene {
+    stage: Stage,
+    own: Webhook,
+    other: (Brand, Webhook),
+    producer: RawProducer,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let stage = Stage::set().await;
+        let (_, own) = stage.webhook("/own").await;
+        let brand = stage.platform.brand("other").await;
+        let endpoint = stage.receiver.endpoint("/other");
+        let webhook = brand.webhook(endpoint.url(), &["NOTIFICATION"]).await;
+        let schema = json!({"additionalProperties": {"type": "string"}});
+        let map = json!({"description": "A map of texts", "schema": schema, "enforceSchema": true});
+        put_type(&stage.brand.support, MAP, &map).await;
+        let producer = RawProducer::connect(stage.platform.amqp_url(), &stage.platform.namespace).await;
+        Self { stage, own, other: (brand, webhook), producer }
+    }
+
+    /// An event of each brand.
+    async fn publish_good(&self) -> [Event; 2] {
+        let events = [Event::sms("acme"), Event::sms("other")];
+        self.stage.platform.producer().await.publish_all(&events).await;
+        events
+    }
+
+    async fn wait_delivered(&self, [own, other]: &[Event; 2]) {
+        self.stage.brand.wait_status(&self.own, own.id(), "delivered").await;
+        self.other.0.wait_status(&self.other.1, other.id(), "delivered").await;
+    }
+
+    /// Publishes between good events, which all arrive, and finds the message, whole, among the rejected.
+    async fn refuses(&mut self, case: &str, message: &RawMessage, reason: &str, detail: &str) {
+        eprintln!("{case}");
+        let body = message.body().to_vec();
+        let before = self.publish_good().await;
+        self.producer.publish(message).await;
+        let after = self.publish_good().await;
+        for events in [&before, &after] {
+            self.wait_delivered(events).await;
+        }
+        self.wait_rejected(case, reason, detail, |refused| refused == body).await;
+    }
+
+    async fn wait_rejected(&self, case: &str, reason: &str, detail: &str, is_it: impl Fn(&[u8]) -> bool) {
+        let rejected = self.stage.platform.rabbit().await.take("rejected").await;
+        assert!(is_it(&rejected.body), "{case}: another body of {} bytes", rejected.body.len());
+        assert_eq!(rejected.header("x-reject-reason"), reason, "{case}");
+        let told = rejected.header("x-reject-detail");
+        assert!(told.contains(detail) && told.len() <= MAX_DETAIL, "{case}: {told}");
+    }
+
+    /// The router never lost what it subscribed to, and runs since it was started.
+    fn assert_undisturbed(&mut self) {
+        let router = &mut self.stage.platform.routers[0];
+        assert!(router.is_running());
+        assert!(!router.log().contains("the broker ended the subscription"), "{}", router.log_tail());
+    }
+}
+
+/// A good event, to come with something that is not.
+fn message() -> RawMessage {
+    RawMessage::new(SMS.as_bytes(), Event::sms("acme").body().as_bytes())
+}
+
+#[tokio::test]
+async fn a_text_that_is_not_utf8_is_refused_and_stops_nobody() {
+    let mut scene = Scene::set().await;
+    let key = RawMessage::new(b"\x80", Event::sms("acme").body().as_bytes());
+    scene.refuses("routing key", &key, "unreadable", "the routing key is not UTF-8").await;
+    for name in [
+        "message_id",
+        "content_type",
+        "content_encoding",
+        "correlation_id",
+        "reply_to",
+        "type",
+        "app_id",
+        "cluster_id",
+    ] {
+        let message = message().text(name, b"caf\xe9");
+        let detail = format!("the property {name} is not UTF-8");
+        scene.refuses(name, &message, "unreadable", &detail).await;
+    }
+    let inner = [&b"F"[..], &long(&header(b"\xff", b"V"))].concat();
+    for (case, headers) in [("header", header(b"\x80", b"V")), ("header in a header", header(b"x", &inner))] {
+        let detail = "the name of a header is not UTF-8";
+        scene.refuses(case, &message().headers(&headers), "unreadable", detail).await;
+    }
+    scene.assert_undisturbed();
+}
+
+/// The text that stands for two names that cannot be read may be the same: as names they would make one event of two.
+#[tokio::test]
+async fn a_message_id_that_is_not_utf8_does_not_stand_for_another() {
+    let mut scene = Scene::set().await;
+    for id in [b"\x80", b"\x81"] {
+        let nameless = Event { id: None, ..Event::sms("acme") };
+        let message = RawMessage::new(SMS.as_bytes(), nameless.body().as_bytes());
+        scene.producer.publish(&message.text("message_id", id)).await;
+    }
+    let support = scene.stage.brand.support.clone();
+    for item in wait_rejected(&support, 2).await {
+        assert_eq!((&item["reason"], &item["messageId"]), (&json!("unreadable"), &Value::Null), "{item}");
+    }
+    let _ = support.post(&format!("{REJECTED}/republish"), &json!({})).await.expect(202);
+    eventually("both are back, for want of an id", PATIENCE, async || {
+        let items = wait_rejected(&support, 2).await;
+        let nameless = items.iter().all(|item| item["reason"] == "missing_id");
+        if nameless { Ok(()) } else { Err(format!("{items:?}")) }
+    })
+    .await;
+    scene.assert_undisturbed();
+}
+
+#[tokio::test]
+async fn headers_that_nest_too_deeply_are_refused_and_stop_nobody() {
+    let mut scene = Scene::set().await;
+    for (case, value) in [
+        ("an array of 1,200 levels", nested_arrays(1_200)),
+        ("a table of 15,000 levels", nested_tables(15_000)),
+        ("an array of 24,000 levels", nested_arrays(24_000)),
+        ("an array of 33 levels", nested_arrays(33)),
+        ("a table of 33 levels", nested_tables(33)),
+    ] {
+        let message = message().headers(&header(b"n", &value));
+        scene.refuses(case, &message, "unreadable", "headers are nested deeper than 32 levels").await;
+    }
+    scene.assert_undisturbed();
+}
+
+#[tokio::test]
+async fn whatever_else_a_producer_sends_along_is_taken() {
+    let mut scene = Scene::set().await;
+    let values: [&[u8]; 18] = [
+        b"t\x02",
+        b"b\xff",
+        b"B\xff",
+        b"s\x80\0",
+        b"u\x80\0",
+        b"I\x80\0\0\0",
+        b"i\x80\0\0\0",
+        b"l\x80\0\0\0\0\0\0\0",
+        b"L\x80\0\0\0\0\0\0\0",
+        b"f\x7f\x7f\xff\xff",
+        b"d\x7f\xef\xff\xff\xff\xff\xff\xff",
+        b"D\xff\xff\xff\xff\xff",
+        b"S\0\0\0\x02\xff\xfe",
+        b"x\0\0\0\x02\xff\xfe",
+        b"A\0\0\0\0",
+        b"F\0\0\0\0",
+        b"T\xff\xff\xff\xff\xff\xff\xff\xff",
+        b"V",
+    ];
+    let every_type: Vec<u8> =
+        values.iter().enumerate().flat_map(|(n, v)| header(&[b'a' + n as u8], v)).collect();
+    for (case, headers) in [
+        ("every type", every_type),
+        ("one name twice", [header(b"a", b"V"), header(b"a", b"t\x01")].concat()),
+        ("32 arrays", header(b"n", &nested_arrays(32))),
+        ("32 tables", header(b"n", &nested_tables(32))),
+        ("the longest name", header(&[b'n'; 255], b"V")),
+    ] {
+        eprintln!("{case}");
+        let event = Event::sms("acme");
+        let message = RawMessage::new(SMS.as_bytes(), event.body().as_bytes()).headers(&headers);
+        // What stands for bytes that are not UTF-8 elsewhere is a character like any other.
+        scene.producer.publish(&message.text("message_id", "caf\u{fffd}?".as_bytes())).await;
+        scene.stage.brand.wait_status(&scene.own, event.id(), "delivered").await;
+    }
+    scene.assert_undisturbed();
+}
+
+#[tokio::test]
+async fn a_long_key_in_the_data_does_not_make_a_long_detail() {
+    let mut scene = Scene::set().await;
+    let key = "k".repeat(200_000);
+    let data = format!("{{\"{key}\":1}}");
+
+    let culprit = Event::new("acme", MAP).data(&data);
+    let message = RawMessage::new(MAP.as_bytes(), culprit.body().as_bytes());
+    scene.refuses("over AMQP", &message, "schema_violation", "kkk…: 1 is not of type").await;
+
+    let before = scene.publish_good().await;
+    let body = format!(r#"{{"type":"{MAP}","data":{data}}}"#);
+    let api = &scene.stage.brand.api;
+    let _ = api.send(Method::POST, "/v1/acme/events", Some(body)).await.expect(202);
+    let after = scene.publish_good().await;
+    for events in [&before, &after] {
+        scene.wait_delivered(events).await;
+    }
+    let whole = |body: &[u8]| body.windows(key.len()).any(|part| part == key.as_bytes());
+    scene.wait_rejected("over HTTP", "schema_violation", "kkk…: 1 is not of type", whole).await;
+    scene.assert_undisturbed();
+}
+
+/// RabbitMQ adds a header to a message that comes again, and does not mind that the frame gets too large by that.
+#[tokio::test]
+async fn headers_that_fill_a_frame_stop_nobody() {
+    let mut scene = Scene::set().await;
+    let event = Event::sms("acme");
+    let of = |length: usize| {
+        let value = [&b"S"[..], &long(&vec![b'x'; length])].concat();
+        RawMessage::new(SMS.as_bytes(), event.body().as_bytes()).headers(&header(b"x", &value))
+    };
+    let message = of(FRAME_MAX - of(0).header_frame());
+    assert_eq!(message.header_frame(), FRAME_MAX);
+    scene.stage.platform.routers[0].terminate().await;
+    scene.producer.publish(&message).await;
+    scene.stage.platform.rabbit().await.give_back("router").await;
+    let router = &mut scene.stage.platform.routers[0];
+    router.start();
+    router.wait_ready().await;
+    let after = scene.publish_good().await;
+    scene.wait_delivered(&after).await;
+    scene.stage.brand.wait_status(&scene.own, event.id(), "delivered").await;
+    scene.assert_undisturbed();
+}
