@@ -35,6 +35,7 @@ mod paging;
 mod python;
 mod reading;
 mod redeliver;
+mod refused;
 mod rejected;
 mod secrets;
 mod settings;

@@ -41,6 +41,8 @@ vocabulary! {
         UnknownType = "unknown_type",
         /// `data` does not fit the type's enforced schema.
         SchemaViolation = "schema_violation",
+        /// PostgreSQL refuses to store it.
+        StorageRefused = "storage_refused",
     }
 }
 

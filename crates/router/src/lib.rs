@@ -7,6 +7,7 @@ mod events;
 mod handler;
 pub mod index;
 mod silent;
+mod storing;
 mod take;
 
 use std::time::Duration;

@@ -9,13 +9,15 @@ use runtime::retry::Backoff;
 use tracing::{info, warn};
 
 use crate::migrate::{self, MigrateError};
+use crate::online_index;
 use crate::pool::Store;
 use crate::settings::StoreSettings;
 
 /// How often the database is asked whether it is there.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 
-/// Waits until PostgreSQL answers and has the schema, which it migrates unless told not to.
+/// Waits until PostgreSQL answers and has the schema, which it migrates unless told not to. Indexes of large tables
+/// that an upgrade brings are built in the background from then on, because that may take hours.
 pub async fn prepare(store: &Store, settings: &StoreSettings) {
     let mut backoff = Backoff::default();
     while let Err(error) = try_prepare(store, settings).await {
@@ -23,6 +25,9 @@ pub async fn prepare(store: &Store, settings: &StoreSettings) {
         backoff.wait().await;
     }
     info!("the database is ready");
+    if !settings.no_migrate {
+        tokio::spawn(online_index::complete(store.clone()));
+    }
 }
 
 async fn try_prepare(store: &Store, settings: &StoreSettings) -> Result<(), MigrateError> {
