@@ -37,6 +37,7 @@ mod python;
 mod readiness;
 mod reading;
 mod redeliver;
+mod refused;
 mod rejected;
 mod secrets;
 mod settings;

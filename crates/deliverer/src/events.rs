@@ -7,10 +7,11 @@ use domain::time::Timestamp;
 use metrics::{counter, gauge, histogram};
 use runtime::error::Chain;
 use runtime::figures::{self, Figure, Kind, UnderWay};
-use tracing::{debug, info, warn};
+use store::record::AttemptRecord;
+use tracing::{debug, error, info, warn};
 
 /// What the deliverer counts of its own.
-const FIGURES: [Figure; 16] = [
+const FIGURES: [Figure; 17] = [
     Figure::new(
         Kind::Counter,
         "postrider_attempts_total",
@@ -50,6 +51,12 @@ const FIGURES: [Figure; 16] = [
         "postrider_deliverer_record_batch_size",
         "Attempts that were recorded in one statement",
     ),
+    Figure::new(
+        Kind::Counter,
+        "postrider_deliverer_refused_attempts_total",
+        "Attempts that PostgreSQL refused to record, by what of them is lost: details, the attempt, or its outcome",
+    )
+    .by(&["lost"]),
     Figure::new(
         Kind::Counter,
         "postrider_deliverer_repetitions_total",
@@ -126,6 +133,7 @@ pub(crate) fn describe() {
     figures::describe(&[&FIGURES[..], &store::pool::FIGURES].concat(), env!("CARGO_PKG_VERSION"));
     figures::begin_each("postrider_deliveries_ended_total", "status", ENDS.map(DeliveryStatus::as_str));
     figures::begin_each("postrider_deliverer_retries_total", "step", STEPS);
+    figures::begin_each("postrider_deliverer_refused_attempts_total", "lost", Lost::ALL.map(Lost::as_str));
 }
 
 /// How many wait queues store nothing.
@@ -199,6 +207,48 @@ impl AttemptEnded<'_> {
 /// A batch of attempts was recorded.
 pub(crate) fn batch_recorded(size: usize) {
     histogram!("postrider_deliverer_record_batch_size").record(u32::try_from(size).unwrap_or(u32::MAX));
+}
+
+/// Which part of an attempt PostgreSQL refused to record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// The endpoint's texts, and the count for the webhook's health.
+    Details,
+    /// The attempt as a whole; its delivery went on.
+    Attempt,
+    /// The delivery's status, too.
+    Outcome,
+}
+
+impl Lost {
+    const ALL: [Self; 3] = [Self::Details, Self::Attempt, Self::Outcome];
+
+    /// What is left out when this was not enough.
+    pub(crate) fn next(self) -> Self {
+        match self {
+            Self::Details => Self::Attempt,
+            Self::Attempt | Self::Outcome => Self::Outcome,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Details => "details",
+            Self::Attempt => "attempt",
+            Self::Outcome => "outcome",
+        }
+    }
+}
+
+/// PostgreSQL refused to record an attempt, in whole or in part.
+pub(crate) fn attempt_refused(record: &AttemptRecord, lost: Lost, error: &store::StoreError) {
+    let lost = lost.as_str();
+    error!(
+        webhook = %record.key.webhook, event = %record.key.event, attempt = %record.attempt, lost,
+        error = %Chain(error),
+        "PostgreSQL refused to record an attempt"
+    );
+    counter!("postrider_deliverer_refused_attempts_total", "lost" => lost).increment(1);
 }
 
 /// A delivery ended.

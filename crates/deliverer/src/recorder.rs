@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use runtime::progress::Progress;
 use runtime::retry::Backoff;
-use store::Store;
 use store::record::{self, AttemptRecord, MAX_BATCH, Standing};
+use store::{Store, StoreError};
 use tokio::sync::mpsc;
 
-use crate::events;
+use crate::events::{self, Lost};
 use crate::jobs::{self, Jobs, answer};
 
 /// After a batch of so many the next one waits for more: what a statement costs beside its rows is then shared by
@@ -76,16 +76,70 @@ fn each_delivery_once(jobs: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
     (batch, rest)
 }
 
+/// Records a batch and answers each of it: in halves where PostgreSQL refuses the whole, so that one attempt that
+/// cannot be recorded stops nobody else's.
 async fn write(store: &Store, slice: Duration, batch: Vec<Job>) {
-    let (attempts, askers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+    let mut parts = vec![batch];
     let mut backoff = Backoff::default();
-    let standings = loop {
-        match record::attempts(store, &attempts, slice).await {
-            Ok(standings) => break standings,
-            Err(error) => events::step_failed("record", &error),
+    while let Some(part) = parts.pop() {
+        let (attempts, askers): (Vec<_>, Vec<_>) = part.into_iter().unzip();
+        let error = match record::attempts(store, &attempts, slice).await {
+            Ok(standings) => {
+                events::batch_recorded(attempts.len());
+                answer(askers, standings);
+                continue;
+            }
+            Err(error) => error,
+        };
+        events::step_failed("record", &error);
+        let mut part: Vec<Job> = attempts.into_iter().zip(askers).collect();
+        if !error.is_refused() {
+            backoff.wait().await;
         }
-        backoff.wait().await;
-    };
-    events::batch_recorded(attempts.len());
-    answer(askers, standings);
+        if part.len() > 1 && (error.is_refused() || error.is_overload()) {
+            let second = part.split_off(part.len() / 2);
+            parts.extend([second, part]);
+        } else if error.is_refused() {
+            for (attempt, asker) in part {
+                let standing = write_refused(store, slice, attempt, &error).await;
+                answer(vec![asker], vec![standing]);
+            }
+        } else {
+            parts.push(part);
+        }
+    }
+}
+
+/// Records as much as PostgreSQL takes of an attempt that it refused, so that the delivery goes on. When it takes
+/// nothing, the delivery goes on as if it had: it stays pending in the database, from where it is queued again.
+async fn write_refused(
+    store: &Store,
+    slice: Duration,
+    mut attempt: AttemptRecord,
+    refusal: &StoreError,
+) -> Option<Standing> {
+    attempt.leave_out_details();
+    let mut lost = Lost::Details;
+    let mut backoff = Backoff::default();
+    loop {
+        let written = match lost {
+            Lost::Details => {
+                record::attempts(store, std::slice::from_ref(&attempt), slice).await.map(|all| all[0])
+            }
+            Lost::Attempt => record::outcome(store, &attempt).await,
+            Lost::Outcome => Ok(Some(Standing { status: attempt.status, round: attempt.round })),
+        };
+        match written {
+            Ok(standing) => {
+                events::attempt_refused(&attempt, lost, refusal);
+                return standing;
+            }
+            // It is not over a database that refuses whatever it is asked that anything is left out.
+            Err(error) if error.is_refused() && record::probe(store).await.is_ok() => lost = lost.next(),
+            Err(error) => {
+                events::step_failed("record", &error);
+                backoff.wait().await;
+            }
+        }
+    }
 }

@@ -35,15 +35,35 @@ async fn run(store: Store, progress: Progress, mut jobs: mpsc::Receiver<Job<Deli
     while jobs.recv_many(&mut waiting, MAX_BATCH).await > 0 {
         let in_hand = progress.begin();
         let (keys, askers): (Vec<_>, Vec<_>) = waiting.drain(..).unzip();
-        let mut backoff = Backoff::default();
-        let found = loop {
-            match record::standings(&store, &keys).await {
-                Ok(found) => break found,
-                Err(error) => events::step_failed("standing", &error),
-            }
-            backoff.wait().await;
-        };
-        answer(askers, found);
+        answer(askers, look_up(&store, &keys).await);
         in_hand.done();
     }
+}
+
+/// Looks deliveries up, in halves where the whole cannot be read. Of one that cannot be read nothing is known: its
+/// message counts, and an attempt may be made twice, where otherwise none would be made.
+async fn look_up(store: &Store, keys: &[DeliveryKey]) -> Vec<Found> {
+    let mut found = Vec::with_capacity(keys.len());
+    let mut parts = vec![keys];
+    let mut backoff = Backoff::default();
+    while let Some(part) = parts.pop() {
+        let error = match record::standings(store, part).await {
+            Ok(standings) => {
+                found.extend(standings);
+                continue;
+            }
+            Err(error) => error,
+        };
+        events::step_failed("standing", &error);
+        if part.len() > 1 && (!error.is_unavailable() || error.is_overload()) {
+            let (first, second) = part.split_at(part.len() / 2);
+            parts.extend([second, first]);
+        } else if !error.is_unavailable() && record::standings(store, &[]).await.is_ok() {
+            found.push(Some(FullStanding::UNKNOWN));
+        } else {
+            backoff.wait().await;
+            parts.push(part);
+        }
+    }
+    found
 }

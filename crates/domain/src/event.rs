@@ -48,6 +48,8 @@ vocabulary! {
         Expired = "expired",
         /// It came back several times without being handled.
         Poison = "poison",
+        /// PostgreSQL refuses to store it.
+        StorageRefused = "storage_refused",
     }
 }
 

@@ -11,13 +11,14 @@ use domain::request::EventHead;
 use runtime::progress::Progress;
 use runtime::retry::Backoff;
 use runtime::traces::Traces;
-use store::ingest::{self, Ingest};
-use store::{Store, StoreError};
+use store::Store;
+use store::ingest;
 
 use crate::dispatch::{Dispatch, Origin, Queued};
 use crate::events;
 use crate::index::Index;
-use crate::take::{self, Sorted, Taken};
+use crate::storing::{Stored, StoredEvent};
+use crate::take::{self, Taken, Wanted};
 
 /// What a batch needs.
 pub(crate) struct Handler {
@@ -29,16 +30,6 @@ pub(crate) struct Handler {
     pub(crate) progress: Progress,
 }
 
-/// A batch that is stored.
-#[derive(Default)]
-struct Stored<'a> {
-    sorted: Sorted<'a>,
-    /// For each event whether it was taken by the try that was answered.
-    fresh: Vec<bool>,
-    /// An earlier try got no answer: it may have stored what is not fresh now.
-    retried: bool,
-}
-
 impl Handler {
     /// Handles a batch to the end; a step that fails is tried again until it does not. The refused messages, by their
     /// number on the channel.
@@ -46,70 +37,22 @@ impl Handler {
         let started = Instant::now();
         let in_hand = self.progress.begin();
         let retention = TimeDelta::from_std(self.retention).unwrap_or(TimeDelta::MAX);
-        let (mut taken, refused, repeated) = take::decode(batch, Utc::now(), retention);
+        let (mut taken, refused) = take::decode(batch, Utc::now(), retention);
         taken.iter_mut().for_each(|taken| taken.trace(&self.traces));
         let stored = self.store_matched(&taken).await;
         self.progress.advance();
         let queued = self.queued(&stored).await;
         let deliveries = queued.len();
         self.dispatch.publish(queued).await;
-        let refused = refused.iter().chain(&stored.sorted.refused);
+        let refused = refused.iter().chain(&stored.refused);
         let refused =
             refused.map(|(message, rejection)| (message.tag(), rejected(message, rejection))).collect();
-        (0..repeated).for_each(|_| events::event_repeated());
-        (0..stored.sorted.not_enabled).for_each(|_| events::event_not_enabled());
+        (0..stored.repeated).for_each(|_| events::event_repeated());
+        (0..stored.not_enabled).for_each(|_| events::event_not_enabled());
         let seconds = started.elapsed().as_secs_f64();
         events::BatchHandled { messages: batch.len(), deliveries, seconds }.emit();
         in_hand.done();
         refused
-    }
-
-    /// Matches and stores a batch at one version of the configuration: an event that was published
-    /// after a webhook was created is matched against it, however soon.
-    async fn store_matched<'a>(&mut self, taken: &'a [Taken<'a>]) -> Stored<'a> {
-        let (mut backoff, mut retried) = (Backoff::default(), false);
-        if taken.is_empty() {
-            return Stored::default();
-        }
-        loop {
-            let began = Instant::now();
-            let sorted = take::sort(taken, &self.index);
-            let matched = began.elapsed();
-            match ingest::store(&self.store, self.index.version(), &sorted.new_events()).await {
-                Ok(Ingest::Stored { fresh }) => {
-                    events::batch_stored(matched, began.elapsed().saturating_sub(matched));
-                    return Stored { sorted, fresh, retried };
-                }
-                Ok(Ingest::Stale) => self.refresh_index().await,
-                Err(error) => {
-                    retried = true;
-                    self.recover(&error, &mut backoff).await;
-                }
-            }
-        }
-    }
-
-    /// A statement that was refused may miss a partition, if nobody made it ahead.
-    async fn recover(&self, error: &StoreError, backoff: &mut Backoff) {
-        events::step_failed("store", error);
-        if !error.is_unavailable()
-            && let Err(error) = store::migrate::make_partitions(&self.store, Utc::now(), self.retention).await
-        {
-            events::step_failed("partitions", &error);
-        }
-        backoff.wait().await;
-    }
-
-    async fn refresh_index(&mut self) {
-        let mut backoff = Backoff::default();
-        loop {
-            match store::config::routing_changes(&self.store, self.index.version()).await {
-                Ok(changes) => break self.index.apply(changes),
-                Err(error) => events::step_failed("index", &error),
-            }
-            backoff.wait().await;
-        }
-        events::index_loaded(self.index.version());
     }
 
     /// What is to be queued: the targets of fresh events; and of an event that the broker handed
@@ -117,7 +60,7 @@ impl Handler {
     /// producer published is not among them: the message that came first is acknowledged or comes again.
     async fn queued<'a>(&self, stored: &'a Stored<'a>) -> Vec<Queued<'a>> {
         let mut queued = Vec::new();
-        for ((taken, targets), fresh) in stored.sorted.wanted.iter().zip(&stored.fresh) {
+        for StoredEvent { wanted: Wanted { taken, targets, redelivered }, fresh, retried } in &stored.events {
             if *fresh {
                 events::event_taken(Utc::now() - taken.created);
                 let head = taken.head(taken.id, taken.created);
@@ -125,7 +68,7 @@ impl Handler {
                 continue;
             }
             events::event_repeated();
-            if taken.redelivered || stored.retried {
+            if *redelivered || *retried {
                 queued.extend(self.still_owed(taken).await);
             }
         }

@@ -11,6 +11,7 @@ mod intake_watch;
 mod legacy;
 mod quarantine;
 mod rejections;
+mod storing;
 mod take;
 
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use runtime::retry::Backoff;
 use tracing::info;
 
 use crate::migrate::{self, MigrateError};
+use crate::online_index;
 use crate::pool::Store;
 use crate::settings::StoreSettings;
 
@@ -20,7 +21,8 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Waits until PostgreSQL answers and has the schema, which it migrates unless told not to, and tells
-/// `readiness` why it does not until then.
+/// `readiness` why it does not until then. Indexes of large tables that an upgrade brings are built in the background
+/// from then on, because that may take hours.
 pub async fn make_ready(store: &Store, settings: &StoreSettings, readiness: &Readiness) {
     let mut backoff = Backoff::default();
     while let Err(error) = try_prepare(store, settings).await {
@@ -29,6 +31,9 @@ pub async fn make_ready(store: &Store, settings: &StoreSettings, readiness: &Rea
     }
     readiness.set_database(true);
     info!("the database is ready");
+    if !settings.no_migrate {
+        tokio::spawn(online_index::complete(store.clone()));
+    }
 }
 
 async fn try_prepare(store: &Store, settings: &StoreSettings) -> Result<(), MigrateError> {

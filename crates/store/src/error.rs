@@ -1,7 +1,13 @@
 //! What can go wrong with the database, by what the caller can do about it.
 
+use std::io;
+
 use deadpool_postgres::PoolError;
+use runtime::error::Chain;
 use tokio_postgres::error::SqlState;
+
+/// Bytes of [`StoreError::refusal`]: it travels in a header of a message.
+pub const MAX_REFUSAL_BYTES: usize = 1024;
 
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +30,49 @@ impl StoreError {
         matches!(self, Self::Unavailable(_))
     }
 
+    /// Whether the same call is refused again.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused(_))
+    }
+
+    /// Whether a statement took too long or needed too much of the server: half of its batch may succeed.
+    #[must_use]
+    pub fn is_overload(&self) -> bool {
+        let Self::Unavailable(cause) = self else { return false };
+        let code = cause.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
+        cause.is::<tokio::time::error::Elapsed>()
+            || code.is_some_and(|code| {
+                [SqlState::QUERY_CANCELED, SqlState::OUT_OF_MEMORY, SqlState::DISK_FULL].contains(code)
+            })
+    }
+
+    /// Whether a row was refused because the partition that it belongs to does not exist.
+    #[must_use]
+    pub fn misses_partition(&self) -> bool {
+        match self {
+            // PostgreSQL reports it as a broken check without the name of a constraint.
+            Self::Refused(error) => error.as_db_error().is_some_and(|error| {
+                *error.code() == SqlState::CHECK_VIOLATION && error.constraint().is_none()
+            }),
+            _ => false,
+        }
+    }
+
+    /// PostgreSQL's own words about a statement that it refused, of at most [`MAX_REFUSAL_BYTES`].
+    #[must_use]
+    pub fn refusal(&self) -> String {
+        let mut text = match self {
+            Self::Refused(error) => match error.as_db_error() {
+                Some(error) => error.message().to_owned(),
+                None => Chain(error).to_string(),
+            },
+            other => Chain(other).to_string(),
+        };
+        text.truncate(text.floor_char_boundary(MAX_REFUSAL_BYTES));
+        text
+    }
+
     /// The name of the constraint that a statement broke, if that is what went wrong.
     #[must_use]
     pub fn broken_constraint(&self) -> Option<&str> {
@@ -42,8 +91,9 @@ impl From<tokio_postgres::Error> for StoreError {
 
 impl From<PoolError> for StoreError {
     fn from(error: PoolError) -> Self {
+        // No statement was sent yet: whatever PostgreSQL or the pool says is of the connection.
         match error {
-            PoolError::Backend(error) => error.into(),
+            PoolError::Backend(error) => Self::Unavailable(Box::new(error)),
             other => Self::Unavailable(Box::new(other)),
         }
     }
@@ -52,9 +102,10 @@ impl From<PoolError> for StoreError {
 /// Whether an error is of the server's state and not of the statement's text.
 fn is_passing(error: &tokio_postgres::Error) -> bool {
     let Some(code) = error.code() else {
-        // No SQLSTATE: the connection broke or was never made.
-        return error.is_closed()
-            || std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>());
+        // No SQLSTATE: the connection broke, unless the parameters could not be written as the protocol has them.
+        return std::error::Error::source(error).is_none_or(|cause| {
+            cause.downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() != io::ErrorKind::InvalidInput)
+        });
     };
     let class = &code.code()[..2];
     // 08 connection, 53 out of resources, 57 operator intervention, 58 system error; and what

@@ -7,6 +7,7 @@ use domain::ids::{BrandId, EventId, WebhookId};
 use domain::time::Timestamp;
 use tracing::info;
 
+use crate::config::NO_VERSION;
 use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::read;
@@ -114,6 +115,14 @@ pub async fn store(store: &Store, version: i64, batch: &[NewEvent<'_>]) -> Resul
         }
     }
     Ok(Ingest::Stored { fresh })
+}
+
+/// Whether events are stored at all: the same statement with an empty batch.
+///
+/// # Errors
+/// When PostgreSQL is away, or refuses the statement whatever the events.
+pub async fn probe(store: &Store) -> Result<(), StoreError> {
+    self::store(store, NO_VERSION, &[]).await.map(drop)
 }
 
 fn columns<'a>(batch: &'a [NewEvent<'a>]) -> Columns<'a> {

@@ -24,6 +24,7 @@ pub mod idempotency;
 pub mod ingest;
 pub mod instances;
 pub mod migrate;
+pub mod online_index;
 pub mod outbox;
 pub mod overview;
 pub mod place;

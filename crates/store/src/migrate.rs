@@ -8,6 +8,7 @@ use domain::time::Timestamp;
 use tracing::info;
 
 use crate::error::StoreError;
+use crate::online_index;
 use crate::pool::Store;
 use crate::rows::read;
 
@@ -41,16 +42,17 @@ pub enum MigrateError {
 /// # Errors
 /// When PostgreSQL does not answer or a migration fails; nothing is half done then.
 pub async fn migrate(store: &Store, now: Timestamp, retention: Duration) -> Result<(), MigrateError> {
-    let mut client = store.client().await?;
+    let mut client = store.session().await?;
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await.map_err(StoreError::from)?;
     // What it does not know a later version has added: it starts all the same, for upgrades are one process at a time.
     let runner = embedded::migrations::runner().set_abort_missing(false);
-    let migrated = runner.run_async(&mut **client.as_mut()).await;
+    let migrated = runner.run_async(&mut *client).await;
     let unlocked = client.execute("SELECT pg_advisory_unlock($1)", &[&LOCK]).await;
     for applied in migrated?.applied_migrations() {
         info!(migration = %applied, "applied");
     }
     unlocked.map_err(StoreError::from)?;
+    online_index::create_on_new_tables(&client).await?;
     drop(client);
     make_partitions(store, now, retention).await?;
     Ok(())

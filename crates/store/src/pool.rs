@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    ClientWrapper, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
+};
 use metrics::gauge;
 use runtime::figures::{Figure, Kind};
 use tokio_postgres::{NoTls, Row, types::ToSql};
@@ -91,6 +93,17 @@ impl Store {
     /// [`StoreError::Unavailable`] when none can be had in time.
     pub async fn client(&self) -> Result<Object, StoreError> {
         Ok(self.pool.get().await?)
+    }
+
+    /// A connection of its own, outside the pool and without a limit on how long a statement runs, for what changes
+    /// the schema. It is closed when it is dropped.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub(crate) async fn session(&self) -> Result<ClientWrapper, StoreError> {
+        let client = Object::take(self.client().await?);
+        client.batch_execute("SET statement_timeout = 0").await?;
+        Ok(client)
     }
 
     /// Asks PostgreSQL whether it is there.

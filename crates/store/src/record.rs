@@ -139,10 +139,54 @@ pub async fn attempts(
     ];
     let mut standings = vec![None; batch.len()];
     for row in store.query(sql!("record/attempts"), &params).await? {
-        let standing = Standing { status: read_word(&row, "status")?, round: read(&row, "round")? };
-        put(&mut standings, read(&row, "place")?, standing);
+        put(&mut standings, read(&row, "place")?, standing(&row)?);
     }
     Ok(standings)
+}
+
+/// Stands for the error text of an attempt whose own PostgreSQL refuses to keep.
+const ERROR_NOT_KEPT: &str = "the text of this error could not be stored";
+
+impl AttemptRecord {
+    /// Leaves out what the delivery can do without: the texts from the endpoint, and the count for the webhook's
+    /// health. One of them is the likeliest cause when PostgreSQL refuses an attempt.
+    pub fn leave_out_details(&mut self) {
+        self.facts.error = self.facts.error.as_ref().map(|_| ERROR_NOT_KEPT.to_owned());
+        self.facts.response_body = None;
+        self.facts.ours = true;
+    }
+}
+
+/// Moves the delivery of an attempt on without keeping the attempt itself. The delivery as it stands then; `None`
+/// when it has expired.
+///
+/// # Errors
+/// When the database fails.
+pub async fn outcome(store: &Store, record: &AttemptRecord) -> Result<Option<Standing>, StoreError> {
+    let event = record.key.event.to_uuid();
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 8] = [
+        &record.key.webhook.0,
+        &record.key.created,
+        &event,
+        &record.round,
+        &record.started,
+        &record.status.as_str(),
+        &record.next_attempt_at,
+        &record.first_started,
+    ];
+    store.query_opt(sql!("record/outcome"), &params).await?.as_ref().map(standing).transpose()
+}
+
+fn standing(row: &tokio_postgres::Row) -> Result<Standing, StoreError> {
+    Ok(Standing { status: read_word(row, "status")?, round: read(row, "round")? })
+}
+
+/// Whether attempts are recorded at all: the same statement with an empty batch.
+///
+/// # Errors
+/// When PostgreSQL is away, or refuses the statement whatever the attempts.
+pub async fn probe(store: &Store) -> Result<(), StoreError> {
+    attempts(store, &[], Duration::from_secs(1)).await.map(drop)
 }
 
 fn columns(batch: &[AttemptRecord], slice: Duration) -> Columns<'_> {
@@ -189,6 +233,16 @@ fn streaks(batch: &[AttemptRecord]) -> BTreeMap<WebhookId, i32> {
     streaks
 }
 
+impl FullStanding {
+    /// Of a delivery of which the database tells nothing: older than every message of it.
+    pub const UNKNOWN: Self = Self {
+        standing: Standing { status: DeliveryStatus::Pending, round: 0 },
+        attempts: 0,
+        first_attempt_at: None,
+        next_attempt_at: None,
+    };
+}
+
 /// Where each of some deliveries stands; `None` where it has expired.
 ///
 /// # Errors
@@ -203,7 +257,7 @@ pub async fn standings(
     let mut standings = vec![None; deliveries.len()];
     for row in store.query(sql!("record/standings"), &[&webhooks, &created, &events]).await? {
         let standing = FullStanding {
-            standing: Standing { status: read_word(&row, "status")?, round: read(&row, "round")? },
+            standing: standing(&row)?,
             attempts: read(&row, "attempts")?,
             first_attempt_at: read(&row, "first_attempt_at")?,
             next_attempt_at: read(&row, "next_attempt_at")?,

@@ -72,24 +72,11 @@ pub async fn note(store: &Store, deliveries: &[DeliveryKey]) -> Result<(), Store
     Ok(())
 }
 
-/// Which of these webhooks have a retry stub.
+/// The most overdue retries of a webhook: pending deliveries whose next attempt was due before an instant, except
+/// those that are attempted from `redeliveries`.
 ///
 /// # Errors
-/// x
-pub async fn with_retries_due(
-    store: &Store,
-    webhooks: &[WebhookId],
-    due_before: Timestamp,
-) -> Result<Vec<WebhookId>, StoreError> {
-    let ids: Vec<Uuid> = webhooks.iter().map(|id| id.0).collect();
-    let rows = store.query(sql!("stranded/with_retries_due"), &[&ids, &due_before]).await?;
-    rows.iter().map(|row| read(row, "id").map(WebhookId)).collect()
-}
-
-/// stub.
-///
-/// # Errors
-/// x
+/// When the database fails.
 pub async fn retries_due(
     store: &Store,
     webhook: WebhookId,
@@ -98,6 +85,20 @@ pub async fn retries_due(
 ) -> Result<Vec<Stranded>, StoreError> {
     let rows = store.query(sql!("stranded/retries_due"), &[&webhook.0, &due_before, &limit]).await?;
     rows.iter().map(stranded).collect()
+}
+
+/// Finds out which of these webhooks have at least one delivery for [`retries_due`].
+///
+/// # Errors
+/// When the database fails.
+pub async fn with_retries_due(
+    store: &Store,
+    webhooks: &[WebhookId],
+    due_before: Timestamp,
+) -> Result<Vec<WebhookId>, StoreError> {
+    let ids: Vec<Uuid> = webhooks.iter().map(|id| id.0).collect();
+    let rows = store.query(sql!("stranded/with_retries_due"), &[&ids, &due_before]).await?;
+    rows.iter().map(|row| read(row, "id").map(WebhookId)).collect()
 }
 
 /// Which of these webhooks have a delivery that was due before an instant.

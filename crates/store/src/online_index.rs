@@ -1,0 +1,153 @@
+//! Indexes of the large tables, built while events keep coming.
+//!
+//! A migration cannot add an index to a partitioned table without blocking its writers, because
+//! `CREATE INDEX CONCURRENTLY` works neither in a transaction nor on a partitioned table. Therefore:
+//!
+//! 1. The index is created `ON ONLY` the parent table, which needs a moment. Every partition created from then on
+//!    gets its part at once.
+//! 2. For each partition that exists already, the part is built concurrently and then attached.
+//!
+//! On a new database there is no partition yet, and the first step is all. Each step may be interrupted: the next
+//! call drops what is left of a part that was not finished, and continues.
+
+use std::time::{Duration, Instant};
+
+use runtime::error::Chain;
+use tokio_postgres::Client;
+use tracing::{info, warn};
+
+use crate::error::StoreError;
+use crate::pool::Store;
+use crate::rows::read;
+
+/// An index of a partitioned table.
+///
+/// A changed definition needs a new name, because an index is looked for by its name alone.
+#[derive(Debug, Clone, Copy)]
+pub struct OnlineIndex {
+    /// Its name: the table's with a suffix.
+    pub name: &'static str,
+    /// The partitioned table.
+    pub table: &'static str,
+    /// The columns and the condition, as in `CREATE INDEX … ON table`.
+    pub definition: &'static str,
+}
+
+/// All indexes that are built online.
+pub const ONLINE_INDEXES: [OnlineIndex; 1] = [
+    // Finds retries whose message is gone, or is kept in the database alone.
+    OnlineIndex {
+        name: "deliveries_retry_due",
+        table: "deliveries",
+        definition: "(webhook_id, next_attempt_at) WHERE status = 'pending' AND next_attempt_at IS NOT NULL",
+    },
+];
+
+/// The advisory lock of the process that builds. It is not the schema's: creating tomorrow's partitions would wait
+/// for hours otherwise.
+const BUILD_LOCK: i64 = 0x0070_6f73_7472_6978;
+/// Longest time that a step which blocks writers waits for its turn, because writers queue behind it.
+const BRIEF_LOCK_TIMEOUT: &str = "SET lock_timeout = '2s'";
+/// `CREATE INDEX CONCURRENTLY` waits for every transaction that began before it, and blocks none meanwhile.
+const NO_LOCK_TIMEOUT: &str = "SET lock_timeout = 0";
+/// How long after a failure, or while another process builds, the next look is taken.
+const LOOK_INTERVAL: Duration = Duration::from_secs(30);
+
+impl OnlineIndex {
+    /// The name of the part of a partition: `deliveries_20261231_retry_due`.
+    fn part_name(&self, partition: &str) -> String {
+        let suffix = self.name.strip_prefix(self.table).unwrap_or(self.name);
+        format!("{partition}{suffix}")
+    }
+}
+
+/// Builds all indexes that are missing, and ends when they are complete.
+pub(crate) async fn complete(store: Store) {
+    loop {
+        match build_missing(&store).await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => warn!(error = %Chain(&error), "an index could not be built; trying again"),
+        }
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
+}
+
+/// Builds the indexes that are missing, unless another process does. Whether all are complete now.
+///
+/// # Errors
+/// When the database fails; the next call continues.
+pub async fn build_missing(store: &Store) -> Result<bool, StoreError> {
+    let client = store.session().await?;
+    // Not a lock to wait for: `CREATE INDEX CONCURRENTLY` would wait for the transaction that waits.
+    let locked: bool = client.query_one("SELECT pg_try_advisory_lock($1)", &[&BUILD_LOCK]).await?.get(0);
+    if !locked {
+        return Ok(false);
+    }
+    for index in &ONLINE_INDEXES {
+        build(&client, index).await?;
+    }
+    Ok(true)
+}
+
+/// Creates the indexes of tables that have no partition yet, as on a new database.
+pub(crate) async fn create_on_new_tables(client: &Client) -> Result<(), StoreError> {
+    for index in &ONLINE_INDEXES {
+        if missing(client, index).await?.is_empty() {
+            create_parent(client, index).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn build(client: &Client, index: &OnlineIndex) -> Result<(), StoreError> {
+    create_parent(client, index).await?;
+    for partition in missing(client, index).await? {
+        let began = Instant::now();
+        build_part(client, index, &partition).await?;
+        info!(index = index.name, partition, seconds = began.elapsed().as_secs(), "built an index");
+    }
+    Ok(())
+}
+
+async fn create_parent(client: &Client, index: &OnlineIndex) -> Result<(), StoreError> {
+    if is_valid(client, index.name).await?.is_some() {
+        return Ok(());
+    }
+    let OnlineIndex { name, table, definition } = index;
+    client.batch_execute(BRIEF_LOCK_TIMEOUT).await?;
+    // Two processes may get here at once.
+    client.batch_execute(&format!("CREATE INDEX IF NOT EXISTS {name} ON ONLY {table} {definition}")).await?;
+    Ok(())
+}
+
+async fn build_part(client: &Client, index: &OnlineIndex, partition: &str) -> Result<(), StoreError> {
+    let part = index.part_name(partition);
+    client.batch_execute(NO_LOCK_TIMEOUT).await?;
+    let mut valid = is_valid(client, &part).await?;
+    if valid == Some(false) {
+        info!(index = part, "dropping an index that was not finished");
+        client.batch_execute(&format!("DROP INDEX CONCURRENTLY {part}")).await?;
+        valid = None;
+    }
+    if valid.is_none() {
+        let definition = index.definition;
+        client
+            .batch_execute(&format!("CREATE INDEX CONCURRENTLY {part} ON {partition} {definition}"))
+            .await?;
+    }
+    client.batch_execute(BRIEF_LOCK_TIMEOUT).await?;
+    client.batch_execute(&format!("ALTER INDEX {} ATTACH PARTITION {part}", index.name)).await?;
+    Ok(())
+}
+
+async fn missing(client: &Client, index: &OnlineIndex) -> Result<Vec<String>, StoreError> {
+    let rows = client.query(sql!("online_index/missing"), &[&index.table, &index.name]).await?;
+    rows.iter().map(|row| read(row, "partition")).collect()
+}
+
+/// Whether an index is valid; `None` when there is none of this name.
+async fn is_valid(client: &Client, name: &str) -> Result<Option<bool>, StoreError> {
+    let row = client.query_opt(sql!("online_index/state"), &[&name]).await?;
+    row.as_ref().map(|row| read(row, "valid")).transpose()
+}
