@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use domain::trace::{TRACEPARENT, TraceParent};
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt};
-use lapin::Consumer;
 use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Consumer};
 use tokio::sync::Mutex;
 
 use crate::acks::{ACK, Acks, Share};
@@ -211,12 +211,14 @@ impl Subscription {
 
 impl Message {
     fn new(mut delivery: Delivery, acks: Arc<Acks>, share: Arc<Share>) -> Self {
+        // They are dropped once they are read, because headers take many times the memory that they took on the wire.
+        let properties = std::mem::take(&mut delivery.properties);
         Self {
             body: std::mem::take(&mut delivery.data),
             key: delivery.routing_key.to_string(),
-            message_id: unreadable::message_id(&delivery.properties),
-            unreadable: Unreadable::find(&delivery),
-            trace: trace(&delivery),
+            message_id: unreadable::message_id(&properties),
+            unreadable: Unreadable::find(&delivery.routing_key, &properties),
+            trace: trace(&properties),
             redelivered: delivery.redelivered,
             delivery,
             acks,
@@ -263,8 +265,8 @@ impl Message {
     }
 }
 
-fn trace(delivery: &Delivery) -> Option<TraceParent> {
-    let headers = delivery.properties.headers().as_ref()?;
+fn trace(properties: &BasicProperties) -> Option<TraceParent> {
+    let headers = properties.headers().as_ref()?;
     match headers.inner().get(TRACEPARENT)? {
         AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok()?.parse().ok(),
         AMQPValue::ShortString(text) => text.as_str().parse().ok(),
