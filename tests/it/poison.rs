@@ -150,6 +150,17 @@ async fn headers_that_nest_too_deeply_are_refused_and_stop_nobody() {
     scene.assert_undisturbed();
 }
 
+/// Each of them takes fifty times the memory that it took on the wire.
+#[tokio::test]
+async fn headers_of_too_many_values_are_refused_and_stop_nobody() {
+    let mut scene = Scene::set().await;
+    let many = [&b"A"[..], &long(&vec![b'V'; 100_000])].concat();
+    let message = message().headers(&header(b"n", &many));
+    let detail = "have more than 4096 values";
+    scene.refuses("an array of 100,000 values", &message, "unreadable", detail).await;
+    scene.assert_undisturbed();
+}
+
 #[tokio::test]
 async fn whatever_else_a_producer_sends_along_is_taken() {
     let mut scene = Scene::set().await;

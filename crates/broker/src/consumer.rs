@@ -233,16 +233,18 @@ impl Subscription {
 
 impl Message {
     fn new(mut delivery: Delivery, acks: Arc<Acks>, share: Arc<Share>) -> Self {
+        // They are dropped once they are read, because headers take many times the memory that they took on the wire.
+        let properties = std::mem::take(&mut delivery.properties);
         Self {
             body: std::mem::take(&mut delivery.data),
             key: delivery.routing_key.to_string(),
-            message_id: unreadable::message_id(&delivery.properties),
-            unreadable: Unreadable::find(&delivery),
-            trace: headers::trace(&delivery.properties),
+            message_id: unreadable::message_id(&properties),
+            unreadable: Unreadable::find(&delivery.routing_key, &properties),
+            trace: headers::trace(&properties),
             redelivered: delivery.redelivered,
-            returns: headers::returns(&delivery.properties),
-            deaths: headers::deaths(&delivery.properties),
-            is_marked_probe: headers::is_probe(&delivery.properties),
+            returns: headers::returns(&properties),
+            deaths: headers::deaths(&properties),
+            is_marked_probe: headers::is_probe(&properties),
             delivery,
             acks,
             share,

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use lapin::BasicProperties;
-use lapin::message::Delivery;
-use lapin::types::{AMQPValue, FieldTable, MAX_NESTING, ShortString};
+use lapin::types::{AMQPValue, FieldTable, MAX_NESTING, MAX_VALUES, ShortString};
 
 /// How deep arrays and tables may lie in headers, because each level costs stack. RabbitMQ's own (`x-death`) lie 3 deep.
 pub const MAX_HEADER_NESTING: usize = 32;
@@ -23,7 +22,7 @@ pub enum Unreadable {
     HeaderName,
     /// Headers are nested deeper than [`MAX_HEADER_NESTING`].
     Nesting,
-    /// The client could not make out some of the headers.
+    /// The client left some of the headers out: they are malformed, or more than [`MAX_VALUES`].
     Headers,
 }
 
@@ -34,18 +33,18 @@ impl fmt::Display for Unreadable {
             Self::Property(name) => write!(f, "the property {name} is not UTF-8"),
             Self::HeaderName => f.write_str("the name of a header is not UTF-8"),
             Self::Nesting => write!(f, "headers are nested deeper than {MAX_HEADER_NESTING} levels"),
-            Self::Headers => f.write_str("headers are malformed"),
+            Self::Headers => write!(f, "headers are malformed or have more than {MAX_VALUES} values"),
         }
     }
 }
 
 impl Unreadable {
-    /// The first that a delivery has, if any.
-    pub(crate) fn find(delivery: &Delivery) -> Option<Self> {
-        if !delivery.routing_key.is_utf8() {
+    /// The first that a message with this routing key and these properties has, if any.
+    pub(crate) fn find(routing_key: &ShortString, properties: &BasicProperties) -> Option<Self> {
+        if !routing_key.is_utf8() {
             return Some(Self::RoutingKey);
         }
-        Self::in_properties(&delivery.properties)
+        Self::in_properties(properties)
     }
 
     /// The first among these properties, if any.

@@ -5,7 +5,7 @@ use broker::Unreadable;
 use broker::unreadable::MAX_HEADER_NESTING;
 use lapin::BasicProperties;
 use lapin::protocol::{AMQPClass, basic, parse_class};
-use lapin::types::MAX_NESTING;
+use lapin::types::{MAX_NESTING, MAX_VALUES};
 use proptest::prelude::*;
 
 /// The client parses on a thread of 2 MiB, the default; half of it is plenty.
@@ -81,7 +81,8 @@ fn names_that_are_not_utf8_are_told_wherever_they_are() {
 #[test]
 fn headers_that_cannot_be_made_out_are_told() {
     let array = [&b"A"[..], &long(b"S\0\0")].concat();
-    for table in [&header(b"a", b"!")[..], b"\x05ab", &header(b"a", &array)] {
+    let many = [&b"A"[..], &long(&[b'V'; MAX_VALUES])].concat();
+    for table in [&header(b"a", b"!")[..], b"\x05ab", &header(b"a", &array), &header(b"a", &many)] {
         assert_eq!(unreadable(table.to_vec()), Some(Unreadable::Headers));
     }
 }

@@ -9,7 +9,7 @@ use nom::{
     },
     sequence::pair,
 };
-use std::{error, fmt};
+use std::{cell::Cell, error, fmt};
 use traits::*;
 
 /// Error context for `ParserErrors`
@@ -104,13 +104,44 @@ pub type ParserResult<I, T> = Result<(I, T), ParserError>;
 pub fn parse_raw_value<I: ParsableInput>(
     amqp_type: AMQPType,
 ) -> impl Parser<I, Output = AMQPValue, Error = ParserErrors> {
-    context("parse_raw_value", move |i| raw_value(amqp_type, 0, i))
+    context("parse_raw_value", move |i| {
+        raw_value(amqp_type, Limits::new(&Cell::new(MAX_VALUES)), i)
+    })
 }
 
-/// Parse a raw value within as many arrays and tables
+/// What may still be parsed of nested values
+#[derive(Clone, Copy)]
+struct Limits<'a> {
+    /// The arrays and tables that may lie in one another
+    nesting: usize,
+    /// The values that may come, however nested
+    values: &'a Cell<usize>,
+}
+
+impl<'a> Limits<'a> {
+    fn new(values: &'a Cell<usize>) -> Self {
+        Self {
+            nesting: MAX_NESTING,
+            values,
+        }
+    }
+
+    /// The limits of what lies in an array or a table, unless that is too deep
+    fn inner(self) -> Option<Self> {
+        let nesting = self.nesting.checked_sub(1)?;
+        Some(Self { nesting, ..self })
+    }
+
+    /// Count a value, unless there are too many
+    fn count(self) -> Option<()> {
+        self.values.set(self.values.get().checked_sub(1)?);
+        Some(())
+    }
+}
+
 fn raw_value<I: ParsableInput>(
     amqp_type: AMQPType,
-    depth: usize,
+    limits: Limits<'_>,
     i: I,
 ) -> ParserResult<I, AMQPValue> {
     match amqp_type {
@@ -129,9 +160,9 @@ fn raw_value<I: ParsableInput>(
         AMQPType::DecimalValue => map(parse_decimal_value, AMQPValue::DecimalValue).parse(i),
         AMQPType::ShortString => map(parse_short_string, AMQPValue::ShortString).parse(i),
         AMQPType::LongString => map(parse_long_string, AMQPValue::LongString).parse(i),
-        AMQPType::FieldArray => map(|i| field_array(depth, i), AMQPValue::FieldArray).parse(i),
+        AMQPType::FieldArray => map(|i| field_array(limits, i), AMQPValue::FieldArray).parse(i),
         AMQPType::Timestamp => map(parse_timestamp, AMQPValue::Timestamp).parse(i),
-        AMQPType::FieldTable => map(|i| field_table(depth, i), AMQPValue::FieldTable).parse(i),
+        AMQPType::FieldTable => map(|i| field_table(limits, i), AMQPValue::FieldTable).parse(i),
         AMQPType::ByteArray => map(parse_byte_array, AMQPValue::ByteArray).parse(i),
         AMQPType::Void => Ok((i, AMQPValue::Void)),
     }
@@ -139,28 +170,32 @@ fn raw_value<I: ParsableInput>(
 
 /// Parse an [AMQPValue](../type.AMQPValue.html)
 pub fn parse_value<I: ParsableInput>(i: I) -> ParserResult<I, AMQPValue> {
-    value(0, i)
+    value(Limits::new(&Cell::new(MAX_VALUES)), i)
 }
 
-fn value<I: ParsableInput>(depth: usize, i: I) -> ParserResult<I, AMQPValue> {
+fn value<I: ParsableInput>(limits: Limits<'_>, i: I) -> ParserResult<I, AMQPValue> {
     context(
         "parse_value",
         flat_map(parse_type, |amqp_type| {
-            move |i| raw_value(amqp_type, depth, i)
+            move |i| raw_value(amqp_type, limits, i)
         }),
     )
     .parse(i)
 }
 
-/// Parse entries up to the end of the input or the first that cannot be parsed, whose end is unknown.
-/// Whether it was the end.
+/// Parse entries up to the end of the input, or the first that is one too many or cannot be parsed:
+/// nobody knows where that ends. Whether it was the end.
 fn entries<I: ParsableInput, T>(
+    limits: Limits<'_>,
     mut i: I,
-    entry: impl Fn(I) -> ParserResult<I, T>,
+    entry: impl Fn(Limits<'_>, I) -> ParserResult<I, T>,
     mut push: impl FnMut(T),
 ) -> bool {
+    let Some(inner) = limits.inner() else {
+        return false;
+    };
     while i.input_len() > 0 {
-        let Ok((rest, parsed)) = entry(i) else {
+        let Some(Ok((rest, parsed))) = inner.count().map(|()| entry(inner, i)) else {
             return false;
         };
         push(parsed);
@@ -274,14 +309,13 @@ pub fn parse_long_string<I: ParsableInput>(i: I) -> ParserResult<I, LongString> 
 
 /// Parse a [FieldArray](../type.FieldArray.html)
 pub fn parse_field_array<I: ParsableInput>(i: I) -> ParserResult<I, FieldArray> {
-    field_array(0, i)
+    field_array(Limits::new(&Cell::new(MAX_VALUES)), i)
 }
 
-fn field_array<I: ParsableInput>(depth: usize, i: I) -> ParserResult<I, FieldArray> {
-    let (rest, content) =
-        context("parse_field_array", flat_map(parse_long_uint, take)).parse(i)?;
+fn field_array<I: ParsableInput>(limits: Limits<'_>, i: I) -> ParserResult<I, FieldArray> {
+    let (rest, content) = context("parse_field_array", flat_map(parse_long_uint, take)).parse(i)?;
     let mut array = FieldArray::default();
-    if depth >= MAX_NESTING || !entries(content, |i| value(depth + 1, i), |v| array.push(v)) {
+    if !entries(limits, content, value, |v| array.push(v)) {
         array.truncate();
     }
     Ok((rest, array))
@@ -294,18 +328,17 @@ pub fn parse_timestamp<I: ParsableInput>(i: I) -> ParserResult<I, Timestamp> {
 
 /// Parse a [FieldTable](../type.FieldTable.html)
 pub fn parse_field_table<I: ParsableInput>(i: I) -> ParserResult<I, FieldTable> {
-    field_table(0, i)
+    field_table(Limits::new(&Cell::new(MAX_VALUES)), i)
 }
 
-fn field_table<I: ParsableInput>(depth: usize, i: I) -> ParserResult<I, FieldTable> {
-    let (rest, content) =
-        context("parse_field_table", flat_map(parse_long_uint, take)).parse(i)?;
+fn field_table<I: ParsableInput>(limits: Limits<'_>, i: I) -> ParserResult<I, FieldTable> {
+    let (rest, content) = context("parse_field_table", flat_map(parse_long_uint, take)).parse(i)?;
     let mut table = FieldTable::default();
-    let entry = |i| pair(parse_short_string, |i| value(depth + 1, i)).parse(i);
+    let entry = |limits: Limits<'_>, i| pair(parse_short_string, |i| value(limits, i)).parse(i);
     let push = |(name, value)| {
         table.insert(name, value);
     };
-    if depth >= MAX_NESTING || !entries(content, entry, push) {
+    if !entries(limits, content, entry, push) {
         table.truncate();
     }
     Ok((rest, table))
@@ -649,6 +682,22 @@ mod test {
             assert_eq!(levels, depth.min(MAX_NESTING + 1));
             assert_eq!(truncated, depth > MAX_NESTING);
         }
+    }
+
+    #[test]
+    fn test_the_number_of_values_is_bounded() {
+        let array = |n: usize| [&(n as u32).to_be_bytes()[..], &vec![b'V'; n][..]].concat();
+        for n in [MAX_VALUES, MAX_VALUES + 1, 100_000] {
+            let bytes = array(n);
+            let (rest, parsed) = parse_field_array(&bytes[..]).unwrap();
+            assert_eq!((rest, parsed.as_slice().len()), (EMPTY, n.min(MAX_VALUES)));
+            assert_eq!(parsed.is_truncated(), n > MAX_VALUES);
+        }
+        // An array of arrays counts as a whole.
+        let inner = [&b"A"[..], &array(MAX_VALUES / 2)[..]].concat().repeat(3);
+        let bytes = [&(inner.len() as u32).to_be_bytes()[..], &inner[..]].concat();
+        let (_, parsed) = parse_field_array(&bytes[..]).unwrap();
+        assert!(parsed.is_truncated() && parsed.as_slice().len() == 2);
     }
 
     #[test]

@@ -157,6 +157,10 @@ pub const MAX_SHORT_STRING_LENGTH: usize = ShortShortUInt::MAX as usize;
 /// because parsing, dropping or printing them recurses, and a stack ends long before a frame does.
 pub const MAX_NESTING: usize = 64;
 
+/// How many values of an array or a table are parsed, counting those that are nested in it. A value takes
+/// some fifty bytes of memory and as little as one on the wire, and a client may prefetch many messages.
+pub const MAX_VALUES: usize = 4096;
+
 /// Error returned when constructing a [ShortString] from a string that exceeds [MAX_SHORT_STRING_LENGTH]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShortStringError(usize);
@@ -333,7 +337,7 @@ impl FieldArray {
     }
 
     /// Check whether items were received that are not here: they were nested deeper than
-    /// [MAX_NESTING], or came after something that could not be parsed
+    /// [MAX_NESTING], beyond [MAX_VALUES], or came after something that could not be parsed
     #[must_use]
     pub fn is_truncated(&self) -> bool {
         self.1
@@ -370,7 +374,7 @@ impl FieldTable {
     }
 
     /// Check whether entries were received that are not here: they were nested deeper than
-    /// [MAX_NESTING], or came after something that could not be parsed
+    /// [MAX_NESTING], beyond [MAX_VALUES], or came after something that could not be parsed
     #[must_use]
     pub fn is_truncated(&self) -> bool {
         self.1
