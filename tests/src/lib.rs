@@ -31,6 +31,7 @@ pub mod producer;
 pub mod prometheus;
 pub mod proxy;
 pub mod rabbit;
+pub mod raw_amqp;
 pub mod raw_server;
 pub mod receiver;
 pub mod routes;
