@@ -11,8 +11,14 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use crate::PATIENCE;
 use crate::poll::eventually;
 
+/// The queue that the routers take events from, below the namespace.
+pub const INGEST_QUEUE: &str = "router";
+/// The queue of messages that the router refused, below the namespace.
+pub const REJECTED_QUEUE: &str = "rejected";
+
 /// The exchanges and queues of a namespace, apart from those of its delays and webhooks.
-const NAMES: [&str; 7] = ["events", "router", "rejected", "deliveries", "unrouted", "notices", "control"];
+const NAMES: [&str; 7] =
+    ["events", INGEST_QUEUE, REJECTED_QUEUE, "deliveries", "unrouted", "notices", "control"];
 
 /// A message that was taken from a queue.
 #[derive(Debug)]

@@ -431,3 +431,45 @@ impl Target {
         Some(Self { address, user, password, vhost })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_arrays_and_tables_are_whole() {
+        for depth in [1, 2, 3, 300] {
+            for (kind, inner_name, encoded) in
+                [(b'A', 0, nested_arrays(b"deep", depth)), (b'F', 2, nested_tables(b"deep", depth))]
+            {
+                let mut reader = Reader(&encoded);
+                assert_eq!(reader.short_string(), Some(&b"deep"[..]));
+                for _ in 0..depth {
+                    assert_eq!(reader.byte(), Some(kind));
+                    let inside = reader.long_string().expect("as long as it says");
+                    assert!(reader.0.is_empty(), "nothing is behind it");
+                    reader = Reader(inside);
+                    if !inside.is_empty() {
+                        reader.take(inner_name).expect("a name");
+                    }
+                }
+                assert!(reader.0.is_empty(), "{depth} levels");
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_is_found_beside_all_others() {
+        let headers = [
+            nested_tables(b"deep", 3),
+            field(b"\xff", b'l', &7_u64.to_be_bytes()),
+            text_field(b"x-reject-reason", b"invalid_json"),
+        ];
+        let properties = Properties::default().text(Text::ContentType, b"\xfc").headers(&headers.concat());
+        let payload = [&[0; 4], &9_u64.to_be_bytes()[..], &properties.encode()].concat();
+        let (size, headers) = read_header(&payload).expect("a header");
+        let message = RawMessage { tag: 1, headers, body: Vec::new() };
+        assert_eq!((size, message.header(b"x-reject-reason")), (9, Some(b"invalid_json".to_vec())));
+        assert_eq!(message.header(b"deep"), None);
+    }
+}
