@@ -14,7 +14,7 @@ use crate::world::{Link, World};
 /// Brands, with five webhooks each.
 const BRANDS: usize = 10;
 /// Events and faults of the short run, and the load's pace in events a second.
-const SHORT: Size = Size { events: 20_000, faults: 38, per_second: 100 };
+const SHORT: Size = Size { events: 20_000, faults: 41, per_second: 100 };
 /// Of the long one.
 const LONG: Size = Size { events: 834_000, faults: 200, per_second: 400 };
 /// Deliveries flow again within this after a fault has healed.
