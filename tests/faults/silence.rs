@@ -6,7 +6,7 @@ use e2e::event::Event;
 use e2e::ledger::{Kind, Place};
 use e2e::poison;
 use e2e::rabbit::{INGEST_QUEUE, REJECTED_QUEUE};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::fault::Meanwhile;
 use crate::poisoning::send_all;
@@ -18,6 +18,8 @@ const SILENT_FOR: Duration = Duration::from_secs(30);
 const HELD_UP: Duration = Duration::from_secs(25);
 /// They flow within this when the queue is that of the routers, because another has to take over.
 const TAKEN_OVER: Duration = Duration::from_secs(40);
+/// How often it is looked whether deliveries flow.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Deliveries that fail beside a silent wait queue: more than a webhook may have in hand.
 const FAILING: usize = 200;
 /// When so many of them have failed, the endpoint is well again.
@@ -67,12 +69,12 @@ impl Queue {
             Self::Wait | Self::Rejected => (HELD_UP, None),
             Self::Ingest => (TAKEN_OVER, None),
         };
-        let flows = world.flows_within(limit, but).await;
+        let took = flows_until(world, silenced + SILENT_FOR, limit, but).await;
         sleep_until(silenced + SILENT_FOR).await;
         for name in &names {
             world.broker.wake(name).await;
         }
-        Meanwhile { took: flows.map(|(took, _)| took), limit }
+        Meanwhile { took, limit }
     }
 
     fn names(self, world: &World) -> Vec<String> {
@@ -86,6 +88,18 @@ impl Queue {
         };
         names.into_iter().map(|name| format!("{}.{name}", world.platform.namespace)).collect()
     }
+}
+
+/// Looks again and again until then whether deliveries flow, because the first to find a queue silent may be the
+/// last to be let go. How long the slowest took.
+async fn flows_until(world: &World, end: Instant, limit: Duration, but: Option<Place>) -> Option<Duration> {
+    let mut slowest = Duration::ZERO;
+    while Instant::now() < end {
+        let (took, _) = world.flows_within(limit, but).await?;
+        slowest = slowest.max(took);
+        sleep(LOOK_INTERVAL).await;
+    }
+    Some(slowest)
 }
 
 /// Has more deliveries of one webhook fail than it may have in hand; then its endpoint is well again.
