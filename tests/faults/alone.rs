@@ -127,7 +127,7 @@ each_alone! {
     an_api_whose_clock_is_ten_days_off: Fault::WrongClock(Service::Api);
 }
 
-/// What failed once gets its further attempts before the window is over, however much waits behind it.
+/// A delivery that failed once gets its further attempts before the window is over, whatever waits beside it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backlog_that_takes_longer_than_the_retries() {
     let settings = |builder: Builder| builder.retries(SHORT_RETRIES).window(SHORT_WINDOW).never_disabled();

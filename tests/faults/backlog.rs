@@ -9,13 +9,13 @@ use crate::world::World;
 
 /// Deliveries that wait: at the pace of the slow endpoint they take 25 s.
 const WAITING: usize = 500;
-/// So many fail before the endpoint is well again.
+/// Deliveries that fail before the endpoint is well again.
 const FAILED: usize = 30;
 /// How long that, and all of the backlog, may take.
 const BACKLOG_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Lets an endpoint fail for a while with a backlog behind it. What failed once is due soon, so its next attempt
-/// comes before the last of those that were never attempted.
+/// Lets an endpoint fail for a while with a backlog behind it. A delivery that failed once is due
+/// soon, so that its next attempt comes before the first attempt of the last one.
 pub(crate) async fn outlasts_retries(world: &World) -> Meanwhile {
     let (place, kind) = world.slow.expect("a webhook for this fault");
     world.ledger.fail(place, true);

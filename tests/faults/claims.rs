@@ -1,4 +1,4 @@
-//! What hostile producers sent and what became of it: the queue of rejected messages, held against the claims.
+//! Checks each message of a hostile producer: it arrived, or it lies in the queue of rejected messages.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -35,7 +35,7 @@ pub(crate) struct Claims(Vec<Claim>);
 struct Claim {
     what: String,
     fate: Fate,
-    /// Of its body; `None` when the API put the body together.
+    /// The body's fingerprint; `None` when the API put the body together.
     body: Option<Fingerprint>,
     /// The id of the event in it.
     id: Option<String>,
@@ -88,7 +88,7 @@ impl Claims {
         complaints
     }
 
-    /// What is wrong with the outcome of a claim.
+    /// Describes how the outcome of a claim differs from its fate.
     fn broken(
         &self,
         claim: &Claim,
@@ -132,7 +132,7 @@ impl fmt::Display for Refusal {
 }
 
 impl Claim {
-    /// Whether this rejected message is the one that was sent, whole.
+    /// Whether this rejected message is the whole message of this claim.
     fn is_in(&self, refusal: &Refusal) -> bool {
         match self.body {
             Some(body) => body == refusal.body,
@@ -156,7 +156,7 @@ impl Refusal {
         }
     }
 
-    /// What is wrong with the message itself.
+    /// Describes a missing reason or a detail that is too long.
     fn defect(&self) -> Option<String> {
         match &self.reason {
             None => Some(format!("rejected without a reason: {self}")),

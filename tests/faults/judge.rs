@@ -1,7 +1,7 @@
 //! The judge, after all faults have healed: what was owed has arrived or is visible as not delivered,
 //! nothing was invented or altered, nothing is left over. It reads the broker, the API and the
-//! endpoints' books, and nothing else. What a hostile producer got confirmed has arrived, or lies among the rejected
-//! messages.
+//! endpoints' books, and nothing else. A hostile producer's message that was confirmed has arrived, or lies among the
+//! rejected messages.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub(crate) struct Verdict {
     pub(crate) rejected: BTreeMap<String, usize>,
 }
 
-/// What Get Events of all webhooks says.
+/// The differences and counts that Get Events of all webhooks gives.
 #[derive(Debug, Default)]
 struct Listed {
     differences: Vec<String>,

@@ -119,8 +119,8 @@ fn rand_seed() -> u16 {
     u16::try_from(uuid::Uuid::new_v4().as_u128() >> 112).unwrap_or_default()
 }
 
-/// So many faults in an order by chance: each round has every kind of harm to processes, servers and ways at least
-/// once, and some of the others, each by a chance of its own.
+/// Draws this number of faults, in an order by chance. Each round has every kind of harm to processes, servers and
+/// ways at least once, and some of the other faults, each by a chance of its own.
 fn plan(dice: &mut Dice, faults: usize) -> Vec<Fault> {
     let mut plan = Vec::new();
     while plan.len() < faults {
@@ -167,8 +167,8 @@ fn round(dice: &mut Dice) -> Vec<Fault> {
     round
 }
 
-/// Faults of which a round has one by this chance in a hundred. A silent queue costs half a minute, and what stays
-/// rejected over a wrong clock would hide other losses if it were often.
+/// Groups of faults: with this chance in a hundred, a round has one fault of the group. Silent queues cost half a
+/// minute, and a wrong clock is rare because events that are rejected over it could hide other losses.
 const BY_CHANCE: &[(usize, &[Fault])] = &[
     (75, &[Fault::Poison(Poison::ShortStrings)]),
     (75, &[Fault::Poison(Poison::Headers)]),

@@ -18,7 +18,7 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(60);
 /// The reason of an event that violates an enforced schema.
 const VIOLATION: &[&str] = &["schema_violation"];
 
-/// What a hostile producer sends.
+/// A kind of messages that a hostile producer sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Poison {
     /// Short strings that are not UTF-8.

@@ -22,9 +22,9 @@ const TAKEN_OVER: Duration = Duration::from_secs(40);
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Deliveries that fail beside a silent wait queue: more than a webhook may have in hand.
 const FAILING: usize = 200;
-/// When so many of them have failed, the endpoint is well again.
+/// The endpoint recovers once this number of them has been attempted.
 const ATTEMPTED: usize = 150;
-/// When fewer can be attempted, because none of those that failed is let go, it is well again after this.
+/// The endpoint recovers after this in any case, because fewer can be attempted when no failed one is let go.
 const ATTEMPTED_TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages to be refused beside a silent queue of refused ones.
 const REFUSED: usize = 5;

@@ -1,4 +1,4 @@
-//! What others do to the database: a rule that refuses certain rows, and a dump while maintenance is due.
+//! Faults inside the database: a rule that refuses certain rows, and a dump while maintenance is due.
 
 use std::time::Duration;
 

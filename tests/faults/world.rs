@@ -68,9 +68,9 @@ pub(crate) struct World {
     /// The steady load's producers.
     pub(crate) traffic: Traffic,
     pub(crate) brands: Vec<Brand>,
-    /// What hostile producers sent.
+    /// Messages of hostile producers.
     pub(crate) claims: Claims,
-    /// A clock was days off: what was given up over that is visible, and no loss.
+    /// A clock was days off, so that deliveries may have been given up, visibly.
     pub(crate) clocks_were_off: bool,
     /// A webhook of the first brand that takes few events a second, and its kind of events.
     pub(crate) slow: Option<(Place, Kind)>,
@@ -152,7 +152,7 @@ impl World {
         self.populate_for_faults(&support).await;
     }
 
-    /// What single faults need, all of it of the first brand; the steady load has none of it.
+    /// Creates types and webhooks of the first brand that single faults need; the steady load does not use them.
     async fn populate_for_faults(&mut self, support: &Api) {
         let description = json!({"description": "of the fault suite"});
         let strict =
@@ -250,8 +250,8 @@ impl World {
     }
 
     /// Publishes an event of every kind, and waits for this long until all have arrived, at the webhook `but`
-    /// excepted. How long that took, and the events; `None` when it takes longer. What could not be published in
-    /// time is published later.
+    /// excepted. How long that took, and the events; `None` when it takes longer. Events that could not be
+    /// published in time are published later.
     pub(crate) async fn flows_within(
         &self,
         limit: Duration,

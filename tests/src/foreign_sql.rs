@@ -1,5 +1,5 @@
-//! What others do to the database of a running platform: a rule that refuses certain rows, a dump that holds all
-//! tables, a day that is due for maintenance.
+//! Changes that others make to the database of a running platform: a rule that refuses certain rows, a dump that
+//! holds all tables, a day that is due for maintenance.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use tokio_postgres::error::SqlState;
 use crate::database;
 use crate::poll::eventually;
 
-/// How long a change of the schema may wait for those who use the tables.
+/// Bounds the wait for a change of the schema, because services use the tables.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The tables that have a partition for each day.
 const DAILY: [&str; 4] = ["events", "deliveries", "attempts", "webhook_activity"];
 /// How many days back a day lies that no retention of a test keeps.
 const EXPIRED_DAYS: u64 = 12;
-/// All tables, those of single days too, as a dump locks them.
+/// Lists all tables, including the partitions, because a dump locks each of them.
 const TABLES: &str = "SELECT quote_ident(relname) FROM pg_class \
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') ORDER BY oid";
 
@@ -74,7 +74,7 @@ fn make_day(table: &str, day: NaiveDate) -> String {
     )
 }
 
-/// Drops the last day ahead, which is empty; never one that is needed soon, however often this is done.
+/// Drops the last day ahead, which is empty. A day that is needed soon stays, because this is done several times.
 fn drop_newest_day(table: &str) -> String {
     format!(
         "DO $$ DECLARE newest regclass; BEGIN \

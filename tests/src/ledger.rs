@@ -239,7 +239,7 @@ impl Ledger {
         self.seen_less_than(1, events, None)
     }
 
-    /// The pairs of these events whose endpoint was asked less often, with the webhooks in words; those of the
+    /// The pairs of these events whose endpoint was asked less often, with the webhooks in words. Pairs of the
     /// webhook `but` do not count.
     #[must_use]
     pub fn seen_less_than(&self, requests: u32, events: &[Event], but: Option<Place>) -> Vec<String> {
@@ -307,7 +307,7 @@ impl Ledger {
         Some(Owed { event_type, created, data, requests, accepted, disputed, excused })
     }
 
-    /// How many confirmed events a webhook was owed, apart from those that may lie among the rejected messages.
+    /// How many confirmed events a webhook was owed, apart from disputed ones.
     #[must_use]
     pub fn owed_to(&self, place: Place) -> usize {
         let books = self.books();
@@ -344,7 +344,7 @@ impl Books {
         places.unwrap_or_default().iter().map(seen)
     }
 
-    /// What the webhooks saw of an event that it has to arrive at.
+    /// The observations of an event at each webhook that it has to reach.
     fn due_of(&self, id: Ulid) -> impl Iterator<Item = Seen> {
         self.owed(id).filter(|(place, _)| !self.excused.contains(place)).map(|(_, seen)| seen)
     }

@@ -1,5 +1,5 @@
-//! What a hostile or careless producer sends: properties, headers, bodies and sizes that nobody expects, and what
-//! may become of each. RabbitMQ takes all of it.
+//! Messages of a hostile or careless producer: properties, headers, bodies and sizes that nobody expects, each with
+//! the outcomes that are allowed. RabbitMQ accepts all of them.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ const SHORT_STRINGS: [Text; 8] = [
 /// The codes of a message that cannot be read, or that stopped whoever read it.
 const UNREADABLE: &[&str] = &["unreadable", "poison"];
 
-/// What may become of a message that was confirmed.
+/// The outcomes that are allowed for a confirmed message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It lies, whole, among the rejected messages, for one of these reasons.
@@ -58,7 +58,7 @@ pub enum Fate {
 /// A message that a hostile producer sends.
 #[derive(Debug, Clone)]
 pub struct Hostile {
-    /// What is wrong with it.
+    /// A name of the defect, for reports.
     pub what: String,
     /// Its routing key.
     pub key: Vec<u8>,
@@ -68,7 +68,7 @@ pub struct Hostile {
     pub body: Vec<u8>,
     /// The event in it, where it may arrive as one.
     pub event: Option<Event>,
-    /// What may become of it.
+    /// The outcomes that are allowed.
     pub fate: Fate,
 }
 

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// The largest frame, as RabbitMQ proposes it; a header of a message has to fit into one.
 pub const MAX_FRAME_BYTES: usize = 131_072;
-/// What a frame has around its payload.
+/// Bytes of a frame around its payload.
 const FRAME_OVERHEAD: usize = 8;
 /// The last byte of a frame.
 const FRAME_END: u8 = 0xCE;
@@ -62,7 +62,7 @@ const DELIVERY_MODE_BIT: u8 = 12;
 pub struct Properties(BTreeMap<u8, Vec<u8>>);
 
 impl Default for Properties {
-    /// Those of a persistent message.
+    /// The properties of a persistent message.
     fn default() -> Self {
         Self(BTreeMap::from([(DELIVERY_MODE_BIT, vec![PERSISTENT])]))
     }
@@ -366,7 +366,7 @@ fn read_header(payload: &[u8]) -> Option<(u64, Vec<u8>)> {
     Some((size, headers.to_vec()))
 }
 
-/// What is left to read.
+/// The bytes that are left to read.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
