@@ -8,6 +8,10 @@ use e2e::proxy::Weather;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
+use crate::backlog;
+use crate::poisoning::Poison;
+use crate::silence::Queue;
+use crate::sql::{self, Rows};
 use crate::world::{Link, World};
 
 /// A frozen replica's endpoints are served by another within this.
@@ -20,6 +24,8 @@ const SHORT: Duration = Duration::from_secs(2);
 const LONG: Duration = Duration::from_secs(15);
 /// How far a clock is put.
 const STEP_SECONDS: i64 = 60;
+/// How far a clock is put that is wrong: by more than events are kept.
+const WRONG_SECONDS: i64 = 10 * 24 * 3600;
 
 /// A service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,8 +77,36 @@ pub(crate) enum Fault {
     Scale,
     /// A process's clock is put forward, back beyond the true time, and right.
     Clock(Service),
+    /// A process starts with a clock ten days ahead, then ten days behind, then right.
+    WrongClock(Service),
     /// Harm to a way.
     Way(Link, Harm),
+    /// A hostile producer.
+    Poison(Poison),
+    /// A queue answers nothing for half a minute.
+    Silent(Queue),
+    /// The database refuses some rows of a table.
+    Refused(Rows),
+    /// A dump holds all tables while maintenance has something to do.
+    Dump,
+    /// An endpoint fails for a while with a backlog behind it.
+    Backlog,
+}
+
+/// How deliveries went on beside a fault that may not stop them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Meanwhile {
+    /// How long they took; `None` when they did not come in time.
+    pub(crate) took: Option<Duration>,
+    /// How long they may take.
+    pub(crate) limit: Duration,
+}
+
+impl Meanwhile {
+    /// Whether they came in time.
+    pub(crate) fn is_in_time(self) -> bool {
+        self.took.is_some_and(|took| took <= self.limit)
+    }
 }
 
 /// How a fault went.
@@ -82,19 +116,23 @@ pub(crate) struct Healed {
     pub(crate) at: Instant,
     /// How long a frozen replica's endpoints waited for another.
     pub(crate) taken_over: Option<Duration>,
+    /// How deliveries went on beside the fault.
+    pub(crate) meanwhile: Option<Meanwhile>,
 }
 
 impl Fault {
     /// Does the harm, lets it last, heals it.
     pub(crate) async fn happen(self, world: &mut World, dice: &mut Dice) -> Healed {
-        let taken_over = match self {
-            Self::Freeze => Some(freeze(world).await),
-            other => {
-                other.befall(world, dice).await;
-                None
-            }
-        };
-        Healed { at: Instant::now(), taken_over }
+        let (mut taken_over, mut meanwhile) = (None, None);
+        match self {
+            Self::Freeze => taken_over = Some(freeze(world).await),
+            Self::Silent(queue) => meanwhile = Some(queue.fall_silent(world).await),
+            Self::Refused(rows) => meanwhile = Some(rows.are_refused(world).await),
+            Self::Dump => meanwhile = Some(sql::dump(world).await),
+            Self::Backlog => meanwhile = Some(backlog::outlasts_retries(world).await),
+            other => other.befall(world, dice).await,
+        }
+        Healed { at: Instant::now(), taken_over, meanwhile }
     }
 
     async fn befall(self, world: &mut World, dice: &mut Dice) {
@@ -129,8 +167,12 @@ impl Fault {
                 world.scale(2).await;
             }
             Self::Clock(service) => step_clock(process(world, service, dice)).await,
+            Self::WrongClock(service) => wrong_clock(world, service, dice).await,
             Self::Way(link, harm) => harm.befall(world, link).await,
-            Self::Freeze => unreachable!("it has an outcome of its own"),
+            Self::Poison(poison) => poison.send(world).await,
+            Self::Freeze | Self::Silent(_) | Self::Refused(_) | Self::Dump | Self::Backlog => {
+                unreachable!("it has an outcome of its own")
+            }
         }
     }
 }
@@ -175,6 +217,18 @@ fn crash_all(world: &mut World) {
 async fn step_clock(process: &Process) {
     for seconds in [STEP_SECONDS, -STEP_SECONDS, 0] {
         process.step_clock(seconds);
+        sleep(SHORT).await;
+    }
+}
+
+/// Starts a process with a clock that is ten days ahead, then behind, then right: what it does when it starts,
+/// such as maintenance, it does by that clock.
+async fn wrong_clock(world: &mut World, service: Service, dice: &mut Dice) {
+    world.clocks_were_off = true;
+    let process = process(world, service, dice);
+    for seconds in [WRONG_SECONDS, -WRONG_SECONDS, 0] {
+        process.step_clock(seconds);
+        process.crash_and_restart().await;
         sleep(SHORT).await;
     }
 }

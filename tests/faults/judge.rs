@@ -1,20 +1,24 @@
 //! The judge, after all faults have healed: what was owed has arrived or is visible as not delivered,
 //! nothing was invented or altered, nothing is left over. It reads the broker, the API and the
-//! endpoints' books, and nothing else.
+//! endpoints' books, and nothing else. A hostile producer's message that was confirmed has arrived, or lies among the
+//! rejected messages.
 
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use e2e::api::Api;
-use e2e::ledger::{Count, Ledger, Place, Subscriber};
-use e2e::poll::eventually;
+use e2e::ledger::{Count, Ledger, Owed, Place, Subscriber};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use crate::claims::{self, Refusal};
 use crate::world::World;
 
 /// How long all may take to arrive once the load has ended.
 const HEALED: Duration = Duration::from_secs(120);
+/// How often the judge looks whether all has ended.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Duplicates are fewer than one pair in so many.
 const DUPLICATES: usize = 50;
 /// Items of a page of Get Events.
@@ -26,6 +30,21 @@ pub(crate) struct Verdict {
     pub(crate) count: Count,
     /// What is owed and neither arrived nor is visible as not delivered, or is listed otherwise.
     pub(crate) unaccounted: Vec<String>,
+    /// Pairs that had to arrive, and are listed as ended without.
+    pub(crate) given_up: usize,
+    /// How many may be given up, because a clock was days off.
+    pub(crate) may_give_up: bool,
+    /// Rejected messages by reason.
+    pub(crate) rejected: BTreeMap<String, usize>,
+}
+
+/// The differences and counts that Get Events of all webhooks gives.
+#[derive(Debug, Default)]
+struct Listed {
+    differences: Vec<String>,
+    given_up: usize,
+    /// Events that might have been rejected instead, with the webhooks that list them.
+    disputed: HashSet<(String, Place)>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -57,29 +76,56 @@ struct Delivery {
 }
 
 impl World {
-    /// Judges the run so far.
+    /// Judges the run so far. The queue of rejected messages is empty then.
     pub(crate) async fn judge(&self) -> Verdict {
-        // Whatever is still missing after this long is found in the lists, or is lost.
-        let _ = self.ledger.wait(HEALED, |ledger| ledger.missing() == 0).await;
         self.flowing(Instant::now()).await;
-        let _ = self.ledger.wait(HEALED, |ledger| ledger.missing() == 0).await;
-        self.nothing_left().await;
-        let support = self.support();
-        let mut unaccounted = Vec::new();
-        for (place, subscriber) in self.ledger.subscribers().iter().enumerate() {
-            unaccounted.extend(compare(&support, &self.ledger, place, subscriber).await);
+        let mut unaccounted: Vec<String> = self.rejected_are_listed().await.into_iter().collect();
+        let mut rejected = Vec::new();
+        if let Err(left) = self.come_to_rest(&mut rejected).await {
+            unaccounted.push(left);
         }
-        Verdict { count: self.ledger.count(), unaccounted }
+        let (support, mut listed) = (self.support(), Listed::default());
+        for (place, subscriber) in self.ledger.subscribers().iter().enumerate() {
+            compare(&support, &self.ledger, place, subscriber, &mut listed).await;
+        }
+        unaccounted.extend(listed.differences);
+        let may_give_up = self.clocks_were_off;
+        unaccounted.extend(self.claims.judge(&rejected, &self.ledger, &listed.disputed, may_give_up));
+        let (count, given_up) = (self.ledger.count(), listed.given_up);
+        Verdict { count, unaccounted, given_up, may_give_up, rejected: claims::by_reason(&rejected) }
     }
 
-    /// Waits until no queue holds a message, be it ready, waiting or handed out.
-    async fn nothing_left(&self) {
-        eventually("all queues are empty", HEALED, async || {
+    /// Waits until no queue holds a message, be it ready, waiting or handed out, and nothing is missing that is
+    /// still pending. An error says what is left.
+    async fn come_to_rest(&self, rejected: &mut Vec<Refusal>) -> Result<(), String> {
+        let deadline = Instant::now() + HEALED;
+        loop {
+            self.take_rejected(rejected).await;
+            // It ends at once when all has arrived; what is lost will never arrive.
+            let _ = self.ledger.wait(LOOK_INTERVAL, |ledger| ledger.missing() == 0).await;
             let messages = self.broker.messages().await;
             let left: Vec<_> = messages.into_iter().filter(|(_, messages)| *messages > 0).collect();
-            if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
-        })
-        .await;
+            if left.is_empty() && (self.ledger.missing() == 0 || !self.any_is_pending().await) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(format!("{} missing, in queues: {left:?}", self.ledger.missing()));
+            }
+        }
+    }
+
+    /// Whether Get Events of any webhook lists a pending delivery.
+    async fn any_is_pending(&self) -> bool {
+        let support = self.support();
+        for Subscriber { brand, webhook } in self.ledger.subscribers() {
+            let path = format!("/v1/{brand}/webhooks/{}/events?status=pending&limit=1", webhook.id);
+            let answer = support.get(&path).await.expect(200);
+            let page: Page<'_> = serde_json::from_str(&answer.text).expect("a page of Get Events");
+            if !page.items.is_empty() {
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -88,7 +134,8 @@ impl Verdict {
     pub(crate) fn assert_kept(&self) {
         let Count { missing, wrongs, .. } = &self.count;
         assert!(self.unaccounted.is_empty(), "{} unaccounted for: {:#?}", self.unaccounted.len(), self);
-        assert_eq!((*missing, wrongs.altered, wrongs.invented), (0, 0, 0), "{self:#?}");
+        let given_up = if self.may_give_up { self.given_up } else { 0 };
+        assert_eq!((*missing, wrongs.altered, wrongs.invented), (given_up, 0, 0), "{self:#?}");
     }
 
     /// And unless few came twice: under two in a hundred of a run that is long enough to count them. (An
@@ -101,15 +148,26 @@ impl Verdict {
 }
 
 /// Compares Get Events of a webhook with the books: each difference in words.
-async fn compare(support: &Api, ledger: &Ledger, place: Place, subscriber: &Subscriber) -> Vec<String> {
-    let (mut differences, mut listed) = (Vec::new(), 0);
+async fn compare(support: &Api, ledger: &Ledger, place: Place, subscriber: &Subscriber, into: &mut Listed) {
+    let mut listed = 0;
     let path = format!("/v1/{}/webhooks/{}/events?limit={PAGE}", subscriber.brand, subscriber.webhook.id);
     let mut cursor = String::new();
     loop {
         let answer = support.get(&format!("{path}{cursor}")).await.expect(200);
         let page: Page<'_> = serde_json::from_str(&answer.text).expect("a page of Get Events");
-        listed += page.items.len();
-        differences.extend(page.items.iter().filter_map(|item| difference(ledger, place, subscriber, item)));
+        for item in &page.items {
+            let Some(owed) = ledger.owed(place, &item.id) else {
+                into.differences.push(format!("webhook {place} was never owed {item:?}"));
+                continue;
+            };
+            into.differences.extend(difference(&owed, place, subscriber, item));
+            if owed.disputed {
+                into.disputed.insert((item.id.clone(), place));
+                continue;
+            }
+            listed += 1;
+            into.given_up += usize::from(item.has_ended() && !owed.accepted && !owed.excused);
+        }
         match page.next_cursor {
             Some(next) => cursor = format!("&cursor={next}"),
             None => break,
@@ -117,24 +175,24 @@ async fn compare(support: &Api, ledger: &Ledger, place: Place, subscriber: &Subs
     }
     let owed = ledger.owed_to(place);
     if listed != owed {
-        differences.push(format!("webhook {place}: {listed} events listed instead of {owed}"));
+        into.differences.push(format!("webhook {place}: {listed} events listed instead of {owed}"));
     }
-    differences
 }
 
-fn difference(ledger: &Ledger, place: Place, subscriber: &Subscriber, item: &Item<'_>) -> Option<String> {
-    let Some(owed) = ledger.owed(place, &item.id) else {
-        return Some(format!("webhook {place} was never owed {item:?}"));
-    };
+impl Item<'_> {
+    /// Whether the delivery ended without having arrived.
+    fn has_ended(&self) -> bool {
+        ["failed", "held", "discarded"].contains(&self.delivery.status.as_str())
+    }
+}
+
+fn difference(owed: &Owed, place: Place, subscriber: &Subscriber, item: &Item<'_>) -> Option<String> {
     let same = item.brand_id == subscriber.brand
         && item.webhook_id == subscriber.webhook.id
         && item.created == owed.created
         && item.event_type == owed.event_type
         && item.data.get() == owed.data;
-    let seen = match item.delivery.status.as_str() {
-        "delivered" => owed.accepted && item.delivery.attempts > 0,
-        "failed" | "held" | "discarded" => !owed.accepted,
-        _ => false,
-    };
+    let delivered = item.delivery.status == "delivered" && item.delivery.attempts > 0;
+    let seen = if owed.accepted { delivered } else { item.has_ended() };
     (!same || !seen).then(|| format!("webhook {place}: {item:?} instead of {owed:?}"))
 }

@@ -2,7 +2,12 @@
 //! keep books, faults one after the other, and a judge at the end who looks from outside only.
 
 mod alone;
+mod backlog;
+mod claims;
 mod fault;
 mod judge;
 mod mix;
+mod poisoning;
+mod silence;
+mod sql;
 mod world;

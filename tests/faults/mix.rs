@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use e2e::dice::Dice;
 
-use crate::fault::{Fault, Harm, Service, TAKEN_OVER};
+use crate::fault::{Fault, Harm, Meanwhile, Service, TAKEN_OVER};
+use crate::poisoning::Poison;
+use crate::silence::Queue;
+use crate::sql::Rows;
 use crate::world::{Link, World};
 
 /// Brands, with five webhooks each.
 const BRANDS: usize = 10;
 /// Events and faults of the short run, and the load's pace in events a second.
-const SHORT: Size = Size { events: 20_000, faults: 33, per_second: 100 };
+const SHORT: Size = Size { events: 20_000, faults: 41, per_second: 100 };
 /// Of the long one.
 const LONG: Size = Size { events: 834_000, faults: 200, per_second: 400 };
 /// Deliveries flow again within this after a fault has healed.
@@ -29,6 +32,7 @@ struct Line {
     fault: Fault,
     recovery: Duration,
     taken_over: Option<Duration>,
+    meanwhile: Option<Meanwhile>,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -43,7 +47,7 @@ async fn faults_in_any_order_lose_alter_and_invent_nothing() {
     for fault in faults {
         let healed = fault.happen(&mut world, &mut dice).await;
         let recovery = world.flowing(healed.at).await;
-        let line = Line { fault, recovery, taken_over: healed.taken_over };
+        let line = Line { fault, recovery, taken_over: healed.taken_over, meanwhile: healed.meanwhile };
         let count = world.ledger.count();
         eprintln!("{} {line}; {} events, {} duplicates", lines.len() + 1, count.events, count.duplicates);
         lines.push(line);
@@ -61,13 +65,22 @@ async fn faults_in_any_order_lose_alter_and_invent_nothing() {
 impl std::fmt::Display for Line {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}: flowing after {:.1?}", self.fault, self.recovery)?;
-        self.taken_over.map_or(Ok(()), |after| write!(f, ", taken over after {after:.1?}"))
+        if let Some(after) = self.taken_over {
+            write!(f, ", taken over after {after:.1?}")?;
+        }
+        match self.meanwhile {
+            Some(Meanwhile { took: Some(took), .. }) => write!(f, ", beside it after {took:.1?}"),
+            Some(Meanwhile { took: None, limit }) => write!(f, ", beside it not within {limit:.1?}"),
+            None => Ok(()),
+        }
     }
 }
 
 impl Line {
     fn is_late(&self) -> bool {
-        self.recovery > FLOWING || self.taken_over.is_some_and(|after| after > TAKEN_OVER)
+        self.recovery > FLOWING
+            || self.taken_over.is_some_and(|after| after > TAKEN_OVER)
+            || self.meanwhile.is_some_and(|meanwhile| !meanwhile.is_in_time())
     }
 }
 
@@ -76,7 +89,7 @@ fn report(seed: u64, lines: &[Line], verdict: &crate::judge::Verdict) {
     let longest = lines.iter().max_by_key(|line| line.recovery).map(Line::to_string).unwrap_or_default();
     eprintln!(
         "seed {seed}: {} faults, {} events, {} pairs, lost {}, altered {}, invented {}, duplicates {}, \
-         longest recovery: {longest}",
+         given up {}, rejected {:?}, longest recovery: {longest}",
         lines.len(),
         count.events,
         count.pairs,
@@ -84,6 +97,8 @@ fn report(seed: u64, lines: &[Line], verdict: &crate::judge::Verdict) {
         count.wrongs.altered,
         count.wrongs.invented,
         count.duplicates,
+        verdict.given_up,
+        verdict.rejected,
     );
 }
 
@@ -104,7 +119,8 @@ fn rand_seed() -> u16 {
     u16::try_from(uuid::Uuid::new_v4().as_u128() >> 112).unwrap_or_default()
 }
 
-/// So many faults in an order by chance: each round has every kind at least once.
+/// Draws this number of faults, in an order by chance. Each round has every kind of harm to processes, servers and
+/// ways at least once, and some of the other faults, each by a chance of its own.
 fn plan(dice: &mut Dice, faults: usize) -> Vec<Fault> {
     let mut plan = Vec::new();
     while plan.len() < faults {
@@ -143,8 +159,45 @@ fn round(dice: &mut Dice) -> Vec<Fault> {
     }
     let any: Vec<Link> = [TO_BROKER.as_slice(), &TO_DATABASE, &[Link::Endpoints]].concat();
     round.push(Fault::Way(*dice.pick(&any), Harm::Abandon));
+    for (chance, faults) in BY_CHANCE {
+        if dice.below(100) < *chance {
+            round.push(*dice.pick(faults));
+        }
+    }
     round
 }
+
+/// Groups of faults: with this chance in a hundred, a round has one fault of the group. Silent queues cost half a
+/// minute, and a wrong clock is rare because events that are rejected over it could hide other losses.
+const BY_CHANCE: &[(usize, &[Fault])] = &[
+    (75, &[Fault::Poison(Poison::ShortStrings)]),
+    (75, &[Fault::Poison(Poison::Headers)]),
+    (50, &[Fault::Poison(Poison::Bodies)]),
+    (15, &[Fault::Poison(Poison::Huge)]),
+    (75, &[Fault::Poison(Poison::Expirations)]),
+    (75, &[Fault::Poison(Poison::LongKeys)]),
+    (
+        80,
+        &[
+            Fault::Silent(Queue::Webhook),
+            Fault::Silent(Queue::Wait),
+            Fault::Silent(Queue::Rejected),
+            Fault::Silent(Queue::Unrouted),
+            Fault::Silent(Queue::Ingest),
+        ],
+    ),
+    (75, &[Fault::Refused(Rows::Events), Fault::Refused(Rows::Deliveries), Fault::Refused(Rows::Attempts)]),
+    (50, &[Fault::Dump]),
+    (
+        30,
+        &[
+            Fault::WrongClock(Service::Api),
+            Fault::WrongClock(Service::Router),
+            Fault::WrongClock(Service::Deliverer),
+        ],
+    ),
+    (40, &[Fault::Backlog]),
+];
 
 const TO_BROKER: [Link; 4] =
     [Link::ApiToBroker, Link::RouterToBroker, Link::DeliverersToBroker, Link::OneDelivererToBroker];

@@ -8,7 +8,8 @@ use e2e::api::Api;
 use e2e::brand::{Brand, put_type};
 use e2e::event::Event;
 use e2e::ledger::{Kind, Ledger, Place, Subscriber};
-use e2e::platform::Platform;
+use e2e::platform::{Builder, Platform};
+use e2e::poison;
 use e2e::poll::eventually;
 use e2e::private_broker::PrivateBroker;
 use e2e::private_postgres::PrivatePostgres;
@@ -18,8 +19,10 @@ use e2e::receiver::Receiver;
 use e2e::traffic::Traffic;
 use futures_util::future::join_all;
 use http::Method;
-use serde_json::json;
-use tokio::time::Instant;
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout};
+
+use crate::claims::Claims;
 
 /// Webhooks of each brand.
 pub(crate) const WEBHOOKS: usize = 5;
@@ -29,6 +32,17 @@ const RETRIES: &str = "1s,1s,2s,3s,5s,5s,10s,10s,10s,10s";
 const DELIVERERS: usize = 2;
 /// How long a sign of life may take before the run is given up.
 const GIVEN_UP: Duration = Duration::from_secs(120);
+
+/// A type whose schema is enforced.
+pub(crate) const STRICT_TYPE: &str = "NOTIFICATION.FAULT.STRICT";
+/// A type that no brand may receive.
+pub(crate) const FORBIDDEN_TYPE: &str = "OTHER.FAULT";
+/// A type whose rows the database refuses during a fault.
+pub(crate) const REFUSED_TYPE: &str = "NOTIFICATION.FAULT.REFUSED";
+/// A type that goes to a slow endpoint.
+const SLOW_TYPE: &str = "NOTIFICATION.FAULT.SLOW";
+/// The pace of the slow endpoint, so that some hundred events are a backlog.
+const SLOW_PER_SECOND: u32 = 20;
 
 /// A way from a service to a server, or to the endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +68,14 @@ pub(crate) struct World {
     /// The steady load's producers.
     pub(crate) traffic: Traffic,
     pub(crate) brands: Vec<Brand>,
+    /// Messages of hostile producers.
+    pub(crate) claims: Claims,
+    /// A clock was days off, so that deliveries may have been given up, visibly.
+    pub(crate) clocks_were_off: bool,
+    /// A webhook of the first brand that takes few events a second, and its kind of events.
+    pub(crate) slow: Option<(Place, Kind)>,
+    /// A webhook of the first brand whose rows the database refuses during a fault.
+    pub(crate) refused: Option<(Place, Kind)>,
     ways: Vec<(Link, Proxy)>,
     broker_way: String,
     database_way: String,
@@ -63,9 +85,14 @@ pub(crate) struct World {
 impl World {
     /// Starts everything, with five webhooks for each of so many brands.
     pub(crate) async fn start(brands: usize) -> Self {
+        Self::start_with(brands, |builder| builder.retries(RETRIES)).await
+    }
+
+    /// The same with settings of its own, its retries among them.
+    pub(crate) async fn start_with(brands: usize, settings: impl FnOnce(Builder) -> Builder) -> Self {
         let (broker, postgres) = tokio::join!(PrivateBroker::start(), PrivatePostgres::start());
         let builder = Platform::builder().broker(&broker.url()).postgres(&postgres.admin_url());
-        let mut platform = builder.retries(RETRIES).deliverers(DELIVERERS).prepare().await;
+        let mut platform = settings(builder).deliverers(DELIVERERS).prepare().await;
         let ledger = Arc::new(Ledger::default());
         let receiver = Receiver::start_before(&platform.authority, ledger.clone()).await;
         let (amqp_url, namespace) = (broker.url(), platform.namespace.clone());
@@ -81,6 +108,10 @@ impl World {
             ledger,
             traffic,
             brands: Vec::new(),
+            claims: Claims::default(),
+            clocks_were_off: false,
+            slow: None,
+            refused: None,
             ways,
             broker_way,
             database_way,
@@ -118,12 +149,45 @@ impl World {
             self.traffic.kinds.extend(kinds);
             self.brands.push(brand);
         }
+        self.populate_for_faults(&support).await;
+    }
+
+    /// Creates types and webhooks of the first brand that single faults need; the steady load does not use them.
+    async fn populate_for_faults(&mut self, support: &Api) {
+        let description = json!({"description": "of the fault suite"});
+        let strict =
+            json!({"description": "strict", "schema": poison::strict_schema(), "enforceSchema": true});
+        put_type(support, STRICT_TYPE, &strict).await;
+        for event_type in [FORBIDDEN_TYPE, REFUSED_TYPE, SLOW_TYPE] {
+            put_type(support, event_type, &description).await;
+        }
+        let limit = json!({"ratePerSecond": SLOW_PER_SECOND});
+        let _strict = self.subscribe_to(STRICT_TYPE, &json!({})).await;
+        self.refused = Some(self.subscribe_to(REFUSED_TYPE, &json!({})).await);
+        self.slow = Some(self.subscribe_to(SLOW_TYPE, &limit).await);
+    }
+
+    /// One more webhook of the first brand, with its kind of events.
+    async fn subscribe_to(&self, event_type: &str, more: &Value) -> (Place, Kind) {
+        let brand = &self.brands[0];
+        let kind = self.ledger.kind(&brand.id, event_type);
+        let place = self.ledger.next_place();
+        let mut description = json!({"endpoint": self.endpoint(place), "events": [event_type]});
+        let fields = description.as_object_mut().expect("an object");
+        fields.extend(more.as_object().expect("an object").clone());
+        let webhook = brand.webhook_of(&description).await;
+        self.ledger.subscribe(Subscriber { brand: brand.id.clone(), webhook }, &[kind]);
+        (place, kind)
+    }
+
+    fn endpoint(&self, place: Place) -> String {
+        format!("https://localhost:{}/{place}", self.way(Link::Endpoints).port())
     }
 
     /// Subscribes an endpoint of the witness to these types.
     async fn subscribe(&self, brand: &Brand, types: &[usize], kinds: &[Kind]) -> Place {
         let place = self.ledger.next_place();
-        let endpoint = format!("https://localhost:{}/{place}", self.way(Link::Endpoints).port());
+        let endpoint = self.endpoint(place);
         let types: Vec<String> = types.iter().map(|n| event_type(*n)).collect();
         let types: Vec<&str> = types.iter().map(String::as_str).collect();
         let webhook = brand.webhook(&endpoint, &types).await;
@@ -183,6 +247,26 @@ impl World {
             panic!("not within {GIVEN_UP:?}: {:#?}", self.ledger.unseen(&drawn));
         }
         healed.elapsed()
+    }
+
+    /// Publishes an event of every kind, and waits for this long until all have arrived, at the webhook `but`
+    /// excepted. How long that took, and the events; `None` when it takes longer. Events that could not be
+    /// published in time are published later.
+    pub(crate) async fn flows_within(
+        &self,
+        limit: Duration,
+        but: Option<Place>,
+    ) -> Option<(Duration, Vec<Event>)> {
+        let began = Instant::now();
+        let traffic = self.traffic.clone();
+        // A task of its own, because an event that was drawn has to be published in the end.
+        let publishing = tokio::spawn(async move { traffic.publish(&traffic.kinds).await });
+        let flowing = async {
+            let drawn = publishing.await.expect("a producer");
+            let arrived = |ledger: &Ledger| ledger.seen_less_than(1, &drawn, but).is_empty();
+            self.ledger.wait(limit, arrived).await.ok().map(|()| (began.elapsed(), drawn))
+        };
+        timeout(limit, flowing).await.ok().flatten()
     }
 
     /// Publishes an event through the API, as often as it takes.

@@ -79,6 +79,8 @@ struct Sent {
     number: u64,
     created: i64,
     confirmed: bool,
+    /// It may lie among the rejected messages instead of arriving.
+    disputed: bool,
 }
 
 /// What an endpoint saw of a pair.
@@ -175,13 +177,21 @@ impl Ledger {
 
     /// Makes an event of a kind.
     pub fn draw(&self, kind: Kind) -> Event {
+        let event = self.draw_disputed(kind);
+        let id = event.id().parse().expect("a ULID");
+        let mut books = self.books();
+        books.events.get_mut(&id).expect("it was just drawn").disputed = false;
+        books.due += books.due_of(id).count();
+        event
+    }
+
+    /// Makes an event of a kind that does not have to arrive, because the router may reject it.
+    pub fn draw_disputed(&self, kind: Kind) -> Event {
         let mut books = self.books();
         let number = books.events.len() as u64;
         let created = chrono::Utc::now().timestamp_millis();
         let id = Ulid::generate();
-        books.events.insert(id, Sent { kind, number, created, confirmed: false });
-        let due = books.kinds[kind].places.iter().filter(|place| !books.excused.contains(place)).count();
-        books.due += due;
+        books.events.insert(id, Sent { kind, number, created, confirmed: false, disputed: true });
         let row = &books.kinds[kind];
         let event = Event::new(&row.brand, &row.event_type).data(&data(number)).created(&time(created));
         Event { id: Some(id.to_string()), ..event }
@@ -196,6 +206,27 @@ impl Ledger {
         books.confirmed += usize::from(first);
     }
 
+    /// Notes that an event was rejected, so that it does not have to arrive. Whether that was right is for others
+    /// to judge. False when this ledger has no such event.
+    pub fn dispute(&self, id: &str) -> bool {
+        let mut books = self.books();
+        let Some(id) = id.parse().ok().filter(|id| books.events.contains_key(id)) else { return false };
+        if !books.events[&id].disputed {
+            let due: Vec<Seen> = books.due_of(id).collect();
+            books.due -= due.len();
+            books.arrived -= due.iter().filter(|seen| seen.accepted > 0).count();
+            books.events.get_mut(&id).expect("it is there").disputed = true;
+        }
+        true
+    }
+
+    /// The webhooks that an event is owed to, unless it was rejected.
+    #[must_use]
+    pub fn places(&self, id: &str) -> Vec<Place> {
+        let books = self.books();
+        id.parse().map(|id| books.owed(id).map(|(place, _)| place).collect()).unwrap_or_default()
+    }
+
     /// How many events were confirmed.
     #[must_use]
     pub fn confirmed(&self) -> usize {
@@ -205,13 +236,19 @@ impl Ledger {
     /// The pairs of these events that no endpoint has seen, with the webhooks in words.
     #[must_use]
     pub fn unseen(&self, events: &[Event]) -> Vec<String> {
+        self.seen_less_than(1, events, None)
+    }
+
+    /// The pairs of these events whose endpoint was asked less often, with the webhooks in words. Pairs of the
+    /// webhook `but` do not count.
+    #[must_use]
+    pub fn seen_less_than(&self, requests: u32, events: &[Event], but: Option<Place>) -> Vec<String> {
         let books = self.books();
         let ids = events.iter().map(|event| event.id().parse::<Ulid>().expect("a ULID"));
-        ids.flat_map(|id| {
-            books.owed(id).filter(move |(_, seen)| seen.requests == 0).map(move |(at, _)| (id, at))
-        })
-        .map(|(id, place)| format!("{id} at {place} ({})", books.subscribers[place].webhook.id))
-        .collect()
+        ids.flat_map(|id| books.owed(id).map(move |(place, seen)| (id, place, seen)))
+            .filter(|(_, place, seen)| seen.requests < requests && Some(*place) != but)
+            .map(|(id, place, _)| format!("{id} at {place} ({})", books.subscribers[place].webhook.id))
+            .collect()
     }
 
     /// Waits until `enough` says so, looking whenever something has arrived.
@@ -265,14 +302,17 @@ impl Ledger {
         let sent = books.events[&id];
         let event_type = books.kinds[sent.kind].event_type.clone();
         let (created, data) = (time(sent.created), data(sent.number));
-        Some(Owed { event_type, created, data, requests: seen.requests, accepted: seen.accepted > 0 })
+        let (requests, accepted, disputed) = (seen.requests, seen.accepted > 0, sent.disputed);
+        let excused = books.excused.contains(&place);
+        Some(Owed { event_type, created, data, requests, accepted, disputed, excused })
     }
 
-    /// How many confirmed events a webhook was owed.
+    /// How many confirmed events a webhook was owed, apart from disputed ones.
     #[must_use]
     pub fn owed_to(&self, place: Place) -> usize {
         let books = self.books();
-        let wanted = |sent: &&Sent| sent.confirmed && books.kinds[sent.kind].places.contains(&place);
+        let wanted =
+            |sent: &&Sent| sent.confirmed && !sent.disputed && books.kinds[sent.kind].places.contains(&place);
         books.events.values().filter(wanted).count()
     }
 }
@@ -290,6 +330,10 @@ pub struct Owed {
     pub requests: u32,
     /// Whether the endpoint accepted it.
     pub accepted: bool,
+    /// Whether it may lie among the rejected messages instead.
+    pub disputed: bool,
+    /// Whether it need not arrive at this webhook.
+    pub excused: bool,
 }
 
 impl Books {
@@ -300,15 +344,21 @@ impl Books {
         places.unwrap_or_default().iter().map(seen)
     }
 
+    /// The observations of an event at each webhook that it has to reach.
+    fn due_of(&self, id: Ulid) -> impl Iterator<Item = Seen> {
+        self.owed(id).filter(|(place, _)| !self.excused.contains(place)).map(|(_, seen)| seen)
+    }
+
     /// Enters an arrival, and says how it is answered.
     fn arrive(&mut self, id: Ulid, place: Place) -> Reply {
         let failing = self.failing.contains(&place);
+        let counts = !self.excused.contains(&place) && !self.events[&id].disputed;
         let seen = self.pairs.entry((id, place)).or_default();
         seen.requests += 1;
         let reply = if failing { Reply::status(500) } else { reply(id, place, seen.requests) };
         if matches!(&reply, Reply::Answer(answer) if answer.status == 200) {
             seen.accepted += 1;
-            self.arrived += usize::from(seen.accepted == 1 && !self.excused.contains(&place));
+            self.arrived += usize::from(seen.accepted == 1 && counts);
         }
         reply
     }

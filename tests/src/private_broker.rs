@@ -140,6 +140,20 @@ impl PrivateBroker {
         assert_eq!(said.trim(), "ok", "{queue} is not silent");
     }
 
+    /// Makes a queue answer again that was silenced. If it was deleted meanwhile, or is another of the same name,
+    /// this changes nothing.
+    ///
+    /// # Panics
+    /// When the node does not answer.
+    pub async fn wake(&self, queue: &str) {
+        let resume = format!(
+            "case rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)) of \
+             {{ok, Q}} -> {{Leader, _}} = amqqueue:get_pid(Q), catch sys:resume(Leader), ok; _ -> ok end."
+        );
+        let said = self.eval(&resume).await;
+        assert_eq!(said.trim(), "ok", "{queue} does not wake up");
+    }
+
     /// Has the node evaluate an expression of Erlang, and hands out what it says.
     async fn eval(&self, erlang: &str) -> String {
         let said = tokio::process::Command::new(script("rabbitmqctl"))

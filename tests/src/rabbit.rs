@@ -13,15 +13,20 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use crate::PATIENCE;
 use crate::poll::eventually;
 
+/// The queue that the routers take events from, below the namespace.
+pub const INGEST_QUEUE: &str = "ingest";
+/// The queue of messages that the router refused, below the namespace.
+pub const REJECTED_QUEUE: &str = "rejected";
+
 /// The exchanges and queues of a namespace, apart from those of its delays and webhooks.
 const NAMES: [&str; 10] = [
     "events",
-    "ingest",
+    INGEST_QUEUE,
     "ingest.spare",
     "quarantine",
     "probe",
     "router",
-    "rejected",
+    REJECTED_QUEUE,
     "deliveries",
     "unrouted",
     "notices",

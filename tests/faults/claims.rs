@@ -1,0 +1,210 @@
+//! Checks each message of a hostile producer: it arrived, or it lies in the queue of rejected messages.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::time::Duration;
+
+use e2e::ledger::{Ledger, Place};
+use e2e::poison::{Fate, Hostile};
+use e2e::rabbit::REJECTED_QUEUE;
+use e2e::raw_amqp::{RawClient, RawMessage};
+use http::Method;
+use sha2::{Digest, Sha256};
+
+use crate::world::World;
+
+/// The most that the header `x-reject-detail` may have (contract §2).
+const MAX_DETAIL_BYTES: usize = 1_024;
+/// How much of a message is shown.
+const SHOWN_BYTES: usize = 120;
+/// The codes for which a valid event may be rejected while the router's clock is days off.
+const WRONG_CLOCK: [&str; 1] = ["created_out_of_range"];
+/// Items of the page of rejected messages that is asked for.
+const PAGE: usize = 20;
+/// How long the page may take: some messages on it are large.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
+
+type Fingerprint = [u8; 32];
+
+/// All that hostile producers sent.
+#[derive(Debug, Default)]
+pub(crate) struct Claims(Vec<Claim>);
+
+/// A message of a hostile producer.
+#[derive(Debug)]
+struct Claim {
+    what: String,
+    fate: Fate,
+    /// The body's fingerprint; `None` when the API put the body together.
+    body: Option<Fingerprint>,
+    /// The id of the event in it.
+    id: Option<String>,
+    /// It is owed an outcome.
+    confirmed: bool,
+}
+
+/// A message out of the queue of rejected ones.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    body: Fingerprint,
+    id: Option<String>,
+    reason: Option<String>,
+    detail_bytes: usize,
+    start: String,
+}
+
+impl Claims {
+    /// Notes what was sent over AMQP.
+    pub(crate) fn note(&mut self, sent: &Hostile, confirmed: bool) {
+        let id = sent.event.as_ref().map(|event| event.id().to_owned());
+        let body = Some(Sha256::digest(&sent.body).into());
+        self.0.push(Claim { what: sent.what.clone(), fate: sent.fate, body, id, confirmed });
+    }
+
+    /// Notes an event that the API took over HTTP, and that has to be rejected for one of these reasons.
+    pub(crate) fn note_http(&mut self, what: &str, id: &str, reasons: &'static [&'static str]) {
+        let (what, id, fate) = (format!("{what} over HTTP"), Some(id.to_owned()), Fate::Rejected(reasons));
+        self.0.push(Claim { what, fate, body: None, id, confirmed: true });
+    }
+
+    /// Each claim that was not kept, and each rejected message that should not be there, in words.
+    pub(crate) fn judge(
+        &self,
+        refusals: &[Refusal],
+        ledger: &Ledger,
+        listed: &HashSet<(String, Place)>,
+        clocks_were_off: bool,
+    ) -> Vec<String> {
+        let mut complaints: Vec<String> = refusals.iter().filter_map(Refusal::defect).collect();
+        complaints.extend(self.0.iter().filter_map(|claim| self.broken(claim, refusals, ledger, listed)));
+        let unknown = refusals.iter().filter(|refusal| !self.0.iter().any(|claim| claim.is_in(refusal)));
+        for refusal in unknown {
+            let reason = refusal.reason.as_deref().unwrap_or_default();
+            let valid = refusal.id.as_deref().is_some_and(|id| !ledger.places(id).is_empty());
+            if !(clocks_were_off && valid && WRONG_CLOCK.contains(&reason)) {
+                complaints.push(format!("rejected, and nothing was wrong with it: {refusal}"));
+            }
+        }
+        complaints
+    }
+
+    /// Describes how the outcome of a claim differs from its fate.
+    fn broken(
+        &self,
+        claim: &Claim,
+        refusals: &[Refusal],
+        ledger: &Ledger,
+        listed: &HashSet<(String, Place)>,
+    ) -> Option<String> {
+        let found: Vec<&Refusal> = refusals.iter().filter(|refusal| claim.is_in(refusal)).collect();
+        let (Fate::Rejected(reasons) | Fate::ArrivesOrRejected(reasons)) = claim.fate else {
+            return (!found.is_empty()).then(|| format!("rejected instead of dropped: {claim}"));
+        };
+        let fits = |reason: &str| reasons.contains(&reason);
+        if let Some(other) = found.iter().find(|refusal| !refusal.reason.as_deref().is_some_and(fits)) {
+            return Some(format!("rejected for another reason: {claim}: {other}"));
+        }
+        // Some bodies are sent more than once.
+        let same = self.0.iter().filter(|other| other.confirmed && other.body == claim.body).count();
+        let kept = match (claim.fate, &claim.id) {
+            _ if !claim.confirmed => true,
+            _ if found.len() >= if claim.body.is_some() { same } else { 1 } => true,
+            (Fate::ArrivesOrRejected(_), Some(id)) => {
+                let places = ledger.places(id);
+                !places.is_empty() && places.iter().all(|place| listed.contains(&(id.clone(), *place)))
+            }
+            _ => false,
+        };
+        (!kept).then(|| format!("neither delivered nor rejected: {claim}"))
+    }
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (event {:?}; {:?})", self.what, self.id, self.fate)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}, {} bytes of detail: {}", self.reason, self.detail_bytes, self.start)
+    }
+}
+
+impl Claim {
+    /// Whether this rejected message is the whole message of this claim.
+    fn is_in(&self, refusal: &Refusal) -> bool {
+        match self.body {
+            Some(body) => body == refusal.body,
+            None => self.id.is_some() && self.id == refusal.id,
+        }
+    }
+}
+
+impl Refusal {
+    fn read(message: &RawMessage) -> Self {
+        let header = |name: &str| message.header(name.as_bytes());
+        let start = &message.body[..message.body.len().min(SHOWN_BYTES)];
+        let start = String::from_utf8_lossy(start).into_owned();
+        let id = start.split_once(r#""id":""#).and_then(|(_, rest)| rest.split_once('"'));
+        Self {
+            body: Sha256::digest(&message.body).into(),
+            id: id.map(|(id, _)| id.to_owned()),
+            reason: header("x-reject-reason").map(|reason| String::from_utf8_lossy(&reason).into_owned()),
+            detail_bytes: header("x-reject-detail").map_or(0, |detail| detail.len()),
+            start,
+        }
+    }
+
+    /// Describes a missing reason or a detail that is too long.
+    fn defect(&self) -> Option<String> {
+        match &self.reason {
+            None => Some(format!("rejected without a reason: {self}")),
+            Some(_) if self.detail_bytes > MAX_DETAIL_BYTES => {
+                Some(format!("the detail is too long: {self}"))
+            }
+            Some(_) => None,
+        }
+    }
+}
+
+/// How many messages were rejected for each reason.
+pub(crate) fn by_reason(refusals: &[Refusal]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for refusal in refusals {
+        *counts.entry(refusal.reason.clone().unwrap_or_default()).or_default() += 1;
+    }
+    counts
+}
+
+impl World {
+    /// Takes all messages out of the queue of rejected ones. A valid event among them does not have to arrive
+    /// any more.
+    pub(crate) async fn take_rejected(&self, into: &mut Vec<Refusal>) {
+        let queue = format!("{}.{REJECTED_QUEUE}", self.platform.namespace);
+        let mut client = RawClient::connect(&self.broker.url()).await.expect("the broker");
+        while let Some(message) = client.get(&queue).await.expect("a look at the rejected messages") {
+            let refusal = Refusal::read(&message);
+            if let Some(id) = &refusal.id {
+                self.ledger.dispute(id);
+            }
+            into.push(refusal);
+            client.ack(&message).await.expect("the broker");
+        }
+    }
+
+    /// Asks the API for what was rejected, whatever that is. A complaint when it does not answer properly.
+    pub(crate) async fn rejected_are_listed(&self) -> Option<String> {
+        let (support, path) = (self.support(), format!("/admin/v1/rejected?limit={PAGE}"));
+        let asking = support.try_send(Method::GET, &path, None);
+        match tokio::time::timeout(PAGE_TIMEOUT, asking).await {
+            Ok(Ok(answer)) if answer.status == 200 => None,
+            Ok(Ok(answer)) => {
+                let start: String = answer.text.chars().take(SHOWN_BYTES).collect();
+                Some(format!("{path}: {} {start}", answer.status))
+            }
+            Ok(Err(error)) => Some(error),
+            Err(_) => Some(format!("{path}: no answer")),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! A hostile producer beside the careful ones.
+
+use std::time::Duration;
+
+use e2e::event::Event;
+use e2e::ledger::Kind;
+use e2e::poison::{self, Hostile};
+use e2e::poll::eventually;
+use e2e::process::Process;
+use e2e::raw_amqp::RawClient;
+use http::Method;
+use tokio::time::sleep;
+
+use crate::world::{FORBIDDEN_TYPE, STRICT_TYPE, World};
+
+/// How long the producer keeps dialling.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(60);
+/// The reason of an event that violates an enforced schema.
+const VIOLATION: &[&str] = &["schema_violation"];
+
+/// A kind of messages that a hostile producer sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Poison {
+    /// Short strings that are not UTF-8.
+    ShortStrings,
+    /// Headers nested thousands deep, and thousands of them.
+    Headers,
+    /// Bodies that the router refuses, up to 300 KB.
+    Bodies,
+    /// A body of 16 MB.
+    Huge,
+    /// Events that expire before they are routed.
+    Expirations,
+    /// Schema violations with keys of 200,000 characters, over AMQP and over HTTP.
+    LongKeys,
+}
+
+impl Poison {
+    /// Sends all of it, and notes what was confirmed.
+    pub(crate) async fn send(self, world: &mut World) {
+        match self {
+            Self::Expirations => send_expiring(world).await,
+            Self::LongKeys => {
+                let brand = world.brands[0].id.clone();
+                send_all(world, poison::long_keys(&brand, STRICT_TYPE)).await;
+                post_long_key(world).await;
+            }
+            other => {
+                let messages = other.messages(world);
+                send_all(world, messages).await;
+            }
+        }
+    }
+
+    fn messages(self, world: &World) -> Vec<Hostile> {
+        let brand = &world.brands[0].id;
+        let fine_type = "NOTIFICATION.FAULT.T0";
+        match self {
+            Self::ShortStrings => poison::short_strings(events(world)),
+            Self::Headers => poison::headers(events(world)),
+            Self::Bodies => {
+                let mut bodies = poison::bodies(brand, fine_type);
+                bodies.push(poison::not_enabled(brand, FORBIDDEN_TYPE));
+                bodies
+            }
+            Self::Huge => vec![poison::large(&Event::new(brand, fine_type), poison::HUGE_BYTES)],
+            Self::Expirations => poison::expiring(events(world)),
+            Self::LongKeys => poison::long_keys(brand, STRICT_TYPE),
+        }
+    }
+}
+
+/// Draws events of all kinds, one after the other, that may be rejected.
+fn events(world: &World) -> impl FnMut() -> Event {
+    let (ledger, kinds): (_, Vec<Kind>) = (world.ledger.clone(), world.traffic.kinds.clone());
+    let mut kinds = kinds.into_iter().cycle();
+    move || ledger.draw_disputed(kinds.next().expect("kinds without an end"))
+}
+
+/// Some while the router runs, some while it does not until all of them have expired.
+async fn send_expiring(world: &mut World) {
+    let messages = Poison::Expirations.messages(world);
+    send_all(world, messages).await;
+    world.platform.routers.iter_mut().for_each(Process::kill);
+    let messages = Poison::Expirations.messages(world);
+    send_all(world, messages).await;
+    sleep(poison::ALL_EXPIRED).await;
+    world.platform.routers.iter_mut().for_each(Process::start);
+}
+
+/// Publishes these messages one after the other. A connection that dies is dialled again, and what was not
+/// confirmed over it is not sent again.
+pub(crate) async fn send_all(world: &mut World, messages: Vec<Hostile>) {
+    let mut client = None;
+    let exchange = format!("{}.events", world.platform.namespace);
+    for message in messages {
+        let connected = match client.take() {
+            Some(connected) => connected,
+            None => dial(&world.broker.url()).await,
+        };
+        let mut connected: RawClient = connected;
+        let sent = connected.publish(&exchange, &message.key, &message.properties, &message.body).await;
+        match &sent {
+            Ok(()) => client = Some(connected),
+            Err(error) => eprintln!("not confirmed: {}: {error}", message.what),
+        }
+        world.claims.note(&message, sent.is_ok());
+        if let (Some(event), Ok(())) = (&message.event, sent) {
+            world.ledger.confirm(event);
+        }
+    }
+}
+
+async fn dial(amqp_url: &str) -> RawClient {
+    eventually("the broker takes a hostile producer", DIAL_TIMEOUT, async || {
+        RawClient::connect(amqp_url).await
+    })
+    .await
+}
+
+/// With the brand's own token. The API may refuse it, too.
+async fn post_long_key(world: &mut World) {
+    let brand = world.brands[0].clone();
+    let event = poison::long_key(&brand.id, STRICT_TYPE);
+    let path = format!("/v1/{}/events", brand.id);
+    let answer = brand.api.try_send(Method::POST, &path, Some(event.body())).await;
+    match answer.map(|answer| answer.status) {
+        Ok(202) => world.claims.note_http("a key of 200,000 characters", event.id(), VIOLATION),
+        Ok(422) => {}
+        other => eprintln!("a long key over HTTP: {other:?}"),
+    }
+}
