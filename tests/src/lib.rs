@@ -3,6 +3,7 @@
 //! that a mistake in them cannot hide in its own check.
 
 pub mod api;
+pub mod balancer;
 pub mod binaries;
 pub mod brand;
 pub mod catching_up;
@@ -31,12 +32,16 @@ pub mod producer;
 pub mod prometheus;
 pub mod proxy;
 pub mod rabbit;
+pub mod rabbit_cluster;
+mod rabbit_node;
+pub mod rabbit_server;
 pub mod raw_server;
 pub mod receiver;
 pub mod routes;
 pub mod script;
 pub mod settings;
 pub mod signature;
+pub mod silence;
 pub mod support;
 pub mod tls;
 pub mod traffic;
