@@ -21,9 +21,11 @@ async fn two_of_three_nodes_are_away_and_everything_converges_without_a_restart(
 
     scene.cluster.kill(0);
     scene.cluster.kill(2);
+    scene.note("two nodes are killed");
     tokio::time::sleep(OUTAGE).await;
     scene.cluster.restart(&[0, 2]).await;
     scene.cluster.wait_in_sync().await;
+    scene.note("both are back and all queues are in sync");
 
     scene.converge(load).await;
     scene.no_ghosts().await;

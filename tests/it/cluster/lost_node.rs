@@ -27,9 +27,11 @@ async fn the_node_that_leads_most_is_killed_and_nobody_waits(server: Server) {
     let leader = scene.cluster.leader_of_most().await;
     scene.silence.begin();
     scene.cluster.kill(leader);
+    scene.note("the node that leads most is killed");
     tokio::time::sleep(OUTAGE).await;
     scene.cluster.restart(&[leader]).await;
     scene.cluster.wait_in_sync().await;
+    scene.note("it is back and all queues are in sync");
 
     eprintln!("the longest silences: {:?}", scene.silence.longest());
     assert_eq!(scene.silence.longer_than(MAX_SILENCE), [].into(), "silent for longer than {MAX_SILENCE:?}");
@@ -45,9 +47,11 @@ async fn a_queue_whose_only_member_is_away_holds_up_nobody_else(server: Server) 
 
     scene.silence.begin();
     scene.cluster.kill(only);
+    scene.note("the only member is killed");
     tokio::time::sleep(LONG_OUTAGE).await;
     let mut silent = scene.silence.longer_than(MAX_SILENCE);
     scene.cluster.restart(&[only]).await;
+    scene.note("it is back");
 
     eprintln!("the longest silences: {:?}", scene.silence.longest());
     silent.remove("/0");

@@ -1,7 +1,7 @@
 //! A platform of two of each service on a cluster of three nodes, under steady load.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2e::PATIENCE;
 use e2e::brand::put_type;
@@ -34,12 +34,14 @@ pub(super) struct Scene {
     pub(super) silence: Arc<Silence>,
     ledger: Arc<Ledger>,
     traffic: Traffic,
+    began: Instant,
     _receiver: Receiver,
 }
 
 impl Scene {
     /// Starts all of it, and waits until each webhook is served.
     pub(super) async fn start(server: Server, handling: PartitionHandling) -> Self {
+        let began = Instant::now();
         let cluster = RabbitCluster::start(server, handling).await;
         let builder = Platform::builder().broker(&cluster.url()).retries(RETRIES).never_disabled();
         let platform = builder.apis(1).routers(REPLICAS).deliverers(REPLICAS).start().await;
@@ -49,9 +51,16 @@ impl Scene {
         let kinds = subscribe(&platform, &ledger, &receiver).await;
         let (amqp_url, namespace) = (cluster.url(), platform.namespace.clone());
         let traffic = Traffic { amqp_url, namespace, kinds, ledger: ledger.clone() };
-        let scene = Self { platform, cluster, silence, ledger, traffic, _receiver: receiver };
+        let scene = Self { platform, cluster, silence, ledger, traffic, began, _receiver: receiver };
         scene.flowing().await;
+        scene.note("each webhook is served");
         scene
+    }
+
+    /// Prints what has happened and when, for the test's log.
+    pub(super) fn note(&self, what: &str) {
+        let count = self.ledger.count();
+        eprintln!("{:6.1} s  {what}; {} missing", self.began.elapsed().as_secs_f64(), count.missing);
     }
 
     /// The queue of a webhook.
@@ -78,6 +87,7 @@ impl Scene {
     /// When something is lost, altered or invented.
     pub(super) async fn converge(&self, load: Load) {
         load.end().await;
+        self.note("the load has ended");
         let converged = self.ledger.wait(CONVERGENCE_TIMEOUT, |ledger| ledger.missing() == 0).await;
         let count = self.ledger.count();
         let silent = self.silence.longer_than(CONVERGENCE_TIMEOUT / 2);
@@ -88,7 +98,10 @@ impl Scene {
         );
         let Count { missing, wrongs, .. } = &count;
         assert_eq!((*missing, wrongs.altered, wrongs.invented), (0, 0, 0), "{count:#?}");
-        eprintln!("{} events, {} pairs, {} duplicates", count.events, count.pairs, count.duplicates);
+        self.note(&format!(
+            "{} events, {} pairs, {} duplicates",
+            count.events, count.pairs, count.duplicates
+        ));
         self.flowing().await;
     }
 
