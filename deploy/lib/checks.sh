@@ -112,6 +112,7 @@ debian_mirror() {
     sort -u | head -n 1
 }
 
+readonly PREVIOUS_PROGRAMS=(subscription-api router deliverer)
 # The version that an upgrade is tested from while no release has a tag: the last one whose routers consume
 # {namespace}.router.
 readonly PREVIOUS_COMMIT=977eb9427045d36d94c70d544f7d11f25df0f5d5
@@ -122,18 +123,31 @@ previous_version() {
   git cat-file -e "$PREVIOUS_COMMIT^{commit}" 2>/dev/null && printf '%s\n' "$PREVIOUS_COMMIT"
 }
 
-# build_previous_version REVISION: its services, for tests/it/upgrade.rs to replace. They are kept between runs. What
-# cargo makes on the way goes where this version's goes (cargo 1.91 and later), so that dependencies are built once.
+# build_previous_version REVISION: its services, for tests/it/upgrade.rs to replace. They are kept between runs.
 build_previous_version() {
   local tree=$STATE/previous commit
   commit=$(git rev-parse "$1^{commit}") || return 1
   if [[ $(kept previous/built) != "$commit" ]]; then
-    rm -rf "$tree" && mkdir -p "$tree" && git archive "$commit" | tar -x -C "$tree" &&
-      CARGO_BUILD_BUILD_DIR=${CARGO_TARGET_DIR:-$ROOT/target} cargo build --manifest-path "$tree/Cargo.toml" \
-        --target-dir "$tree/target" --workspace --bin subscription-api --bin router --bin deliverer --locked &&
-      keep previous/built "$commit" || return 1
+    # The files get the time of now, so that cargo compiles the crates of that version, whatever it finds of this one.
+    rm -rf "$tree" && mkdir -p "$tree/target/debug" && git archive "$commit" | tar -x -m -C "$tree" &&
+      copy_dependencies "$tree/target/debug" &&
+      cargo build --manifest-path "$tree/Cargo.toml" --target-dir "$tree/target" --workspace --locked \
+        "${PREVIOUS_PROGRAMS[@]/#/--bin=}" &&
+      (cd "$tree/target/debug" && mkdir "$tree/bin" && mv "${PREVIOUS_PROGRAMS[@]}" "$tree/bin") &&
+      rm -rf "$tree/target" && keep previous/built "$commit" || return 1
   fi
-  export E2E_PREVIOUS_BIN_DIR=$tree/target/debug
+  export E2E_PREVIOUS_BIN_DIR=$tree/bin
+}
+
+# copy_dependencies FOLDER: the libraries that cargo has compiled for this version, so that it compiles dependencies once.
+# They are copied because cargo gives the crates of both versions the same file names.
+copy_dependencies() {
+  local built=${CARGO_TARGET_DIR:-$ROOT/target}/debug
+  [[ -d $built/deps ]] || return 0
+  (cd "$built" && {
+    printf '%s\0' build .fingerprint
+    find deps -name '*.rlib' -print0 -o -name '*.rmeta' -print0 -o -name '*.so' -print0 -o -name '*.d' -print0
+  } | xargs -0 cp -a --parents -t "$1")
 }
 
 # apart NAME: a platform of its own beside whatever else runs on this machine.

@@ -1,8 +1,8 @@
 //! RabbitMQ as operators run it: a cluster that loses nodes, a length policy, an account with least privileges.
 //! Each scenario runs on the installed RabbitMQ and on RabbitMQ 4.
 
-/// Declares the tests of these scenarios, on either server. Those on RabbitMQ 4 are listed as ignored, because they
-/// need a root that not every machine can make; `deploy/test` runs them where there is one.
+/// Declares the tests of these scenarios, on either server. nextest lists the tests on RabbitMQ 4 as skipped, because
+/// not every machine can make the root that they need; `deploy/test` runs them where there is one.
 macro_rules! on_each_server {
     ($($scenario:ident),+ $(,)?) => {
         mod installed {

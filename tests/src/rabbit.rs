@@ -11,8 +11,21 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use crate::PATIENCE;
 use crate::poll::eventually;
 
-/// The exchanges and queues of a namespace, apart from those of its delays and webhooks.
-const NAMES: [&str; 7] = ["events", "router", "rejected", "deliveries", "unrouted", "notices", "control"];
+/// The exchanges and queues of a namespace, apart from those of its delays and webhooks. `router` and `control` are those of
+/// versions before.
+const NAMES: [&str; 11] = [
+    "events",
+    "ingest",
+    "ingest.spare",
+    "quarantine",
+    "probe",
+    "router",
+    "rejected",
+    "deliveries",
+    "unrouted",
+    "notices",
+    "control",
+];
 
 /// A message that was taken from a queue.
 #[derive(Debug)]

@@ -63,7 +63,8 @@ async fn a_full_queue_that_refuses_messages_holds_up_nobody_else(server: Server)
         other => Err(format!("{other:?}")),
     })
     .await;
-    stage.delivered(&quick, OTHERS).await;
+    let events = ids(&stage.published(OTHERS).await);
+    stage.brand.wait_listed(&quick, "status=delivered", &events, PATIENCE).await;
 
     hanging.always(Reply::ok());
     stage.brand.wait_listed(&slow, "status=delivered", &ids(&filling), CONVERGENCE_TIMEOUT).await;
