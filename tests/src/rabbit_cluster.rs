@@ -86,21 +86,24 @@ impl RabbitCluster {
         cluster
     }
 
-    /// Gives all nodes the same cookie and the same list of nodes to look for.
+    /// Gives all nodes the same cookie, and the first node to look for. It looks for no other itself, because RabbitMQ 4
+    /// does not start before a node that it looks for is up.
     fn configure(&self, handling: PartitionHandling, cookie: &str) {
         let path = self.home.0.join(".erlang.cookie");
         std::fs::write(&path, cookie).expect("the cookie of the cluster");
         std::fs::set_permissions(&path, Permissions::from_mode(0o400))
             .expect("a cookie that nobody else reads");
-        let mut lines = format!(
-            "cluster_partition_handling = {}\ncluster_formation.peer_discovery_backend = classic_config\n",
-            handling.name()
-        );
-        for (number, node) in self.nodes.iter().enumerate() {
-            let line = format!("cluster_formation.classic_config.nodes.{} = {}\n", number + 1, node.name());
-            lines.push_str(&line);
+        let handling = format!("cluster_partition_handling = {}\n", handling.name());
+        self.nodes[0].configure(&handling);
+        for node in &self.nodes[1..] {
+            node.configure(&format!(
+                "{handling}cluster_formation.peer_discovery_backend = classic_config\n\
+                 cluster_formation.classic_config.nodes.1 = {}\n\
+                 cluster_formation.classic_config.nodes.2 = {}\n",
+                self.nodes[0].name(),
+                node.name()
+            ));
         }
-        self.nodes.iter().for_each(|node| node.configure(&lines));
     }
 
     /// Starts the first node, then all others, which join it.
