@@ -23,7 +23,7 @@ pub struct Balancer {
 }
 
 impl Balancer {
-    /// Starts one that hands connections to these nodes in turn, passing over those that do not greet.
+    /// Starts a balancer that hands connections to these nodes in turn, and passes over nodes that do not greet.
     ///
     /// # Panics
     /// When its port was taken meanwhile.

@@ -23,7 +23,7 @@ const MAX_LAG: u64 = 200;
 /// A node of a cluster, by its number.
 pub type Number = usize;
 
-/// What the nodes do that see fewer than half of the cluster.
+/// The behaviour of nodes that see fewer than half of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartitionHandling {
     /// They go on: RabbitMQ's default.
@@ -196,7 +196,7 @@ impl RabbitCluster {
         leader
     }
 
-    /// How many consumers each quorum queue has, those included that wait for another to leave.
+    /// The number of consumers of each quorum queue, with the ones that wait for the active one to leave.
     pub async fn consumers(&self) -> BTreeMap<String, usize> {
         let consumers = self.of_each_queue("integer_to_list(length(rabbit_amqqueue:consumers(Q)))").await;
         consumers.into_iter().map(|(queue, number)| (queue, number.parse().expect("a number"))).collect()

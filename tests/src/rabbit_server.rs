@@ -17,7 +17,7 @@ const SCRIPT_DIRS: [&str; 3] = ["/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/op
 const PORT_MAPPER: &str = "/usr/bin/epmd";
 /// Three handles for each quorum queue; a limit that cannot be raised stays.
 const RAISE_FILES: &str = "ulimit -n 65536 2>/dev/null || ulimit -n \"$(ulimit -Hn)\"";
-/// Runs `"$@"` in the root `$0` with the directory `$SHARED` at its own path. The mounts are those of a namespace of
+/// Runs `"$@"` in the root `$0` with the directory `$SHARED` at its own path. The mounts are in a namespace of
 /// their own, so that they are gone when the last process in it ends.
 const ENTER_ROOT: &str = "mkdir -p \"$0$SHARED\" && mount --bind \"$SHARED\" \"$0$SHARED\" \
                           && mount --rbind /proc \"$0/proc\" && mount --rbind /dev \"$0/dev\" \
@@ -74,7 +74,7 @@ fn enter(root: &Path, program: &Path) -> Command {
 }
 
 /// Erlang's port mapper, of the test's own. Nodes of a root need one because otherwise the first of them would start
-/// one that outlives the test and keeps the mounts.
+/// a port mapper that outlives the test and keeps the mounts.
 #[derive(Debug)]
 pub(crate) struct PortMapper {
     port: Port,

@@ -26,7 +26,7 @@ const PACE: usize = 100;
 /// How long everything may take to arrive once all nodes are back.
 const CONVERGENCE_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// The platform and all around it. What is dropped first is declared first.
+/// The platform and all around it. The order is that of dropping: the platform first.
 pub(super) struct Scene {
     pub(super) platform: Platform,
     pub(super) cluster: RabbitCluster,

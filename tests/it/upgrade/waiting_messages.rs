@@ -199,7 +199,7 @@ async fn replace_all(stage: &mut Stage, steady: &Endpoint) {
     steady.wait_for(arrived + SOME).await;
 }
 
-/// What the release before refused is published again, and arrives once its type is known.
+/// Publishes the messages again that the release before refused: they arrive once their type is known.
 async fn republish(stage: &Stage, later: &[Event]) {
     let subscriber = Subscriber::create(stage, "/later", LATER).await;
     eventually("what was refused arrives", PATIENCE, async || {
