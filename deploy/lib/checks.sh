@@ -65,27 +65,89 @@ check_dependencies() {
   fi
 }
 
+# The tests on RabbitMQ 4 are ignored ones, because not every machine can make the root that they need.
 run_tests() {
   # The same order of faults each time: other orders are for whoever looks for faults (tests/README.md).
   export E2E_FAULTS_SEED=${E2E_FAULTS_SEED:-18615}
+  local nextest=() plain=()
+  if [[ -n ${E2E_RABBITMQ_4_ROOT:-} ]]; then nextest=(--run-ignored all) plain=(-- --include-ignored); fi
   if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --workspace --locked --no-fail-fast && cargo test --workspace --locked --doc --quiet
+    cargo nextest run --workspace --locked --no-fail-fast "${nextest[@]}" &&
+      cargo test --workspace --locked --doc --quiet
   else
-    cargo test --workspace --locked --no-fail-fast
+    cargo test --workspace --locked --no-fail-fast "${plain[@]}"
   fi
 }
 
-# The tag of the release before this commit, if there is one.
-previous_release() { git describe --tags --abbrev=0 --match 'v*' HEAD^ 2>/dev/null; }
+# RabbitMQ 4 in a Debian 13 root of its own: E2E_RABBITMQ_4_ROOT. Fails and says why where there can be none.
+need_rabbitmq_4() {
+  [[ -z ${E2E_RABBITMQ_4_ROOT:-} ]] || return 0
+  local root=$STATE/trixie
+  [[ -x $root/usr/lib/rabbitmq/bin/rabbitmq-server ]] || make_rabbitmq_4_root "$root" || return 1
+  export E2E_RABBITMQ_4_ROOT=$root
+}
 
-# build_previous_release TAG: its programs, for tests/it/upgrade.rs to replace.
-build_previous_release() {
-  local tree=$STATE/previous
-  git worktree prune
-  [[ -d $tree ]] || git worktree add --detach "$tree" "$1" || return 1
-  git -C "$tree" checkout --quiet --detach "$1" &&
-    cargo build --manifest-path "$tree/Cargo.toml" --target-dir "$tree/target" --workspace --bins --locked &&
-    export E2E_PREVIOUS_BIN_DIR=$tree/target/debug
+# make_rabbitmq_4_root ROOT: from the mirror that this machine's own packages come from. In a mount namespace of its own,
+# so that nothing stays mounted, however it ends.
+make_rabbitmq_4_root() {
+  local mirror log=$STATE/logs/trixie.log
+  can_install || { say "no RabbitMQ 4: a Debian root can only be made as root, with apt-get" && return 1; }
+  unshare --mount true 2>>"$log" || { say "no RabbitMQ 4: no mount namespaces on this machine" && return 1; }
+  have debootstrap || (install "RabbitMQ 4 comes from a Debian 13 root" debootstrap) || return 1
+  mirror=$(debian_mirror)
+  [[ -n $mirror ]] || { say "no RabbitMQ 4: this machine's packages do not come from Debian" && return 1; }
+  say "making a Debian 13 root with RabbitMQ 4 (two minutes, 250 MB)"
+  rm -rf "$1.new"
+  unshare --mount debootstrap --variant=minbase --force-check-gpg --include=rabbitmq-server \
+    trixie "$1.new" "$mirror" >>"$log" 2>&1 </dev/null ||
+    { say "no RabbitMQ 4: debootstrap failed ($log)" && return 1; }
+  rm -rf "$1.new"/var/cache/apt/archives/*.deb "$1.new"/var/lib/apt/lists/*
+  mv "$1.new" "$1"
+}
+
+# The mirror of Debian's own packages that apt uses here, if it uses one.
+debian_mirror() {
+  # shellcheck disable=SC2016 # apt-get expands it
+  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' |
+    sort -u | head -n 1
+}
+
+readonly PREVIOUS_PROGRAMS=(subscription-api router deliverer)
+# The version that an upgrade is tested from while no release has a tag: the last one whose routers consume
+# {namespace}.router.
+readonly PREVIOUS_COMMIT=977eb9427045d36d94c70d544f7d11f25df0f5d5
+
+# The tag of the release before this commit, or the commit that stands in for it. Fails where the clone has neither.
+previous_version() {
+  git describe --tags --abbrev=0 --match 'v*' HEAD^ 2>/dev/null && return
+  git cat-file -e "$PREVIOUS_COMMIT^{commit}" 2>/dev/null && printf '%s\n' "$PREVIOUS_COMMIT"
+}
+
+# build_previous_version REVISION: its services, for tests/it/upgrade.rs to replace. They are kept between runs.
+build_previous_version() {
+  local tree=$STATE/previous commit
+  commit=$(git rev-parse "$1^{commit}") || return 1
+  if [[ $(kept previous/built) != "$commit" ]]; then
+    # The files get the time of now, so that cargo compiles the crates of that version, whatever it finds of this one.
+    rm -rf "$tree" && mkdir -p "$tree/target/debug" && git archive "$commit" | tar -x -m -C "$tree" &&
+      copy_dependencies "$tree/target/debug" &&
+      cargo build --manifest-path "$tree/Cargo.toml" --target-dir "$tree/target" --workspace --locked \
+        "${PREVIOUS_PROGRAMS[@]/#/--bin=}" &&
+      (cd "$tree/target/debug" && mkdir "$tree/bin" && mv "${PREVIOUS_PROGRAMS[@]}" "$tree/bin") &&
+      rm -rf "$tree/target" && keep previous/built "$commit" || return 1
+  fi
+  export E2E_PREVIOUS_BIN_DIR=$tree/bin
+}
+
+# copy_dependencies FOLDER: the libraries that cargo has compiled for this version, so that it compiles dependencies once.
+# They are copied because cargo gives the crates of both versions the same file names.
+copy_dependencies() {
+  local built=${CARGO_TARGET_DIR:-$ROOT/target}/debug
+  [[ -d $built/deps ]] || return 0
+  (cd "$built" && {
+    printf '%s\0' build .fingerprint
+    find deps -name '*.rlib' -print0 -o -name '*.rmeta' -print0 -o -name '*.so' -print0 -o -name '*.d' -print0
+  } | xargs -0 cp -a --parents -t "$1")
 }
 
 # apart NAME: a platform of its own beside whatever else runs on this machine.

@@ -35,7 +35,7 @@ open_state() {
 
 # Only what was made here goes: POSTRIDER_STATE may be a folder that holds more.
 remove_state() {
-  rm -rf "${STATE:?}"/{run,logs,demo,python} "$STATE"/{master.key,support.token,brand.token,webhook.id}
+  rm -rf "${STATE:?}"/{run,logs,demo,python,previous,trixie,trixie.new} "$STATE"/{master.key,support.token,brand.token,webhook.id}
   rmdir "$STATE" 2>/dev/null || true
 }
 

@@ -11,6 +11,7 @@ mod catalogue;
 mod catching_up;
 mod cli;
 mod cli_listen;
+mod cluster;
 mod crashes;
 mod database_restart;
 mod delivery;

@@ -74,7 +74,7 @@ async fn a_broker_that_answers_and_does_not_confirm_is_away() {
 #[tokio::test]
 async fn a_service_whose_queue_exists_otherwise_says_so() {
     let mut platform = Platform::builder().prepare().await;
-    platform.rabbit().await.declare_classic("router").await;
+    platform.rabbit().await.declare_classic("ingest").await;
     for process in platform.processes_mut() {
         process.start();
     }
@@ -82,7 +82,7 @@ async fn a_service_whose_queue_exists_otherwise_says_so() {
         wait_away(process, "broker", "PRECONDITION_FAILED").await;
     }
 
-    platform.rabbit().await.delete_queue("router").await;
+    platform.rabbit().await.delete_queue("ingest").await;
     wait_all_ready(&mut platform).await;
 }
 

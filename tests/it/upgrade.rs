@@ -1,5 +1,7 @@
 //! Upgrades: one process at a time, nothing lost meanwhile, and back the same way.
 
+mod waiting_messages;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -26,10 +28,19 @@ const SOME: usize = 50;
 /// A quarter of the attempts fails, whosever they are: with these no event fails for good but once in 10^9 runs.
 const RETRIES: usize = 20;
 
+/// The folder with the binaries of the release before.
+fn previous_binaries() -> Option<PathBuf> {
+    let previous = std::env::var_os(PREVIOUS).map(PathBuf::from);
+    if previous.is_none() {
+        eprintln!("{PREVIOUS} is not set: this build is replaced by itself");
+    }
+    previous
+}
+
 /// The old processes go on beside the new ones, on a schema that those brought up to date.
 #[tokio::test]
 async fn processes_are_replaced_one_by_one_while_events_flow() {
-    let previous = std::env::var_os(PREVIOUS).map(PathBuf::from);
+    let previous = previous_binaries();
     let retries = ["1s"; RETRIES].join(",");
     let mut platform = Platform::builder().apis(2).routers(2).deliverers(2).retries(&retries).prepare().await;
     platform.processes_mut().for_each(|process| process.run_from(previous.as_deref()));

@@ -3,6 +3,7 @@
 //! that a mistake in them cannot hide in its own check.
 
 pub mod api;
+pub mod balancer;
 pub mod binaries;
 pub mod brand;
 pub mod catching_up;
@@ -33,6 +34,9 @@ pub mod producer;
 pub mod prometheus;
 pub mod proxy;
 pub mod rabbit;
+pub mod rabbit_cluster;
+mod rabbit_node;
+pub mod rabbit_server;
 pub mod raw_amqp;
 pub mod raw_producer;
 pub mod raw_server;
@@ -41,6 +45,7 @@ pub mod routes;
 pub mod script;
 pub mod settings;
 pub mod signature;
+pub mod silence;
 pub mod support;
 pub mod tls;
 pub mod traffic;

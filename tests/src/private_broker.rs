@@ -1,43 +1,22 @@
 //! A RabbitMQ node of the test's own, to be killed and started again.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
-use lapin::{Connection, ConnectionProperties};
-
-use crate::PATIENCE;
-use crate::poll::eventually;
 use crate::ports::Port;
-use crate::process::send_signal;
+use crate::rabbit_node::Node;
+use crate::rabbit_server::{PortMapper, Server};
 use crate::settings::unique;
 use crate::tls::PemIdentity;
 
 /// The account of the services on a node that speaks TLS.
 pub const CLIENT: &str = "postrider";
 const PASSWORD: &str = "over-tls-alone";
-/// Where distributions put the scripts, without their wrapper that changes users.
-const SCRIPTS: [&str; 3] = ["/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/opt/rabbitmq/sbin"];
-/// As advised to operators: dead-lettering goes on 3 s after a restart instead of 180 s.
-///
-/// The watermark takes the place of the limit on open files in RabbitMQ 3.10's reckoning. That reserves three for each
-/// quorum queue, opens hardly any of them, and greets nobody once they are spent: 10,000 queues with the usual 20,000.
-const ADVANCED: &str = "[{rabbit,[{dead_letter_worker_publisher_confirm_timeout,3000},\
-                        {file_handles_high_watermark,100000}]}].\n";
-
-/// A node that runs greets within this.
-const GREETING: Duration = Duration::from_secs(5);
 
 /// A broker that stops when it is dropped.
 #[derive(Debug)]
 pub struct PrivateBroker {
-    node: String,
-    dir: PathBuf,
-    port: Port,
+    node: Node,
     secure: Port,
-    dist: Port,
-    child: Option<Child>,
+    // After the node, which is registered there.
+    _port_mapper: Option<PortMapper>,
 }
 
 impl PrivateBroker {
@@ -46,8 +25,16 @@ impl PrivateBroker {
     /// # Panics
     /// When RabbitMQ is not installed or does not start.
     pub async fn start() -> Self {
-        let mut broker = Self::prepare();
-        broker.configure("");
+        Self::start_of(Server::Installed).await
+    }
+
+    /// Starts a node of this server.
+    ///
+    /// # Panics
+    /// When RabbitMQ is not installed or does not start.
+    pub async fn start_of(server: Server) -> Self {
+        let mut broker = Self::prepare(server).await;
+        broker.node.configure("");
         broker.restart().await;
         broker
     }
@@ -59,8 +46,8 @@ impl PrivateBroker {
     /// # Panics
     /// When RabbitMQ is not installed or does not start.
     pub async fn start_secure(server: &PemIdentity, client_roots: &str) -> Self {
-        let mut broker = Self::prepare();
-        let file = |name: &str| broker.dir.join(name).display().to_string();
+        let mut broker = Self::prepare(Server::Installed).await;
+        let file = |name: &str| broker.node.dir().join(name).display().to_string();
         for (name, text) in [
             ("server.crt", &server.certificate),
             ("server.key", &server.key),
@@ -68,7 +55,7 @@ impl PrivateBroker {
         ] {
             std::fs::write(file(name), text).expect("a file for the broker");
         }
-        broker.configure(&format!(
+        broker.node.configure(&format!(
             "listeners.ssl.local = {}\nssl_options.certfile = {}\nssl_options.keyfile = {}\n\
              ssl_options.cacertfile = {}\nssl_options.verify = verify_peer\n\
              ssl_options.fail_if_no_peer_cert = true\n",
@@ -78,33 +65,29 @@ impl PrivateBroker {
             file("clients.crt"),
         ));
         broker.restart().await;
-        broker.control(&["add_user", CLIENT, PASSWORD]).await;
-        broker.control(&["set_permissions", CLIENT, ".*", ".*", ".*"]).await;
+        broker.add_user(CLIENT, PASSWORD, ".*").await;
         broker
     }
 
-    fn prepare() -> Self {
+    async fn prepare(server: Server) -> Self {
         let unique = unique();
         let dir = std::env::temp_dir().join(format!("postrider-e2e-rabbit-{unique}"));
-        std::fs::create_dir_all(&dir).expect("a directory for the broker");
-        let node = format!("pr{unique}@localhost");
-        let (port, secure, dist) = (Port::take(), Port::take(), Port::take());
-        Self { node, dir, port, secure, dist, child: None }
-    }
-
-    fn configure(&self, more: &str) {
-        let conf = format!("listeners.tcp.local = {}\nlog.console = true\n{more}", self.port.address());
-        for (name, text) in
-            [("rabbitmq.conf", conf.as_str()), ("advanced.config", ADVANCED), ("plugins", "[].\n")]
-        {
-            std::fs::write(self.dir.join(name), text).expect("a file for the broker");
-        }
+        let port_mapper = PortMapper::start_for(&server).await;
+        let mapped = port_mapper.as_ref().map(PortMapper::port);
+        let node = Node::new(server, &format!("pr{unique}"), dir.clone(), dir, mapped);
+        Self { node, secure: Port::take(), _port_mapper: port_mapper }
     }
 
     /// Its URL.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port.number())
+        self.url_of("guest", "guest")
+    }
+
+    /// Its URL for this account.
+    #[must_use]
+    pub fn url_of(&self, user: &str, password: &str) -> String {
+        format!("amqp://{user}:{password}@{}/%2f", self.node.port().address())
     }
 
     /// The URL over TLS for [`CLIENT`], at this name of the machine.
@@ -113,16 +96,26 @@ impl PrivateBroker {
         format!("amqps://{CLIENT}:{PASSWORD}@{host}:{}/%2f?{query}", self.secure.number())
     }
 
+    /// Creates an account that may configure, write and read what matches this regular expression.
+    pub async fn add_user(&self, user: &str, password: &str, allowed: &str) {
+        self.node.control(&["add_user", user, password]).await;
+        self.node.control(&["set_permissions", user, allowed, allowed, allowed]).await;
+    }
+
+    /// Sets a policy for the queues whose name matches `pattern`.
+    pub async fn set_policy(&self, name: &str, pattern: &str, definition: &serde_json::Value) {
+        let definition = definition.to_string();
+        self.node.control(&["set_policy", "--apply-to", "queues", name, pattern, &definition]).await;
+    }
+
     /// Account, whether it is over TLS, and the name in the client's certificate of each connection.
     pub async fn connections(&self) -> Vec<[String; 3]> {
-        let wanted =
-            ["list_connections", "--silent", "--no-table-headers", "user", "ssl", "peer_cert_subject"];
-        let listed = self.control(&wanted).await;
-        let connection = |line: &str| {
-            let mut columns = line.split('\t').map(str::to_owned);
+        let connections = self.node.list("list_connections", &["user", "ssl", "peer_cert_subject"]).await;
+        let three = |columns: Vec<String>| {
+            let mut columns = columns.into_iter();
             std::array::from_fn(|_| columns.next().unwrap_or_default())
         };
-        listed.lines().map(connection).collect()
+        connections.into_iter().map(three).collect()
     }
 
     /// Makes a quorum queue answer nothing, as one that the broker has lost: it takes subscriptions
@@ -136,7 +129,7 @@ impl PrivateBroker {
             "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
              {{Leader, _}} = amqqueue:get_pid(Q), ok = sys:suspend(Leader)."
         );
-        let said = self.eval(&suspend).await;
+        let said = self.node.eval(&suspend).await;
         assert_eq!(said.trim(), "ok", "{queue} is not silent");
     }
 
@@ -150,30 +143,13 @@ impl PrivateBroker {
             "case rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)) of \
              {{ok, Q}} -> {{Leader, _}} = amqqueue:get_pid(Q), catch sys:resume(Leader), ok; _ -> ok end."
         );
-        let said = self.eval(&resume).await;
+        let said = self.node.eval(&resume).await;
         assert_eq!(said.trim(), "ok", "{queue} does not wake up");
-    }
-
-    /// Has the node evaluate an expression of Erlang, and hands out what it says.
-    async fn eval(&self, erlang: &str) -> String {
-        let said = tokio::process::Command::new(script("rabbitmqctl"))
-            .args(["--node", &self.node, "--silent", "eval", erlang])
-            // The cookie is there.
-            .env("HOME", &self.dir)
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .expect("rabbitmqctl");
-        assert!(said.status.success(), "{erlang}: {}", String::from_utf8_lossy(&said.stderr));
-        String::from_utf8_lossy(&said.stdout).into_owned()
     }
 
     /// `kill -9`.
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.node.kill();
     }
 
     /// An orderly stop: the node closes its connections and writes its state.
@@ -181,15 +157,13 @@ impl PrivateBroker {
     /// # Panics
     /// When it does not run.
     pub fn stop(&mut self) {
-        let mut child = self.child.take().expect("a running broker");
-        send_signal(child.id(), "TERM");
-        let _ = child.wait();
+        self.node.stop();
     }
 
     /// Raises the memory alarm, which blocks all publishers, or ends it.
     pub async fn alarm(&self, on: bool) {
         let watermark = if on { "0" } else { "0.4" };
-        self.control(&["set_vm_memory_high_watermark", watermark]).await;
+        self.node.control(&["set_vm_memory_high_watermark", watermark]).await;
     }
 
     /// How many messages each queue holds, those included that were handed out and not acknowledged.
@@ -197,44 +171,19 @@ impl PrivateBroker {
     /// # Panics
     /// When the node does not answer.
     pub async fn messages(&self) -> Vec<(String, u64)> {
-        let listed =
-            self.control(&["list_queues", "--silent", "--no-table-headers", "name", "messages"]).await;
-        let queue = |line: &str| {
-            let (name, messages) = line.split_once('\t')?;
+        let queue = |columns: Vec<String>| {
+            let [name, messages] = columns.as_slice() else { return None };
             // A queue whose leader is missing shows no number.
-            Some((name.to_owned(), messages.trim().parse().unwrap_or(u64::MAX)))
+            Some((name.clone(), messages.trim().parse().unwrap_or(u64::MAX)))
         };
-        listed.lines().filter_map(queue).collect()
-    }
-
-    /// Runs `rabbitmqctl` on the node, and hands out what it says.
-    async fn control(&self, args: &[&str]) -> String {
-        let output = tokio::process::Command::new(script("rabbitmqctl"))
-            .env("HOME", &self.dir)
-            .env("RABBITMQ_CONF_ENV_FILE", self.dir.join("none"))
-            .args(["-n", &self.node, "--timeout", "30"])
-            .args(args)
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .expect("rabbitmqctl");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "rabbitmqctl {args:?}: {said}{complaint}");
-        said
+        let queues = self.node.list("list_queues", &["name", "messages"]).await;
+        queues.into_iter().filter_map(queue).collect()
     }
 
     /// Starts it again with the state it has, and waits until it answers.
     pub async fn restart(&mut self) {
         self.launch();
-        let url = self.url();
-        eventually("the private broker answers", PATIENCE * 2, async || {
-            // A node that is still starting may take a connection and say nothing to it.
-            let greeted = tokio::time::timeout(GREETING, greet(&url)).await;
-            let greeted = greeted.map_err(|_| "no greeting".to_owned()).and_then(|greeted| greeted);
-            greeted.map_err(|error| format!("{error}; {}", self.log_tail()))
-        })
-        .await;
+        self.node.wait_ready().await;
     }
 
     /// Starts the node without waiting for it.
@@ -242,61 +191,6 @@ impl PrivateBroker {
     /// # Panics
     /// When RabbitMQ is not installed.
     pub fn launch(&mut self) {
-        assert!(self.child.is_none(), "it runs already");
-        let log = File::options().create(true).append(true).open(self.dir.join("log")).expect("a log file");
-        let file = |name: &str| self.dir.join(name).into_os_string();
-        let child = Command::new("sh")
-            // Three handles for each quorum queue; a limit that cannot be raised stays.
-            .args(["-c", "ulimit -n 65536 2>/dev/null || ulimit -n \"$(ulimit -Hn)\"; exec \"$0\""])
-            .arg(script("rabbitmq-server"))
-            .env("HOME", &self.dir)
-            .env("RABBITMQ_NODENAME", &self.node)
-            .env("RABBITMQ_NODE_PORT", self.port.number().to_string())
-            .env("RABBITMQ_DIST_PORT", self.dist.number().to_string())
-            .env("RABBITMQ_MNESIA_BASE", file("mnesia"))
-            .env("RABBITMQ_LOG_BASE", file("logs"))
-            .env("RABBITMQ_PID_FILE", file("pid"))
-            .env("RABBITMQ_CONFIG_FILE", file("rabbitmq.conf"))
-            .env("RABBITMQ_ADVANCED_CONFIG_FILE", file("advanced.config"))
-            .env("RABBITMQ_ENABLED_PLUGINS_FILE", file("plugins"))
-            .env("RABBITMQ_CONF_ENV_FILE", file("none"))
-            // Makes the script become the node, so that a signal to it reaches the node.
-            .env("RUNNING_UNDER_SYSTEMD", "true")
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a log file"))
-            .stderr(log)
-            .spawn();
-        self.child = Some(child.expect("a shell"));
+        self.node.launch();
     }
-
-    fn log_tail(&self) -> String {
-        let log = std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
-        let lines: Vec<_> = log.lines().rev().take(15).collect();
-        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
-    }
-}
-
-impl Drop for PrivateBroker {
-    fn drop(&mut self) {
-        self.kill();
-        if std::thread::panicking() {
-            eprintln!("the broker left its state in {}", self.dir.display());
-        } else {
-            let _ = std::fs::remove_dir_all(&self.dir);
-        }
-    }
-}
-
-/// Connects and leaves again.
-async fn greet(url: &str) -> Result<(), String> {
-    let connection = Connection::connect(url, ConnectionProperties::default()).await;
-    let connection = connection.map_err(|error| error.to_string())?;
-    connection.close(200, "seen".into()).await.map_err(|error| error.to_string())
-}
-
-fn script(name: &str) -> PathBuf {
-    SCRIPTS.into_iter().map(|dir| Path::new(dir).join(name)).find(|path| path.is_file()).expect(
-        "RabbitMQ's server is installed: the tests of a broker restart start a node of their own \
-         (deploy/test installs the package rabbitmq-server)",
-    )
 }

@@ -1,0 +1,139 @@
+//! A platform of two of each service on a cluster of three nodes, under steady load.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use e2e::PATIENCE;
+use e2e::brand::put_type;
+use e2e::ledger::{Count, Kind, Ledger, Subscriber};
+use e2e::platform::Platform;
+use e2e::poll::eventually;
+use e2e::rabbit_cluster::{PartitionHandling, RabbitCluster};
+use e2e::rabbit_server::Server;
+use e2e::receiver::Receiver;
+use e2e::silence::Silence;
+use e2e::traffic::{Load, Traffic};
+use serde_json::json;
+
+/// Webhooks, each with a type of events of its own.
+const WEBHOOKS: usize = 10;
+/// Replicas of the router and of the deliverer.
+pub(super) const REPLICAS: usize = 2;
+/// Retries that outlast every fault.
+const RETRIES: &str = "1s,1s,2s,3s,5s,5s,10s,10s,10s,10s,10s,10s";
+/// Events a second, each of which goes to two webhooks, so that each webhook gets twenty a second.
+const PACE: usize = 100;
+/// How long everything may take to arrive once all nodes are back.
+const CONVERGENCE_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// The platform and all around it. The order is that of dropping: the platform first.
+pub(super) struct Scene {
+    pub(super) platform: Platform,
+    pub(super) cluster: RabbitCluster,
+    /// How long each webhook has been silent; its path is `/` and its number.
+    pub(super) silence: Arc<Silence>,
+    ledger: Arc<Ledger>,
+    traffic: Traffic,
+    began: Instant,
+    _receiver: Receiver,
+}
+
+impl Scene {
+    /// Starts all of it, and waits until each webhook is served.
+    pub(super) async fn start(server: Server, handling: PartitionHandling) -> Self {
+        let began = Instant::now();
+        let cluster = RabbitCluster::start(server, handling).await;
+        let builder = Platform::builder().broker(&cluster.url()).retries(RETRIES).never_disabled();
+        let platform = builder.apis(1).routers(REPLICAS).deliverers(REPLICAS).start().await;
+        let ledger = Arc::new(Ledger::default());
+        let silence = Arc::new(Silence::before(ledger.clone()));
+        let receiver = Receiver::start_before(&platform.authority, silence.clone()).await;
+        let kinds = subscribe(&platform, &ledger, &receiver).await;
+        let (amqp_url, namespace) = (cluster.url(), platform.namespace.clone());
+        let traffic = Traffic { amqp_url, namespace, kinds, ledger: ledger.clone() };
+        let scene = Self { platform, cluster, silence, ledger, traffic, began, _receiver: receiver };
+        scene.flowing().await;
+        scene.note("each webhook is served");
+        scene
+    }
+
+    /// Prints what has happened and when, for the test's log.
+    pub(super) fn note(&self, what: &str) {
+        let count = self.ledger.count();
+        eprintln!("{:6.1} s  {what}; {} missing", self.began.elapsed().as_secs_f64(), count.missing);
+    }
+
+    /// The queue of a webhook.
+    pub(super) fn queue(&self, webhook: usize) -> String {
+        format!("{}.webhook.{}", self.platform.namespace, self.ledger.subscribers()[webhook].webhook.id)
+    }
+
+    /// Publishes at a steady pace until the load is ended.
+    pub(super) fn load(&self) -> Load {
+        self.traffic.start(0, PACE)
+    }
+
+    /// Waits until an event of each kind, published now, has arrived at each of its webhooks.
+    pub(super) async fn flowing(&self) {
+        let drawn = self.traffic.publish(&self.traffic.kinds).await;
+        if self.ledger.wait(PATIENCE, |ledger| ledger.unseen(&drawn).is_empty()).await.is_err() {
+            panic!("not within {PATIENCE:?}: {:#?}", self.ledger.unseen(&drawn));
+        }
+    }
+
+    /// Ends the load, and waits until all that is owed has arrived, with nothing restarted.
+    ///
+    /// # Panics
+    /// When something is lost, altered or invented.
+    pub(super) async fn converge(&self, load: Load) {
+        load.end().await;
+        self.note("the load has ended");
+        let converged = self.ledger.wait(CONVERGENCE_TIMEOUT, |ledger| ledger.missing() == 0).await;
+        let count = self.ledger.count();
+        let silent = self.silence.longer_than(CONVERGENCE_TIMEOUT / 2);
+        assert!(
+            converged.is_ok(),
+            "not within {CONVERGENCE_TIMEOUT:?}: {count:#?}; silent: {silent:?}; consumers: {:?}",
+            self.cluster.consumers().await
+        );
+        let Count { missing, wrongs, .. } = &count;
+        assert_eq!((*missing, wrongs.altered, wrongs.invented), (0, 0, 0), "{count:#?}");
+        self.note(&format!(
+            "{} events, {} pairs, {} duplicates",
+            count.events, count.pairs, count.duplicates
+        ));
+        self.flowing().await;
+    }
+
+    /// Waits until no queue has a consumer that no process reads: the shared ones are consumed once by each replica,
+    /// and each webhook's by no more than all replicas.
+    pub(super) async fn no_ghosts(&self) {
+        eventually("each consumer belongs to a process", PATIENCE, async || {
+            let consumers = self.cluster.consumers().await;
+            let shared = |name: &str| consumers.get(&format!("{}.{name}", self.platform.namespace)).copied();
+            let routers = shared("ingest").or_else(|| shared("router"));
+            let right = consumers.values().all(|number| *number <= REPLICAS)
+                && (routers, shared("unrouted")) == (Some(REPLICAS), Some(REPLICAS));
+            if right { Ok(()) } else { Err(format!("{consumers:?}")) }
+        })
+        .await;
+    }
+}
+
+/// Creates the webhooks: each gets the events of its own type and of the next webhook's.
+async fn subscribe(platform: &Platform, ledger: &Ledger, receiver: &Receiver) -> Vec<Kind> {
+    let brand = platform.brand("acme").await;
+    let types: Vec<String> = (0..WEBHOOKS).map(|number| format!("NOTIFICATION.CLUSTER.T{number}")).collect();
+    for name in &types {
+        put_type(&brand.support, name, &json!({"description": "of the cluster tests"})).await;
+    }
+    let kinds: Vec<Kind> = types.iter().map(|name| ledger.kind(&brand.id, name)).collect();
+    for own in 0..WEBHOOKS {
+        let next = (own + 1) % WEBHOOKS;
+        let endpoint = receiver.endpoint(&format!("/{}", ledger.next_place()));
+        let webhook = brand.webhook(endpoint.url(), &[types[own].as_str(), types[next].as_str()]).await;
+        let subscriber = Subscriber { brand: brand.id.clone(), webhook };
+        ledger.subscribe(subscriber, &[kinds[own], kinds[next]]);
+    }
+    kinds
+}

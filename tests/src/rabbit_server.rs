@@ -1,0 +1,116 @@
+//! Where RabbitMQ's programs come from: this machine's package, or a Debian root beside it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tokio::net::TcpStream;
+
+use crate::PATIENCE;
+use crate::poll::eventually;
+use crate::ports::Port;
+
+/// The variable with the directory of a Debian root that holds RabbitMQ 4.
+const RABBITMQ_4_ROOT: &str = "E2E_RABBITMQ_4_ROOT";
+/// Where distributions put the scripts, without their wrapper that changes users.
+const SCRIPT_DIRS: [&str; 3] = ["/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/opt/rabbitmq/sbin"];
+/// Erlang's port mapper in a Debian root.
+const PORT_MAPPER: &str = "/usr/bin/epmd";
+/// Three handles for each quorum queue; a limit that cannot be raised stays.
+const RAISE_FILES: &str = "ulimit -n 65536 2>/dev/null || ulimit -n \"$(ulimit -Hn)\"";
+/// Runs `"$@"` in the root `$0` with the directory `$SHARED` at its own path. The mounts are in a namespace of
+/// their own, so that they are gone when the last process in it ends.
+const ENTER_ROOT: &str = "mkdir -p \"$0$SHARED\" && mount --bind \"$SHARED\" \"$0$SHARED\" \
+                          && mount --rbind /proc \"$0/proc\" && mount --rbind /dev \"$0/dev\" \
+                          && exec chroot \"$0\" \"$@\"";
+/// A RabbitMQ server to start nodes of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Server {
+    /// The package that is installed on this machine.
+    Installed,
+    /// The package in the Debian root of this directory.
+    Root(PathBuf),
+}
+
+impl Server {
+    /// RabbitMQ 4 from the root that `deploy/test` makes.
+    ///
+    /// # Panics
+    /// When `E2E_RABBITMQ_4_ROOT` is not set, because a test that ran without it would prove nothing.
+    #[must_use]
+    pub fn rabbitmq_4() -> Self {
+        let root = std::env::var_os(RABBITMQ_4_ROOT).unwrap_or_else(|| {
+            panic!("{RABBITMQ_4_ROOT} is not set: deploy/test makes a Debian 13 root and sets it")
+        });
+        Self::Root(PathBuf::from(root))
+    }
+
+    /// A command that becomes one of RabbitMQ's scripts, so that signals reach the script.
+    ///
+    /// # Panics
+    /// When RabbitMQ is not installed.
+    pub(crate) fn script(&self, name: &str) -> Command {
+        let paths = || SCRIPT_DIRS.into_iter().map(|dir| Path::new(dir).join(name));
+        match self {
+            Self::Installed => {
+                let path = paths().find(|path| path.is_file()).expect(
+                    "RabbitMQ's server is installed: tests start nodes of their own \
+                     (deploy/test installs the package rabbitmq-server)",
+                );
+                let mut command = Command::new("sh");
+                command.args(["-c", &format!("{RAISE_FILES}; exec \"$0\" \"$@\"")]).arg(path);
+                command
+            }
+            Self::Root(root) => enter(root, &Path::new(SCRIPT_DIRS[0]).join(name)),
+        }
+    }
+}
+
+/// A command that becomes this program of a root.
+fn enter(root: &Path, program: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--", "sh", "-c", &format!("{RAISE_FILES}; {ENTER_ROOT}")]);
+    command.args([root, program]).env("SHARED", std::env::temp_dir());
+    command
+}
+
+/// Erlang's port mapper, of the test's own. Nodes of a root need one because otherwise the first of them would start
+/// a port mapper that outlives the test and keeps the mounts.
+#[derive(Debug)]
+pub(crate) struct PortMapper {
+    port: Port,
+    child: Child,
+}
+
+impl PortMapper {
+    /// Starts one for nodes of this server, unless they use that of the machine.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub(crate) async fn start_for(server: &Server) -> Option<Self> {
+        let Server::Root(root) = server else { return None };
+        let port = Port::take();
+        let child = enter(root, Path::new(PORT_MAPPER))
+            .args(["-port", &port.number().to_string(), "-address", "127.0.0.1"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn();
+        let mapper = Self { child: child.expect("unshare"), port };
+        eventually("the port mapper answers", PATIENCE, async || {
+            TcpStream::connect(mapper.port.address()).await.map_err(|error| error.to_string())
+        })
+        .await;
+        Some(mapper)
+    }
+
+    /// Its port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port.number()
+    }
+}
+
+impl Drop for PortMapper {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
