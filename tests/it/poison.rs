@@ -239,7 +239,7 @@ async fn headers_that_fill_a_frame_stop_nobody() {
     assert_eq!(message.header_frame(), FRAME_MAX);
     scene.stage.platform.routers[0].terminate().await;
     scene.producer.publish(&message).await;
-    scene.stage.platform.rabbit().await.give_back("router").await;
+    scene.stage.platform.rabbit().await.give_back("ingest").await;
     let router = &mut scene.stage.platform.routers[0];
     router.start();
     router.wait_ready().await;

@@ -80,5 +80,8 @@ async fn what_the_database_refuses_of_an_attempt_stops_neither_its_delivery_nor_
     let of_outcome = || endpoint.requests().into_iter().filter(|request| request.event_id() == outcome.id());
     endpoint.wait_for(events.len() * 2).await;
     assert!(of_outcome().count() >= 2);
-    assert_eq!(stage.brand.event(&webhook, outcome.id()).await.expect("listed")["status"], "pending");
+    assert_eq!(
+        stage.brand.event(&webhook, outcome.id()).await.expect("listed")["delivery"]["status"],
+        "pending"
+    );
 }

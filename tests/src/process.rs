@@ -120,6 +120,16 @@ impl Process {
         self.environment.push((setting.to_owned(), value.to_owned()));
     }
 
+    /// A setting of the next start.
+    ///
+    /// # Panics
+    /// When it has none of this name.
+    #[must_use]
+    pub fn setting(&self, setting: &str) -> String {
+        let found = self.environment.iter().find(|(name, _)| name == setting);
+        found.map(|(_, value)| value.clone()).expect("a setting of this name")
+    }
+
     /// Takes a setting away for the next start.
     pub fn unset(&mut self, setting: &str) {
         self.environment.retain(|(name, _)| name != setting);

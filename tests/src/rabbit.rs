@@ -140,11 +140,19 @@ impl Rabbit {
     /// # Panics
     /// When the broker does not take it back.
     pub async fn give_back(&self, queue: &str) {
+        self.return_one(queue).await;
+        self.wait_depth(queue, 1).await;
+    }
+
+    /// The same without waiting: the broker may move a message elsewhere that was returned too often.
+    ///
+    /// # Panics
+    /// When the broker does not take it back.
+    pub async fn return_one(&self, queue: &str) {
         let channel = self.channel().await;
         let message = get(&channel, &self.name(queue), false).await;
         let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
         message.delivery.nack(options).await.expect("the message goes back");
-        self.wait_depth(queue, 1).await;
     }
 
     /// Hears from now on what is published to the exchange `{namespace}.{exchange}` with this key.

@@ -7,7 +7,7 @@ use broker::{Death, Ending, Message, Outgoing, Route, Subscription};
 use domain::event::{RejectReason, Rejection};
 use runtime::error::Chain;
 use runtime::retry::Backoff;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::events;
 use crate::handler::rejected;
@@ -26,6 +26,7 @@ pub(crate) async fn consume(intake: Intake, queue: String) {
     while !intake.stop.is_cancelled() {
         match subscribe(&intake, &queue).await {
             Ok(mut subscription) => {
+                info!(queue, "taking quarantined messages");
                 backoff = Backoff::default();
                 drain(&intake, &mut subscription).await;
             }

@@ -1,0 +1,128 @@
+//! The platform's own queues hold up nobody when they store nothing: each is passed by, and used again once it answers.
+
+use std::time::Duration;
+
+use e2e::event::Event;
+use e2e::platform::Platform;
+use e2e::private_broker::PrivateBroker;
+use e2e::script::Reply;
+use e2e::support::wait_rejected;
+
+use crate::Stage;
+
+/// How long a delivery may take that is held up by a queue until that is passed by.
+const PASSED_BY: Duration = Duration::from_secs(30);
+/// Failures beside a silent wait queue: more than the webhook may have in hand.
+const FAILURES: usize = 60;
+
+struct Scene {
+    // Before the broker: it goes first, and takes its queues along.
+    stage: Stage,
+    broker: PrivateBroker,
+}
+
+impl Scene {
+    async fn set(platform: impl FnOnce(e2e::platform::Builder) -> e2e::platform::Builder) -> Self {
+        let broker = PrivateBroker::start().await;
+        let stage = Stage::with(platform(Platform::builder()).broker(&broker.url())).await;
+        Self { stage, broker }
+    }
+
+    fn queue(&self, name: &str) -> String {
+        format!("{}.{name}", self.stage.platform.namespace)
+    }
+}
+
+#[tokio::test]
+async fn a_silent_wait_queue_delays_what_failed_and_nothing_else_and_is_made_anew() {
+    let scene = Scene::set(|platform| platform.retries("1s,2s").never_disabled()).await;
+    let stage = &scene.stage;
+    let (endpoint, webhook) = stage.webhook("/failing").await;
+    scene.broker.silence(&scene.queue("wait.1s")).await;
+    endpoint.answer((0..FAILURES).map(|_| Reply::status(503)).chain([Reply::ok()]));
+
+    let events = stage.published(2 * FAILURES).await;
+
+    stage
+        .brand
+        .wait_listed(&webhook, "status=delivered", &e2e::event::ids(&events), crate::LONG_PATIENCE)
+        .await;
+    // It answers again, because it was deleted and declared: the next failure comes back through it.
+    e2e::poll::eventually("a new wait queue", crate::LONG_PATIENCE, async || {
+        let log = stage.platform.deliverers[0].log();
+        if log.contains("making it anew") { Ok(()) } else { Err("it was not made anew".to_owned()) }
+    })
+    .await;
+    stage.one_more(&webhook).await;
+}
+
+#[tokio::test]
+async fn a_silent_queue_of_refused_messages_holds_up_no_event_and_no_refused_message_is_lost() {
+    let scene = Scene::set(|platform| platform).await;
+    let stage = &scene.stage;
+    let (endpoint, _) = stage.webhook("/hook").await;
+    let queue = scene.queue("rejected");
+    scene.broker.silence(&queue).await;
+
+    for number in 0..50 {
+        let body = format!("not JSON {number}");
+        stage.platform.producer().await.raw("SOME.KEY", body.as_bytes(), None).await.expect("a confirm");
+        let event = Event::sms("acme");
+        stage.publish(&event).await;
+        endpoint
+            .wait_until("events arrive all along", PASSED_BY, |all| {
+                all.iter().any(|request| request.event_id() == event.id())
+            })
+            .await;
+    }
+
+    scene.broker.wake(&queue).await;
+    let items = wait_rejected(&stage.brand.support, 50).await;
+    assert!(items.iter().all(|item| item["reason"] == "invalid_json"), "{items:#?}");
+}
+
+#[tokio::test]
+async fn events_are_led_past_a_silent_queue_and_those_in_it_arrive_once_it_answers() {
+    let mut scene = Scene::set(|platform| platform).await;
+    let (endpoint, _) = scene.stage.webhook("/hook").await;
+    let queue = scene.queue("ingest");
+    scene.stage.platform.routers[0].terminate().await;
+    let before = Event::sms("acme");
+    scene.stage.publish(&before).await;
+    scene.broker.silence(&queue).await;
+    scene.stage.platform.routers[0].start();
+
+    // A producer whose event is not confirmed publishes it again.
+    let during = Event::sms("acme");
+    let producer = scene.stage.platform.producer().await;
+    while producer.try_publish(&during).await.is_err() {}
+    endpoint.wait_for_event(during.id()).await;
+
+    scene.broker.wake(&queue).await;
+    endpoint.wait_for_event(before.id()).await;
+    let after = Event::sms("acme");
+    scene.stage.publish(&after).await;
+    endpoint.wait_for_event(after.id()).await;
+}
+
+#[tokio::test]
+async fn a_silent_queue_of_unrouted_deliveries_holds_up_nobody() {
+    let scene = Scene::set(|platform| platform).await;
+    let stage = &scene.stage;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let (other, _) = stage.webhook("/other").await;
+    scene.broker.silence(&scene.queue("unrouted")).await;
+    stage.platform.rabbit().await.delete_queue(&format!("webhook.{}", webhook.id)).await;
+
+    for _ in 0..3 {
+        let event = Event::sms("acme");
+        stage.publish(&event).await;
+        for endpoint in [&other, &endpoint] {
+            endpoint
+                .wait_until("events arrive all along", PASSED_BY, |all| {
+                    all.iter().any(|request| request.event_id() == event.id())
+                })
+                .await;
+        }
+    }
+}

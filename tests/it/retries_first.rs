@@ -1,0 +1,36 @@
+//! Due retries go before fresh events (contract §3): a webhook with more waiting than the window lasts still gets every
+//! attempt of the schedule.
+
+use std::collections::BTreeMap;
+
+use e2e::platform::Platform;
+use e2e::script::Reply;
+use serde_json::json;
+
+use crate::{LONG_PATIENCE, Stage};
+
+/// Events, at [`RATE`] a second: three times as many as fit into the window.
+const EVENTS: usize = 600;
+const RATE: u32 = 10;
+/// Attempts that fail before the endpoint is well again.
+const FAILING: usize = 40;
+
+#[tokio::test]
+async fn what_failed_once_is_delivered_although_more_waits_than_the_window_lasts() {
+    let retries = Platform::builder().retries("1s,2s,3s,4s,5s").window("20s").never_disabled();
+    let stage = Stage::with(retries).await;
+    let endpoint = stage.receiver.endpoint("/slow");
+    let description = json!({"endpoint": endpoint.url(), "events": ["NOTIFICATION"], "ratePerSecond": RATE});
+    let webhook = stage.brand.webhook_of(&description).await;
+    endpoint.answer((0..FAILING).map(|_| Reply::status(503)).chain([Reply::ok()]));
+
+    let events = stage.published(EVENTS).await;
+
+    let query = "status=delivered";
+    stage.brand.wait_listed(&webhook, query, &e2e::event::ids(&events), LONG_PATIENCE).await;
+    let attempts: BTreeMap<String, u64> = endpoint.counts();
+    let more_than_once = attempts.values().filter(|attempts| **attempts > 1).count();
+    assert!(more_than_once > 0, "some failed first: {attempts:?}");
+    let requests: u64 = attempts.values().sum();
+    assert_eq!(requests, (EVENTS + FAILING) as u64, "none was attempted twice over");
+}

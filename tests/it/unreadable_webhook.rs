@@ -1,0 +1,41 @@
+//! Deliveries of a webhook whose secret a deliverer cannot open wait (runbook, `PostriderWebhooksUnreadable`).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use e2e::PATIENCE;
+use e2e::event::ids;
+use e2e::poll::eventually;
+
+use crate::Stage;
+
+#[tokio::test]
+async fn deliveries_wait_while_the_key_is_wrong_even_without_a_queue_and_arrive_once_it_is_right() {
+    let mut stage = Stage::set().await;
+    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let deliverer = &mut stage.platform.deliverers[0];
+    deliverer.terminate().await;
+    let right = deliverer.setting("POSTRIDER_MASTER_KEY");
+    deliverer.set("POSTRIDER_MASTER_KEY", &STANDARD.encode([7; 32]));
+    deliverer.start();
+    stage.platform.rabbit().await.delete_queue(&format!("webhook.{}", webhook.id)).await;
+
+    let events = stage.published(20).await;
+
+    // It has seen them, and leaves them alone.
+    eventually("nothing is unrouted any more", PATIENCE, async || {
+        let taken = stage.platform.routers[0].metric("postrider_deliveries_queued_total").await;
+        let parked = stage.platform.rabbit().await.depth("unrouted").await;
+        if taken >= 20.0 && parked == Some(0) { Ok(()) } else { Err(format!("{taken} {parked:?}")) }
+    })
+    .await;
+    let deliverer = &mut stage.platform.deliverers[0];
+    deliverer.terminate().await;
+    let pending = stage.brand.events(&webhook, "status=pending").await;
+    assert_eq!(pending.len(), 20, "none was ended");
+    let deliverer = &mut stage.platform.deliverers[0];
+    deliverer.set("POSTRIDER_MASTER_KEY", &right);
+    deliverer.start();
+
+    stage.settled(&webhook, "delivered", &events).await;
+    assert!(endpoint.counts().keys().eq(&ids(&events)));
+}
