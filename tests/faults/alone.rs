@@ -28,7 +28,7 @@ const ATTEMPTED: Duration = Duration::from_secs(120);
 /// Retries that are over long before the backlog of the slow endpoint is.
 const SHORT_RETRIES: &str = "1s,1s,2s,3s";
 /// The time of these retries.
-const SHORT_WINDOW: &str = "15s";
+const SHORT_WINDOW: &str = "20s";
 
 /// Lets faults happen under load, one after the other, and judges.
 async fn alone(faults: &[Fault]) {

@@ -9,7 +9,7 @@ use e2e::poll::eventually;
 use e2e::process::Process;
 use e2e::raw_amqp::RawClient;
 use http::Method;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::world::{FORBIDDEN_TYPE, STRICT_TYPE, World};
 
@@ -81,6 +81,8 @@ fn events(world: &World) -> impl FnMut() -> Event {
 async fn send_expiring(world: &mut World) {
     let messages = Poison::Expirations.messages(world);
     send_all(world, messages).await;
+    // Routed or expired: none of these is in the hands of the router when that ends.
+    world.flowing(Instant::now()).await;
     world.platform.routers.iter_mut().for_each(Process::kill);
     let messages = Poison::Expirations.messages(world);
     send_all(world, messages).await;

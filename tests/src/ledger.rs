@@ -251,6 +251,17 @@ impl Ledger {
             .collect()
     }
 
+    /// Those of these events that an endpoint was asked to take, and has not accepted yet.
+    #[must_use]
+    pub fn refused(&self, events: &[Event]) -> Vec<Event> {
+        let books = self.books();
+        let refused = |event: &&Event| {
+            let id = event.id().parse().expect("a ULID");
+            books.owed(id).any(|(_, seen)| seen.requests > 0 && seen.accepted == 0)
+        };
+        events.iter().filter(refused).cloned().collect()
+    }
+
     /// Waits until `enough` says so, looking whenever something has arrived.
     ///
     /// # Errors
