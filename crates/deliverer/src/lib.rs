@@ -102,7 +102,8 @@ pub async fn run(
     let (prober, mender) = (Prober::new(link("prober")), Publisher::new(link("mender")));
     let (tempo, tracker) = (Tempo::start(), TaskTracker::new());
     let shared = Arc::new(Shared { handler, consumers, prober, mender, tempo, topology, tracker });
-    serve(store, directory, shared, &stop).await;
+    let me = Instance::new("deliverer", env!("CARGO_PKG_VERSION"), config.store.retention);
+    serve(store, directory, shared, me, &stop).await;
     Ok(())
 }
 
@@ -122,8 +123,13 @@ async fn prepare(config: &Config, store: &Store, topology: &Topology, readiness:
 }
 
 /// Serves until `stop`, then finishes what is in flight and says goodbye.
-async fn serve(store: Store, directory: Arc<Directory>, shared: Arc<Shared>, stop: &CancellationToken) {
-    let me = Instance::new("deliverer", env!("CARGO_PKG_VERSION"));
+async fn serve(
+    store: Store,
+    directory: Arc<Directory>,
+    shared: Arc<Shared>,
+    me: Instance,
+    stop: &CancellationToken,
+) {
     info!(instance = %me.id, "delivering");
     shared.tracker.spawn(unrouted::serve(Arc::clone(&shared), stop.clone()));
     shared.tracker.spawn(outbox::serve(store.clone(), Arc::clone(&shared), stop.clone()));

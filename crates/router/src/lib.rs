@@ -13,7 +13,6 @@ mod take;
 use std::time::Duration;
 
 use broker::{Consumers, Link, Prober, Publisher, Topology};
-use chrono::Utc;
 use runtime::error::Chain;
 use runtime::ops::{self, ListenError, Readiness};
 use runtime::retry::Backoff;
@@ -21,6 +20,7 @@ use runtime::telemetry::PrometheusHandle;
 use runtime::traces::Traces;
 use store::Store;
 use store::instances::{self, Instance, RENEW_EVERY};
+use store::maintenance::{Maintained, maintain};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -33,8 +33,10 @@ use index::Index;
 pub const LONGEST_IN_FLIGHT: Duration = Duration::from_secs(15);
 /// Messages that the broker hands out ahead: two full batches.
 const PREFETCH: u16 = 1000;
-/// How often partitions and epochs are looked after.
-const MAINTAIN_EVERY: Duration = Duration::from_secs(600);
+/// How often partitions and epochs are looked after,
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(600);
+/// and how soon again when something could not be done, such as beside a dump.
+const MAINTENANCE_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 const _: () = assert!(PREFETCH as usize >= store::ingest::MAX_BATCH);
 
@@ -86,10 +88,10 @@ async fn start(config: &Config, readiness: Readiness) -> Router {
         tokio::spawn(broker::boot::watch(topology.clone(), readiness.clone()));
     };
     tokio::join!(database, broker);
-    let me = Instance::new("router", env!("CARGO_PKG_VERSION"));
+    let me = Instance::new("router", env!("CARGO_PKG_VERSION"), config.store.retention);
     tokio::spawn(renew(store.clone(), me.clone()));
     if !config.store.no_migrate {
-        tokio::spawn(maintain(store.clone(), config.store.retention));
+        tokio::spawn(keep_maintained(store.clone(), config.store.retention));
     }
     let publisher = Publisher::new(link("publisher"));
     let (prober, retention) = (Prober::new(link("prober")), config.store.retention);
@@ -167,11 +169,12 @@ async fn renew(store: Store, me: Instance) {
     }
 }
 
-async fn maintain(store: Store, retention: Duration) {
+async fn keep_maintained(store: Store, retention: Duration) {
     loop {
-        if let Err(error) = store::migrate::maintain(&store, Utc::now(), retention).await {
-            warn!(error = %Chain(&error), "maintenance failed; it goes on next time");
-        }
-        tokio::time::sleep(MAINTAIN_EVERY).await;
+        let interval = match maintain(&store, retention).await {
+            Maintained::Finished | Maintained::Skipped => MAINTENANCE_INTERVAL,
+            Maintained::Unfinished => MAINTENANCE_RETRY_INTERVAL,
+        };
+        tokio::time::sleep(interval).await;
     }
 }

@@ -150,8 +150,7 @@ impl Handler {
     async fn make_partitions(&self, part: &mut Part<'_>) {
         part.has_partitions = true;
         let mut backoff = Backoff::default();
-        while let Err(error) = store::migrate::make_partitions(&self.store, Utc::now(), self.retention).await
-        {
+        while let Err(error) = store::partitions::create(&self.store, self.retention).await {
             events::step_failed("partitions", &error);
             if error.is_refused() {
                 return;

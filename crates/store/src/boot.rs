@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
 use runtime::error::Chain;
 use runtime::ops::Readiness;
 use runtime::retry::Backoff;
@@ -11,6 +10,7 @@ use tracing::{info, warn};
 use crate::migrate::{self, MigrateError};
 use crate::online_index;
 use crate::pool::Store;
+use crate::retention;
 use crate::settings::StoreSettings;
 
 /// How often the database is asked whether it is there.
@@ -18,6 +18,7 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
 
 /// Waits until PostgreSQL answers and has the schema, which it migrates unless told not to. Indexes of large tables
 /// that an upgrade brings are built in the background from then on, because that may take hours.
+/// Ends the process when another one keeps events longer than its settings say.
 pub async fn prepare(store: &Store, settings: &StoreSettings) {
     let mut backoff = Backoff::default();
     while let Err(error) = try_prepare(store, settings).await {
@@ -32,9 +33,11 @@ pub async fn prepare(store: &Store, settings: &StoreSettings) {
 
 async fn try_prepare(store: &Store, settings: &StoreSettings) -> Result<(), MigrateError> {
     if settings.no_migrate {
-        return migrate::check(store).await;
+        migrate::check(store).await?;
+    } else {
+        migrate::migrate(store, settings.retention).await?;
     }
-    migrate::migrate(store, Utc::now(), settings.retention).await
+    Ok(retention::refuse_shorter(store, settings.retention).await?)
 }
 
 /// Keeps the readiness true to whether PostgreSQL answers. Runs for good.

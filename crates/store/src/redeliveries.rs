@@ -1,6 +1,8 @@
 //! Sending again: the queue of deliveries whose first attempt of a new round is due, and the jobs that
 //! put a range of a webhook's events into it.
 
+use std::time::Duration;
+
 use domain::delivery::DeliveryStatus;
 use domain::event_type::{EventType, TypePattern};
 use domain::ids::{BrandId, EventId, WebhookId};
@@ -14,7 +16,7 @@ use crate::deliveries::{self, Order, Page, Range};
 use crate::error::StoreError;
 use crate::place::Place;
 use crate::pool::Store;
-use crate::rows::{read, read_word};
+use crate::rows::{millis, read, read_word};
 
 /// Which events of a webhook a job sends again.
 #[derive(Debug, Clone)]
@@ -255,12 +257,13 @@ pub async fn walk(store: &Store, webhook: WebhookId, job: &OpenJob, limit: i64) 
     Ok(transaction.commit().await?)
 }
 
-/// Forgets jobs that ended, and idempotency keys, from before an instant.
+/// Forgets jobs that ended, and idempotency keys, that nobody touched for as long as the retention, by the database's
+/// clock.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn forget(store: &Store, before: Timestamp) -> Result<(), StoreError> {
-    store.execute(sql!("redelivery/forget"), &[&before]).await?;
+pub async fn forget(store: &Store, retention: Duration) -> Result<(), StoreError> {
+    store.execute(sql!("redelivery/forget"), &[&millis(retention)]).await?;
     Ok(())
 }
 

@@ -98,7 +98,7 @@ pub async fn run(
     let listener =
         TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
     let api = build(&config);
-    let me = Instance::new("subscription-api", env!("CARGO_PKG_VERSION"));
+    let me = Instance::new("subscription-api", env!("CARGO_PKG_VERSION"), config.store.retention);
     tokio::spawn(tend_database(api.clone(), config.store, me.clone(), readiness.clone()));
     tokio::spawn(tend_broker(api.topology.clone(), readiness));
     tokio::spawn(sweep(api.clone()));

@@ -12,7 +12,7 @@ use store::redelivery_claims as claims;
 use uuid::Uuid;
 
 use crate::record::{SLICE, attempt, owed_delivery};
-use crate::support::TestStore;
+use crate::support::{RETENTION, TestStore};
 
 fn place(key: DeliveryKey) -> Place {
     Place { at: key.created, id: key.event.to_uuid() }
@@ -164,11 +164,14 @@ async fn jobs_that_ended_are_forgotten_in_time() {
     )
     .await
     .expect("made");
-    let later = Utc::now() + TimeDelta::days(1);
-    redeliveries::forget(&test.store, later).await.expect("nothing to forget");
+    let touched = "UPDATE redelivery_jobs SET updated = updated - interval '1 day'";
+    let old = async || test.sql.batch_execute(touched).await.expect("made older");
+    old().await;
+    redeliveries::forget(&test.store, RETENTION / 7).await.expect("nothing to forget");
     let open = redeliveries::next_job(&test.store, key.webhook).await.expect("read").expect("still open");
     redeliveries::walk(&test.store, key.webhook, &open, 5).await.expect("walked");
-    redeliveries::forget(&test.store, later).await.expect("forgotten");
+    old().await;
+    redeliveries::forget(&test.store, RETENTION / 7).await.expect("forgotten");
     let found = redeliveries::find_job(&test.store, key.webhook, asked.id).await.expect("read");
     assert!(found.is_none());
     test.drop_it().await;
