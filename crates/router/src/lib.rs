@@ -2,6 +2,7 @@
 //! only then the acknowledgement. It knows nothing of endpoints or HTTP.
 
 pub mod config;
+mod current;
 mod dispatch;
 mod events;
 mod handler;

@@ -4,6 +4,7 @@ use domain::delivery::DeliveryStatus;
 use domain::ids::{BrandId, EventId, WebhookId};
 use domain::time::Timestamp;
 
+use crate::change::Db;
 use crate::config::NO_VERSION;
 use crate::error::StoreError;
 use crate::pool::Store;
@@ -80,12 +81,12 @@ struct Columns<'a> {
     statuses: Vec<&'a str>,
 }
 
-/// Stores a batch that was matched against configuration `version`: all of it or, when the
+/// Stores a batch that was matched against routing `version`: all of it or, when the
 /// configuration has changed, nothing.
 ///
 /// # Errors
 /// When the database fails; then nothing is stored, or all of it and the answer was lost.
-pub async fn store(store: &Store, version: i64, batch: &[NewEvent<'_>]) -> Result<Ingest, StoreError> {
+pub async fn store(db: &impl Db, version: i64, batch: &[NewEvent<'_>]) -> Result<Ingest, StoreError> {
     let c = columns(batch);
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 11] = [
         &version,
@@ -100,7 +101,7 @@ pub async fn store(store: &Store, version: i64, batch: &[NewEvent<'_>]) -> Resul
         &c.generations,
         &c.statuses,
     ];
-    let rows = store.query(sql!("ingest/store"), &params).await?;
+    let rows = db.rows(sql!("ingest/store"), &params).await?;
     let row = rows.first().ok_or_else(|| StoreError::Unreadable("no answer to an ingest".to_owned()))?;
     if read::<i64>(row, "version")? != version {
         return Ok(Ingest::Stale);

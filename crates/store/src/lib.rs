@@ -21,6 +21,7 @@ pub mod error;
 pub mod event_types;
 pub mod health;
 mod health_settings;
+mod held;
 pub mod idempotency;
 pub mod ingest;
 pub mod instances;

@@ -125,3 +125,44 @@ async fn concurrent_routers_take_each_identity_once_while_epochs_turn() {
     assert_eq!(fresh.load(Ordering::Relaxed), KEYS);
     Arc::into_inner(test).expect("the last").drop_it().await;
 }
+
+/// Every change moves the version of all that is configured; routers and their batches see those that matter to them.
+#[tokio::test]
+async fn only_what_routing_reads_moves_its_version() {
+    const UNREAD: [&str; 9] = [
+        "UPDATE webhooks SET endpoint = 'https://example.org/'",
+        "UPDATE webhooks SET headers = '{\"a\":\"b\"}', description = 'x'",
+        "UPDATE webhooks SET max_concurrency = 7, rate_per_second = 7",
+        "UPDATE webhooks SET previous_secret = secret, previous_secret_expires = now(), secret = 'x'",
+        "UPDATE webhooks SET settled_generation = generation",
+        "UPDATE brands SET name = 'x', contact_name = 'x', contact_email = 'x'",
+        "UPDATE event_types SET description = 'x', example = '{}'",
+        "UPDATE event_types SET schema = '{\"title\":\"x\"}' WHERE NOT enforce_schema",
+        "UPDATE event_types SET updated = now()",
+    ];
+    const READ: [&str; 9] = [
+        "UPDATE webhooks SET events = '{A}'",
+        "UPDATE webhooks SET status = 'paused'",
+        "UPDATE webhooks SET status = 'deleted', deleted_at = now()",
+        "UPDATE brands SET switch_patterns = '{*}', switch_states = '{t}'",
+        "UPDATE brands SET switch_states = '{f}'",
+        "INSERT INTO event_types (name, description) VALUES ('A', 'x')",
+        "UPDATE event_types SET schema = '{}', enforce_schema = true",
+        "UPDATE event_types SET schema = '{\"type\":\"object\"}'",
+        "UPDATE event_types SET removed_at = now()",
+    ];
+    let test = TestStore::new().await;
+    test.webhook().await;
+    let cases = UNREAD.map(|change| (change, false)).into_iter().chain(READ.map(|change| (change, true)));
+    for (change, read) in cases {
+        let known = test.version().await;
+        let all = store::config::version(&test.store).await.expect("version");
+        test.sql.batch_execute(change).await.expect("changed");
+        assert_eq!(test.version().await > known, read, "{change}");
+        assert!(store::config::version(&test.store).await.expect("version") > all, "{change}");
+        let changes = store::config::routing_changes(&test.store, known).await.expect("changes");
+        let rows = changes.event_types.len() + changes.brands.len() + changes.webhooks.len();
+        assert_eq!(rows > 0, read, "{change}");
+    }
+    test.drop_it().await;
+}
