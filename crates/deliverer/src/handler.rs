@@ -185,7 +185,7 @@ impl Handler {
             self.finish(delivery, DeliveryStatus::Failed).await;
             return Step::Done;
         }
-        match progress.not_before {
+        match progress.not_before.filter(|at| self.schedule.may_start(now, *at)) {
             Some(at) if at - now > TimeDelta::from_std(EARLY).unwrap_or_default() => {
                 Step::Wait(progress.clone(), at)
             }
@@ -194,6 +194,7 @@ impl Handler {
                 tokio::time::sleep((at - now).to_std().unwrap_or_default()).await;
                 Step::Attempt
             }
+            // No attempt is planned further ahead than the window is long: a clock was wrong when this one was.
             None => Step::Attempt,
         }
     }

@@ -113,7 +113,8 @@ pub async fn run(
     let mender = Publisher::new(link("mender"));
     let (tempo, tracker) = (Tempo::start(), TaskTracker::new());
     let shared = Arc::new(Shared { handler, consumers, prober, mender, tempo, topology, tracker });
-    serve(store, directory, shared, readiness.watch_progress("unrouted"), &stop).await;
+    let me = Instance::new("deliverer", env!("CARGO_PKG_VERSION"), config.store.retention);
+    serve(store, directory, shared, readiness.watch_progress("unrouted"), me, &stop).await;
     Ok(())
 }
 
@@ -137,9 +138,9 @@ async fn serve(
     directory: Arc<Directory>,
     shared: Arc<Shared>,
     unrouted: Progress,
+    me: Instance,
     stop: &CancellationToken,
 ) {
-    let me = Instance::new("deliverer", env!("CARGO_PKG_VERSION"));
     info!(instance = %me.id, "delivering");
     let unrouted = unrouted::serve(Arc::clone(&shared), unrouted, stop.clone());
     shared.tracker.spawn(tasks::until_stopped("unrouted", stop.clone(), unrouted));

@@ -2,6 +2,7 @@
 //! only then the acknowledgement. It knows nothing of endpoints or HTTP.
 
 pub mod config;
+mod current;
 mod dispatch;
 mod events;
 mod handler;
@@ -18,7 +19,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{Consumers, GuardedPublisher, Link, Prober, Publisher, Topology};
-use chrono::Utc;
 use runtime::error::Chain;
 use runtime::ops::{self, ListenError, Readiness};
 use runtime::tasks;
@@ -26,6 +26,7 @@ use runtime::telemetry::PrometheusHandle;
 use runtime::traces::Traces;
 use store::Store;
 use store::instances::{self, Instance, RENEW_EVERY};
+use store::maintenance::{Maintained, maintain};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -41,8 +42,10 @@ use rejections::{Rejections, WayOut};
 pub const LONGEST_IN_FLIGHT: Duration = Duration::from_secs(15);
 /// How long refused messages may take to be published when the process stops.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often partitions and epochs are looked after.
-const MAINTAIN_EVERY: Duration = Duration::from_secs(600);
+/// How often partitions and epochs are looked after,
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(600);
+/// and how soon again when something could not be done, such as beside a dump.
+const MAINTENANCE_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Runs the router until `stop`.
 ///
@@ -92,10 +95,10 @@ async fn start(config: &Config, readiness: Readiness, stop: &CancellationToken) 
         tasks::spawn_essential("broker watch", watching);
     };
     tokio::join!(database, broker);
-    let me = Instance::new("router", env!("CARGO_PKG_VERSION"));
+    let me = Instance::new("router", env!("CARGO_PKG_VERSION"), config.store.retention);
     tasks::spawn_essential("renew", renew(store.clone(), me.clone()));
     if !config.store.no_migrate {
-        tasks::spawn_essential("maintain", maintain(store.clone(), config.store.retention));
+        tasks::spawn_essential("maintain", keep_maintained(store.clone(), config.store.retention));
     }
     let publisher = Publisher::new(link("publisher"));
     let prober = Prober::new(link("prober"), &names);
@@ -161,11 +164,12 @@ async fn renew(store: Store, me: Instance) {
     }
 }
 
-async fn maintain(store: Store, retention: Duration) {
+async fn keep_maintained(store: Store, retention: Duration) {
     loop {
-        if let Err(error) = store::migrate::maintain(&store, Utc::now(), retention).await {
-            warn!(error = %Chain(&error), "maintenance failed; it goes on next time");
-        }
-        tokio::time::sleep(MAINTAIN_EVERY).await;
+        let interval = match maintain(&store, retention).await {
+            Maintained::Finished | Maintained::Skipped => MAINTENANCE_INTERVAL,
+            Maintained::Unfinished => MAINTENANCE_RETRY_INTERVAL,
+        };
+        tokio::time::sleep(interval).await;
     }
 }

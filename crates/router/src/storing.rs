@@ -1,18 +1,17 @@
 //! Storing a batch: matched and stored at one version of the configuration, and in halves when PostgreSQL
 //! refuses the whole, so that one event that cannot be stored stops nobody else's.
 
-use std::time::Instant;
-
 use broker::Message;
 use chrono::{TimeDelta, Utc};
 use domain::event::{RejectReason, Rejection};
 use runtime::retry::Backoff;
 use store::StoreError;
-use store::ingest::{self, Ingest};
+use store::ingest;
 
+use crate::current::{self, Current};
 use crate::events;
 use crate::handler::Handler;
-use crate::take::{self, Sorted, Taken, Wanted};
+use crate::take::{Sorted, Taken, Wanted};
 
 /// What became of a batch.
 #[derive(Default)]
@@ -53,8 +52,7 @@ enum Next {
 }
 
 impl Handler {
-    /// Matches and stores a batch at one version of the configuration: an event that was published
-    /// after a webhook was created is matched against it, however soon.
+    /// Matches and stores a batch, part by part.
     pub(crate) async fn store_matched<'a>(&mut self, taken: &'a [Taken<'a>]) -> Stored<'a> {
         let mut stored = Stored::default();
         let mut parts = vec![Part { events: taken.iter().collect(), retried: false, has_partitions: false }];
@@ -75,15 +73,11 @@ impl Handler {
     ) {
         let mut backoff = Backoff::default();
         loop {
-            let began = Instant::now();
-            let sorted = take::sort(part.events.iter().copied(), &self.index);
-            let matched = began.elapsed();
-            match ingest::store(&self.store, self.index.version(), &sorted.new_events()).await {
-                Ok(Ingest::Stored { fresh }) => {
-                    events::batch_stored(matched, began.elapsed().saturating_sub(matched));
+            match current::store(&self.store, &mut self.index, &part.events).await {
+                Ok(Current { sorted, fresh, matching, storing, .. }) => {
+                    events::batch_stored(matching, storing);
                     return stored.add(sorted, fresh, part.retried);
                 }
-                Ok(Ingest::Stale) => self.refresh_index().await,
                 Err(error) => {
                     events::step_failed("store", &error);
                     part.retried |= !error.is_refused();
@@ -150,26 +144,13 @@ impl Handler {
     async fn make_partitions(&self, part: &mut Part<'_>) {
         part.has_partitions = true;
         let mut backoff = Backoff::default();
-        while let Err(error) = store::migrate::make_partitions(&self.store, Utc::now(), self.retention).await
-        {
+        while let Err(error) = store::partitions::create(&self.store, self.retention).await {
             events::step_failed("partitions", &error);
             if error.is_refused() {
                 return;
             }
             backoff.wait().await;
         }
-    }
-
-    async fn refresh_index(&mut self) {
-        let mut backoff = Backoff::default();
-        loop {
-            match store::config::routing_changes(&self.store, self.index.version()).await {
-                Ok(changes) => break self.index.apply(changes),
-                Err(error) => events::step_failed("index", &error),
-            }
-            backoff.wait().await;
-        }
-        events::index_loaded(self.index.version());
     }
 }
 

@@ -3,7 +3,6 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use chrono::Utc;
 use runtime::error::Chain;
 use runtime::ops::Readiness;
 use runtime::retry::Backoff;
@@ -12,6 +11,7 @@ use tracing::info;
 use crate::migrate::{self, MigrateError};
 use crate::online_index;
 use crate::pool::Store;
+use crate::retention;
 use crate::settings::StoreSettings;
 
 /// How often a commit is asked of the database.
@@ -23,6 +23,8 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Waits until PostgreSQL answers and has the schema, which it migrates unless told not to, and tells
 /// `readiness` why it does not until then. Indexes of large tables that an upgrade brings are built in the background
 /// from then on, because that may take hours.
+///
+/// Ends the process when another one keeps events longer than its settings say.
 pub async fn make_ready(store: &Store, settings: &StoreSettings, readiness: &Readiness) {
     let mut backoff = Backoff::default();
     while let Err(error) = try_prepare(store, settings).await {
@@ -38,9 +40,11 @@ pub async fn make_ready(store: &Store, settings: &StoreSettings, readiness: &Rea
 
 async fn try_prepare(store: &Store, settings: &StoreSettings) -> Result<(), MigrateError> {
     if settings.no_migrate {
-        return migrate::check(store).await;
+        migrate::check(store).await?;
+    } else {
+        migrate::migrate(store, settings.retention).await?;
     }
-    migrate::migrate(store, Utc::now(), settings.retention).await
+    Ok(retention::refuse_shorter(store, settings.retention).await?)
 }
 
 /// Keeps the readiness true to whether PostgreSQL commits. Runs for good.

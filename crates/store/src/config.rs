@@ -11,7 +11,9 @@ use domain::time::Timestamp;
 use domain::webhook::WebhookStatus;
 use tokio_postgres::Row;
 
+use crate::change::Db;
 use crate::error::StoreError;
+pub use crate::held::HeldConfiguration;
 use crate::pool::Store;
 use crate::rows::{read, read_word};
 use crate::vault::Vault;
@@ -96,7 +98,7 @@ pub struct DeliveryChange {
     pub previous_keys: Option<(Keys, Timestamp)>,
 }
 
-/// The version of the configuration now.
+/// The version of all that is configured, as delivering reads it: every change makes it another.
 ///
 /// # Errors
 /// When the database fails.
@@ -105,16 +107,26 @@ pub async fn version(store: &Store) -> Result<i64, StoreError> {
     row.as_ref().map_or(Ok(NO_VERSION), |row| read(row, "version"))
 }
 
+/// The version of what routing reads: types and their enforced schemas, what brands may receive, what webhooks want
+/// and whether they receive.
+///
+/// # Errors
+/// When the database fails.
+pub async fn routing_version(db: &impl Db) -> Result<i64, StoreError> {
+    let row = db.row(sql!("config/routing_version"), &[]).await?;
+    row.as_ref().map_or(Ok(NO_VERSION), |row| read(row, "version"))
+}
+
 /// What changed after `known`, for the router.
 ///
 /// # Errors
 /// When the database fails or holds what this program does not know.
-pub async fn routing_changes(store: &Store, known: i64) -> Result<RoutingChanges, StoreError> {
+pub async fn routing_changes(db: &impl Db, known: i64) -> Result<RoutingChanges, StoreError> {
     // The version first: what changes meanwhile may be among the rows, and is asked for again.
-    let version = version(store).await?;
-    let event_types = store.query(sql!("config/event_types"), &[&known]).await?;
-    let brands = store.query(sql!("config/brands"), &[&known]).await?;
-    let webhooks = store.query(sql!("config/webhooks_for_routing"), &[&known]).await?;
+    let version = routing_version(db).await?;
+    let event_types = db.rows(sql!("config/event_types"), &[&known]).await?;
+    let brands = db.rows(sql!("config/brands"), &[&known]).await?;
+    let webhooks = db.rows(sql!("config/webhooks_for_routing"), &[&known]).await?;
     Ok(RoutingChanges {
         version,
         event_types: event_types.iter().map(event_type_change).collect::<Result<_, _>>()?,

@@ -1,12 +1,10 @@
 //! Taking events: once each, with all their deliveries, in one statement a batch.
 
-use std::time::Duration;
-
 use domain::delivery::DeliveryStatus;
 use domain::ids::{BrandId, EventId, WebhookId};
 use domain::time::Timestamp;
-use tracing::info;
 
+use crate::change::Db;
 use crate::config::NO_VERSION;
 use crate::error::StoreError;
 use crate::pool::Store;
@@ -83,12 +81,12 @@ struct Columns<'a> {
     statuses: Vec<&'a str>,
 }
 
-/// Stores a batch that was matched against configuration `version`: all of it or, when the
+/// Stores a batch that was matched against routing `version`: all of it or, when the
 /// configuration has changed, nothing.
 ///
 /// # Errors
 /// When the database fails; then nothing is stored, or all of it and the answer was lost.
-pub async fn store(store: &Store, version: i64, batch: &[NewEvent<'_>]) -> Result<Ingest, StoreError> {
+pub async fn store(db: &impl Db, version: i64, batch: &[NewEvent<'_>]) -> Result<Ingest, StoreError> {
     let c = columns(batch);
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 11] = [
         &version,
@@ -103,7 +101,7 @@ pub async fn store(store: &Store, version: i64, batch: &[NewEvent<'_>]) -> Resul
         &c.generations,
         &c.statuses,
     ];
-    let rows = store.query(sql!("ingest/store"), &params).await?;
+    let rows = db.rows(sql!("ingest/store"), &params).await?;
     let row = rows.first().ok_or_else(|| StoreError::Unreadable("no answer to an ingest".to_owned()))?;
     if read::<i64>(row, "version")? != version {
         return Ok(Ingest::Stale);
@@ -163,49 +161,4 @@ pub async fn owed(store: &Store, brand_id: &BrandId, key: &str) -> Result<Option
         created: read(first, "created")?,
         targets: rows.iter().map(target).collect::<Result<_, StoreError>>()?,
     }))
-}
-
-/// How long one epoch of deduplication keys lasts at least.
-const EPOCH: Duration = Duration::from_secs(24 * 3600);
-
-/// Turns the page when the current epoch of keys is a day old, and drops the epochs whose keys are
-/// all older than the retention. Any number of processes may call it.
-///
-/// # Errors
-/// When the database fails; the next call goes on.
-pub async fn turn_epoch(store: &Store, retention: Duration) -> Result<(), StoreError> {
-    let row = store.query_opt(sql!("ingest/epoch_age"), &[]).await?;
-    let row = row.ok_or_else(|| StoreError::Unreadable("no ingest epoch".to_owned()))?;
-    let (current, began): (i32, Timestamp) = (read(&row, "current")?, read(&row, "began")?);
-    let client = store.client().await?;
-    if chrono::Utc::now() - began >= chrono::TimeDelta::from_std(EPOCH).unwrap_or(chrono::TimeDelta::MAX) {
-        let next = current + 1;
-        // Two transactions: one that held both locks could deadlock with a router.
-        client
-            .batch_execute(&format!(
-                "CREATE TABLE IF NOT EXISTS event_keys_e{next} PARTITION OF event_keys FOR VALUES IN ({next})"
-            ))
-            .await?;
-        client
-            .batch_execute(&format!(
-                "BEGIN; LOCK TABLE ingest_epoch IN ACCESS EXCLUSIVE MODE; \
-                 UPDATE ingest_epoch SET current = {next}, began = now() WHERE current = {current}; COMMIT"
-            ))
-            .await?;
-        info!(epoch = next, "turned to a new epoch of event keys");
-    }
-    drop_old_epochs(store, current, retention).await
-}
-
-async fn drop_old_epochs(store: &Store, current: i32, retention: Duration) -> Result<(), StoreError> {
-    // Each epoch lasted a day at least: those between tell how long ago one ended.
-    let kept = i32::try_from(retention.as_secs().div_ceil(EPOCH.as_secs())).unwrap_or(i32::MAX);
-    for row in store.query(sql!("ingest/old_epochs"), &[]).await? {
-        let (table, epoch): (String, i32) = (read(&row, "relname")?, read(&row, "epoch")?);
-        if current - epoch > kept {
-            store.client().await?.batch_execute(&format!("DROP TABLE IF EXISTS {table}")).await?;
-            info!(table, "dropped expired event keys");
-        }
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::pool::Store;
-use crate::rows::read;
+use crate::rows::{millis, read};
 
 /// How often a process renews its row.
 pub const RENEW_EVERY: Duration = Duration::from_secs(1);
@@ -27,14 +27,16 @@ pub struct Instance {
     pub host: String,
     /// Which version it is.
     pub version: &'static str,
+    /// How long it keeps events readable.
+    pub retention: Duration,
 }
 
 impl Instance {
     /// This process.
     #[must_use]
-    pub fn new(service: &'static str, version: &'static str) -> Self {
+    pub fn new(service: &'static str, version: &'static str, retention: Duration) -> Self {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
-        Self { id: Uuid::new_v4(), service, host, version }
+        Self { id: Uuid::new_v4(), service, host, version, retention }
     }
 }
 
@@ -43,7 +45,9 @@ impl Instance {
 /// # Errors
 /// When the database fails.
 pub async fn renew(store: &Store, me: &Instance) -> Result<(), StoreError> {
-    store.execute(sql!("instances/renew"), &[&me.id, &me.service, &me.host, &me.version]).await?;
+    let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
+        &[&me.id, &me.service, &me.host, &me.version, &millis(me.retention)];
+    store.execute(sql!("instances/renew"), params).await?;
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! Sending again: the queue of deliveries whose first attempt of a new round is due, and the jobs that
 //! put a range of a webhook's events into it.
 
+use std::time::Duration;
+
 use domain::delivery::DeliveryStatus;
 use domain::event_type::{EventType, TypePattern};
 use domain::ids::{BrandId, EventId, WebhookId};
@@ -14,7 +16,15 @@ use crate::deliveries::{self, Order, Page, Range};
 use crate::error::StoreError;
 use crate::place::Place;
 use crate::pool::Store;
-use crate::rows::{read, read_word};
+use crate::rows::{millis, read, read_word};
+use crate::settle;
+
+/// How long after its first walk a job for what is held walks its range again.
+///
+/// A router that matched a batch before the webhook was disabled may store it after all else was settled, and its
+/// deliveries are found to be held even later. When the first walk ends, such a batch is in its last statement, or
+/// through. So this is longer than any statement of a router runs (60 s).
+const SECOND_WALK_DELAY: Duration = Duration::from_secs(75);
 
 /// Which events of a webhook a job sends again.
 #[derive(Debug, Clone)]
@@ -65,6 +75,18 @@ pub struct OpenJob {
     trigger: Trigger,
     selection: Selection,
     after: Place,
+    first_walk: bool,
+}
+
+/// Where a job stands after a page.
+#[derive(Debug, Clone, Copy)]
+enum Reached {
+    /// In the middle of its range.
+    Place(Place),
+    /// At the end of its first walk, of two.
+    FirstEnd,
+    /// At its end.
+    End,
 }
 
 /// A delivery whose first attempt of a new round is due.
@@ -198,7 +220,7 @@ pub async fn find_job(db: &impl Db, webhook: WebhookId, id: Uuid) -> Result<Opti
 /// # Errors
 /// When the database fails.
 pub async fn webhooks(store: &Store) -> Result<Vec<WebhookId>, StoreError> {
-    let rows = store.query(sql!("redelivery/webhooks"), &[]).await?;
+    let rows = store.query(sql!("redelivery/webhooks"), &[&millis(SECOND_WALK_DELAY)]).await?;
     rows.iter().map(|row| read(row, "webhook_id").map(WebhookId)).collect()
 }
 
@@ -224,12 +246,13 @@ pub async fn done(store: &Store, webhook: WebhookId, done: &[Done]) -> Result<()
     Ok(())
 }
 
-/// The oldest job of a webhook that is not walked to its end.
+/// The oldest job of a webhook that is to be walked on now.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn next_job(store: &Store, webhook: WebhookId) -> Result<Option<OpenJob>, StoreError> {
-    store.query_opt(sql!("redelivery/next_job"), &[&webhook.0]).await?.as_ref().map(open_job).transpose()
+    let params: crate::change::Params<'_> = &[&webhook.0, &millis(SECOND_WALK_DELAY)];
+    store.query_opt(sql!("redelivery/next_job"), params).await?.as_ref().map(open_job).transpose()
 }
 
 /// Walks a job on by a page of `limit` events: those that it selects go into the queue, in the same
@@ -238,15 +261,15 @@ pub async fn next_job(store: &Store, webhook: WebhookId) -> Result<Option<OpenJo
 /// # Errors
 /// When the database fails; nothing is half done then.
 pub async fn walk(store: &Store, webhook: WebhookId, job: &OpenJob, limit: i64) -> Result<(), StoreError> {
+    if !job.first_walk && job.after == job.start() {
+        settle::settle_ended(store, webhook).await?;
+    }
     let page = deliveries::page(store, webhook, &job.range(), limit).await?;
     let places: Vec<Place> = page.items.iter().map(deliveries::Delivery::place).collect();
-    let (to, ended) = job.reached(&page);
+    let reached = job.reached(&page);
     let mut client = store.client().await?;
     let transaction = client.transaction().await?;
-    let moved = transaction
-        .row(sql!("redelivery/walk"), &[&job.id, &job.after.at, &job.after.id, &to.at, &to.id, &ended])
-        .await?;
-    if moved.is_none() {
+    if !job.advance(&transaction, reached).await? {
         return Ok(());
     }
     let status = job.selection.status;
@@ -255,12 +278,13 @@ pub async fn walk(store: &Store, webhook: WebhookId, job: &OpenJob, limit: i64) 
     Ok(transaction.commit().await?)
 }
 
-/// Forgets jobs that ended, and idempotency keys, from before an instant.
+/// Forgets jobs that ended, and idempotency keys, that nobody touched for as long as the retention, by the database's
+/// clock.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn forget(store: &Store, before: Timestamp) -> Result<(), StoreError> {
-    store.execute(sql!("redelivery/forget"), &[&before]).await?;
+pub async fn forget(store: &Store, retention: Duration) -> Result<(), StoreError> {
+    store.execute(sql!("redelivery/forget"), &[&millis(retention)]).await?;
     Ok(())
 }
 
@@ -275,12 +299,32 @@ impl OpenJob {
         }
     }
 
-    /// Where the job stands after a page, and whether that is the end.
-    fn reached(&self, page: &Page) -> (Place, bool) {
+    /// Where each walk begins.
+    fn start(&self) -> Place {
+        Place::just_before(self.selection.from)
+    }
+
+    fn reached(&self, page: &Page) -> Reached {
         match page.more_after {
-            Some(place) => (place, false),
-            None => (Place::just_before(self.selection.to), true),
+            Some(place) => Reached::Place(place),
+            None if self.first_walk && self.trigger == Trigger::Held => Reached::FirstEnd,
+            None => Reached::End,
         }
+    }
+
+    /// Moves the job to where it stands now; false when somebody else moved or stopped it.
+    async fn advance(&self, db: &impl Db, reached: Reached) -> Result<bool, StoreError> {
+        let to = match reached {
+            Reached::Place(place) => place,
+            Reached::FirstEnd => self.start(),
+            Reached::End => Place::just_before(self.selection.to),
+        };
+        let ended = matches!(reached, Reached::End);
+        let first_ended = matches!(reached, Reached::FirstEnd);
+        let Place { at, id } = self.after;
+        let params: crate::change::Params<'_> =
+            &[&self.id, &at, &id, &to.at, &to.id, &ended, &self.first_walk, &first_ended];
+        Ok(db.row(sql!("redelivery/walk"), params).await?.is_some())
     }
 }
 
@@ -301,6 +345,7 @@ fn open_job(row: &Row) -> Result<OpenJob, StoreError> {
         trigger: read_word(row, "trigger")?,
         selection: selection(row)?,
         after: Place { at: read(row, "after_created")?, id: read(row, "after_event")? },
+        first_walk: read(row, "first_walk")?,
     })
 }
 

@@ -5,6 +5,7 @@ use domain::ids::WebhookId;
 
 use crate::error::StoreError;
 use crate::pool::Store;
+use crate::rows::{read, read_word};
 
 /// Deliveries settled in one statement: short enough to hold up nobody.
 const CHUNK: i64 = 2000;
@@ -29,6 +30,17 @@ pub async fn settle(
             some => settled += some,
         }
     }
+}
+
+/// Settles the pending deliveries of ended generations as the webhook says: those that a router stored late.
+///
+/// # Errors
+/// When the database fails; what was settled stays so.
+pub(crate) async fn settle_ended(store: &Store, webhook: WebhookId) -> Result<(), StoreError> {
+    let Some(row) = store.query_opt(sql!("settle/ended"), &[&webhook.0]).await? else { return Ok(()) };
+    let settle_as = read_word(&row, "settle_as")?;
+    settle(store, webhook, read(&row, "generation")?, settle_as).await?;
+    Ok(())
 }
 
 /// Notes that the generations before `generation` are settled.

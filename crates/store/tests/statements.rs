@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chrono::Utc;
 use clap::Parser;
 use store::{Store, StoreSettings};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
@@ -53,7 +52,7 @@ impl TestDatabase {
         let url = format!("{}/{name}", server.rsplit_once('/').expect("a database in the URL").0);
         let settings = Settings::try_parse_from(["test", "--database-url", &url]).expect("settings");
         let store = Store::new(&settings.store, "test");
-        store::migrate::migrate(&store, Utc::now(), Duration::from_secs(24 * 3600)).await.expect("migrated");
+        store::migrate::migrate(&store, Duration::from_secs(24 * 3600)).await.expect("migrated");
         Self { client: connect(&url).await, admin, name }
     }
 

@@ -99,7 +99,7 @@ pub async fn run(
     let listener =
         TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
     let api = build(&config);
-    let me = Instance::new("subscription-api", env!("CARGO_PKG_VERSION"));
+    let me = Instance::new("subscription-api", env!("CARGO_PKG_VERSION"), config.store.retention);
     let prober =
         Prober::new(Link::new(&config.broker, "postrider subscription-api watch"), &config.broker.namespace);
     tasks::spawn_essential(

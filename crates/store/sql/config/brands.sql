@@ -1,2 +1,2 @@
--- $1 version known
-SELECT brand_id, switch_patterns, switch_states FROM brands WHERE version > $1
+-- $1 routing version known
+SELECT brand_id, switch_patterns, switch_states FROM brands WHERE routing_version > $1

@@ -1,5 +1,5 @@
 -- Takes a batch of events in one statement, if the configuration that they were matched against
--- still stands. $1 its version; $2–$7 the events in parallel arrays; $8–$11 their deliveries, by
+-- still stands. $1 its routing version; $2–$7 the events in parallel arrays; $8–$11 their deliveries, by
 -- the event's place in the batch (from 1). The answer: the version now, and the places of the
 -- events that were not taken before. Nothing is written when the version is another.
 --
@@ -10,7 +10,7 @@
 -- of them, and by default they have two thousand. The data is fetched where it is stored, and not copied from list
 -- to list, which spill to disk when it is long.
 WITH config AS (
-    SELECT version FROM config_version
+    SELECT routing AS version FROM config_version
 ), batch AS (
     SELECT q.*
     FROM unnest($2::text[], $3::text[], $4::uuid[], $5::timestamptz[], $6::text[])

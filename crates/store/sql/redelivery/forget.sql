@@ -1,7 +1,10 @@
--- Jobs, claims and idempotency keys that nobody asks for any more: $1 last touched before
-WITH jobs AS (
-    DELETE FROM redelivery_jobs WHERE updated < $1 AND (stopped OR (walked AND done = queued))
+-- Jobs, claims and idempotency keys that nobody asks for any more: last touched $1 milliseconds ago
+WITH threshold AS (
+    SELECT now() - $1::bigint * interval '1 ms' AS at
+), jobs AS (
+    DELETE FROM redelivery_jobs
+    WHERE updated < (SELECT at FROM threshold) AND (stopped OR (walked AND done = queued))
 ), claims AS (
-    DELETE FROM redelivery_claims WHERE until < $1
+    DELETE FROM redelivery_claims WHERE until < (SELECT at FROM threshold)
 )
-DELETE FROM idempotency_keys WHERE created < $1
+DELETE FROM idempotency_keys WHERE created < (SELECT at FROM threshold)

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use domain::ids::{EventId, WebhookId};
 use domain::time::whole_millis;
 use store::ingest::{self, Ingest, NewEvent, Target};
+use store::maintenance::{Maintained, maintain};
 
 use crate::support::{RETENTION, TestStore};
 
@@ -73,7 +74,7 @@ async fn duplicates_are_found_across_epochs_and_old_epochs_go() {
             .batch_execute("UPDATE ingest_epoch SET began = began - interval '25 hours'")
             .await
             .expect("aged");
-        ingest::turn_epoch(&test.store, RETENTION).await.expect("turned");
+        assert_eq!(maintain(&test.store, RETENTION).await, Maintained::Finished);
         let kept: i64 = test.count("event_keys").await;
         let fresh = store(&test, &[event(&test, "m:1", &[])]).await;
         assert_eq!(fresh, [kept == 0], "taken again only when its epoch is gone");
@@ -115,7 +116,8 @@ async fn concurrent_routers_take_each_identity_once_while_epochs_turn() {
             .batch_execute("UPDATE ingest_epoch SET began = began - interval '25 hours'")
             .await
             .expect("aged");
-        ingest::turn_epoch(&test.store, RETENTION * 12).await.expect("turned");
+        // While a router stores a batch a turn may have to wait for the next time.
+        maintain(&test.store, RETENTION * 12).await;
     }
     for router in routers {
         router.await.expect("no error, no deadlock");
@@ -124,19 +126,43 @@ async fn concurrent_routers_take_each_identity_once_while_epochs_turn() {
     Arc::into_inner(test).expect("the last").drop_it().await;
 }
 
+/// Every change moves the version of all that is configured; routers and their batches see those that matter to them.
 #[tokio::test]
-async fn partitions_are_made_ahead_and_expired_ones_dropped() {
+async fn only_what_routing_reads_moves_its_version() {
+    const UNREAD: [&str; 9] = [
+        "UPDATE webhooks SET endpoint = 'https://example.org/'",
+        "UPDATE webhooks SET headers = '{\"a\":\"b\"}', description = 'x'",
+        "UPDATE webhooks SET max_concurrency = 7, rate_per_second = 7",
+        "UPDATE webhooks SET previous_secret = secret, previous_secret_expires = now(), secret = 'x'",
+        "UPDATE webhooks SET settled_generation = generation",
+        "UPDATE brands SET name = 'x', contact_name = 'x', contact_email = 'x'",
+        "UPDATE event_types SET description = 'x', example = '{}'",
+        "UPDATE event_types SET schema = '{\"title\":\"x\"}' WHERE NOT enforce_schema",
+        "UPDATE event_types SET updated = now()",
+    ];
+    const READ: [&str; 9] = [
+        "UPDATE webhooks SET events = '{A}'",
+        "UPDATE webhooks SET status = 'paused'",
+        "UPDATE webhooks SET status = 'deleted', deleted_at = now()",
+        "UPDATE brands SET switch_patterns = '{*}', switch_states = '{t}'",
+        "UPDATE brands SET switch_states = '{f}'",
+        "INSERT INTO event_types (name, description) VALUES ('A', 'x')",
+        "UPDATE event_types SET schema = '{}', enforce_schema = true",
+        "UPDATE event_types SET schema = '{\"type\":\"object\"}'",
+        "UPDATE event_types SET removed_at = now()",
+    ];
     let test = TestStore::new().await;
-    let days = test.count("pg_class WHERE relname LIKE 'deliveries_2%' AND relkind = 'r'").await;
-    assert_eq!(days, 7 + 1 + 3);
-    let later = Utc::now() + TimeDelta::days(2);
-    store::migrate::maintain(&test.store, later, RETENTION).await.expect("maintained");
-    assert_eq!(test.count("pg_class WHERE relname LIKE 'deliveries_2%' AND relkind = 'r'").await, days);
-    let oldest = (later - TimeDelta::days(7)).format("deliveries_%Y%m%d").to_string();
-    assert_eq!(
-        test.count(&format!("pg_class WHERE relname = '{oldest}'")).await,
-        1,
-        "the oldest readable day stays"
-    );
+    test.webhook().await;
+    let cases = UNREAD.map(|change| (change, false)).into_iter().chain(READ.map(|change| (change, true)));
+    for (change, read) in cases {
+        let known = test.version().await;
+        let all = store::config::version(&test.store).await.expect("version");
+        test.sql.batch_execute(change).await.expect("changed");
+        assert_eq!(test.version().await > known, read, "{change}");
+        assert!(store::config::version(&test.store).await.expect("version") > all, "{change}");
+        let changes = store::config::routing_changes(&test.store, known).await.expect("changes");
+        let rows = changes.event_types.len() + changes.brands.len() + changes.webhooks.len();
+        assert_eq!(rows > 0, read, "{change}");
+    }
     test.drop_it().await;
 }

@@ -1,6 +1,7 @@
 //! The statements that every event goes through, against a real PostgreSQL.
 
 mod ingest;
+mod maintenance;
 mod plans;
 mod record;
 mod redelivery;

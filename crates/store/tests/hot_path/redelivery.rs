@@ -9,10 +9,11 @@ use store::place::Place;
 use store::record::{self, DeliveryKey};
 use store::redeliveries::{self, Done, Due, Job, Selection};
 use store::redelivery_claims as claims;
+use store::settle;
 use uuid::Uuid;
 
 use crate::record::{SLICE, attempt, owed_delivery};
-use crate::support::TestStore;
+use crate::support::{RETENTION, TestStore};
 
 fn place(key: DeliveryKey) -> Place {
     Place { at: key.created, id: key.event.to_uuid() }
@@ -159,16 +160,19 @@ async fn jobs_that_ended_are_forgotten_in_time() {
     let asked = redeliveries::insert_job(
         &test.store,
         key.webhook,
-        Trigger::Held,
+        Trigger::Redeliver,
         &selection(Some(DeliveryStatus::Held)),
     )
     .await
     .expect("made");
-    let later = Utc::now() + TimeDelta::days(1);
-    redeliveries::forget(&test.store, later).await.expect("nothing to forget");
+    let touched = "UPDATE redelivery_jobs SET updated = updated - interval '1 day'";
+    let old = async || test.sql.batch_execute(touched).await.expect("made older");
+    old().await;
+    redeliveries::forget(&test.store, RETENTION / 7).await.expect("nothing to forget");
     let open = redeliveries::next_job(&test.store, key.webhook).await.expect("read").expect("still open");
     redeliveries::walk(&test.store, key.webhook, &open, 5).await.expect("walked");
-    redeliveries::forget(&test.store, later).await.expect("forgotten");
+    old().await;
+    redeliveries::forget(&test.store, RETENTION / 7).await.expect("forgotten");
     let found = redeliveries::find_job(&test.store, key.webhook, asked.id).await.expect("read");
     assert!(found.is_none());
     test.drop_it().await;
@@ -194,5 +198,48 @@ async fn one_holder_at_a_time_until_it_lets_go_or_its_claim_lapses() {
     test.sql.execute(lapsed, &[&claims::HELD_FOR.as_secs_f64(), &webhook.0]).await.expect("made older");
     assert!(claim(webhook, one).await);
     assert!(!claim(webhook, two).await);
+    test.drop_it().await;
+}
+
+/// A router matched its event before the webhook was disabled and stored it after all else was settled.
+#[tokio::test]
+async fn what_is_stored_late_under_an_older_generation_is_sent_with_what_is_held() {
+    let test = TestStore::new().await;
+    let key = owed_delivery(&test).await;
+    let webhook = key.webhook;
+    let change = async |change: &str| {
+        let change = format!("UPDATE webhooks SET {change} WHERE id = '{}'", webhook.0);
+        test.sql.batch_execute(&change).await.expect("changed");
+    };
+    change("status = 'disabled', disabled_reason = 'support', disabled_at = now()").await;
+    settle::settle(&test.store, webhook, 2, DeliveryStatus::Held).await.expect("settled");
+    change("status = 'active', disabled_reason = NULL, disabled_at = NULL, settled_generation = 3").await;
+    let held = selection(Some(DeliveryStatus::Held));
+    let asked = redeliveries::insert_job(&test.store, webhook, Trigger::Held, &held).await.expect("made");
+    let open = redeliveries::next_job(&test.store, webhook).await.expect("read").expect("open");
+    redeliveries::walk(&test.store, webhook, &open, 10).await.expect("walked");
+    let due = redeliveries::take(&test.store, webhook, 10).await.expect("taken");
+    assert_eq!(due.iter().map(|due| due.event).collect::<Vec<_>>(), [key.event]);
+    redeliveries::done(&test.store, webhook, &done(&due)).await.expect("done");
+
+    let late = Uuid::new_v4();
+    let insert = "INSERT INTO deliveries (webhook_id, created, event_id, brand_id, type, generation) \
+                  VALUES ($1, now() - interval '30 minutes', $2, 'acme', 'A.B', 1)";
+    test.sql.execute(insert, &[&webhook.0, &late]).await.expect("stored late");
+    assert!(redeliveries::next_job(&test.store, webhook).await.expect("read").is_none(), "not yet");
+    assert!(redeliveries::webhooks(&test.store).await.expect("read").is_empty(), "nobody is kept busy");
+    assert!(!job(&test, key, &asked).await.walked);
+    // One who walked at the same time moves nothing.
+    redeliveries::walk(&test.store, webhook, &open, 10).await.expect("no effect");
+
+    let passed = "UPDATE redelivery_jobs SET first_walked_at = first_walked_at - interval '75 s'";
+    test.sql.batch_execute(passed).await.expect("older");
+    let open = redeliveries::next_job(&test.store, webhook).await.expect("read").expect("open again");
+    redeliveries::walk(&test.store, webhook, &open, 10).await.expect("walked");
+    let due = redeliveries::take(&test.store, webhook, 10).await.expect("taken");
+    assert_eq!(due.iter().map(|due| due.event.to_uuid()).collect::<Vec<_>>(), [late]);
+    let ended = job(&test, key, &asked).await;
+    assert!(ended.walked);
+    assert_eq!((ended.queued, ended.done), (2, 1), "what was sent is not sent again");
     test.drop_it().await;
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
 use clap::Parser;
 use domain::ids::{BrandId, WebhookId};
 use store::{Store, StoreSettings};
@@ -23,6 +22,7 @@ pub(crate) struct TestStore {
     pub(crate) sql: Client,
     pub(crate) brand: BrandId,
     server: String,
+    url: String,
     name: String,
 }
 
@@ -42,12 +42,17 @@ impl TestStore {
         let url = format!("{base}/{name}");
         let settings = Settings::try_parse_from(["test", "--database-url", &url]).expect("settings").store;
         let store = Store::for_batches(&settings, "test");
-        store::migrate::migrate(&store, Utc::now(), RETENTION).await.expect("migrated");
+        store::migrate::migrate(&store, RETENTION).await.expect("migrated");
         let sql = connect(&url).await;
         sql.batch_execute("INSERT INTO brands (brand_id, name) VALUES ('acme', 'Acme')")
             .await
             .expect("brand");
-        Self { store, sql, brand: "acme".parse().expect("brand"), server, name }
+        Self { store, sql, brand: "acme".parse().expect("brand"), server, url, name }
+    }
+
+    /// Another session of the test.
+    pub(crate) async fn connect(&self) -> Client {
+        connect(&self.url).await
     }
 
     pub(crate) async fn webhook(&self) -> WebhookId {
@@ -59,7 +64,7 @@ impl TestStore {
     }
 
     pub(crate) async fn version(&self) -> i64 {
-        store::config::version(&self.store).await.expect("version")
+        store::config::routing_version(&self.store).await.expect("version")
     }
 
     pub(crate) async fn count(&self, table: &str) -> i64 {

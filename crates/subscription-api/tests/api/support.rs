@@ -9,7 +9,6 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use broker::{BrokerSettings, Link, Publisher, RejectedQueue, Topology};
-use chrono::Utc;
 use clap::Parser;
 use domain::health::HealthRule;
 use futures_util::future::BoxFuture;
@@ -66,7 +65,7 @@ impl TestApi {
         connect(&server).await.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("created");
         let url = format!("{}/{name}", server.rsplit_once('/').expect("a database in the URL").0);
         let store = Store::new(&settings(&url).store, "test");
-        store::migrate::migrate(&store, Utc::now(), RETENTION).await.expect("migrated");
+        store::migrate::migrate(&store, RETENTION).await.expect("migrated");
         let app = app(&url, rate);
         Self { app, sql: connect(&url).await, store, server, name }
     }

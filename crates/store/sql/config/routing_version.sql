@@ -1,0 +1,1 @@
+SELECT routing AS version FROM config_version

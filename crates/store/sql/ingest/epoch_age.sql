@@ -1,1 +1,0 @@
-SELECT current, began FROM ingest_epoch

@@ -1,0 +1,5 @@
+-- Partitions whose detaching was interrupted.
+SELECT inhparent::regclass::text AS parent, inhrelid::regclass::text AS partition
+FROM pg_inherits
+WHERE inhparent IN ('events'::regclass, 'deliveries'::regclass, 'attempts'::regclass, 'webhook_activity'::regclass, 'event_keys'::regclass)
+  AND inhdetachpending

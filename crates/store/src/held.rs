@@ -1,0 +1,80 @@
+//! A transaction in which the configuration stands still.
+
+use std::time::Duration;
+
+use deadpool_postgres::Object;
+use tokio_postgres::Row;
+
+use crate::change::{Db, Params};
+use crate::error::StoreError;
+use crate::pool::Store;
+
+/// Longest wait for the answer to a statement.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A transaction that holds back every change of the configuration until it ends. Dropped without [`Self::commit`] it
+/// leaves everything as it was.
+#[must_use = "a transaction that is not committed is undone"]
+pub struct HeldConfiguration {
+    client: Option<Object>,
+}
+
+impl HeldConfiguration {
+    /// Begins the transaction, after the changes that are under way.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn begin(store: &Store) -> Result<Self, StoreError> {
+        let held = Self { client: Some(store.client().await?) };
+        held.answered(async |client| client.batch_execute("BEGIN").await).await?;
+        held.rows(sql!("config/hold"), &[]).await?;
+        Ok(held)
+    }
+
+    /// Makes what was written last.
+    ///
+    /// # Errors
+    /// When the database fails; it may have committed all the same, when the answer was lost.
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        self.answered(async |client| client.batch_execute("COMMIT").await).await?;
+        // Only a connection without a transaction goes back to the pool.
+        drop(self.client.take());
+        Ok(())
+    }
+
+    async fn answered<T>(
+        &self,
+        step: impl AsyncFnOnce(&Object) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, StoreError> {
+        let Some(client) = &self.client else {
+            return Err(StoreError::Unavailable("the transaction has ended".into()));
+        };
+        match tokio::time::timeout(STATEMENT_TIMEOUT, step(client)).await {
+            Ok(answer) => Ok(answer?),
+            Err(elapsed) => Err(StoreError::Unavailable(Box::new(elapsed))),
+        }
+    }
+}
+
+impl Db for HeldConfiguration {
+    async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
+        self.answered(async |client| {
+            let statement = client.prepare_cached(sql).await?;
+            client.query(&statement, params).await
+        })
+        .await
+    }
+}
+
+impl Drop for HeldConfiguration {
+    fn drop(&mut self) {
+        // Its connection is closed, which undoes the transaction, whatever state it is in.
+        drop(self.client.take().map(Object::take));
+    }
+}
+
+impl std::fmt::Debug for HeldConfiguration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HeldConfiguration(…)")
+    }
+}

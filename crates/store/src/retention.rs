@@ -1,0 +1,91 @@
+//! One retention for all processes: the longest decides what is dropped, and none may start with a shorter one.
+
+use std::time::Duration;
+
+use crate::error::StoreError;
+use crate::pool::Store;
+use crate::rows::{millis, read};
+
+/// A process counts as there when it was seen within this time. That is longer than it counts as alive
+/// ([`crate::instances::ALIVE_FOR`]), because events that are dropped do not come back.
+pub const SEEN_WITHIN: Duration = Duration::from_secs(60);
+
+const _: () = assert!(SEEN_WITHIN.as_secs() > crate::instances::ALIVE_FOR.as_secs());
+
+/// Another process keeps events longer than this one would.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Longer {
+    /// How long.
+    pub retention: Duration,
+    /// Which service it is.
+    pub service: String,
+    /// Where it runs.
+    pub host: String,
+}
+
+/// The process that keeps events longest, if it is longer than `own`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn longer(store: &Store, own: Duration) -> Result<Option<Longer>, StoreError> {
+    let row = store.query_opt(sql!("instances/longest_retention"), &[&millis(SEEN_WITHIN)]).await?;
+    let Some(row) = row else { return Ok(None) };
+    let longest: i64 = read(&row, "retention_ms")?;
+    if longest <= millis(own) {
+        return Ok(None);
+    }
+    let retention = Duration::from_millis(u64::try_from(longest).unwrap_or(0));
+    Ok(Some(Longer { retention, service: read(&row, "service")?, host: read(&row, "host")? }))
+}
+
+/// The longest retention of this process and all others that are there.
+///
+/// # Errors
+/// When the database fails.
+pub async fn longest(store: &Store, own: Duration) -> Result<Duration, StoreError> {
+    Ok(longer(store, own).await?.map_or(own, |longer| longer.retention))
+}
+
+/// Ends this process when its retention is shorter than another's, which would lose events that the other promises.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn refuse_shorter(store: &Store, own: Duration) -> Result<(), StoreError> {
+    match longer(store, own).await? {
+        Some(longer) => runtime::settings::refuse(&longer.refusal(own)),
+        None => Ok(()),
+    }
+}
+
+impl Longer {
+    /// One line that names the setting and both values.
+    fn refusal(&self, own: Duration) -> String {
+        let Self { retention, service, host } = self;
+        format!(
+            "setting --retention (POSTRIDER_RETENTION) is not valid: {own:?} is shorter than the {retention:?} of a \
+             {service} on {host} that runs now; stop all processes before you shorten it"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_is_one_line_with_the_setting_and_both_values() {
+        let longer = Longer {
+            retention: Duration::from_secs(604_800),
+            service: "router".to_owned(),
+            host: "one".to_owned(),
+        };
+        let line = longer.refusal(Duration::from_secs(86_400));
+        assert!(
+            ["POSTRIDER_RETENTION", "86400s", "604800s", "router", "one"]
+                .iter()
+                .all(|part| line.contains(part)),
+            "{line}"
+        );
+        assert_eq!(line.lines().count(), 1);
+    }
+}
