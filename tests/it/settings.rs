@@ -130,6 +130,27 @@ fn a_bad_setting_is_one_line_that_names_it() {
     assert_refused("router", &unknown, "--nope", "");
 }
 
+/// All promise the same: one that would drop events which another still shows does not start beside it.
+#[tokio::test]
+async fn a_retention_shorter_than_that_of_a_running_process_is_refused() {
+    let mut platform = Platform::builder().routers(2).start().await;
+    for process in platform.processes_mut() {
+        process.terminate().await;
+        process.begin_log();
+        process.set("POSTRIDER_RETENTION", "2d");
+        process.start();
+        assert_eq!(process.wait_exit().await.code(), Some(2), "{}", process.log_tail());
+        let log = process.log();
+        let line = log.lines().last().expect("a line");
+        for part in ["POSTRIDER_RETENTION", "172800s", "604800s"] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+        process.set("POSTRIDER_RETENTION", "7d");
+        process.start();
+        process.wait_ready().await;
+    }
+}
+
 #[tokio::test]
 async fn each_starts_before_its_servers_and_says_which_is_away() {
     let closed = Port::take();

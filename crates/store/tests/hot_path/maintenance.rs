@@ -40,6 +40,16 @@ async fn make_work(test: &TestStore) {
         .expect("an old epoch");
 }
 
+/// Maintains until nothing is left to do: a statistics run of PostgreSQL itself may be in the way of a round.
+async fn finish(test: &TestStore, retention: Duration) {
+    for _ in 0..20 {
+        if maintain(&test.store, retention).await == Maintained::Finished {
+            return;
+        }
+    }
+    panic!("maintenance does not finish");
+}
+
 async fn exists(test: &TestStore, table: &str) -> bool {
     test.count(&format!("pg_class WHERE relname = '{table}'")).await == 1
 }
@@ -86,7 +96,7 @@ async fn events_are_taken_and_recorded_while_maintenance_meets_a_dump() {
     assert_eq!(test.count(pending).await, 5, "begun for each day's and the epoch's partition");
 
     dump.rollback().await.expect("ended");
-    assert_eq!(maintain(&test.store, RETENTION).await, Maintained::Finished);
+    finish(&test, RETENTION).await;
     assert!(is_done(&test).await);
     deliver_one(&test).await;
     test.drop_it().await;
@@ -116,7 +126,7 @@ async fn what_an_interrupted_maintenance_left_is_finished() {
         .expect("detached");
     test.sql.batch_execute("CREATE TABLE events_20200101 ()").await.expect("a table of somebody else's");
 
-    assert_eq!(maintain(&test.store, RETENTION).await, Maintained::Finished);
+    finish(&test, RETENTION).await;
     assert!(!exists(&test, &pending).await && !exists(&test, &detached).await);
     assert!(exists(&test, "events_20200101").await);
     test.drop_it().await;
@@ -129,12 +139,12 @@ async fn one_process_maintains_at_a_time() {
     let first = Maintenance::begin(&test.store, RETENTION).await.expect("begun").expect("nobody else");
     assert_eq!(maintain(&test.store, RETENTION).await, Maintained::Skipped);
     assert!(!is_done(&test).await);
-    assert_eq!(first.run().await, Maintained::Finished);
-    assert!(is_done(&test).await);
+    assert_ne!(first.run().await, Maintained::Skipped);
     // The server lets go of the lock when it notices that the connection is closed.
-    while maintain(&test.store, RETENTION).await == Maintained::Skipped {
+    while maintain(&test.store, RETENTION).await != Maintained::Finished {
         tokio::task::yield_now().await;
     }
+    assert!(is_done(&test).await);
     test.drop_it().await;
 }
 
@@ -144,10 +154,15 @@ async fn a_step_that_fails_keeps_no_other_from_its_work() {
     make_work(&test).await;
     let obstacle = partition("events", 3);
     test.sql.batch_execute(&format!("CREATE TABLE {obstacle} (other text)")).await.expect("in the way");
-    assert_eq!(maintain(&test.store, RETENTION).await, Maintained::Unfinished);
+    for _ in 0..20 {
+        assert_eq!(maintain(&test.store, RETENTION).await, Maintained::Unfinished);
+        if is_done(&test).await {
+            break;
+        }
+    }
     assert!(is_done(&test).await, "all but the one that is in the way");
     test.sql.batch_execute(&format!("DROP TABLE {obstacle}")).await.expect("out of the way");
-    assert_eq!(maintain(&test.store, RETENTION).await, Maintained::Finished);
+    finish(&test, RETENTION).await;
     test.drop_it().await;
 }
 
@@ -165,7 +180,7 @@ async fn partitions_are_created_ahead_once_and_expired_ones_dropped() {
     let new = partition("deliveries", -9);
     assert_eq!(test.count(&format!("pg_indexes WHERE tablename = '{new}'")).await, indexes);
 
-    assert_eq!(maintain(&test.store, 5 * DAY).await, Maintained::Finished);
+    finish(&test, 5 * DAY).await;
     assert_eq!(test.count(days).await, 5 + 1 + 3);
     assert!(exists(&test, &partition("deliveries", -5)).await, "the oldest readable day stays");
     test.drop_it().await;
@@ -185,14 +200,14 @@ async fn the_longest_retention_of_all_processes_counts() {
     assert_eq!((longer.retention, longer.service.as_str()), (30 * DAY, "router"));
     assert_eq!(retention::longer(&test.store, 30 * DAY).await.expect("asked"), None);
     assert_eq!(retention::longest(&test.store, 40 * DAY).await.expect("asked"), 40 * DAY);
-    assert_eq!(maintain(&test.store, RETENTION).await, Maintained::Finished);
+    finish(&test, RETENTION).await;
     assert!(exists(&test, &partition("events", -10)).await, "the other still shows it");
     assert!(exists(&test, &partition("events", -30)).await, "and takes as old a one");
 
     let gone = "UPDATE instances SET last_seen = last_seen - make_interval(secs => $1)";
     test.sql.execute(gone, &[&retention::SEEN_WITHIN.as_secs_f64()]).await.expect("gone");
     assert_eq!(retention::longer(&test.store, RETENTION).await.expect("asked"), None);
-    assert_eq!(maintain(&test.store, RETENTION).await, Maintained::Finished);
+    finish(&test, RETENTION).await;
     assert!(!exists(&test, &partition("events", -10)).await);
     test.drop_it().await;
 }
