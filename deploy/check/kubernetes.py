@@ -183,6 +183,10 @@ def check_broker():
     wanted = re.sub(r"%.*\n", "", Path("deploy/rabbitmq/advanced.config").read_text()).split()
     broker = of_kind(resources(TOP / "servers"), "RabbitmqCluster")["rabbitmq"]["spec"]
     need(broker["rabbitmq"]["advancedConfig"].split() == wanted, "rabbitmq: not as advanced.config says")
+    given = set(broker["rabbitmq"]["additionalConfig"].splitlines())
+    cluster = Path("deploy/rabbitmq/cluster.conf").read_text().splitlines()
+    missing = {line for line in cluster if not line.startswith("#")} - given
+    need(not missing, f"rabbitmq: cluster.conf also says {missing}")
     need(broker["replicas"] == 3, "rabbitmq: quorum queues need three nodes")
 
 

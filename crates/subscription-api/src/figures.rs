@@ -28,7 +28,7 @@ pub(crate) const FIGURES: [Figure; 7] = [
     Figure::new(
         Kind::Gauge,
         "postrider_queue_messages",
-        "Messages that are ready in a queue of the platform: router, unrouted, rejected",
+        "Messages that are ready in a queue of the platform: ingest, ingest.spare, quarantine, unrouted, rejected",
     )
     .by(&["queue"]),
     Figure::new(
