@@ -10,7 +10,7 @@ const PROBE_AGAIN_AFTER: Duration = Duration::from_secs(15);
 /// How long a queue is remembered that nobody publishes to any more, such as that of a deleted webhook.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 
-/// The queues to pass by, by their routing key. It holds no more than the queues that were blocked a minute ago.
+/// The queues to pass by, by the name that the publisher gives them. It holds no more than the queues that were blocked a minute ago.
 #[derive(Debug, Default)]
 pub struct BlockedQueues(Mutex<HashMap<String, Instant>>);
 

@@ -41,7 +41,7 @@ struct Slot {
     used: Arc<AtomicUsize>,
     /// The prefetch of the channel's next consumer, once it was set. One subscribes at a time.
     prefetch: Arc<Mutex<Option<u16>>>,
-    /// A subscription got no answer, so that the channel is being closed.
+    /// Nobody subscribes on the channel any more, because it is being closed.
     silent: Arc<AtomicBool>,
 }
 
@@ -124,8 +124,10 @@ pub struct Message {
     pub returns: i64,
     /// Why the broker took it out of other queues, the latest first.
     pub deaths: Vec<Death>,
-    /// Whether it is a probe of ours ([`Outgoing::probe`](crate::Outgoing::probe)).
+    /// Whether it is marked as a probe of ours ([`Outgoing::probe`](crate::Outgoing::probe)).
     pub is_marked_probe: bool,
+    /// The exchange that it came through last.
+    pub exchange: String,
     delivery: Delivery,
     acks: Arc<Acks>,
     share: Arc<Share>,
@@ -245,6 +247,7 @@ impl Message {
             returns: headers::returns(&properties),
             deaths: headers::deaths(&properties),
             is_marked_probe: headers::is_probe(&properties),
+            exchange: delivery.exchange.to_string(),
             delivery,
             acks,
             share,

@@ -45,7 +45,7 @@ impl Namespace {
         self.with("ingest.spare")
     }
 
-    /// Queue that the routers of version 0.1 consumed. Its arguments have no way out for a message that nobody
+    /// Queue that the routers of earlier versions consumed. Its arguments have no way out for a message that nobody
     /// can handle and cannot be changed in place, so that it is drained and deleted.
     #[must_use]
     pub fn legacy_router(&self) -> String {

@@ -8,9 +8,7 @@ use futures_util::future::try_join_all;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation};
-use runtime::retry::Backoff;
 use tokio::sync::Mutex;
-use tracing::warn;
 
 use crate::error::{BrokerError, within};
 use crate::link::{Link, OPERATION};
@@ -168,16 +166,6 @@ impl Publisher {
                 }
                 Err(error)
             }
-        }
-    }
-
-    /// Publishes again and again until the broker confirms. It ends only with that; a process that
-    /// stops meanwhile has not acknowledged what led to the message.
-    pub async fn publish_until_confirmed(&self, route: Route<'_>, message: &Outgoing) {
-        let mut backoff = Backoff::default();
-        while let Err(error) = self.publish(route, message).await {
-            warn!(error = %runtime::error::Chain(&error), exchange = route.exchange, "publish failed; trying again");
-            backoff.wait().await;
         }
     }
 

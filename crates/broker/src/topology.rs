@@ -56,7 +56,7 @@ enum Object {
 enum QueueKind {
     /// Several consumers compete.
     Shared,
-    /// Several consumers compete; the broker moves a message that expired, that was returned `limit` times or that
+    /// Several consumers compete; the broker moves a message that expired, that was returned more than `limit` times or that
     /// the consumer refused to the exchange `to`.
     WithWayOut { limit: i64, to: String },
     /// One consumer at a time; the next takes over when its connection dies.
@@ -136,7 +136,7 @@ impl Topology {
         self.with_channel(async |channel| unbind(channel, &events, &unused).await).await
     }
 
-    /// Leads no more events to [`Namespace::legacy_router`], which a process of version 0.1 that still runs may have
+    /// Leads no more events to [`Namespace::legacy_router`], which a process of an earlier version that still runs may have
     /// bound again. Whether that queue is there.
     ///
     /// # Errors

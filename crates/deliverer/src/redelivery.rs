@@ -70,7 +70,7 @@ pub(crate) async fn send(
     }
 }
 
-/// The right to send a webhook's redeliveries.
+/// The right to send to a webhook from the database.
 struct Claim<'a> {
     store: &'a Store,
     webhook: WebhookId,

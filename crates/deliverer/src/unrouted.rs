@@ -116,9 +116,9 @@ async fn leave_to_database(
     Ok(())
 }
 
-/// What was parked may have been queued from the database meanwhile: the copy says so.
+/// An unrouted delivery may have been queued from the database meanwhile: the copy says so.
 fn marked(body: &[u8]) -> Outgoing {
-    // What cannot be read is set aside by whoever has the queue.
+    // The consumer of the webhook's queue sets a message aside that it cannot read.
     wire::decode(body).map_or_else(|_| Outgoing::new(body.to_vec()), repeated)
 }
 

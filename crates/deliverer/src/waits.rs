@@ -30,6 +30,9 @@ const LINGER_SHARE: u32 = 20;
 
 /// A wait queue that answers nothing for this long, while the broker answers, is lost.
 const SILENT_FOR: Duration = Duration::from_secs(20);
+/// One that refuses messages has no member that is up. It comes back with them, so it is made anew only when that takes
+/// long.
+const REFUSING_FOR: Duration = Duration::from_secs(120);
 /// How often it is looked whether one is.
 const HEAL_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -81,29 +84,37 @@ impl Waits {
         }
     }
 
-    /// Makes wait queues anew that stay silent: what was in them is in the database. Runs for good.
+    /// Makes wait queues anew that store nothing for long: their messages are in the database, too. Runs for good.
     pub(crate) async fn heal(self, topology: Topology) {
-        let mut silent_since = HashMap::new();
+        let mut blocked_since = HashMap::new();
         loop {
             tokio::time::sleep(HEAL_INTERVAL).await;
             for delay in self.0.ladder.steps() {
-                let silent = self.is_silent(*delay).await;
-                let since = *silent_since.entry(*delay).or_insert_with(Instant::now);
-                if !silent {
-                    silent_since.remove(delay);
-                } else if since.elapsed() >= SILENT_FOR {
-                    self.recreate(&topology, *delay).await;
+                let lost_after = self.lost_after(*delay).await;
+                let since = *blocked_since.entry(*delay).or_insert_with(Instant::now);
+                match lost_after {
+                    None => drop(blocked_since.remove(delay)),
+                    Some(lost_after) if since.elapsed() >= lost_after => {
+                        self.recreate(&topology, *delay).await
+                    }
+                    Some(_) => {}
                 }
             }
             events::blocked_wait_queues(self.0.publisher.blocked_queues());
         }
     }
 
-    async fn is_silent(&self, delay: Duration) -> bool {
+    /// How long a wait queue may stay as it is until it counts as lost; `None` for one that stores messages.
+    async fn lost_after(&self, delay: Duration) -> Option<Duration> {
         let exchange = self.0.names.wait(delay);
-        let route = Route { exchange: &exchange, key: "probe" };
-        self.0.publisher.is_blocked(&exchange)
-            && matches!(self.0.publisher.hear(route).await, Hearing::Silent(_))
+        if !self.0.publisher.is_blocked(&exchange) {
+            return None;
+        }
+        match self.0.publisher.hear(Route { exchange: &exchange, key: "probe" }).await {
+            Hearing::Silent(_) => Some(SILENT_FOR),
+            Hearing::Refuses => Some(REFUSING_FOR),
+            Hearing::Stores | Hearing::BrokerAway(_) => None,
+        }
     }
 
     async fn recreate(&self, topology: &Topology, delay: Duration) {

@@ -150,7 +150,7 @@ impl Worker {
     }
 
     /// Sends what the database has to be sent, in the background, if the broker hands the queue's messages
-    /// out to it: the replica that sends fresh events keeps to the webhook's limits with old ones, too.
+    /// out to it, or cannot hand them out to anybody: the replica that sends fresh events keeps to the webhook's limits with old ones, too.
     pub(crate) fn catch_up(&self, shared: &Arc<Shared>) {
         catch_up(shared, &self.work);
     }

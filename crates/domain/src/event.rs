@@ -42,7 +42,7 @@ vocabulary! {
         UnknownType = "unknown_type",
         /// `data` does not fit the type's enforced schema.
         SchemaViolation = "schema_violation",
-        /// A property or the routing key is not UTF-8, or the headers are nested too deeply.
+        /// The routing key, a property or the name of a header is not UTF-8, or the headers are too many or nested too deeply.
         Unreadable = "unreadable",
         /// Its `expiration` passed before a router took it.
         Expired = "expired",

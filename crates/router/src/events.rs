@@ -69,7 +69,7 @@ const BLOCKED: [&str; 3] = ["ingest", "rejected", "webhook"];
 const OUTCOMES: [&str; 4] = ["taken", "duplicate", "not_enabled", "rejected"];
 
 /// Steps that may fail and be tried again: an alert needs the 0 before the first failure.
-const STEPS: [&str; 8] = ["index", "note", "owed", "partitions", "publish", "quarantine", "reject", "store"];
+const STEPS: [&str; 7] = ["note", "owed", "partitions", "publish", "quarantine", "reject", "store"];
 
 /// Explains all metrics of the router.
 pub(crate) fn describe() {

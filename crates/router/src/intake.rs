@@ -170,10 +170,15 @@ impl Intake {
         }
     }
 
+    /// Whether a message is a probe of ours. One of that form that came through the producers' exchange is not, and is
+    /// refused like every message without a body.
+    pub(crate) fn is_probe(&self, message: &Message) -> bool {
+        message.is_marked_probe && message.is_probe() && message.exchange != self.topology.names().events()
+    }
+
     /// Handles a batch, and acknowledges each of its messages once nothing can lose it any more.
     pub(crate) async fn handle(&self, batch: Vec<Message>, source: &Source) {
-        let (probes, batch): (Vec<_>, Vec<_>) =
-            batch.into_iter().partition(|message| message.is_marked_probe && message.is_probe());
+        let (probes, batch): (Vec<_>, Vec<_>) = batch.into_iter().partition(|message| self.is_probe(message));
         probes.iter().for_each(Message::ack);
         let mut outgoing = self.handler.lock().await.handle(&batch).await;
         let mut refused = Vec::new();

@@ -2,7 +2,7 @@
 //! its members is up: they are led to its spare until it stores messages again. What is in it stays there, for it is
 //! nowhere else.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use broker::{Hearing, Intake as Target, Prober, Route, Topology};
 use runtime::error::Chain;
@@ -13,6 +13,8 @@ use crate::events;
 
 /// How often the queue is probed.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// How often events are led again to where they are led already.
+const LEAD_INTERVAL: Duration = Duration::from_secs(15);
 /// Probes in a row that a queue leaves unanswered before events are led past it.
 const MAX_UNANSWERED: u32 = 2;
 
@@ -64,13 +66,19 @@ impl Leading {
 /// Probes the queue for good; has the subscription to it renewed when it answers again.
 pub(crate) async fn watch(topology: Topology, prober: Prober, renewals: watch::Sender<u32>) {
     let mut leading = Leading::Unknown;
+    let mut led: Option<Instant> = None;
     loop {
         let next = leading.after(probe(&topology, &prober).await);
-        // While it is passed by, another process that starts may have led events to it again.
-        let changes = next.target() != leading.target() || next == Leading::Spare;
-        if changes && let Some(target) = next.target() {
+        let changes = next.target() != leading.target();
+        // A process that starts leads events to the queue, whatever it stores; a queue that somebody deleted by hand
+        // and a process declared again has no binding.
+        let due = led.is_none_or(|at| at.elapsed() >= LEAD_INTERVAL);
+        if (changes || due)
+            && let Some(target) = next.target()
+        {
             match topology.lead_events(target).await {
                 Ok(()) => {
+                    led = Some(Instant::now());
                     if leading == Leading::Spare && target == Target::Main {
                         renewals.send_modify(|number| *number += 1);
                     }

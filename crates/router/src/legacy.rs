@@ -1,7 +1,7 @@
-//! The queue from which the routers of version 0.1 took events. It is drained beside the queue that took its place, and
+//! The queue from which the routers of earlier versions took events. It is drained beside the queue that took its place, and
 //! deleted, without anybody having to do anything: a queue's arguments cannot be changed in place.
 //!
-//! As long as a process of version 0.1 runs, it declares and binds that queue again every half minute. Events are then
+//! As long as a process of an earlier version runs, it declares and binds that queue again every half minute. Events are then
 //! in both queues, and are stored once, because each has an identity.
 
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::rejections::WayOut;
 
 /// How often it is looked for while it is there.
 const DRAIN_INTERVAL: Duration = Duration::from_secs(5);
-/// How often it is looked for once it is gone: a process of version 0.1 may declare it again.
+/// How often it is looked for once it is gone: a process of an earlier version may declare it again.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// It counts as empty once nothing came for this long.
 const DRAINED_AFTER: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ pub(crate) async fn retire(intake: Intake) {
         let there = match intake.topology.retire_legacy_router().await {
             Ok(there) => there,
             Err(error) => {
-                warn!(error = %Chain(&error), "the queue of version 0.1 could not be looked for; trying again");
+                warn!(error = %Chain(&error), "the queue of earlier versions could not be looked for; trying again");
                 true
             }
         };
@@ -46,7 +46,7 @@ async fn drain(intake: &Intake) {
     let (_never, renewals) = watch::channel(0);
     let source = Source {
         queue: names.legacy_router(),
-        // A router of version 0.1 would take a probe for an event.
+        // A router of an earlier version would take a probe for an event.
         probe_exchange: None,
         way_out: WayOut::None,
         drained_after: Some(DRAINED_AFTER),
@@ -54,10 +54,10 @@ async fn drain(intake: &Intake) {
     };
     intake.consume(source).await;
     match intake.topology.delete_legacy_router().await {
-        Ok(true) => info!("the queue of version 0.1 was drained and deleted"),
+        Ok(true) => info!("the queue of earlier versions was drained and deleted"),
         Ok(false) => {}
         Err(error) => {
-            warn!(error = %Chain(&error), "the queue of version 0.1 could not be deleted; trying again")
+            warn!(error = %Chain(&error), "the queue of earlier versions could not be deleted; trying again")
         }
     }
 }

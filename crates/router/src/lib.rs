@@ -62,7 +62,7 @@ pub async fn run(
     tokio::select! {
         () = stop.cancelled() => Ok(()),
         router = start(&config, readiness, &stop) => {
-            router.serve().await;
+            Box::pin(router.serve()).await;
             Ok(())
         }
     }
@@ -70,7 +70,7 @@ pub async fn run(
 
 struct Router {
     intake: Intake,
-    /// Consume the queue of version 0.1.
+    /// Consume the queue of earlier versions.
     legacy: Consumers,
     traces: Traces,
     publisher: Publisher,
@@ -104,6 +104,7 @@ async fn start(config: &Config, readiness: Readiness, stop: &CancellationToken) 
     let prober = Prober::new(link("prober"), &names);
     let progress = readiness.watch_progress("routing");
     let guarded = GuardedPublisher::new(publisher.clone(), prober.clone());
+    tasks::spawn_essential("blocked queues", Dispatch::show_blocked_queues(guarded.clone()));
     let traces = Traces::start(&config.traces, "router", env!("CARGO_PKG_VERSION"));
     let handler = Handler {
         store: store.clone(),

@@ -65,7 +65,8 @@ async fn drain(intake: &Intake, subscription: &mut Subscription) {
 
 /// Passes a message on. Whether that worked.
 async fn settle(intake: &Intake, message: &Message) -> bool {
-    if message.is_marked_probe && message.is_probe() {
+    // What died in a queue of events came from a producer.
+    if message.deaths.is_empty() && intake.is_probe(message) {
         return true;
     }
     let Some(refused) = refusal(intake, message).await else { return true };

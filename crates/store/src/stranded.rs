@@ -1,4 +1,4 @@
-//! Deliveries whose message is gone with a queue that had to be made anew.
+//! Deliveries that no queue may have a message of: it went with a queue that was lost, or no queue took it.
 
 use domain::event_type::EventType;
 use domain::ids::{BrandId, EventId, WebhookId};
