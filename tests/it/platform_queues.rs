@@ -5,6 +5,7 @@ use std::time::Duration;
 use e2e::event::Event;
 use e2e::platform::Platform;
 use e2e::private_broker::PrivateBroker;
+use e2e::raw_producer::{RawMessage, RawProducer, header, long};
 use e2e::script::Reply;
 use e2e::support::wait_rejected;
 
@@ -125,4 +126,38 @@ async fn a_silent_queue_of_unrouted_deliveries_holds_up_nobody() {
                 .await;
         }
     }
+}
+
+/// RabbitMQ writes this header itself when it moves a message, and 3.10 cannot bear every form of it: dead-lettering with
+/// confirms then ends for all queues of the node.
+#[tokio::test]
+async fn malformed_headers_of_the_broker_s_own_stop_no_retry_and_no_new_webhook() {
+    let mut scene = Scene::set(|platform| platform.retries("1s")).await;
+    let (endpoint, webhook) = scene.stage.webhook("/flaky").await;
+    let platform = &mut scene.stage.platform;
+    platform.routers[0].terminate().await;
+    let mut producer = RawProducer::connect(platform.amqp_url(), &platform.namespace).await;
+    let ingest = format!("{}.ingest", platform.namespace);
+    let number = [b"I".as_slice(), &5_u32.to_be_bytes()].concat();
+    let table = |fields: &[Vec<u8>]| [b"F".to_vec(), long(&fields.concat())].concat();
+    let text = |name: &[u8], text: &[u8]| header(name, &[b"S".to_vec(), long(text)].concat());
+    let known = [text(b"queue", ingest.as_bytes()), text(b"reason", b"expired")];
+    let odd_count = [known.to_vec(), vec![text(b"count", b"x")]].concat();
+    for deaths in [number.clone(), [table(&known), number].concat(), table(&odd_count)] {
+        let event = Event::sms("acme");
+        let message = RawMessage::new(event.event_type.as_bytes(), event.body().as_bytes());
+        let deaths = header(b"x-death", &[b"A".to_vec(), long(&deaths)].concat());
+        producer.publish(&message.headers(&deaths).text("expiration", b"1")).await;
+    }
+    scene.stage.platform.routers[0].start();
+
+    endpoint.answer([Reply::status(503), Reply::ok()]);
+    let event = Event::sms("acme");
+    scene.stage.publish(&event).await;
+    let attempts = scene.stage.brand.wait_attempts(&webhook, event.id(), 2).await;
+    assert_eq!(attempts[1]["outcome"], "delivered", "its retry came back");
+    let (other, _) = scene.stage.webhook("/new").await;
+    let event = Event::sms("acme");
+    scene.stage.publish(&event).await;
+    other.wait_for_event(event.id()).await;
 }

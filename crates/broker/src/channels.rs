@@ -42,7 +42,9 @@ impl Channels {
         what: &'static str,
         step: impl AsyncFnOnce(&Channel) -> lapin::Result<T>,
     ) -> Result<T, BrokerError> {
-        let _place = self.places.acquire().await;
+        // Nobody closes it: `None` is for the type.
+        let permit = tokio::time::timeout(bound, self.places.acquire()).await.ok();
+        let Some(_permit) = permit else { return Err(BrokerError::Timeout { what, within: bound }) };
         let channel = match self.take_idle() {
             Some(channel) => channel,
             None => self.open().await?,

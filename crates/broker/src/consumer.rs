@@ -287,18 +287,6 @@ impl Message {
         within(ACK, "take an acknowledgement", self.delivery.ack(options)).await.map(|_| ())
     }
 
-    /// Refuses it for good: the broker moves it to where its queue dead-letters to. A queue without such a place
-    /// drops it.
-    ///
-    /// # Errors
-    /// When the channel is gone; then the broker hands it out again.
-    pub async fn dead_letter(&self) -> Result<(), BrokerError> {
-        let options = BasicNackOptions { requeue: false, ..BasicNackOptions::default() };
-        within(ACK, "move a message aside", self.delivery.nack(options)).await?;
-        self.acks.given_back(self.delivery.delivery_tag);
-        Ok(())
-    }
-
     /// Gives it back, to be handed out again.
     ///
     /// # Errors

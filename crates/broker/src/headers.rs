@@ -26,10 +26,6 @@ pub struct Death {
 impl Death {
     /// The reason of a message whose `expiration` passed.
     pub const EXPIRED: &str = "expired";
-    /// The reason of a message that was returned too often.
-    pub const DELIVERY_LIMIT: &str = "delivery_limit";
-    /// The reason of a message that its consumer refused.
-    pub const REJECTED: &str = "rejected";
 }
 
 pub(crate) fn trace(properties: &BasicProperties) -> Option<TraceParent> {

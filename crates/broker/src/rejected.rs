@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::event::RejectReason;
 use lapin::message::BasicGetMessage;
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, QueuePurgeOptions};
 use lapin::types::AMQPValue;
@@ -9,6 +10,7 @@ use lapin::{BasicProperties, Channel};
 use tokio::sync::Mutex;
 
 use crate::error::{BrokerError, within};
+use crate::headers::{self, Death};
 use crate::link::{Link, OPERATION};
 use crate::names::Namespace;
 use crate::publisher::{Outgoing, Publisher, Route};
@@ -128,11 +130,19 @@ impl RejectedQueue {
 fn rejected(got: &BasicGetMessage) -> Rejected {
     let properties = &got.delivery.properties;
     Rejected {
-        reason: header(properties, "x-reject-reason"),
+        reason: header(properties, "x-reject-reason").or_else(|| reason_of_broker(properties)),
         detail: header(properties, "x-reject-detail"),
         message_id: unreadable::message_id(properties),
         body: got.delivery.data.clone(),
     }
+}
+
+/// The reason of a message that the broker moved here itself, past the router that adds one.
+fn reason_of_broker(properties: &BasicProperties) -> Option<String> {
+    let deaths = headers::deaths(properties);
+    let expired = deaths.last()?.reason == Death::EXPIRED;
+    let reason = if expired { RejectReason::Expired } else { RejectReason::Poison };
+    Some(reason.as_str().to_owned())
 }
 
 fn header(properties: &BasicProperties, name: &str) -> Option<String> {

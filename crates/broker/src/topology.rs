@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use domain::ids::WebhookId;
 use domain::retry::WaitLadder;
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::options::{
+    BasicGetOptions, BasicNackOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+    QueueDeleteOptions,
+};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ExchangeKind};
 
@@ -23,10 +26,10 @@ const DELIVERY_LIMIT: i64 = 1_000_000;
 /// Limit of returns for a queue that producers publish to. A message that was returned this often is one that its
 /// consumer dies of: RabbitMQ moves it to the quarantine. A lost connection counts for all messages in hand, so the
 /// limit is well above the number of connections that a message is likely to see fail.
-pub const INGEST_DELIVERY_LIMIT: i64 = 20;
+pub const INGEST_DELIVERY_LIMIT: i64 = 50;
 /// Limit of returns for the quarantine. Its consumer handles messages a few at a time, so that few are in hand when
-/// one of them kills it.
-const QUARANTINE_DELIVERY_LIMIT: i64 = 5;
+/// one of them kills it; it gives back what it cannot pass on for half a minute, for an hour of which this suffices.
+const QUARANTINE_DELIVERY_LIMIT: i64 = 100;
 
 /// Binding key of a topic exchange that matches every routing key.
 const ALL_TYPES: &str = "#";
@@ -132,8 +135,14 @@ impl Topology {
         };
         let events = self.names.events();
         let binding = Object::Binding { exchange: events.clone(), queue: used, key: ALL_TYPES.to_owned() };
-        self.declare_all(&[binding]).await?;
-        self.with_channel(async |channel| unbind(channel, &events, &unused).await).await
+        self.with_channel(async |channel| {
+            declare(channel, &binding).await?;
+            unbind(channel, &events, &unused).await?;
+            // Another router may have led events the other way meanwhile: with a binding as the last step of each,
+            // one of the two is there in the end.
+            declare(channel, &binding).await
+        })
+        .await
     }
 
     /// Leads no more events to [`Namespace::legacy_router`], which a process of an earlier version that still runs may have
@@ -150,21 +159,35 @@ impl Topology {
         Ok(true)
     }
 
-    /// Deletes [`Namespace::legacy_router`] when it is empty and nobody consumes it. An event that reaches it at
-    /// this moment is in [`Namespace::ingest`] too, which was bound before. Whether it is gone.
+    /// Whether [`Namespace::legacy_router`] is empty and nobody consumes it. Its leader itself has to say so: a queue
+    /// whose leader is away looks empty.
+    ///
+    /// # Errors
+    /// When the broker fails or does not answer.
+    pub async fn is_legacy_router_empty(&self) -> Result<bool, BrokerError> {
+        let queue = self.names.legacy_router();
+        if self.look(&queue).await?.is_none_or(|state| state.consumers > 0) {
+            return Ok(false);
+        }
+        self.with_channel(async |channel| {
+            match channel.basic_get(queue.as_str().into(), BasicGetOptions::default()).await? {
+                None => Ok(true),
+                Some(message) => {
+                    let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
+                    message.delivery.nack(options).await.map(|_| false)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Deletes [`Namespace::legacy_router`], which [`Self::is_legacy_router_empty`]. An event that reaches it at this
+    /// moment is in [`Namespace::ingest`] too, which was bound before.
     ///
     /// # Errors
     /// When the broker fails.
-    pub async fn delete_legacy_router(&self) -> Result<bool, BrokerError> {
-        let queue = self.names.legacy_router();
-        match self.look(&queue).await? {
-            None => Ok(true),
-            Some(QueueState { messages: 0, consumers: 0 }) => {
-                self.delete(&queue).await?;
-                Ok(true)
-            }
-            Some(_) => Ok(false),
-        }
+    pub async fn delete_legacy_router(&self) -> Result<(), BrokerError> {
+        self.delete(&self.names.legacy_router()).await
     }
 
     /// Deletes the wait queue of a delay with all that is in it, and declares it again. What was in it is in the
@@ -372,7 +395,10 @@ impl QueueKind {
             }
             Self::WithWayOut { limit, to } => {
                 arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(*limit));
-                dead_letter(&mut arguments, to);
+                // Without a confirm. RabbitMQ 3.10's dead-lettering with confirms dies of a header `x-death` that a
+                // producer malformed: for all queues of the node, and again at each start. Nothing of ours depends on
+                // it, because what the router refuses is published to where it goes.
+                arguments.insert("x-dead-letter-exchange".into(), long_string(to));
             }
             Self::Wait { delay, to } => {
                 arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT));
@@ -386,7 +412,8 @@ impl QueueKind {
 }
 
 /// Has what leaves a queue published to an exchange with a confirm before it is forgotten. RabbitMQ does that only
-/// for a queue that refuses messages when it is full; without a length limit none ever is.
+/// for a queue that refuses messages when it is full; without a length limit none ever is. For queues that only we
+/// publish to.
 fn dead_letter(arguments: &mut FieldTable, to: &str) {
     arguments.insert("x-dead-letter-exchange".into(), long_string(to));
     arguments.insert("x-dead-letter-strategy".into(), long_string("at-least-once"));

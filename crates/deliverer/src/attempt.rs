@@ -62,6 +62,12 @@ pub(crate) async fn send(client: &Client, request: Request, limit: Duration) -> 
     facts
 }
 
+/// The facts of an attempt in which a panic ended the exchange: our fault, whatever the endpoint sent.
+pub(crate) fn panicked() -> Facts {
+    let error = "the exchange failed in this process; its log says where".to_owned();
+    Facts { ours: true, ..Facts::failed(Outcome::Protocol, error) }
+}
+
 fn retry_after(response: &reqwest::Response) -> Option<u64> {
     if !matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         return None;

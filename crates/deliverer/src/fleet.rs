@@ -13,6 +13,7 @@ use store::instances::{self, Instance, RENEW_EVERY};
 use store::{Store, redeliveries, settle, stranded};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::debug;
 use uuid::Uuid;
 
 use crate::directory::{Directory, Target};
@@ -32,9 +33,9 @@ const STEP_BACK_EVERY: Duration = Duration::from_secs(30);
 /// A queue is examined at most this often: what is due may wait elsewhere, such as in a broker that
 /// has just started.
 const EXAMINE_EVERY: Duration = Duration::from_secs(60);
-/// How often it is looked whether a retry is overdue for a webhook with a backlog,
+/// How often it is looked whether a retry is overdue for a webhook with a backlog.
 const RETRIES_INTERVAL: Duration = Duration::from_secs(1);
-/// and for all others: their retries come by themselves, unless their wait queue stores nothing.
+/// How often for all others: their retries come by themselves, unless their wait queue stores nothing.
 const ALL_RETRIES_INTERVAL: Duration = Duration::from_secs(10);
 /// How long overdue these are.
 const ALL_OVERDUE_AFTER: TimeDelta = TimeDelta::seconds(5);
@@ -52,6 +53,7 @@ pub(crate) struct Fleet {
     renewed: Option<Instant>,
     stranded_looked: Instant,
     retries_looked: Instant,
+    retries_look: Option<JoinHandle<Result<Vec<WebhookId>, store::StoreError>>>,
     all_retries_looked: Instant,
     standbys_begun: Instant,
     workers: HashMap<WebhookId, Served>,
@@ -89,6 +91,7 @@ impl Fleet {
             renewed: None,
             stranded_looked: Instant::now(),
             retries_looked: Instant::now(),
+            retries_look: None,
             all_retries_looked: Instant::now(),
             standbys_begun: Instant::now(),
             workers: HashMap::new(),
@@ -128,12 +131,7 @@ impl Fleet {
         }
         self.share_out(standbys);
         self.catch_up().await;
-        if self.retries_looked.elapsed() >= RETRIES_INTERVAL {
-            self.retries_looked = Instant::now();
-            if let Err(error) = self.look_for_retries().await {
-                events::step_failed("retries", &error);
-            }
-        }
+        self.look_for_retries().await;
         if self.stranded_looked.elapsed() >= STRANDED_EVERY {
             self.stranded_looked = Instant::now();
             if let Err(error) = self.look_for_stranded().await {
@@ -164,25 +162,36 @@ impl Fleet {
     }
 
     /// Has those retries attempted from the database whose message has not come: it is behind a backlog, or in no
-    /// queue. Where there may be a backlog this is asked every time, elsewhere now and then.
-    async fn look_for_retries(&mut self) -> Result<(), store::StoreError> {
+    /// queue. Where there may be a backlog this is asked every time, elsewhere now and then. It is asked in the
+    /// background, because a slow answer would keep this replica from showing that it lives.
+    async fn look_for_retries(&mut self) {
+        if let Some(looking) = self.retries_look.take_if(|looking| looking.is_finished()) {
+            match looking.await {
+                Ok(Ok(due)) => due.into_iter().for_each(|id| self.catch_up_with(id)),
+                Ok(Err(error)) => events::step_failed("retries", &error),
+                Err(stopped) => debug!(error = %stopped, "a look for retries was stopped"),
+            }
+        }
+        if self.retries_look.is_some() || self.retries_looked.elapsed() < RETRIES_INTERVAL {
+            return;
+        }
+        self.retries_looked = Instant::now();
         let all = self.all_retries_looked.elapsed() >= ALL_RETRIES_INTERVAL;
+        if all {
+            self.all_retries_looked = Instant::now();
+        }
         let overdue = if all { ALL_OVERDUE_AFTER } else { redelivery::OVERDUE_AFTER };
         let served = self.workers.iter().filter(|(_, served)| match all {
             true => served.role == Role::Owner || served.worker.is_active(),
             false => served.worker.is_backlogged() || served.worker.is_cut_off(),
         });
         let ids: Vec<WebhookId> = served.map(|(id, _)| *id).collect();
-        if all {
-            self.all_retries_looked = Instant::now();
+        if !ids.is_empty() {
+            let store = self.store.clone();
+            let due_before = Utc::now() - overdue;
+            let looking = async move { stranded::with_retries_due(&store, &ids, due_before).await };
+            self.retries_look = Some(tokio::spawn(looking));
         }
-        if ids.is_empty() {
-            return Ok(());
-        }
-        for id in stranded::with_retries_due(&self.store, &ids, Utc::now() - overdue).await? {
-            self.catch_up_with(id);
-        }
-        Ok(())
     }
 
     /// Has the queues examined of those webhooks that got nothing since the last look, and for which

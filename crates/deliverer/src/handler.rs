@@ -18,6 +18,7 @@ use domain::retry::RetrySchedule;
 use domain::time::{Timestamp, whole_millis};
 use runtime::progress;
 use runtime::retry::Backoff;
+use runtime::tasks;
 use runtime::traces::{Span, SpanKind, Traces};
 use store::Store;
 use store::record::{self, AttemptRecord, DeliveryKey};
@@ -301,7 +302,9 @@ impl Handler {
         let request = prepare(delivery, target, attempt, started, span.as_ref());
         let facts = {
             let _in_flight = events::in_flight();
-            attempt::send(&self.client, request, self.request_timeout).await
+            let sending = attempt::send(&self.client, request, self.request_timeout);
+            // What an endpoint answers may end its own attempt, and nobody else's.
+            tasks::contain(sending).await.unwrap_or_else(|_| attempt::panicked())
         };
         end(span, &facts);
         let delivered = facts.outcome == Outcome::Delivered;

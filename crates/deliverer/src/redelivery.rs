@@ -10,12 +10,14 @@
 //! fresh ones keep their latency. Whatever is interrupted is found again: a delivery stays in the queue of redeliveries
 //! until its attempt is recorded, a job stands where its deliveries were put there.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use broker::wire::{DeliveryMessage, Progress};
 use chrono::{TimeDelta, Utc};
 use domain::ids::WebhookId;
 use domain::request::EventHead;
+use domain::time::Timestamp;
 use futures_util::{StreamExt, stream};
 use store::record::DeliveryKey;
 use store::redeliveries::{self, Done, Due, DueDelivery};
@@ -36,6 +38,8 @@ const HANDLED_FACTOR: u16 = 4;
 /// A retry whose message has not come for this long is attempted from the database: in a webhook's queue without a
 /// backlog it comes within less than a second.
 pub(crate) const OVERDUE_AFTER: TimeDelta = TimeDelta::seconds(2);
+/// Retries that are remembered in one run: bounds memory.
+const MAX_REMEMBERED: usize = 10_000;
 /// Deliveries taken at once for each that is handled: the fewer pages, the fewer pauses between them.
 const PAGE_FACTOR: u16 = 4;
 
@@ -103,12 +107,13 @@ async fn send_all(shared: &Shared, webhook: WebhookId, lane: &Lane, max_concurre
     let shared_lane = lane.shared(share);
     let handled = share.saturating_mul(HANDLED_FACTOR);
     let page = i64::from(handled.saturating_mul(PAGE_FACTOR));
+    let mut retries = Retries::default();
     while !lane.is_closing() {
-        if !send_retries(shared, webhook, lane, max_concurrency).await {
-            return;
-        }
+        // Page by page in turn, so that neither keeps the other waiting for long.
+        let Some(retried) = retries.send_page(shared, webhook, lane, max_concurrency).await else { return };
         match next_page(shared, webhook, page).await {
-            Ok(due) if due.is_empty() => return,
+            Ok(due) if due.is_empty() && retried == 0 => return,
+            Ok(due) if due.is_empty() => {}
             Ok(due) => {
                 let done = attempt_all(shared, webhook, &shared_lane, handled.into(), due).await;
                 if let Err(error) = redeliveries::done(&shared.handler.store, webhook, &done).await {
@@ -120,40 +125,47 @@ async fn send_all(shared: &Shared, webhook: WebhookId, lane: &Lane, max_concurre
     }
 }
 
-/// Attempts the retries that are overdue, until none is left. False when it could not go on: the next look begins
-/// anew.
-async fn send_retries(shared: &Shared, webhook: WebhookId, lane: &Lane, max_concurrency: u16) -> bool {
-    let handled = max_concurrency.saturating_mul(HANDLED_FACTOR);
-    while !lane.is_closing() {
+/// The retries that were attempted in this run, each with the time for which it was planned: one whose attempt could
+/// not be recorded is still due, and is not attempted again before the next run.
+#[derive(Default)]
+struct Retries(HashMap<DeliveryKey, Option<Timestamp>>);
+
+impl Retries {
+    /// Attempts a page of the retries that are overdue. How many were dealt with; `None` when the database failed.
+    async fn send_page(
+        &mut self,
+        shared: &Shared,
+        webhook: WebhookId,
+        lane: &Lane,
+        max_concurrency: u16,
+    ) -> Option<usize> {
+        let handled = max_concurrency.saturating_mul(HANDLED_FACTOR);
         let due_before = Utc::now() - OVERDUE_AFTER;
         let page = stranded::retries_due(&shared.handler.store, webhook, due_before, handled.into()).await;
         let mut due = match page {
             Ok(due) => due,
             Err(error) => {
                 events::step_failed("retries", &error);
-                return false;
+                return None;
             }
         };
-        if due.is_empty() {
-            return true;
-        }
-        // Its message came meanwhile.
-        due.retain(|delivery| !shared.handler.in_flight.contains(&key(webhook, delivery)));
-        let attempts = stream::iter(due).map(async |delivery| {
-            let receipt = from_database();
-            let message = heal::message(delivery);
-            shared.handler.deliver(webhook, &message, receipt, lane).await
+        // Of some the message came meanwhile.
+        due.retain(|delivery| {
+            let key = key(webhook, delivery);
+            let planned = delivery.next_attempt_at;
+            !shared.handler.in_flight.contains(&key) && self.0.insert(key, planned) != Some(planned)
         });
-        let dealt_with = attempts
-            .buffer_unordered(handled.into())
-            .filter(|handled| std::future::ready(!matches!(handled, Handled::GiveBack | Handled::Doubted)))
-            .count()
-            .await;
-        if dealt_with == 0 {
-            return false;
+        if self.0.len() > MAX_REMEMBERED {
+            self.0.clear();
         }
+        let attempts = stream::iter(due).map(async |delivery| {
+            let message = heal::message(delivery);
+            shared.handler.deliver(webhook, &message, from_database(), lane).await
+        });
+        let dealt_with =
+            |handled: &Handled| std::future::ready(!matches!(handled, Handled::GiveBack | Handled::Doubted));
+        Some(attempts.buffer_unordered(handled.into()).filter(dealt_with).count().await)
     }
-    false
 }
 
 fn key(webhook: WebhookId, delivery: &Stranded) -> DeliveryKey {

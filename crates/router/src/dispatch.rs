@@ -2,7 +2,6 @@
 //! messages, holds up nobody: its deliveries are left to the database, from which its owner attempts them.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use broker::wire::{self, Progress};
 use broker::{BrokerError, GuardedPublisher, Namespace, Outgoing, Published, Route};
@@ -22,8 +21,6 @@ use crate::events;
 
 /// Publishes in flight at once: bounds memory when events fan out to many webhooks.
 const PUBLISHES_IN_FLIGHT: usize = 1000;
-/// How often it is shown how many queues are passed by.
-const SHOW_INTERVAL: Duration = Duration::from_secs(5);
 /// Deliveries left to the database in one statement.
 const MAX_NOTED: usize = 1000;
 
@@ -75,14 +72,6 @@ impl Dispatch {
         let publishing = stream::iter(packs(queued)).map(publish).buffer_unordered(PUBLISHES_IN_FLIGHT);
         let left: Vec<DeliveryKey> = publishing.collect::<Vec<_>>().await.concat();
         self.leave_to_database(&left).await;
-    }
-
-    /// Shows for good how many queues are passed by, also while nothing is published.
-    pub(crate) async fn show_blocked_queues(publisher: GuardedPublisher) {
-        loop {
-            events::blocked_queues(publisher.blocked_queues());
-            tokio::time::sleep(SHOW_INTERVAL).await;
-        }
     }
 
     async fn publish_pack(&self, pack: &Pack<'_>) -> Published {

@@ -2,8 +2,8 @@
 //!
 //! A message may kill its consumer: the connection, when the client cannot read it, or the whole process. RabbitMQ then
 //! counts a return for all messages in hand, and moves those with too many returns to the quarantine. So that the
-//! culprit collects these returns alone, a consumer that was lost before it got anything done, or that meets messages
-//! that were returned several times, goes on with one message in hand at a time until it is past them.
+//! culprit collects these returns alone, a consumer begins with one message in hand at a time, and goes on so until it is
+//! past those that were returned several times; a consumer that stops handles what it has in hand.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +19,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::handler::Handler;
-use crate::rejections::{Rejections, WayOut};
+use crate::rejections::Rejections;
 
 /// Messages that the broker hands out ahead: two full batches.
 const PREFETCH: u16 = 1000;
 /// A message that was returned this often is handled alone. A lost connection returns all in hand; several in a row
 /// are rarer than a message that causes them.
 const SUSPICIOUS_RETURNS: i64 = 3;
+/// A consumer that begins handles so many messages one by one that were not returned often.
+const CAREFUL_MESSAGES: u32 = 100;
+/// How long a consumer that stops may take for the messages that it has in hand.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a consumer that handles messages one by one waits for the next one until it goes on as usual.
 const CAREFUL_IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -50,7 +54,6 @@ pub(crate) struct Source {
     pub(crate) queue: String,
     /// The exchange over which it is probed, with its name as the key, if it can be.
     pub(crate) probe_exchange: Option<String>,
-    pub(crate) way_out: WayOut,
     /// Ends once the queue had nothing for this long.
     pub(crate) drained_after: Option<Duration>,
     /// Changes when the subscription is to be begun anew.
@@ -82,7 +85,7 @@ impl Intake {
     /// Consumes a queue until the process stops, or until it is drained.
     pub(crate) async fn consume(&self, mut source: Source) {
         let mut backoff = Backoff::default();
-        let mut pace = Pace::Batches;
+        let mut pace = Pace::OneByOne;
         while !self.stop.is_cancelled() {
             match self.subscribe(&source, pace).await {
                 Ok(mut subscription) => {
@@ -97,19 +100,28 @@ impl Intake {
                         }
                         Ended::Lost { progress } => {
                             warn!(queue = source.queue, progress, "the broker ended the subscription");
+                            pace = Pace::OneByOne;
                             if progress {
                                 backoff = Backoff::default();
-                            } else {
-                                pace = Pace::OneByOne;
                             }
                         }
                     }
                 }
                 Err(error) => {
                     warn!(queue = source.queue, error = %Chain(&error), "cannot take events; trying again");
+                    self.declare_missing(&error).await;
                 }
             }
             tokio::select! { () = self.stop.cancelled() => {}, () = backoff.wait() => {} }
+        }
+    }
+
+    /// Declares queues again of which one was deleted by hand.
+    async fn declare_missing(&self, error: &BrokerError) {
+        if error.is_not_found()
+            && let Err(error) = self.topology.declare_again().await
+        {
+            warn!(error = %Chain(&error), "the queues could not be declared");
         }
     }
 
@@ -125,18 +137,24 @@ impl Intake {
     /// Handles batches until the subscription or the process ends. A batch is never abandoned.
     async fn drain(&self, subscription: &mut Subscription, source: &mut Source, pace: Pace) -> Ended {
         let mut progress = false;
+        let mut careful = CAREFUL_MESSAGES;
         let drained_after = source.drained_after;
         loop {
             let batch = tokio::select! {
-                () = self.stop.cancelled() => return Ended::Stopped,
+                () = self.stop.cancelled() => {
+                    let leaving = self.leave(subscription, Ending::Cancelled);
+                    // What takes longer goes back.
+                    let _ = timeout(STOP_TIMEOUT, leaving).await;
+                    return Ended::Stopped;
+                }
                 Ok(()) = source.renewals.changed() => {
-                    self.leave(subscription, source, Ending::Closed).await;
+                    self.leave(subscription, Ending::Closed).await;
                     return Ended::Renewed;
                 }
                 batch = next_batch(subscription, drained_after, pace) => batch,
             };
             let Some(batch) = batch else {
-                self.leave(subscription, source, Ending::Cancelled).await;
+                self.leave(subscription, Ending::Cancelled).await;
                 let drained = drained_after.is_some();
                 return if drained { Ended::Drained } else { Ended::Change(Pace::Batches) };
             };
@@ -149,10 +167,11 @@ impl Intake {
                 subscription.end(Ending::Closed).await;
                 return Ended::Change(Pace::OneByOne);
             }
-            self.handle(batch, source).await;
+            self.handle(batch).await;
             progress = true;
-            if pace == Pace::OneByOne && !suspicious {
-                self.leave(subscription, source, Ending::Cancelled).await;
+            careful = if suspicious { CAREFUL_MESSAGES } else { careful.saturating_sub(1) };
+            if pace == Pace::OneByOne && careful == 0 {
+                self.leave(subscription, Ending::Cancelled).await;
                 return Ended::Change(Pace::Batches);
             }
         }
@@ -160,10 +179,12 @@ impl Intake {
 
     /// Ends a subscription, and handles the messages that came before the broker heard of it: to give them back would
     /// count as a return.
-    async fn leave(&self, subscription: &mut Subscription, source: &Source, ending: Ending) {
+    async fn leave(&self, subscription: &mut Subscription, ending: Ending) {
         subscription.end(Ending::Cancelled).await;
-        while let Some(message) = subscription.next().now_or_never().flatten() {
-            self.handle(vec![message], source).await;
+        while let Some(batch) =
+            subscription.next_batch(MAX_BATCH).now_or_never().filter(|batch| !batch.is_empty())
+        {
+            self.handle(batch).await;
         }
         if ending == Ending::Closed {
             subscription.end(Ending::Closed).await;
@@ -177,7 +198,7 @@ impl Intake {
     }
 
     /// Handles a batch, and acknowledges each of its messages once nothing can lose it any more.
-    pub(crate) async fn handle(&self, batch: Vec<Message>, source: &Source) {
+    pub(crate) async fn handle(&self, batch: Vec<Message>) {
         let (probes, batch): (Vec<_>, Vec<_>) = batch.into_iter().partition(|message| self.is_probe(message));
         probes.iter().for_each(Message::ack);
         let mut outgoing = self.handler.lock().await.handle(&batch).await;
@@ -188,7 +209,7 @@ impl Intake {
                 None => message.ack(),
             }
         }
-        self.rejections.reject(refused, source.way_out);
+        self.rejections.reject(refused);
     }
 }
 

@@ -2,7 +2,7 @@
 //! its members is up: they are led to its spare until it stores messages again. What is in it stays there, for it is
 //! nowhere else.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use broker::{Hearing, Intake as Target, Prober, Route, Topology};
 use runtime::error::Chain;
@@ -13,8 +13,6 @@ use crate::events;
 
 /// How often the queue is probed.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
-/// How often events are led again to where they are led already.
-const LEAD_INTERVAL: Duration = Duration::from_secs(15);
 /// Probes in a row that a queue leaves unanswered before events are led past it.
 const MAX_UNANSWERED: u32 = 2;
 
@@ -66,19 +64,16 @@ impl Leading {
 /// Probes the queue for good; has the subscription to it renewed when it answers again.
 pub(crate) async fn watch(topology: Topology, prober: Prober, renewals: watch::Sender<u32>) {
     let mut leading = Leading::Unknown;
-    let mut led: Option<Instant> = None;
     loop {
-        let next = leading.after(probe(&topology, &prober).await);
-        let changes = next.target() != leading.target();
-        // A process that starts leads events to the queue, whatever it stores; a queue that somebody deleted by hand
-        // and a process declared again has no binding.
-        let due = led.is_none_or(|at| at.elapsed() >= LEAD_INTERVAL);
-        if (changes || due)
-            && let Some(target) = next.target()
-        {
+        let answer = probe(&topology, &prober).await;
+        let next = leading.after(answer);
+        // Events are led again in each round: a process that starts leads them to the queue, whatever it stores, and a
+        // queue that somebody deleted by hand was declared again without its binding. But to the queue itself only when
+        // it stores messages, because another router may know better.
+        let sure = answer == Answer::Stores || next == Leading::Spare;
+        if sure && let Some(target) = next.target() {
             match topology.lead_events(target).await {
                 Ok(()) => {
-                    led = Some(Instant::now());
                     if leading == Leading::Spare && target == Target::Main {
                         renewals.send_modify(|number| *number += 1);
                     }

@@ -36,10 +36,12 @@ use dispatch::Dispatch;
 use handler::Handler;
 use index::Index;
 use intake::{Intake, Source};
-use rejections::{Rejections, WayOut};
+use rejections::Rejections;
 
 /// The longest that a batch takes when both servers answer.
 pub const LONGEST_IN_FLIGHT: Duration = Duration::from_secs(15);
+/// How often it is shown how many queues are passed by.
+const SHOW_INTERVAL: Duration = Duration::from_secs(5);
 /// How long refused messages may take to be published when the process stops.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often partitions and epochs are looked after,
@@ -103,8 +105,8 @@ async fn start(config: &Config, readiness: Readiness, stop: &CancellationToken) 
     let publisher = Publisher::new(link("publisher"));
     let prober = Prober::new(link("prober"), &names);
     let progress = readiness.watch_progress("routing");
-    let guarded = GuardedPublisher::new(publisher.clone(), prober.clone());
-    tasks::spawn_essential("blocked queues", Dispatch::show_blocked_queues(guarded.clone()));
+    let guarded = GuardedPublisher::new(publisher.clone(), prober);
+    let shown = guarded.clone();
     let traces = Traces::start(&config.traces, "router", env!("CARGO_PKG_VERSION"));
     let handler = Handler {
         store: store.clone(),
@@ -115,6 +117,9 @@ async fn start(config: &Config, readiness: Readiness, stop: &CancellationToken) 
         index: Index::default(),
     };
     let rejections = Rejections::new(Publisher::new(link("rejections")), topology.clone(), &names);
+    tasks::spawn_essential("blocked queues", show_blocked_queues(shown, rejections.clone()));
+    // A webhook's queue that answers nothing blocks the link of those that probe it.
+    let prober = Prober::new(link("intake prober"), &names);
     let intake = Intake {
         consumers: Consumers::new(link("consumer")),
         prober: prober.keeping(),
@@ -133,7 +138,6 @@ impl Router {
         let source = |queue: String| Source {
             queue,
             probe_exchange: Some(topology.names().ingest()),
-            way_out: WayOut::Quarantine,
             drained_after: None,
             renewals: renewals.clone(),
         };
@@ -153,6 +157,15 @@ impl Router {
         self.publisher.close().await;
         let _ = instances::leave(&self.store, &self.me).await;
         self.traces.stop().await;
+    }
+}
+
+/// Shows for good how many queues are passed by, also while nothing is published.
+async fn show_blocked_queues(publisher: GuardedPublisher, rejections: Rejections) {
+    loop {
+        events::blocked_queues(publisher.blocked_queues());
+        events::rejected_queue_blocked(rejections.are_blocked());
+        tokio::time::sleep(SHOW_INTERVAL).await;
     }
 }
 

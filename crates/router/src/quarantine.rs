@@ -1,8 +1,6 @@
 //! What RabbitMQ took out of the queues of events, on its way to the queue of refused messages: the reason is added
 //! that support and producers look for.
 
-use std::time::Duration;
-
 use broker::{Death, Ending, Message, Outgoing, Route, Subscription};
 use domain::event::{RejectReason, Rejection};
 use runtime::error::Chain;
@@ -15,10 +13,8 @@ use crate::intake::Intake;
 
 /// Messages in hand: a message that kills the process takes few others along.
 const PREFETCH: u16 = 5;
-/// Attempts to pass a message on until the broker moves it to the refused ones by itself.
+/// Attempts to pass a message on until it is given back, so that others get their turn.
 const MAX_ATTEMPTS: u32 = 20;
-/// How long a message is kept in hand after it could not be passed on.
-const ATTEMPT_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Consumes the quarantine until the process stops.
 pub(crate) async fn consume(intake: Intake, queue: String) {
@@ -57,45 +53,46 @@ async fn drain(intake: &Intake, subscription: &mut Subscription) {
         };
         if settled {
             message.ack();
-        } else if let Err(error) = message.dead_letter().await {
-            warn!(error = %Chain(&error), "a quarantined message could not be moved on; it comes again");
+        } else if let Err(error) = message.requeue().await {
+            warn!(error = %Chain(&error), "a quarantined message could not be given back; it comes again");
         }
     }
 }
 
 /// Passes a message on. Whether that worked.
 async fn settle(intake: &Intake, message: &Message) -> bool {
-    // What died in a queue of events came from a producer.
     if message.deaths.is_empty() && intake.is_probe(message) {
         return true;
     }
     let Some(refused) = refusal(intake, message).await else { return true };
+    let mut backoff = Backoff::default();
     for _ in 0..MAX_ATTEMPTS {
         let Err(error) = intake.rejections.publish(&refused).await else { return true };
         events::step_failed("quarantine", &error);
-        tokio::time::sleep(ATTEMPT_INTERVAL).await;
+        backoff.wait().await;
     }
     false
 }
 
 /// The message with the reason why it was refused; `None` when it turned out to be an event.
 async fn refusal(intake: &Intake, message: &Message) -> Option<Outgoing> {
-    match death_in_intake(intake, message).map(|death| death.reason.as_str()) {
-        Some(Death::EXPIRED) => {
-            let detail = "its expiration passed before a router took it; publish events without expiration";
-            Some(rejected(message, &Rejection::new(RejectReason::Expired, detail)))
-        }
-        // A router refused it, and could not pass it on at that time: why is found out again.
-        Some(Death::REJECTED) => {
-            let batch = std::slice::from_ref(message);
-            intake.handler.lock().await.handle(batch).await.remove(&message.tag())
-        }
-        _ => {
-            let detail =
-                "it was returned to its queue again and again without being handled: its consumer died of it";
-            Some(rejected(message, &Rejection::new(RejectReason::Poison, detail)))
-        }
-    }
+    let Some(death) = death_in_intake(intake, message) else {
+        // A router refused it while the queue of refused messages took none: why is found out again.
+        let batch = std::slice::from_ref(message);
+        return intake.handler.lock().await.handle(batch).await.remove(&message.tag());
+    };
+    let rejection = match message.unreadable {
+        _ if death.reason == Death::EXPIRED => Rejection::new(
+            RejectReason::Expired,
+            "its expiration passed before a router took it; publish events without expiration",
+        ),
+        Some(unreadable) => Rejection::new(RejectReason::Unreadable, unreadable.to_string()),
+        None => Rejection::new(
+            RejectReason::Poison,
+            "it was returned to its queue again and again without being handled: its consumer died of it",
+        ),
+    };
+    Some(rejected(message, &rejection))
 }
 
 /// Why the broker took it out of a queue of events.

@@ -76,6 +76,7 @@ impl Handler {
             match current::store(&self.store, &mut self.index, &part.events).await {
                 Ok(Current { sorted, fresh, matching, storing, .. }) => {
                     events::batch_stored(matching, storing);
+                    self.progress.advance();
                     return stored.add(sorted, fresh, part.retried);
                 }
                 Err(error) => {

@@ -5,12 +5,12 @@
 //! panicked also left whatever it shared in a state that no test has seen. So a panic on any thread, those
 //! of libraries included (such as the one that reads a broker's connection), exits the process with
 //! [`BROKEN_EXIT_CODE`]. Nothing is lost with it: a supervisor starts the process again, and RabbitMQ hands
-//! out again, at once, what was not acknowledged. It counts those returns (`x-delivery-count`), so that a
-//! message whose content causes the panic reaches the delivery limit of its queue and leaves it.
+//! out again, at once, what was not acknowledged. It counts those returns (`x-delivery-count`), so that an
+//! event whose content causes the panic reaches the delivery limit of the routers' queue and leaves it.
 //!
-//! [`contain`] is the exception, for the answer to one HTTP request. A request holds nothing that outlives
-//! it, its client is told with a 500 or by a closed connection, and anyone with a token may repeat it:
-//! exiting would let one client stop the API for all others.
+//! [`contain`] is the exception, for one HTTP exchange: the answer to a request of the API, and the request to an
+//! endpoint. It holds nothing that outlives it, and one client or one endpoint may cause it again and again: exiting
+//! would let it stop the service for all others.
 //!
 //! The process exits rather than aborts, because a core dump would hold the master key and secrets.
 
