@@ -7,4 +7,5 @@ mod record;
 mod redelivery;
 mod reseal;
 mod support;
+mod timeouts;
 mod transitions;

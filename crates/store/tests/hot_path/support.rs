@@ -55,6 +55,13 @@ impl TestStore {
         connect(&self.url).await
     }
 
+    /// A store whose sessions have these settings, such as `statement_timeout=0`.
+    pub(crate) fn store_with(&self, session_setting: &str) -> Store {
+        let url = format!("{}?options=--{session_setting}", self.url);
+        let settings = Settings::try_parse_from(["test", "--database-url", &url]).expect("settings").store;
+        Store::new(&settings, "test")
+    }
+
     pub(crate) async fn webhook(&self) -> WebhookId {
         let id = Uuid::new_v4();
         let insert = "INSERT INTO webhooks (id, brand_id, endpoint, events, status, secret) \
