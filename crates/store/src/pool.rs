@@ -86,7 +86,10 @@ impl Store {
     fn with_options(settings: &StoreSettings, application: &str, options: &str) -> Self {
         let mut config = settings.database_url.config.clone();
         config.application_name(application).connect_timeout(WAIT).keepalives_idle(Duration::from_secs(10));
-        config.keepalives_interval(Duration::from_secs(5)).keepalives_retries(2).tcp_user_timeout(ANSWER_TIMEOUT);
+        config
+            .keepalives_interval(Duration::from_secs(5))
+            .keepalives_retries(2)
+            .tcp_user_timeout(ANSWER_TIMEOUT);
         let options = config.get_options().map_or_else(|| options.to_owned(), |o| format!("{options} {o}"));
         config.options(options);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
