@@ -2,6 +2,7 @@
 
 mod ingest;
 mod maintenance;
+mod migrating;
 mod plans;
 mod record;
 mod redelivery;
