@@ -55,11 +55,12 @@ impl Handler {
         refused
     }
 
-    /// What is to be queued: the targets of fresh events; and of an event that the broker handed
-    /// out before, or that may have been stored unheard, what nobody got to yet. A duplicate that the
+    /// The deliveries to publish: the targets of fresh events; and of an event that the broker handed
+    /// out before, or that may have been stored unheard, the deliveries that nobody got to yet. A duplicate that the
     /// producer published is not among them: the message that came first is acknowledged or comes again.
     async fn queued<'a>(&self, stored: &'a Stored<'a>) -> Vec<Queued<'a>> {
         let mut queued = Vec::new();
+        let mut unsure = Vec::new();
         for StoredEvent { wanted: Wanted { taken, targets, redelivered }, fresh, retried } in &stored.events {
             if *fresh {
                 events::event_taken(Utc::now() - taken.created);
@@ -69,25 +70,36 @@ impl Handler {
             }
             events::event_repeated();
             if *redelivered || *retried {
-                queued.extend(self.still_owed(taken).await);
+                unsure.push(*taken);
             }
         }
+        queued.extend(self.still_owed(&unsure).await);
         queued
     }
 
-    async fn still_owed<'a>(&self, taken: &'a Taken<'a>) -> Vec<Queued<'a>> {
+    /// The deliveries that events stored before still owe, found in one statement for all of them, because a router
+    /// that died leaves whole batches of such events.
+    async fn still_owed<'a>(&self, events: &[&'a Taken<'a>]) -> Vec<Queued<'a>> {
+        if events.is_empty() {
+            return Vec::new();
+        }
+        let keys: Vec<_> = events.iter().map(|taken| (&taken.event.brand_id, taken.key.as_str())).collect();
         let mut backoff = Backoff::default();
         let owed = loop {
-            match ingest::owed(&self.store, &taken.event.brand_id, &taken.key).await {
+            match ingest::owed(&self.store, &keys).await {
                 Ok(owed) => break owed,
                 Err(error) => events::step_failed("owed", &error),
             }
             backoff.wait().await;
         };
-        let Some(owed) = owed else { return Vec::new() };
-        let head = taken.head(owed.id, owed.created);
-        let queued = Queued::all(&owed.targets, &head, taken.origin(), taken.event.data);
-        queued.map(Queued::repeated).collect()
+        let mut queued = Vec::new();
+        for (taken, owed) in events.iter().zip(&owed) {
+            let Some(owed) = owed else { continue };
+            let head = taken.head(owed.id, owed.created);
+            let all = Queued::all(&owed.targets, &head, taken.origin(), taken.event.data);
+            queued.extend(all.map(Queued::repeated));
+        }
+        queued
     }
 }
 

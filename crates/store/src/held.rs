@@ -1,16 +1,11 @@
 //! A transaction in which the configuration stands still.
 
-use std::time::Duration;
-
 use deadpool_postgres::Object;
 use tokio_postgres::Row;
 
 use crate::change::{Db, Params};
 use crate::error::StoreError;
-use crate::pool::Store;
-
-/// Longest wait for the answer to a statement.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::pool::{ANSWER_TIMEOUT, Store};
 
 /// A transaction that holds back every change of the configuration until it ends. Dropped without [`Self::commit`] it
 /// leaves everything as it was.
@@ -49,7 +44,7 @@ impl HeldConfiguration {
         let Some(client) = &self.client else {
             return Err(StoreError::Unavailable("the transaction has ended".into()));
         };
-        match tokio::time::timeout(STATEMENT_TIMEOUT, step(client)).await {
+        match tokio::time::timeout(ANSWER_TIMEOUT, step(client)).await {
             Ok(answer) => Ok(answer?),
             Err(elapsed) => Err(StoreError::Unavailable(Box::new(elapsed))),
         }

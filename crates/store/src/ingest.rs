@@ -55,7 +55,7 @@ pub enum Ingest {
     },
 }
 
-/// What a taken event still owes.
+/// An event that was stored before, with the deliveries that it still owes.
 #[derive(Debug)]
 pub struct Owed {
     /// The event's identity.
@@ -144,21 +144,32 @@ fn columns<'a>(batch: &'a [NewEvent<'a>]) -> Columns<'a> {
     columns
 }
 
-/// What an event that was taken before still owes: the deliveries without any attempt. `None` when
-/// it owes nothing.
+/// Finds the deliveries without any attempt of events that were stored before, each given by its brand and key. The
+/// answer is in the order of `events`, and `None` for an event that owes nothing.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn owed(store: &Store, brand_id: &BrandId, key: &str) -> Result<Option<Owed>, StoreError> {
-    let rows = store.query(sql!("ingest/unrouted"), &[&brand_id.as_str(), &key]).await?;
-    let Some(first) = rows.first() else { return Ok(None) };
-    let target = |row: &tokio_postgres::Row| {
-        let (webhook, generation) = (WebhookId(read(row, "webhook_id")?), read(row, "generation")?);
-        Ok(Target { webhook, generation, held: false })
-    };
-    Ok(Some(Owed {
-        id: EventId::from_uuid(read(first, "event_id")?),
-        created: read(first, "created")?,
-        targets: rows.iter().map(target).collect::<Result<_, StoreError>>()?,
-    }))
+pub async fn owed(store: &Store, events: &[(&BrandId, &str)]) -> Result<Vec<Option<Owed>>, StoreError> {
+    let brands: Vec<&str> = events.iter().map(|(brand, _)| brand.as_str()).collect();
+    let keys: Vec<&str> = events.iter().map(|(_, key)| *key).collect();
+    let mut owed: Vec<Option<Owed>> = events.iter().map(|_| None).collect();
+    for row in &store.query(sql!("ingest/owed"), &[&brands, &keys]).await? {
+        let place: i64 = read(row, "place")?;
+        let Some(slot) = usize::try_from(place - 1).ok().and_then(|at| owed.get_mut(at)) else { continue };
+        let target = Target {
+            webhook: WebhookId(read(row, "webhook_id")?),
+            generation: read(row, "generation")?,
+            held: false,
+        };
+        let event = match slot {
+            Some(event) => event,
+            None => slot.insert(Owed {
+                id: EventId::from_uuid(read(row, "event_id")?),
+                created: read(row, "created")?,
+                targets: Vec::new(),
+            }),
+        };
+        event.targets.push(target);
+    }
+    Ok(owed)
 }

@@ -1,8 +1,9 @@
 //! The schema: whichever process comes first brings it up to date, under a lock.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tracing::info;
+use tokio_postgres::Client;
+use tracing::{info, warn};
 
 use crate::error::StoreError;
 use crate::online_index;
@@ -13,6 +14,14 @@ use crate::schema_change::SCHEMA_LOCK;
 mod embedded {
     refinery::embed_migrations!("migrations");
 }
+
+/// Longest wait of a migration for the lock on a table, because all statements that come later queue behind it. A
+/// migration that fails for it changes nothing and is tried again.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a process that waits for the schema's lock tries to take it.
+const SCHEMA_LOCK_INTERVAL: Duration = Duration::from_millis(250);
+/// How often a process that waits for the schema's lock says so.
+const WAITING_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The schema could not be brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +45,9 @@ pub enum MigrateError {
 /// When PostgreSQL does not answer or a migration fails; nothing is half done then.
 pub async fn migrate(store: &Store, retention: Duration) -> Result<(), MigrateError> {
     let mut client = store.session().await?;
-    client.execute("SELECT pg_advisory_lock($1)", &[&SCHEMA_LOCK]).await.map_err(StoreError::from)?;
+    let lock_timeout = format!("SET lock_timeout = {}", LOCK_TIMEOUT.as_millis());
+    client.batch_execute(&lock_timeout).await.map_err(StoreError::from)?;
+    lock_schema(&client).await?;
     // What it does not know a later version has added: it starts all the same, for upgrades are one process at a time.
     let runner = embedded::migrations::runner().set_abort_missing(false);
     let migrated = runner.run_async(&mut *client).await;
@@ -49,6 +60,26 @@ pub async fn migrate(store: &Store, retention: Duration) -> Result<(), MigrateEr
     drop(client);
     partitions::create(store, retention).await?;
     Ok(())
+}
+
+/// Takes the schema's lock. It is tried again and again, because a process that waits in `pg_advisory_lock` says nothing
+/// of it, and waits forever where PgBouncer keeps the lock on a connection that it has given to another client.
+async fn lock_schema(client: &Client) -> Result<(), StoreError> {
+    let mut logged = Instant::now();
+    loop {
+        let row = client.query_one("SELECT pg_try_advisory_lock($1)", &[&SCHEMA_LOCK]).await?;
+        if row.try_get(0)? {
+            return Ok(());
+        }
+        if logged.elapsed() >= WAITING_LOG_INTERVAL {
+            logged = Instant::now();
+            warn!(
+                "waiting to migrate: another session holds the schema's advisory lock; behind PgBouncer in transaction \
+                 mode nobody releases it"
+            );
+        }
+        tokio::time::sleep(SCHEMA_LOCK_INTERVAL).await;
+    }
 }
 
 /// Checks, without changing anything, that the schema is at least that of this program.

@@ -6,17 +6,31 @@ use deadpool_postgres::{
     ClientWrapper, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
 };
 use metrics::gauge;
+use runtime::error::Chain;
 use runtime::figures::{Figure, Kind};
 use tokio_postgres::{NoTls, Row, types::ToSql};
+use tokio_postgres_rustls::MakeRustlsConnect;
+use tracing::debug;
 
 use crate::error::StoreError;
 use crate::settings::StoreSettings;
 
 /// Longest wait for a connection to be made or to become free.
 const WAIT: Duration = Duration::from_secs(5);
-/// Longest wait for an answer. A server that hangs, or a connection that is only half there, would
-/// otherwise hold whoever asked for good; none of ours needs a fraction of it.
-const ANSWER: Duration = Duration::from_secs(10);
+/// Longest wait for an answer. A server that hangs, or a connection that is only half open, would otherwise hold the
+/// caller forever; no statement of a service needs a fraction of it.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest run of one statement of a service. The server ends a statement before the client gives up, because a
+/// statement that is sent again would otherwise run beside the one before it.
+pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(9);
+/// Longest wait of a statement for a lock. It is shorter than the statement may run, so that the error names the lock.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest time that a request to cancel a statement may take.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
+
+const _: () = assert!(LOCK_TIMEOUT.as_millis() < STATEMENT_TIMEOUT.as_millis());
+const _: () = assert!(STATEMENT_TIMEOUT.as_millis() < ANSWER_TIMEOUT.as_millis());
+
 /// What the pool shows of itself.
 pub const FIGURES: [Figure; 3] = [
     Figure::new(
@@ -32,10 +46,9 @@ pub const FIGURES: [Figure; 3] = [
         "Who waits for a connection of the pool to become free",
     ),
 ];
-/// Longest run of one statement: none of ours needs a fraction of it. None gains from being compiled,
-/// either: the planner thinks so where partitions have no statistics yet, and compiling took longer than
-/// all else that the server did.
-const STATEMENT: &str = "-c statement_timeout=60s -c lock_timeout=30s -c timezone=UTC -c jit=off";
+/// No statement of ours gains from being compiled. The planner thinks so where partitions have no statistics yet, and
+/// compiling took longer than everything else that the server did.
+const DEFAULTS: &str = "-c timezone=UTC -c jit=off";
 /// For statements that take batches of one to hundreds, thousands of times a minute: planned once, where
 /// planning for each batch anew costs as much as running it, and by index, for a plan that was made while
 /// a table was small is kept when it is large.
@@ -46,6 +59,9 @@ const BATCHES: &str = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=o
 #[derive(Clone)]
 pub struct Store {
     pool: Pool,
+    /// How the pool speaks TLS, because a request to cancel needs a connection of its own.
+    tls: Option<MakeRustlsConnect>,
+    answer_timeout: Duration,
 }
 
 impl std::fmt::Debug for Store {
@@ -58,19 +74,22 @@ impl Store {
     /// A store with no connection yet; the first use opens one.
     #[must_use]
     pub fn new(settings: &StoreSettings, application: &str) -> Self {
-        Self::with_options(settings, application, STATEMENT)
+        Self::with_options(settings, application, &session_options())
     }
 
     /// The same for one kind of statement, which takes batches ([`crate::ingest`], [`crate::record`]).
     #[must_use]
     pub fn for_batches(settings: &StoreSettings, application: &str) -> Self {
-        Self::with_options(settings, application, &format!("{STATEMENT} {BATCHES}"))
+        Self::with_options(settings, application, &format!("{} {BATCHES}", session_options()))
     }
 
     fn with_options(settings: &StoreSettings, application: &str, options: &str) -> Self {
         let mut config = settings.database_url.config.clone();
         config.application_name(application).connect_timeout(WAIT).keepalives_idle(Duration::from_secs(10));
-        config.keepalives_interval(Duration::from_secs(5)).keepalives_retries(2).tcp_user_timeout(ANSWER);
+        config
+            .keepalives_interval(Duration::from_secs(5))
+            .keepalives_retries(2)
+            .tcp_user_timeout(ANSWER_TIMEOUT);
         let options = config.get_options().map_or_else(|| options.to_owned(), |o| format!("{options} {o}"));
         config.options(options);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
@@ -84,7 +103,13 @@ impl Store {
             .timeouts(Timeouts { wait: Some(WAIT), create: Some(WAIT), recycle: Some(WAIT) })
             .build()
             .unwrap_or_else(|_| unreachable!("a runtime is given with the timeouts"));
-        Self { pool }
+        Self { pool, tls: settings.database_url.tls.clone(), answer_timeout: ANSWER_TIMEOUT }
+    }
+
+    /// The same store with another bound on the wait for an answer, which tests set to a moment.
+    #[must_use]
+    pub fn with_answer_timeout(self, answer_timeout: Duration) -> Self {
+        Self { answer_timeout, ..self }
     }
 
     /// A connection from the pool.
@@ -126,21 +151,47 @@ impl Store {
         gauge!("postrider_database_waiting").set(count(status.waiting));
     }
 
-    /// Runs a step over a connection. One that does not answer in time is closed, and with it those that
-    /// are as old: they went the same way.
+    /// Runs a step over a connection. A connection that does not answer in time is closed together with all idle ones
+    /// that are as old, because whatever broke it may have broken them. The server is asked to end the statement.
     async fn answered<T>(
         &self,
         step: impl AsyncFnOnce(&Object) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, StoreError> {
         let client = self.client().await?;
         let began = Instant::now();
-        match tokio::time::timeout(ANSWER, step(&client)).await {
+        match tokio::time::timeout(self.answer_timeout, step(&client)).await {
             Ok(answer) => Ok(answer?),
             Err(elapsed) => {
-                drop(Object::take(client));
                 self.pool.retain(|_, metrics| metrics.created > began);
+                tokio::spawn(self.clone().abandon(Object::take(client)));
                 Err(StoreError::Unavailable(Box::new(elapsed)))
             }
+        }
+    }
+
+    /// Asks the server to end the statement that runs on a connection, and closes the connection.
+    async fn abandon(self, client: ClientWrapper) {
+        match tokio::time::timeout(CANCEL_TIMEOUT, self.cancel(&client)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => debug!(error = %Chain(&error), "a statement could not be cancelled"),
+            Err(_) => debug!("a statement could not be cancelled within {CANCEL_TIMEOUT:?}"),
+        }
+    }
+
+    /// Ends the statement that runs on a connection, unless the server commits to a synchronous standby.
+    ///
+    /// A transaction that waits for its standby would become visible when it is cancelled, although no standby has it.
+    /// A router that finds its events stored that way acknowledges them, and a failover then loses them.
+    async fn cancel(&self, client: &ClientWrapper) -> Result<(), StoreError> {
+        let token = client.cancel_token();
+        let standbys = "SELECT current_setting('synchronous_standby_names') <> ''";
+        let commits_to_standby: bool = self.client().await?.query_one(standbys, &[]).await?.try_get(0)?;
+        if commits_to_standby {
+            return Ok(());
+        }
+        match self.tls.clone() {
+            Some(tls) => Ok(token.cancel_query(tls).await?),
+            None => Ok(token.cancel_query(NoTls).await?),
         }
     }
 
@@ -174,6 +225,13 @@ impl Store {
         })
         .await
     }
+}
+
+/// What each session of a service sets when it connects.
+fn session_options() -> String {
+    let statement = STATEMENT_TIMEOUT.as_millis();
+    let lock = LOCK_TIMEOUT.as_millis();
+    format!("-c statement_timeout={statement} -c lock_timeout={lock} {DEFAULTS}")
 }
 
 fn count(number: usize) -> u32 {

@@ -15,7 +15,7 @@ use crate::change::Db;
 use crate::deliveries::{self, Order, Page, Range};
 use crate::error::StoreError;
 use crate::place::Place;
-use crate::pool::Store;
+use crate::pool::{STATEMENT_TIMEOUT, Store};
 use crate::rows::{millis, read, read_word};
 use crate::settle;
 
@@ -23,8 +23,11 @@ use crate::settle;
 ///
 /// A router that matched a batch before the webhook was disabled may store it after all else was settled, and its
 /// deliveries are found to be held even later. When the first walk ends, such a batch is in its last statement, or
-/// through. So this is longer than any statement of a router runs (60 s).
+/// through. So this is longer than any statement of a router runs, also of a router of the release before, whose
+/// statements run for up to 60 s.
 const SECOND_WALK_DELAY: Duration = Duration::from_secs(75);
+
+const _: () = assert!(SECOND_WALK_DELAY.as_millis() > STATEMENT_TIMEOUT.as_millis());
 
 /// Which events of a webhook a job sends again.
 #[derive(Debug, Clone)]

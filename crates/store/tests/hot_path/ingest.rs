@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::Utc;
-use domain::ids::{EventId, WebhookId};
+use domain::ids::{BrandId, EventId, WebhookId};
 use domain::time::whole_millis;
 use store::ingest::{self, Ingest, NewEvent, Target};
 use store::maintenance::{Maintained, maintain};
@@ -59,9 +59,13 @@ async fn an_identity_is_taken_once_and_what_it_owes_is_known() {
     assert_eq!(test.count("events").await, 2, "an event that nobody wants leaves its key only");
     assert_eq!(test.count("deliveries").await, 4);
 
-    let owed = ingest::owed(&test.store, &test.brand, "m:1").await.expect("owed").expect("two deliveries");
-    assert_eq!((owed.id, owed.created, owed.targets.len()), (first.id, first.created, 2));
-    assert!(ingest::owed(&test.store, &test.brand, "m:0").await.expect("owed").is_none());
+    let other: BrandId = "other".parse().expect("brand");
+    let asked = [(&test.brand, "m:0"), (&test.brand, "m:2"), (&other, "m:1"), (&test.brand, "m:1")];
+    let owed = ingest::owed(&test.store, &asked).await.expect("owed");
+    let owed: Vec<_> =
+        owed.iter().map(|owed| owed.as_ref().map(|o| (o.id, o.created, o.targets.len()))).collect();
+    let both = |event: &NewEvent<'_>| Some((event.id, event.created, 2));
+    assert_eq!(owed, [None, both(&again[1]), None, both(&first)]);
     test.drop_it().await;
 }
 

@@ -2,9 +2,11 @@
 
 mod ingest;
 mod maintenance;
+mod migrating;
 mod plans;
 mod record;
 mod redelivery;
 mod reseal;
 mod support;
+mod timeouts;
 mod transitions;

@@ -34,6 +34,17 @@ async fn connect(url: &str) -> Client {
 
 impl TestStore {
     pub(crate) async fn new() -> Self {
+        let test = Self::empty().await;
+        store::migrate::migrate(&test.store, RETENTION).await.expect("migrated");
+        test.sql
+            .batch_execute("INSERT INTO brands (brand_id, name) VALUES ('acme', 'Acme')")
+            .await
+            .expect("brand");
+        test
+    }
+
+    /// A database without a schema.
+    pub(crate) async fn empty() -> Self {
         let server = std::env::var("E2E_DATABASE_URL")
             .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
         let name = format!("pr_{}", Uuid::new_v4().simple());
@@ -42,17 +53,20 @@ impl TestStore {
         let url = format!("{base}/{name}");
         let settings = Settings::try_parse_from(["test", "--database-url", &url]).expect("settings").store;
         let store = Store::for_batches(&settings, "test");
-        store::migrate::migrate(&store, RETENTION).await.expect("migrated");
         let sql = connect(&url).await;
-        sql.batch_execute("INSERT INTO brands (brand_id, name) VALUES ('acme', 'Acme')")
-            .await
-            .expect("brand");
         Self { store, sql, brand: "acme".parse().expect("brand"), server, url, name }
     }
 
     /// Another session of the test.
     pub(crate) async fn connect(&self) -> Client {
         connect(&self.url).await
+    }
+
+    /// A store whose sessions have these settings, such as `statement_timeout=0`.
+    pub(crate) fn store_with(&self, session_setting: &str) -> Store {
+        let url = format!("{}?options=--{session_setting}", self.url);
+        let settings = Settings::try_parse_from(["test", "--database-url", &url]).expect("settings").store;
+        Store::new(&settings, "test")
     }
 
     pub(crate) async fn webhook(&self) -> WebhookId {
