@@ -4,12 +4,12 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use chrono::Utc;
 use domain::limits::{RESPONSE_KEPT_BYTES, RESPONSE_READ_BYTES};
 use domain::outcome::{Facts, Outcome, retry_after_seconds};
 use domain::trace::TRACEPARENT;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use store::clock;
 use tokio::time::{Instant, timeout_at};
 
 use crate::client::Client;
@@ -72,7 +72,7 @@ fn retry_after(response: &reqwest::Response) -> Option<u64> {
     if !matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         return None;
     }
-    retry_after_seconds(response.headers().get(RETRY_AFTER)?.to_str().ok()?, Utc::now())
+    retry_after_seconds(response.headers().get(RETRY_AFTER)?.to_str().ok()?, clock::now())
 }
 
 /// Reads at most 16 KiB, so that a short body leaves the connection reusable, and keeps 4 KiB.

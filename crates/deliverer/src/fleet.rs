@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use domain::ids::WebhookId;
 use domain::ownership::{Role, Shares};
 use domain::webhook::WebhookStatus;
+use store::clock;
 use store::instances::{self, Instance, RENEW_EVERY};
 use store::{Store, redeliveries, settle, stranded};
 use tokio::task::JoinHandle;
@@ -188,7 +189,7 @@ impl Fleet {
         let ids: Vec<WebhookId> = served.map(|(id, _)| *id).collect();
         if !ids.is_empty() {
             let store = self.store.clone();
-            let due_before = Utc::now() - overdue;
+            let due_before = clock::now() - overdue;
             let looking = async move { stranded::with_retries_due(&store, &ids, due_before).await };
             self.retries_look = Some(tokio::spawn(looking));
         }
@@ -199,7 +200,7 @@ impl Fleet {
     async fn look_for_stranded(&mut self) -> Result<(), store::StoreError> {
         let resting: Vec<WebhookId> =
             self.workers.iter_mut().filter_map(|(id, served)| served.rested().then_some(*id)).collect();
-        let due_before = Utc::now() - TimeDelta::from_std(STRANDED_EVERY).unwrap_or_default();
+        let due_before = clock::now() - TimeDelta::from_std(STRANDED_EVERY).unwrap_or_default();
         for webhook in stranded::among(&self.store, &resting, due_before).await? {
             if let Some(served) = self.workers.get_mut(&webhook) {
                 served.examine(&self.shared);

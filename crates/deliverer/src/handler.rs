@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 
 use broker::wire::{self, DeliveryMessage, InvalidDelivery, Progress};
 use broker::{Message, Namespace, Outgoing, Publisher, Route};
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use domain::delivery::{self, DeliveryStatus, Verdict};
 use domain::ids::{AttemptId, WebhookId};
 use domain::outcome::{Facts, Outcome, Trigger};
-use domain::request;
 use domain::retry::RetrySchedule;
 use domain::time::{Timestamp, whole_millis};
 use runtime::progress;
@@ -21,10 +20,11 @@ use runtime::retry::Backoff;
 use runtime::tasks;
 use runtime::traces::{Span, SpanKind, Traces};
 use store::Store;
+use store::clock;
 use store::record::{self, AttemptRecord, DeliveryKey};
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{self, Request};
+use crate::attempt;
 use crate::client::Client;
 use crate::directory::{Directory, Known, Target};
 use crate::events;
@@ -33,6 +33,7 @@ use crate::in_flight::InFlight;
 use crate::lane::{Lane, Turn, Urgency};
 use crate::pulse::Pulse;
 use crate::recorder::Recorder;
+use crate::signed::Signed;
 use crate::standings::Standings;
 use crate::waits::Waits;
 
@@ -181,7 +182,7 @@ impl Handler {
         {
             return step;
         }
-        let now = Utc::now();
+        let now = clock::now();
         if self.is_too_late(progress, now) {
             self.finish(delivery, DeliveryStatus::Failed).await;
             return Step::Done;
@@ -277,7 +278,7 @@ impl Handler {
             }
         };
         let progress = &delivery.message.progress;
-        let too_late = self.is_too_late(progress, Utc::now());
+        let too_late = self.is_too_late(progress, clock::now());
         match target.settles(progress.generation).or(too_late.then_some(DeliveryStatus::Failed)) {
             None => {
                 let delivered = self.attempt(delivery, &target, turn).await;
@@ -295,11 +296,12 @@ impl Handler {
     /// recording holds up nobody.
     async fn attempt(&self, delivery: &Delivery<'_>, target: &Target, turn: Turn) -> bool {
         let progress = &delivery.message.progress;
-        let attempt = AttemptId::draw(u64::try_from(Utc::now().timestamp_millis()).unwrap_or(0));
-        let started = whole_millis(Utc::now());
+        let attempt = AttemptId::draw(u64::try_from(clock::now().timestamp_millis()).unwrap_or(0));
+        let started = whole_millis(clock::now());
         let clock = Instant::now();
         let span = self.span(delivery, attempt, started);
-        let request = prepare(delivery, target, attempt, started, span.as_ref());
+        let signed = Signed { target, webhook: delivery.webhook, attempt, at: started };
+        let request = signed.request(delivery.message, span.as_ref());
         let facts = {
             let _in_flight = events::in_flight();
             let sending = attempt::send(&self.client, request, self.request_timeout);
@@ -317,7 +319,7 @@ impl Handler {
             }
         };
         let took = clock.elapsed();
-        let ended = whole_millis(Utc::now());
+        let ended = whole_millis(clock::now());
         events::AttemptEnded {
             webhook: delivery.webhook,
             event: delivery.key.event,
@@ -462,25 +464,6 @@ fn end(span: Option<Span>, facts: &Facts) {
     if facts.outcome != Outcome::Delivered {
         span.fail(facts.error.clone().unwrap_or_default());
     }
-}
-
-/// The request of an attempt, signed.
-fn prepare(
-    delivery: &Delivery<'_>,
-    target: &Target,
-    attempt: AttemptId,
-    now: Timestamp,
-    span: Option<&Span>,
-) -> Request {
-    let head = &delivery.message.head;
-    let body = request::body(head, delivery.webhook, attempt, &delivery.message.data);
-    let id = head.id.to_string();
-    let mut headers = target.headers.clone();
-    attempt::platform_headers(&mut headers, &id, now.timestamp(), &target.sign(&id, now, &body));
-    let trace = span.map(Span::traceparent);
-    let trace = trace.or_else(|| delivery.message.progress.trace.as_ref().map(ToString::to_string));
-    attempt::trace_header(&mut headers, trace);
-    Request { url: target.endpoint.url().clone(), headers, body }
 }
 
 /// The progress of the next attempt after one that was recorded.

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use broker::wire::{self, DeliveryMessage, Progress};
 use broker::{Hearing, Outgoing, Route, prober};
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use domain::ids::WebhookId;
 use domain::outcome::Trigger;
 use domain::request::EventHead;
@@ -28,6 +28,7 @@ use domain::time::Timestamp;
 use futures_util::future::join_all;
 use runtime::retry::Backoff;
 use store::StoreError;
+use store::clock;
 use store::stranded::{self, Stranded};
 use tracing::warn;
 
@@ -77,7 +78,7 @@ pub(crate) async fn examine(
         }
     }
     if shared.topology.depth(&queue).await? == Some(0) {
-        let queued = fill(shared, webhook, Utc::now() - LOST_FOR).await?;
+        let queued = fill(shared, webhook, clock::now() - LOST_FOR).await?;
         if queued > 0 {
             warn!(%webhook, queued, "what is long due was in no queue; it is again");
         }
@@ -94,7 +95,7 @@ async fn make_anew(
     warn!(%webhook, "the broker has lost the queue of this webhook; making it anew");
     shared.topology.delete_webhook(webhook).await?;
     shared.topology.declare_webhook_again(webhook).await?;
-    let queued = fill(shared, webhook, Utc::now() - DUE_FOR).await?;
+    let queued = fill(shared, webhook, clock::now() - DUE_FOR).await?;
     warn!(%webhook, queued, "the queue of this webhook was made anew");
     Ok(())
 }

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::Utc;
 use domain::health::{HealthFigures, HealthRule, Unhealthy};
 use domain::ids::WebhookId;
 use domain::webhook::{DisabledReason, WebhookStatus};
 use runtime::retry::Backoff;
+use store::clock;
 use store::{Store, StoreError, health};
 use tokio::sync::Notify;
 
@@ -76,7 +76,7 @@ impl Health {
     /// Judges those who failed since the last look.
     async fn judge(&self, webhooks: &[WebhookId]) -> Result<(), StoreError> {
         let window = self.0.rule.window;
-        for (id, figures) in health::figures(&self.0.store, webhooks, Utc::now(), window).await? {
+        for (id, figures) in health::figures(&self.0.store, webhooks, clock::now(), window).await? {
             let (Some(why), Some(target)) = (self.0.rule.judge(&figures), self.0.directory.get(id)) else {
                 continue;
             };

@@ -20,6 +20,7 @@ mod outbox;
 mod pulse;
 mod recorder;
 mod redelivery;
+mod signed;
 mod standings;
 mod tempo;
 mod unrouted;

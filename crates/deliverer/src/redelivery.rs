@@ -14,11 +14,12 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use broker::wire::{DeliveryMessage, Progress};
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use domain::ids::WebhookId;
 use domain::request::EventHead;
 use domain::time::Timestamp;
 use futures_util::{StreamExt, stream};
+use store::clock;
 use store::record::DeliveryKey;
 use store::redeliveries::{self, Done, Due, DueDelivery};
 use store::redelivery_claims::{self, EXTEND_EVERY, HELD_FOR};
@@ -140,7 +141,7 @@ impl Retries {
         max_concurrency: u16,
     ) -> Option<usize> {
         let handled = max_concurrency.saturating_mul(HANDLED_FACTOR);
-        let due_before = Utc::now() - OVERDUE_AFTER;
+        let due_before = clock::now() - OVERDUE_AFTER;
         let page = stranded::retries_due(&shared.handler.store, webhook, due_before, handled.into()).await;
         let mut due = match page {
             Ok(due) => due,

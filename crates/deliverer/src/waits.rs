@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use broker::wire::{self, MOST_BYTES, MOST_DELIVERIES};
 use broker::{BrokerError, GuardedPublisher, Hearing, Namespace, Outgoing, Route, Topology};
-use chrono::Utc;
 use domain::ids::WebhookId;
 use domain::retry::WaitLadder;
 use domain::time::Timestamp;
 use futures_util::future::join_all;
 use runtime::progress::Progress;
+use store::clock;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
@@ -76,7 +76,7 @@ impl Waits {
     /// itself. Returns when the broker has it, or when that queue stores nothing. The database has to know already
     /// when the next attempt is due.
     pub(crate) async fn put(&self, webhook: WebhookId, body: Vec<u8>, until: Timestamp) {
-        let remaining = (until - Utc::now()).to_std().unwrap_or_default();
+        let remaining = (until - clock::now()).to_std().unwrap_or_default();
         let (confirm, confirmed) = oneshot::channel();
         self.add((webhook, self.0.ladder.step_for(remaining)), Waiting { body, confirm });
         if confirmed.await.is_err() {

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use broker::{Message, Outgoing};
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use domain::event::Rejection;
 use domain::request::EventHead;
 use runtime::progress::Progress;
 use runtime::retry::Backoff;
 use runtime::traces::Traces;
 use store::Store;
+use store::clock;
 use store::ingest;
 
 use crate::dispatch::{Dispatch, Origin, Queued};
@@ -37,7 +38,7 @@ impl Handler {
         let started = Instant::now();
         let in_hand = self.progress.begin();
         let retention = TimeDelta::from_std(self.retention).unwrap_or(TimeDelta::MAX);
-        let (mut taken, refused) = take::decode(batch, Utc::now(), retention);
+        let (mut taken, refused) = take::decode(batch, clock::now(), retention);
         taken.iter_mut().for_each(|taken| taken.trace(&self.traces));
         let stored = self.store_matched(&taken).await;
         self.progress.advance();
@@ -63,7 +64,7 @@ impl Handler {
         let mut unsure = Vec::new();
         for StoredEvent { wanted: Wanted { taken, targets, redelivered }, fresh, retried } in &stored.events {
             if *fresh {
-                events::event_taken(Utc::now() - taken.created);
+                events::event_taken(clock::now() - taken.created);
                 let head = taken.head(taken.id, taken.created);
                 queued.extend(Queued::all(targets, &head, taken.origin(), taken.event.data));
                 continue;

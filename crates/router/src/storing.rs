@@ -2,10 +2,11 @@
 //! refuses the whole, so that one event that cannot be stored stops nobody else's.
 
 use broker::Message;
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use domain::event::{RejectReason, Rejection};
 use runtime::retry::Backoff;
 use store::StoreError;
+use store::clock;
 use store::ingest;
 
 use crate::current::{self, Current};
@@ -129,7 +130,7 @@ impl Handler {
     /// Refuses those events of a part whose time has passed since they were decoded; whether there were any.
     fn drop_expired<'a>(&self, part: &mut Part<'a>, stored: &mut Stored<'a>) -> bool {
         let retention = TimeDelta::from_std(self.retention).unwrap_or(TimeDelta::MAX);
-        let now = Utc::now();
+        let now = clock::now();
         let before = part.events.len();
         part.events.retain(|taken| match taken.expired(now, retention) {
             None => true,

@@ -1,17 +1,20 @@
 //! From no database to a ready one, and watching it from then on.
 
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use runtime::error::Chain;
 use runtime::ops::Readiness;
 use runtime::retry::Backoff;
-use tracing::info;
+use tracing::{debug, info};
 
+use crate::clock;
+use crate::error::StoreError;
 use crate::migrate::{self, MigrateError};
 use crate::online_index;
 use crate::pool::Store;
 use crate::retention;
+use crate::rows::read;
 use crate::settings::StoreSettings;
 
 /// How often a commit is asked of the database.
@@ -30,6 +33,10 @@ pub async fn make_ready(store: &Store, settings: &StoreSettings, readiness: &Rea
     while let Err(error) = try_prepare(store, settings).await {
         readiness.set_database_away(Chain(&error).to_string());
         backoff.wait().await;
+    }
+    if let Err(error) = commit(store).await {
+        // The watch tries again in a moment.
+        debug!(error = %Chain(&error), "the database did not tell the time");
     }
     readiness.set_database(true);
     info!("the database is ready");
@@ -59,10 +66,19 @@ pub async fn watch(store: Store, readiness: Readiness) {
     }
 }
 
+/// Commits, and takes over the database's time.
+async fn commit(store: &Store) -> Result<(), StoreError> {
+    let asked = Instant::now();
+    if let Some(row) = store.query_opt(sql!("probe/commit"), &[]).await? {
+        clock::set(read(&row, "now")?, asked);
+    }
+    Ok(())
+}
+
 async fn probe(store: &Store, readiness: &Readiness) {
-    let mut committing = pin!(store.execute(sql!("probe/commit"), &[]));
+    let mut committing = pin!(commit(store));
     match tokio::time::timeout(COMMIT_TIMEOUT, &mut committing).await {
-        Ok(Ok(_)) => readiness.set_database(true),
+        Ok(Ok(())) => readiness.set_database(true),
         Ok(Err(error)) => readiness.set_database_away(Chain(&error).to_string()),
         Err(_) => {
             readiness.set_database_away(format!("no commit within {COMMIT_TIMEOUT:?}"));

@@ -14,6 +14,7 @@ pub mod audit;
 pub mod boot;
 pub mod brands;
 pub mod change;
+pub mod clock;
 pub mod config;
 pub mod deliveries;
 mod epochs;
