@@ -12,15 +12,12 @@ use e2e::signature;
 
 use crate::Stage;
 
-/// Seconds until the services are started again, as their clocks have it: past the delay of a retry.
+/// Seconds until the services are started again: past the delay of a retry.
 const LATER: i64 = 900;
 
 #[tokio::test]
 async fn a_restored_backup_delivers_what_was_pending_and_knows_what_was_delivered() {
-    let mut platform = Platform::builder().retries("10m").prepare().await;
-    platform.deliverers[0].own_clock();
-    platform.start_all().await;
-    let mut stage = Stage::on(platform).await;
+    let mut stage = Stage::with(Platform::builder().retries("10m")).await;
     let (endpoint, webhook) = stage.webhook("/hook").await;
     let (producer, url) = (stage.platform.producer().await, stage.platform.database_url());
     let delivered = Event::many("acme", 20);
@@ -48,7 +45,7 @@ async fn a_restored_backup_delivers_what_was_pending_and_knows_what_was_delivere
     create_anew(&url).await;
     run("pg_restore", &["--exit-on-error", "--dbname", &url, path(&backup)]);
     // By then what was pending is due, and nobody knows of it but the database.
-    stage.platform.deliverers[0].step_clock(LATER);
+    database::let_time_pass(&url, LATER).await;
     endpoint.always(Reply::ok());
     stage.platform.start_all().await;
 

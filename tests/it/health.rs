@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use e2e::brand::{Webhook, put_type};
+use e2e::database;
 use e2e::event::Event;
 use e2e::platform::{Builder, Platform};
-use e2e::process::Process;
+
 use e2e::receiver::Endpoint;
 use e2e::script::Reply;
 use futures_util::future::join_all;
@@ -107,17 +108,14 @@ async fn restart_all(stage: &mut Stage) {
 /// Both figures at once, since each takes the length of a window.
 #[tokio::test]
 async fn failing_fires_at_its_figures_over_replicas_and_restarts() {
-    let mut platform = failing().deliverers(2).prepare().await;
-    platform.deliverers.iter_mut().for_each(Process::own_clock);
-    platform.start_all().await;
-    let mut stage = Stage::on(platform).await;
+    let mut stage = Stage::with(failing().deliverers(2)).await;
     let few = Subject::new(&stage, "FEW").await;
     let some = Subject::new(&stage, "SOME").await;
     tokio::join!(few.failures(&stage, 1), some.failures(&stage, 1));
     few.failures(&stage, 7).await;
     some.failures(&stage, 14).await;
     some.successes(&stage, 2).await;
-    stage.platform.deliverers.iter().for_each(|deliverer| deliverer.step_clock(LATER));
+    database::let_time_pass(&stage.platform.database_url(), LATER).await;
     restart_all(&mut stage).await;
 
     // 9 attempts of 9, one too few; 17 of 19, which is 89 %.

@@ -133,10 +133,9 @@ async fn a_silent_queue_of_unrouted_deliveries_holds_up_nobody() {
 #[tokio::test]
 async fn malformed_headers_of_the_broker_s_own_stop_no_retry_and_no_new_webhook() {
     let mut scene = Scene::set(|platform| platform.retries("1s")).await;
-    let (endpoint, webhook) = scene.stage.webhook("/flaky").await;
+    let (before, _) = scene.stage.webhook("/before").await;
     let platform = &mut scene.stage.platform;
     platform.routers[0].terminate().await;
-    let mut producer = RawProducer::connect(platform.amqp_url(), &platform.namespace).await;
     let ingest = format!("{}.ingest", platform.namespace);
     let number = [b"I".as_slice(), &5_u32.to_be_bytes()].concat();
     let table = |fields: &[Vec<u8>]| [b"F".to_vec(), long(&fields.concat())].concat();
@@ -147,10 +146,20 @@ async fn malformed_headers_of_the_broker_s_own_stop_no_retry_and_no_new_webhook(
         let event = Event::sms("acme");
         let message = RawMessage::new(event.event_type.as_bytes(), event.body().as_bytes());
         let deaths = header(b"x-death", &[b"A".to_vec(), long(&deaths)].concat());
-        producer.publish(&message.headers(&deaths).text("expiration", b"1")).await;
+        let message = message.headers(&deaths).text("expiration", b"1");
+        // The broker restarts the queue over each of them, and may refuse the next one meanwhile.
+        let mut producer = RawProducer::connect(platform.amqp_url(), &platform.namespace).await;
+        while producer.try_publish(&message).await.is_err() {
+            producer = RawProducer::connect(platform.amqp_url(), &platform.namespace).await;
+        }
     }
     scene.stage.platform.routers[0].start();
+    let producer = scene.stage.platform.producer().await;
+    let behind = Event::sms("acme");
+    while producer.try_publish(&behind).await.is_err() {}
+    before.wait_for_event(behind.id()).await;
 
+    let (endpoint, webhook) = scene.stage.webhook("/flaky").await;
     endpoint.answer([Reply::status(503), Reply::ok()]);
     let event = Event::sms("acme");
     scene.stage.publish(&event).await;

@@ -60,6 +60,23 @@ impl Database {
     }
 }
 
+/// Lets time pass for what is recorded in a database of the platform, whose clock all services go by: attempts and
+/// what is planned lie this much further back.
+///
+/// # Panics
+/// When the database refuses it.
+pub async fn let_time_pass(url: &str, seconds: i64) {
+    let client = connect(url).await.expect("the database");
+    let by = format!("interval '{seconds} seconds'");
+    let back = |columns: &[&str]| {
+        columns.iter().map(|column| format!("{column} = {column} - {by}")).collect::<Vec<_>>().join(", ")
+    };
+    let activity = back(&["slice", "first_failure", "last_failure"]);
+    let deliveries = back(&["first_attempt_at", "last_attempt_at", "next_attempt_at"]);
+    let statements = format!("UPDATE webhook_activity SET {activity}; UPDATE deliveries SET {deliveries}");
+    client.batch_execute(&statements).await.expect("the rows lie further back");
+}
+
 /// A connection to this URL, served in the background.
 ///
 /// # Errors

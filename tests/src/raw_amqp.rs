@@ -13,7 +13,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// The largest frame, as RabbitMQ proposes it; a header of a message has to fit into one.
 pub const MAX_FRAME_BYTES: usize = 131_072;
 /// Bytes of a frame around its payload.
-const FRAME_OVERHEAD: usize = 8;
+pub(crate) const FRAME_OVERHEAD: usize = 8;
 /// The last byte of a frame.
 const FRAME_END: u8 = 0xCE;
 /// The channel that is used.
@@ -83,7 +83,7 @@ impl Properties {
         self
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let flags = self.0.keys().fold(0_u16, |flags, bit| flags | 1 << bit);
         let mut encoded = flags.to_be_bytes().to_vec();
         self.0.values().rev().for_each(|value| encoded.extend(value));
@@ -133,12 +133,12 @@ pub fn nested_tables(name: &[u8], depth: usize) -> Vec<u8> {
     encoded
 }
 
-fn short_string(value: &[u8]) -> Vec<u8> {
+pub(crate) fn short_string(value: &[u8]) -> Vec<u8> {
     let length = u8::try_from(value.len()).expect("a short string has 255 bytes at most");
     [&[length], value].concat()
 }
 
-fn long_string(value: &[u8]) -> Vec<u8> {
+pub(crate) fn long_string(value: &[u8]) -> Vec<u8> {
     let length = u32::try_from(value.len()).expect("a length of 32 bits");
     [&length.to_be_bytes(), value].concat()
 }

@@ -5,7 +5,7 @@
 //! the database says decides where to go on.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use broker::wire::{self, DeliveryMessage, InvalidDelivery, Progress};
 use broker::{Message, Namespace, Outgoing, Publisher, Route};
@@ -299,7 +299,7 @@ impl Handler {
         let attempt = AttemptId::draw(u64::try_from(clock::now().timestamp_millis()).unwrap_or(0));
         let started = whole_millis(clock::now());
         let clock = Instant::now();
-        let span = self.span(delivery, attempt, started);
+        let span = self.span(delivery, attempt);
         let signed = Signed { target, webhook: delivery.webhook, attempt, at: started };
         let request = signed.request(delivery.message, span.as_ref());
         let facts = {
@@ -348,11 +348,11 @@ impl Handler {
         delivered
     }
 
-    /// The span of an attempt, where there is somebody to send it to.
-    fn span(&self, delivery: &Delivery<'_>, attempt: AttemptId, started: Timestamp) -> Option<Span> {
+    /// The span of an attempt, where there is somebody to send it to. By this machine's clock, as it ends.
+    fn span(&self, delivery: &Delivery<'_>, attempt: AttemptId) -> Option<Span> {
         let progress = &delivery.message.progress;
         let parent = progress.trace.as_ref().map(ToString::to_string);
-        let mut span = self.traces.span("deliver event", SpanKind::Client, parent, started.into())?;
+        let mut span = self.traces.span("deliver event", SpanKind::Client, parent, SystemTime::now())?;
         span.note("postrider.event.id", delivery.key.event.to_string());
         span.note("postrider.webhook", delivery.webhook.to_string());
         span.note("postrider.attempt.id", attempt.to_string());

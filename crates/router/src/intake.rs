@@ -3,7 +3,7 @@
 //! A message may kill its consumer: the connection, when the client cannot read it, or the whole process. RabbitMQ then
 //! counts a return for all messages in hand, and moves those with too many returns to the quarantine. So that the
 //! culprit collects these returns alone, a consumer begins with one message in hand at a time, and goes on so until it is
-//! past those that were returned several times; a consumer that stops handles what it has in hand.
+//! past those that were returned; a consumer that stops handles what it has in hand.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,8 @@ const PREFETCH: u16 = 1000;
 /// A message that was returned this often is handled alone. A lost connection returns all in hand; several in a row
 /// are rarer than a message that causes them.
 const SUSPICIOUS_RETURNS: i64 = 3;
-/// A consumer that begins handles so many messages one by one that were not returned often.
+/// A consumer that begins goes on one by one until it met a message that was never returned, or so many in a row that
+/// were returned less often.
 const CAREFUL_MESSAGES: u32 = 100;
 /// How long a consumer that stops may take for the messages that it has in hand.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -161,6 +162,7 @@ impl Intake {
             if batch.is_empty() {
                 return Ended::Lost { progress };
             }
+            let returned = batch.iter().any(|message| message.redelivered);
             let suspicious = batch.iter().any(|message| message.returns >= SUSPICIOUS_RETURNS);
             if suspicious && pace == Pace::Batches {
                 warn!(queue = source.queue, "messages were returned several times; taking one at a time");
@@ -169,7 +171,12 @@ impl Intake {
             }
             self.handle(batch).await;
             progress = true;
-            careful = if suspicious { CAREFUL_MESSAGES } else { careful.saturating_sub(1) };
+            // On RabbitMQ 3.10 those that were returned come first.
+            careful = match (suspicious, returned) {
+                (true, _) => CAREFUL_MESSAGES,
+                (false, true) => careful.saturating_sub(1),
+                (false, false) => 0,
+            };
             if pace == Pace::OneByOne && careful == 0 {
                 self.leave(subscription, Ending::Cancelled).await;
                 return Ended::Change(Pace::Batches);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::time::SystemTime;
 
 use broker::{Message, Unreadable};
 use chrono::TimeDelta;
@@ -148,10 +149,10 @@ impl<'a, M: Incoming> Taken<'a, M> {
         event::decode(self.message.body(), self.message.message_id(), now, retention).err()
     }
 
-    /// Begins a span, where there is somebody to send it to.
+    /// Begins a span, where there is somebody to send it to. By this machine's clock, as it ends.
     pub(crate) fn trace(&mut self, traces: &Traces) {
         let parent = self.trace.as_ref().map(ToString::to_string);
-        self.span = traces.span("route event", SpanKind::Consumer, parent, self.received.into());
+        self.span = traces.span("route event", SpanKind::Consumer, parent, SystemTime::now());
         if let Some(span) = &mut self.span {
             span.note("messaging.system", "rabbitmq");
             span.note("postrider.event.id", self.id.to_string());
