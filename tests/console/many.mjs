@@ -23,7 +23,7 @@ export async function publishMany({ brand, token, webhook }) {
   }
   const routed = async () => {
     const { queues } = await asSupport('GET', '/admin/v1/overview');
-    return queues.find(({ name }) => name.endsWith('.router')).messages === 0;
+    return queues.find(({ name }) => name.endsWith('.ingest')).messages === 0;
   };
   await waitFor(routed, 'an empty queue of the router');
   await waitFor(async () => (await countOf({ brand, webhook })) >= MANY, 'all events');
