@@ -135,7 +135,8 @@ impl Intake {
         self.consumers.subscribe(&source.queue, prefetch).await
     }
 
-    /// Handles batches until the subscription or the process ends. A batch is never abandoned.
+    /// Handles batches until the subscription or the process ends. A process that stops abandons what takes longer than
+    /// [`STOP_TIMEOUT`]: it was not acknowledged, and comes again.
     async fn drain(&self, subscription: &mut Subscription, source: &mut Source, pace: Pace) -> Ended {
         let mut progress = false;
         let mut careful = CAREFUL_MESSAGES;
