@@ -77,9 +77,19 @@ async fn a_silent_queue_of_refused_messages_holds_up_no_event_and_no_refused_mes
             .await;
     }
 
+    // It keeps its reason, although what could not be read does not travel with it.
+    let odd = Event::sms("acme");
+    let message = RawMessage::new(odd.event_type.as_bytes(), odd.body().as_bytes()).text("app_id", b"\xff");
+    let mut producer = RawProducer::connect(stage.platform.amqp_url(), &stage.platform.namespace).await;
+    producer.publish(&message).await;
+    let behind = Event::sms("acme");
+    stage.publish(&behind).await;
+    endpoint.wait_for_event(behind.id()).await;
+
     scene.broker.wake(&queue).await;
-    let items = wait_rejected(&stage.brand.support, 50).await;
-    assert!(items.iter().all(|item| item["reason"] == "invalid_json"), "{items:#?}");
+    let items = wait_rejected(&stage.brand.support, 51).await;
+    let of = |reason: &str| items.iter().filter(|item| item["reason"] == reason).count();
+    assert_eq!((of("invalid_json"), of("unreadable")), (50, 1), "{items:#?}");
 }
 
 #[tokio::test]

@@ -126,6 +126,8 @@ pub struct Message {
     pub deaths: Vec<Death>,
     /// Whether it is marked as a probe of ours ([`Outgoing::probe`](crate::Outgoing::probe)).
     pub is_marked_probe: bool,
+    /// Reason and detail of a message that the router refused before.
+    pub refusal: Option<(String, String)>,
     /// The exchange that it came through last.
     pub exchange: String,
     delivery: Delivery,
@@ -247,6 +249,7 @@ impl Message {
             returns: headers::returns(&properties),
             deaths: headers::deaths(&properties),
             is_marked_probe: headers::is_probe(&properties),
+            refusal: headers::refusal(&properties),
             exchange: delivery.exchange.to_string(),
             delivery,
             acks,

@@ -43,6 +43,11 @@ pub(crate) fn returns(properties: &BasicProperties) -> i64 {
     }
 }
 
+pub(crate) fn refusal(properties: &BasicProperties) -> Option<(String, String)> {
+    let text_of = |name| header(properties, name).and_then(text).map(str::to_owned);
+    Some((text_of("x-reject-reason")?, text_of("x-reject-detail")?))
+}
+
 pub(crate) fn is_probe(properties: &BasicProperties) -> bool {
     header(properties, PROBE_HEADER).is_some()
 }

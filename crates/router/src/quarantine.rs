@@ -77,7 +77,10 @@ async fn settle(intake: &Intake, message: &Message) -> bool {
 /// The message with the reason why it was refused; `None` when it turned out to be an event.
 async fn refusal(intake: &Intake, message: &Message) -> Option<Outgoing> {
     let Some(death) = death_in_intake(intake, message) else {
-        // A router refused it while the queue of refused messages took none: why is found out again.
+        // A router refused it while the queue of refused messages took none, and said why.
+        if let Some(rejection) = earlier_rejection(message) {
+            return Some(rejected(message, &rejection));
+        }
         let batch = std::slice::from_ref(message);
         return intake.handler.lock().await.handle(batch).await.remove(&message.tag());
     };
@@ -93,6 +96,13 @@ async fn refusal(intake: &Intake, message: &Message) -> Option<Outgoing> {
         ),
     };
     Some(rejected(message, &rejection))
+}
+
+/// Why a router refused it before.
+fn earlier_rejection(message: &Message) -> Option<Rejection> {
+    let (word, detail) = message.refusal.as_ref()?;
+    let reason: RejectReason = word.parse().ok()?;
+    Some(Rejection::new(reason, detail))
 }
 
 /// Why the broker took it out of a queue of events.
