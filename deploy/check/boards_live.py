@@ -1,10 +1,9 @@
-"""Asks a running Prometheus what each panel of the boards shows, and names the queries that show nothing:
+"""Runs the queries of every panel of the boards against a Prometheus, and names the queries without a result:
 
     deploy/check/boards_live.py http://127.0.0.1:9090 [--interval 2m] [--pictures DIR]
 
-With --pictures it also draws the boards as they are laid out, from the Prometheus' start on (an hour at most), one
-PNG for each. Grafana is on no package registry, so this is no Grafana's picture of them; layout, queries, legends
-and units are the boards' own.
+With --pictures it also draws each board as a PNG, from the start of Prometheus on (an hour at most). No package registry has
+Grafana, so Grafana does not draw these pictures; layout, queries, legends and units are the boards' own.
 """
 
 import argparse
@@ -20,7 +19,7 @@ from pathlib import Path
 BOARDS = Path(__file__).resolve().parents[1] / "grafana"
 MOST_SECONDS = 3600
 POINTS = 240
-# A board's grid has 24 columns; how large one cell is, in inches.
+# A board's grid has 24 columns; this is the size of one cell, in inches.
 COLUMNS, CELL = 24, (0.62, 0.34)
 
 
@@ -34,7 +33,7 @@ class Prometheus:
             return json.load(answer)["data"]
 
     def expression(self, target):
-        # Grafana chooses the interval by what is visible and how often is scraped.
+        # Grafana chooses the interval by the visible time and the scrape interval.
         return target["expr"].replace("$__rate_interval", self.interval)
 
     def shows_data(self, target):
@@ -42,7 +41,7 @@ class Prometheus:
         return any(sample["value"][1] != "NaN" for sample in samples)
 
     def series(self, target, start, end):
-        """What a query gave in a stretch of time: by legend, the moments and the numbers."""
+        """Returns the result of a range query: for each legend, the times and the values."""
         step = max((end - start) / POINTS, 1)
         found = self.get("query_range", query=self.expression(target), start=start, end=end, step=step)
         for series in found["result"]:

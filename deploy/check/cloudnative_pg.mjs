@@ -1,5 +1,5 @@
-// Checks a Cluster of CloudNativePG, JSON on standard input, against its published schema. The package is among
-// those of tests/docs, which every check has at hand.
+// Checks a Cluster of CloudNativePG, JSON on standard input, against its published schema. The package is one of
+// tests/docs, which deploy/test installs for every check.
 import { readFileSync } from 'node:fs';
 
 const models = new URL('../../tests/docs/node_modules/@kubernetes-models/cloudnative-pg/', import.meta.url);

@@ -1,5 +1,5 @@
-"""Checks docker-compose.yml and deploy/Dockerfile where no Docker engine is at hand: that they parse,
-hang together, and keep what deploy/README.md promises of them. Run from the repository's top."""
+"""Checks docker-compose.yml and deploy/Dockerfile without a Docker engine: they parse, fit together, and keep the
+promises of deploy/README.md. Run from the repository's top."""
 
 import re
 import sys
@@ -28,7 +28,7 @@ def check_server(name, server, volumes):
     kept = [v.split(":")[0] for v in server["volumes"]]
     need(any(v in volumes for v in kept), f"{name}: no named volume")
     for source in (v for v in kept if v.startswith("./")):
-        need(Path(source).is_file(), f"{name}: {source} is not there")
+        need(Path(source).is_file(), f"{name}: {source} does not exist")
 
 
 def check_service(name, service):
@@ -62,7 +62,7 @@ def check_compose(path):
 
 
 def stages(path):
-    """The instructions of each stage: [[(instruction, value), …], …]."""
+    """Returns the instructions of each stage: [[(instruction, value), …], …]."""
     parser = DockerfileParser(path=str(path))
     found = []
     for line in parser.structure:
@@ -79,7 +79,7 @@ def check_copies(found):
         for source in (re.match(r"--from=(\S+)", value) for word, value in stage if word == "COPY"):
             need(not source or source[1] in names, f"Dockerfile: no stage {source and source[1]}")
         for sources in (value.split()[:-1] for word, value in stage if word == "COPY" and "--from" not in value):
-            need(all(Path(s).exists() for s in sources), f"Dockerfile: {sources} is not there")
+            need(all(Path(s).exists() for s in sources), f"Dockerfile: {sources} does not exist")
         names += re.findall(r" AS (\S+)", stage[0][1])
 
 
@@ -96,7 +96,7 @@ def check_dockerfile(path):
 
 
 def check_context(path):
-    """What is rendered into the API's binary is not kept from the build."""
+    """Checks that .dockerignore excludes no page that is rendered into the API's binary."""
     sources = re.findall(r'"\.\./\.\./(deploy/[\w.]+)"', Path("crates/subscription-api/build/docs.rs").read_text())
     shown = [line[1:] for line in path.read_text().splitlines() if line.startswith("!")]
     for source in sources:

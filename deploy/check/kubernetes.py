@@ -1,5 +1,5 @@
-"""Checks the manifests of deploy/kubernetes where no cluster is at hand: each against the published schema
-of its kind, and all against what deploy/README.md promises of them. Run from the repository's top."""
+"""Checks the manifests of deploy/kubernetes without a cluster: each against the published schema of its kind, and all
+against the promises of deploy/README.md. Run from the repository's top."""
 
 import ipaddress
 import json
@@ -16,10 +16,10 @@ from cloudcoil.models.prometheus_operator import v1 as prometheus
 
 TOP = Path("deploy/kubernetes")
 SERVICES = {"subscription-api", "router", "deliverer"}
-# The oldest that knows all that is asked of it, and the newest whose schemas are published.
+# The oldest version that has all features we use, and the newest with published schemas.
 VERSIONS = ("1.30", kubernetes_validate.latest_version())
 MODELS = {"ScaledObject": keda.ScaledObject, "PodMonitor": prometheus.PodMonitor}
-# Nobody publishes its schema where an ordinary client finds them; `kubectl apply --dry-run=server` does.
+# No registry has its schema; `kubectl apply --dry-run=server` checks it.
 UNCHECKED = {"RabbitmqCluster"}
 POSTGRESQL = Path(__file__).with_name("cloudnative_pg.mjs")
 REQUEST_SECONDS, MARGIN_SECONDS = 15, 5
@@ -33,7 +33,7 @@ def need(holds, problem):
 
 
 def resources(folder, seen=()):
-    """Everything that a kustomization holds, with those that it builds on."""
+    """Returns all documents of a kustomization and of its bases."""
     kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
     need(folder not in seen, f"{folder}: builds on itself")
     found = []
@@ -47,7 +47,7 @@ def resources(folder, seen=()):
 
 
 def unread(given, read, at=""):
-    """The fields that a model passed over."""
+    """Returns the fields that a model ignored."""
     if isinstance(given, dict):
         for key, value in given.items():
             yield from unread(value, read[key], f"{at}/{key}") if key in read else [f"{at}/{key}"]
@@ -78,7 +78,7 @@ def of_kind(documents, kind):
 
 
 def known_settings():
-    """The variables that the services read, from where they are declared."""
+    """Returns the environment variables that the services declare."""
     sources = Path("crates").glob("*/src/**/*.rs")
     return {name for source in sources for name in re.findall(r'env = "(\w+)"', source.read_text())}
 
@@ -123,7 +123,7 @@ def applies_to(policy, labels):
 
 
 def blocks(policies, labels):
-    """The networks outside of the cluster that pods of these labels may reach."""
+    """Returns the networks outside the cluster that pods with these labels may reach."""
     rules = [rule for policy in policies if applies_to(policy, labels) for rule in policy["spec"].get("egress", [])]
     need(all("to" in rule for rule in rules), f"{labels}: may reach anything")
     return [peer["ipBlock"] for rule in rules for peer in rule["to"] if "ipBlock" in peer]

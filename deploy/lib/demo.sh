@@ -7,7 +7,7 @@ readonly DEMO_TYPE=NOTIFICATION.SMS.RECEIPT
 readonly DEMO_DATA='{"phoneNumber":"+1234456789","message":"I am an SMS message","locale":"en-US"}'
 readonly DELIVERY_SECONDS=30
 
-# The receiver is on this machine with a certificate of its own: both have to be allowed.
+# The receiver runs on this machine with a certificate of its own, so both have to be allowed.
 use_demo_settings() {
   export POSTRIDER_DEMO_LISTEN=${POSTRIDER_DEMO_LISTEN:-127.0.0.1:8443}
   export POSTRIDER_ALLOW_NETWORKS=${POSTRIDER_ALLOW_NETWORKS:-127.0.0.0/8}
@@ -19,8 +19,8 @@ make_authority() { "$BIN/demo" ca --state-dir "$STATE/demo" >/dev/null; }
 
 # --- the API -----------------------------------------------------------------------------------
 
-# api TOKEN METHOD PATH [BODY]: leaves the answer in API_STATUS and API_BODY. The token goes through
-# standard input: what is on a command line, every user of the machine can read.
+# api TOKEN METHOD PATH [BODY]: leaves the answer in API_STATUS and API_BODY. The token goes through standard input,
+# because every user of the machine can read command lines.
 api() {
   local answer
   answer=$(curl -sS --noproxy '*' --max-time 20 -w '\n%{http_code}' -K - -X "$2" \
@@ -30,10 +30,10 @@ api() {
   API_BODY=${answer%$'\n'*}
 }
 
-# expect STATUS WHAT: fails with the API's answer when the last status is another.
+# expect STATUS WHAT: fails with the API's answer if the last status is another.
 expect() { [[ $API_STATUS == "$1" ]] || fail "$2: the API answered $API_STATUS: $API_BODY"; }
 
-# The first string called $1 in the last answer. Ids, tokens and secrets hold no escapes.
+# Prints the first string named $1 in the last answer. Ids, tokens and secrets contain no escapes.
 field() { grep -o "\"$1\" *: *\"[^\"]*\"" <<<"$API_BODY" | head -n 1 | sed 's/.*: *"//; s/"$//'; }
 
 # keep FILE VALUE
@@ -43,7 +43,7 @@ kept() { cat "$STATE/$1" 2>/dev/null || true; }
 as_support() { api "$POSTRIDER_SUPPORT_TOKEN" "$@"; }
 as_brand() { api "$(kept brand.token)" "$@"; }
 
-# --- what the demo needs, each made once ---------------------------------------------------------
+# --- objects of the demo, each created once -------------------------------------------------------
 
 ensure_brand() {
   as_support GET "/admin/v1/brands/$DEMO_BRAND"
@@ -80,7 +80,7 @@ ensure_webhook() {
   keep demo/secret "$(field secret)"
 }
 
-# Webhooks of an earlier folder: they sign with secrets that the receiver does not have.
+# Deletes webhooks of an earlier state folder, because the receiver does not have their secrets.
 delete_old_webhooks() {
   local ids id
   as_brand GET "/v1/$DEMO_BRAND/webhooks?limit=1000"
@@ -96,7 +96,7 @@ start_receiver() {
   wait_until 10 port_is_open "$host" "$port" || fail_with_log receiver "the demo receiver does not listen"
 }
 
-# Publishes over AMQP and prints the request that came.
+# Publishes over AMQP and prints the request that arrived.
 send_one_event() {
   EVENT_ID=$("$BIN/demo" publish --brand "$DEMO_BRAND" --type "$DEMO_TYPE" --data "$DEMO_DATA") ||
     fail "the event could not be published"

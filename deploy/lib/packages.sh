@@ -6,8 +6,8 @@ PACKAGE_LISTS_FRESH=
 
 can_install() { [[ $EUID -eq 0 ]] && have apt-get; }
 
-# While packages are installed none may start a server: it could take a port that another one uses.
-# Must run in a subshell: what stood in the policy's place comes back when that ends.
+# Keeps packages from starting a server while they are installed, because it could take a port that is in use.
+# Runs in a subshell, because the previous policy is restored when the subshell ends.
 keep_servers_off() {
   if [[ -e $POLICY ]]; then
     mv "$POLICY" "$POLICY.postrider"
@@ -43,17 +43,17 @@ need_cargo() {
   have cargo || fail "there is no cargo here: install Rust first"
 }
 
-# A linker and a C compiler, which Rust and its cryptography need; curl, to speak with the API; the
-# roots by which cargo trusts its registry.
+# Rust and its cryptography need a linker and a C compiler; the scripts need curl to call the API; cargo needs roots to
+# trust its registry.
 need_tools() {
   local missing=()
   have cc || missing+=(gcc libc6-dev)
   have curl || missing+=(curl)
   [[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
-  [[ ${#missing[@]} -eq 0 ]] || install "to build and to look" "${missing[@]}"
+  [[ ${#missing[@]} -eq 0 ]] || install "to build Postrider and to call it" "${missing[@]}"
 }
 
-# What the console is built with; the oldest that does is Debian 12's.
+# Builds the console; Debian 12's version is the oldest that works.
 need_node() {
   if ! have node || ! have npm; then install "to build the console" nodejs npm; fi
   [[ $(node --version) =~ ^v([0-9]+) && ${BASH_REMATCH[1]} -ge 18 ]] || fail "the console needs Node.js 18 or later"

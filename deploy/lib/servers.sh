@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# PostgreSQL and RabbitMQ: those that answer, else Docker Compose, else the distribution's packages.
-# Sourced, never run. run/postgres.by and run/rabbitmq.by say which server we started, and how.
+# PostgreSQL and RabbitMQ: uses servers that answer, else Docker Compose, else the distribution's packages.
+# Sourced, never run. run/postgres.by and run/rabbitmq.by record how we started a server.
 
 readonly CLUSTER=postrider
 readonly RABBIT_CONFIG=/etc/rabbitmq
 
-# File handles that RabbitMQ should have: it reserves three for each quorum queue.
+# File handles for RabbitMQ, which reserves three for each quorum queue.
 readonly BROKER_FILES=65536
 
 prepare_servers() {
@@ -13,7 +13,7 @@ prepare_servers() {
   prepare_rabbitmq
 }
 
-# True when the first byte of the answer is one of those that follow.
+# Succeeds if the first byte of the answer is among the given ones.
 speaks() {
   local byte
   byte=$(first_byte "$URL_HOST" "$URL_PORT" "$1") || true
@@ -21,17 +21,17 @@ speaks() {
   [[ -n $byte && " $* " == *" $byte "* ]]
 }
 
-# PostgreSQL answers an SSLRequest with S or N; RabbitMQ a protocol header with a method frame.
+# PostgreSQL answers an SSLRequest with S or N; RabbitMQ answers a protocol header with a method frame.
 postgres_speaks() { speaks '\0\0\0\010\004\322\026\057' 53 4e; }
 rabbitmq_speaks() { speaks 'AMQP\0\0\011\001' 01; }
 rabbitmq_answers() { if [[ $AMQP_URL == amqps:* ]]; then port_is_open "$URL_HOST" "$URL_PORT"; else rabbitmq_speaks; fi; }
 
-# fail_unless_free VARIABLE: a server of ours is started only where nobody listens, and only here. One
-# that is there but hangs (out of file handles, stopped) must not get a second one beside it.
+# fail_unless_free VARIABLE: we start a server only on this machine and only if nobody listens. A server that hangs (out of
+# file handles, stopped) must not get a second one beside it.
 fail_unless_free() {
   case $(port_state "$URL_HOST" "$URL_PORT") in
-    open) fail "what listens at $URL_HOST:$URL_PORT ($1) does not answer as it should: mend or stop it, or set $1" ;;
-    stuck) fail "$URL_HOST:$URL_PORT ($1) takes no connections: mend what runs there, or set $1" ;;
+    open) fail "the listener at $URL_HOST:$URL_PORT ($1) does not answer as expected: fix or stop it, or set $1" ;;
+    stuck) fail "$URL_HOST:$URL_PORT ($1) accepts no connections: fix its server, or set $1" ;;
   esac
   is_loopback "$URL_HOST" || fail "nothing answers at $URL_HOST:$URL_PORT ($1)"
 }
@@ -50,9 +50,8 @@ prepare_postgres() {
   ensure_database
 }
 
-# A cluster of our own: the one that the package would make belongs to the machine's owner, and the
-# access without a password, which the default DATABASE_URL asks for, is opened here alone and for
-# loopback addresses alone.
+# Creates a cluster of our own, because the package's cluster belongs to the machine's owner. The default DATABASE_URL needs
+# access without a password; only this cluster allows it, and only to loopback addresses.
 start_cluster() {
   [[ $URL_USER == postgres ]] || fail "nothing answers at $URL_HOST:$URL_PORT (DATABASE_URL)"
   if [[ -z $(newest_postgres) ]] || ! have pg_createcluster; then install_postgres; fi
@@ -67,14 +66,14 @@ start_cluster() {
   say "PostgreSQL $version started (cluster $CLUSTER, port $URL_PORT)"
 }
 
-# The newest installed version of the server: a client alone has a folder of its version too.
+# Prints the newest installed version of the server. A client alone has a folder of its version, too.
 newest_postgres() {
   find /usr/lib/postgresql -path '*/bin/initdb' 2>/dev/null | cut -d / -f 5 | sort -V | tail -n 1
 }
 
 install_postgres() { without_main_cluster install "PostgreSQL is needed" postgresql; }
 
-# Runs a command while the package makes no cluster of its own, with a port that is in use here.
+# Runs a command and keeps the package from creating a cluster of its own, which would take a port in use.
 without_main_cluster() {
   local defaults=/etc/postgresql-common/createcluster.d/postrider.conf
   can_install && mkdir -p "${defaults%/*}" && printf 'create_main_cluster = false\n' >"$defaults"
@@ -90,7 +89,7 @@ make_cluster() {
     >"/etc/postgresql/$1/$CLUSTER/conf.d/postrider.conf"
 }
 
-# sql DATABASE: runs what it reads, as the user and at the server of DATABASE_URL.
+# sql DATABASE: runs SQL from standard input, as the user and at the server of DATABASE_URL.
 sql() {
   PGHOST=$URL_HOST PGPORT=$URL_PORT PGUSER=${URL_USER:-postgres} PGPASSWORD=$URL_PASSWORD \
     PGDATABASE=$1 PGCONNECT_TIMEOUT=5 psql -XqAt -v ON_ERROR_STOP=1 -v name="$URL_PATH"
@@ -98,8 +97,8 @@ sql() {
 
 database_answers() { sql "$URL_PATH" <<<'select' >/dev/null 2>&1; }
 
-# Compose makes the database with the server. Elsewhere it is made here, in a collation that is the
-# same on every machine; deploy/down --purge drops only a database that was.
+# Compose creates the database with the server. Otherwise this function creates it, in a collation that is the same on every
+# machine; deploy/down --purge drops only a database that this function created.
 ensure_database() {
   URL_PATH=${URL_PATH:-postgres}
   [[ $(started_by postgres) != compose ]] || return 0
@@ -112,7 +111,7 @@ SQL
   sql "$URL_PATH" <<<'select' 2>"$STATE/logs/database.log" ||
     fail_with_log database "PostgreSQL at $URL_HOST:$URL_PORT refuses DATABASE_URL"
   printf '%s' "$URL_PATH" >"$STATE/run/database.made"
-  say "database $URL_PATH made"
+  say "database $URL_PATH created"
 }
 
 # --- RabbitMQ ----------------------------------------------------------------------------------
@@ -143,7 +142,7 @@ start_broker() {
   say "RabbitMQ started (port $URL_PORT)"
 }
 
-# A node that nobody reaches from outside, and whose name does not hang on the machine's.
+# Configures a node that is not reachable from outside, with a name that does not depend on the machine's name.
 configure_new_broker() {
   cat >>"$RABBIT_CONFIG/rabbitmq-env.conf" <<'CONF'
 NODENAME=rabbit@localhost
@@ -153,10 +152,10 @@ CONF
   printf 'listeners.tcp.local = 127.0.0.1:%s\n' "$URL_PORT" >>"$RABBIT_CONFIG/rabbitmq.conf"
 }
 
-# As many as wanted, or as the machine allows; in a subshell, or everything after it has them too.
+# Raises the limit to the wanted number, or to the machine's maximum; in a subshell, otherwise every later command has it, too.
 raise_files() { ulimit -n "$BROKER_FILES" 2>/dev/null || ulimit -n "$(ulimit -Hn)"; }
 
-# The package's own way, su, sets the limit back to that of the machine's first process.
+# The package's own start, through su, resets the limit to the first process's one.
 as_rabbitmq() {
   HOME=/var/lib/rabbitmq setpriv --reuid=rabbitmq --regid=rabbitmq --init-groups "$@"
 }
@@ -164,7 +163,7 @@ as_rabbitmq() {
 # --- Docker Compose ----------------------------------------------------------------------------
 
 compose() {
-  # The file asks for the services' key whatever is started; a server has no use for it.
+  # The file requires the services' key for every command, although a server does not need it.
   POSTRIDER_MASTER_KEY=${POSTRIDER_MASTER_KEY:-unused} docker compose --project-directory "$ROOT" "$@"
 }
 
@@ -186,7 +185,7 @@ start_with_compose() {
 
 started_by() { cat "$STATE/run/$1.by" 2>/dev/null || true; }
 
-# stop_servers [purge]: those that we started; what they hold stays unless it is to be purged.
+# stop_servers [purge]: stops the servers that we started. Their data stays unless it is purged.
 stop_servers() {
   stop_postgres "${1:-}"
   stop_rabbitmq "${1:-}"
@@ -224,8 +223,8 @@ stop_broker() {
   rabbitmqctl -q shutdown >/dev/null || warn "RabbitMQ did not stop"
 }
 
-# The broker may hold what belongs to others: only what our namespace begins goes. There is a command
-# for queues but none for exchanges, so both are said in the broker's own language, in one call.
+# Removes only queues and exchanges of our namespace, because the broker may contain others. rabbitmqctl can delete queues
+# but not exchanges, so one Erlang expression deletes both.
 delete_namespace() {
   split_url "$AMQP_URL" 5672 || return 0
   [[ $POSTRIDER_NAMESPACE =~ ^[A-Za-z0-9_.-]+$ && ${URL_PATH:=/} != *[\"\\]* ]] || return 0
@@ -244,7 +243,7 @@ stop_with_compose() {
   [[ $2 != purge ]] || { compose rm -fs "$1" && docker volume rm "postrider-$1"; } >/dev/null 2>&1
 }
 
-# What deploy/up made on servers that go on: the database, and with it the queues that belong to it.
+# Removes the objects of deploy/up from servers that keep running: the database, and with it the queues that belong to it.
 purge_shared_servers() {
   [[ -e $STATE/run/database.made && -z $(started_by postgres) ]] || return 0
   split_url "$DATABASE_URL" 5432 && [[ $URL_PATH == "$(cat "$STATE/run/database.made")" ]] || return 0

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
 # Building and running the three services. Sourced, never run.
 
-# Seconds within which a service must be ready: it may migrate the database first.
+# Seconds within which a service must be ready. It may migrate the database first.
 readonly READY_SECONDS=60
 readonly SERVICES=(subscription-api router deliverer)
 
-# A 32-byte key in $1, drawn once. The folder is private; so is the file.
+# Keeps a 32-byte key in $1, drawn once. The folder and the file are private.
 draw_once() { [[ -s $1 ]] || (umask 077 && head -c 32 /dev/urandom | base64 >"$1"); }
 
 use_keys() {
@@ -15,7 +15,7 @@ use_keys() {
   export POSTRIDER_SUPPORT_TOKEN=${POSTRIDER_SUPPORT_TOKEN:-$(<"$STATE/support.token")}
 }
 
-# Where the services listen: one operations port each, counted up from the API's.
+# Assigns each service an operations port, counted up from the API's.
 use_ports() {
   export POSTRIDER_API_LISTEN=${POSTRIDER_API_LISTEN:-127.0.0.1:8080}
   local first=${POSTRIDER_OPS_LISTEN:-127.0.0.1:9100} number=0 service
@@ -25,8 +25,8 @@ use_ports() {
   done
 }
 
-# Release without what only pays in production: it takes 60 % of the time on a machine that has built
-# nothing yet (measured: 8 against 13 minutes of processor).
+# The profile quick is release without link-time optimisation, because that takes 60 % of the time on a machine that has
+# built nothing yet (measured: 8 against 13 minutes of processor).
 readonly QUICK_PROFILE=(
   --config 'profile.quick.inherits="release"'
   --config 'profile.quick.lto=false'
@@ -34,7 +34,7 @@ readonly QUICK_PROFILE=(
   --config 'profile.quick.debug=false'
 )
 
-# The console becomes part of the API's binary, so it comes first; again only when its sources changed.
+# Builds the console before the API, whose binary contains it, and only if its sources changed.
 build_console() {
   local console=$ROOT/crates/subscription-api/console sum
   sum=$(cd "$console" && find src static package.json package-lock.json tsconfig.json build.mjs -type f -print0 |
@@ -55,12 +55,12 @@ build() {
     grep -o '"target_directory":"[^"]*"' | cut -d '"' -f 4)/${profile/#dev/debug}
 }
 
-# need_port NAME ADDRESS VARIABLE: fails when another program listens where NAME is to listen.
+# need_port NAME ADDRESS VARIABLE: fails if another program listens at NAME's address.
 need_port() {
   local host port
   is_running "$1" && return
   read -r host port <<<"$(reachable "$2")"
-  [[ $(port_state "$host" "$port") == closed ]] || fail "port $port is taken by something else: stop it, or set $3"
+  [[ $(port_state "$host" "$port") == closed ]] || fail "another program listens on port $port: stop it, or set $3"
 }
 
 need_ports() {
