@@ -1,5 +1,6 @@
-"""Compares alerts, boards, runbook and the page of metrics: Prometheus can parse each query, each query names
-existing metrics and labels, each alert is tested and has its section in the runbook. Run from the repository's top; needs promtool (in PATH, or named by PROMTOOL)."""
+"""Compares alerts, boards, runbook and the page of metrics: Prometheus can parse each query, each query names existing
+metrics and labels, each alert is tested and has its section in the runbook. Run from the repository's top; needs promtool
+(in PATH, or named by PROMTOOL)."""
 
 import json
 import os
