@@ -1,43 +1,72 @@
 //! One file for each noun.
 
-pub(crate) mod brands;
-pub(crate) mod events;
-pub(crate) mod listen;
-pub(crate) mod redeliver;
-pub(crate) mod rejected;
-pub(crate) mod support;
-pub(crate) mod tail;
-pub(crate) mod tokens;
-pub(crate) mod types;
-pub(crate) mod webhooks;
+mod brands;
+mod event_filter;
+mod events;
+mod listen;
+mod redeliver;
+mod rejected;
+mod support;
+mod tail;
+mod tokens;
+mod types;
+mod webhooks;
 
-use clap::CommandFactory;
+use clap::Subcommand;
 
-use crate::args::{Args, Command};
 use crate::client::Query;
 use crate::error::Error;
 use crate::session::Session;
 
+/// A command that calls the API.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApiCommand {
+    /// What the token may do
+    Me,
+    /// Webhooks of a brand
+    #[command(subcommand)]
+    Webhooks(webhooks::Command),
+    /// Events of a webhook, and publishing some
+    #[command(subcommand)]
+    Events(events::Command),
+    /// Send events again
+    Redeliver(redeliver::Command),
+    /// Follow a webhook's deliveries
+    Tail(tail::Command),
+    /// Send a webhook's events to this machine, signed as the platform signs them
+    Listen(listen::Command),
+    /// Event types
+    #[command(subcommand)]
+    Types(types::Command),
+    /// Brands (support)
+    #[command(subcommand)]
+    Brands(brands::Command),
+    /// Tokens of a brand (support)
+    #[command(subcommand)]
+    Tokens(tokens::Command),
+    /// What the router refused (support)
+    #[command(subcommand)]
+    Rejected(rejected::Command),
+    /// The platform at a glance (support)
+    Overview,
+    /// Who changed what (support)
+    Audit(support::Audit),
+}
+
 /// Does what was asked for.
-pub(crate) async fn run(args: Args) -> Result<(), Error> {
-    if let Command::Completions { shell } = args.command {
-        clap_complete::generate(shell, &mut Args::command(), "postrider", &mut std::io::stdout());
-        return Ok(());
-    }
-    let session = Session::new(args.common)?;
-    match args.command {
-        Command::Me => session.output.one(&session.client.get(&["v1", "me"], &Query::new()).await?),
-        Command::Webhooks(command) => webhooks::run(&session, command).await,
-        Command::Events(command) => events::run(&session, command).await,
-        Command::Redeliver(command) => redeliver::run(&session, command).await,
-        Command::Tail(command) => tail::run(&session, command).await,
-        Command::Listen(command) => listen::run(&session, command).await,
-        Command::Types(command) => types::run(&session, command).await,
-        Command::Brands(command) => brands::run(&session, command).await,
-        Command::Tokens(command) => tokens::run(&session, command).await,
-        Command::Rejected(command) => rejected::run(&session, command).await,
-        Command::Overview => support::overview(&session).await,
-        Command::Audit(command) => support::audit(&session, command).await,
-        Command::Completions { .. } => Ok(()),
+pub(crate) async fn run(session: &Session, command: ApiCommand) -> Result<(), Error> {
+    match command {
+        ApiCommand::Me => session.output.one(&session.client.get(&["v1", "me"], &Query::new()).await?),
+        ApiCommand::Webhooks(command) => webhooks::run(session, command).await,
+        ApiCommand::Events(command) => events::run(session, command).await,
+        ApiCommand::Redeliver(command) => redeliver::run(session, command).await,
+        ApiCommand::Tail(command) => tail::run(session, command).await,
+        ApiCommand::Listen(command) => listen::run(session, command).await,
+        ApiCommand::Types(command) => types::run(session, command).await,
+        ApiCommand::Brands(command) => brands::run(session, command).await,
+        ApiCommand::Tokens(command) => tokens::run(session, command).await,
+        ApiCommand::Rejected(command) => rejected::run(session, command).await,
+        ApiCommand::Overview => support::overview(session).await,
+        ApiCommand::Audit(command) => support::audit(session, command).await,
     }
 }

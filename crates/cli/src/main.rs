@@ -4,16 +4,18 @@ mod args;
 mod client;
 mod commands;
 mod error;
+mod event_poller;
+mod json_arg;
 mod output;
 mod session;
-mod watch;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
-use args::Args;
+use args::{Args, Command};
 use error::Error;
+use session::Session;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -21,11 +23,21 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&Error::Output(error)),
     };
-    match runtime.block_on(commands::run(args)) {
+    match runtime.block_on(run(args)) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read the output has seen enough.
         Err(Error::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => fail(&error),
+    }
+}
+
+async fn run(args: Args) -> Result<(), Error> {
+    match args.command {
+        Command::Api(command) => commands::run(&Session::new(args.common)?, command).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "postrider", &mut std::io::stdout());
+            Ok(())
+        }
     }
 }
 

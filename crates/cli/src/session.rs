@@ -1,11 +1,35 @@
 //! What every command works with: the API, the brand, the form of the output.
 
+use clap::Args;
 use serde::Deserialize;
+use url::Url;
 
-use crate::args::Common;
 use crate::client::{Client, Query};
 use crate::error::Error;
 use crate::output::Output;
+
+/// What all commands take.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Where the API is
+    #[arg(
+        long,
+        global = true,
+        env = "POSTRIDER_URL",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    pub(crate) url: Url,
+    /// A brand's token, or support's
+    #[arg(long, global = true, env = "POSTRIDER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// The brand; a brand's token names its own
+    #[arg(long, global = true, env = "POSTRIDER_BRAND", value_name = "BRAND")]
+    pub(crate) brand: Option<String>,
+    /// Form of the output
+    #[arg(long, short, global = true, value_name = "FORM", default_value = "table")]
+    pub(crate) output: Output,
+}
 
 /// The settings of one run.
 #[derive(Debug)]

@@ -1,12 +1,13 @@
 //! Events of a webhook, and publishing some.
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use http::Method;
 use serde_json::json;
 
-use super::types::json_of;
+use super::event_filter::EventFilter;
 use crate::client::Query;
 use crate::error::Error;
+use crate::json_arg::json_of;
 use crate::output::Column;
 use crate::session::Session;
 
@@ -34,7 +35,7 @@ pub(crate) enum Command {
     List {
         webhook: String,
         #[command(flatten)]
-        filter: Filter,
+        filter: EventFilter,
         /// Newest first
         #[arg(long)]
         newest: bool,
@@ -53,31 +54,6 @@ pub(crate) enum Command {
         #[arg(long)]
         data: String,
     },
-}
-
-/// Which events.
-#[derive(Debug, Args)]
-pub(crate) struct Filter {
-    /// Created at this instant or later (RFC 3339)
-    #[arg(long)]
-    pub(super) from: Option<String>,
-    /// Created before this instant (RFC 3339)
-    #[arg(long)]
-    pub(super) to: Option<String>,
-    /// Of this type or group
-    #[arg(long = "type")]
-    pub(super) event_type: Option<String>,
-    /// pending, delivered, failed, held or discarded
-    #[arg(long)]
-    pub(super) status: Option<String>,
-}
-
-impl Filter {
-    pub(super) fn query(self) -> Query<'static> {
-        let named =
-            [("from", self.from), ("to", self.to), ("type", self.event_type), ("status", self.status)];
-        named.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
-    }
 }
 
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {

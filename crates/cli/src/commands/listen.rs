@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use crate::client::{self, Query};
 use crate::error::Error;
+use crate::event_poller::{Event, LOOK_EVERY, Watch};
 use crate::session::Session;
-use crate::watch::{Event, LOOK_EVERY, Watch};
 
 /// Longest wait for the developer's server, as the platform's (contract §3).
 const ANSWER: Duration = Duration::from_secs(15);

@@ -8,7 +8,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::events::Filter;
+use super::event_filter::EventFilter;
 use crate::client::{Query, parse};
 use crate::error::Error;
 use crate::session::Session;
@@ -26,7 +26,7 @@ pub(crate) struct Command {
     #[arg(conflicts_with_all = ["from", "to", "event_type", "status"], required_unless_present_all = ["from", "to"])]
     event: Option<String>,
     #[command(flatten)]
-    range: Filter,
+    range: EventFilter,
     /// Do not wait until all of a range were attempted
     #[arg(long)]
     no_wait: bool,

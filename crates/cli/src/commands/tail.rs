@@ -5,8 +5,8 @@ use clap::Args;
 use serde_json::json;
 
 use crate::error::Error;
+use crate::event_poller::{Event, LOOK_EVERY, Watch};
 use crate::session::Session;
-use crate::watch::{Event, LOOK_EVERY, Watch};
 
 /// How far back changes are seen: a delivery may be retried for an hour.
 const BACK: TimeDelta = TimeDelta::minutes(70);

@@ -2,10 +2,11 @@
 
 use clap::Subcommand;
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::client::{Query, parse};
+use crate::client::Query;
 use crate::error::Error;
+use crate::json_arg::json_of;
 use crate::output::Column;
 use crate::session::Session;
 
@@ -65,15 +66,4 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error
             output.done(&format!("{event_type} is deleted"))
         }
     }
-}
-
-/// JSON as it was given, or of a file that was named.
-pub(super) fn json_of(given: &str) -> Result<Value, Error> {
-    let text = match given.strip_prefix('@') {
-        Some(file) => {
-            std::fs::read_to_string(file).map_err(|error| Error::Usage(format!("{file}: {error}")))?
-        }
-        None => given.to_owned(),
-    };
-    parse(&text).map_err(|_| Error::Usage(format!("{given} is not JSON")))
 }
