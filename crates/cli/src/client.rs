@@ -14,11 +14,11 @@ use url::Url;
 use crate::error::{Error, Refusal};
 
 /// Longest wait for an answer.
-const ANSWER: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// What the API and developers' servers see this as; requests that are forwarded name the platform.
 const USER_AGENT: &str = concat!("postrider-cli/", env!("CARGO_PKG_VERSION"));
 /// Largest page of a list (contract §4).
-pub(crate) const LARGEST_PAGE: usize = 1000;
+pub(crate) const MAX_PAGE_SIZE: usize = 1000;
 
 /// The API with a token.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ pub(crate) struct Page<T> {
 pub(crate) type Query<'a> = Vec<(&'a str, String)>;
 
 /// An HTTP client; redirects are answers.
-pub(crate) fn http() -> Result<reqwest::Client, Error> {
+pub(crate) fn build_http_client() -> Result<reqwest::Client, Error> {
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)
@@ -52,7 +52,7 @@ pub(crate) fn http() -> Result<reqwest::Client, Error> {
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        .timeout(ANSWER)
+        .timeout(REQUEST_TIMEOUT)
         .user_agent(USER_AGENT)
         .build()
         .map_err(|error| Error::Usage(error.to_string()))
@@ -60,55 +60,60 @@ pub(crate) fn http() -> Result<reqwest::Client, Error> {
 
 impl Client {
     pub(crate) fn new(base: Url, token: String) -> Result<Self, Error> {
-        Ok(Self { http: http()?, base, token })
+        Ok(Self { http: build_http_client()?, base, token })
     }
 
     /// Reads a resource.
     pub(crate) async fn get(&self, path: &[&str], query: &Query<'_>) -> Result<String, Error> {
-        self.send(Method::GET, path, query, None).await
+        self.send_request(Method::GET, path, query, None).await
     }
 
     /// Reads a resource into a type.
-    pub(crate) async fn read<T: DeserializeOwned>(
+    pub(crate) async fn get_json<T: DeserializeOwned>(
         &self,
         path: &[&str],
         query: &Query<'_>,
     ) -> Result<T, Error> {
-        parse(&self.get(path, query).await?)
+        parse_json(&self.get(path, query).await?)
     }
 
     /// Asks for a change.
-    pub(crate) async fn change(&self, method: Method, path: &[&str], body: &Value) -> Result<String, Error> {
-        self.send(method, path, &Query::new(), Some(body.to_string())).await
+    pub(crate) async fn send_json(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: &Value,
+    ) -> Result<String, Error> {
+        self.send_request(method, path, &Query::new(), Some(body.to_string())).await
     }
 
     /// Asks for a change that needs no words.
-    pub(crate) async fn act(&self, method: Method, path: &[&str]) -> Result<String, Error> {
-        self.send(method, path, &Query::new(), None).await
+    pub(crate) async fn send_empty(&self, method: Method, path: &[&str]) -> Result<String, Error> {
+        self.send_request(method, path, &Query::new(), None).await
     }
 
     /// The first `most` items of a list, over as many pages as that takes.
-    pub(crate) async fn list(
+    pub(crate) async fn list_items(
         &self,
         path: &[&str],
         mut query: Query<'_>,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<Box<RawValue>>, Error> {
         let mut items = Vec::new();
         loop {
             let mut page_query = query.clone();
-            page_query.push(("limit", (most - items.len()).clamp(1, LARGEST_PAGE).to_string()));
-            let page: Page<Box<RawValue>> = self.read(path, &page_query).await?;
+            page_query.push(("limit", (limit - items.len()).clamp(1, MAX_PAGE_SIZE).to_string()));
+            let page: Page<Box<RawValue>> = self.get_json(path, &page_query).await?;
             items.extend(page.items);
-            let Some(cursor) = page.next_cursor.filter(|_| items.len() < most) else { break };
+            let Some(cursor) = page.next_cursor.filter(|_| items.len() < limit) else { break };
             query.retain(|(name, _)| *name != "cursor");
             query.push(("cursor", cursor));
         }
-        items.truncate(most);
+        items.truncate(limit);
         Ok(items)
     }
 
-    async fn send(
+    async fn send_request(
         &self,
         method: Method,
         path: &[&str],
@@ -127,7 +132,7 @@ impl Client {
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);
         }
-        let unreachable = |error: reqwest::Error| Error::Unreachable(innermost(&error));
+        let unreachable = |error: reqwest::Error| Error::Unreachable(root_cause(&error));
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
         let text = response.text().await.map_err(unreachable)?;
@@ -136,12 +141,12 @@ impl Client {
 }
 
 /// Reads JSON of the API.
-pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+pub(crate) fn parse_json<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|error| Error::Unreadable(error.to_string()))
 }
 
 /// The cause that people can act on; the layers above only say "error sending request".
-pub(crate) fn innermost(error: &reqwest::Error) -> String {
+pub(crate) fn root_cause(error: &reqwest::Error) -> String {
     let first: &(dyn std::error::Error + 'static) = error;
     std::iter::successors(Some(first), |error| error.source())
         .last()

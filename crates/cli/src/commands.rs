@@ -56,17 +56,19 @@ pub(crate) enum ApiCommand {
 /// Does what was asked for.
 pub(crate) async fn run(session: &Session, command: ApiCommand) -> Result<(), Error> {
     match command {
-        ApiCommand::Me => session.output.one(&session.client.get(&["v1", "me"], &Query::new()).await?),
+        ApiCommand::Me => {
+            session.output.print_resource(&session.client.get(&["v1", "me"], &Query::new()).await?)
+        }
         ApiCommand::Webhooks(command) => webhooks::run(session, command).await,
         ApiCommand::Events(command) => events::run(session, command).await,
-        ApiCommand::Redeliver(command) => redeliver::run(session, command).await,
-        ApiCommand::Tail(command) => tail::run(session, command).await,
-        ApiCommand::Listen(command) => listen::run(session, command).await,
+        ApiCommand::Redeliver(command) => redeliver::redeliver_events(session, command).await,
+        ApiCommand::Tail(command) => tail::follow_deliveries(session, command).await,
+        ApiCommand::Listen(command) => listen::forward_events(session, command).await,
         ApiCommand::Types(command) => types::run(session, command).await,
         ApiCommand::Brands(command) => brands::run(session, command).await,
         ApiCommand::Tokens(command) => tokens::run(session, command).await,
         ApiCommand::Rejected(command) => rejected::run(session, command).await,
-        ApiCommand::Overview => support::overview(session).await,
-        ApiCommand::Audit(command) => support::audit(session, command).await,
+        ApiCommand::Overview => support::show_overview(session).await,
+        ApiCommand::Audit(command) => support::list_audit(session, command).await,
     }
 }

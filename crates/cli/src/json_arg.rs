@@ -2,16 +2,16 @@
 
 use serde_json::Value;
 
-use crate::client::parse;
+use crate::client::parse_json;
 use crate::error::Error;
 
-/// JSON as it was given, or of a file that was named.
-pub(crate) fn json_of(given: &str) -> Result<Value, Error> {
-    let text = match given.strip_prefix('@') {
+/// Parses an argument as JSON, or the file that it names.
+pub(crate) fn parse_json_arg(arg: &str) -> Result<Value, Error> {
+    let text = match arg.strip_prefix('@') {
         Some(file) => {
             std::fs::read_to_string(file).map_err(|error| Error::Usage(format!("{file}: {error}")))?
         }
-        None => given.to_owned(),
+        None => arg.to_owned(),
     };
-    parse(&text).map_err(|_| Error::Usage(format!("{given} is not JSON")))
+    parse_json(&text).map_err(|_| Error::Usage(format!("{arg} is not JSON")))
 }

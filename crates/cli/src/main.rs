@@ -21,13 +21,13 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&Error::Output(error)),
+        Err(error) => return report_error(&Error::Output(error)),
     };
     match runtime.block_on(run(args)) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read the output has seen enough.
         Err(Error::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+        Err(error) => report_error(&error),
     }
 }
 
@@ -41,7 +41,7 @@ async fn run(args: Args) -> Result<(), Error> {
     }
 }
 
-fn fail(error: &Error) -> ExitCode {
+fn report_error(error: &Error) -> ExitCode {
     eprintln!("postrider: {error}");
     ExitCode::FAILURE
 }

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::client::parse;
+use crate::client::parse_json;
 use crate::error::Error;
 
 /// The form of the output.
@@ -23,43 +23,47 @@ pub(crate) type Column = (&'static str, &'static str);
 
 impl Output {
     /// Shows a list.
-    pub(crate) fn list(self, items: &[Box<RawValue>], columns: &[Column]) -> Result<(), Error> {
+    pub(crate) fn print_list(self, items: &[Box<RawValue>], columns: &[Column]) -> Result<(), Error> {
         if self == Self::Json {
             let items: Vec<&str> = items.iter().map(|item| item.get()).collect();
-            return line(&format!("[{}]", items.join(",")));
+            return print_line(&format!("[{}]", items.join(",")));
         }
-        let items: Vec<Value> = items.iter().map(|item| parse(item.get())).collect::<Result<_, _>>()?;
-        let cells = items.iter().map(|item| columns.iter().map(|(_, at)| cell(item.pointer(at))).collect());
+        let items: Vec<Value> = items.iter().map(|item| parse_json(item.get())).collect::<Result<_, _>>()?;
+        let cells =
+            items.iter().map(|item| columns.iter().map(|(_, at)| format_cell(item.pointer(at))).collect());
         let head = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
-        table(&std::iter::once(head).chain(cells).collect::<Vec<_>>())
+        print_table(&std::iter::once(head).chain(cells).collect::<Vec<_>>())
     }
 
     /// Shows one resource: each of its fields.
-    pub(crate) fn one(self, text: &str) -> Result<(), Error> {
+    pub(crate) fn print_resource(self, text: &str) -> Result<(), Error> {
         if self == Self::Json {
-            return line(text.trim_end());
+            return print_line(text.trim_end());
         }
-        match parse(text)? {
-            Value::Object(fields) => table(
-                &fields.iter().map(|(name, value)| vec![name.clone(), cell(Some(value))]).collect::<Vec<_>>(),
+        match parse_json(text)? {
+            Value::Object(fields) => print_table(
+                &fields
+                    .iter()
+                    .map(|(name, value)| vec![name.clone(), format_cell(Some(value))])
+                    .collect::<Vec<_>>(),
             ),
-            other => line(&cell(Some(&other))),
+            other => print_line(&format_cell(Some(&other))),
         }
     }
 
     /// Says what was done, where the API says nothing.
-    pub(crate) fn done(self, words: &str) -> Result<(), Error> {
-        if self == Self::Json { Ok(()) } else { line(words) }
+    pub(crate) fn print_done(self, words: &str) -> Result<(), Error> {
+        if self == Self::Json { Ok(()) } else { print_line(words) }
     }
 
     /// One item of a stream.
-    pub(crate) fn item(self, json: &Value, words: &str) -> Result<(), Error> {
-        if self == Self::Json { line(&json.to_string()) } else { line(words) }
+    pub(crate) fn print_item(self, json: &Value, words: &str) -> Result<(), Error> {
+        if self == Self::Json { print_line(&json.to_string()) } else { print_line(words) }
     }
 }
 
 /// A value on one line.
-fn cell(value: Option<&Value>) -> String {
+fn format_cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::Array(items)) if items.is_empty() => "-".to_owned(),
@@ -71,20 +75,20 @@ fn cell(value: Option<&Value>) -> String {
     }
 }
 
-fn table(rows: &[Vec<String>]) -> Result<(), Error> {
+fn print_table(rows: &[Vec<String>]) -> Result<(), Error> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width =
         |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     for row in rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        line(cells.collect::<Vec<_>>().join("  ").trim_end())?;
+        print_line(cells.collect::<Vec<_>>().join("  ").trim_end())?;
     }
     Ok(())
 }
 
 /// A line on standard output, at once: somebody may be reading along.
-pub(crate) fn line(text: &str) -> Result<(), Error> {
+pub(crate) fn print_line(text: &str) -> Result<(), Error> {
     let mut out = stdout().lock();
     writeln!(out, "{text}")?;
     out.flush()?;

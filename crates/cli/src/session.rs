@@ -54,11 +54,11 @@ impl Session {
     }
 
     /// The brand: as it was given, else the token's own.
-    pub(crate) async fn brand(&self) -> Result<String, Error> {
+    pub(crate) async fn resolve_brand(&self) -> Result<String, Error> {
         if let Some(brand) = &self.brand {
             return Ok(brand.clone());
         }
-        let me: Me = self.client.read(&["v1", "me"], &Query::new()).await?;
+        let me: Me = self.client.get_json(&["v1", "me"], &Query::new()).await?;
         let unnamed =
             || Error::Usage("a support token has no brand: give --brand or POSTRIDER_BRAND".to_owned());
         me.brand_id.ok_or_else(unnamed)

@@ -42,26 +42,28 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error
     let (client, output) = (&session.client, session.output);
     let brands = ["admin", "v1", "brands"];
     match command {
-        Command::List { limit } => output.list(&client.list(&brands, Query::new(), limit).await?, &COLUMNS),
+        Command::List { limit } => {
+            output.print_list(&client.list_items(&brands, Query::new(), limit).await?, &COLUMNS)
+        }
         Command::Show { brand } => {
-            output.one(&client.get(&["admin", "v1", "brands", &brand], &Query::new()).await?)
+            output.print_resource(&client.get(&["admin", "v1", "brands", &brand], &Query::new()).await?)
         }
         Command::Create { brand, name, contact_name, contact_email } => {
             let contact = contact_name.map(|name| json!({"name": name, "email": contact_email}));
             let body = json!({"brandId": brand, "name": name, "contact": contact});
-            output.one(&client.change(Method::POST, &brands, &body).await?)
+            output.print_resource(&client.send_json(Method::POST, &brands, &body).await?)
         }
         Command::Enable { brand, type_or_group } => {
-            switch(session, Method::PUT, &brand, &type_or_group).await
+            set_enablement(session, Method::PUT, &brand, &type_or_group).await
         }
         Command::Disable { brand, type_or_group } => {
-            switch(session, Method::DELETE, &brand, &type_or_group).await
+            set_enablement(session, Method::DELETE, &brand, &type_or_group).await
         }
     }
 }
 
-async fn switch(session: &Session, method: Method, brand: &str, pattern: &str) -> Result<(), Error> {
+async fn set_enablement(session: &Session, method: Method, brand: &str, pattern: &str) -> Result<(), Error> {
     let word = if method == Method::PUT { "receives" } else { "does not receive" };
-    session.client.act(method, &["admin", "v1", "brands", brand, "event-types", pattern]).await?;
-    session.output.done(&format!("{brand} {word} {pattern}"))
+    session.client.send_empty(method, &["admin", "v1", "brands", brand, "event-types", pattern]).await?;
+    session.output.print_done(&format!("{brand} {word} {pattern}"))
 }

@@ -22,7 +22,7 @@ pub(crate) struct EventFilter {
 }
 
 impl EventFilter {
-    pub(super) fn query(self) -> Query<'static> {
+    pub(super) fn into_query(self) -> Query<'static> {
         let named =
             [("from", self.from), ("to", self.to), ("type", self.event_type), ("status", self.status)];
         named.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()

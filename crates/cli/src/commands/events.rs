@@ -7,11 +7,11 @@ use serde_json::json;
 use super::event_filter::EventFilter;
 use crate::client::Query;
 use crate::error::Error;
-use crate::json_arg::json_of;
+use crate::json_arg::parse_json_arg;
 use crate::output::Column;
 use crate::session::Session;
 
-const COLUMNS: [Column; 6] = [
+const EVENT_COLUMNS: [Column; 6] = [
     ("EVENT", "/id"),
     ("CREATED", "/created"),
     ("TYPE", "/type"),
@@ -19,7 +19,7 @@ const COLUMNS: [Column; 6] = [
     ("ATTEMPTS", "/delivery/attempts"),
     ("LAST ERROR", "/delivery/lastError"),
 ];
-const ATTEMPTS: [Column; 6] = [
+const ATTEMPT_COLUMNS: [Column; 6] = [
     ("ATTEMPT", "/attemptId"),
     ("STARTED", "/startedAt"),
     ("MS", "/durationMs"),
@@ -27,7 +27,7 @@ const ATTEMPTS: [Column; 6] = [
     ("STATUS", "/statusCode"),
     ("ERROR", "/error"),
 ];
-const MOST_ATTEMPTS: usize = 1000;
+const MAX_ATTEMPTS: usize = 1000;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -57,25 +57,26 @@ pub(crate) enum Command {
 }
 
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
-    let (client, output, brand) = (&session.client, session.output, session.brand().await?);
+    let (client, output, brand) = (&session.client, session.output, session.resolve_brand().await?);
     match command {
         Command::List { webhook, filter, newest, limit } => {
-            let mut query = filter.query();
+            let mut query = filter.into_query();
             query.extend(newest.then(|| ("order", "desc".to_owned())));
-            let events = client.list(&["v1", &brand, "webhooks", &webhook, "events"], query, limit).await?;
-            output.list(&events, &COLUMNS)
+            let events =
+                client.list_items(&["v1", &brand, "webhooks", &webhook, "events"], query, limit).await?;
+            output.print_list(&events, &EVENT_COLUMNS)
         }
         Command::Show { webhook, event } => {
             let path = ["v1", &brand, "webhooks", &webhook, "events", &event];
-            output.one(&client.get(&path, &Query::new()).await?)
+            output.print_resource(&client.get(&path, &Query::new()).await?)
         }
         Command::Attempts { webhook, event } => {
             let path = ["v1", &brand, "webhooks", &webhook, "events", &event, "attempts"];
-            output.list(&client.list(&path, Query::new(), MOST_ATTEMPTS).await?, &ATTEMPTS)
+            output.print_list(&client.list_items(&path, Query::new(), MAX_ATTEMPTS).await?, &ATTEMPT_COLUMNS)
         }
         Command::Publish { event_type, data } => {
-            let body = json!({"type": event_type, "data": json_of(&data)?});
-            output.one(&client.change(Method::POST, &["v1", &brand, "events"], &body).await?)
+            let body = json!({"type": event_type, "data": parse_json_arg(&data)?});
+            output.print_resource(&client.send_json(Method::POST, &["v1", &brand, "events"], &body).await?)
         }
     }
 }

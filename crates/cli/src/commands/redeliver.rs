@@ -9,14 +9,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::event_filter::EventFilter;
-use crate::client::{Query, parse};
+use crate::client::{Query, parse_json};
 use crate::error::Error;
 use crate::session::Session;
 
 /// How often the progress is asked for.
-const ASK_EVERY: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Length of the progress bar, in characters.
-const BAR: usize = 30;
+const BAR_WIDTH: usize = 30;
 
 /// One event, or all that were created in a range
 #[derive(Debug, Args)]
@@ -46,50 +46,64 @@ struct Job {
     delivered: u64,
 }
 
-pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
-    let (client, brand, webhook) = (&session.client, session.brand().await?, command.webhook);
+pub(crate) async fn redeliver_events(session: &Session, command: Command) -> Result<(), Error> {
+    let (client, brand, webhook) = (&session.client, session.resolve_brand().await?, command.webhook);
     if let Some(event) = command.event {
         let path = ["v1", &brand, "webhooks", &webhook, "events", &event, "redeliver"];
-        return session.output.one(&client.act(Method::POST, &path).await?);
+        return session.output.print_resource(&client.send_empty(Method::POST, &path).await?);
     }
-    let given = command.range.query().into_iter();
+    let given = command.range.into_query().into_iter();
     let body: Map<String, Value> = given.map(|(name, value)| (name.to_owned(), value.into())).collect();
     let path = ["v1", &brand, "webhooks", &webhook, "redeliver"];
-    let answer = client.change(Method::POST, &path, &body.into()).await?;
-    match parse::<Queued>(&answer)?.job_id.filter(|_| !command.no_wait) {
-        Some(job) => session.output.one(&follow(session, &brand, &webhook, &job).await?),
-        None => session.output.one(&answer),
+    let answer = client.send_json(Method::POST, &path, &body.into()).await?;
+    match parse_json::<Queued>(&answer)?.job_id.filter(|_| !command.no_wait) {
+        Some(job) => {
+            session.output.print_resource(&wait_until_finished(session, &brand, &webhook, &job).await?)
+        }
+        None => session.output.print_resource(&answer),
     }
 }
 
 /// Follows a job to its end.
-async fn follow(session: &Session, brand: &str, webhook: &str, job: &str) -> Result<String, Error> {
+async fn wait_until_finished(
+    session: &Session,
+    brand: &str,
+    webhook: &str,
+    job: &str,
+) -> Result<String, Error> {
     loop {
         let text =
             session.client.get(&["v1", brand, "webhooks", webhook, "redeliver", job], &Query::new()).await?;
-        let seen: Job = parse(&text)?;
-        show(&seen)?;
+        let seen: Job = parse_json(&text)?;
+        draw_progress(&seen)?;
         if seen.state != "running" {
             return Ok(text);
         }
-        tokio::time::sleep(ASK_EVERY).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
 /// Draws the progress for who sits in front of it.
-fn show(job: &Job) -> Result<(), Error> {
+fn draw_progress(job: &Job) -> Result<(), Error> {
     if !stderr().is_terminal() {
         return Ok(());
     }
     let end = if job.state == "running" { "" } else { "\n" };
-    write!(stderr(), "\r{} {} of {}, {} delivered{end}", bar(job), job.attempted, job.total, job.delivered)?;
+    write!(
+        stderr(),
+        "\r{} {} of {}, {} delivered{end}",
+        format_bar(job),
+        job.attempted,
+        job.total,
+        job.delivered
+    )?;
     Ok(stderr().flush()?)
 }
 
-fn bar(job: &Job) -> String {
+fn format_bar(job: &Job) -> String {
     let total = job.total.max(1);
-    let full = usize::try_from(job.attempted.min(total) * BAR as u64 / total).unwrap_or(BAR);
-    format!("[{}{}]", "#".repeat(full), ".".repeat(BAR - full))
+    let full = usize::try_from(job.attempted.min(total) * BAR_WIDTH as u64 / total).unwrap_or(BAR_WIDTH);
+    format!("[{}{}]", "#".repeat(full), ".".repeat(BAR_WIDTH - full))
 }
 
 #[cfg(test)]
@@ -98,10 +112,11 @@ mod tests {
 
     #[test]
     fn the_bar_is_empty_at_first_and_full_at_the_end() {
-        let bar_of = |attempted, total| bar(&Job { state: String::new(), total, attempted, delivered: 0 });
-        assert_eq!(bar_of(0, 0), format!("[{}]", ".".repeat(BAR)));
-        assert_eq!(bar_of(1, 2), format!("[{}{}]", "#".repeat(BAR / 2), ".".repeat(BAR / 2)));
+        let bar_of =
+            |attempted, total| format_bar(&Job { state: String::new(), total, attempted, delivered: 0 });
+        assert_eq!(bar_of(0, 0), format!("[{}]", ".".repeat(BAR_WIDTH)));
+        assert_eq!(bar_of(1, 2), format!("[{}{}]", "#".repeat(BAR_WIDTH / 2), ".".repeat(BAR_WIDTH / 2)));
         // More may be attempted than there were at first.
-        assert_eq!(bar_of(9, 3), format!("[{}]", "#".repeat(BAR)));
+        assert_eq!(bar_of(9, 3), format!("[{}]", "#".repeat(BAR_WIDTH)));
     }
 }

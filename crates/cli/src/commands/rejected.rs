@@ -45,17 +45,17 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error
     let (client, output) = (&session.client, session.output);
     match command {
         Command::List { limit } => {
-            let page: Page = client.read(&PATH, &vec![("limit", limit.to_string())]).await?;
-            output.list(&page.items, &COLUMNS)
+            let page: Page = client.get_json(&PATH, &vec![("limit", limit.to_string())]).await?;
+            output.print_list(&page.items, &COLUMNS)
         }
         Command::Republish { limit } => {
             let body = limit.map_or_else(|| json!({}), |limit| json!({"limit": limit}));
             let path = ["admin", "v1", "rejected", "republish"];
-            output.one(&client.change(Method::POST, &path, &body).await?)
+            output.print_resource(&client.send_json(Method::POST, &path, &body).await?)
         }
         Command::Delete { .. } => {
-            client.act(Method::DELETE, &PATH).await?;
-            output.done("all of them are deleted")
+            client.send_empty(Method::DELETE, &PATH).await?;
+            output.print_done("all of them are deleted")
         }
     }
 }

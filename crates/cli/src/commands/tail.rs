@@ -5,11 +5,11 @@ use clap::Args;
 use serde_json::json;
 
 use crate::error::Error;
-use crate::event_poller::{Event, LOOK_EVERY, Watch};
+use crate::event_poller::{Event, EventPoller, POLL_INTERVAL};
 use crate::session::Session;
 
 /// How far back changes are seen: a delivery may be retried for an hour.
-const BACK: TimeDelta = TimeDelta::minutes(70);
+const LOOK_BACK: TimeDelta = TimeDelta::minutes(70);
 
 /// A line for each event that comes and for each change of its delivery, until interrupted
 #[derive(Debug, Args)]
@@ -23,18 +23,18 @@ pub(crate) struct Command {
     once: bool,
 }
 
-pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
-    let brand = session.brand().await?;
-    let mut watch = Watch::new(&session.client, &brand, &command.webhook, Utc::now() - BACK);
-    let first = watch.look().await?;
-    show(session, &first[first.len().saturating_sub(command.lines)..])?;
+pub(crate) async fn follow_deliveries(session: &Session, command: Command) -> Result<(), Error> {
+    let brand = session.resolve_brand().await?;
+    let mut poller = EventPoller::new(&session.client, &brand, &command.webhook, Utc::now() - LOOK_BACK);
+    let first = poller.poll_changes().await?;
+    print_changes(session, &first[first.len().saturating_sub(command.lines)..])?;
     if command.once {
         return Ok(());
     }
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        match watch.look().await {
-            Ok(changed) => show(session, &changed)?,
+        tokio::time::sleep(POLL_INTERVAL).await;
+        match poller.poll_changes().await {
+            Ok(changed) => print_changes(session, &changed)?,
             // It comes back, and what happened meanwhile is there to be read.
             Err(error @ Error::Unreachable(_)) => eprintln!("postrider: {error}; trying again"),
             Err(error) => return Err(error),
@@ -42,7 +42,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error
     }
 }
 
-fn show(session: &Session, events: &[Event]) -> Result<(), Error> {
+fn print_changes(session: &Session, events: &[Event]) -> Result<(), Error> {
     events.iter().try_for_each(|event| {
         let Event { id, created, r#type, delivery, .. } = event;
         let json = json!({
@@ -55,6 +55,6 @@ fn show(session: &Session, events: &[Event]) -> Result<(), Error> {
             _ => String::new(),
         };
         let words = format!("{created}  {id}  {}  {}  {}{why}", r#type, delivery.status, delivery.attempts);
-        session.output.item(&json, &words)
+        session.output.print_item(&json, &words)
     })
 }

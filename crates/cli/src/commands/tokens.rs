@@ -11,7 +11,7 @@ use crate::session::Session;
 
 const COLUMNS: [Column; 4] =
     [("TOKEN", "/id"), ("NAME", "/name"), ("ROLE", "/role"), ("CREATED", "/created")];
-const MOST: usize = 1000;
+const MAX_TOKENS: usize = 1000;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -37,20 +37,26 @@ pub(crate) enum Role {
 }
 
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
-    let (client, output, brand) = (&session.client, session.output, session.brand().await?);
+    let (client, output, brand) = (&session.client, session.output, session.resolve_brand().await?);
     let tokens = ["admin", "v1", "brands", &brand, "tokens"];
     match command {
-        Command::List => output.list(&client.list(&tokens, Query::new(), MOST).await?, &COLUMNS),
+        Command::List => {
+            output.print_list(&client.list_items(&tokens, Query::new(), MAX_TOKENS).await?, &COLUMNS)
+        }
         Command::Create { name, role } => {
             let role = match role {
                 Role::Read => "read",
                 Role::Write => "write",
             };
-            output.one(&client.change(Method::POST, &tokens, &json!({"name": name, "role": role})).await?)
+            output.print_resource(
+                &client.send_json(Method::POST, &tokens, &json!({"name": name, "role": role})).await?,
+            )
         }
         Command::Delete { token_id } => {
-            client.act(Method::DELETE, &["admin", "v1", "brands", &brand, "tokens", &token_id]).await?;
-            output.done(&format!("{token_id} is deleted"))
+            client
+                .send_empty(Method::DELETE, &["admin", "v1", "brands", &brand, "tokens", &token_id])
+                .await?;
+            output.print_done(&format!("{token_id} is deleted"))
         }
     }
 }

@@ -6,14 +6,15 @@ use serde_json::json;
 
 use crate::client::Query;
 use crate::error::Error;
-use crate::json_arg::json_of;
+use crate::json_arg::parse_json_arg;
 use crate::output::Column;
 use crate::session::Session;
 
-const OFFERED: [Column; 3] = [("TYPE", "/type"), ("ENABLED", "/enabled"), ("DESCRIPTION", "/description")];
-const CATALOGUE: [Column; 3] =
+const OFFERED_COLUMNS: [Column; 3] =
+    [("TYPE", "/type"), ("ENABLED", "/enabled"), ("DESCRIPTION", "/description")];
+const CATALOGUE_COLUMNS: [Column; 3] =
     [("TYPE", "/type"), ("ENFORCED", "/enforceSchema"), ("DESCRIPTION", "/description")];
-const MOST: usize = 100_000;
+const MAX_TYPES: usize = 100_000;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -44,26 +45,29 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error
     let (client, output) = (&session.client, session.output);
     match command {
         Command::List => {
-            let types =
-                client.list(&["v1", &session.brand().await?, "event-types"], Query::new(), MOST).await?;
-            output.list(&types, &OFFERED)
+            let types = client
+                .list_items(&["v1", &session.resolve_brand().await?, "event-types"], Query::new(), MAX_TYPES)
+                .await?;
+            output.print_list(&types, &OFFERED_COLUMNS)
         }
-        Command::Catalogue => {
-            output.list(&client.list(&["admin", "v1", "event-types"], Query::new(), MOST).await?, &CATALOGUE)
-        }
+        Command::Catalogue => output.print_list(
+            &client.list_items(&["admin", "v1", "event-types"], Query::new(), MAX_TYPES).await?,
+            &CATALOGUE_COLUMNS,
+        ),
         Command::Put { event_type, description, schema, enforce_schema, example } => {
             let mut body = json!({"description": description, "enforceSchema": enforce_schema});
             for (name, given) in [("schema", schema), ("example", example)] {
                 if let Some(given) = given {
-                    body[name] = json_of(&given)?;
+                    body[name] = parse_json_arg(&given)?;
                 }
             }
-            output
-                .one(&client.change(Method::PUT, &["admin", "v1", "event-types", &event_type], &body).await?)
+            output.print_resource(
+                &client.send_json(Method::PUT, &["admin", "v1", "event-types", &event_type], &body).await?,
+            )
         }
         Command::Delete { event_type } => {
-            client.act(Method::DELETE, &["admin", "v1", "event-types", &event_type]).await?;
-            output.done(&format!("{event_type} is deleted"))
+            client.send_empty(Method::DELETE, &["admin", "v1", "event-types", &event_type]).await?;
+            output.print_done(&format!("{event_type} is deleted"))
         }
     }
 }

@@ -23,12 +23,12 @@ pub(crate) enum Command {
     /// Show a webhook
     Show { webhook: String },
     /// Create a webhook; its secret is shown
-    Create(Fields),
+    Create(WebhookFields),
     /// Change a webhook: what is not given stays
     Update {
         webhook: String,
         #[command(flatten)]
-        fields: Fields,
+        fields: WebhookFields,
     },
     /// Delete a webhook
     Delete { webhook: String },
@@ -74,7 +74,7 @@ pub(crate) enum Command {
 
 /// The fields of a webhook.
 #[derive(Debug, Args)]
-pub(crate) struct Fields {
+pub(crate) struct WebhookFields {
     /// Where requests go
     #[arg(long)]
     endpoint: Option<String>,
@@ -84,7 +84,7 @@ pub(crate) struct Fields {
     #[arg(long)]
     description: Option<String>,
     /// A header of every request, as name=value; may be given again
-    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = parse_header)]
     headers: Vec<(String, String)>,
     /// Requests in flight at most
     #[arg(long)]
@@ -94,14 +94,14 @@ pub(crate) struct Fields {
     rate_per_second: Option<u32>,
 }
 
-fn header(text: &str) -> Result<(String, String), String> {
+fn parse_header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write it as name=value")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
-impl Fields {
+impl WebhookFields {
     /// What was given.
-    fn body(self) -> Value {
+    fn into_body(self) -> Value {
         let mut body = Map::new();
         let mut put =
             |name: &str, value: Option<Value>| value.and_then(|value| body.insert(name.to_owned(), value));
@@ -122,53 +122,58 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error
     match command {
         Command::Disable { webhook, detail } => {
             let path = ["admin", "v1", "webhooks", &webhook, "disable"];
-            return output.one(&client.change(Method::POST, &path, &json!({"detail": detail})).await?);
+            return output
+                .print_resource(&client.send_json(Method::POST, &path, &json!({"detail": detail})).await?);
         }
         Command::Enable { webhook, note, redeliver_held } => {
             let path = ["admin", "v1", "webhooks", &webhook, "enable"];
             let body = json!({"note": note, "redeliverHeld": redeliver_held});
-            return output.one(&client.change(Method::POST, &path, &body).await?);
+            return output.print_resource(&client.send_json(Method::POST, &path, &body).await?);
         }
         _ => {}
     }
-    of_brand(session, &session.brand().await?, command).await
+    run_for_brand(session, &session.resolve_brand().await?, command).await
 }
 
-async fn of_brand(session: &Session, brand: &str, command: Command) -> Result<(), Error> {
+async fn run_for_brand(session: &Session, brand: &str, command: Command) -> Result<(), Error> {
     let (client, output) = (&session.client, session.output);
     let all = ["v1", brand, "webhooks"];
     let get = async |webhook: &str, rest: &[&str]| {
         client.get(&[&["v1", brand, "webhooks", webhook], rest].concat(), &Query::new()).await
     };
     let change = async |method: Method, webhook: &str, rest: &[&str], body: &Value| {
-        client.change(method, &[&["v1", brand, "webhooks", webhook], rest].concat(), body).await
+        client.send_json(method, &[&["v1", brand, "webhooks", webhook], rest].concat(), body).await
     };
     match command {
-        Command::List { limit } => output.list(&client.list(&all, Query::new(), limit).await?, &COLUMNS),
-        Command::Create(fields) => output.one(&client.change(Method::POST, &all, &fields.body()).await?),
-        Command::Show { webhook } => output.one(&get(&webhook, &[]).await?),
-        Command::Secret { webhook } => output.one(&get(&webhook, &["secret"]).await?),
-        Command::Health { webhook } => output.one(&get(&webhook, &["health"]).await?),
+        Command::List { limit } => {
+            output.print_list(&client.list_items(&all, Query::new(), limit).await?, &COLUMNS)
+        }
+        Command::Create(fields) => {
+            output.print_resource(&client.send_json(Method::POST, &all, &fields.into_body()).await?)
+        }
+        Command::Show { webhook } => output.print_resource(&get(&webhook, &[]).await?),
+        Command::Secret { webhook } => output.print_resource(&get(&webhook, &["secret"]).await?),
+        Command::Health { webhook } => output.print_resource(&get(&webhook, &["health"]).await?),
         Command::Update { webhook, fields } => {
-            output.one(&change(Method::PATCH, &webhook, &[], &fields.body()).await?)
+            output.print_resource(&change(Method::PATCH, &webhook, &[], &fields.into_body()).await?)
         }
         Command::Pause { webhook } => {
-            output.one(&change(Method::PATCH, &webhook, &[], &json!({"enabled": false})).await?)
+            output.print_resource(&change(Method::PATCH, &webhook, &[], &json!({"enabled": false})).await?)
         }
         Command::Resume { webhook } => {
-            output.one(&change(Method::PATCH, &webhook, &[], &json!({"enabled": true})).await?)
+            output.print_resource(&change(Method::PATCH, &webhook, &[], &json!({"enabled": true})).await?)
         }
         Command::Rotate { webhook, overlap_seconds } => {
             let body = json!({"overlapSeconds": overlap_seconds});
-            output.one(&change(Method::POST, &webhook, &["secret", "rotate"], &body).await?)
+            output.print_resource(&change(Method::POST, &webhook, &["secret", "rotate"], &body).await?)
         }
         Command::Test { webhook, event_type } => {
             let body = event_type.map_or_else(|| json!({}), |name| json!({"type": name}));
-            output.one(&change(Method::POST, &webhook, &["test"], &body).await?)
+            output.print_resource(&change(Method::POST, &webhook, &["test"], &body).await?)
         }
         Command::Delete { webhook } => {
-            client.act(Method::DELETE, &["v1", brand, "webhooks", &webhook]).await?;
-            output.done(&format!("{webhook} is deleted"))
+            client.send_empty(Method::DELETE, &["v1", brand, "webhooks", &webhook]).await?;
+            output.print_done(&format!("{webhook} is deleted"))
         }
         // Support's, handled before.
         Command::Disable { .. } | Command::Enable { .. } => Ok(()),
