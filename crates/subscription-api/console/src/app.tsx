@@ -4,7 +4,7 @@ import type { ComponentType } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { whoIs } from './api/me';
 import { problemOf, type Problem } from './api/problem';
-import { match, where, type Params } from './router';
+import { match, where, type PageProps } from './router';
 import { beginSession, endSession, isSupport, session, storedToken } from './session';
 import { Waiting, ProblemNote } from './ui/basics';
 import { Shell } from './ui/shell';
@@ -26,10 +26,6 @@ import { CatalogueEntry } from './pages/catalogue-entry';
 import { RejectedEvents } from './pages/rejected';
 import { Audit } from './pages/audit';
 import { NotFound } from './pages/not-found';
-
-export interface PageProps {
-  params: Params;
-}
 
 type PageComponent = ComponentType<PageProps>;
 

@@ -36,6 +36,11 @@ export function setQuery(changes: Record<string, string>): void {
 
 export type Params = Record<string, string>;
 
+/** The properties of a page: the parameters of its path. */
+export interface PageProps {
+  params: Params;
+}
+
 /** The parameters of `path` when it has the form of `pattern`, such as /brands/:brand. */
 export function match(pattern: string, path: string): Params | null {
   const wanted = pattern.split('/').filter(Boolean);

@@ -1,13 +1,13 @@
 // What a brand may receive. Support switches it; the brand reads what each type looks like.
 
 import { useMemo } from 'preact/hooks';
-import type { PageProps } from '../app';
 import { switchType } from '../api/support';
 import type { OfferedType } from '../api/types';
 import { offeredTypes } from '../api/webhooks';
 import { indented } from '../lib/raw-json';
 import { treeOf, typesOf, type TreeNode } from '../lib/tree';
 import { useResource } from '../lib/use-resource';
+import type { PageProps } from '../router';
 import { isSupport } from '../session';
 import { announce } from '../ui/announce';
 import { Badge, Button, Card, Code, Empty, Note, ProblemNote, Waiting } from '../ui/basics';

@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks';
-import type { PageProps } from '../app';
 import { changeBrand, readBrand } from '../api/support';
 import type { Brand } from '../api/types';
 import { useResource } from '../lib/use-resource';
+import type { PageProps } from '../router';
 import { announce } from '../ui/announce';
 import { Button, Card, Fact, Facts, ProblemNote, Time, Waiting } from '../ui/basics';
 import { useRun } from '../ui/dialog';

@@ -1,11 +1,10 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { PageProps } from '../app';
 import { catalogue, deleteType, putType, type Definition } from '../api/support';
 import type { EventType } from '../api/types';
 import { indented, jsonFault } from '../lib/raw-json';
 import { faultsByField } from '../lib/webhook-draft';
 import { useResource } from '../lib/use-resource';
-import { navigate } from '../router';
+import { navigate, type PageProps } from '../router';
 import { announce } from '../ui/announce';
 import { Button, Card, Code, Note, ProblemNote, Waiting } from '../ui/basics';
 import { Confirm, useRun } from '../ui/dialog';

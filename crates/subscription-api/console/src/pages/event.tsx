@@ -1,10 +1,9 @@
 // One event: what it says, where it stands, and every attempt at it.
 
-import type { PageProps } from '../app';
 import { listAttempts, readEvent, readWebhook, redeliverEvent } from '../api/webhooks';
 import { indented } from '../lib/raw-json';
 import { useResource } from '../lib/use-resource';
-import { to } from '../router';
+import { to, type PageProps } from '../router';
 import { mayWrite } from '../session';
 import { announce } from '../ui/announce';
 import { Badge, Button, Card, Code, Copy, DeliveryBadge, Empty, Fact, Facts, ProblemNote, Time, Waiting } from '../ui/basics';

@@ -1,9 +1,8 @@
 // What to do first, with lines that can be copied as they are.
 
-import type { PageProps } from '../app';
 import { listWebhooks, offeredTypes } from '../api/webhooks';
 import { useResource } from '../lib/use-resource';
-import { Link, to } from '../router';
+import { Link, to, type PageProps } from '../router';
 import { isSupport, me } from '../session';
 import { Badge, Card, ProblemNote, Snippet, Waiting } from '../ui/basics';
 import { BrandTabs, Heading } from '../ui/shell';

@@ -1,9 +1,9 @@
 import { useState } from 'preact/hooks';
-import type { PageProps } from '../app';
 import { createToken, deleteToken, listTokens } from '../api/support';
 import type { Token } from '../api/types';
 import { faultsByField } from '../lib/webhook-draft';
 import { usePages } from '../lib/use-pages';
+import type { PageProps } from '../router';
 import { announce } from '../ui/announce';
 import { Button, Card, Copy, Empty, Note, ProblemNote, Time } from '../ui/basics';
 import { Confirm, useRun } from '../ui/dialog';

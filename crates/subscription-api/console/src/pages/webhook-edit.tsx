@@ -1,10 +1,9 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { PageProps } from '../app';
 import type { OfferedType, Webhook } from '../api/types';
 import { changeWebhook, createWebhook, offeredTypes, readWebhook } from '../api/webhooks';
 import { useResource } from '../lib/use-resource';
 import { creation, draftOf, faultsByField, faultsOf, patch, type Draft, type DraftFaults, type Field } from '../lib/webhook-draft';
-import { navigate, to } from '../router';
+import { navigate, to, type PageProps } from '../router';
 import { announce } from '../ui/announce';
 import { Button, Card, Note, ProblemNote, Waiting } from '../ui/basics';
 import { useRun } from '../ui/dialog';

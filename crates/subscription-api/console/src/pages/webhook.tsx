@@ -1,12 +1,11 @@
 // A webhook: how it does, what it was sent, and what can be done about it.
 
 import { useState } from 'preact/hooks';
-import type { PageProps } from '../app';
 import type { Webhook } from '../api/types';
 import { changeWebhook, deleteWebhook, readWebhook, type Place } from '../api/webhooks';
 import { word } from '../lib/format';
 import { useResource } from '../lib/use-resource';
-import { Link, navigate, to } from '../router';
+import { Link, navigate, to, type PageProps } from '../router';
 import { isSupport, mayWrite } from '../session';
 import { announce } from '../ui/announce';
 import { Button, Card, Fact, Facts, Note, ProblemNote, Time, Waiting, WebhookBadge } from '../ui/basics';
