@@ -2,11 +2,11 @@
 
 import type { ComponentType } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { whoIs } from './api/me';
+import { readIdentity } from './api/me';
 import { problemOf, type Problem } from './api/problem';
 import { match, where, type PageProps } from './router';
 import { beginSession, endSession, isSupport, session, storedToken } from './session';
-import { Waiting, ProblemNote } from './ui/basics';
+import { Loading, ProblemNote } from './ui/basics';
 import { Shell } from './ui/shell';
 import { SignIn } from './pages/sign-in';
 import { Overview } from './pages/overview';
@@ -74,7 +74,7 @@ function Returning({ token }: { token: string }) {
   const look = async () => {
     setProblem(null);
     try {
-      beginSession(token, await whoIs(token));
+      beginSession(token, await readIdentity(token));
     } catch (error) {
       const problem = problemOf(error);
       if (problem.status === 401) endSession('Your token is no longer valid.');
@@ -83,7 +83,7 @@ function Returning({ token }: { token: string }) {
   };
   useEffect(() => void look(), []);
   if (problem?.status === 401) return <SignIn />;
-  return <main class="alone">{problem ? <ProblemNote problem={problem} retry={look} /> : <Waiting />}</main>;
+  return <main class="alone">{problem ? <ProblemNote problem={problem} retry={look} /> : <Loading />}</main>;
 }
 
 export function App() {

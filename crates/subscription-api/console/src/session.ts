@@ -12,20 +12,20 @@ export interface Session {
 
 export const session = signal<Session | null>(null);
 /** Why the last session ended, for the sign-in page. */
-export const farewell = signal('');
+export const signOutReason = signal('');
 
 /** The token of this tab, from before a reload. */
 export const storedToken = (): string | null => sessionStorage.getItem(KEY);
 
 export function beginSession(token: string, me: Me): void {
   sessionStorage.setItem(KEY, token);
-  farewell.value = '';
+  signOutReason.value = '';
   session.value = { token, me };
 }
 
 export function endSession(why = ''): void {
   sessionStorage.removeItem(KEY);
-  farewell.value = why;
+  signOutReason.value = why;
   session.value = null;
 }
 

@@ -4,10 +4,10 @@ import { endSession, session } from '../session';
 import { Problem, problemOf, problemOfAnswer } from './problem';
 
 /** How long an answer may take; the API itself gives up after 30 s. */
-const TIMEOUT_MS = 35_000;
+const REQUEST_TIMEOUT_MS = 35_000;
 /** How often a read that was refused for a moment is tried again. */
-const TRIES = 3;
-const LONGEST_WAIT_SECONDS = 5;
+const MAX_TRIES = 3;
+const MAX_RETRY_DELAY_SECONDS = 5;
 
 export interface Options {
   signal?: AbortSignal | undefined;
@@ -30,7 +30,7 @@ export function withQuery(path: string, query: Query): string {
 }
 
 async function once(method: string, path: string, { signal, body, token }: Options): Promise<Response> {
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
   const headers: Record<string, string> = { authorization: `Bearer ${token ?? session.value?.token ?? ''}` };
   if (body !== undefined) headers['content-type'] = 'application/json';
   try {
@@ -45,7 +45,7 @@ async function once(method: string, path: string, { signal, body, token }: Optio
     });
   } catch (error) {
     if (signal?.aborted) throw error;
-    if (timeout.aborted) throw new Problem(0, `No answer within ${TIMEOUT_MS / 1000} seconds.`);
+    if (timeout.aborted) throw new Problem(0, `No answer within ${REQUEST_TIMEOUT_MS / 1000} seconds.`);
     throw new Problem(0, 'The API does not answer.');
   }
 }
@@ -68,8 +68,8 @@ export async function send(method: string, path: string, options: Options = {}):
     // A token that is being tried at sign-in is no session that ends.
     if (problem.status === 401 && options.token === undefined) endSession('Your token is no longer valid.');
     const waits = problem.status === 429 || (problem.status === 503 && method === 'GET');
-    if (!waits || attempt === TRIES) throw problem;
-    await pause(Math.min(problem.retryAfterSeconds ?? 1, LONGEST_WAIT_SECONDS));
+    if (!waits || attempt === MAX_TRIES) throw problem;
+    await pause(Math.min(problem.retryAfterSeconds ?? 1, MAX_RETRY_DELAY_SECONDS));
     if (options.signal?.aborted) throw problemOf(options.signal.reason);
   }
 }

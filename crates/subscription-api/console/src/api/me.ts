@@ -2,4 +2,4 @@ import { call } from './client';
 import type { Me } from './types';
 
 /** Who a token belongs to. */
-export const whoIs = (token: string) => call<Me>('GET', '/v1/me', { token });
+export const readIdentity = (token: string) => call<Me>('GET', '/v1/me', { token });

@@ -1,6 +1,6 @@
 // What went wrong with a request, in words for people.
 
-export interface FieldFault {
+export interface FieldError {
   pointer: string;
   detail: string;
 }
@@ -9,7 +9,7 @@ export class Problem extends Error {
   constructor(
     readonly status: number,
     readonly detail: string,
-    readonly faults: FieldFault[] = [],
+    readonly fieldErrors: FieldError[] = [],
     readonly retryAfterSeconds: number | null = null,
   ) {
     super(detail);
@@ -47,7 +47,7 @@ export function problemOf(error: unknown): Problem {
 export async function problemOfAnswer(answer: Response): Promise<Problem> {
   const retryAfter = Number(answer.headers.get('retry-after')) || null;
   try {
-    const body = (await answer.json()) as { detail?: string; title?: string; errors?: FieldFault[] };
+    const body = (await answer.json()) as { detail?: string; title?: string; errors?: FieldError[] };
     const detail = body.detail ?? body.title ?? answer.statusText;
     return new Problem(answer.status, detail, body.errors ?? [], retryAfter);
   } catch {

@@ -15,10 +15,10 @@ export const readBrand = (brand: string, signal?: AbortSignal) =>
 export const createBrand = (body: { brandId: string; name: string; contact?: Contact }) =>
   call<Brand>('POST', '/admin/v1/brands', { body });
 
-export const changeBrand = (brand: string, body: { name: string; contact: Contact | null }) =>
+export const editBrand = (brand: string, body: { name: string; contact: Contact | null }) =>
   call<Brand>('PATCH', path`/admin/v1/brands/${brand}`, { body });
 
-export const switchType = (brand: string, pattern: string, on: boolean) =>
+export const setTypeEnabled = (brand: string, pattern: string, on: boolean) =>
   call<null>(on ? 'PUT' : 'DELETE', path`/admin/v1/brands/${brand}/event-types/${pattern}`);
 
 export const listTokens = (brand: string, query: Query, signal?: AbortSignal) =>
@@ -45,12 +45,12 @@ export const listRejected = (query: Query, signal?: AbortSignal) =>
 export const republishRejected = (limit: number | null) =>
   call<{ republished: number }>('POST', '/admin/v1/rejected/republish', { body: limit ? { limit } : {} });
 
-export const purgeRejected = () => call<null>('DELETE', '/admin/v1/rejected');
+export const deleteRejected = () => call<null>('DELETE', '/admin/v1/rejected');
 
 export const listAudit = (query: Query, signal?: AbortSignal) =>
   call<Page<AuditEntry>>('GET', withQuery('/admin/v1/audit', query), { signal });
 
-export async function catalogue(signal?: AbortSignal): Promise<EventType[]> {
+export async function listCatalogue(signal?: AbortSignal): Promise<EventType[]> {
   const all: EventType[] = [];
   for (let cursor: string | null = ''; cursor !== null; ) {
     const address = withQuery('/admin/v1/event-types', { limit: 1000, cursor });

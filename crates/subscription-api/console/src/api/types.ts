@@ -112,7 +112,7 @@ export interface Attempt {
   trigger: 'fresh' | 'retry' | 'redeliver' | 'held' | 'test';
 }
 
-export interface StatsStep {
+export interface StatsBucket {
   at: string;
   attempts: number;
   outcomes: Partial<Record<Outcome, number>>;
@@ -123,7 +123,7 @@ export interface Stats {
   from: string;
   to: string;
   stepSeconds: number;
-  items: StatsStep[];
+  items: StatsBucket[];
 }
 
 export interface RedeliveryRange {
@@ -197,7 +197,7 @@ export interface Overview {
   webhooks: Record<WebhookStatus, number>;
   disabled: Webhook[];
   rejected: number;
-  minutes: StatsStep[];
+  minutes: StatsBucket[];
 }
 
 export interface Rejected {

@@ -20,7 +20,7 @@ export function share(part: number, whole: number): string {
 }
 
 /** `9 events`, `1 event`. */
-export const many = (n: number, one: string, more = `${one}s`): string => `${count(n)} ${n === 1 ? one : more}`;
+export const pluralize = (n: number, one: string, more = `${one}s`): string => `${count(n)} ${n === 1 ? one : more}`;
 
 export const localTime = (at: string): string => second.format(new Date(at));
 export const localDay = (at: string): string => day.format(new Date(at));
@@ -71,7 +71,7 @@ export function bytes(n: number): string {
 }
 
 /** A word of the API as people write it: `http_status` is `HTTP status`. */
-export function word(text: string): string {
+export function humanize(text: string): string {
   const spoken = text.replace(/[_.]/g, ' ').replace(/^(http|dns|tls)\b/, (w) => w.toUpperCase());
   return spoken.charAt(0).toUpperCase() + spoken.slice(1);
 }

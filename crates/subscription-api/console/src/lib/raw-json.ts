@@ -89,7 +89,7 @@ export function parseKeeping(text: string, keys: readonly string[]): unknown {
 }
 
 /** The same JSON, broken into lines. */
-export function indented(text: string): string {
+export function indentJson(text: string): string {
   let lines = '';
   let depth = 0;
   const line = () => `\n${'  '.repeat(depth)}`;
@@ -105,7 +105,7 @@ export function indented(text: string): string {
 }
 
 /** Why a text is not JSON, or nothing. */
-export function jsonFault(text: string): string | null {
+export function checkJson(text: string): string | null {
   try {
     JSON.parse(text);
     return null;

@@ -12,7 +12,7 @@ export interface TreeNode<T> {
 export const covers = (pattern: string, type: string): boolean =>
   pattern === '*' || pattern === type || type.startsWith(`${pattern}.`);
 
-export function treeOf<T>(entries: readonly T[], nameOf: (entry: T) => string): TreeNode<T>[] {
+export function buildTree<T>(entries: readonly T[], nameOf: (entry: T) => string): TreeNode<T>[] {
   const roots: TreeNode<T>[] = [];
   for (const entry of entries) {
     let level = roots;
@@ -29,8 +29,8 @@ export function treeOf<T>(entries: readonly T[], nameOf: (entry: T) => string): 
 }
 
 /** All types at and below a node. */
-export function typesOf<T>(node: TreeNode<T>): T[] {
-  return [...(node.entry === null ? [] : [node.entry]), ...node.children.flatMap(typesOf)];
+export function typesBelow<T>(node: TreeNode<T>): T[] {
+  return [...(node.entry === null ? [] : [node.entry]), ...node.children.flatMap(typesBelow)];
 }
 
 export type Tick = 'on' | 'covered' | 'some' | 'off';
@@ -44,7 +44,7 @@ export function tick(pattern: string, chosen: readonly string[]): Tick {
 }
 
 /** The choice after a node was ticked or not; what a group covers need not be named any more. */
-export function toggled(chosen: readonly string[], pattern: string, on: boolean): string[] {
+export function togglePattern(chosen: readonly string[], pattern: string, on: boolean): string[] {
   const others = chosen.filter((c) => c !== pattern);
   if (!on) return others;
   return [...others.filter((c) => !covers(pattern, c)), pattern];

@@ -6,13 +6,13 @@ import type { EventRow, Page } from '../api/types';
 import type { Pages } from './use-pages';
 import { usePolling } from './use-resource';
 
-const EVERY_MS = 4000;
+const POLL_INTERVAL_MS = 4000;
 /** New events that are told as a number; beyond it is said that there are more. */
 const NEWEST = 100;
 /** Where the newest rows can stand in the list: what comes after need not be looked at. */
 const HEAD = 2 * NEWEST;
 /** Rows that left the list, and are looked at one by one. */
-const MOST_LEFT = 20;
+const MAX_LEFT = 20;
 
 export interface Newest {
   count: number;
@@ -43,7 +43,7 @@ export function useNewest(
       // The next look may go better; the list itself says when it cannot be read.
     }
   };
-  usePolling(look, EVERY_MS);
+  usePolling(look, POLL_INTERVAL_MS);
 
   const more = fresh.length === NEWEST;
   const show = () => {
@@ -68,7 +68,7 @@ function left(items: readonly EventRow[], { items: newest, nextCursor }: Page<Ev
   const ids = new Set(newest.map((row) => row.id));
   const covered = (row: EventRow) => nextCursor === null || row.created > last;
   const settled = (row: EventRow) => row.delivery.status === 'delivered';
-  return items.filter((row) => covered(row) && !ids.has(row.id) && !settled(row)).slice(0, MOST_LEFT);
+  return items.filter((row) => covered(row) && !ids.has(row.id) && !settled(row)).slice(0, MAX_LEFT);
 }
 
 /** The same rows where nothing changed, so that nothing is drawn for nothing. */

@@ -1,6 +1,6 @@
 // A webhook while it is being written: what is typed, what is wrong with it, and what is sent.
 
-import type { FieldFault } from '../api/problem';
+import type { FieldError } from '../api/problem';
 import type { Webhook, WebhookEdit } from '../api/types';
 
 export interface Header {
@@ -21,7 +21,7 @@ export interface Draft {
 let headers = 0;
 export const header = (name = '', value = ''): Header => ({ key: (headers += 1), name, value });
 
-export const draftOf = (webhook: Webhook | null): Draft => ({
+export const toDraft = (webhook: Webhook | null): Draft => ({
   endpoint: webhook?.endpoint ?? '',
   description: webhook?.description ?? '',
   events: webhook?.events ?? [],
@@ -31,9 +31,9 @@ export const draftOf = (webhook: Webhook | null): Draft => ({
 });
 
 export type Field = 'endpoint' | 'description' | 'events' | 'headers' | 'maxConcurrency' | 'ratePerSecond';
-export type DraftFaults = Partial<Record<Field, string[]>>;
+export type DraftErrors = Partial<Record<Field, string[]>>;
 
-function endpointFault(text: string): string | null {
+function checkEndpoint(text: string): string | null {
   if (!text) return 'Give the address that requests go to, such as https://example.com/webhooks.';
   let url: URL;
   try {
@@ -47,26 +47,26 @@ function endpointFault(text: string): string | null {
   return null;
 }
 
-function integerFault(text: string, most: number): string | null {
-  return /^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= most ? null : `Give a whole number from 1 to ${most}.`;
+function checkInteger(text: string, max: number): string | null {
+  return /^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= max ? null : `Give a whole number from 1 to ${max}.`;
 }
 
 /** What can be told at once; the API has the last word. */
-export function faultsOf(draft: Draft): DraftFaults {
+export function validateDraft(draft: Draft): DraftErrors {
   const found: [Field, string | null][] = [
-    ['endpoint', endpointFault(draft.endpoint.trim())],
+    ['endpoint', checkEndpoint(draft.endpoint.trim())],
     ['events', draft.events.length > 0 ? null : 'Tick at least one event type or group.'],
     ['headers', draft.headers.some(({ name, value }) => !name.trim() && value) ? 'Each header needs a name.' : null],
-    ['maxConcurrency', integerFault(draft.maxConcurrency.trim(), 100)],
-    ['ratePerSecond', draft.ratePerSecond.trim() ? integerFault(draft.ratePerSecond.trim(), 10_000) : null],
+    ['maxConcurrency', checkInteger(draft.maxConcurrency.trim(), 100)],
+    ['ratePerSecond', draft.ratePerSecond.trim() ? checkInteger(draft.ratePerSecond.trim(), 10_000) : null],
   ];
-  return Object.fromEntries(found.flatMap(([field, fault]) => (fault ? [[field, [fault]]] : [])));
+  return Object.fromEntries(found.flatMap(([field, error]) => (error ? [[field, [error]]] : [])));
 }
 
-/** The API's faults by field: /headers/X-A belongs to the headers. */
-export function faultsByField(faults: readonly FieldFault[]): Record<string, string[]> {
+/** Groups the field errors of the API by field: /headers/X-A belongs to `headers`. */
+export function errorsByField(errors: readonly FieldError[]): Record<string, string[]> {
   const found: Record<string, string[]> = {};
-  for (const { pointer, detail } of faults) {
+  for (const { pointer, detail } of errors) {
     const [, field = ''] = pointer.split('/');
     (found[field] ??= []).push(detail);
   }
@@ -77,7 +77,7 @@ const headersOf = (draft: Draft): Record<string, string> =>
   Object.fromEntries(draft.headers.filter(({ name }) => name.trim()).map(({ name, value }) => [name.trim(), value]));
 
 /** The whole webhook, to create it. */
-export function creation(draft: Draft): WebhookEdit {
+export function toCreateBody(draft: Draft): WebhookEdit {
   return {
     endpoint: draft.endpoint.trim(),
     events: draft.events,
@@ -96,8 +96,8 @@ function headerPatch(now: Record<string, string>, before: Record<string, string>
 }
 
 /** What is to change. */
-export function patch(draft: Draft, webhook: Webhook): WebhookEdit {
-  const whole = creation(draft);
+export function toPatchBody(draft: Draft, webhook: Webhook): WebhookEdit {
+  const whole = toCreateBody(draft);
   const edit: WebhookEdit = {};
   if (whole.endpoint !== webhook.endpoint) edit.endpoint = whole.endpoint!;
   if (JSON.stringify(whole.events) !== JSON.stringify(webhook.events)) edit.events = whole.events!;

@@ -34,7 +34,7 @@ export function AllWebhooks() {
           value={brand}
           onChange={(value) => setQuery({ brand: value })}
           hint="Its whole id"
-          faults={brandId === brand ? [] : ['A brand id has letters, digits, _ and - only.']}
+          errors={brandId === brand ? [] : ['A brand id has letters, digits, _ and - only.']}
         />
       </div>
       <PagedList

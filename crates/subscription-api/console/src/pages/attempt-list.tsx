@@ -1,7 +1,7 @@
 // The time line of an event's attempts, the next one included.
 
 import type { Attempt, Delivery } from '../api/types';
-import { millis, word } from '../lib/format';
+import { millis, humanize } from '../lib/format';
 import { Badge, Code, Time } from '../ui/basics';
 
 const TRIGGERS: Record<Attempt['trigger'], string> = {
@@ -33,7 +33,7 @@ function Line({ attempt, number }: { attempt: Attempt; number: number }) {
   return (
     <li class={good ? 'good' : 'bad'}>
       <p>
-        <Badge tone={good ? 'good' : 'bad'}>{word(attempt.outcome)}</Badge>{' '}
+        <Badge tone={good ? 'good' : 'bad'}>{humanize(attempt.outcome)}</Badge>{' '}
         {attempt.statusCode !== null && <strong>{attempt.statusCode} </strong>}
         <span>
           {TRIGGERS[attempt.trigger]} (attempt {number}), <Time at={attempt.startedAt} />, took {millis(attempt.durationMs)}

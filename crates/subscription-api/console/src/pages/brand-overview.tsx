@@ -1,32 +1,32 @@
 // A brand's first view: its webhooks together, those that are disabled first.
 
 import type { Webhook } from '../api/types';
-import { listEvents, listWebhooks, readStats, type Place } from '../api/webhooks';
+import { listEvents, listWebhooks, readStats, type WebhookRef } from '../api/webhooks';
 import { now } from '../lib/clock';
-import { count, many, millis, share, span } from '../lib/format';
-import { merged, sums } from '../lib/stats';
+import { count, pluralize, millis, share, span } from '../lib/format';
+import { mergeBuckets, sumBuckets } from '../lib/stats';
 import { useResource } from '../lib/use-resource';
 import { Link, to } from '../router';
 import { mayWrite, me } from '../session';
-import { Card, Note, ProblemNote, Stat, Stats, Time, Waiting } from '../ui/basics';
+import { Card, Note, ProblemNote, Stat, Stats, Time, Loading } from '../ui/basics';
 import { LatencyPlot, OutcomePlot } from '../ui/plot';
 import { Heading } from '../ui/shell';
 import { FirstSteps } from './first-steps';
 
-const EVERY_MS = 10_000;
+const POLL_INTERVAL_MS = 10_000;
 /** Webhooks whose figures are added up; each costs two requests. */
-const MOST = 40;
+const MAX_COUNTED_WEBHOOKS = 40;
 /** Waiting events of a webhook that are counted. */
-const MOST_WAITING = 100;
+const MAX_COUNTED_EVENTS = 100;
 
 async function look(brand: string, signal: AbortSignal) {
   const page = await listWebhooks(brand, { limit: 1000 }, signal);
   const minute = Math.floor(Date.now() / 60_000) * 60_000;
   const query = { from: iso(minute - 59 * 60_000), to: iso(minute + 60_000), step: '60s' };
-  const counted = page.items.slice(0, MOST);
+  const counted = page.items.slice(0, MAX_COUNTED_WEBHOOKS);
   const stats = await Promise.all(counted.map(({ id }) => readStats({ brand, webhook: id }, query, signal)));
   const waiting = await Promise.all(counted.map(({ id }) => waitingOf({ brand, webhook: id }, signal)));
-  return { webhooks: page.items, counted: counted.length, minutes: merged(stats.map((s) => s.items)), waiting: summed(waiting) };
+  return { webhooks: page.items, counted: counted.length, minutes: mergeBuckets(stats.map((s) => s.items)), waiting: summed(waiting) };
 }
 
 interface WaitingEvents {
@@ -35,8 +35,8 @@ interface WaitingEvents {
   oldest: string | null;
 }
 
-async function waitingOf(place: Place, signal: AbortSignal): Promise<WaitingEvents> {
-  const { items, nextCursor } = await listEvents(place, { status: 'pending', limit: MOST_WAITING }, signal);
+async function waitingOf(webhookRef: WebhookRef, signal: AbortSignal): Promise<WaitingEvents> {
+  const { items, nextCursor } = await listEvents(webhookRef, { status: 'pending', limit: MAX_COUNTED_EVENTS }, signal);
   return { count: items.length, more: nextCursor !== null, oldest: items[0]?.created ?? null };
 }
 
@@ -49,7 +49,7 @@ const iso = (ms: number) => new Date(ms).toISOString();
 
 export function BrandOverview() {
   const brand = me().brandId ?? '';
-  const { data, problem, reload } = useResource((signal) => look(brand, signal), [brand], { every: EVERY_MS });
+  const { data, problem, reload } = useResource((signal) => look(brand, signal), [brand], { every: POLL_INTERVAL_MS });
   const action = mayWrite() && (
     <Link to={to.newWebhook(brand)} class="button main">
       New webhook
@@ -59,7 +59,7 @@ export function BrandOverview() {
     <>
       <Heading title="Overview" actions={action} />
       <ProblemNote problem={problem} retry={reload} />
-      {!data && !problem && <Waiting />}
+      {!data && !problem && <Loading />}
       {data?.webhooks.length === 0 && <FirstSteps brand={brand} />}
       {data && data.webhooks.length > 0 && <Live {...data} brand={brand} />}
     </>
@@ -69,16 +69,16 @@ export function BrandOverview() {
 type Seen = Awaited<ReturnType<typeof look>>;
 
 function Live({ webhooks, counted, minutes, waiting, brand }: Seen & { brand: string }) {
-  const hour = sums(minutes);
+  const hour = sumBuckets(minutes);
   const of = (status: string) => webhooks.filter((webhook) => webhook.status === status);
-  const last = [...minutes].reverse().find((step) => step.latencyMs.p50 !== null);
+  const last = [...minutes].reverse().find((bucket) => bucket.latencyMs.p50 !== null);
   return (
     <>
       {of('disabled').map((webhook) => (
         <DisabledNote key={webhook.id} webhook={webhook} />
       ))}
       <Stats>
-        <Stat label="Delivered, last hour" hint={`${share(hour.delivered, hour.attempts)} of ${many(hour.attempts, 'attempt')}`}>
+        <Stat label="Delivered, last hour" hint={`${share(hour.delivered, hour.attempts)} of ${pluralize(hour.attempts, 'attempt')}`}>
           {count(hour.delivered)}
         </Stat>
         <Stat label="Failed attempts, last hour" tone={hour.failed > 0 ? 'warn' : undefined}>
@@ -99,8 +99,8 @@ function Live({ webhooks, counted, minutes, waiting, brand }: Seen & { brand: st
         {counted < webhooks.length && (
           <p class="muted">Figures of the {counted} oldest of your webhooks; each webhook's page has its own.</p>
         )}
-        <OutcomePlot steps={minutes} stepSeconds={60} />
-        <LatencyPlot steps={minutes} stepSeconds={60} {...(webhooks.length > 1 ? { note: 'of the slowest webhook' } : {})} />
+        <OutcomePlot buckets={minutes} stepSeconds={60} />
+        <LatencyPlot buckets={minutes} stepSeconds={60} {...(webhooks.length > 1 ? { note: 'of the slowest webhook' } : {})} />
       </Card>
     </>
   );

@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks';
-import { catalogue } from '../api/support';
+import { listCatalogue } from '../api/support';
 import { useResource } from '../lib/use-resource';
 import { Link, navigate, to } from '../router';
-import { Badge, Button, Empty, ProblemNote, Time, Waiting } from '../ui/basics';
+import { Badge, Button, Empty, ProblemNote, Time, Loading } from '../ui/basics';
 import { Dialog } from '../ui/dialog';
 import { TextField } from '../ui/fields';
 import { Heading } from '../ui/shell';
@@ -11,7 +11,7 @@ import { Table } from '../ui/table';
 const TYPE = /^[A-Z0-9_]+(\.[A-Z0-9_]+){0,7}$/;
 
 export function Catalogue() {
-  const { data, problem, reload } = useResource(catalogue, []);
+  const { data, problem, reload } = useResource(listCatalogue, []);
   const [asking, setAsking] = useState(false);
   return (
     <>
@@ -26,7 +26,7 @@ export function Catalogue() {
         <p class="muted">Event types that producers may publish. Events of any other type are rejected.</p>
       </Heading>
       <ProblemNote problem={problem} retry={reload} />
-      {!data && !problem && <Waiting lines={5} />}
+      {!data && !problem && <Loading lines={5} />}
       {data?.length === 0 && <Empty title="The catalogue is empty." />}
       {data && data.length > 0 && (
         <Table
@@ -76,7 +76,7 @@ function NewType({ onClose }: { onClose: () => void }) {
           value={name}
           onChange={(text) => setName(text.toUpperCase())}
           onLeave={() => setLeft(name !== '')}
-          faults={left && !valid ? ['This is no event type.'] : []}
+          errors={left && !valid ? ['This is no event type.'] : []}
         />
         <div class="buttons">
           <Button type="submit" kind="main">

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from 'preact/hooks';
 import { DELIVERY_STATUSES } from '../api/types';
-import { word } from '../lib/format';
+import { humanize } from '../lib/format';
 import { fromInput, toInput } from '../lib/local-input';
 import { setQuery, where } from '../router';
 import { Button } from '../ui/basics';
@@ -25,7 +25,7 @@ export function filterOf(query: URLSearchParams): EventFilter {
 
 export const hasFilter = (filter: EventFilter): boolean => Object.values(filter).some(Boolean);
 
-const STATUSES = [['', 'Any'], ...DELIVERY_STATUSES.map((status) => [status, word(status)] as const)] as const;
+const STATUSES = [['', 'Any'], ...DELIVERY_STATUSES.map((status) => [status, humanize(status)] as const)] as const;
 
 export function EventFilters({ events }: { events: readonly string[] }) {
   const filter = filterOf(where.value.query);
@@ -64,8 +64,8 @@ function TimeField({ label, value, other, before, set }: {
     const inverted = Boolean(iso && other) && (before ? iso >= other : iso <= other);
     if (!inverted) set(iso);
   };
-  const fault = before ? 'It must be before "Until".' : 'It must be after "From".';
-  return <TextField label={label} type="datetime-local" value={text} onChange={change} faults={inverted ? [fault] : []} />;
+  const error = before ? 'It must be before "Until".' : 'It must be after "From".';
+  return <TextField label={label} type="datetime-local" value={text} onChange={change} errors={inverted ? [error] : []} />;
 }
 
 /** A type or group, taken once it is whole. */
@@ -87,7 +87,7 @@ function TypeField({ value, events }: { value: string; events: readonly string[]
       placeholder={hint}
       value={text}
       onChange={setText}
-      faults={valid ? [] : ['Words of A-Z, 0-9 and _, with dots between.']}
+      errors={valid ? [] : ['Words of A-Z, 0-9 and _, with dots between.']}
     />
   );
 }

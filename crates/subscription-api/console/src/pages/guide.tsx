@@ -4,7 +4,7 @@ import { listWebhooks, offeredTypes } from '../api/webhooks';
 import { useResource } from '../lib/use-resource';
 import { Link, to, type PageProps } from '../router';
 import { isSupport, me } from '../session';
-import { Badge, Card, ProblemNote, Snippet, Waiting } from '../ui/basics';
+import { Badge, Card, ProblemNote, Snippet, Loading } from '../ui/basics';
 import { BrandTabs, Heading } from '../ui/shell';
 
 const SAMPLE = '{"phoneNumber":"+1234456789","message":"I am an SMS message","locale":"en-US"}';
@@ -27,7 +27,7 @@ export function Guide({ params: { brand = '' } }: PageProps) {
         <BrandTabs brand={brand} />
       </Heading>
       <ProblemNote problem={problem} retry={reload} />
-      {!data && !problem && <Waiting lines={8} />}
+      {!data && !problem && <Loading lines={8} />}
       {data && (
         <>
           <Card title="1. Enable event types">

@@ -1,22 +1,22 @@
 // What the router could not accept: why, what it was, and whether it goes in again.
 
 import { useState } from 'preact/hooks';
-import { listRejected, purgeRejected, republishRejected } from '../api/support';
+import { listRejected, deleteRejected, republishRejected } from '../api/support';
 import type { Rejected } from '../api/types';
-import { bytes, count, many } from '../lib/format';
-import { indented, jsonFault } from '../lib/raw-json';
+import { bytes, count, pluralize } from '../lib/format';
+import { indentJson, checkJson } from '../lib/raw-json';
 import { useResource } from '../lib/use-resource';
 import { announce } from '../ui/announce';
-import { Badge, Button, Card, Code, Empty, ProblemNote, Waiting } from '../ui/basics';
+import { Badge, Button, Card, Code, Empty, ProblemNote, Loading } from '../ui/basics';
 import { Confirm } from '../ui/dialog';
 import { TextField } from '../ui/fields';
 import { Heading } from '../ui/shell';
 
 const SHOWN = 100;
-const EVERY_MS = 10_000;
+const POLL_INTERVAL_MS = 10_000;
 
 export function RejectedEvents() {
-  const { data, problem, reload } = useResource((signal) => listRejected({ limit: SHOWN }, signal), [], { every: EVERY_MS });
+  const { data, problem, reload } = useResource((signal) => listRejected({ limit: SHOWN }, signal), [], { every: POLL_INTERVAL_MS });
   const [asking, setAsking] = useState<'republish' | 'purge' | null>(null);
   const close = () => setAsking(null);
   const some = (data?.total ?? 0) > 0;
@@ -39,12 +39,12 @@ export function RejectedEvents() {
         </p>
       </Heading>
       <ProblemNote problem={problem} retry={reload} />
-      {!data && !problem && <Waiting />}
+      {!data && !problem && <Loading />}
       {data && !some && <Empty title="Nothing is rejected." />}
       {data && some && (
         <>
           <p>
-            {many(data.total, 'event')} in all
+            {pluralize(data.total, 'event')} in all
             {data.items.length < data.total && `, of which the first ${count(data.items.length)} are shown`}.
           </p>
           {data.items.map((item, n) => (
@@ -60,12 +60,12 @@ export function RejectedEvents() {
           typed="discard"
           onClose={close}
           run={async () => {
-            await purgeRejected();
+            await deleteRejected();
             announce('The rejected events are discarded.');
             await reload();
           }}
         >
-          <p>{many(data?.total ?? 0, 'event')} would be gone for good, and with them whatever is rejected until then.</p>
+          <p>{pluralize(data?.total ?? 0, 'event')} would be gone for good, and with them whatever is rejected until then.</p>
         </Confirm>
       )}
     </>
@@ -74,7 +74,7 @@ export function RejectedEvents() {
 
 function Item({ item, number }: { item: Rejected; number: number }) {
   const isText = item.bodyEncoding === 'utf-8';
-  const shown = isText && jsonFault(item.body) === null ? indented(item.body) : item.body;
+  const shown = isText && checkJson(item.body) === null ? indentJson(item.body) : item.body;
   return (
     <Card>
       <p class="tags">
@@ -100,7 +100,7 @@ function Republish({ total, onClose, onDone }: { total: number; onClose: () => v
   const run = async () => {
     if (!valid) return;
     const { republished } = await republishRejected(limit ? Number(limit) : null);
-    announce(`${many(republished, 'event')} published again.`);
+    announce(`${pluralize(republished, 'event')} published again.`);
     await onDone();
   };
   return (
@@ -113,7 +113,7 @@ function Republish({ total, onClose, onDone }: { total: number; onClose: () => v
         hint={`Empty for all ${count(total)}`}
         value={limit}
         onChange={setLimit}
-        faults={valid ? [] : ['Give a whole number, or nothing.']}
+        errors={valid ? [] : ['Give a whole number, or nothing.']}
       />
     </Confirm>
   );

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
-import { whoIs } from '../api/me';
-import { beginSession, farewell } from '../session';
+import { readIdentity } from '../api/me';
+import { beginSession, signOutReason } from '../session';
 import { Button, Note, ProblemNote } from '../ui/basics';
 import { useRun } from '../ui/dialog';
 import { TextField } from '../ui/fields';
@@ -8,7 +8,7 @@ import { ThemeChoice } from '../ui/shell';
 
 export function SignIn() {
   const [token, setToken] = useState('');
-  const { busy, problem, go } = useRun(async () => beginSession(token.trim(), await whoIs(token.trim())));
+  const { busy, problem, go } = useRun(async () => beginSession(token.trim(), await readIdentity(token.trim())));
   useEffect(() => {
     document.title = 'Sign in – Postrider';
   }, []);
@@ -20,7 +20,7 @@ export function SignIn() {
     <main class="alone">
       <div class="card sign-in">
         <h1>Postrider console</h1>
-        {farewell.value && !problem && <Note>{farewell.value}</Note>}
+        {signOutReason.value && !problem && <Note>{signOutReason.value}</Note>}
         <form onSubmit={submit}>
           <TextField
             label="Token"
@@ -32,7 +32,7 @@ export function SignIn() {
             mono
             required
             hint="A brand's token shows that brand; a support token shows everything. It is kept in this tab until you close it or sign out."
-            faults={problem?.status === 401 ? ['This token is not valid. Check that all of it was copied.'] : []}
+            errors={problem?.status === 401 ? ['This token is not valid. Check that all of it was copied.'] : []}
           />
           {problem?.status !== 401 && <ProblemNote problem={problem} />}
           <Button type="submit" kind="main" busy={busy}>

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import { createToken, deleteToken, listTokens } from '../api/support';
 import type { Token } from '../api/types';
-import { faultsByField } from '../lib/webhook-draft';
+import { errorsByField } from '../lib/webhook-draft';
 import { usePages } from '../lib/use-pages';
 import type { PageProps } from '../router';
 import { announce } from '../ui/announce';
@@ -79,7 +79,7 @@ function NewToken({ brand, onMade }: { brand: string; onMade: () => Promise<void
     setName('');
     await onMade();
   });
-  const faults = faultsByField(problem?.status === 422 ? problem.faults : []);
+  const errors = errorsByField(problem?.status === 422 ? problem.fieldErrors : []);
   const submit = (event: Event) => {
     event.preventDefault();
     void go();
@@ -87,8 +87,8 @@ function NewToken({ brand, onMade }: { brand: string; onMade: () => Promise<void
   return (
     <Card title="New token">
       <form onSubmit={submit} class="inline-form">
-        <TextField label="Name" required placeholder="ci" value={name} onChange={setName} faults={faults['name']} />
-        <SelectField label="Role" value={role} options={ROLES} onChange={setRole} faults={faults['role']} />
+        <TextField label="Name" required placeholder="ci" value={name} onChange={setName} errors={errors['name']} />
+        <SelectField label="Role" value={role} options={ROLES} onChange={setRole} errors={errors['role']} />
         <Button type="submit" kind="main" busy={busy}>
           Make a token
         </Button>

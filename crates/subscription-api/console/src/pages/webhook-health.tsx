@@ -1,30 +1,30 @@
 // The figures that count towards disabling, beside the rule that they are held against.
 
 import type { Health, Webhook } from '../api/types';
-import { readHealth, type Place } from '../api/webhooks';
+import { readHealth, type WebhookRef } from '../api/webhooks';
 import { exactCount, share, span } from '../lib/format';
 import { useResource } from '../lib/use-resource';
-import { Card, ProblemNote, Waiting } from '../ui/basics';
+import { Card, ProblemNote, Loading } from '../ui/basics';
 
-const EVERY_MS = 10_000;
+const POLL_INTERVAL_MS = 10_000;
 
-export function HealthCard({ place, webhook }: { place: Place; webhook: Webhook }) {
+export function HealthCard({ webhookRef, webhook }: { webhookRef: WebhookRef; webhook: Webhook }) {
   const { data, problem, reload } = useResource(
-    (signal) => readHealth(place, signal),
-    [place.brand, place.webhook, webhook.status],
-    { every: EVERY_MS },
+    (signal) => readHealth(webhookRef, signal),
+    [webhookRef.brand, webhookRef.webhook, webhook.status],
+    { every: POLL_INTERVAL_MS },
   );
   return (
     <Card title="Health">
       <ProblemNote problem={problem} retry={reload} />
-      {!data && !problem && <Waiting />}
+      {!data && !problem && <Loading />}
       {data && webhook.status !== 'active' && <p>Figures are counted while it is active; they begin anew when it is enabled.</p>}
-      {data && webhook.status === 'active' && <Figures health={data} />}
+      {data && webhook.status === 'active' && <Meters health={data} />}
     </Card>
   );
 }
 
-function Figures({ health }: { health: Health }) {
+function Meters({ health }: { health: Health }) {
   const { attempts, failures, failedInRow, firstFailure, lastFailure, rule, windowSeconds } = health;
   const apart = firstFailure && lastFailure ? (Date.parse(lastFailure) - Date.parse(firstFailure)) / 1000 : 0;
   const rate = attempts > 0 ? failures / attempts : 0;

@@ -2,9 +2,9 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Webhook } from '../api/types';
-import { word, share } from '../lib/format';
-import { dayOf, type Day } from '../lib/day-stats';
-import { sums } from '../lib/stats';
+import { humanize, share } from '../lib/format';
+import { readDay, type Day } from '../lib/day-stats';
+import { sumBuckets } from '../lib/stats';
 import { Link, to } from '../router';
 import { Badge, WebhookBadge } from '../ui/basics';
 import { Sparkline } from '../ui/sparkline';
@@ -40,7 +40,7 @@ function Row({ webhook, brands }: { webhook: Webhook; brands: boolean }) {
       </div>
       <div class="webhook-state">
         <WebhookBadge webhook={webhook} />
-        {webhook.disabled && <Badge tone="warn">{word(webhook.disabled.reason)}</Badge>}
+        {webhook.disabled && <Badge tone="warn">{humanize(webhook.disabled.reason)}</Badge>}
       </div>
       <DayCell day={day} />
     </li>
@@ -49,10 +49,10 @@ function Row({ webhook, brands }: { webhook: Webhook; brands: boolean }) {
 
 function DayCell({ day }: { day: Day }) {
   if (day === 'unknown') return <div class="webhook-day muted">No figures</div>;
-  const all = day === 'coming' ? null : sums(day);
+  const all = day === 'coming' ? null : sumBuckets(day);
   return (
     <div class="webhook-day">
-      <Sparkline steps={day === 'coming' ? [] : day} />
+      <Sparkline buckets={day === 'coming' ? [] : day} />
       <p>
         <strong>{all ? share(all.delivered, all.attempts) : '…'}</strong> <span class="muted">delivered, 24 h</span>
       </p>
@@ -68,7 +68,7 @@ function useDayInSight(row: { current: HTMLElement | null }, { brandId, id }: We
     const observer = new IntersectionObserver((entries) => {
       if (!entries.some((entry) => entry.isIntersecting)) return;
       observer.disconnect();
-      void dayOf({ brand: brandId, webhook: id }).then((read) => gone || setDay(read));
+      void readDay({ brand: brandId, webhook: id }).then((read) => gone || setDay(read));
     });
     if (row.current) observer.observe(row.current);
     return () => {

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from 'preact/hooks';
 import type { RotatedSecret, Secret } from '../api/types';
-import { readSecret, rotateSecret, type Place } from '../api/webhooks';
+import { readSecret, rotateSecret, type WebhookRef } from '../api/webhooks';
 import { announce } from '../ui/announce';
 import { Button, Card, Copy, Note, ProblemNote, Time } from '../ui/basics';
 import { Confirm, useRun } from '../ui/dialog';
@@ -10,7 +10,7 @@ import { SelectField } from '../ui/fields';
 import { mayWrite } from '../session';
 
 /** A secret lies open for this long. */
-const OPEN_MS = 120_000;
+const SECRET_SHOWN_MS = 120_000;
 
 /** The secret of the webhook that was just created, to be shown once on its page. */
 let fresh: { webhook: string; secret: string } | null = null;
@@ -25,8 +25,8 @@ function takeFresh(webhook: string): string | null {
   return secret;
 }
 
-export function SecretCard({ place }: { place: Place }) {
-  const [secret, setSecret] = useState(() => takeFresh(place.webhook));
+export function SecretCard({ webhookRef }: { webhookRef: WebhookRef }) {
+  const [secret, setSecret] = useState(() => takeFresh(webhookRef.webhook));
   const [publicKey, setPublicKey] = useState<string>();
   const [expires, setExpires] = useState<string | null>(null);
   const [asking, setAsking] = useState(false);
@@ -34,11 +34,11 @@ export function SecretCard({ place }: { place: Place }) {
     setSecret(shown.secret);
     setPublicKey(shown.publicKey);
   };
-  const show = useRun(async () => open(await readSecret(place)));
+  const show = useRun(async () => open(await readSecret(webhookRef)));
 
   useEffect(() => {
     if (!secret) return;
-    const timer = setTimeout(() => setSecret(null), OPEN_MS);
+    const timer = setTimeout(() => setSecret(null), SECRET_SHOWN_MS);
     return () => clearTimeout(timer);
   }, [secret]);
 
@@ -92,7 +92,7 @@ export function SecretCard({ place }: { place: Place }) {
       <ProblemNote problem={show.problem} />
       {asking && (
         <Rotation
-          place={place}
+          webhookRef={webhookRef}
           onClose={() => setAsking(false)}
           onDone={(rotated) => {
             open(rotated);
@@ -111,14 +111,14 @@ const OVERLAPS = [
   ['0', 'None: the old secret ends now'],
 ] as const;
 
-function Rotation({ place, onClose, onDone }: {
-  place: Place;
+function Rotation({ webhookRef, onClose, onDone }: {
+  webhookRef: WebhookRef;
   onClose: () => void;
   onDone: (rotated: RotatedSecret) => void;
 }) {
   const [overlap, setOverlap] = useState('86400');
   const run = async () => {
-    onDone(await rotateSecret(place, Number(overlap)));
+    onDone(await rotateSecret(webhookRef, Number(overlap)));
     announce('The secret is rotated; here is the new one.');
   };
   return (

@@ -2,23 +2,23 @@
 
 import { useState } from 'preact/hooks';
 import type { OfferedType, Webhook } from '../api/types';
-import { listAttempts, offeredTypes, readEvent, sendTest, type Place } from '../api/webhooks';
+import { listAttempts, offeredTypes, readEvent, sendTest, type WebhookRef } from '../api/webhooks';
 import { covers } from '../lib/tree';
 import { useResource } from '../lib/use-resource';
 import { Link, to } from '../router';
 import { mayWrite } from '../session';
-import { Button, Card, DeliveryBadge, ProblemNote, Waiting } from '../ui/basics';
+import { Button, Card, DeliveryBadge, ProblemNote, Loading } from '../ui/basics';
 import { useRun } from '../ui/dialog';
 import { SelectField } from '../ui/fields';
 import { AttemptList } from './attempt-list';
 
-const LOOK_MS = 1000;
+const POLL_INTERVAL_MS = 1000;
 
-export function TestCard({ place, webhook }: { place: Place; webhook: Webhook }) {
+export function TestCard({ webhookRef, webhook }: { webhookRef: WebhookRef; webhook: Webhook }) {
   const [type, setType] = useState('');
   const [sent, setSent] = useState<string | null>(null);
-  const types = useResource((signal) => offeredTypes(place.brand, signal), [place.brand]);
-  const { busy, problem, go } = useRun(async () => setSent((await sendTest(place, type || null)).eventId));
+  const types = useResource((signal) => offeredTypes(webhookRef.brand, signal), [webhookRef.brand]);
+  const { busy, problem, go } = useRun(async () => setSent((await sendTest(webhookRef, type || null)).eventId));
   if (!mayWrite()) return null;
   const active = webhook.status === 'active';
   return (
@@ -35,7 +35,7 @@ export function TestCard({ place, webhook }: { place: Place; webhook: Webhook })
         </Button>
       </div>
       <ProblemNote problem={problem} />
-      {sent && <Result key={sent} place={place} event={sent} />}
+      {sent && <Result key={sent} webhookRef={webhookRef} event={sent} />}
     </Card>
   );
 }
@@ -46,15 +46,15 @@ function optionsOf(types: readonly OfferedType[], webhook: Webhook): [string, st
 }
 
 /** Looks again until the first attempt has ended. */
-function Result({ place, event }: { place: Place; event: string }) {
+function Result({ webhookRef, event }: { webhookRef: WebhookRef; event: string }) {
   const [over, setOver] = useState(false);
   const look = async (signal: AbortSignal) => {
-    const attempts = (await listAttempts(place, event, signal)).items;
-    const found = await readEvent(place, event, signal);
+    const attempts = (await listAttempts(webhookRef, event, signal)).items;
+    const found = await readEvent(webhookRef, event, signal);
     if (attempts.length > 0 && found.delivery.status !== 'pending') setOver(true);
     return { attempts, delivery: found.delivery };
   };
-  const { data, problem } = useResource(look, [event], { every: over ? undefined : LOOK_MS });
+  const { data, problem } = useResource(look, [event], { every: over ? undefined : POLL_INTERVAL_MS });
   // The router may not have stored it yet.
   const early = problem?.status === 404;
   return (
@@ -63,14 +63,14 @@ function Result({ place, event }: { place: Place; event: string }) {
       {(!data || data.attempts.length === 0) && (
         <>
           <p>Sent; waiting for the first attempt to end…</p>
-          <Waiting lines={1} />
+          <Loading lines={1} />
         </>
       )}
       {data && data.attempts.length > 0 && (
         <>
           <p>
             <DeliveryBadge status={data.delivery.status} />{' '}
-            <Link to={to.event(place.brand, place.webhook, event)}>See the event</Link>
+            <Link to={to.event(webhookRef.brand, webhookRef.webhook, event)}>See the event</Link>
           </p>
           <AttemptList attempts={data.attempts} delivery={data.delivery} />
         </>

@@ -2,13 +2,13 @@
 
 import { useState } from 'preact/hooks';
 import type { Webhook } from '../api/types';
-import { changeWebhook, deleteWebhook, readWebhook, type Place } from '../api/webhooks';
-import { word } from '../lib/format';
+import { editWebhook, deleteWebhook, readWebhook, type WebhookRef } from '../api/webhooks';
+import { humanize } from '../lib/format';
 import { useResource } from '../lib/use-resource';
 import { Link, navigate, to, type PageProps } from '../router';
 import { isSupport, mayWrite } from '../session';
 import { announce } from '../ui/announce';
-import { Button, Card, Fact, Facts, Note, ProblemNote, Time, Waiting, WebhookBadge } from '../ui/basics';
+import { Button, Card, Fact, Facts, Note, ProblemNote, Time, Loading, WebhookBadge } from '../ui/basics';
 import { Confirm, useRun } from '../ui/dialog';
 import { Heading } from '../ui/shell';
 import { EventsCard } from './events-card';
@@ -18,32 +18,32 @@ import { SecretCard } from './webhook-secret';
 import { StatsCard } from './webhook-stats';
 import { TestCard } from './webhook-test';
 
-const EVERY_MS = 5000;
+const POLL_INTERVAL_MS = 5000;
 
 export function WebhookPage({ params: { brand = '', webhook = '' } }: PageProps) {
-  const place = { brand, webhook };
-  const { data, problem, reload, set } = useResource((signal) => readWebhook(place, signal), [brand, webhook], { every: EVERY_MS });
+  const webhookRef = { brand, webhook };
+  const { data, problem, reload, set } = useResource((signal) => readWebhook(webhookRef, signal), [brand, webhook], { every: POLL_INTERVAL_MS });
   const deleted = isSupport() && problem?.status === 404;
-  const actions = data && <Actions place={place} webhook={data} onChange={set} />;
+  const actions = data && <Actions webhookRef={webhookRef} webhook={data} onChange={set} />;
   return (
     <>
       <Heading title={data?.endpoint ?? 'Webhook'} up={[[to.webhooks(brand), `Webhooks of ${brand}`]]} actions={actions}>
         {data && <State webhook={data} />}
       </Heading>
-      {deleted ? <Deleted place={place} /> : <ProblemNote problem={problem} retry={reload} />}
-      {!data && !problem && <Waiting lines={6} />}
+      {deleted ? <Deleted webhookRef={webhookRef} /> : <ProblemNote problem={problem} retry={reload} />}
+      {!data && !problem && <Loading lines={6} />}
       {data && (
         <>
           <div class="columns">
-            <HealthCard place={place} webhook={data} />
+            <HealthCard webhookRef={webhookRef} webhook={data} />
             <Settings webhook={data} />
           </div>
-          <StatsCard place={place} />
+          <StatsCard webhookRef={webhookRef} />
           <div class="columns">
-            <TestCard place={place} webhook={data} />
-            <SecretCard place={place} />
+            <TestCard webhookRef={webhookRef} webhook={data} />
+            <SecretCard webhookRef={webhookRef} />
           </div>
-          <EventsCard place={place} webhook={data} />
+          <EventsCard webhookRef={webhookRef} webhook={data} />
         </>
       )}
     </>
@@ -51,7 +51,7 @@ export function WebhookPage({ params: { brand = '', webhook = '' } }: PageProps)
 }
 
 /** Of a deleted webhook support can read what it was sent, until that expires. */
-const Deleted = ({ place }: { place: Place }) => (
+const Deleted = ({ webhookRef }: { webhookRef: WebhookRef }) => (
   <>
     <Note tone="warn">
       <p>
@@ -59,7 +59,7 @@ const Deleted = ({ place }: { place: Place }) => (
         <Link to="/audit">audit</Link> says who deleted it.
       </p>
     </Note>
-    <EventsCard place={place} webhook={null} />
+    <EventsCard webhookRef={webhookRef} webhook={null} />
   </>
 );
 
@@ -77,7 +77,7 @@ const State = ({ webhook }: { webhook: Webhook }) => (
     {webhook.disabled && (
       <Note tone="bad">
         <p>
-          <strong>Disabled: {word(webhook.disabled.reason).toLowerCase()}</strong>, <Time at={webhook.disabled.at} relative />.{' '}
+          <strong>Disabled: {humanize(webhook.disabled.reason).toLowerCase()}</strong>, <Time at={webhook.disabled.at} relative />.{' '}
           {webhook.disabled.detail}
         </p>
         <p>
@@ -91,18 +91,18 @@ const State = ({ webhook }: { webhook: Webhook }) => (
 );
 
 interface ActionProps {
-  place: Place;
+  webhookRef: WebhookRef;
   webhook: Webhook;
   onChange: (webhook: Webhook) => void;
 }
 
 type Asking = 'pause' | 'delete' | 'disable' | 'enable' | null;
 
-function Actions({ place, webhook, onChange }: ActionProps) {
+function Actions({ webhookRef, webhook, onChange }: ActionProps) {
   const [asking, setAsking] = useState<Asking>(null);
   const close = () => setAsking(null);
   const resume = useRun(async () => {
-    onChange(await changeWebhook(place, { enabled: true }));
+    onChange(await editWebhook(webhookRef, { enabled: true }));
     announce('The webhook is active again.');
   });
   if (!mayWrite()) return null;
@@ -121,23 +121,23 @@ function Actions({ place, webhook, onChange }: ActionProps) {
         </Button>
       )}
       {isSupport() && webhook.status !== 'disabled' && <Button onClick={() => setAsking('disable')}>Disable…</Button>}
-      <Link to={to.editWebhook(place.brand, place.webhook)} class="button">
+      <Link to={to.editWebhook(webhookRef.brand, webhookRef.webhook)} class="button">
         Edit
       </Link>
       <Button kind="danger" onClick={() => setAsking('delete')}>
         Delete…
       </Button>
-      {asking === 'pause' && <Pause place={place} onChange={onChange} onClose={close} />}
-      {asking === 'delete' && <Delete place={place} webhook={webhook} onClose={close} />}
+      {asking === 'pause' && <Pause webhookRef={webhookRef} onChange={onChange} onClose={close} />}
+      {asking === 'delete' && <Delete webhookRef={webhookRef} webhook={webhook} onClose={close} />}
       {asking === 'disable' && <DisableDialog webhook={webhook} onChange={onChange} onClose={close} />}
       {asking === 'enable' && <EnableDialog webhook={webhook} onChange={onChange} onClose={close} />}
     </>
   );
 }
 
-function Pause({ place, onChange, onClose }: { place: Place; onChange: (webhook: Webhook) => void; onClose: () => void }) {
+function Pause({ webhookRef, onChange, onClose }: { webhookRef: WebhookRef; onChange: (webhook: Webhook) => void; onClose: () => void }) {
   const run = async () => {
-    onChange(await changeWebhook(place, { enabled: false }));
+    onChange(await editWebhook(webhookRef, { enabled: false }));
     announce('The webhook is paused.');
   };
   return (
@@ -150,11 +150,11 @@ function Pause({ place, onChange, onClose }: { place: Place; onChange: (webhook:
   );
 }
 
-function Delete({ place, webhook, onClose }: { place: Place; webhook: Webhook; onClose: () => void }) {
+function Delete({ webhookRef, webhook, onClose }: { webhookRef: WebhookRef; webhook: Webhook; onClose: () => void }) {
   const run = async () => {
-    await deleteWebhook(place);
+    await deleteWebhook(webhookRef);
     announce('The webhook is deleted.');
-    navigate(to.webhooks(place.brand));
+    navigate(to.webhooks(webhookRef.brand));
   };
   return (
     <Confirm title="Delete this webhook" action="Delete for good" typed={new URL(webhook.endpoint).hostname} run={run} onClose={onClose}>

@@ -5,7 +5,7 @@ import { useState } from 'preact/hooks';
 import type { Problem } from '../api/problem';
 import type { DeliveryStatus, Webhook, WebhookStatus } from '../api/types';
 import { now } from '../lib/clock';
-import { ago, localTime, utcTime, word } from '../lib/format';
+import { ago, localTime, utcTime, humanize } from '../lib/format';
 import { announce } from './announce';
 
 /** A time in the reader's zone; UTC on hover. */
@@ -30,7 +30,7 @@ export function Badge({ tone, children }: { tone: Tone; children: ComponentChild
 const WEBHOOK_TONES: Record<WebhookStatus, Tone> = { active: 'good', paused: 'idle', disabled: 'bad' };
 
 export const WebhookBadge = ({ webhook }: { webhook: Webhook }) => (
-  <Badge tone={WEBHOOK_TONES[webhook.status]}>{word(webhook.status)}</Badge>
+  <Badge tone={WEBHOOK_TONES[webhook.status]}>{humanize(webhook.status)}</Badge>
 );
 
 const DELIVERY_TONES: Record<DeliveryStatus, Tone> = {
@@ -42,7 +42,7 @@ const DELIVERY_TONES: Record<DeliveryStatus, Tone> = {
 };
 
 export const DeliveryBadge = ({ status }: { status: DeliveryStatus }) => (
-  <Badge tone={DELIVERY_TONES[status]}>{word(status)}</Badge>
+  <Badge tone={DELIVERY_TONES[status]}>{humanize(status)}</Badge>
 );
 
 interface ButtonProps {
@@ -114,7 +114,7 @@ export function Note({ tone = 'info', children }: { tone?: Tone; children: Compo
 }
 
 /** Stands where something is being read for the first time. */
-export const Waiting = ({ lines = 3 }: { lines?: number }) => (
+export const Loading = ({ lines = 3 }: { lines?: number }) => (
   <div class="waiting" aria-busy="true">
     <span class="hidden">Loading…</span>
     {Array.from({ length: lines }, (_, n) => (

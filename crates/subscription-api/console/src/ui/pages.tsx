@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from 'preact';
 import type { Pages } from '../lib/use-pages';
-import { Button, ProblemNote, Waiting } from './basics';
+import { Button, ProblemNote, Loading } from './basics';
 
 interface Props<T> {
   pages: Pages<T>;
@@ -15,7 +15,7 @@ export function PagedList<T>({ pages, empty, children }: Props<T>) {
   return (
     <>
       <ProblemNote problem={problem} retry={ready ? next : reload} />
-      {!ready && !problem && <Waiting />}
+      {!ready && !problem && <Loading />}
       {ready && (items.length > 0 ? children(items) : empty)}
       {more && (
         <div class="more">

@@ -3,11 +3,11 @@
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot, { type AlignedData, type Options } from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import type { StatsStep } from '../api/types';
+import type { StatsBucket } from '../api/types';
 import { count, millis, span } from '../lib/format';
-import { SERIES, sums, valueOf } from '../lib/stats';
+import { SERIES, sumBuckets, countOutcomes } from '../lib/stats';
 import { colour, repaint } from '../lib/theme';
-import { StepTable } from './step-table';
+import { BucketTable } from './bucket-table';
 
 const HEIGHT = 170;
 const markOfTime = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
@@ -70,16 +70,16 @@ function scales(stepSeconds: number, least: number): NonNullable<Options['scales
 const cursor = { points: { show: false }, drag: { x: false, y: false } };
 
 /** Counts on top of one another: the first series is the one that lies on all others. */
-function stacked(steps: readonly StatsStep[]): AlignedData {
-  const times = steps.map((step) => Date.parse(step.at) / 1000);
+function stacked(buckets: readonly StatsBucket[]): AlignedData {
+  const times = buckets.map((bucket) => Date.parse(bucket.at) / 1000);
   const layers = SERIES.map((_, n) =>
-    steps.map((step) => SERIES.slice(n).reduce((sum, series) => sum + valueOf(step, series), 0)),
+    buckets.map((bucket) => SERIES.slice(n).reduce((sum, series) => sum + countOutcomes(bucket, series), 0)),
   );
   return [times, ...layers];
 }
 
-export function OutcomePlot({ steps, stepSeconds }: { steps: readonly StatsStep[]; stepSeconds: number }) {
-  const all = sums(steps);
+export function OutcomePlot({ buckets, stepSeconds }: { buckets: readonly StatsBucket[]; stepSeconds: number }) {
+  const all = sumBuckets(buckets);
   const label = `Attempts by outcome, every ${span(stepSeconds)}: ${count(all.delivered)} delivered, ${count(all.failed)} failed.`;
   const options = () => ({
     cursor,
@@ -103,8 +103,8 @@ export function OutcomePlot({ steps, stepSeconds }: { steps: readonly StatsStep[
         Attempts by outcome, every {span(stepSeconds)}
         <Legend items={SERIES.map(({ label, colour }) => [label, colour])} />
       </figcaption>
-      <Plot data={stacked(steps)} options={options} label={label} stepSeconds={stepSeconds} />
-      <StepTable steps={steps} />
+      <Plot data={stacked(buckets)} options={options} label={label} stepSeconds={stepSeconds} />
+      <BucketTable buckets={buckets} />
     </figure>
   );
 }
@@ -115,10 +115,10 @@ const PERCENTILES = [
   ['p99', '--plot-p99'],
 ] as const;
 
-export function LatencyPlot({ steps, stepSeconds, note }: { steps: readonly StatsStep[]; stepSeconds: number; note?: string }) {
-  const times = steps.map((step) => Date.parse(step.at) / 1000);
-  const data: AlignedData = [times, ...PERCENTILES.map(([name]) => steps.map((step) => step.latencyMs[name]))];
-  const slowest = Math.max(0, ...steps.map((step) => step.latencyMs.p99 ?? 0));
+export function LatencyPlot({ buckets, stepSeconds, note }: { buckets: readonly StatsBucket[]; stepSeconds: number; note?: string }) {
+  const times = buckets.map((bucket) => Date.parse(bucket.at) / 1000);
+  const data: AlignedData = [times, ...PERCENTILES.map(([name]) => buckets.map((bucket) => bucket.latencyMs[name]))];
+  const slowest = Math.max(0, ...buckets.map((bucket) => bucket.latencyMs.p99 ?? 0));
   const options = () => ({
     cursor,
     legend: { show: false },
