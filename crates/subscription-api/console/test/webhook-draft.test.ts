@@ -32,7 +32,7 @@ test('a patch holds changed fields, and null for cleared ones', () => {
   assert.deepEqual(toPatchBody(draft, WEBHOOK).headers, { 'X-A': null, 'X-B': null });
 });
 
-test('a toCreateBody leaves out what is empty', () => {
+test('a create body leaves out empty fields', () => {
   const draft = { ...toDraft(null), endpoint: ' https://example.com ', events: ['*'] };
   assert.deepEqual(toCreateBody(draft), {
     endpoint: 'https://example.com',

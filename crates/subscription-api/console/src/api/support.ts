@@ -1,4 +1,4 @@
-// What support alone sees and does.
+// The routes of the API that need a support token.
 
 import { parseKeeping } from '../lib/raw-json';
 import { call, path, send, withQuery, type Query } from './client';
@@ -68,7 +68,7 @@ export interface Definition {
   example: string;
 }
 
-/** Schema and example go as they were written, so the body is put together as text. */
+/** Builds the body as text, so that schema and example are sent exactly as they were typed. */
 export function putType(type: string, { description, schema, enforceSchema, example }: Definition) {
   const members = [`"description":${JSON.stringify(description)}`, `"enforceSchema":${enforceSchema}`];
   if (schema.trim()) members.push(`"schema":${schema}`);

@@ -1,4 +1,4 @@
-// A brand's webhooks and their events.
+// The routes of the API for the webhooks of a brand and their events.
 
 import { parseKeeping } from '../lib/raw-json';
 import { call, path, send, withQuery, type Query } from './client';
@@ -18,6 +18,7 @@ import type {
   WebhookEdit,
 } from './types';
 
+/** Identifies a webhook in paths of the API. */
 export interface WebhookRef {
   brand: string;
   webhook: string;
@@ -80,7 +81,7 @@ export const redeliverRange = (webhookRef: WebhookRef, body: RedeliveryRange) =>
 export const readRedelivery = (webhookRef: WebhookRef, job: string, signal?: AbortSignal) =>
   call<RedeliveryJob>('GET', webhookPath(webhookRef) + path`/redeliver/${job}`, { signal });
 
-/** All of the catalogue as the brand sees it: a tree needs the whole. */
+/** Reads all pages of the catalogue as the brand sees it, because a tree needs every type. */
 export async function offeredTypes(brand: string, signal?: AbortSignal): Promise<OfferedType[]> {
   const all: OfferedType[] = [];
   for (let cursor: string | null = ''; cursor !== null; ) {

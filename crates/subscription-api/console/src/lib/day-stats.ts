@@ -1,4 +1,4 @@
-// The last 24 hours of many webhooks: a few at a time, each kept for a minute.
+// Reads the statistics of the last 24 hours, a few webhooks at a time, and caches them for a minute.
 
 import type { StatsBucket } from '../api/types';
 import { readStats, type WebhookRef } from '../api/webhooks';
@@ -13,7 +13,7 @@ const kept = new Map<string, { at: number; day: Promise<Day> }>();
 const waiting: (() => void)[] = [];
 let running = 0;
 
-async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+async function withPermit<T>(work: () => Promise<T>): Promise<T> {
   if (running >= MAX_CONCURRENT) await new Promise<void>((resolve) => waiting.push(resolve));
   running += 1;
   try {
@@ -28,7 +28,7 @@ async function read(webhookRef: WebhookRef): Promise<Day> {
   const to = Math.ceil(Date.now() / HOUR_MS) * HOUR_MS;
   const query = { from: new Date(to - 24 * HOUR_MS).toISOString(), to: new Date(to).toISOString(), step: '1h' };
   try {
-    return (await inTurn(() => readStats(webhookRef, query))).items;
+    return (await withPermit(() => readStats(webhookRef, query))).items;
   } catch {
     return 'unknown';
   }

@@ -1,4 +1,4 @@
-// Sums over the steps of statistics.
+// Adds up statistics over time buckets and over webhooks.
 
 import { OUTCOMES, type Outcome, type StatsBucket } from '../api/types';
 
@@ -17,7 +17,7 @@ export function sumBuckets(buckets: readonly StatsBucket[]): Sums {
   return { attempts: delivered + failed, delivered, failed };
 }
 
-/** What belongs together in a plot: eight colours nobody can tell apart. */
+/** Outcomes that share a colour in a plot, because eight colours are hard to tell apart. */
 export interface Series {
   label: string;
   colour: string;
@@ -36,19 +36,19 @@ export const countOutcomes = (bucket: StatsBucket, series: Series): number =>
   series.of.reduce((n, outcome) => n + (bucket.outcomes[outcome] ?? 0), 0);
 
 /**
- * The steps of several webhooks as one. Counts add up; of latencies only bounds can be told: each
- * figure is that of the slowest webhook in the step.
+ * Merges the buckets of several webhooks. Counts add up. Percentiles cannot be added, so each one is that
+ * of the slowest webhook in the bucket.
  */
 export function mergeBuckets(all: readonly (readonly StatsBucket[])[]): StatsBucket[] {
   const buckets = new Map<string, StatsBucket>();
   for (const bucket of all.flat()) {
     const sum = buckets.get(bucket.at);
-    buckets.set(bucket.at, sum ? added(sum, bucket) : bucket);
+    buckets.set(bucket.at, sum ? addBuckets(sum, bucket) : bucket);
   }
   return [...buckets.values()].sort((a, b) => (a.at < b.at ? -1 : 1));
 }
 
-function added(a: StatsBucket, b: StatsBucket): StatsBucket {
+function addBuckets(a: StatsBucket, b: StatsBucket): StatsBucket {
   const outcomes: Partial<Record<Outcome, number>> = {};
   for (const outcome of OUTCOMES) outcomes[outcome] = (a.outcomes[outcome] ?? 0) + (b.outcomes[outcome] ?? 0);
   const slower = (x: number | null, y: number | null) => (x === null ? y : y === null ? x : Math.max(x, y));

@@ -1,4 +1,4 @@
-// The time line of an event's attempts, the next one included.
+// The timeline of an event's attempts, including the next one.
 
 import type { Attempt, Delivery } from '../api/types';
 import { millis, humanize } from '../lib/format';
@@ -8,7 +8,7 @@ const TRIGGERS: Record<Attempt['trigger'], string> = {
   fresh: 'First attempt',
   retry: 'Retry',
   redeliver: 'Redelivery',
-  held: 'Delivery of what was held',
+  held: 'Delivery of a held event',
   test: 'Test',
 };
 

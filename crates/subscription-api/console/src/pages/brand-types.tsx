@@ -1,4 +1,4 @@
-// What a brand may receive. Support switches it; the brand reads what each type looks like.
+// The event types of a brand. Support enables them; the brand sees their examples and schemas.
 
 import { useMemo } from 'preact/hooks';
 import { setTypeEnabled } from '../api/support';
@@ -30,15 +30,15 @@ export function BrandTypes({ params: { brand = '' } }: PageProps) {
       </Heading>
       <p class="muted">
         {isSupport()
-          ? 'Nothing is enabled by default. A group covers its types, also those that come later.'
-          : 'What you may subscribe to. Ask support to enable others.'}
+          ? 'Nothing is enabled by default. A group covers its types, including types that are added later.'
+          : 'You can subscribe to the enabled event types. Ask support to enable others.'}
       </p>
       <ProblemNote problem={problem} retry={reload} />
       <ProblemNote problem={change.problem} />
       {!data && !problem && <Loading lines={6} />}
       {none && (
         <Note tone="warn">
-          <p>No type of the catalogue is enabled yet: events of this brand are counted and dropped.</p>
+          <p>No event types are enabled yet. Until then, this brand's events are counted and dropped.</p>
         </Note>
       )}
       {data?.length === 0 && <Empty title="The catalogue is empty." />}
@@ -70,7 +70,7 @@ function Node({ node, change, busy }: NodeProps) {
     <li>
       <div class="type-line">
         <span class="mono">{node.pattern}</span>
-        <Badge tone={all ? 'good' : enabled > 0 ? 'warn' : 'idle'}>{all ? 'Enabled' : enabled > 0 ? 'In part' : 'Not enabled'}</Badge>
+        <Badge tone={all ? 'good' : enabled > 0 ? 'warn' : 'idle'}>{all ? 'Enabled' : enabled > 0 ? 'Partly enabled' : 'Not enabled'}</Badge>
         {fixed && <span class="muted small">for every brand</span>}
         {change && !fixed && (
           <span class="type-buttons">

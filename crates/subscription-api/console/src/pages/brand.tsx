@@ -20,7 +20,7 @@ export function BrandPage({ params: { brand = '' } }: PageProps) {
       {!data && !problem && <Loading />}
       {data && (
         <div class="columns">
-          <Card title="Name and point of contact">
+          <Card title="Name and contact">
             <ContactForm key={data.updated} brand={data} onChange={set} />
           </Card>
           <Card title="About">
@@ -28,10 +28,10 @@ export function BrandPage({ params: { brand = '' } }: PageProps) {
               <Fact label="Brand id">
                 <code>{data.brandId}</code>
               </Fact>
-              <Fact label="Made">
+              <Fact label="Created">
                 <Time at={data.created} />
               </Fact>
-              <Fact label="Changed">
+              <Fact label="Updated">
                 <Time at={data.updated} />
               </Fact>
             </Facts>
@@ -49,7 +49,7 @@ function ContactForm({ brand, onChange }: { brand: Brand; onChange: (brand: Bran
     const given = contact.name.trim() || contact.email.trim();
     const trimmed = { name: contact.name.trim(), email: contact.email.trim() };
     onChange(await editBrand(brand.brandId, { name: name.trim(), contact: given ? trimmed : null }));
-    announce('The brand is changed.');
+    announce('The brand is saved.');
   });
   const errors = (pointer: string) =>
     (problem?.fieldErrors ?? []).filter((error) => error.pointer === pointer).map(({ detail }) => detail);
@@ -61,7 +61,7 @@ function ContactForm({ brand, onChange }: { brand: Brand; onChange: (brand: Bran
     <form onSubmit={submit}>
       <TextField label="Name" required value={name} onChange={setName} errors={errors('/name')} />
       <TextField label="Contact's name" value={contact.name} onChange={(name) => setContact({ ...contact, name })} errors={errors('/contact/name')} />
-      <TextField label="Contact's mail address" type="email" value={contact.email} onChange={(email) => setContact({ ...contact, email })} errors={errors('/contact/email')} hint="Both empty: the brand has no point of contact." />
+      <TextField label="Contact's email address" type="email" value={contact.email} onChange={(email) => setContact({ ...contact, email })} errors={errors('/contact/email')} hint="If both fields are empty, the brand has no contact." />
       {problem?.status !== 422 && <ProblemNote problem={problem} />}
       <div class="buttons">
         <Button type="submit" kind="main" busy={busy}>

@@ -28,23 +28,23 @@ export function CatalogueEntry({ params: { type = '' } }: PageProps) {
       {!data && !problem && <Loading />}
       {data && !entry && (
         <Note>
-          <p>This type is not in the catalogue yet; saving puts it there.</p>
+          <p>This event type is not in the catalogue yet. Save it to add it.</p>
         </Note>
       )}
       {data && (entry?.builtIn ? <BuiltIn entry={entry} /> : <EntryForm type={type} entry={entry} onSaved={reload} />)}
       {asking && (
         <Confirm
-          title="Take this type out of the catalogue"
+          title="Delete this event type"
           action="Delete"
           typed={type}
           onClose={() => setAsking(false)}
           run={async () => {
             await deleteType(type);
-            announce(`${type} is no longer in the catalogue.`);
+            announce(`${type} is deleted.`);
             navigate('/catalogue');
           }}
         >
-          <p>From then on events of this type are rejected. What was delivered stays readable.</p>
+          <p>From then on, events of this type are rejected. Delivered events stay readable.</p>
         </Confirm>
       )}
     </>
@@ -54,7 +54,7 @@ export function CatalogueEntry({ params: { type = '' } }: PageProps) {
 const BuiltIn = ({ entry }: { entry: EventType }) => (
   <Card title="Built in">
     <p>{entry.description}</p>
-    <p class="muted">The platform publishes it itself; it cannot be changed.</p>
+    <p class="muted">The platform itself publishes this event type. You cannot edit it.</p>
     {entry.example && <Code label="Example">{indentJson(entry.example)}</Code>}
     {entry.schema && <Code label="Schema">{indentJson(entry.schema)}</Code>}
   </Card>
@@ -95,9 +95,9 @@ function EntryForm({ type, entry, onSaved }: { type: string; entry: EventType | 
     <form ref={form} class="form" onSubmit={submit}>
       <Card>
         <TextField label="Description" required value={draft.description} onChange={(description) => set({ description })} errors={told['description']} />
-        <AreaField label="Schema of data" optional mono rows={12} hint="JSON Schema" value={draft.schema} onChange={(schema) => set({ schema })} errors={errors.schema} />
-        <CheckField label="Enforce the schema" hint="Events whose data does not fit are rejected." checked={draft.enforceSchema} onChange={(enforceSchema) => set({ enforceSchema })} />
-        <AreaField label="Example of data" optional mono rows={8} hint="JSON; test events send it." value={draft.example} onChange={(example) => set({ example })} errors={errors.example} />
+        <AreaField label="Data schema" optional mono rows={12} hint="JSON Schema" value={draft.schema} onChange={(schema) => set({ schema })} errors={errors.schema} />
+        <CheckField label="Enforce the schema" hint="Events whose data violates the schema are rejected." checked={draft.enforceSchema} onChange={(enforceSchema) => set({ enforceSchema })} />
+        <AreaField label="Example data" optional mono rows={8} hint="JSON. Test events send this example." value={draft.example} onChange={(example) => set({ example })} errors={errors.example} />
         {told['enforceSchema'] && <Note tone="bad">{told['enforceSchema'].map((error) => <p key={error}>{error}</p>)}</Note>}
         {problem?.status !== 422 && <ProblemNote problem={problem} />}
         <div class="buttons">

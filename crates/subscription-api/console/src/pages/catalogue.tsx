@@ -44,10 +44,10 @@ export function Catalogue() {
               ),
             },
             { head: 'Description', cell: (entry) => entry.description },
-            { head: 'Schema', cell: (entry) => (entry.schema ? (entry.enforceSchema ? 'Enforced' : 'Given') : 'None') },
-            { head: 'Example', cell: (entry) => (entry.example ? 'Given' : 'None') },
+            { head: 'Schema', cell: (entry) => (entry.schema ? (entry.enforceSchema ? 'Enforced' : 'Not enforced') : 'None') },
+            { head: 'Example', cell: (entry) => (entry.example ? 'Yes' : 'No') },
             { head: 'Kind', cell: (entry) => entry.builtIn && <Badge tone="info">Built in</Badge> },
-            { head: 'Changed', cell: (entry) => <Time at={entry.updated} /> },
+            { head: 'Updated', cell: (entry) => <Time at={entry.updated} /> },
           ]}
         />
       )}
@@ -72,15 +72,15 @@ function NewType({ onClose }: { onClose: () => void }) {
           label="Type"
           mono
           placeholder="NOTIFICATION.SMS.RECEIPT"
-          hint="Up to eight words of A-Z, 0-9 and _, with dots between them."
+          hint="Up to eight segments of A-Z, 0-9 and _, separated by dots."
           value={name}
           onChange={(text) => setName(text.toUpperCase())}
           onLeave={() => setLeft(name !== '')}
-          errors={left && !valid ? ['This is no event type.'] : []}
+          errors={left && !valid ? ['This is not a valid event type.'] : []}
         />
         <div class="buttons">
           <Button type="submit" kind="main">
-            Go on
+            Continue
           </Button>
           <Button onClick={onClose}>Cancel</Button>
         </div>

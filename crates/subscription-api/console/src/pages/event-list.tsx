@@ -8,7 +8,7 @@ import { VirtualList } from '../ui/virtual-list';
 interface Props {
   webhookRef: WebhookRef;
   pages: Pages<EventRow>;
-  /** What is ticked; null where nothing can be. */
+  /** Ids of the selected events; null if events cannot be selected. */
   chosen: ReadonlySet<string> | null;
   tick: (ids: readonly string[], on: boolean) => void;
 }
@@ -23,7 +23,7 @@ export function EventList({ webhookRef, pages, chosen, tick }: Props) {
       )}
       <span role="columnheader" class="cell-type">Event</span>
       <span role="columnheader" class="cell-created">Created</span>
-      <span role="columnheader" class="cell-status">State</span>
+      <span role="columnheader" class="cell-status">Status</span>
       <span role="columnheader" class="cell-attempts">Attempts</span>
       <span role="columnheader" class="cell-error">Last error</span>
     </>
@@ -82,7 +82,7 @@ function TickAll({ items, chosen, tick }: { items: EventRow[]; chosen: ReadonlyS
   return (
     <input
       type="checkbox"
-      aria-label="Select all events that were read"
+      aria-label="Select all loaded events"
       checked={all}
       ref={(input) => {
         if (input) input.indeterminate = !all && chosen.size > 0;

@@ -1,4 +1,4 @@
-// One event: what it says, where it stands, and every attempt at it.
+// One event: its data, its delivery, and all attempts.
 
 import { listAttempts, readEvent, readWebhook, redeliverEvent } from '../api/webhooks';
 import { indentJson } from '../lib/raw-json';
@@ -15,15 +15,15 @@ const POLL_INTERVAL_MS = 3000;
 
 export function EventPage({ params: { brand = '', webhook = '', event = '' } }: PageProps) {
   const webhookRef = { brand, webhook };
-  const look = async (signal: AbortSignal) => {
+  const load = async (signal: AbortSignal) => {
     const [found, attempts] = await Promise.all([readEvent(webhookRef, event, signal), listAttempts(webhookRef, event, signal)]);
     return { event: found, attempts: attempts.items };
   };
-  const { data, problem, reload } = useResource(look, [brand, webhook, event], { every: POLL_INTERVAL_MS });
+  const { data, problem, reload } = useResource(load, [brand, webhook, event], { every: POLL_INTERVAL_MS });
   const owner = useResource((signal) => readWebhook(webhookRef, signal), [brand, webhook]);
   const again = useRun(async () => {
     await redeliverEvent(webhookRef, event);
-    announce('The event is queued once more.');
+    announce('The event is queued for redelivery.');
     await reload();
   });
   const active = owner.data?.status === 'active';
@@ -60,7 +60,7 @@ function Found({ event, attempts }: Seen) {
       <div>
         <Card title="Delivery">
           <Facts>
-            <Fact label="State">
+            <Fact label="Status">
               <DeliveryBadge status={delivery.status} /> {event.test && <Badge tone="idle">Test</Badge>}
             </Fact>
             <Fact label="Event id">

@@ -1,4 +1,4 @@
-// The events of a webhook: by time, type and state; one, some or all of them again.
+// The events of a webhook: filters, the list, and redelivery of selected events or of a range.
 
 import { useMemo, useState } from 'preact/hooks';
 import type { EventRow, Webhook } from '../api/types';
@@ -14,7 +14,7 @@ import { EventList } from './event-list';
 import { RangeDialog } from './redeliver-range';
 import { SelectionBar } from './redeliver-selection';
 
-/** Rows of a page: few requests for 50,000, each quick. */
+/** Page size: 50,000 events need few requests, and each one is quick. */
 const PAGE = 500;
 
 export function EventsCard({ webhookRef, webhook }: { webhookRef: WebhookRef; webhook: Webhook | null }) {
@@ -38,7 +38,7 @@ export function EventsCard({ webhookRef, webhook }: { webhookRef: WebhookRef; we
     [],
   );
 
-  /** Reads again what was sent again. */
+  /** Reads redelivered events again, so that the list shows their new status. */
   const refresh = async (ids: readonly string[]) => {
     const read = await Promise.all(ids.map((id) => readEvent(webhookRef, id).catch(() => null)));
     const found = new Map(read.filter((row) => row !== null).map((row) => [row.id, row]));
@@ -58,7 +58,7 @@ export function EventsCard({ webhookRef, webhook }: { webhookRef: WebhookRef; we
       {pages.ready && (
         <div class="list-head">
           <p class="muted">
-            {pluralize(pages.items.length, 'event')} {pages.more ? 'read so far; scroll for more.' : 'in all.'}
+            {pluralize(pages.items.length, 'event')} {pages.more ? 'loaded; scroll for more.' : 'in all.'}
           </p>
           <div role="status">
             {newest.count > 0 && (
@@ -70,7 +70,7 @@ export function EventsCard({ webhookRef, webhook }: { webhookRef: WebhookRef; we
         </div>
       )}
       {pages.ready && pages.items.length === 0 && (
-        <Empty title={hasFilter(filter) ? 'No event fits these filters.' : 'No events in the last seven days.'} />
+        <Empty title={hasFilter(filter) ? 'No events match these filters.' : 'No events in the last seven days.'} />
       )}
       {pages.items.length > 0 && (
         <EventList webhookRef={webhookRef} pages={pages} chosen={selectable ? chosen : null} tick={tick} />

@@ -1,4 +1,4 @@
-// Support's first view: is anything wrong, and where.
+// The overview of the platform, for support: whether anything is wrong, and where.
 
 import { listBrands, readOverview } from '../api/support';
 import type { Overview as OverviewData } from '../api/types';
@@ -56,16 +56,16 @@ function Tiles({ overview }: { overview: OverviewData }) {
       <Stat label="Delivered, last hour" hint={`${share(hour.delivered, hour.attempts)} of ${pluralize(hour.attempts, 'attempt')}`}>
         {count(hour.delivered)}
       </Stat>
-      <Stat label="Latency p50 / p99" hint="in the latest busy minute">
+      <Stat label="Latency p50 / p99" hint="in the last minute with attempts">
         {millis(last?.latencyMs.p50 ?? null)} / {millis(last?.latencyMs.p99 ?? null)}
       </Stat>
-      <Stat label="Waiting deliveries" tone={oldest > 3600 ? 'warn' : undefined} hint={waiting.oldest ? `the oldest for ${span(oldest)}` : 'none is waiting'}>
+      <Stat label="Pending deliveries" tone={oldest > 3600 ? 'warn' : undefined} hint={waiting.oldest ? `oldest: ${span(oldest)}` : 'none'}>
         {count(waiting.deliveries)}
       </Stat>
       <Stat label="Disabled webhooks" tone={webhooks.disabled > 0 ? 'bad' : undefined} hint={`${count(webhooks.active)} active, ${count(webhooks.paused)} paused`}>
         <Link to="/webhooks?status=disabled">{count(webhooks.disabled)}</Link>
       </Stat>
-      <Stat label="Rejected events" tone={rejected > 0 ? 'warn' : undefined} hint={rejected ? 'wait for a decision' : 'none'}>
+      <Stat label="Rejected events" tone={rejected > 0 ? 'warn' : undefined} hint={rejected ? 'need a decision' : 'none'}>
         <Link to="/rejected">{count(rejected)}</Link>
       </Stat>
     </Stats>
@@ -101,12 +101,12 @@ function DisabledWebhooks({ overview }: { overview: OverviewData }) {
 }
 
 const Services = ({ overview }: { overview: OverviewData }) => (
-  <Card title="Services seen">
+  <Card title="Services">
     {overview.services.length === 0 ? (
-      <Empty title="No service has been seen yet." />
+      <Empty title="No services have been seen yet." />
     ) : (
       <Table
-        label="Services seen"
+        label="Services"
         rows={overview.services}
         keyOf={(service) => service.id}
         columns={[

@@ -1,4 +1,4 @@
-// Sends everything of a time once more: catching up after an outage, with its progress.
+// Redelivers all events of a time range, for example after an outage, and shows the progress.
 
 import { useState } from 'preact/hooks';
 import type { DeliveryStatus, RedeliveryJob, RedeliveryRange } from '../api/types';
@@ -15,7 +15,7 @@ const STATUSES = [
   ['failed', 'Failed'],
   ['held', 'Held'],
   ['discarded', 'Discarded'],
-  ['', 'All, delivered ones too'],
+  ['', 'All, including delivered'],
 ] as const;
 const HOUR_MS = 3_600_000;
 const POLL_INTERVAL_MS = 1000;
@@ -66,12 +66,12 @@ function Form({ webhookRef, filter, onClose, onQueued }: {
   };
   return (
     <form onSubmit={submit}>
-      <p>Each event of the range gets one more delivery now, with a fresh window of retries.</p>
+      <p>Each event of the range is delivered once more, with a new retry window.</p>
       <div class="two">
         <TextField label="From" type="datetime-local" required value={from} onChange={setFrom} errors={inverted ? ['It must be before "Until".'] : errors('from')} />
         <TextField label="Until" type="datetime-local" required value={to} onChange={setTo} errors={errors('to')} />
       </div>
-      <SelectField label="State" value={status} options={STATUSES} onChange={setStatus} />
+      <SelectField label="Status" value={status} options={STATUSES} onChange={setStatus} />
       <TextField label="Type or group" optional mono value={type} onChange={setType} errors={errors('type')} />
       <ProblemNote problem={problem} />
       <div class="buttons">
@@ -91,7 +91,7 @@ function Running({ webhookRef, job, onClose, onDone }: {
   onDone: () => void;
 }) {
   const [over, setOver] = useState(false);
-  const look = async (signal: AbortSignal) => {
+  const poll = async (signal: AbortSignal) => {
     const read = await readRedelivery(webhookRef, job.jobId, signal);
     if (isOver(read)) {
       setOver(true);
@@ -99,7 +99,7 @@ function Running({ webhookRef, job, onClose, onDone }: {
     }
     return read;
   };
-  const { data, problem } = useResource(look, [job.jobId], { every: over ? undefined : POLL_INTERVAL_MS });
+  const { data, problem } = useResource(poll, [job.jobId], { every: over ? undefined : POLL_INTERVAL_MS });
   const of = data?.total ?? job.queued;
   const done = data?.attempted ?? 0;
   return (
@@ -112,7 +112,7 @@ function Running({ webhookRef, job, onClose, onDone }: {
       <ProblemNote problem={problem} />
       <div class="buttons">
         <Button kind={over ? 'main' : 'plain'} onClick={onClose}>
-          {over ? 'Close' : 'Go on in the background'}
+          {over ? 'Close' : 'Continue in the background'}
         </Button>
       </div>
     </div>
@@ -122,6 +122,6 @@ function Running({ webhookRef, job, onClose, onDone }: {
 const isOver = (job: RedeliveryJob): boolean => job.state !== 'running' && (job.state === 'stopped' || job.attempted >= job.total);
 
 function ending(job: RedeliveryJob | null): string {
-  if (job?.state === 'stopped') return 'It was stopped: the webhook is no longer active.';
-  return job?.total === 0 ? 'There was nothing to redeliver in this range.' : 'Done: every event was attempted.';
+  if (job?.state === 'stopped') return 'The redelivery stopped because the webhook is no longer active.';
+  return job?.total === 0 ? 'There are no events to redeliver in this range.' : 'Done: every event was attempted.';
 }

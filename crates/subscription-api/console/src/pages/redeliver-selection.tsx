@@ -1,16 +1,16 @@
-// Sends the ticked events once more, a few at a time, and shows how far it is.
+// Redelivers the selected events, a few at a time, and shows the progress.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { problemOf, type Problem } from '../api/problem';
+import { toProblem, type Problem } from '../api/problem';
 import { redeliverEvent, type WebhookRef } from '../api/webhooks';
 import { pluralize } from '../lib/format';
 import { announce } from '../ui/announce';
 import { Button, ProblemNote, Progress } from '../ui/basics';
 
 const MAX_CONCURRENT = 4;
-/** After this long most endpoints have answered. */
+/** Delay before the list is refreshed. Most endpoints have responded by then. */
 const REFRESH_DELAY_MS = 2000;
-/** Rows that are looked at again one by one. */
+/** Maximum number of rows that are read again one by one. */
 const MAX_REFRESHED = 100;
 
 interface Props {
@@ -38,12 +38,12 @@ export function SelectionBar({ webhookRef, ids, clear, refresh }: Props) {
     };
     try {
       await Promise.all(Array.from({ length: MAX_CONCURRENT }, worker));
-      announce(`${pluralize(ids.length, 'event')} queued once more.`);
+      announce(`${pluralize(ids.length, 'event')} queued for redelivery.`);
       clear();
       setTimeout(() => void refresh(ids.slice(0, MAX_REFRESHED)), REFRESH_DELAY_MS);
     } catch (error) {
       left.length = 0;
-      setProblem(problemOf(error));
+      setProblem(toProblem(error));
     } finally {
       setDone(null);
     }

@@ -1,4 +1,4 @@
-// What the router could not accept: why, what it was, and whether it goes in again.
+// The events that the router rejected, with their reasons, and the actions on them.
 
 import { useState } from 'preact/hooks';
 import { listRejected, deleteRejected, republishRejected } from '../api/support';
@@ -17,7 +17,7 @@ const POLL_INTERVAL_MS = 10_000;
 
 export function RejectedEvents() {
   const { data, problem, reload } = useResource((signal) => listRejected({ limit: SHOWN }, signal), [], { every: POLL_INTERVAL_MS });
-  const [asking, setAsking] = useState<'republish' | 'purge' | null>(null);
+  const [asking, setAsking] = useState<'republish' | 'delete' | null>(null);
   const close = () => setAsking(null);
   const some = (data?.total ?? 0) > 0;
   const actions = some && (
@@ -25,8 +25,8 @@ export function RejectedEvents() {
       <Button kind="main" onClick={() => setAsking('republish')}>
         Republish…
       </Button>
-      <Button kind="danger" onClick={() => setAsking('purge')}>
-        Discard all…
+      <Button kind="danger" onClick={() => setAsking('delete')}>
+        Delete all…
       </Button>
     </>
   );
@@ -34,8 +34,8 @@ export function RejectedEvents() {
     <>
       <Heading title="Rejected events" actions={actions}>
         <p class="muted">
-          What the router could not accept waits here whole. Mend the cause, for example by putting the type into the
-          catalogue, then republish.
+          Events that the router could not accept are kept here unchanged. Fix the cause, for example by adding the
+          event type to the catalogue, then republish them.
         </p>
       </Heading>
       <ProblemNote problem={problem} retry={reload} />
@@ -45,7 +45,7 @@ export function RejectedEvents() {
         <>
           <p>
             {pluralize(data.total, 'event')} in all
-            {data.items.length < data.total && `, of which the first ${count(data.items.length)} are shown`}.
+            {data.items.length < data.total && `; the first ${count(data.items.length)} are shown`}.
           </p>
           {data.items.map((item, n) => (
             <Item key={`${item.messageId ?? ''}${n}`} item={item} number={n + 1} />
@@ -53,19 +53,19 @@ export function RejectedEvents() {
         </>
       )}
       {asking === 'republish' && <Republish total={data?.total ?? 0} onClose={close} onDone={reload} />}
-      {asking === 'purge' && (
+      {asking === 'delete' && (
         <Confirm
-          title="Discard all rejected events"
-          action="Discard for good"
-          typed="discard"
+          title="Delete all rejected events"
+          action="Delete for good"
+          typed="delete"
           onClose={close}
           run={async () => {
             await deleteRejected();
-            announce('The rejected events are discarded.');
+            announce('The rejected events are deleted.');
             await reload();
           }}
         >
-          <p>{pluralize(data?.total ?? 0, 'event')} would be gone for good, and with them whatever is rejected until then.</p>
+          <p>{pluralize(data?.total ?? 0, 'event')} will be deleted, and so will all events that are rejected until you confirm.</p>
         </Confirm>
       )}
     </>
@@ -100,20 +100,20 @@ function Republish({ total, onClose, onDone }: { total: number; onClose: () => v
   const run = async () => {
     if (!valid) return;
     const { republished } = await republishRejected(limit ? Number(limit) : null);
-    announce(`${pluralize(republished, 'event')} published again.`);
+    announce(`${pluralize(republished, 'event')} republished.`);
     await onDone();
   };
   return (
     <Confirm title="Republish rejected events" action="Republish" danger={false} run={run} onClose={onClose}>
-      <p>They go through the router again, the oldest first. What still cannot be accepted comes back here.</p>
+      <p>The router processes the events again, oldest first. Events that it still rejects come back here.</p>
       <TextField
-        label="At most"
+        label="Maximum number"
         optional
         inputMode="numeric"
-        hint={`Empty for all ${count(total)}`}
+        hint={`Leave empty to republish all ${count(total)}.`}
         value={limit}
         onChange={setLimit}
-        errors={valid ? [] : ['Give a whole number, or nothing.']}
+        errors={valid ? [] : ['Enter a whole number, or leave the field empty.']}
       />
     </Confirm>
   );

@@ -15,10 +15,10 @@ import { showSecret } from './webhook-secret';
 
 export function NewWebhook({ params: { brand = '' } }: PageProps) {
   const save = async (draft: Draft) => {
-    const { secret, ...made } = await createWebhook(brand, toCreateBody(draft));
-    showSecret(made.id, secret);
+    const { secret, ...created } = await createWebhook(brand, toCreateBody(draft));
+    showSecret(created.id, secret);
     announce('The webhook is created.');
-    navigate(to.webhook(brand, made.id));
+    navigate(to.webhook(brand, created.id));
   };
   return (
     <>
@@ -36,7 +36,7 @@ export function EditWebhook({ params: { brand = '', webhook = '' } }: PageProps)
   const { data, problem, reload } = useResource((signal) => readWebhook(webhookRef, signal), [brand, webhook]);
   const save = async (draft: Draft) => {
     if (data) await editWebhook(webhookRef, toPatchBody(draft, data));
-    announce('The webhook is changed.');
+    announce('The webhook is saved.');
     navigate(back);
   };
   return (
@@ -67,7 +67,7 @@ interface FormProps {
 function Form({ types, webhook, save, action, back }: FormProps) {
   const form = useRef<HTMLFormElement>(null);
   const [draft, setDraft] = useState(() => toDraft(webhook));
-  // A field is judged once it was left, all of them when the form is sent.
+  // A field is validated once it loses the focus, and all fields are validated on submit.
   const [left, setLeft] = useState<ReadonlySet<Field>>(new Set());
   const { busy, problem, go, clear } = useRun(save);
   const own = validateDraft(draft);
@@ -98,7 +98,7 @@ function Form({ types, webhook, save, action, back }: FormProps) {
           inputMode="url"
           mono
           placeholder="https://example.com/webhooks"
-          hint="Where requests go. HTTPS only; the name must not lead to a private address."
+          hint="The HTTPS URL that receives the events. Its host must not resolve to a private address."
           value={draft.endpoint}
           onChange={(endpoint) => set({ endpoint })}
           onLeave={() => leave('endpoint')}
@@ -118,7 +118,7 @@ function Form({ types, webhook, save, action, back }: FormProps) {
           errors={errors('events')}
         />
       </Card>
-      <Card title="How requests are sent">
+      <Card title="Requests">
         <div class="two">
           <TextField
             label="Requests at a time"
@@ -130,10 +130,10 @@ function Form({ types, webhook, save, action, back }: FormProps) {
             errors={errors('maxConcurrency')}
           />
           <TextField
-            label="Requests a second"
+            label="Requests per second"
             optional
             inputMode="numeric"
-            hint="1 to 10000; empty for no limit"
+            hint="1 to 10000, or empty for no limit"
             value={draft.ratePerSecond}
             onChange={(ratePerSecond) => set({ ratePerSecond })}
             onLeave={() => leave('ratePerSecond')}

@@ -1,4 +1,4 @@
-// The figures that count towards disabling, beside the rule that they are held against.
+// The failures that count towards disabling a webhook, beside the limits of the rule.
 
 import type { Health, Webhook } from '../api/types';
 import { readHealth, type WebhookRef } from '../api/webhooks';
@@ -18,7 +18,7 @@ export function HealthCard({ webhookRef, webhook }: { webhookRef: WebhookRef; we
     <Card title="Health">
       <ProblemNote problem={problem} retry={reload} />
       {!data && !problem && <Loading />}
-      {data && webhook.status !== 'active' && <p>Figures are counted while it is active; they begin anew when it is enabled.</p>}
+      {data && webhook.status !== 'active' && <p>Failures are counted only while the webhook is active, and start from zero when it is enabled.</p>}
       {data && webhook.status === 'active' && <Meters health={data} />}
     </Card>
   );
@@ -32,12 +32,12 @@ function Meters({ health }: { health: Health }) {
   return (
     <>
       <p class="muted">
-        The platform disables a webhook when all three of the first figures reach their limit, or the last one does, or when
-        it answers 410. They are counted in whole slices of time since it was created or enabled.
+        The platform disables a webhook when the first three values all reach their limit, when the last one does, or when
+        the endpoint responds with 410. Values are counted in fixed time slices since the webhook was created or enabled.
       </p>
       <div class="meters">
         <Meter label={`Attempts, last ${span(windowSeconds)}`} alarm={failing} value={attempts} limit={rule.minAttempts} shown={exactCount(attempts)} at={`${exactCount(rule.minAttempts)}`} />
-        <Meter label="Failed share" alarm={failing} value={rate} limit={rule.failureRate} shown={`${share(failures, attempts)} (${exactCount(failures)})`} at={share(rule.failureRate, 1)} />
+        <Meter label="Failure rate" alarm={failing} value={rate} limit={rule.failureRate} shown={`${share(failures, attempts)} (${exactCount(failures)})`} at={share(rule.failureRate, 1)} />
         <Meter label="First to last failure" alarm={failing} value={apart} limit={rule.spanSeconds} shown={span(apart)} at={span(rule.spanSeconds)} />
         <Meter label="Deliveries failed in a row" alarm={failedInRow >= rule.failedDeliveries} value={failedInRow} limit={rule.failedDeliveries} shown={exactCount(failedInRow)} at={exactCount(rule.failedDeliveries)} />
       </div>

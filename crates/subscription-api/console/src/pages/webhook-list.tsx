@@ -1,4 +1,4 @@
-// Webhooks with their state, how the last day went, and a picture of it.
+// A list of webhooks with their status and a sparkline of the last day.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Webhook } from '../api/types';
@@ -21,7 +21,7 @@ export const WebhookList = ({ webhooks, brands = false }: { webhooks: Webhook[];
 
 function Row({ webhook, brands }: { webhook: Webhook; brands: boolean }) {
   const row = useRef<HTMLLIElement>(null);
-  const day = useDayInSight(row, webhook);
+  const day = useDayWhenVisible(row, webhook);
   const more = webhook.events.length - SHOWN_EVENTS;
   return (
     <li ref={row}>
@@ -48,7 +48,7 @@ function Row({ webhook, brands }: { webhook: Webhook; brands: boolean }) {
 }
 
 function DayCell({ day }: { day: Day }) {
-  if (day === 'unknown') return <div class="webhook-day muted">No figures</div>;
+  if (day === 'unknown') return <div class="webhook-day muted">No statistics</div>;
   const all = day === 'coming' ? null : sumBuckets(day);
   return (
     <div class="webhook-day">
@@ -60,8 +60,8 @@ function DayCell({ day }: { day: Day }) {
   );
 }
 
-/** The figures of the last day, read when the row comes into sight. */
-function useDayInSight(row: { current: HTMLElement | null }, { brandId, id }: Webhook): Day {
+/** Reads the statistics of the last day once the row becomes visible. */
+function useDayWhenVisible(row: { current: HTMLElement | null }, { brandId, id }: Webhook): Day {
   const [day, setDay] = useState<Day>('coming');
   useEffect(() => {
     let gone = false;

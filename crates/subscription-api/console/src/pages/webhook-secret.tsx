@@ -1,4 +1,4 @@
-// The secret that signs requests: shown on demand, hidden again by itself, changed with an overlap.
+// The secret that signs requests: shown on demand, hidden again after a while, rotated with an overlap.
 
 import { useEffect, useState } from 'preact/hooks';
 import type { RotatedSecret, Secret } from '../api/types';
@@ -9,24 +9,24 @@ import { Confirm, useRun } from '../ui/dialog';
 import { SelectField } from '../ui/fields';
 import { mayWrite } from '../session';
 
-/** A secret lies open for this long. */
+/** How long a secret stays visible. */
 const SECRET_SHOWN_MS = 120_000;
 
-/** The secret of the webhook that was just created, to be shown once on its page. */
-let fresh: { webhook: string; secret: string } | null = null;
+/** The secret of a webhook that was just created, shown once on its page. */
+let newSecret: { webhook: string; secret: string } | null = null;
 
 export function showSecret(webhook: string, secret: string): void {
-  fresh = { webhook, secret };
+  newSecret = { webhook, secret };
 }
 
-function takeFresh(webhook: string): string | null {
-  const secret = fresh?.webhook === webhook ? fresh.secret : null;
-  fresh = null;
+function takeNewSecret(webhook: string): string | null {
+  const secret = newSecret?.webhook === webhook ? newSecret.secret : null;
+  newSecret = null;
   return secret;
 }
 
 export function SecretCard({ webhookRef }: { webhookRef: WebhookRef }) {
-  const [secret, setSecret] = useState(() => takeFresh(webhookRef.webhook));
+  const [secret, setSecret] = useState(() => takeNewSecret(webhookRef.webhook));
   const [publicKey, setPublicKey] = useState<string>();
   const [expires, setExpires] = useState<string | null>(null);
   const [asking, setAsking] = useState(false);
@@ -45,15 +45,15 @@ export function SecretCard({ webhookRef }: { webhookRef: WebhookRef }) {
   if (!mayWrite()) {
     return (
       <Card title="Signing secret">
-        <p class="muted">A token with the role write shows it; yours may only read.</p>
+        <p class="muted">Only a token with the role write can show the secret. Your token is read-only.</p>
       </Card>
     );
   }
   return (
     <Card title="Signing secret">
       <p class="muted">
-        Requests are signed with it, after Standard Webhooks 1.0: verify <code>webhook-signature</code> with a published
-        library.
+        This secret signs all requests, according to Standard Webhooks 1.0. Verify <code>webhook-signature</code> with a
+        published library.
       </p>
       <div class="secret">
         <code class={secret ? 'open' : ''}>{secret ?? 'whsec_••••••••••••••••••••'}</code>
@@ -74,7 +74,7 @@ export function SecretCard({ webhookRef }: { webhookRef: WebhookRef }) {
       {secret && publicKey && (
         <>
           <p class="muted">
-            Signatures <code>v1a</code> are verified with the public key alone:
+            Verify <code>v1a</code> signatures with this public key:
           </p>
           <div class="secret">
             <code class="open">{publicKey}</code>
@@ -86,7 +86,7 @@ export function SecretCard({ webhookRef }: { webhookRef: WebhookRef }) {
       )}
       {expires && (
         <Note>
-          The old secret signs as well until <Time at={expires} />.
+          The previous secret also signs until <Time at={expires} />.
         </Note>
       )}
       <ProblemNote problem={show.problem} />
@@ -108,7 +108,7 @@ const OVERLAPS = [
   ['86400', '24 hours'],
   ['3600', '1 hour'],
   ['604800', '7 days'],
-  ['0', 'None: the old secret ends now'],
+  ['0', 'None: the previous secret stops now'],
 ] as const;
 
 function Rotation({ webhookRef, onClose, onDone }: {
@@ -119,11 +119,11 @@ function Rotation({ webhookRef, onClose, onDone }: {
   const [overlap, setOverlap] = useState('86400');
   const run = async () => {
     onDone(await rotateSecret(webhookRef, Number(overlap)));
-    announce('The secret is rotated; here is the new one.');
+    announce('The secret is rotated. The new secret is shown.');
   };
   return (
     <Confirm title="Rotate the secret" action="Rotate" danger={overlap === '0'} run={run} onClose={onClose}>
-      <p>A new secret is drawn. During the overlap both sign every request, so that you can change over in peace.</p>
+      <p>This creates a new secret. During the overlap, both secrets sign every request, so that you can switch without losing requests.</p>
       <SelectField label="Overlap" value={overlap} options={OVERLAPS} onChange={setOverlap} />
     </Confirm>
   );

@@ -1,4 +1,4 @@
-// Plots of a webhook's outcomes and latency over a time that the reader chooses.
+// Plots of a webhook's outcomes and latency over a period that the reader selects.
 
 import { useState } from 'preact/hooks';
 import { readStats, type WebhookRef } from '../api/webhooks';
@@ -22,7 +22,7 @@ export function StatsCard({ webhookRef }: { webhookRef: WebhookRef }) {
   const [name, setName] = useState<SpanName>('hour');
   const { seconds, step } = SPANS[name];
   const load = (signal: AbortSignal) => {
-    // Whole steps, so that a refresh moves nothing but the last bar.
+    // The range consists of whole buckets, so that a refresh changes only the last bar.
     const to = Math.ceil(Date.now() / 1000 / step) * step;
     const iso = (at: number) => new Date(at * 1000).toISOString();
     return readStats(webhookRef, { from: iso(to - seconds), to: iso(to), step: `${step}s` }, signal);
@@ -32,7 +32,7 @@ export function StatsCard({ webhookRef }: { webhookRef: WebhookRef }) {
   const worst = Math.max(0, ...(data?.items ?? []).map((item) => item.latencyMs.p99 ?? 0));
   const choice = (
     <SelectField
-      label="Time"
+      label="Period"
       value={name}
       options={Object.entries(SPANS).map(([value, { text }]) => [value, text] as const)}
       onChange={(value) => setName(value as SpanName)}

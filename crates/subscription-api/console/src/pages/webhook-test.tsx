@@ -1,4 +1,4 @@
-// A test event, and what came of it, on the webhook's own page.
+// Sends a test event and shows its delivery, on the webhook's page.
 
 import { useState } from 'preact/hooks';
 import type { OfferedType, Webhook } from '../api/types';
@@ -25,8 +25,8 @@ export function TestCard({ webhookRef, webhook }: { webhookRef: WebhookRef; webh
     <Card title="Test event" id="test">
       <p class="muted">
         {active
-          ? "Sends the catalogue's example of a type to this webhook alone, marked as a test."
-          : `This webhook is ${webhook.status}: a test can be sent once it is active.`}
+          ? "Sends the catalogue's example of an event type to this webhook only, marked as a test event."
+          : `This webhook is ${webhook.status}. You can send a test event once it is active.`}
       </p>
       <div class="inline-form">
         <SelectField label="Type" value={type} options={optionsOf(types.data ?? [], webhook)} onChange={setType} />
@@ -42,27 +42,27 @@ export function TestCard({ webhookRef, webhook }: { webhookRef: WebhookRef; webh
 
 function optionsOf(types: readonly OfferedType[], webhook: Webhook): [string, string][] {
   const fitting = types.filter(({ type, enabled }) => enabled && webhook.events.some((pattern) => covers(pattern, type)));
-  return [['', 'Whichever fits'], ...fitting.map(({ type }): [string, string] => [type, type])];
+  return [['', 'Any subscribed type'], ...fitting.map(({ type }): [string, string] => [type, type])];
 }
 
-/** Looks again until the first attempt has ended. */
+/** Polls until the first attempt has ended. */
 function Result({ webhookRef, event }: { webhookRef: WebhookRef; event: string }) {
   const [over, setOver] = useState(false);
-  const look = async (signal: AbortSignal) => {
+  const poll = async (signal: AbortSignal) => {
     const attempts = (await listAttempts(webhookRef, event, signal)).items;
     const found = await readEvent(webhookRef, event, signal);
     if (attempts.length > 0 && found.delivery.status !== 'pending') setOver(true);
     return { attempts, delivery: found.delivery };
   };
-  const { data, problem } = useResource(look, [event], { every: over ? undefined : POLL_INTERVAL_MS });
-  // The router may not have stored it yet.
+  const { data, problem } = useResource(poll, [event], { every: over ? undefined : POLL_INTERVAL_MS });
+  // The router may not have stored the event yet.
   const early = problem?.status === 404;
   return (
     <div class="test-result" aria-live="polite">
       {!early && <ProblemNote problem={problem} />}
       {(!data || data.attempts.length === 0) && (
         <>
-          <p>Sent; waiting for the first attempt to end…</p>
+          <p>Sent. Waiting for the first attempt to end…</p>
           <Loading lines={1} />
         </>
       )}
@@ -70,7 +70,7 @@ function Result({ webhookRef, event }: { webhookRef: WebhookRef; event: string }
         <>
           <p>
             <DeliveryBadge status={data.delivery.status} />{' '}
-            <Link to={to.event(webhookRef.brand, webhookRef.webhook, event)}>See the event</Link>
+            <Link to={to.event(webhookRef.brand, webhookRef.webhook, event)}>View the event</Link>
           </p>
           <AttemptList attempts={data.attempts} delivery={data.delivery} />
         </>

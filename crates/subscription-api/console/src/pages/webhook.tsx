@@ -1,4 +1,4 @@
-// A webhook: how it does, what it was sent, and what can be done about it.
+// A webhook: its health, settings, statistics, secret and events, and the actions on it.
 
 import { useState } from 'preact/hooks';
 import type { Webhook } from '../api/types';
@@ -50,13 +50,13 @@ export function WebhookPage({ params: { brand = '', webhook = '' } }: PageProps)
   );
 }
 
-/** Of a deleted webhook support can read what it was sent, until that expires. */
+/** Shows the events of a deleted webhook to support until they expire. */
 const Deleted = ({ webhookRef }: { webhookRef: WebhookRef }) => (
   <>
     <Note tone="warn">
       <p>
-        There is no such webhook now. If it was deleted, what it was sent is below until it expires; the{' '}
-        <Link to="/audit">audit</Link> says who deleted it.
+        This webhook no longer exists. If it was deleted, its events are listed below until they expire. The{' '}
+        <Link to="/audit">audit log</Link> shows who deleted it.
       </p>
     </Note>
     <EventsCard webhookRef={webhookRef} webhook={null} />
@@ -71,7 +71,7 @@ const State = ({ webhook }: { webhook: Webhook }) => (
     </p>
     {webhook.status === 'paused' && (
       <Note tone="warn">
-        <p>It is paused: it receives nothing, and events meanwhile are not recorded for it.</p>
+        <p>It is paused. It receives no events, and events that occur in the meantime are not recorded for it.</p>
       </Note>
     )}
     {webhook.disabled && (
@@ -82,8 +82,8 @@ const State = ({ webhook }: { webhook: Webhook }) => (
         </p>
         <p>
           {isSupport()
-            ? 'What arrives is held. Once the endpoint is mended, enable it here.'
-            : 'What arrives is held and stays readable. Mend the endpoint, then ask support to enable it.'}
+            ? 'New events are held. Enable the webhook here once its endpoint is fixed.'
+            : 'New events are held and stay readable. Fix the endpoint, then ask support to enable it.'}
         </p>
       </Note>
     )}
@@ -143,8 +143,8 @@ function Pause({ webhookRef, onChange, onClose }: { webhookRef: WebhookRef; onCh
   return (
     <Confirm title="Pause this webhook" action="Pause" danger={false} run={run} onClose={onClose}>
       <p>
-        It receives nothing until you resume it. What waits is discarded, and <strong>events that come meanwhile are not
-        recorded for it</strong>: they cannot be redelivered later.
+        It receives no events until you resume it. Pending deliveries are discarded, and <strong>events that occur in the
+        meantime are not recorded for it</strong>, so they cannot be redelivered later.
       </p>
     </Confirm>
   );
@@ -159,8 +159,8 @@ function Delete({ webhookRef, webhook, onClose }: { webhookRef: WebhookRef; webh
   return (
     <Confirm title="Delete this webhook" action="Delete for good" typed={new URL(webhook.endpoint).hostname} run={run} onClose={onClose}>
       <p>
-        <span class="url">{webhook.endpoint}</span> receives nothing more, and what waits is discarded. Its secret is gone for
-        good; its events can be read by support alone until they expire.
+        <span class="url">{webhook.endpoint}</span> receives no more events, and pending deliveries are discarded. Its secret is deleted
+        permanently. Only support can read its events, until they expire.
       </p>
     </Confirm>
   );
@@ -177,7 +177,7 @@ const Settings = ({ webhook }: { webhook: Webhook }) => (
         </span>
       </Fact>
       <Fact label="Requests">
-        {webhook.maxConcurrency} at a time{webhook.ratePerSecond !== null && `, ${webhook.ratePerSecond} a second at most`}
+        {webhook.maxConcurrency} at a time{webhook.ratePerSecond !== null && `, ${webhook.ratePerSecond} per second at most`}
       </Fact>
       <Fact label="Custom headers">
         {Object.keys(webhook.headers).length === 0 ? 'None' : Object.keys(webhook.headers).map((name) => <code key={name}>{name} </code>)}
@@ -188,7 +188,7 @@ const Settings = ({ webhook }: { webhook: Webhook }) => (
       <Fact label="Created">
         <Time at={webhook.created} />
       </Fact>
-      <Fact label="Changed">
+      <Fact label="Updated">
         <Time at={webhook.updated} />
       </Fact>
     </Facts>

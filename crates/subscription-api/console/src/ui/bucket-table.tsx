@@ -1,4 +1,4 @@
-// The figures of a plot, for those who cannot see it or want them exactly.
+// The exact numbers of a plot, for readers who cannot see it or need them.
 
 import type { StatsBucket } from '../api/types';
 import { exactCount, localTime, millis } from '../lib/format';
@@ -22,9 +22,9 @@ export function BucketTable({ buckets }: { buckets: readonly StatsBucket[] }) {
   const busy = buckets.filter((bucket) => bucket.attempts > 0);
   return (
     <details class="figures" onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>Figures as a table</summary>
-      {open && busy.length > 0 && <Table label="Figures" columns={columns} rows={busy} keyOf={(bucket) => bucket.at} />}
-      {open && busy.length === 0 && <p class="muted">No attempts in this time.</p>}
+      <summary>Show as table</summary>
+      {open && busy.length > 0 && <Table label="Statistics" columns={columns} rows={busy} keyOf={(bucket) => bucket.at} />}
+      {open && busy.length === 0 && <p class="muted">No attempts in this period.</p>}
     </details>
   );
 }

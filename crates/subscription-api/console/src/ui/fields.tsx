@@ -1,4 +1,4 @@
-// Inputs with a label, a hint and, where there is one, what is wrong with them.
+// Form fields with a label, a hint and validation errors.
 
 import type { ComponentChildren } from 'preact';
 import { useId } from 'preact/hooks';
@@ -6,7 +6,7 @@ import { useId } from 'preact/hooks';
 interface Common {
   label: string;
   hint?: ComponentChildren;
-  /** What is wrong; several faults of one field are all told. */
+  /** Validation errors. All errors of a field are shown. */
   errors?: readonly string[] | undefined;
   optional?: boolean;
 }
@@ -68,7 +68,7 @@ export function TextField({ value, onChange, onLeave, type = 'text', placeholder
       {(given) => (
         <input
           {...given}
-          // The types tie roles to each kind of input; none of ours has a role.
+          // The type definitions tie ARIA roles to each type of input; these inputs have no role.
           {...({ type } as { type: 'text' })}
           class={mono ? 'mono' : undefined}
           value={value}
@@ -154,7 +154,7 @@ export function CheckField({ label, hint, checked, onChange }: {
   );
 }
 
-/** Moves the focus to the first field of a form that is not valid. */
+/** Moves the focus to the first invalid field of a form. */
 export function focusFirstInvalid(form: HTMLElement | null): void {
   requestAnimationFrame(() => form?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus());
 }

@@ -1,4 +1,4 @@
-// Custom headers: as many pairs of a name and a value as are wanted.
+// The custom headers of a webhook: pairs of a name and a value.
 
 import { useId } from 'preact/hooks';
 import { header, type Header } from '../lib/webhook-draft';
@@ -21,7 +21,7 @@ export function HeadersField({ headers, onChange, errors }: {
       <legend>
         Custom headers <span class="optional">(optional)</span>
       </legend>
-      <p class="hint">Sent with every request, for example a key of yours. At most {MAX_HEADERS}.</p>
+      <p class="hint">Sent with every request, for example an API key. At most {MAX_HEADERS}.</p>
       {headers.map(({ key, name, value }, n) => (
         <div class="pair" key={key}>
           <input

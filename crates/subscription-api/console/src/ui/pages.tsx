@@ -1,4 +1,4 @@
-// A list of pages: what is there, what is coming, and the button for more.
+// A paged list: its items, its loading state, and the button that loads more.
 
 import type { ComponentChildren } from 'preact';
 import type { Pages } from '../lib/use-pages';

@@ -1,4 +1,4 @@
-// Outcomes and latency over time. What a plot shows is also there as a table.
+// Plots of outcomes and latency over time. Each plot is also available as a table.
 
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot, { type AlignedData, type Options } from 'uplot';
@@ -10,8 +10,8 @@ import { colour, repaint } from '../lib/theme';
 import { BucketTable } from './bucket-table';
 
 const HEIGHT = 170;
-const markOfTime = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
-const markOfDay = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+const timeMark = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
+const dayMark = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
 
 interface PlotProps {
   data: AlignedData;
@@ -38,7 +38,7 @@ function Plot({ data, options, label, stepSeconds }: PlotProps) {
       observer.disconnect();
       made.destroy();
     };
-    // New data is put into the plot that is there (below); only new colours or steps need a new one.
+    // New data goes into the existing plot (see below). Only new colours or buckets need a new plot.
   }, [version, stepSeconds]);
 
   useEffect(() => plot.current?.setData(data), [data]);
@@ -53,13 +53,13 @@ function axes(values: (n: number) => string): NonNullable<Options['axes']> {
     ticks: { stroke: colour('--line'), width: 1 },
     font: '12px system-ui, sans-serif',
   };
-  // The reader's own way to write times; days where the marks are that far apart.
+  // Times in the reader's locale, or dates if the marks are at least a day apart.
   const marks: uPlot.Axis.Values = (_, splits, _axis, _space, increment) =>
-    splits.map((at) => (increment >= 86_400 ? markOfDay : markOfTime).format(new Date(at * 1000)));
+    splits.map((at) => (increment >= 86_400 ? dayMark : timeMark).format(new Date(at * 1000)));
   return [{ ...common, size: 30, space: 75, values: marks }, { ...common, size: 60, values: (_, splits) => splits.map((n) => (n === null ? '' : values(n))) }];
 }
 
-/** From nought, and to the end of the last step: its bar begins where the times end. */
+/** Scales from zero to the end of the last bucket, because its bar begins at the last time. */
 function scales(stepSeconds: number, least: number): NonNullable<Options['scales']> {
   return {
     x: { range: (_, min, max) => [min, max + stepSeconds] },
@@ -69,7 +69,7 @@ function scales(stepSeconds: number, least: number): NonNullable<Options['scales
 
 const cursor = { points: { show: false }, drag: { x: false, y: false } };
 
-/** Counts on top of one another: the first series is the one that lies on all others. */
+/** Stacks the counts. The first series lies on top of all others. */
 function stacked(buckets: readonly StatsBucket[]): AlignedData {
   const times = buckets.map((bucket) => Date.parse(bucket.at) / 1000);
   const layers = SERIES.map((_, n) =>

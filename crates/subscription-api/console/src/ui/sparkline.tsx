@@ -1,4 +1,4 @@
-// Attempts of a day, one bar an hour: what was delivered, and on top what failed.
+// Attempts of a day, one bar per hour: delivered attempts below, failed ones on top.
 
 import type { StatsBucket } from '../api/types';
 import { pluralize } from '../lib/format';

@@ -1,4 +1,4 @@
-// The event types as a tree of checkboxes: a group stands for all that it covers, also later.
+// The event types as a tree of checkboxes. A group covers all its types, including later ones.
 
 import { useId, useMemo } from 'preact/hooks';
 import type { OfferedType } from '../api/types';
@@ -22,7 +22,7 @@ export function TypeTree({ types, chosen, onChange, errors }: Props) {
   return (
     <fieldset class={`field tree ${errors.length > 0 ? 'faulty' : ''}`} aria-describedby={`${id}-errors`}>
       <legend>Events</legend>
-      <p class="hint">A ticked group covers everything below it, also types that are added later.</p>
+      <p class="hint">A selected group covers all event types below it, including types that are added later.</p>
       <ul>
         <Node
           node={{ pattern: '*', segment: 'Everything (*)', entry: null, children: roots }}
