@@ -1,4 +1,4 @@
-//! The command line.
+//! The command line: global options, the commands that call the API, and shell completions.
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -6,7 +6,7 @@ use clap_complete::Shell;
 use crate::commands::ApiCommand;
 use crate::session::Common;
 
-/// Webhooks, events and deliveries of Postrider on the command line
+/// Manage webhooks, events and deliveries of Postrider
 #[derive(Debug, Parser)]
 #[command(name = "postrider", version, infer_subcommands = true)]
 pub(crate) struct Args {
@@ -16,14 +16,14 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
-/// What to do.
+/// A command, with or without the API.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     #[command(flatten)]
     Api(ApiCommand),
-    /// Prints completions for a shell
+    /// Print a completion script for a shell
     Completions {
-        /// Which shell
+        /// Shell to print the script for
         shell: Shell,
     },
 }

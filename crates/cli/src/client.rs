@@ -1,4 +1,4 @@
-//! The API over HTTP. What it answers is kept as it came, so that no number loses a digit.
+//! The HTTP client. It returns response bodies as text, so that no number loses a digit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use url::Url;
 
 use crate::error::{Error, Refusal};
 
-/// Longest wait for an answer.
+/// Timeout of a request to the API, response included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-/// What the API and developers' servers see this as; requests that are forwarded name the platform.
+/// User agent of requests to the API. `listen` forwards events with the platform's instead.
 const USER_AGENT: &str = concat!("postrider-cli/", env!("CARGO_PKG_VERSION"));
-/// Largest page of a list (contract §4).
+/// Maximum `limit` of a list (contract §4).
 pub(crate) const MAX_PAGE_SIZE: usize = 1000;
 
-/// The API with a token.
+/// The API at one URL, with one token.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -36,10 +36,10 @@ pub(crate) struct Page<T> {
     pub(crate) next_cursor: Option<String>,
 }
 
-/// Query parameters.
+/// Names and values of query parameters.
 pub(crate) type Query<'a> = Vec<(&'a str, String)>;
 
-/// An HTTP client; redirects are answers.
+/// Builds an HTTP client that follows no redirects and uses no proxy.
 pub(crate) fn build_http_client() -> Result<reqwest::Client, Error> {
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -63,12 +63,12 @@ impl Client {
         Ok(Self { http: build_http_client()?, base, token })
     }
 
-    /// Reads a resource.
+    /// Gets a resource as text.
     pub(crate) async fn get(&self, path: &[&str], query: &Query<'_>) -> Result<String, Error> {
         self.send_request(Method::GET, path, query, None).await
     }
 
-    /// Reads a resource into a type.
+    /// Gets a resource and parses it.
     pub(crate) async fn get_json<T: DeserializeOwned>(
         &self,
         path: &[&str],
@@ -77,7 +77,7 @@ impl Client {
         parse_json(&self.get(path, query).await?)
     }
 
-    /// Asks for a change.
+    /// Sends a request with a JSON body.
     pub(crate) async fn send_json(
         &self,
         method: Method,
@@ -87,12 +87,12 @@ impl Client {
         self.send_request(method, path, &Query::new(), Some(body.to_string())).await
     }
 
-    /// Asks for a change that needs no words.
+    /// Sends a request without a body.
     pub(crate) async fn send_empty(&self, method: Method, path: &[&str]) -> Result<String, Error> {
         self.send_request(method, path, &Query::new(), None).await
     }
 
-    /// The first `most` items of a list, over as many pages as that takes.
+    /// Lists the first `limit` items, page by page.
     pub(crate) async fn list_items(
         &self,
         path: &[&str],
@@ -120,14 +120,7 @@ impl Client {
         query: &Query<'_>,
         body: Option<String>,
     ) -> Result<String, Error> {
-        let mut url = self.base.clone();
-        match url.path_segments_mut() {
-            Ok(mut segments) => drop(segments.pop_if_empty().extend(path)),
-            Err(()) => return Err(Error::Usage(format!("{} is no address of an API", self.base))),
-        }
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
+        let url = build_url(&self.base, path, query)?;
         let mut request = self.http.request(method, url).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);
@@ -140,12 +133,25 @@ impl Client {
     }
 }
 
-/// Reads JSON of the API.
+/// Appends path segments and query parameters to the URL of the API, escaped as they need.
+fn build_url(base: &Url, path: &[&str], query: &Query<'_>) -> Result<Url, Error> {
+    let mut url = base.clone();
+    match url.path_segments_mut() {
+        Ok(mut segments) => drop(segments.pop_if_empty().extend(path)),
+        Err(()) => return Err(Error::Usage(format!("{base} is not the URL of an API"))),
+    }
+    if !query.is_empty() {
+        url.query_pairs_mut().extend_pairs(query);
+    }
+    Ok(url)
+}
+
+/// Parses JSON of the API.
 pub(crate) fn parse_json<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|error| Error::Unreadable(error.to_string()))
 }
 
-/// The cause that people can act on; the layers above only say "error sending request".
+/// Returns the innermost cause, because the outer layers only say "error sending request".
 pub(crate) fn root_cause(error: &reqwest::Error) -> String {
     let first: &(dyn std::error::Error + 'static) = error;
     std::iter::successors(Some(first), |error| error.source())

@@ -1,4 +1,4 @@
-//! One file for each noun.
+//! The commands that call the API, one file for each noun.
 
 mod brands;
 mod event_filter;
@@ -21,39 +21,39 @@ use crate::session::Session;
 /// A command that calls the API.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ApiCommand {
-    /// What the token may do
+    /// Show the brand and the role of the token
     Me,
-    /// Webhooks of a brand
+    /// Manage the webhooks of a brand
     #[command(subcommand)]
     Webhooks(webhooks::Command),
-    /// Events of a webhook, and publishing some
+    /// List a webhook's events, or publish an event
     #[command(subcommand)]
     Events(events::Command),
-    /// Send events again
+    /// Redeliver one event, or all events of a time range
     Redeliver(redeliver::Command),
-    /// Follow a webhook's deliveries
+    /// Follow a webhook's deliveries as they happen
     Tail(tail::Command),
-    /// Send a webhook's events to this machine, signed as the platform signs them
+    /// Forward a webhook's events to a local server, signed as in production
     Listen(listen::Command),
-    /// Event types
+    /// List event types, or manage the catalogue (support)
     #[command(subcommand)]
     Types(types::Command),
-    /// Brands (support)
+    /// Manage brands (support)
     #[command(subcommand)]
     Brands(brands::Command),
-    /// Tokens of a brand (support)
+    /// Manage a brand's tokens (support)
     #[command(subcommand)]
     Tokens(tokens::Command),
-    /// What the router refused (support)
+    /// List, republish or delete rejected events (support)
     #[command(subcommand)]
     Rejected(rejected::Command),
-    /// The platform at a glance (support)
+    /// Show the state of the whole platform (support)
     Overview,
-    /// Who changed what (support)
+    /// List the audit log (support)
     Audit(support::Audit),
 }
 
-/// Does what was asked for.
+/// Runs a command.
 pub(crate) async fn run(session: &Session, command: ApiCommand) -> Result<(), Error> {
     match command {
         ApiCommand::Me => {

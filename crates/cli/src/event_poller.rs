@@ -1,7 +1,9 @@
-//! What Get Events shows of a webhook, looked at again and again: the API has no stream, and this needs
-//! nothing of it that any client could not ask for.
+//! Polls Get Events for changes of a webhook's deliveries.
+//!
+//! The API has no stream. Polling needs nothing that another client of the API could not do as well.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
@@ -10,16 +12,16 @@ use serde_json::value::RawValue;
 use crate::client::{Client, MAX_PAGE_SIZE, Page, Query};
 use crate::error::Error;
 
-/// How often it is looked.
-pub(crate) const POLL_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
-/// Events that are remembered; older ones than these are not followed any more.
+/// Interval between two polls.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Maximum number of events that are remembered. Changes of older events go unnoticed.
 const MAX_KNOWN_EVENTS: usize = 100_000;
-/// Pages of one look: beyond, what came since the look before is too much to follow.
+/// Maximum number of pages that one poll reads, so that a flood of events does not delay the next poll.
 const MAX_PAGES: usize = 100;
 
 const _: () = assert!(MAX_PAGES * MAX_PAGE_SIZE <= MAX_KNOWN_EVENTS);
 
-/// An event as Get Events has it.
+/// An event as Get Events returns it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Event {
@@ -28,12 +30,12 @@ pub(crate) struct Event {
     pub(crate) r#type: String,
     pub(crate) data: Box<RawValue>,
     pub(crate) delivery: Delivery,
-    /// Whether it was not there at the look before.
+    /// Whether no earlier poll returned the event.
     #[serde(skip)]
     pub(crate) is_new: bool,
 }
 
-/// Where its delivery stands.
+/// The state of an event's delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Delivery {
@@ -43,54 +45,40 @@ pub(crate) struct Delivery {
     pub(crate) last_error: Option<String>,
 }
 
-/// A webhook that is watched.
+/// Polls the events of one webhook.
 #[derive(Debug)]
 pub(crate) struct EventPoller<'a> {
     client: &'a Client,
     brand: &'a str,
     webhook: &'a str,
     from: DateTime<Utc>,
-    known: HashMap<String, Delivery>,
+    known: KnownDeliveries,
 }
 
 impl<'a> EventPoller<'a> {
-    /// Watches for events created at `from` or later.
+    /// Polls for events that were created at `from` or later.
     pub(crate) fn new(client: &'a Client, brand: &'a str, webhook: &'a str, from: DateTime<Utc>) -> Self {
-        Self { client, brand, webhook, from, known: HashMap::new() }
+        Self { client, brand, webhook, from, known: KnownDeliveries::default() }
     }
 
-    /// What is new or stands elsewhere since the last look, oldest first. It reads back to the first page
-    /// on which nothing changed.
+    /// Returns the events that are new or changed since the last poll, oldest first.
+    ///
+    /// It reads pages, newest first, until one of them holds no change.
     pub(crate) async fn poll_changes(&mut self) -> Result<Vec<Event>, Error> {
-        let (mut changed, mut cursor) = (Vec::new(), None);
+        let mut changed = Vec::new();
+        let mut cursor = None;
         for _ in 0..MAX_PAGES {
             let page = self.fetch_page(cursor).await?;
             let before = changed.len();
-            changed.extend(page.items.into_iter().filter_map(|event| self.record_change(event)));
+            changed.extend(page.items.into_iter().filter_map(|event| self.known.record_change(event)));
             cursor = page.next_cursor;
             if changed.len() == before || cursor.is_none() {
                 break;
             }
         }
         changed.reverse();
-        self.forget_oldest();
+        self.known.forget_oldest(MAX_KNOWN_EVENTS);
         Ok(changed)
-    }
-
-    fn record_change(&mut self, event: Event) -> Option<Event> {
-        let before = self.known.insert(event.id.clone(), event.delivery.clone());
-        let is_new = before.is_none();
-        (before.as_ref() != Some(&event.delivery)).then_some(Event { is_new, ..event })
-    }
-
-    /// The ids are ULIDs: the smallest are the oldest, or those whose producer drew them otherwise.
-    fn forget_oldest(&mut self) {
-        if self.known.len() > MAX_KNOWN_EVENTS {
-            let mut ids: Vec<String> = self.known.keys().cloned().collect();
-            ids.sort_unstable();
-            ids.truncate(self.known.len() - MAX_KNOWN_EVENTS / 2);
-            ids.iter().for_each(|id| drop(self.known.remove(id)));
-        }
     }
 
     async fn fetch_page(&self, cursor: Option<String>) -> Result<Page<Event>, Error> {
@@ -101,5 +89,30 @@ impl<'a> EventPoller<'a> {
         ];
         query.extend(cursor.map(|cursor| ("cursor", cursor)));
         self.client.get_json(&["v1", self.brand, "webhooks", self.webhook, "events"], &query).await
+    }
+}
+
+/// The deliveries as the last poll saw them, by event id.
+#[derive(Debug, Default)]
+struct KnownDeliveries(HashMap<String, Delivery>);
+
+impl KnownDeliveries {
+    /// Records an event and returns it if it is new or its delivery has changed.
+    fn record_change(&mut self, event: Event) -> Option<Event> {
+        let before = self.0.insert(event.id.clone(), event.delivery.clone());
+        let is_new = before.is_none();
+        (before.as_ref() != Some(&event.delivery)).then_some(Event { is_new, ..event })
+    }
+
+    /// Forgets the oldest events if more than `max` are known, down to half of it.
+    ///
+    /// Event ids are ULIDs, which sort by time, so the smallest ids belong to the oldest events.
+    fn forget_oldest(&mut self, max: usize) {
+        if self.0.len() > max {
+            let mut ids: Vec<String> = self.0.keys().cloned().collect();
+            ids.sort_unstable();
+            ids.truncate(self.0.len() - max / 2);
+            ids.iter().for_each(|id| drop(self.0.remove(id)));
+        }
     }
 }

@@ -1,11 +1,11 @@
-//! Arguments that hold JSON, or name a file that does.
+//! Arguments that hold JSON, or `@` and the name of a JSON file.
 
 use serde_json::Value;
 
 use crate::client::parse_json;
 use crate::error::Error;
 
-/// Parses an argument as JSON, or the file that it names.
+/// Parses an argument, or the file that it names, as JSON.
 pub(crate) fn parse_json_arg(arg: &str) -> Result<Value, Error> {
     let text = match arg.strip_prefix('@') {
         Some(file) => {

@@ -1,4 +1,13 @@
-//! `postrider`: what the HTTP API offers, on the command line. It is a client like any other.
+//! `postrider`: the command-line client of the HTTP API.
+//!
+//! The tool uses the public API only, as any other client does. One command is one process: `args`
+//! parses the command line, `session` holds the API client, the brand and the output format, and
+//! `commands` has one file for each noun. Requests go through `client`, which returns the API's JSON as
+//! text, so that numbers keep their digits; `output` prints it as columns for people or unchanged for
+//! programs. The API has no stream, so `tail` and `listen` poll Get Events through `event_poller`.
+//!
+//! Errors go to standard error as one line. The exit status is 0 after success, 1 after a failure, and
+//! 2 for a command line that cannot be parsed.
 
 mod args;
 mod client;
@@ -25,7 +34,7 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(run(args)) {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read the output has seen enough.
+        // The reader of the output, such as `head`, closed the pipe.
         Err(Error::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => report_error(&error),
     }

@@ -1,4 +1,4 @@
-//! Answers for people as aligned columns, for programs as the API gave them.
+//! Prints responses: aligned columns for people, the API's own JSON for programs.
 
 use std::io::{Write, stdout};
 
@@ -9,20 +9,20 @@ use serde_json::value::RawValue;
 use crate::client::parse_json;
 use crate::error::Error;
 
-/// The form of the output.
+/// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
-    /// Columns, for people
+    /// Aligned columns for people
     Table,
-    /// JSON as the API gives it: lists as one array, streams as an object a line
+    /// The JSON of the API: a list as one array, a stream as one object per line
     Json,
 }
 
-/// A column: its head, and where its value is in an item.
+/// A column: its heading and the JSON pointer of its value.
 pub(crate) type Column = (&'static str, &'static str);
 
 impl Output {
-    /// Shows a list.
+    /// Prints a list.
     pub(crate) fn print_list(self, items: &[Box<RawValue>], columns: &[Column]) -> Result<(), Error> {
         if self == Self::Json {
             let items: Vec<&str> = items.iter().map(|item| item.get()).collect();
@@ -35,7 +35,7 @@ impl Output {
         print_table(&std::iter::once(head).chain(cells).collect::<Vec<_>>())
     }
 
-    /// Shows one resource: each of its fields.
+    /// Prints one resource, one line per field.
     pub(crate) fn print_resource(self, text: &str) -> Result<(), Error> {
         if self == Self::Json {
             return print_line(text.trim_end());
@@ -51,18 +51,18 @@ impl Output {
         }
     }
 
-    /// Says what was done, where the API says nothing.
-    pub(crate) fn print_done(self, words: &str) -> Result<(), Error> {
+    /// Prints a confirmation for people, because the API responds without a body.
+    pub(crate) fn print_confirmation(self, words: &str) -> Result<(), Error> {
         if self == Self::Json { Ok(()) } else { print_line(words) }
     }
 
-    /// One item of a stream.
+    /// Prints one item of a stream.
     pub(crate) fn print_item(self, json: &Value, words: &str) -> Result<(), Error> {
         if self == Self::Json { print_line(&json.to_string()) } else { print_line(words) }
     }
 }
 
-/// A value on one line.
+/// Formats a value on one line.
 fn format_cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".to_owned(),
@@ -76,18 +76,23 @@ fn format_cell(value: Option<&Value>) -> String {
 }
 
 fn print_table(rows: &[Vec<String>]) -> Result<(), Error> {
+    format_table(rows).iter().try_for_each(|row| print_line(row))
+}
+
+/// Pads the cells of each column to the same width and returns one line per row.
+fn format_table(rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width =
         |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-    for row in rows {
+    let format_row = |row: &Vec<String>| {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        print_line(cells.collect::<Vec<_>>().join("  ").trim_end())?;
-    }
-    Ok(())
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(format_row).collect()
 }
 
-/// A line on standard output, at once: somebody may be reading along.
+/// Prints a line and flushes it, so that a reader of the pipe sees it at once.
 pub(crate) fn print_line(text: &str) -> Result<(), Error> {
     let mut out = stdout().lock();
     writeln!(out, "{text}")?;

@@ -1,4 +1,4 @@
-//! What every command works with: the API, the brand, the form of the output.
+//! The context of one run: the API client, the brand and the output format.
 
 use clap::Args;
 use serde::Deserialize;
@@ -8,30 +8,48 @@ use crate::client::{Client, Query};
 use crate::error::Error;
 use crate::output::Output;
 
-/// What all commands take.
+/// Help heading that keeps the global options apart from a command's own.
+const GLOBAL_OPTIONS: &str = "Global options";
+
+/// Options that every command takes.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// Where the API is
+    /// URL of the API
     #[arg(
         long,
         global = true,
+        help_heading = GLOBAL_OPTIONS,
         env = "POSTRIDER_URL",
         value_name = "URL",
         default_value = "http://127.0.0.1:8080"
     )]
     pub(crate) url: Url,
-    /// A brand's token, or support's
-    #[arg(long, global = true, env = "POSTRIDER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    /// Token of a brand or of support
+    #[arg(
+        long,
+        global = true,
+        help_heading = GLOBAL_OPTIONS,
+        env = "POSTRIDER_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
     pub(crate) token: Option<String>,
-    /// The brand; a brand's token names its own
-    #[arg(long, global = true, env = "POSTRIDER_BRAND", value_name = "BRAND")]
+    /// Brand to work on [default: the brand of the token]
+    #[arg(long, global = true, help_heading = GLOBAL_OPTIONS, env = "POSTRIDER_BRAND", value_name = "BRAND")]
     pub(crate) brand: Option<String>,
-    /// Form of the output
-    #[arg(long, short, global = true, value_name = "FORM", default_value = "table")]
+    /// Output format
+    #[arg(
+        long,
+        short,
+        global = true,
+        help_heading = GLOBAL_OPTIONS,
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
     pub(crate) output: Output,
 }
 
-/// The settings of one run.
+/// The client, output format and brand of one run.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) client: Client,
@@ -53,14 +71,14 @@ impl Session {
         Ok(Self { client: Client::new(common.url, token)?, output: common.output, brand: common.brand })
     }
 
-    /// The brand: as it was given, else the token's own.
+    /// Returns the brand of `--brand`, or else the brand that the token belongs to.
     pub(crate) async fn resolve_brand(&self) -> Result<String, Error> {
         if let Some(brand) = &self.brand {
             return Ok(brand.clone());
         }
         let me: Me = self.client.get_json(&["v1", "me"], &Query::new()).await?;
-        let unnamed =
+        let no_brand =
             || Error::Usage("a support token has no brand: give --brand or POSTRIDER_BRAND".to_owned());
-        me.brand_id.ok_or_else(unnamed)
+        me.brand_id.ok_or_else(no_brand)
     }
 }

@@ -1,27 +1,28 @@
-//! Options that choose some of a webhook's events.
+//! Options that select some of a webhook's events.
 
 use clap::Args;
 
 use crate::client::Query;
 
-/// Which events.
+/// The events to select: all options must match.
 #[derive(Debug, Args)]
 pub(crate) struct EventFilter {
-    /// Created at this instant or later (RFC 3339)
+    /// Only events created at or after this time (RFC 3339)
     #[arg(long)]
     pub(super) from: Option<String>,
-    /// Created before this instant (RFC 3339)
+    /// Only events created before this time (RFC 3339)
     #[arg(long)]
     pub(super) to: Option<String>,
-    /// Of this type or group
+    /// Only events of this type or group
     #[arg(long = "type")]
     pub(super) event_type: Option<String>,
-    /// pending, delivered, failed, held or discarded
+    /// Only events with this delivery status: pending, delivered, failed, held or discarded
     #[arg(long)]
     pub(super) status: Option<String>,
 }
 
 impl EventFilter {
+    /// Returns the query parameters for the options that are set.
     pub(super) fn into_query(self) -> Query<'static> {
         let named =
             [("from", self.from), ("to", self.to), ("type", self.event_type), ("status", self.status)];

@@ -1,4 +1,4 @@
-//! Events of a webhook, and publishing some.
+//! Lists the events of a webhook and publishes events.
 
 use clap::Subcommand;
 use http::Method;
@@ -27,30 +27,43 @@ const ATTEMPT_COLUMNS: [Column; 6] = [
     ("STATUS", "/statusCode"),
     ("ERROR", "/error"),
 ];
+/// Maximum number of attempts that are listed; a delivery's retries are far fewer.
 const MAX_ATTEMPTS: usize = 1000;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List a webhook's events, oldest first
     List {
+        /// Id of the webhook
         webhook: String,
         #[command(flatten)]
         filter: EventFilter,
-        /// Newest first
+        /// List the newest events first
         #[arg(long)]
         newest: bool,
-        /// At most so many
+        /// Maximum number of results
         #[arg(long, default_value = "100")]
         limit: usize,
     },
-    /// Show an event
-    Show { webhook: String, event: String },
-    /// List the attempts of an event
-    Attempts { webhook: String, event: String },
+    /// Show an event with its data and delivery
+    Show {
+        /// Id of the webhook
+        webhook: String,
+        /// Id of the event
+        event: String,
+    },
+    /// List the attempts to deliver an event
+    Attempts {
+        /// Id of the webhook
+        webhook: String,
+        /// Id of the event
+        event: String,
+    },
     /// Publish an event
     Publish {
+        /// Event type, such as NOTIFICATION.SMS.RECEIPT
         event_type: String,
-        /// Its data, as JSON or @FILE
+        /// Data of the event: JSON, or @FILE to read it from a file
         #[arg(long)]
         data: String,
     },

@@ -1,6 +1,8 @@
-//! Sends a webhook's events to a developer's machine. They are read with Get Events and signed here with the
-//! webhook's own secret, as the platform would sign them: the receiver's code is the same as in production,
-//! and the machine needs no address that the internet reaches. The platform's own deliveries go their way.
+//! Forwards a webhook's events to a server on a developer's machine.
+//!
+//! `listen` reads the events through Get Events and signs them with the webhook's own secret, as the
+//! platform does. The receiver therefore runs the same code as in production, and the machine needs no
+//! public address. The platform's own deliveries continue unchanged.
 
 use std::time::Duration;
 
@@ -20,27 +22,27 @@ use crate::error::Error;
 use crate::event_poller::{Event, EventPoller, POLL_INTERVAL};
 use crate::session::Session;
 
-/// Longest wait for the developer's server, as the platform's (contract §3).
+/// Timeout of a forwarded request, the same as the platform's (contract §3).
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
-/// What the request sees us as, as from the platform.
+/// User agent of forwarded requests, the same as the platform's.
 const USER_AGENT: &str = concat!("Postrider/", env!("CARGO_PKG_VERSION"));
-/// Events may bear a time before they were published; so far back they are seen.
+/// How far back new events are noticed, because producers may set `created` before they publish.
 const LOOK_BACK: TimeDelta = TimeDelta::minutes(5);
 
-/// Forwards each new event of a webhook, until interrupted
+/// Forward each new event of a webhook to a local server, until interrupted
 #[derive(Debug, Args)]
 pub(crate) struct Command {
-    /// Where events are sent to
+    /// URL of the server that receives the events
     #[arg(long, value_name = "URL", value_parser = parse_target_url)]
     forward_to: Url,
-    /// The webhook whose events they are. Without it one is made for as long as this runs; the platform's
-    /// own attempts to deliver to that one fail, since nobody is there
+    /// Id of the webhook whose events are forwarded. Without this option a temporary webhook is created and
+    /// deleted again at the end; the platform's own attempts to deliver to it fail, because it has no server
     #[arg(long)]
     webhook: Option<String>,
-    /// What a webhook that is made here subscribes to
+    /// Event types or groups that the temporary webhook subscribes to, separated by commas; * for all
     #[arg(long, value_delimiter = ',', default_value = "*", conflicts_with = "webhook")]
     events: Vec<String>,
-    /// Forward this event of the webhook once, and end
+    /// Id of one event to forward, then exit
     #[arg(long, requires = "webhook")]
     event: Option<String>,
 }
@@ -50,7 +52,7 @@ fn parse_target_url(text: &str) -> Result<Url, String> {
     if matches!(url.scheme(), "http" | "https") {
         Ok(url)
     } else {
-        Err("it begins with http: or https:".to_owned())
+        Err("the URL must begin with http: or https:".to_owned())
     }
 }
 
@@ -66,7 +68,7 @@ struct WebhookSecret {
 
 pub(crate) async fn forward_events(session: &Session, command: Command) -> Result<(), Error> {
     let brand = session.resolve_brand().await?;
-    let given = command.webhook.is_some();
+    let is_temporary = command.webhook.is_none();
     let webhook = match command.webhook {
         Some(webhook) => webhook,
         None => create_webhook(session, &brand, &command.events).await?,
@@ -88,14 +90,14 @@ pub(crate) async fn forward_events(session: &Session, command: Command) -> Resul
         ended = listening => ended,
         () = wait_for_signal() => Ok(()),
     };
-    if !given {
+    if is_temporary {
         session.client.send_empty(Method::DELETE, &["v1", &brand, "webhooks", &webhook]).await?;
-        eprintln!("postrider: the webhook {webhook} is deleted again");
+        eprintln!("postrider: deleted the temporary webhook {webhook}");
     }
     ended
 }
 
-/// SIGINT or SIGTERM: what was made here is removed.
+/// Waits for SIGINT or SIGTERM, so that the temporary webhook is deleted before the process exits.
 async fn wait_for_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -105,16 +107,17 @@ async fn wait_for_signal() {
     tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
 }
 
-/// A webhook to which nothing can be delivered: a name under `.invalid` belongs to nobody (RFC 2606).
+/// Creates a webhook that no server receives: names under `.invalid` never resolve (RFC 2606).
 async fn create_webhook(session: &Session, brand: &str, events: &[String]) -> Result<String, Error> {
     let endpoint = format!("https://{}.listen.invalid/", Uuid::new_v4());
     let body = json!({"endpoint": endpoint, "events": events, "description": "postrider listen"});
     let created = session.client.send_json(Method::POST, &["v1", brand, "webhooks"], &body).await?;
     let created: CreatedWebhook = client::parse_json(&created)?;
-    eprintln!("postrider: made the webhook {} for as long as this runs", created.id);
+    eprintln!("postrider: created the temporary webhook {}", created.id);
     Ok(created.id)
 }
 
+/// One webhook and the server that its events are forwarded to.
 struct Listener<'a> {
     session: &'a Session,
     brand: &'a str,
@@ -124,31 +127,33 @@ struct Listener<'a> {
 }
 
 impl Listener<'_> {
+    /// Forwards new events until an error other than an unreachable API ends it.
     async fn forward_new(&self) -> Result<(), Error> {
         let mut poller =
             EventPoller::new(&self.session.client, self.brand, self.webhook, Utc::now() - LOOK_BACK);
-        // What was there before is not forwarded.
+        // The first poll only takes note of the events that exist already.
         poller.poll_changes().await?;
         eprintln!("postrider: forwarding new events of {} to {}", self.webhook, self.to);
         loop {
             match poller.poll_changes().await {
-                Ok(seen) => {
-                    let fresh: Vec<Event> = seen.into_iter().filter(|event| event.is_new).collect();
-                    self.forward_all(&fresh).await?;
+                Ok(changed) => {
+                    let new: Vec<Event> = changed.into_iter().filter(|event| event.is_new).collect();
+                    self.forward_all(&new).await?;
                 }
-                Err(error @ Error::Unreachable(_)) => eprintln!("postrider: {error}; trying again"),
+                Err(error @ Error::Unreachable(_)) => eprintln!("postrider: {error}; retrying"),
                 Err(error) => return Err(error),
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
+    /// Forwards one event.
     async fn forward_one(&self, event: &str) -> Result<(), Error> {
         let path = ["v1", self.brand, "webhooks", self.webhook, "events", event];
         self.forward_all(&[self.session.client.get_json(&path, &Query::new()).await?]).await
     }
 
-    /// Forwards events in their order, with the secret as it is now: it may have been rotated.
+    /// Forwards events in order. It reads the secret each time, because it may have been rotated.
     async fn forward_all(&self, events: &[Event]) -> Result<(), Error> {
         if events.is_empty() {
             return Ok(());
@@ -163,8 +168,10 @@ impl Listener<'_> {
         Ok(())
     }
 
+    /// Signs and sends one event and prints the outcome.
     async fn forward_event(&self, event: &Event, signer: &Signer) -> Result<(), Error> {
-        let (id, now) = (&event.id, Utc::now().timestamp());
+        let id = &event.id;
+        let now = Utc::now().timestamp();
         let body = self.build_body(event)?;
         let request = self
             .http
@@ -187,7 +194,7 @@ impl Listener<'_> {
             .print_item(&json, &format!("{}  {id}  {}  {outcome}", event.created, event.r#type))
     }
 
-    /// The body as the platform sends it, with an attempt of its own.
+    /// Builds the body as the platform does, with a new attempt id.
     fn build_body(&self, event: &Event) -> Result<Vec<u8>, Error> {
         let unreadable = |what: &str| Error::Unreadable(what.to_owned());
         let head = EventHead {

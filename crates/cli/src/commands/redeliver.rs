@@ -1,4 +1,4 @@
-//! Sends events again, and shows how far that got.
+//! Redelivers events and shows the progress.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::time::Duration;
@@ -13,21 +13,25 @@ use crate::client::{Query, parse_json};
 use crate::error::Error;
 use crate::session::Session;
 
-/// How often the progress is asked for.
+/// Interval between two requests for the job's progress.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
-/// Length of the progress bar, in characters.
+/// Width of the progress bar in characters, brackets excluded.
 const BAR_WIDTH: usize = 30;
 
-/// One event, or all that were created in a range
+/// Redeliver one event, or all events of a time range
 #[derive(Debug, Args)]
 pub(crate) struct Command {
+    /// Id of the webhook
     webhook: String,
-    /// This event alone
-    #[arg(conflicts_with_all = ["from", "to", "event_type", "status"], required_unless_present_all = ["from", "to"])]
+    /// Id of the event, for a single one
+    #[arg(
+        conflicts_with_all = ["from", "to", "event_type", "status"],
+        required_unless_present_all = ["from", "to"]
+    )]
     event: Option<String>,
     #[command(flatten)]
     range: EventFilter,
-    /// Do not wait until all of a range were attempted
+    /// Return at once instead of waiting until every event was attempted
     #[arg(long)]
     no_wait: bool,
 }
@@ -52,8 +56,8 @@ pub(crate) async fn redeliver_events(session: &Session, command: Command) -> Res
         let path = ["v1", &brand, "webhooks", &webhook, "events", &event, "redeliver"];
         return session.output.print_resource(&client.send_empty(Method::POST, &path).await?);
     }
-    let given = command.range.into_query().into_iter();
-    let body: Map<String, Value> = given.map(|(name, value)| (name.to_owned(), value.into())).collect();
+    let range = command.range.into_query().into_iter();
+    let body: Map<String, Value> = range.map(|(name, value)| (name.to_owned(), value.into())).collect();
     let path = ["v1", &brand, "webhooks", &webhook, "redeliver"];
     let answer = client.send_json(Method::POST, &path, &body.into()).await?;
     match parse_json::<Queued>(&answer)?.job_id.filter(|_| !command.no_wait) {
@@ -64,7 +68,7 @@ pub(crate) async fn redeliver_events(session: &Session, command: Command) -> Res
     }
 }
 
-/// Follows a job to its end.
+/// Polls a job until it ends and returns its last form.
 async fn wait_until_finished(
     session: &Session,
     brand: &str,
@@ -83,7 +87,7 @@ async fn wait_until_finished(
     }
 }
 
-/// Draws the progress for who sits in front of it.
+/// Draws the progress if standard error is a terminal.
 fn draw_progress(job: &Job) -> Result<(), Error> {
     if !stderr().is_terminal() {
         return Ok(());
@@ -111,12 +115,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bar_is_empty_at_first_and_full_at_the_end() {
+    fn bar_is_empty_at_first_and_full_at_the_end() {
         let bar_of =
             |attempted, total| format_bar(&Job { state: String::new(), total, attempted, delivered: 0 });
         assert_eq!(bar_of(0, 0), format!("[{}]", ".".repeat(BAR_WIDTH)));
         assert_eq!(bar_of(1, 2), format!("[{}{}]", "#".repeat(BAR_WIDTH / 2), ".".repeat(BAR_WIDTH / 2)));
-        // More may be attempted than there were at first.
+        // A job may attempt more events than it counted at first.
         assert_eq!(bar_of(9, 3), format!("[{}]", "#".repeat(BAR_WIDTH)));
     }
 }

@@ -1,4 +1,4 @@
-//! What the router refused.
+//! Events that the router rejected.
 
 use clap::Subcommand;
 use http::Method;
@@ -16,21 +16,21 @@ const PATH: [&str; 3] = ["admin", "v1", "rejected"];
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List the first of them
+    /// List the oldest rejected events
     List {
-        /// At most so many, 1000 at most
+        /// Maximum number of results, up to 1000
         #[arg(long, default_value = "100")]
         limit: usize,
     },
-    /// Publish them again, once the cause is mended
+    /// Republish rejected events, once the cause is fixed
     Republish {
-        /// At most so many
+        /// Maximum number of events [default: all]
         #[arg(long)]
         limit: Option<u32>,
     },
-    /// Delete all of them
+    /// Delete all rejected events
     Delete {
-        /// That this is meant
+        /// Confirm the deletion
         #[arg(long, required = true)]
         yes: bool,
     },
@@ -55,7 +55,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error
         }
         Command::Delete { .. } => {
             client.send_empty(Method::DELETE, &PATH).await?;
-            output.print_done("all of them are deleted")
+            output.print_confirmation("all rejected events are deleted")
         }
     }
 }

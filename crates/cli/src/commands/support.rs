@@ -1,4 +1,4 @@
-//! What support sees of the whole platform.
+//! The overview and the audit log of the whole platform, for support.
 
 use clap::Args;
 
@@ -10,10 +10,10 @@ use crate::session::Session;
 const AUDIT_COLUMNS: [Column; 5] =
     [("AT", "/at"), ("BY", "/actor"), ("ACTION", "/action"), ("BRAND", "/brandId"), ("SUBJECT", "/subject")];
 
-/// Who changed what, newest first
+/// List changes and who made them, newest first
 #[derive(Debug, Args)]
 pub(crate) struct Audit {
-    /// At most so many
+    /// Maximum number of results
     #[arg(long, default_value = "100")]
     limit: usize,
 }

@@ -1,4 +1,4 @@
-//! Follows a webhook's deliveries: a line for each change.
+//! Follows a webhook's deliveries and prints a line for each change.
 
 use chrono::{TimeDelta, Utc};
 use clap::Args;
@@ -8,17 +8,18 @@ use crate::error::Error;
 use crate::event_poller::{Event, EventPoller, POLL_INTERVAL};
 use crate::session::Session;
 
-/// How far back changes are seen: a delivery may be retried for an hour.
+/// How far back changes are noticed. A delivery may be retried for an hour, so this is longer.
 const LOOK_BACK: TimeDelta = TimeDelta::minutes(70);
 
-/// A line for each event that comes and for each change of its delivery, until interrupted
+/// Print a line for each new event and each change of its delivery, until interrupted
 #[derive(Debug, Args)]
 pub(crate) struct Command {
+    /// Id of the webhook
     webhook: String,
-    /// How many of the latest events are shown first
+    /// Number of recent events to print first
     #[arg(long, short = 'n', default_value = "10")]
     lines: usize,
-    /// Show these and end
+    /// Print the recent events and exit
     #[arg(long)]
     once: bool,
 }
@@ -35,8 +36,8 @@ pub(crate) async fn follow_deliveries(session: &Session, command: Command) -> Re
         tokio::time::sleep(POLL_INTERVAL).await;
         match poller.poll_changes().await {
             Ok(changed) => print_changes(session, &changed)?,
-            // It comes back, and what happened meanwhile is there to be read.
-            Err(error @ Error::Unreachable(_)) => eprintln!("postrider: {error}; trying again"),
+            // Once the API answers again, the next poll returns the changes of the meantime.
+            Err(error @ Error::Unreachable(_)) => eprintln!("postrider: {error}; retrying"),
             Err(error) => return Err(error),
         }
     }
@@ -46,15 +47,25 @@ fn print_changes(session: &Session, events: &[Event]) -> Result<(), Error> {
     events.iter().try_for_each(|event| {
         let Event { id, created, r#type, delivery, .. } = event;
         let json = json!({
-            "id": id, "created": created, "type": r#type, "status": delivery.status, "attempts": delivery.attempts,
-            "nextAttemptAt": delivery.next_attempt_at, "lastError": delivery.last_error,
+            "id": id,
+            "created": created,
+            "type": r#type,
+            "status": delivery.status,
+            "attempts": delivery.attempts,
+            "nextAttemptAt": delivery.next_attempt_at,
+            "lastError": delivery.last_error,
         });
-        let why = match (&delivery.last_error, &delivery.next_attempt_at) {
-            (Some(error), Some(next)) => format!("  {error}; next attempt {next}"),
-            (Some(error), None) => format!("  {error}"),
-            _ => String::new(),
-        };
-        let words = format!("{created}  {id}  {}  {}  {}{why}", r#type, delivery.status, delivery.attempts);
-        session.output.print_item(&json, &words)
+        session.output.print_item(&json, &format_change(event))
     })
+}
+
+/// Formats an event and its delivery on one line.
+fn format_change(event: &Event) -> String {
+    let Event { id, created, r#type, delivery, .. } = event;
+    let detail = match (&delivery.last_error, &delivery.next_attempt_at) {
+        (Some(error), Some(next)) => format!("  {error}; next attempt {next}"),
+        (Some(error), None) => format!("  {error}"),
+        _ => String::new(),
+    };
+    format!("{created}  {id}  {}  {}  {}{detail}", r#type, delivery.status, delivery.attempts)
 }

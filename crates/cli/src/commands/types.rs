@@ -1,4 +1,4 @@
-//! Event types: the catalogue.
+//! Event types: the list of a brand and the catalogue of the platform.
 
 use clap::Subcommand;
 use http::Method;
@@ -14,31 +14,37 @@ const OFFERED_COLUMNS: [Column; 3] =
     [("TYPE", "/type"), ("ENABLED", "/enabled"), ("DESCRIPTION", "/description")];
 const CATALOGUE_COLUMNS: [Column; 3] =
     [("TYPE", "/type"), ("ENFORCED", "/enforceSchema"), ("DESCRIPTION", "/description")];
+/// Maximum number of event types that are listed.
 const MAX_TYPES: usize = 100_000;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List the types, and which of them the brand receives
+    /// List all event types and whether each is enabled for the brand
     List,
-    /// List the catalogue (support)
+    /// List the catalogue with its settings (support)
     Catalogue,
-    /// Put a type into the catalogue (support)
+    /// Add an event type to the catalogue, or replace it (support)
     Put {
+        /// Event type, such as NOTIFICATION.SMS.RECEIPT
         event_type: String,
+        /// Description for people
         #[arg(long)]
         description: String,
-        /// JSON Schema of the data, as JSON or @FILE
+        /// JSON Schema of the data: JSON, or @FILE to read it from a file
         #[arg(long)]
         schema: Option<String>,
-        /// Refuse events that do not fit the schema
+        /// Reject events whose data violates the schema
         #[arg(long, requires = "schema")]
         enforce_schema: bool,
-        /// A sample of the data, as JSON or @FILE
+        /// Example of the data, sent by test events: JSON, or @FILE to read it from a file
         #[arg(long)]
         example: Option<String>,
     },
-    /// Take a type out of the catalogue (support)
-    Delete { event_type: String },
+    /// Delete an event type from the catalogue (support)
+    Delete {
+        /// Event type, such as NOTIFICATION.SMS.RECEIPT
+        event_type: String,
+    },
 }
 
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
@@ -67,7 +73,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error
         }
         Command::Delete { event_type } => {
             client.send_empty(Method::DELETE, &["admin", "v1", "event-types", &event_type]).await?;
-            output.print_done(&format!("{event_type} is deleted"))
+            output.print_confirmation(&format!("{event_type} is deleted"))
         }
     }
 }

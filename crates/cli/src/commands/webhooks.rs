@@ -1,4 +1,4 @@
-//! Webhooks of a brand.
+//! The webhooks of a brand.
 
 use clap::{Args, Subcommand};
 use http::Method;
@@ -16,80 +16,105 @@ const COLUMNS: [Column; 4] =
 pub(crate) enum Command {
     /// List the brand's webhooks
     List {
-        /// At most so many
+        /// Maximum number of results
         #[arg(long, default_value = "100")]
         limit: usize,
     },
     /// Show a webhook
-    Show { webhook: String },
-    /// Create a webhook; its secret is shown
+    Show {
+        /// Id of the webhook
+        webhook: String,
+    },
+    /// Create a webhook and show its secret
     Create(WebhookFields),
-    /// Change a webhook: what is not given stays
+    /// Edit a webhook; settings that are not given stay as they are
     Update {
+        /// Id of the webhook
         webhook: String,
         #[command(flatten)]
         fields: WebhookFields,
     },
-    /// Delete a webhook
-    Delete { webhook: String },
-    /// Pause a webhook: it receives nothing, and nothing is kept for it
-    Pause { webhook: String },
-    /// Switch a paused webhook on
-    Resume { webhook: String },
-    /// Show the secret that signs its requests
-    Secret { webhook: String },
-    /// Give it a new secret; both sign for a while
-    Rotate {
+    /// Delete a webhook; its pending deliveries are discarded
+    Delete {
+        /// Id of the webhook
         webhook: String,
+    },
+    /// Pause a webhook; events that occur while it is paused are not recorded for it
+    Pause {
+        /// Id of the webhook
+        webhook: String,
+    },
+    /// Resume a paused webhook
+    Resume {
+        /// Id of the webhook
+        webhook: String,
+    },
+    /// Show the secret that signs a webhook's requests
+    Secret {
+        /// Id of the webhook
+        webhook: String,
+    },
+    /// Rotate a webhook's secret; both secrets sign during the overlap
+    Rotate {
+        /// Id of the webhook
+        webhook: String,
+        /// Seconds for which the previous secret signs, too
         #[arg(long, default_value = "86400")]
         overlap_seconds: u32,
     },
-    /// Send it a test event
+    /// Send a test event to a webhook
     Test {
+        /// Id of the webhook
         webhook: String,
-        /// Of this type
+        /// Event type to send [default: any subscribed type]
         #[arg(long = "type")]
         event_type: Option<String>,
     },
-    /// What counts towards disabling it
-    Health { webhook: String },
-    /// Disable it (support)
-    Disable {
+    /// Show the failures that count towards disabling a webhook
+    Health {
+        /// Id of the webhook
         webhook: String,
-        /// What the brand is told
+    },
+    /// Disable a webhook (support)
+    Disable {
+        /// Id of the webhook
+        webhook: String,
+        /// Reason, shown to the brand
         #[arg(long)]
         detail: String,
     },
-    /// Enable it again (support)
+    /// Enable a disabled webhook (support)
     Enable {
+        /// Id of the webhook
         webhook: String,
-        /// What is noted in the audit
+        /// Note for the audit log
         #[arg(long)]
         note: String,
-        /// Send what is held
+        /// Redeliver the held events
         #[arg(long)]
         redeliver_held: bool,
     },
 }
 
-/// The fields of a webhook.
+/// Settings of a webhook.
 #[derive(Debug, Args)]
 pub(crate) struct WebhookFields {
-    /// Where requests go
+    /// HTTPS URL that receives the events
     #[arg(long)]
     endpoint: Option<String>,
-    /// Types or groups, or *
+    /// Event types or groups to subscribe to, separated by commas; * for all
     #[arg(long, value_delimiter = ',')]
     events: Option<Vec<String>>,
+    /// Description for people
     #[arg(long)]
     description: Option<String>,
-    /// A header of every request, as name=value; may be given again
+    /// Custom header to send with every request; can be repeated
     #[arg(long = "header", value_name = "NAME=VALUE", value_parser = parse_header)]
     headers: Vec<(String, String)>,
-    /// Requests in flight at most
+    /// Maximum number of concurrent requests
     #[arg(long)]
     max_concurrency: Option<u16>,
-    /// Requests a second at most
+    /// Maximum number of requests per second
     #[arg(long)]
     rate_per_second: Option<u32>,
 }
@@ -100,7 +125,7 @@ fn parse_header(text: &str) -> Result<(String, String), String> {
 }
 
 impl WebhookFields {
-    /// What was given.
+    /// Returns the JSON members for the settings that are given.
     fn into_body(self) -> Value {
         let mut body = Map::new();
         let mut put =
@@ -173,9 +198,9 @@ async fn run_for_brand(session: &Session, brand: &str, command: Command) -> Resu
         }
         Command::Delete { webhook } => {
             client.send_empty(Method::DELETE, &["v1", brand, "webhooks", &webhook]).await?;
-            output.print_done(&format!("{webhook} is deleted"))
+            output.print_confirmation(&format!("{webhook} is deleted"))
         }
-        // Support's, handled before.
+        // Handled by `run`, because they need no brand.
         Command::Disable { .. } | Command::Enable { .. } => Ok(()),
     }
 }
