@@ -158,3 +158,34 @@ pub(crate) fn root_cause(error: &reqwest::Error) -> String {
         .last()
         .map_or_else(String::new, ToString::to_string)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(base: &str, path: &[&str], query: &Query<'_>) -> Result<String, String> {
+        let base = base.parse().expect("a URL");
+        build_url(&base, path, query).map(String::from).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn path_and_query_are_escaped() {
+        let query = vec![("from", "2026-01-01T00:00:00+01:00".to_owned())];
+        let built = url("http://api", &["v1", "a/b", "../c"], &query);
+        assert_eq!(built.as_deref(), Ok("http://api/v1/a%2Fb/..%2Fc?from=2026-01-01T00%3A00%3A00%2B01%3A00"));
+    }
+
+    #[test]
+    fn base_url_may_have_a_path() {
+        for base in ["https://example.com/postrider", "https://example.com/postrider/"] {
+            assert_eq!(
+                url(base, &["v1", "me"], &Query::new()).as_deref(),
+                Ok("https://example.com/postrider/v1/me")
+            );
+        }
+        assert_eq!(
+            url("mailto:a", &["v1"], &Query::new()),
+            Err("mailto:a is not the URL of an API".to_owned())
+        );
+    }
+}

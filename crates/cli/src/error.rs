@@ -57,3 +57,24 @@ impl std::fmt::Display for Refusal {
         problem.errors.iter().try_for_each(|error| write!(f, "\n  {}: {}", error.pointer, error.detail))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusal_shows_detail_status_and_every_field_error() {
+        let body = r#"{"title":"Unprocessable","detail":"two fields are wrong",
+            "errors":[{"pointer":"/endpoint","detail":"a"},{"pointer":"/events","detail":"b"}]}"#;
+        let refusal = Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, body);
+        assert_eq!(refusal.to_string(), "two fields are wrong (422)\n  /endpoint: a\n  /events: b");
+    }
+
+    #[test]
+    fn refusal_falls_back_to_the_title_and_the_status() {
+        let titled = Refusal::new(StatusCode::NOT_FOUND, r#"{"title":"Not Found"}"#);
+        assert_eq!(titled.to_string(), "Not Found (404)");
+        let bare = Refusal::new(StatusCode::BAD_GATEWAY, "<html>");
+        assert_eq!(bare.to_string(), "the API answered 502 Bad Gateway");
+    }
+}

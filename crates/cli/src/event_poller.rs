@@ -116,3 +116,41 @@ impl KnownDeliveries {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(id: &str, status: &str) -> Event {
+        let json = format!(
+            r#"{{"id":"{id}","created":"2021-04-08T19:36:02.938Z","type":"A.B","data":1.10,
+                "delivery":{{"status":"{status}","attempts":1,"nextAttemptAt":null,"lastError":null}}}}"#
+        );
+        serde_json::from_str(&json).expect("an event")
+    }
+
+    #[test]
+    fn event_is_new_once_and_then_reported_for_changes_only() {
+        let mut known = KnownDeliveries::default();
+        let first = known.record_change(event("A", "pending")).expect("a new event");
+        assert!(first.is_new);
+        assert_eq!(first.data.get(), "1.10", "the data keeps its digits");
+        assert!(known.record_change(event("A", "pending")).is_none());
+        let changed = known.record_change(event("A", "delivered")).expect("a changed event");
+        assert!(!changed.is_new);
+    }
+
+    #[test]
+    fn oldest_events_are_forgotten_first() {
+        let mut known = KnownDeliveries::default();
+        for id in ["D", "B", "A", "C", "E"] {
+            known.record_change(event(id, "pending"));
+        }
+        known.forget_oldest(5);
+        assert_eq!(known.0.len(), 5, "nothing is forgotten up to the maximum");
+        known.forget_oldest(4);
+        let mut left: Vec<_> = known.0.keys().map(String::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["D", "E"]);
+    }
+}

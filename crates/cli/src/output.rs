@@ -99,3 +99,34 @@ pub(crate) fn print_line(text: &str) -> Result<(), Error> {
     out.flush()?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn cell_fits_on_one_line() {
+        assert_eq!(format_cell(None), "-");
+        for (value, wanted) in [
+            (json!(null), "-"),
+            (json!([]), "-"),
+            (json!("a\nb\tc"), "a b c"),
+            (json!(["A", "B.C"]), "A B.C"),
+            (json!([1, "A"]), r#"[1,"A"]"#),
+            (json!({"a": 1}), r#"{"a":1}"#),
+            (json!(true), "true"),
+        ] {
+            assert_eq!(format_cell(Some(&value)), wanted, "{value}");
+        }
+    }
+
+    #[test]
+    fn table_aligns_columns_by_characters_and_trims_the_end() {
+        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
+        let lines = format_table(&[row(["NAME", "ID"]), row(["é", "12345"]), row(["Nova 1", ""])]);
+        assert_eq!(lines, ["NAME    ID", "é       12345", "Nova 1"]);
+        assert!(format_table(&[]).is_empty());
+    }
+}

@@ -29,3 +29,17 @@ impl EventFilter {
         named.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn query_holds_only_the_options_that_are_set() {
+        let none = EventFilter { from: None, to: None, event_type: None, status: None };
+        assert!(none.into_query().is_empty());
+        let some =
+            EventFilter { from: None, to: None, event_type: Some("A".into()), status: Some("held".into()) };
+        assert_eq!(some.into_query(), [("type", "A".to_owned()), ("status", "held".to_owned())]);
+    }
+}

@@ -208,3 +208,17 @@ impl Listener<'_> {
         Ok(request::body(&head, webhook, attempt, event.data.get()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn target_is_an_http_url() {
+        assert!(parse_target_url("http://localhost:3000/webhooks").is_ok());
+        assert!(parse_target_url("https://localhost/").is_ok());
+        for text in ["localhost:3000", "ftp://localhost/", "/webhooks", ""] {
+            assert!(parse_target_url(text).is_err(), "{text}");
+        }
+    }
+}

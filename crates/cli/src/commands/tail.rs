@@ -69,3 +69,23 @@ fn format_change(event: &Event) -> String {
     };
     format!("{created}  {id}  {}  {}  {}{detail}", r#type, delivery.status, delivery.attempts)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn format_delivery(delivery: &str) -> String {
+        let event = format!(r#"{{"id":"E","created":"T","type":"A.B","data":null,"delivery":{delivery}}}"#);
+        format_change(&serde_json::from_str(&event).expect("an event"))
+    }
+
+    #[test]
+    fn line_tells_the_last_error_and_the_next_attempt() {
+        let delivered = r#"{"status":"delivered","attempts":1,"nextAttemptAt":null,"lastError":null}"#;
+        assert_eq!(format_delivery(delivered), "T  E  A.B  delivered  1");
+        let retried = r#"{"status":"pending","attempts":2,"nextAttemptAt":"N","lastError":"timeout"}"#;
+        assert_eq!(format_delivery(retried), "T  E  A.B  pending  2  timeout; next attempt N");
+        let failed = r#"{"status":"failed","attempts":8,"nextAttemptAt":null,"lastError":"timeout"}"#;
+        assert_eq!(format_delivery(failed), "T  E  A.B  failed  8  timeout");
+    }
+}

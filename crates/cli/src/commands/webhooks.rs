@@ -204,3 +204,29 @@ async fn run_for_brand(session: &Session, brand: &str, command: Command) -> Resu
         Command::Disable { .. } | Command::Enable { .. } => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_is_split_at_the_first_equals_sign() {
+        assert_eq!(parse_header("x-team=a=b"), Ok(("x-team".to_owned(), "a=b".to_owned())));
+        assert_eq!(parse_header("x-team="), Ok(("x-team".to_owned(), String::new())));
+        assert_eq!(parse_header("x-team"), Err("write it as name=value".to_owned()));
+    }
+
+    #[test]
+    fn body_holds_only_the_settings_that_are_given() {
+        let fields = WebhookFields {
+            endpoint: None,
+            events: Some(vec!["A".to_owned(), "B.C".to_owned()]),
+            description: None,
+            headers: vec![("x-team".to_owned(), "a".to_owned())],
+            max_concurrency: Some(3),
+            rate_per_second: None,
+        };
+        let expected = json!({"events": ["A", "B.C"], "headers": {"x-team": "a"}, "maxConcurrency": 3});
+        assert_eq!(fields.into_body(), expected);
+    }
+}
