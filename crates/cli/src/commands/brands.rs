@@ -56,7 +56,8 @@ pub(crate) enum Command {
 }
 
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
-    let (client, output) = (&session.client, session.output);
+    let client = &session.client;
+    let output = session.output;
     let brands = ["admin", "v1", "brands"];
     match command {
         Command::List { limit } => {

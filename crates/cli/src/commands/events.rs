@@ -70,7 +70,9 @@ pub(crate) enum Command {
 }
 
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
-    let (client, output, brand) = (&session.client, session.output, session.resolve_brand().await?);
+    let client = &session.client;
+    let output = session.output;
+    let brand = session.resolve_brand().await?;
     match command {
         Command::List { webhook, filter, newest, limit } => {
             let mut query = filter.into_query();

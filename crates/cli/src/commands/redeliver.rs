@@ -51,7 +51,9 @@ struct Job {
 }
 
 pub(crate) async fn redeliver_events(session: &Session, command: Command) -> Result<(), Error> {
-    let (client, brand, webhook) = (&session.client, session.resolve_brand().await?, command.webhook);
+    let client = &session.client;
+    let brand = session.resolve_brand().await?;
+    let webhook = command.webhook;
     if let Some(event) = command.event {
         let path = ["v1", &brand, "webhooks", &webhook, "events", &event, "redeliver"];
         return session.output.print_resource(&client.send_empty(Method::POST, &path).await?);

@@ -42,7 +42,8 @@ struct Page {
 }
 
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
-    let (client, output) = (&session.client, session.output);
+    let client = &session.client;
+    let output = session.output;
     match command {
         Command::List { limit } => {
             let page: Page = client.get_json(&PATH, &vec![("limit", limit.to_string())]).await?;

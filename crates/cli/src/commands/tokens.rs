@@ -43,7 +43,9 @@ pub(crate) enum Role {
 }
 
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
-    let (client, output, brand) = (&session.client, session.output, session.resolve_brand().await?);
+    let client = &session.client;
+    let output = session.output;
+    let brand = session.resolve_brand().await?;
     let tokens = ["admin", "v1", "brands", &brand, "tokens"];
     match command {
         Command::List => {

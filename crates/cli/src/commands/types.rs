@@ -48,7 +48,8 @@ pub(crate) enum Command {
 }
 
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
-    let (client, output) = (&session.client, session.output);
+    let client = &session.client;
+    let output = session.output;
     match command {
         Command::List => {
             let types = client

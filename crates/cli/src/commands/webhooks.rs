@@ -143,7 +143,8 @@ impl WebhookFields {
 }
 
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
-    let (client, output) = (&session.client, session.output);
+    let client = &session.client;
+    let output = session.output;
     match command {
         Command::Disable { webhook, detail } => {
             let path = ["admin", "v1", "webhooks", &webhook, "disable"];
@@ -161,7 +162,8 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error
 }
 
 async fn run_for_brand(session: &Session, brand: &str, command: Command) -> Result<(), Error> {
-    let (client, output) = (&session.client, session.output);
+    let client = &session.client;
+    let output = session.output;
     let all = ["v1", brand, "webhooks"];
     let get = async |webhook: &str, rest: &[&str]| {
         client.get(&[&["v1", brand, "webhooks", webhook], rest].concat(), &Query::new()).await
