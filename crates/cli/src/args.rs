@@ -1,13 +1,12 @@
-//! The command line.
+//! The command line: global options, the commands that call the API, and shell completions.
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use clap_complete::Shell;
-use url::Url;
 
-use crate::commands::{brands, events, listen, redeliver, rejected, support, tail, tokens, types, webhooks};
-use crate::output::Output;
+use crate::commands::ApiCommand;
+use crate::session::Common;
 
-/// Webhooks, events and deliveries of Postrider on the command line
+/// Manage webhooks, events and deliveries of Postrider
 #[derive(Debug, Parser)]
 #[command(name = "postrider", version, infer_subcommands = true)]
 pub(crate) struct Args {
@@ -17,65 +16,85 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
-/// What all commands take.
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Common {
-    /// Where the API is
-    #[arg(
-        long,
-        global = true,
-        env = "POSTRIDER_URL",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:8080"
-    )]
-    pub(crate) url: Url,
-    /// A brand's token, or support's
-    #[arg(long, global = true, env = "POSTRIDER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    pub(crate) token: Option<String>,
-    /// The brand; a brand's token names its own
-    #[arg(long, global = true, env = "POSTRIDER_BRAND", value_name = "BRAND")]
-    pub(crate) brand: Option<String>,
-    /// Form of the output
-    #[arg(long, short, global = true, value_name = "FORM", default_value = "table")]
-    pub(crate) output: Output,
-}
-
-/// What to do.
+/// A command, with or without the API.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// What the token may do
-    Me,
-    /// Webhooks of a brand
-    #[command(subcommand)]
-    Webhooks(webhooks::Command),
-    /// Events of a webhook, and publishing some
-    #[command(subcommand)]
-    Events(events::Command),
-    /// Send events again
-    Redeliver(redeliver::Command),
-    /// Follow a webhook's deliveries
-    Tail(tail::Command),
-    /// Send a webhook's events to this machine, signed as the platform signs them
-    Listen(listen::Command),
-    /// Event types
-    #[command(subcommand)]
-    Types(types::Command),
-    /// Brands (support)
-    #[command(subcommand)]
-    Brands(brands::Command),
-    /// Tokens of a brand (support)
-    #[command(subcommand)]
-    Tokens(tokens::Command),
-    /// What the router refused (support)
-    #[command(subcommand)]
-    Rejected(rejected::Command),
-    /// The platform at a glance (support)
-    Overview,
-    /// Who changed what (support)
-    Audit(support::Audit),
-    /// Prints completions for a shell
+    #[command(flatten)]
+    Api(ApiCommand),
+    /// Print a completion script for a shell
     Completions {
-        /// Which shell
+        /// Shell to print the script for
         shell: Shell,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn parse_line(line: &str) -> Result<Args, ErrorKind> {
+        Args::try_parse_from(line.split(' ')).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn definition_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_and_argument_has_a_help_text() {
+        let mut undocumented = Vec::new();
+        let mut left = vec![Args::command()];
+        while let Some(command) = left.pop() {
+            let missing = command.get_arguments().filter(|arg| arg.get_help().is_none());
+            undocumented.extend(missing.map(|arg| format!("{} {}", command.get_name(), arg.get_id())));
+            left.extend(command.get_subcommands().cloned());
+        }
+        assert!(undocumented.is_empty(), "{undocumented:?}");
+    }
+
+    #[test]
+    fn commands_may_be_abbreviated_and_global_options_come_anywhere() {
+        for line in
+            ["postrider webhooks list", "postrider webh list --brand acme", "postrider -o json webhooks list"]
+        {
+            let args = parse_line(line).expect(line);
+            assert!(matches!(args.command, Command::Api(ApiCommand::Webhooks(_))), "{line}");
+        }
+        let completions = parse_line("postrider completions bash").expect("a command");
+        assert!(matches!(completions.command, Command::Completions { shell: Shell::Bash }));
+    }
+
+    #[test]
+    fn redeliver_takes_an_event_or_a_range() {
+        assert!(parse_line("postrider redeliver W E").is_ok());
+        assert!(parse_line("postrider redeliver W --from A --to B --status failed").is_ok());
+        assert_eq!(parse_line("postrider redeliver W").err(), Some(ErrorKind::MissingRequiredArgument));
+        assert_eq!(
+            parse_line("postrider redeliver W --from A").err(),
+            Some(ErrorKind::MissingRequiredArgument)
+        );
+        let both = parse_line("postrider redeliver W E --from A --to B");
+        assert_eq!(both.err(), Some(ErrorKind::ArgumentConflict));
+    }
+
+    #[test]
+    fn dangerous_and_dependent_options_are_checked() {
+        for line in [
+            "postrider rejected delete",
+            "postrider listen --forward-to http://localhost:3000 --event E",
+            "postrider brands create acme --name Acme --contact-name Ada",
+            "postrider types put A --description D --enforce-schema",
+        ] {
+            assert_eq!(parse_line(line).err(), Some(ErrorKind::MissingRequiredArgument), "{line}");
+        }
+        assert!(parse_line("postrider rejected delete --yes").is_ok());
+        assert_eq!(
+            parse_line("postrider listen --forward-to ftp://localhost").err(),
+            Some(ErrorKind::ValueValidation)
+        );
+    }
 }

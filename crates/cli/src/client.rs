@@ -1,4 +1,4 @@
-//! The API over HTTP. What it answers is kept as it came, so that no number loses a digit.
+//! The HTTP client. It returns response bodies as text, so that no number loses a digit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use url::Url;
 
 use crate::error::{Error, Refusal};
 
-/// Longest wait for an answer.
-const ANSWER: Duration = Duration::from_secs(60);
-/// What the API and developers' servers see this as; requests that are forwarded name the platform.
+/// Timeout of a request to the API, response included.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// User agent of requests to the API. `listen` forwards events with the platform's instead.
 const USER_AGENT: &str = concat!("postrider-cli/", env!("CARGO_PKG_VERSION"));
-/// Largest page of a list (contract §4).
-pub(crate) const LARGEST_PAGE: usize = 1000;
+/// Maximum `limit` of a list (contract §4).
+pub(crate) const MAX_PAGE_SIZE: usize = 1000;
 
-/// The API with a token.
+/// The API at one URL, with one token.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -36,11 +36,11 @@ pub(crate) struct Page<T> {
     pub(crate) next_cursor: Option<String>,
 }
 
-/// Query parameters.
+/// Names and values of query parameters.
 pub(crate) type Query<'a> = Vec<(&'a str, String)>;
 
-/// An HTTP client; redirects are answers.
-pub(crate) fn http() -> Result<reqwest::Client, Error> {
+/// Builds an HTTP client that follows no redirects and uses no proxy.
+pub(crate) fn build_http_client() -> Result<reqwest::Client, Error> {
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)
@@ -52,7 +52,7 @@ pub(crate) fn http() -> Result<reqwest::Client, Error> {
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        .timeout(ANSWER)
+        .timeout(REQUEST_TIMEOUT)
         .user_agent(USER_AGENT)
         .build()
         .map_err(|error| Error::Usage(error.to_string()))
@@ -60,74 +60,72 @@ pub(crate) fn http() -> Result<reqwest::Client, Error> {
 
 impl Client {
     pub(crate) fn new(base: Url, token: String) -> Result<Self, Error> {
-        Ok(Self { http: http()?, base, token })
+        Ok(Self { http: build_http_client()?, base, token })
     }
 
-    /// Reads a resource.
+    /// Gets a resource as text.
     pub(crate) async fn get(&self, path: &[&str], query: &Query<'_>) -> Result<String, Error> {
-        self.send(Method::GET, path, query, None).await
+        self.send_request(Method::GET, path, query, None).await
     }
 
-    /// Reads a resource into a type.
-    pub(crate) async fn read<T: DeserializeOwned>(
+    /// Gets a resource and parses it.
+    pub(crate) async fn get_json<T: DeserializeOwned>(
         &self,
         path: &[&str],
         query: &Query<'_>,
     ) -> Result<T, Error> {
-        parse(&self.get(path, query).await?)
+        parse_json(&self.get(path, query).await?)
     }
 
-    /// Asks for a change.
-    pub(crate) async fn change(&self, method: Method, path: &[&str], body: &Value) -> Result<String, Error> {
-        self.send(method, path, &Query::new(), Some(body.to_string())).await
+    /// Sends a request with a JSON body.
+    pub(crate) async fn send_json(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: &Value,
+    ) -> Result<String, Error> {
+        self.send_request(method, path, &Query::new(), Some(body.to_string())).await
     }
 
-    /// Asks for a change that needs no words.
-    pub(crate) async fn act(&self, method: Method, path: &[&str]) -> Result<String, Error> {
-        self.send(method, path, &Query::new(), None).await
+    /// Sends a request without a body.
+    pub(crate) async fn send_empty(&self, method: Method, path: &[&str]) -> Result<String, Error> {
+        self.send_request(method, path, &Query::new(), None).await
     }
 
-    /// The first `most` items of a list, over as many pages as that takes.
-    pub(crate) async fn list(
+    /// Lists the first `limit` items, page by page.
+    pub(crate) async fn list_items(
         &self,
         path: &[&str],
         mut query: Query<'_>,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<Box<RawValue>>, Error> {
         let mut items = Vec::new();
         loop {
             let mut page_query = query.clone();
-            page_query.push(("limit", (most - items.len()).clamp(1, LARGEST_PAGE).to_string()));
-            let page: Page<Box<RawValue>> = self.read(path, &page_query).await?;
+            page_query.push(("limit", (limit - items.len()).clamp(1, MAX_PAGE_SIZE).to_string()));
+            let page: Page<Box<RawValue>> = self.get_json(path, &page_query).await?;
             items.extend(page.items);
-            let Some(cursor) = page.next_cursor.filter(|_| items.len() < most) else { break };
+            let Some(cursor) = page.next_cursor.filter(|_| items.len() < limit) else { break };
             query.retain(|(name, _)| *name != "cursor");
             query.push(("cursor", cursor));
         }
-        items.truncate(most);
+        items.truncate(limit);
         Ok(items)
     }
 
-    async fn send(
+    async fn send_request(
         &self,
         method: Method,
         path: &[&str],
         query: &Query<'_>,
         body: Option<String>,
     ) -> Result<String, Error> {
-        let mut url = self.base.clone();
-        match url.path_segments_mut() {
-            Ok(mut segments) => drop(segments.pop_if_empty().extend(path)),
-            Err(()) => return Err(Error::Usage(format!("{} is no address of an API", self.base))),
-        }
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
+        let url = build_url(&self.base, path, query)?;
         let mut request = self.http.request(method, url).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);
         }
-        let unreachable = |error: reqwest::Error| Error::Unreachable(innermost(&error));
+        let unreachable = |error: reqwest::Error| Error::Unreachable(root_cause(&error));
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
         let text = response.text().await.map_err(unreachable)?;
@@ -135,15 +133,59 @@ impl Client {
     }
 }
 
-/// Reads JSON of the API.
-pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+/// Appends path segments and query parameters to the URL of the API, escaped as they need.
+fn build_url(base: &Url, path: &[&str], query: &Query<'_>) -> Result<Url, Error> {
+    let mut url = base.clone();
+    match url.path_segments_mut() {
+        Ok(mut segments) => drop(segments.pop_if_empty().extend(path)),
+        Err(()) => return Err(Error::Usage(format!("{base} is not the URL of an API"))),
+    }
+    if !query.is_empty() {
+        url.query_pairs_mut().extend_pairs(query);
+    }
+    Ok(url)
+}
+
+/// Parses JSON of the API.
+pub(crate) fn parse_json<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|error| Error::Unreadable(error.to_string()))
 }
 
-/// The cause that people can act on; the layers above only say "error sending request".
-pub(crate) fn innermost(error: &reqwest::Error) -> String {
+/// Returns the innermost cause, because the outer layers only say "error sending request".
+pub(crate) fn root_cause(error: &reqwest::Error) -> String {
     let first: &(dyn std::error::Error + 'static) = error;
     std::iter::successors(Some(first), |error| error.source())
         .last()
         .map_or_else(String::new, ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(base: &str, path: &[&str], query: &Query<'_>) -> Result<String, String> {
+        let base = base.parse().expect("a URL");
+        build_url(&base, path, query).map(String::from).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn path_and_query_are_escaped() {
+        let query = vec![("from", "2026-01-01T00:00:00+01:00".to_owned())];
+        let built = url("http://api", &["v1", "a/b", "../c"], &query);
+        assert_eq!(built.as_deref(), Ok("http://api/v1/a%2Fb/..%2Fc?from=2026-01-01T00%3A00%3A00%2B01%3A00"));
+    }
+
+    #[test]
+    fn base_url_may_have_a_path() {
+        for base in ["https://example.com/postrider", "https://example.com/postrider/"] {
+            assert_eq!(
+                url(base, &["v1", "me"], &Query::new()).as_deref(),
+                Ok("https://example.com/postrider/v1/me")
+            );
+        }
+        assert_eq!(
+            url("mailto:a", &["v1"], &Query::new()),
+            Err("mailto:a is not the URL of an API".to_owned())
+        );
+    }
 }

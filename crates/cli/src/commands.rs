@@ -1,43 +1,74 @@
-//! One file for each noun.
+//! The commands that call the API, one file for each noun.
 
-pub(crate) mod brands;
-pub(crate) mod events;
-pub(crate) mod listen;
-pub(crate) mod redeliver;
-pub(crate) mod rejected;
-pub(crate) mod support;
-pub(crate) mod tail;
-pub(crate) mod tokens;
-pub(crate) mod types;
-pub(crate) mod webhooks;
+mod brands;
+mod event_filter;
+mod events;
+mod listen;
+mod redeliver;
+mod rejected;
+mod support;
+mod tail;
+mod tokens;
+mod types;
+mod webhooks;
 
-use clap::CommandFactory;
+use clap::Subcommand;
 
-use crate::args::{Args, Command};
 use crate::client::Query;
 use crate::error::Error;
 use crate::session::Session;
 
-/// Does what was asked for.
-pub(crate) async fn run(args: Args) -> Result<(), Error> {
-    if let Command::Completions { shell } = args.command {
-        clap_complete::generate(shell, &mut Args::command(), "postrider", &mut std::io::stdout());
-        return Ok(());
-    }
-    let session = Session::new(args.common)?;
-    match args.command {
-        Command::Me => session.output.one(&session.client.get(&["v1", "me"], &Query::new()).await?),
-        Command::Webhooks(command) => webhooks::run(&session, command).await,
-        Command::Events(command) => events::run(&session, command).await,
-        Command::Redeliver(command) => redeliver::run(&session, command).await,
-        Command::Tail(command) => tail::run(&session, command).await,
-        Command::Listen(command) => listen::run(&session, command).await,
-        Command::Types(command) => types::run(&session, command).await,
-        Command::Brands(command) => brands::run(&session, command).await,
-        Command::Tokens(command) => tokens::run(&session, command).await,
-        Command::Rejected(command) => rejected::run(&session, command).await,
-        Command::Overview => support::overview(&session).await,
-        Command::Audit(command) => support::audit(&session, command).await,
-        Command::Completions { .. } => Ok(()),
+/// A command that calls the API.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApiCommand {
+    /// Show the brand and the role of the token
+    Me,
+    /// Manage the webhooks of a brand
+    #[command(subcommand)]
+    Webhooks(webhooks::Command),
+    /// List a webhook's events, or publish an event
+    #[command(subcommand)]
+    Events(events::Command),
+    /// Redeliver one event, or all events of a time range
+    Redeliver(redeliver::Command),
+    /// Follow a webhook's deliveries as they happen
+    Tail(tail::Command),
+    /// Forward a webhook's events to a local server, signed as in production
+    Listen(listen::Command),
+    /// List event types, or manage the catalogue (support)
+    #[command(subcommand)]
+    Types(types::Command),
+    /// Manage brands (support)
+    #[command(subcommand)]
+    Brands(brands::Command),
+    /// Manage a brand's tokens (support)
+    #[command(subcommand)]
+    Tokens(tokens::Command),
+    /// List, republish or delete rejected events (support)
+    #[command(subcommand)]
+    Rejected(rejected::Command),
+    /// Show the state of the whole platform (support)
+    Overview,
+    /// List the audit log (support)
+    Audit(support::Audit),
+}
+
+/// Runs a command.
+pub(crate) async fn run(session: &Session, command: ApiCommand) -> Result<(), Error> {
+    match command {
+        ApiCommand::Me => {
+            session.output.print_resource(&session.client.get(&["v1", "me"], &Query::new()).await?)
+        }
+        ApiCommand::Webhooks(command) => webhooks::run(session, command).await,
+        ApiCommand::Events(command) => events::run(session, command).await,
+        ApiCommand::Redeliver(command) => redeliver::redeliver_events(session, command).await,
+        ApiCommand::Tail(command) => tail::follow_deliveries(session, command).await,
+        ApiCommand::Listen(command) => listen::forward_events(session, command).await,
+        ApiCommand::Types(command) => types::run(session, command).await,
+        ApiCommand::Brands(command) => brands::run(session, command).await,
+        ApiCommand::Tokens(command) => tokens::run(session, command).await,
+        ApiCommand::Rejected(command) => rejected::run(session, command).await,
+        ApiCommand::Overview => support::show_overview(session).await,
+        ApiCommand::Audit(command) => support::list_audit(session, command).await,
     }
 }

@@ -1,29 +1,29 @@
-//! What goes wrong, in words that say what to do.
+//! Errors, with messages that say what to do.
 
 use http::StatusCode;
 use serde::Deserialize;
 
-/// A command did not do what it was asked for.
+/// A command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The API refused.
+    /// The API refused the request.
     #[error("{0}")]
     Refused(Refusal),
     /// The API does not answer.
     #[error("the API does not answer: {0}")]
     Unreachable(String),
-    /// The API answered something else than it promises.
-    #[error("the API answered what this version does not understand: {0}")]
+    /// The API sent a response that this version cannot parse.
+    #[error("the API sent a response that this version does not understand: {0}")]
     Unreadable(String),
-    /// What was given cannot be used.
+    /// The command line, the environment or a file is unusable.
     #[error("{0}")]
     Usage(String),
     /// The output cannot be written.
-    #[error("cannot write: {0}")]
+    #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
 }
 
-/// An RFC 9457 problem.
+/// A refusal by the API: the status and, if the body has one, the RFC 9457 problem.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
@@ -35,11 +35,11 @@ struct Problem {
     title: String,
     detail: Option<String>,
     #[serde(default)]
-    errors: Vec<Fault>,
+    errors: Vec<FieldError>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Fault {
+struct FieldError {
     pointer: String,
     detail: String,
 }
@@ -54,6 +54,27 @@ impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Some(problem) = &self.problem else { return write!(f, "the API answered {}", self.status) };
         write!(f, "{} ({})", problem.detail.as_deref().unwrap_or(&problem.title), self.status.as_u16())?;
-        problem.errors.iter().try_for_each(|fault| write!(f, "\n  {}: {}", fault.pointer, fault.detail))
+        problem.errors.iter().try_for_each(|error| write!(f, "\n  {}: {}", error.pointer, error.detail))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusal_shows_detail_status_and_every_field_error() {
+        let body = r#"{"title":"Unprocessable","detail":"two fields are wrong",
+            "errors":[{"pointer":"/endpoint","detail":"a"},{"pointer":"/events","detail":"b"}]}"#;
+        let refusal = Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, body);
+        assert_eq!(refusal.to_string(), "two fields are wrong (422)\n  /endpoint: a\n  /events: b");
+    }
+
+    #[test]
+    fn refusal_falls_back_to_the_title_and_the_status() {
+        let titled = Refusal::new(StatusCode::NOT_FOUND, r#"{"title":"Not Found"}"#);
+        assert_eq!(titled.to_string(), "Not Found (404)");
+        let bare = Refusal::new(StatusCode::BAD_GATEWAY, "<html>");
+        assert_eq!(bare.to_string(), "the API answered 502 Bad Gateway");
     }
 }

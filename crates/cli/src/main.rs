@@ -1,35 +1,56 @@
-//! `postrider`: what the HTTP API offers, on the command line. It is a client like any other.
+//! `postrider`: the command-line client of the HTTP API.
+//!
+//! The tool uses the public API only, as any other client does. One command is one process: `args`
+//! parses the command line, `session` holds the API client, the brand and the output format, and
+//! `commands` has one file for each noun. Requests go through `client`, which returns the API's JSON as
+//! text, so that numbers keep their digits; `output` prints it as columns for people or unchanged for
+//! programs. The API has no stream, so `tail` and `listen` poll Get Events through `event_poller`.
+//!
+//! Errors go to standard error as one line. The exit status is 0 after success, 1 after a failure, and
+//! 2 for a command line that cannot be parsed.
 
 mod args;
 mod client;
 mod commands;
 mod error;
+mod event_poller;
+mod json_arg;
 mod output;
 mod session;
-mod watch;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
-use args::Args;
+use args::{Args, Command};
 use error::Error;
+use session::Session;
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&Error::Output(error)),
+        Err(error) => return report_error(&Error::Output(error)),
     };
-    match runtime.block_on(commands::run(args)) {
+    match runtime.block_on(run(args)) {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read the output has seen enough.
+        // The reader of the output, such as `head`, closed the pipe.
         Err(Error::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+        Err(error) => report_error(&error),
     }
 }
 
-fn fail(error: &Error) -> ExitCode {
+async fn run(args: Args) -> Result<(), Error> {
+    match args.command {
+        Command::Api(command) => commands::run(&Session::new(args.common)?, command).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "postrider", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+fn report_error(error: &Error) -> ExitCode {
     eprintln!("postrider: {error}");
     ExitCode::FAILURE
 }

@@ -1,4 +1,4 @@
-//! Answers for people as aligned columns, for programs as the API gave them.
+//! Prints responses: aligned columns for people, the API's own JSON for programs.
 
 use std::io::{Write, stdout};
 
@@ -6,60 +6,64 @@ use clap::ValueEnum;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::client::parse;
+use crate::client::parse_json;
 use crate::error::Error;
 
-/// The form of the output.
+/// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
-    /// Columns, for people
+    /// Aligned columns for people
     Table,
-    /// JSON as the API gives it: lists as one array, streams as an object a line
+    /// The JSON of the API: a list as one array, a stream as one object per line
     Json,
 }
 
-/// A column: its head, and where its value is in an item.
+/// A column: its heading and the JSON pointer of its value.
 pub(crate) type Column = (&'static str, &'static str);
 
 impl Output {
-    /// Shows a list.
-    pub(crate) fn list(self, items: &[Box<RawValue>], columns: &[Column]) -> Result<(), Error> {
+    /// Prints a list.
+    pub(crate) fn print_list(self, items: &[Box<RawValue>], columns: &[Column]) -> Result<(), Error> {
         if self == Self::Json {
             let items: Vec<&str> = items.iter().map(|item| item.get()).collect();
-            return line(&format!("[{}]", items.join(",")));
+            return print_line(&format!("[{}]", items.join(",")));
         }
-        let items: Vec<Value> = items.iter().map(|item| parse(item.get())).collect::<Result<_, _>>()?;
-        let cells = items.iter().map(|item| columns.iter().map(|(_, at)| cell(item.pointer(at))).collect());
+        let items: Vec<Value> = items.iter().map(|item| parse_json(item.get())).collect::<Result<_, _>>()?;
+        let cells =
+            items.iter().map(|item| columns.iter().map(|(_, at)| format_cell(item.pointer(at))).collect());
         let head = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
-        table(&std::iter::once(head).chain(cells).collect::<Vec<_>>())
+        print_table(&std::iter::once(head).chain(cells).collect::<Vec<_>>())
     }
 
-    /// Shows one resource: each of its fields.
-    pub(crate) fn one(self, text: &str) -> Result<(), Error> {
+    /// Prints one resource, one line per field.
+    pub(crate) fn print_resource(self, text: &str) -> Result<(), Error> {
         if self == Self::Json {
-            return line(text.trim_end());
+            return print_line(text.trim_end());
         }
-        match parse(text)? {
-            Value::Object(fields) => table(
-                &fields.iter().map(|(name, value)| vec![name.clone(), cell(Some(value))]).collect::<Vec<_>>(),
+        match parse_json(text)? {
+            Value::Object(fields) => print_table(
+                &fields
+                    .iter()
+                    .map(|(name, value)| vec![name.clone(), format_cell(Some(value))])
+                    .collect::<Vec<_>>(),
             ),
-            other => line(&cell(Some(&other))),
+            other => print_line(&format_cell(Some(&other))),
         }
     }
 
-    /// Says what was done, where the API says nothing.
-    pub(crate) fn done(self, words: &str) -> Result<(), Error> {
-        if self == Self::Json { Ok(()) } else { line(words) }
+    /// Prints a confirmation for people, because the API responds without a body.
+    pub(crate) fn print_confirmation(self, words: &str) -> Result<(), Error> {
+        if self == Self::Json { Ok(()) } else { print_line(words) }
     }
 
-    /// One item of a stream.
-    pub(crate) fn item(self, json: &Value, words: &str) -> Result<(), Error> {
-        if self == Self::Json { line(&json.to_string()) } else { line(words) }
+    /// Prints one item of a stream.
+    pub(crate) fn print_item(self, json: &Value, words: &str) -> Result<(), Error> {
+        if self == Self::Json { print_line(&json.to_string()) } else { print_line(words) }
     }
 }
 
-/// A value on one line.
-fn cell(value: Option<&Value>) -> String {
+/// Formats a value on one line.
+fn format_cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::Array(items)) if items.is_empty() => "-".to_owned(),
@@ -71,22 +75,58 @@ fn cell(value: Option<&Value>) -> String {
     }
 }
 
-fn table(rows: &[Vec<String>]) -> Result<(), Error> {
+fn print_table(rows: &[Vec<String>]) -> Result<(), Error> {
+    format_table(rows).iter().try_for_each(|row| print_line(row))
+}
+
+/// Pads the cells of each column to the same width and returns one line per row.
+fn format_table(rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width =
         |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-    for row in rows {
+    let format_row = |row: &Vec<String>| {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        line(cells.collect::<Vec<_>>().join("  ").trim_end())?;
-    }
-    Ok(())
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(format_row).collect()
 }
 
-/// A line on standard output, at once: somebody may be reading along.
-pub(crate) fn line(text: &str) -> Result<(), Error> {
+/// Prints a line and flushes it, so that a reader of the pipe sees it at once.
+pub(crate) fn print_line(text: &str) -> Result<(), Error> {
     let mut out = stdout().lock();
     writeln!(out, "{text}")?;
     out.flush()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn cell_fits_on_one_line() {
+        assert_eq!(format_cell(None), "-");
+        for (value, wanted) in [
+            (json!(null), "-"),
+            (json!([]), "-"),
+            (json!("a\nb\tc"), "a b c"),
+            (json!(["A", "B.C"]), "A B.C"),
+            (json!([1, "A"]), r#"[1,"A"]"#),
+            (json!({"a": 1}), r#"{"a":1}"#),
+            (json!(true), "true"),
+        ] {
+            assert_eq!(format_cell(Some(&value)), wanted, "{value}");
+        }
+    }
+
+    #[test]
+    fn table_aligns_columns_by_characters_and_trims_the_end() {
+        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
+        let lines = format_table(&[row(["NAME", "ID"]), row(["é", "12345"]), row(["Nova 1", ""])]);
+        assert_eq!(lines, ["NAME    ID", "é       12345", "Nova 1"]);
+        assert!(format_table(&[]).is_empty());
+    }
 }

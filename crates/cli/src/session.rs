@@ -1,13 +1,55 @@
-//! What every command works with: the API, the brand, the form of the output.
+//! The context of one run: the API client, the brand and the output format.
 
+use clap::Args;
 use serde::Deserialize;
+use url::Url;
 
-use crate::args::Common;
 use crate::client::{Client, Query};
 use crate::error::Error;
 use crate::output::Output;
 
-/// The settings of one run.
+/// Help heading that keeps the global options apart from a command's own.
+const GLOBAL_OPTIONS: &str = "Global options";
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// URL of the API
+    #[arg(
+        long,
+        global = true,
+        help_heading = GLOBAL_OPTIONS,
+        env = "POSTRIDER_URL",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    pub(crate) url: Url,
+    /// Token of a brand or of support
+    #[arg(
+        long,
+        global = true,
+        help_heading = GLOBAL_OPTIONS,
+        env = "POSTRIDER_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
+    pub(crate) token: Option<String>,
+    /// Brand to work on [default: the brand of the token]
+    #[arg(long, global = true, help_heading = GLOBAL_OPTIONS, env = "POSTRIDER_BRAND", value_name = "BRAND")]
+    pub(crate) brand: Option<String>,
+    /// Output format
+    #[arg(
+        long,
+        short,
+        global = true,
+        help_heading = GLOBAL_OPTIONS,
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
+    pub(crate) output: Output,
+}
+
+/// The client, output format and brand of one run.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) client: Client,
@@ -29,14 +71,14 @@ impl Session {
         Ok(Self { client: Client::new(common.url, token)?, output: common.output, brand: common.brand })
     }
 
-    /// The brand: as it was given, else the token's own.
-    pub(crate) async fn brand(&self) -> Result<String, Error> {
+    /// Returns the brand of `--brand`, or else the brand that the token belongs to.
+    pub(crate) async fn resolve_brand(&self) -> Result<String, Error> {
         if let Some(brand) = &self.brand {
             return Ok(brand.clone());
         }
-        let me: Me = self.client.read(&["v1", "me"], &Query::new()).await?;
-        let unnamed =
+        let me: Me = self.client.get_json(&["v1", "me"], &Query::new()).await?;
+        let no_brand =
             || Error::Usage("a support token has no brand: give --brand or POSTRIDER_BRAND".to_owned());
-        me.brand_id.ok_or_else(unnamed)
+        me.brand_id.ok_or_else(no_brand)
     }
 }

@@ -1,5 +1,5 @@
-// Bundles the console into dist/: hashed assets, one page, each also as brotli and gzip. Fails when
-// the first view is heavier than a phone on a slow line should have to fetch.
+// Bundles the console into dist/: hashed assets and one page, each also compressed with brotli and gzip.
+// Fails if the first view is too large for a phone on a slow connection.
 
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import * as esbuild from 'esbuild';
 
-/** What the first view may weigh, in bytes as gzip: what every client takes. */
+/** Maximum size of the first view in bytes, compressed with gzip, which every client accepts. */
 const FIRST_VIEW_BYTES = 200 * 1024;
 const HERE = dirname(fileURLToPath(import.meta.url));
 const DIST = join(HERE, 'dist');
@@ -30,7 +30,7 @@ const settings = {
   logLevel: 'warning',
 };
 
-/** The name of a bundle's output, from which the page links it. */
+/** Returns the name under which the page links an output file of the bundle. */
 function named(outputs, extension) {
   const found = outputs.find((file) => extname(file.path) === extension);
   return `assets/${found.path.split(/[\\/]/).at(-1)}`;
@@ -43,7 +43,7 @@ function compressed(bytes) {
   return { brotli, gzip: gzipSync(bytes, { level: 9 }) };
 }
 
-/** Writes a file and its compressed forms; how many bytes it takes as gzip. */
+/** Writes a file and its compressed forms, and returns their sizes. */
 async function put(name, bytes) {
   const path = join(DIST, name);
   const { brotli, gzip } = compressed(bytes);

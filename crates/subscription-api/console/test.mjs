@@ -1,4 +1,4 @@
-// Bundles the tests of what needs no browser, and runs them with Node's own runner.
+// Bundles the tests that need no browser, and runs them with Node's test runner.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';

@@ -1,16 +1,17 @@
-//! Events of a webhook, and publishing some.
+//! Lists the events of a webhook and publishes events.
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use http::Method;
 use serde_json::json;
 
-use super::types::json_of;
+use super::event_filter::EventFilter;
 use crate::client::Query;
 use crate::error::Error;
+use crate::json_arg::parse_json_arg;
 use crate::output::Column;
 use crate::session::Session;
 
-const COLUMNS: [Column; 6] = [
+const EVENT_COLUMNS: [Column; 6] = [
     ("EVENT", "/id"),
     ("CREATED", "/created"),
     ("TYPE", "/type"),
@@ -18,7 +19,7 @@ const COLUMNS: [Column; 6] = [
     ("ATTEMPTS", "/delivery/attempts"),
     ("LAST ERROR", "/delivery/lastError"),
 ];
-const ATTEMPTS: [Column; 6] = [
+const ATTEMPT_COLUMNS: [Column; 6] = [
     ("ATTEMPT", "/attemptId"),
     ("STARTED", "/startedAt"),
     ("MS", "/durationMs"),
@@ -26,80 +27,71 @@ const ATTEMPTS: [Column; 6] = [
     ("STATUS", "/statusCode"),
     ("ERROR", "/error"),
 ];
-const MOST_ATTEMPTS: usize = 1000;
+/// Maximum number of attempts that are listed; a delivery's retries are far fewer.
+const MAX_ATTEMPTS: usize = 1000;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List a webhook's events, oldest first
     List {
+        /// Id of the webhook
         webhook: String,
         #[command(flatten)]
-        filter: Filter,
-        /// Newest first
+        filter: EventFilter,
+        /// List the newest events first
         #[arg(long)]
         newest: bool,
-        /// At most so many
+        /// Maximum number of results
         #[arg(long, default_value = "100")]
         limit: usize,
     },
-    /// Show an event
-    Show { webhook: String, event: String },
-    /// List the attempts of an event
-    Attempts { webhook: String, event: String },
+    /// Show an event with its data and delivery
+    Show {
+        /// Id of the webhook
+        webhook: String,
+        /// Id of the event
+        event: String,
+    },
+    /// List the attempts to deliver an event
+    Attempts {
+        /// Id of the webhook
+        webhook: String,
+        /// Id of the event
+        event: String,
+    },
     /// Publish an event
     Publish {
+        /// Event type, such as NOTIFICATION.SMS.RECEIPT
         event_type: String,
-        /// Its data, as JSON or @FILE
+        /// Data of the event: JSON, or @FILE to read it from a file
         #[arg(long)]
         data: String,
     },
 }
 
-/// Which events.
-#[derive(Debug, Args)]
-pub(crate) struct Filter {
-    /// Created at this instant or later (RFC 3339)
-    #[arg(long)]
-    pub(super) from: Option<String>,
-    /// Created before this instant (RFC 3339)
-    #[arg(long)]
-    pub(super) to: Option<String>,
-    /// Of this type or group
-    #[arg(long = "type")]
-    pub(super) event_type: Option<String>,
-    /// pending, delivered, failed, held or discarded
-    #[arg(long)]
-    pub(super) status: Option<String>,
-}
-
-impl Filter {
-    pub(super) fn query(self) -> Query<'static> {
-        let named =
-            [("from", self.from), ("to", self.to), ("type", self.event_type), ("status", self.status)];
-        named.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
-    }
-}
-
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
-    let (client, output, brand) = (&session.client, session.output, session.brand().await?);
+    let client = &session.client;
+    let output = session.output;
+    let brand = session.resolve_brand().await?;
     match command {
         Command::List { webhook, filter, newest, limit } => {
-            let mut query = filter.query();
+            let mut query = filter.into_query();
             query.extend(newest.then(|| ("order", "desc".to_owned())));
-            let events = client.list(&["v1", &brand, "webhooks", &webhook, "events"], query, limit).await?;
-            output.list(&events, &COLUMNS)
+            let events =
+                client.list_items(&["v1", &brand, "webhooks", &webhook, "events"], query, limit).await?;
+            output.print_list(&events, &EVENT_COLUMNS)
         }
         Command::Show { webhook, event } => {
             let path = ["v1", &brand, "webhooks", &webhook, "events", &event];
-            output.one(&client.get(&path, &Query::new()).await?)
+            output.print_resource(&client.get(&path, &Query::new()).await?)
         }
         Command::Attempts { webhook, event } => {
             let path = ["v1", &brand, "webhooks", &webhook, "events", &event, "attempts"];
-            output.list(&client.list(&path, Query::new(), MOST_ATTEMPTS).await?, &ATTEMPTS)
+            output.print_list(&client.list_items(&path, Query::new(), MAX_ATTEMPTS).await?, &ATTEMPT_COLUMNS)
         }
         Command::Publish { event_type, data } => {
-            let body = json!({"type": event_type, "data": json_of(&data)?});
-            output.one(&client.change(Method::POST, &["v1", &brand, "events"], &body).await?)
+            let body = json!({"type": event_type, "data": parse_json_arg(&data)?});
+            output.print_resource(&client.send_json(Method::POST, &["v1", &brand, "events"], &body).await?)
         }
     }
 }

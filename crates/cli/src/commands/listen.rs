@@ -1,6 +1,8 @@
-//! Sends a webhook's events to a developer's machine. They are read with Get Events and signed here with the
-//! webhook's own secret, as the platform would sign them: the receiver's code is the same as in production,
-//! and the machine needs no address that the internet reaches. The platform's own deliveries go their way.
+//! Forwards a webhook's events to a server on a developer's machine.
+//!
+//! `listen` reads the events through Get Events and signs them with the webhook's own secret, as the
+//! platform does. The receiver therefore runs the same code as in production, and the machine needs no
+//! public address. The platform's own deliveries continue unchanged.
 
 use std::time::Duration;
 
@@ -17,81 +19,86 @@ use uuid::Uuid;
 
 use crate::client::{self, Query};
 use crate::error::Error;
+use crate::event_poller::{Event, EventPoller, POLL_INTERVAL};
 use crate::session::Session;
-use crate::watch::{Event, LOOK_EVERY, Watch};
 
-/// Longest wait for the developer's server, as the platform's (contract §3).
-const ANSWER: Duration = Duration::from_secs(15);
-/// What the request sees us as, as from the platform.
+/// Timeout of a forwarded request, the same as the platform's (contract §3).
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// User agent of forwarded requests, the same as the platform's.
 const USER_AGENT: &str = concat!("Postrider/", env!("CARGO_PKG_VERSION"));
-/// Events may bear a time before they were published; so far back they are seen.
-const BACK: TimeDelta = TimeDelta::minutes(5);
+/// How far back new events are noticed, because producers may set `created` before they publish.
+const LOOK_BACK: TimeDelta = TimeDelta::minutes(5);
 
-/// Forwards each new event of a webhook, until interrupted
+/// Forward each new event of a webhook to a local server, until interrupted
 #[derive(Debug, Args)]
 pub(crate) struct Command {
-    /// Where events are sent to
-    #[arg(long, value_name = "URL", value_parser = target)]
+    /// URL of the server that receives the events
+    #[arg(long, value_name = "URL", value_parser = parse_target_url)]
     forward_to: Url,
-    /// The webhook whose events they are. Without it one is made for as long as this runs; the platform's
-    /// own attempts to deliver to that one fail, since nobody is there
+    /// Id of the webhook whose events are forwarded. Without this option a temporary webhook is created and
+    /// deleted again at the end; the platform's own attempts to deliver to it fail, because it has no server
     #[arg(long)]
     webhook: Option<String>,
-    /// What a webhook that is made here subscribes to
+    /// Event types or groups that the temporary webhook subscribes to, separated by commas; * for all
     #[arg(long, value_delimiter = ',', default_value = "*", conflicts_with = "webhook")]
     events: Vec<String>,
-    /// Forward this event of the webhook once, and end
+    /// Id of one event to forward, then exit
     #[arg(long, requires = "webhook")]
     event: Option<String>,
 }
 
-fn target(text: &str) -> Result<Url, String> {
+fn parse_target_url(text: &str) -> Result<Url, String> {
     let url: Url = text.parse().map_err(|error| format!("{error}"))?;
     if matches!(url.scheme(), "http" | "https") {
         Ok(url)
     } else {
-        Err("it begins with http: or https:".to_owned())
+        Err("the URL must begin with http: or https:".to_owned())
     }
 }
 
 #[derive(Debug, Deserialize)]
-struct Made {
+struct CreatedWebhook {
     id: String,
 }
 
 #[derive(Deserialize)]
-struct Shown {
+struct WebhookSecret {
     secret: String,
 }
 
-pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
-    let brand = session.brand().await?;
-    let given = command.webhook.is_some();
+pub(crate) async fn forward_events(session: &Session, command: Command) -> Result<(), Error> {
+    let brand = session.resolve_brand().await?;
+    let is_temporary = command.webhook.is_none();
     let webhook = match command.webhook {
         Some(webhook) => webhook,
-        None => make(session, &brand, &command.events).await?,
+        None => create_webhook(session, &brand, &command.events).await?,
     };
-    let listener =
-        Listener { session, brand: &brand, webhook: &webhook, http: client::http()?, to: command.forward_to };
+    let listener = Listener {
+        session,
+        brand: &brand,
+        webhook: &webhook,
+        http: client::build_http_client()?,
+        to: command.forward_to,
+    };
     let listening = async {
         match &command.event {
-            Some(event) => listener.once(event).await,
-            None => listener.listen().await,
+            Some(event) => listener.forward_one(event).await,
+            None => listener.forward_new().await,
         }
     };
     let ended = tokio::select! {
         ended = listening => ended,
-        () = interrupted() => Ok(()),
+        () = wait_for_signal() => Ok(()),
     };
-    if !given {
-        session.client.act(Method::DELETE, &["v1", &brand, "webhooks", &webhook]).await?;
-        eprintln!("postrider: the webhook {webhook} is deleted again");
+    if is_temporary {
+        session.client.send_empty(Method::DELETE, &["v1", &brand, "webhooks", &webhook]).await?;
+        eprintln!("postrider: deleted the temporary webhook {webhook}");
     }
     ended
 }
 
-/// SIGINT or SIGTERM: what was made here is removed.
-async fn interrupted() {
+/// Waits for SIGINT or SIGTERM, so that the temporary webhook is deleted before the process exits.
+async fn wait_for_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
@@ -100,16 +107,17 @@ async fn interrupted() {
     tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
 }
 
-/// A webhook to which nothing can be delivered: a name under `.invalid` belongs to nobody (RFC 2606).
-async fn make(session: &Session, brand: &str, events: &[String]) -> Result<String, Error> {
+/// Creates a webhook that no server receives: names under `.invalid` never resolve (RFC 2606).
+async fn create_webhook(session: &Session, brand: &str, events: &[String]) -> Result<String, Error> {
     let endpoint = format!("https://{}.listen.invalid/", Uuid::new_v4());
     let body = json!({"endpoint": endpoint, "events": events, "description": "postrider listen"});
-    let made = session.client.change(Method::POST, &["v1", brand, "webhooks"], &body).await?;
-    let made: Made = client::parse(&made)?;
-    eprintln!("postrider: made the webhook {} for as long as this runs", made.id);
-    Ok(made.id)
+    let created = session.client.send_json(Method::POST, &["v1", brand, "webhooks"], &body).await?;
+    let created: CreatedWebhook = client::parse_json(&created)?;
+    eprintln!("postrider: created the temporary webhook {}", created.id);
+    Ok(created.id)
 }
 
+/// One webhook and the server that its events are forwarded to.
 struct Listener<'a> {
     session: &'a Session,
     brand: &'a str,
@@ -119,51 +127,56 @@ struct Listener<'a> {
 }
 
 impl Listener<'_> {
-    async fn listen(&self) -> Result<(), Error> {
-        let mut watch = Watch::new(&self.session.client, self.brand, self.webhook, Utc::now() - BACK);
-        // What was there before is not forwarded.
-        watch.look().await?;
+    /// Forwards new events until an error other than an unreachable API ends it.
+    async fn forward_new(&self) -> Result<(), Error> {
+        let mut poller =
+            EventPoller::new(&self.session.client, self.brand, self.webhook, Utc::now() - LOOK_BACK);
+        // The first poll only takes note of the events that exist already.
+        poller.poll_changes().await?;
         eprintln!("postrider: forwarding new events of {} to {}", self.webhook, self.to);
         loop {
-            match watch.look().await {
-                Ok(seen) => {
-                    let fresh: Vec<Event> = seen.into_iter().filter(|event| event.is_new).collect();
-                    self.forward_all(&fresh).await?;
+            match poller.poll_changes().await {
+                Ok(changed) => {
+                    let new: Vec<Event> = changed.into_iter().filter(|event| event.is_new).collect();
+                    self.forward_all(&new).await?;
                 }
-                Err(error @ Error::Unreachable(_)) => eprintln!("postrider: {error}; trying again"),
+                Err(error @ Error::Unreachable(_)) => eprintln!("postrider: {error}; retrying"),
                 Err(error) => return Err(error),
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    async fn once(&self, event: &str) -> Result<(), Error> {
+    /// Forwards one event.
+    async fn forward_one(&self, event: &str) -> Result<(), Error> {
         let path = ["v1", self.brand, "webhooks", self.webhook, "events", event];
-        self.forward_all(&[self.session.client.read(&path, &Query::new()).await?]).await
+        self.forward_all(&[self.session.client.get_json(&path, &Query::new()).await?]).await
     }
 
-    /// Forwards events in their order, with the secret as it is now: it may have been rotated.
+    /// Forwards events in order. It reads the secret each time, because it may have been rotated.
     async fn forward_all(&self, events: &[Event]) -> Result<(), Error> {
         if events.is_empty() {
             return Ok(());
         }
         let path = ["v1", self.brand, "webhooks", self.webhook, "secret"];
-        let shown: Shown = self.session.client.read(&path, &Query::new()).await?;
+        let shown: WebhookSecret = self.session.client.get_json(&path, &Query::new()).await?;
         let secret: Secret = shown.secret.parse().map_err(|_| Error::Unreadable("the secret".to_owned()))?;
         let signer = Signer::new(&secret);
         for event in events {
-            self.forward(event, &signer).await?;
+            self.forward_event(event, &signer).await?;
         }
         Ok(())
     }
 
-    async fn forward(&self, event: &Event, signer: &Signer) -> Result<(), Error> {
-        let (id, now) = (&event.id, Utc::now().timestamp());
-        let body = self.body(event)?;
+    /// Signs and sends one event and prints the outcome.
+    async fn forward_event(&self, event: &Event, signer: &Signer) -> Result<(), Error> {
+        let id = &event.id;
+        let now = Utc::now().timestamp();
+        let body = self.build_body(event)?;
         let request = self
             .http
             .post(self.to.clone())
-            .timeout(ANSWER)
+            .timeout(REQUEST_TIMEOUT)
             .header("content-type", "application/json")
             .header("user-agent", USER_AGENT)
             .header("webhook-id", id)
@@ -172,15 +185,17 @@ impl Listener<'_> {
             .body(body);
         let (status, error) = match request.send().await {
             Ok(response) => (Some(response.status().as_u16()), None),
-            Err(error) => (None, Some(client::innermost(&error))),
+            Err(error) => (None, Some(client::root_cause(&error))),
         };
         let outcome = status.map_or_else(|| error.clone().unwrap_or_default(), |status| status.to_string());
         let json = json!({"id": id, "type": event.r#type, "statusCode": status, "error": error});
-        self.session.output.item(&json, &format!("{}  {id}  {}  {outcome}", event.created, event.r#type))
+        self.session
+            .output
+            .print_item(&json, &format!("{}  {id}  {}  {outcome}", event.created, event.r#type))
     }
 
-    /// The body as the platform sends it, with an attempt of its own.
-    fn body(&self, event: &Event) -> Result<Vec<u8>, Error> {
+    /// Builds the body as the platform does, with a new attempt id.
+    fn build_body(&self, event: &Event) -> Result<Vec<u8>, Error> {
         let unreadable = |what: &str| Error::Unreadable(what.to_owned());
         let head = EventHead {
             id: event.id.parse().map_err(|_| unreadable("an event's id"))?,
@@ -191,5 +206,19 @@ impl Listener<'_> {
         let webhook = self.webhook.parse().map(WebhookId).map_err(|_| unreadable("the webhook's id"))?;
         let attempt = AttemptId::draw(u64::try_from(Utc::now().timestamp_millis()).unwrap_or(0));
         Ok(request::body(&head, webhook, attempt, event.data.get()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn target_is_an_http_url() {
+        assert!(parse_target_url("http://localhost:3000/webhooks").is_ok());
+        assert!(parse_target_url("https://localhost/").is_ok());
+        for text in ["localhost:3000", "ftp://localhost/", "/webhooks", ""] {
+            assert!(parse_target_url(text).is_err(), "{text}");
+        }
     }
 }

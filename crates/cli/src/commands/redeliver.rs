@@ -1,4 +1,4 @@
-//! Sends events again, and shows how far that got.
+//! Redelivers events and shows the progress.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::time::Duration;
@@ -8,26 +8,30 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::events::Filter;
-use crate::client::{Query, parse};
+use super::event_filter::EventFilter;
+use crate::client::{Query, parse_json};
 use crate::error::Error;
 use crate::session::Session;
 
-/// How often the progress is asked for.
-const ASK_EVERY: Duration = Duration::from_millis(500);
-/// Length of the progress bar, in characters.
-const BAR: usize = 30;
+/// Interval between two requests for the job's progress.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// Width of the progress bar in characters, brackets excluded.
+const BAR_WIDTH: usize = 30;
 
-/// One event, or all that were created in a range
+/// Redeliver one event, or all events of a time range
 #[derive(Debug, Args)]
 pub(crate) struct Command {
+    /// Id of the webhook
     webhook: String,
-    /// This event alone
-    #[arg(conflicts_with_all = ["from", "to", "event_type", "status"], required_unless_present_all = ["from", "to"])]
+    /// Id of the event, for a single one
+    #[arg(
+        conflicts_with_all = ["from", "to", "event_type", "status"],
+        required_unless_present_all = ["from", "to"]
+    )]
     event: Option<String>,
     #[command(flatten)]
-    range: Filter,
-    /// Do not wait until all of a range were attempted
+    range: EventFilter,
+    /// Return at once instead of waiting until every event was attempted
     #[arg(long)]
     no_wait: bool,
 }
@@ -46,50 +50,66 @@ struct Job {
     delivered: u64,
 }
 
-pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
-    let (client, brand, webhook) = (&session.client, session.brand().await?, command.webhook);
+pub(crate) async fn redeliver_events(session: &Session, command: Command) -> Result<(), Error> {
+    let client = &session.client;
+    let brand = session.resolve_brand().await?;
+    let webhook = command.webhook;
     if let Some(event) = command.event {
         let path = ["v1", &brand, "webhooks", &webhook, "events", &event, "redeliver"];
-        return session.output.one(&client.act(Method::POST, &path).await?);
+        return session.output.print_resource(&client.send_empty(Method::POST, &path).await?);
     }
-    let given = command.range.query().into_iter();
-    let body: Map<String, Value> = given.map(|(name, value)| (name.to_owned(), value.into())).collect();
+    let range = command.range.into_query().into_iter();
+    let body: Map<String, Value> = range.map(|(name, value)| (name.to_owned(), value.into())).collect();
     let path = ["v1", &brand, "webhooks", &webhook, "redeliver"];
-    let answer = client.change(Method::POST, &path, &body.into()).await?;
-    match parse::<Queued>(&answer)?.job_id.filter(|_| !command.no_wait) {
-        Some(job) => session.output.one(&follow(session, &brand, &webhook, &job).await?),
-        None => session.output.one(&answer),
+    let answer = client.send_json(Method::POST, &path, &body.into()).await?;
+    match parse_json::<Queued>(&answer)?.job_id.filter(|_| !command.no_wait) {
+        Some(job) => {
+            session.output.print_resource(&wait_until_finished(session, &brand, &webhook, &job).await?)
+        }
+        None => session.output.print_resource(&answer),
     }
 }
 
-/// Follows a job to its end.
-async fn follow(session: &Session, brand: &str, webhook: &str, job: &str) -> Result<String, Error> {
+/// Polls a job until it ends and returns its last form.
+async fn wait_until_finished(
+    session: &Session,
+    brand: &str,
+    webhook: &str,
+    job: &str,
+) -> Result<String, Error> {
     loop {
         let text =
             session.client.get(&["v1", brand, "webhooks", webhook, "redeliver", job], &Query::new()).await?;
-        let seen: Job = parse(&text)?;
-        show(&seen)?;
+        let seen: Job = parse_json(&text)?;
+        draw_progress(&seen)?;
         if seen.state != "running" {
             return Ok(text);
         }
-        tokio::time::sleep(ASK_EVERY).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Draws the progress for who sits in front of it.
-fn show(job: &Job) -> Result<(), Error> {
+/// Draws the progress if standard error is a terminal.
+fn draw_progress(job: &Job) -> Result<(), Error> {
     if !stderr().is_terminal() {
         return Ok(());
     }
     let end = if job.state == "running" { "" } else { "\n" };
-    write!(stderr(), "\r{} {} of {}, {} delivered{end}", bar(job), job.attempted, job.total, job.delivered)?;
+    write!(
+        stderr(),
+        "\r{} {} of {}, {} delivered{end}",
+        format_bar(job),
+        job.attempted,
+        job.total,
+        job.delivered
+    )?;
     Ok(stderr().flush()?)
 }
 
-fn bar(job: &Job) -> String {
+fn format_bar(job: &Job) -> String {
     let total = job.total.max(1);
-    let full = usize::try_from(job.attempted.min(total) * BAR as u64 / total).unwrap_or(BAR);
-    format!("[{}{}]", "#".repeat(full), ".".repeat(BAR - full))
+    let full = usize::try_from(job.attempted.min(total) * BAR_WIDTH as u64 / total).unwrap_or(BAR_WIDTH);
+    format!("[{}{}]", "#".repeat(full), ".".repeat(BAR_WIDTH - full))
 }
 
 #[cfg(test)]
@@ -97,11 +117,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bar_is_empty_at_first_and_full_at_the_end() {
-        let bar_of = |attempted, total| bar(&Job { state: String::new(), total, attempted, delivered: 0 });
-        assert_eq!(bar_of(0, 0), format!("[{}]", ".".repeat(BAR)));
-        assert_eq!(bar_of(1, 2), format!("[{}{}]", "#".repeat(BAR / 2), ".".repeat(BAR / 2)));
-        // More may be attempted than there were at first.
-        assert_eq!(bar_of(9, 3), format!("[{}]", "#".repeat(BAR)));
+    fn bar_is_empty_at_first_and_full_at_the_end() {
+        let bar_of =
+            |attempted, total| format_bar(&Job { state: String::new(), total, attempted, delivered: 0 });
+        assert_eq!(bar_of(0, 0), format!("[{}]", ".".repeat(BAR_WIDTH)));
+        assert_eq!(bar_of(1, 2), format!("[{}{}]", "#".repeat(BAR_WIDTH / 2), ".".repeat(BAR_WIDTH / 2)));
+        // A job may attempt more events than it counted at first.
+        assert_eq!(bar_of(9, 3), format!("[{}]", "#".repeat(BAR_WIDTH)));
     }
 }

@@ -1,4 +1,4 @@
-//! What the router refused.
+//! Events that the router rejected.
 
 use clap::Subcommand;
 use http::Method;
@@ -16,21 +16,21 @@ const PATH: [&str; 3] = ["admin", "v1", "rejected"];
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List the first of them
+    /// List the oldest rejected events
     List {
-        /// At most so many, 1000 at most
+        /// Maximum number of results, up to 1000
         #[arg(long, default_value = "100")]
         limit: usize,
     },
-    /// Publish them again, once the cause is mended
+    /// Republish rejected events, once the cause is fixed
     Republish {
-        /// At most so many
+        /// Maximum number of events [default: all]
         #[arg(long)]
         limit: Option<u32>,
     },
-    /// Delete all of them
+    /// Delete all rejected events
     Delete {
-        /// That this is meant
+        /// Confirm the deletion
         #[arg(long, required = true)]
         yes: bool,
     },
@@ -42,20 +42,21 @@ struct Page {
 }
 
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
-    let (client, output) = (&session.client, session.output);
+    let client = &session.client;
+    let output = session.output;
     match command {
         Command::List { limit } => {
-            let page: Page = client.read(&PATH, &vec![("limit", limit.to_string())]).await?;
-            output.list(&page.items, &COLUMNS)
+            let page: Page = client.get_json(&PATH, &vec![("limit", limit.to_string())]).await?;
+            output.print_list(&page.items, &COLUMNS)
         }
         Command::Republish { limit } => {
             let body = limit.map_or_else(|| json!({}), |limit| json!({"limit": limit}));
             let path = ["admin", "v1", "rejected", "republish"];
-            output.one(&client.change(Method::POST, &path, &body).await?)
+            output.print_resource(&client.send_json(Method::POST, &path, &body).await?)
         }
         Command::Delete { .. } => {
-            client.act(Method::DELETE, &PATH).await?;
-            output.done("all of them are deleted")
+            client.send_empty(Method::DELETE, &PATH).await?;
+            output.print_confirmation("all rejected events are deleted")
         }
     }
 }

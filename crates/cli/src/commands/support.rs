@@ -1,4 +1,4 @@
-//! What support sees of the whole platform.
+//! The overview and the audit log of the whole platform, for support.
 
 use clap::Args;
 
@@ -7,22 +7,22 @@ use crate::error::Error;
 use crate::output::Column;
 use crate::session::Session;
 
-const AUDIT: [Column; 5] =
+const AUDIT_COLUMNS: [Column; 5] =
     [("AT", "/at"), ("BY", "/actor"), ("ACTION", "/action"), ("BRAND", "/brandId"), ("SUBJECT", "/subject")];
 
-/// Who changed what, newest first
+/// List changes and who made them, newest first
 #[derive(Debug, Args)]
 pub(crate) struct Audit {
-    /// At most so many
+    /// Maximum number of results
     #[arg(long, default_value = "100")]
     limit: usize,
 }
 
-pub(crate) async fn overview(session: &Session) -> Result<(), Error> {
-    session.output.one(&session.client.get(&["admin", "v1", "overview"], &Query::new()).await?)
+pub(crate) async fn show_overview(session: &Session) -> Result<(), Error> {
+    session.output.print_resource(&session.client.get(&["admin", "v1", "overview"], &Query::new()).await?)
 }
 
-pub(crate) async fn audit(session: &Session, command: Audit) -> Result<(), Error> {
-    let entries = session.client.list(&["admin", "v1", "audit"], Query::new(), command.limit).await?;
-    session.output.list(&entries, &AUDIT)
+pub(crate) async fn list_audit(session: &Session, command: Audit) -> Result<(), Error> {
+    let entries = session.client.list_items(&["admin", "v1", "audit"], Query::new(), command.limit).await?;
+    session.output.print_list(&entries, &AUDIT_COLUMNS)
 }

@@ -1,79 +1,80 @@
-//! Event types: the catalogue.
+//! Event types: the list of a brand and the catalogue of the platform.
 
 use clap::Subcommand;
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::client::{Query, parse};
+use crate::client::Query;
 use crate::error::Error;
+use crate::json_arg::parse_json_arg;
 use crate::output::Column;
 use crate::session::Session;
 
-const OFFERED: [Column; 3] = [("TYPE", "/type"), ("ENABLED", "/enabled"), ("DESCRIPTION", "/description")];
-const CATALOGUE: [Column; 3] =
+const OFFERED_COLUMNS: [Column; 3] =
+    [("TYPE", "/type"), ("ENABLED", "/enabled"), ("DESCRIPTION", "/description")];
+const CATALOGUE_COLUMNS: [Column; 3] =
     [("TYPE", "/type"), ("ENFORCED", "/enforceSchema"), ("DESCRIPTION", "/description")];
-const MOST: usize = 100_000;
+/// Maximum number of event types that are listed.
+const MAX_TYPES: usize = 100_000;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List the types, and which of them the brand receives
+    /// List all event types and whether each is enabled for the brand
     List,
-    /// List the catalogue (support)
+    /// List the catalogue with its settings (support)
     Catalogue,
-    /// Put a type into the catalogue (support)
+    /// Add an event type to the catalogue, or replace it (support)
     Put {
+        /// Event type, such as NOTIFICATION.SMS.RECEIPT
         event_type: String,
+        /// Description for people
         #[arg(long)]
         description: String,
-        /// JSON Schema of the data, as JSON or @FILE
+        /// JSON Schema of the data: JSON, or @FILE to read it from a file
         #[arg(long)]
         schema: Option<String>,
-        /// Refuse events that do not fit the schema
+        /// Reject events whose data violates the schema
         #[arg(long, requires = "schema")]
         enforce_schema: bool,
-        /// A sample of the data, as JSON or @FILE
+        /// Example of the data, sent by test events: JSON, or @FILE to read it from a file
         #[arg(long)]
         example: Option<String>,
     },
-    /// Take a type out of the catalogue (support)
-    Delete { event_type: String },
+    /// Delete an event type from the catalogue (support)
+    Delete {
+        /// Event type, such as NOTIFICATION.SMS.RECEIPT
+        event_type: String,
+    },
 }
 
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
-    let (client, output) = (&session.client, session.output);
+    let client = &session.client;
+    let output = session.output;
     match command {
         Command::List => {
-            let types =
-                client.list(&["v1", &session.brand().await?, "event-types"], Query::new(), MOST).await?;
-            output.list(&types, &OFFERED)
+            let types = client
+                .list_items(&["v1", &session.resolve_brand().await?, "event-types"], Query::new(), MAX_TYPES)
+                .await?;
+            output.print_list(&types, &OFFERED_COLUMNS)
         }
-        Command::Catalogue => {
-            output.list(&client.list(&["admin", "v1", "event-types"], Query::new(), MOST).await?, &CATALOGUE)
-        }
+        Command::Catalogue => output.print_list(
+            &client.list_items(&["admin", "v1", "event-types"], Query::new(), MAX_TYPES).await?,
+            &CATALOGUE_COLUMNS,
+        ),
         Command::Put { event_type, description, schema, enforce_schema, example } => {
             let mut body = json!({"description": description, "enforceSchema": enforce_schema});
             for (name, given) in [("schema", schema), ("example", example)] {
                 if let Some(given) = given {
-                    body[name] = json_of(&given)?;
+                    body[name] = parse_json_arg(&given)?;
                 }
             }
-            output
-                .one(&client.change(Method::PUT, &["admin", "v1", "event-types", &event_type], &body).await?)
+            output.print_resource(
+                &client.send_json(Method::PUT, &["admin", "v1", "event-types", &event_type], &body).await?,
+            )
         }
         Command::Delete { event_type } => {
-            client.act(Method::DELETE, &["admin", "v1", "event-types", &event_type]).await?;
-            output.done(&format!("{event_type} is deleted"))
+            client.send_empty(Method::DELETE, &["admin", "v1", "event-types", &event_type]).await?;
+            output.print_confirmation(&format!("{event_type} is deleted"))
         }
     }
-}
-
-/// JSON as it was given, or of a file that was named.
-pub(super) fn json_of(given: &str) -> Result<Value, Error> {
-    let text = match given.strip_prefix('@') {
-        Some(file) => {
-            std::fs::read_to_string(file).map_err(|error| Error::Usage(format!("{file}: {error}")))?
-        }
-        None => given.to_owned(),
-    };
-    parse(&text).map_err(|_| Error::Usage(format!("{given} is not JSON")))
 }

@@ -1,4 +1,4 @@
-//! Webhooks of a brand.
+//! The webhooks of a brand.
 
 use clap::{Args, Subcommand};
 use http::Method;
@@ -16,92 +16,117 @@ const COLUMNS: [Column; 4] =
 pub(crate) enum Command {
     /// List the brand's webhooks
     List {
-        /// At most so many
+        /// Maximum number of results
         #[arg(long, default_value = "100")]
         limit: usize,
     },
     /// Show a webhook
-    Show { webhook: String },
-    /// Create a webhook; its secret is shown
-    Create(Fields),
-    /// Change a webhook: what is not given stays
+    Show {
+        /// Id of the webhook
+        webhook: String,
+    },
+    /// Create a webhook and show its secret
+    Create(WebhookFields),
+    /// Edit a webhook; settings that are not given stay as they are
     Update {
+        /// Id of the webhook
         webhook: String,
         #[command(flatten)]
-        fields: Fields,
+        fields: WebhookFields,
     },
-    /// Delete a webhook
-    Delete { webhook: String },
-    /// Pause a webhook: it receives nothing, and nothing is kept for it
-    Pause { webhook: String },
-    /// Switch a paused webhook on
-    Resume { webhook: String },
-    /// Show the secret that signs its requests
-    Secret { webhook: String },
-    /// Give it a new secret; both sign for a while
-    Rotate {
+    /// Delete a webhook; its pending deliveries are discarded
+    Delete {
+        /// Id of the webhook
         webhook: String,
+    },
+    /// Pause a webhook; events that occur while it is paused are not recorded for it
+    Pause {
+        /// Id of the webhook
+        webhook: String,
+    },
+    /// Resume a paused webhook
+    Resume {
+        /// Id of the webhook
+        webhook: String,
+    },
+    /// Show the secret that signs a webhook's requests
+    Secret {
+        /// Id of the webhook
+        webhook: String,
+    },
+    /// Rotate a webhook's secret; both secrets sign during the overlap
+    Rotate {
+        /// Id of the webhook
+        webhook: String,
+        /// Seconds for which the previous secret signs, too
         #[arg(long, default_value = "86400")]
         overlap_seconds: u32,
     },
-    /// Send it a test event
+    /// Send a test event to a webhook
     Test {
+        /// Id of the webhook
         webhook: String,
-        /// Of this type
+        /// Event type to send [default: any subscribed type]
         #[arg(long = "type")]
         event_type: Option<String>,
     },
-    /// What counts towards disabling it
-    Health { webhook: String },
-    /// Disable it (support)
-    Disable {
+    /// Show the failures that count towards disabling a webhook
+    Health {
+        /// Id of the webhook
         webhook: String,
-        /// What the brand is told
+    },
+    /// Disable a webhook (support)
+    Disable {
+        /// Id of the webhook
+        webhook: String,
+        /// Reason, shown to the brand
         #[arg(long)]
         detail: String,
     },
-    /// Enable it again (support)
+    /// Enable a disabled webhook (support)
     Enable {
+        /// Id of the webhook
         webhook: String,
-        /// What is noted in the audit
+        /// Note for the audit log
         #[arg(long)]
         note: String,
-        /// Send what is held
+        /// Redeliver the held events
         #[arg(long)]
         redeliver_held: bool,
     },
 }
 
-/// The fields of a webhook.
+/// Settings of a webhook.
 #[derive(Debug, Args)]
-pub(crate) struct Fields {
-    /// Where requests go
+pub(crate) struct WebhookFields {
+    /// HTTPS URL that receives the events
     #[arg(long)]
     endpoint: Option<String>,
-    /// Types or groups, or *
+    /// Event types or groups to subscribe to, separated by commas; * for all
     #[arg(long, value_delimiter = ',')]
     events: Option<Vec<String>>,
+    /// Description for people
     #[arg(long)]
     description: Option<String>,
-    /// A header of every request, as name=value; may be given again
-    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
+    /// Custom header to send with every request; can be repeated
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = parse_header)]
     headers: Vec<(String, String)>,
-    /// Requests in flight at most
+    /// Maximum number of concurrent requests
     #[arg(long)]
     max_concurrency: Option<u16>,
-    /// Requests a second at most
+    /// Maximum number of requests per second
     #[arg(long)]
     rate_per_second: Option<u32>,
 }
 
-fn header(text: &str) -> Result<(String, String), String> {
+fn parse_header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write it as name=value")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
-impl Fields {
-    /// What was given.
-    fn body(self) -> Value {
+impl WebhookFields {
+    /// Returns the JSON members for the settings that are given.
+    fn into_body(self) -> Value {
         let mut body = Map::new();
         let mut put =
             |name: &str, value: Option<Value>| value.and_then(|value| body.insert(name.to_owned(), value));
@@ -118,59 +143,92 @@ impl Fields {
 }
 
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
-    let (client, output) = (&session.client, session.output);
+    let client = &session.client;
+    let output = session.output;
     match command {
         Command::Disable { webhook, detail } => {
             let path = ["admin", "v1", "webhooks", &webhook, "disable"];
-            return output.one(&client.change(Method::POST, &path, &json!({"detail": detail})).await?);
+            return output
+                .print_resource(&client.send_json(Method::POST, &path, &json!({"detail": detail})).await?);
         }
         Command::Enable { webhook, note, redeliver_held } => {
             let path = ["admin", "v1", "webhooks", &webhook, "enable"];
             let body = json!({"note": note, "redeliverHeld": redeliver_held});
-            return output.one(&client.change(Method::POST, &path, &body).await?);
+            return output.print_resource(&client.send_json(Method::POST, &path, &body).await?);
         }
         _ => {}
     }
-    of_brand(session, &session.brand().await?, command).await
+    run_for_brand(session, &session.resolve_brand().await?, command).await
 }
 
-async fn of_brand(session: &Session, brand: &str, command: Command) -> Result<(), Error> {
-    let (client, output) = (&session.client, session.output);
+async fn run_for_brand(session: &Session, brand: &str, command: Command) -> Result<(), Error> {
+    let client = &session.client;
+    let output = session.output;
     let all = ["v1", brand, "webhooks"];
     let get = async |webhook: &str, rest: &[&str]| {
         client.get(&[&["v1", brand, "webhooks", webhook], rest].concat(), &Query::new()).await
     };
     let change = async |method: Method, webhook: &str, rest: &[&str], body: &Value| {
-        client.change(method, &[&["v1", brand, "webhooks", webhook], rest].concat(), body).await
+        client.send_json(method, &[&["v1", brand, "webhooks", webhook], rest].concat(), body).await
     };
     match command {
-        Command::List { limit } => output.list(&client.list(&all, Query::new(), limit).await?, &COLUMNS),
-        Command::Create(fields) => output.one(&client.change(Method::POST, &all, &fields.body()).await?),
-        Command::Show { webhook } => output.one(&get(&webhook, &[]).await?),
-        Command::Secret { webhook } => output.one(&get(&webhook, &["secret"]).await?),
-        Command::Health { webhook } => output.one(&get(&webhook, &["health"]).await?),
+        Command::List { limit } => {
+            output.print_list(&client.list_items(&all, Query::new(), limit).await?, &COLUMNS)
+        }
+        Command::Create(fields) => {
+            output.print_resource(&client.send_json(Method::POST, &all, &fields.into_body()).await?)
+        }
+        Command::Show { webhook } => output.print_resource(&get(&webhook, &[]).await?),
+        Command::Secret { webhook } => output.print_resource(&get(&webhook, &["secret"]).await?),
+        Command::Health { webhook } => output.print_resource(&get(&webhook, &["health"]).await?),
         Command::Update { webhook, fields } => {
-            output.one(&change(Method::PATCH, &webhook, &[], &fields.body()).await?)
+            output.print_resource(&change(Method::PATCH, &webhook, &[], &fields.into_body()).await?)
         }
         Command::Pause { webhook } => {
-            output.one(&change(Method::PATCH, &webhook, &[], &json!({"enabled": false})).await?)
+            output.print_resource(&change(Method::PATCH, &webhook, &[], &json!({"enabled": false})).await?)
         }
         Command::Resume { webhook } => {
-            output.one(&change(Method::PATCH, &webhook, &[], &json!({"enabled": true})).await?)
+            output.print_resource(&change(Method::PATCH, &webhook, &[], &json!({"enabled": true})).await?)
         }
         Command::Rotate { webhook, overlap_seconds } => {
             let body = json!({"overlapSeconds": overlap_seconds});
-            output.one(&change(Method::POST, &webhook, &["secret", "rotate"], &body).await?)
+            output.print_resource(&change(Method::POST, &webhook, &["secret", "rotate"], &body).await?)
         }
         Command::Test { webhook, event_type } => {
             let body = event_type.map_or_else(|| json!({}), |name| json!({"type": name}));
-            output.one(&change(Method::POST, &webhook, &["test"], &body).await?)
+            output.print_resource(&change(Method::POST, &webhook, &["test"], &body).await?)
         }
         Command::Delete { webhook } => {
-            client.act(Method::DELETE, &["v1", brand, "webhooks", &webhook]).await?;
-            output.done(&format!("{webhook} is deleted"))
+            client.send_empty(Method::DELETE, &["v1", brand, "webhooks", &webhook]).await?;
+            output.print_confirmation(&format!("{webhook} is deleted"))
         }
-        // Support's, handled before.
+        // Handled by `run`, because they need no brand.
         Command::Disable { .. } | Command::Enable { .. } => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_is_split_at_the_first_equals_sign() {
+        assert_eq!(parse_header("x-team=a=b"), Ok(("x-team".to_owned(), "a=b".to_owned())));
+        assert_eq!(parse_header("x-team="), Ok(("x-team".to_owned(), String::new())));
+        assert_eq!(parse_header("x-team"), Err("write it as name=value".to_owned()));
+    }
+
+    #[test]
+    fn body_holds_only_the_settings_that_are_given() {
+        let fields = WebhookFields {
+            endpoint: None,
+            events: Some(vec!["A".to_owned(), "B.C".to_owned()]),
+            description: None,
+            headers: vec![("x-team".to_owned(), "a".to_owned())],
+            max_concurrency: Some(3),
+            rate_per_second: None,
+        };
+        let expected = json!({"events": ["A", "B.C"], "headers": {"x-team": "a"}, "maxConcurrency": 3});
+        assert_eq!(fields.into_body(), expected);
     }
 }

@@ -1,12 +1,12 @@
-// Who is signed in, and which page is asked for.
+// Shows the page of the current path, or the sign-in page if nobody is signed in.
 
 import type { ComponentType } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { whoIs } from './api/me';
-import { problemOf, type Problem } from './api/problem';
-import { match, where, type Params } from './router';
+import { readIdentity } from './api/me';
+import { toProblem, type Problem } from './api/problem';
+import { match, where, type PageProps } from './router';
 import { beginSession, endSession, isSupport, session, storedToken } from './session';
-import { Waiting, ProblemNote } from './ui/basics';
+import { Loading, ProblemNote } from './ui/basics';
 import { Shell } from './ui/shell';
 import { SignIn } from './pages/sign-in';
 import { Overview } from './pages/overview';
@@ -26,10 +26,6 @@ import { CatalogueEntry } from './pages/catalogue-entry';
 import { RejectedEvents } from './pages/rejected';
 import { Audit } from './pages/audit';
 import { NotFound } from './pages/not-found';
-
-export interface PageProps {
-  params: Params;
-}
 
 type PageComponent = ComponentType<PageProps>;
 
@@ -72,22 +68,22 @@ function CurrentPage() {
   return <Page key={path} params={params} />;
 }
 
-/** After a reload the tab's token is looked up again before anything is shown. */
+/** Verifies the stored token after a reload before any page is shown. */
 function Returning({ token }: { token: string }) {
   const [problem, setProblem] = useState<Problem | null>(null);
-  const look = async () => {
+  const restore = async () => {
     setProblem(null);
     try {
-      beginSession(token, await whoIs(token));
+      beginSession(token, await readIdentity(token));
     } catch (error) {
-      const problem = problemOf(error);
+      const problem = toProblem(error);
       if (problem.status === 401) endSession('Your token is no longer valid.');
       setProblem(problem);
     }
   };
-  useEffect(() => void look(), []);
+  useEffect(() => void restore(), []);
   if (problem?.status === 401) return <SignIn />;
-  return <main class="alone">{problem ? <ProblemNote problem={problem} retry={look} /> : <Waiting />}</main>;
+  return <main class="alone">{problem ? <ProblemNote problem={problem} retry={restore} /> : <Loading />}</main>;
 }
 
 export function App() {

@@ -1,4 +1,4 @@
-// Which page is shown: the path below /console, and its query.
+// The path below /console and its query, which select the page.
 
 import { signal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
@@ -26,7 +26,7 @@ export function navigate(to: string, { replace = false } = {}): void {
   where.value = here();
 }
 
-/** Changes parameters of the query in place: a filter is part of the address, so that it can be sent on. */
+/** Changes query parameters in place. Filters are part of the URL, so that people can share it. */
 export function setQuery(changes: Record<string, string>): void {
   const query = new URLSearchParams(where.value.query);
   for (const [name, value] of Object.entries(changes)) value ? query.set(name, value) : query.delete(name);
@@ -36,7 +36,12 @@ export function setQuery(changes: Record<string, string>): void {
 
 export type Params = Record<string, string>;
 
-/** The parameters of `path` when it has the form of `pattern`, such as /brands/:brand. */
+/** The properties of a page: the parameters of its path. */
+export interface PageProps {
+  params: Params;
+}
+
+/** Returns the parameters of `path` if it matches `pattern`, such as /brands/:brand. */
 export function match(pattern: string, path: string): Params | null {
   const wanted = pattern.split('/').filter(Boolean);
   const given = path.split('/').filter(Boolean);
@@ -63,7 +68,7 @@ interface LinkProps {
   'aria-current'?: 'page' | undefined;
 }
 
-/** A link within the console; the browser's own ways (a new tab, a copy of the address) go on working. */
+/** A link within the console. New tabs and copied addresses work as with any link. */
 export function Link({ to, children, ...rest }: LinkProps) {
   const follow = (event: MouseEvent) => {
     if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
@@ -79,7 +84,7 @@ export function Link({ to, children, ...rest }: LinkProps) {
 
 const part = encodeURIComponent;
 
-/** The addresses of the pages. */
+/** Builds the paths of the pages. */
 export const to = {
   brand: (brand: string) => `/brands/${part(brand)}`,
   webhooks: (brand: string) => `/brands/${part(brand)}/webhooks`,

@@ -1,4 +1,4 @@
-// Who is signed in. The token lives in this tab's sessionStorage and nowhere else.
+// The session of the reader. The token lives in this tab's sessionStorage only.
 
 import { signal } from '@preact/signals';
 import type { Me } from './api/types';
@@ -12,24 +12,24 @@ export interface Session {
 
 export const session = signal<Session | null>(null);
 /** Why the last session ended, for the sign-in page. */
-export const farewell = signal('');
+export const signOutReason = signal('');
 
-/** The token of this tab, from before a reload. */
+/** Returns the token that this tab stored before a reload. */
 export const storedToken = (): string | null => sessionStorage.getItem(KEY);
 
 export function beginSession(token: string, me: Me): void {
   sessionStorage.setItem(KEY, token);
-  farewell.value = '';
+  signOutReason.value = '';
   session.value = { token, me };
 }
 
 export function endSession(why = ''): void {
   sessionStorage.removeItem(KEY);
-  farewell.value = why;
+  signOutReason.value = why;
   session.value = null;
 }
 
-/** Who is signed in; pages are only shown to somebody. */
+/** Returns the identity of the reader. Pages are shown only while somebody is signed in. */
 export function me(): Me {
   if (!session.value) throw new Error('nobody is signed in');
   return session.value.me;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { covers, tick, toggled, treeOf, typesOf } from '../src/lib/tree';
+import { covers, tick, togglePattern, buildTree, typesBelow } from '../src/lib/tree';
 
 const NAMES = ['A.X', 'A.Y.Z', 'A', 'B.X'];
 
@@ -9,14 +9,14 @@ test('groups cover whole segments only', () => {
   assert.ok(!covers('A', 'AB') && !covers('A.X', 'A') && !covers('A.X', 'A.XY'));
 });
 
-test('a tree has every type once, a name may be group and type', () => {
-  const roots = treeOf(NAMES, (name) => name);
+test('a tree holds every type once, and a name may be both a group and a type', () => {
+  const roots = buildTree(NAMES, (name) => name);
   assert.deepEqual(roots.map((node) => node.pattern), ['A', 'B']);
   assert.equal(roots[0]?.entry, 'A');
-  assert.deepEqual(roots.flatMap(typesOf).sort(), [...NAMES].sort());
+  assert.deepEqual(roots.flatMap(typesBelow).sort(), [...NAMES].sort());
 });
 
-test('ticks say how a node stands', () => {
+test('a node is selected, covered, partly selected or not selected', () => {
   assert.equal(tick('A', ['A']), 'on');
   assert.equal(tick('A.X', ['A']), 'covered');
   assert.equal(tick('A', ['A.X']), 'some');
@@ -26,8 +26,8 @@ test('ticks say how a node stands', () => {
   assert.equal(tick('*', ['A']), 'some');
 });
 
-test('a group takes the place of what it covers', () => {
-  assert.deepEqual(toggled(['A.X', 'B.X'], 'A', true), ['B.X', 'A']);
-  assert.deepEqual(toggled(['A.X', 'B'], '*', true), ['*']);
-  assert.deepEqual(toggled(['A', 'B'], 'A', false), ['B']);
+test('a selected group replaces the types that it covers', () => {
+  assert.deepEqual(togglePattern(['A.X', 'B.X'], 'A', true), ['B.X', 'A']);
+  assert.deepEqual(togglePattern(['A.X', 'B'], '*', true), ['*']);
+  assert.deepEqual(togglePattern(['A', 'B'], 'A', false), ['B']);
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Webhook } from '../src/api/types';
-import { creation, draftOf, faultsByField, faultsOf, patch } from '../src/lib/webhook-draft';
+import { toCreateBody, toDraft, errorsByField, validateDraft, toPatchBody } from '../src/lib/webhook-draft';
 
 const WEBHOOK = {
   endpoint: 'https://example.com/a',
@@ -12,29 +12,29 @@ const WEBHOOK = {
   ratePerSecond: 5,
 } as unknown as Webhook;
 
-test('nothing changed is an empty patch', () => {
-  assert.deepEqual(patch(draftOf(WEBHOOK), WEBHOOK), {});
+test('an unchanged draft gives an empty patch', () => {
+  assert.deepEqual(toPatchBody(toDraft(WEBHOOK), WEBHOOK), {});
 });
 
-test('a patch says what changed, and null for what is emptied', () => {
-  const draft = draftOf(WEBHOOK);
+test('a patch holds changed fields, and null for cleared ones', () => {
+  const draft = toDraft(WEBHOOK);
   draft.description = ' ';
   draft.ratePerSecond = '';
   draft.maxConcurrency = '20';
   draft.headers = draft.headers.filter((header) => header.name !== 'X-B');
-  assert.deepEqual(patch(draft, WEBHOOK), {
+  assert.deepEqual(toPatchBody(draft, WEBHOOK), {
     description: null,
     ratePerSecond: null,
     maxConcurrency: 20,
     headers: { 'X-B': null },
   });
   draft.headers = [];
-  assert.deepEqual(patch(draft, WEBHOOK).headers, { 'X-A': null, 'X-B': null });
+  assert.deepEqual(toPatchBody(draft, WEBHOOK).headers, { 'X-A': null, 'X-B': null });
 });
 
-test('a creation leaves out what is empty', () => {
-  const draft = { ...draftOf(null), endpoint: ' https://example.com ', events: ['*'] };
-  assert.deepEqual(creation(draft), {
+test('a create body leaves out empty fields', () => {
+  const draft = { ...toDraft(null), endpoint: ' https://example.com ', events: ['*'] };
+  assert.deepEqual(toCreateBody(draft), {
     endpoint: 'https://example.com',
     events: ['*'],
     headers: {},
@@ -43,20 +43,20 @@ test('a creation leaves out what is empty', () => {
   });
 });
 
-test('faults are told where they are', () => {
-  const bad = { ...draftOf(null), endpoint: 'http://example.com', maxConcurrency: '0', ratePerSecond: '1.5' };
-  assert.deepEqual(Object.keys(faultsOf(bad)).sort(), ['endpoint', 'events', 'maxConcurrency', 'ratePerSecond']);
+test('errors are reported by field', () => {
+  const bad = { ...toDraft(null), endpoint: 'http://example.com', maxConcurrency: '0', ratePerSecond: '1.5' };
+  assert.deepEqual(Object.keys(validateDraft(bad)).sort(), ['endpoint', 'events', 'maxConcurrency', 'ratePerSecond']);
   for (const endpoint of ['', 'example.com', 'https://u:p@example.com', 'https://example.com/#x', 'ftp://example.com']) {
-    assert.ok(faultsOf({ ...draftOf(WEBHOOK), endpoint }).endpoint, endpoint);
+    assert.ok(validateDraft({ ...toDraft(WEBHOOK), endpoint }).endpoint, endpoint);
   }
-  assert.deepEqual(faultsOf(draftOf(WEBHOOK)), {});
+  assert.deepEqual(validateDraft(toDraft(WEBHOOK)), {});
 });
 
-test("the API's pointers find their field", () => {
-  const faults = [
+test('JSON pointers of the API are grouped by field', () => {
+  const errors = [
     { pointer: '/headers/X-A', detail: 'a' },
     { pointer: '/headers', detail: 'b' },
     { pointer: '/endpoint', detail: 'c' },
   ];
-  assert.deepEqual(faultsByField(faults), { headers: ['a', 'b'], endpoint: ['c'] });
+  assert.deepEqual(errorsByField(errors), { headers: ['a', 'b'], endpoint: ['c'] });
 });

@@ -7,7 +7,7 @@ const event = {
   type: 'NOTIFICATION.SMS.RECEIPT',
   data: { message: 'from Node' },
 };
-// An event that finds no queue comes back before its confirm.
+// RabbitMQ returns an event that no queue receives before it confirms it.
 let returned = false;
 channel.on('return', () => (returned = true));
 const exchange = process.env.EXCHANGE ?? 'postrider.events';
@@ -15,8 +15,8 @@ channel.publish(exchange, event.type, Buffer.from(JSON.stringify(event)), {
   contentType: 'application/json',
   persistent: true,
   mandatory: true,
-  messageId: 'order-4712-shipped', // after an error publish again with the same: it is one event all the same
+  messageId: 'order-4712-shipped', // after an error, publish again with the same id: it remains one event
 });
 await channel.waitForConfirms();
-if (returned) throw new Error('nobody takes events');
+if (returned) throw new Error('no queue received the event');
 await connection.close();

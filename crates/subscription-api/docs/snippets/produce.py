@@ -10,8 +10,8 @@ event = {
     "type": "NOTIFICATION.SMS.RECEIPT",
     "data": {"message": "from Python"},
 }
-# Raises UnroutableError or NackError unless the event is stored. After any other error, publish it again with
-# the same message_id: it is one event all the same.
+# Raises UnroutableError or NackError if the event is not stored. After any other error, publish it again with
+# the same message_id: it remains one event.
 channel.basic_publish(
     exchange=os.environ.get("EXCHANGE", "postrider.events"),
     routing_key=event["type"],

@@ -3,8 +3,8 @@ use lapin::{BasicProperties, Confirmation, Connection, ConnectionProperties};
 
 const PERSISTENT: u8 = 2;
 
-/// Publishes one event. `Ok(true)`: it is stored. `Ok(false)`: the broker refused it or knows no queue for it.
-/// After an error publish it again with the same `message_id`: it is one event all the same.
+/// Publishes one event. Returns `Ok(true)` once it is stored, and `Ok(false)` if RabbitMQ refused it or has no
+/// queue for it. After an error, publish it again with the same `message_id`: it remains one event.
 pub async fn produce(amqp_url: &str, exchange: &str) -> lapin::Result<bool> {
     let connection = Connection::connect(amqp_url, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Without an AMQP client. The answer 202 comes after the broker has confirmed. Retry it with the same
-# Idempotency-Key, and it is one event all the same.
+# Publishes one event without an AMQP client. The response is 202 once RabbitMQ has confirmed the event.
+# After an error, retry with the same Idempotency-Key: it remains one event.
 set -euo pipefail
 
 curl --fail-with-body --silent --show-error "$POSTRIDER_URL/v1/acme/events" \

@@ -1,8 +1,8 @@
 <?php
 
-const TOLERANCE = 5 * 60; // seconds: an older request may be a recording
+const TOLERANCE = 5 * 60; // seconds; an older request may be a replay
 
-/** Whether a request is from Postrider. $body is file_get_contents('php://input'), as it came. */
+/** Returns whether Postrider sent the request. $body is the raw body: file_get_contents('php://input'). */
 function verify(string $secret, array $headers, string $body): bool
 {
     ['webhook-id' => $id, 'webhook-timestamp' => $timestamp, 'webhook-signature' => $signatures] = $headers;
@@ -11,7 +11,7 @@ function verify(string $secret, array $headers, string $body): bool
     }
     $key = base64_decode(preg_replace('/^whsec_/', '', $secret));
     $expected = 'v1,' . base64_encode(hash_hmac('sha256', "$id.$timestamp.$body", $key, true));
-    // Several signatures while a secret is rotated: one that fits is enough.
+    // During a rotation there are several signatures. One valid signature is enough.
     foreach (explode(' ', $signatures) as $given) {
         if (hash_equals($expected, $given)) {
             return true;

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Whether a request is from Postrider: exit status 0. The raw body is on standard input.
+# Verifies that Postrider sent a request. Exits with 0 if so. Reads the raw body from standard input.
 #   WEBHOOK_SECRET=whsec_… verify.sh ID TIMESTAMP SIGNATURES <body
 set -euo pipefail
 
 id=$1 timestamp=$2 signatures=$3
 age=$(($(date +%s) - timestamp))
-((${age#-} <= 300)) || exit 1 # an older request may be a recording
+((${age#-} <= 300)) || exit 1 # an older request may be a replay
 key=$(printf %s "${WEBHOOK_SECRET#whsec_}" | base64 -d | od -An -v -tx1 | tr -d ' \n')
 expected=$({ printf '%s.%s.' "$id" "$timestamp" && cat; } |
   openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" -binary | base64 -w0)
-# Several signatures while a secret is rotated: one that fits is enough.
+# During a rotation there are several signatures. One valid signature is enough.
 for given in $signatures; do
   [[ $given != "v1,$expected" ]] || exit 0
 done

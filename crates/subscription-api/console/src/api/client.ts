@@ -1,24 +1,24 @@
-// One request to the API. The token is the session's; it is never part of a URL.
+// Sends requests to the API with the session's token, which is never part of a URL.
 
 import { endSession, session } from '../session';
-import { Problem, problemOf, problemOfAnswer } from './problem';
+import { Problem, toProblem, toResponseProblem } from './problem';
 
-/** How long an answer may take; the API itself gives up after 30 s. */
-const TIMEOUT_MS = 35_000;
-/** How often a read that was refused for a moment is tried again. */
-const TRIES = 3;
-const LONGEST_WAIT_SECONDS = 5;
+/** Timeout of a request. It is longer than the 30 s after which the API itself gives up. */
+const REQUEST_TIMEOUT_MS = 35_000;
+/** Maximum number of tries of a request that the API cannot serve at the moment. */
+const MAX_TRIES = 3;
+const MAX_RETRY_DELAY_SECONDS = 5;
 
 export interface Options {
   signal?: AbortSignal | undefined;
   body?: unknown;
-  /** Used in place of the session's. */
+  /** Token to use instead of the session's. */
   token?: string;
 }
 
 export type Query = Record<string, string | number | null | undefined>;
 
-/** A path with its parameters escaped: path`/v1/${brand}/webhooks`. */
+/** Builds a path with escaped parameters: path`/v1/${brand}/webhooks`. */
 export function path(parts: TemplateStringsArray, ...values: string[]): string {
   return parts.reduce((text, part, n) => text + encodeURIComponent(values[n - 1] ?? '') + part);
 }
@@ -29,8 +29,8 @@ export function withQuery(path: string, query: Query): string {
   return text ? `${path}?${text}` : path;
 }
 
-async function once(method: string, path: string, { signal, body, token }: Options): Promise<Response> {
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+async function sendOnce(method: string, path: string, { signal, body, token }: Options): Promise<Response> {
+  const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
   const headers: Record<string, string> = { authorization: `Bearer ${token ?? session.value?.token ?? ''}` };
   if (body !== undefined) headers['content-type'] = 'application/json';
   try {
@@ -45,7 +45,7 @@ async function once(method: string, path: string, { signal, body, token }: Optio
     });
   } catch (error) {
     if (signal?.aborted) throw error;
-    if (timeout.aborted) throw new Problem(0, `No answer within ${TIMEOUT_MS / 1000} seconds.`);
+    if (timeout.aborted) throw new Problem(0, `No response within ${REQUEST_TIMEOUT_MS / 1000} seconds.`);
     throw new Problem(0, 'The API does not answer.');
   }
 }
@@ -59,21 +59,22 @@ function anyOf(first: AbortSignal, second: AbortSignal): AbortSignal {
 
 const pause = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
-/** Sends a request and gives the answer's text. */
+/** Sends a request and returns the response body as text. */
 export async function send(method: string, path: string, options: Options = {}): Promise<string> {
   for (let attempt = 1; ; attempt += 1) {
-    const answer = await once(method, path, options);
-    if (answer.ok) return answer.text();
-    const problem = await problemOfAnswer(answer);
-    // A token that is being tried at sign-in is no session that ends.
+    const response = await sendOnce(method, path, options);
+    if (response.ok) return response.text();
+    const problem = await toResponseProblem(response);
+    // At sign-in there is no session yet that could end.
     if (problem.status === 401 && options.token === undefined) endSession('Your token is no longer valid.');
     const waits = problem.status === 429 || (problem.status === 503 && method === 'GET');
-    if (!waits || attempt === TRIES) throw problem;
-    await pause(Math.min(problem.retryAfterSeconds ?? 1, LONGEST_WAIT_SECONDS));
-    if (options.signal?.aborted) throw problemOf(options.signal.reason);
+    if (!waits || attempt === MAX_TRIES) throw problem;
+    await pause(Math.min(problem.retryAfterSeconds ?? 1, MAX_RETRY_DELAY_SECONDS));
+    if (options.signal?.aborted) throw toProblem(options.signal.reason);
   }
 }
 
+/** Sends a request and parses the response body as JSON. */
 export async function call<T>(method: string, path: string, options: Options = {}): Promise<T> {
   const text = await send(method, path, options);
   return (text ? JSON.parse(text) : null) as T;

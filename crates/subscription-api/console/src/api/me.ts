@@ -1,5 +1,5 @@
 import { call } from './client';
 import type { Me } from './types';
 
-/** Who a token belongs to. */
-export const whoIs = (token: string) => call<Me>('GET', '/v1/me', { token });
+/** Reads the brand and the role of a token. */
+export const readIdentity = (token: string) => call<Me>('GET', '/v1/me', { token });

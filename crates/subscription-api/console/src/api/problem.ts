@@ -1,6 +1,6 @@
-// What went wrong with a request, in words for people.
+// Failed requests, with texts for people.
 
-export interface FieldFault {
+export interface FieldError {
   pointer: string;
   detail: string;
 }
@@ -9,48 +9,48 @@ export class Problem extends Error {
   constructor(
     readonly status: number,
     readonly detail: string,
-    readonly faults: FieldFault[] = [],
+    readonly fieldErrors: FieldError[] = [],
     readonly retryAfterSeconds: number | null = null,
   ) {
     super(detail);
     this.name = 'Problem';
   }
 
-  /** What the reader can do about it. */
+  /** Advice that follows the error message. */
   get advice(): string {
     switch (this.status) {
       case 0:
-        return 'Check your connection; this page tries again by itself where it shows live figures.';
+        return 'Check your connection. Pages with live data retry by themselves.';
       case 401:
-        return 'Sign in again with a token that is valid.';
+        return 'Sign in again with a valid token.';
       case 403:
-        return 'Sign in with a token whose role allows it.';
+        return 'Sign in with a token whose role allows this.';
       case 404:
-        return 'It may have been deleted meanwhile, or it belongs to another brand.';
+        return 'It may have been deleted, or it belongs to another brand.';
       case 429:
         return 'Wait a moment, then try again.';
       case 503:
-        return 'The platform waits for one of its servers; try again soon.';
+        return "One of the platform's servers is unavailable. Try again soon.";
       default:
-        return this.status >= 500 ? 'It was logged by the platform; if it stays, tell support the time.' : '';
+        return this.status >= 500 ? 'The platform has logged the error. If it persists, tell support when it happened.' : '';
     }
   }
 }
 
-/** Any failure as a problem. */
-export function problemOf(error: unknown): Problem {
+/** Converts any error into a problem. */
+export function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
   return new Problem(0, error instanceof Error ? error.message : String(error));
 }
 
-/** Reads an error answer. */
-export async function problemOfAnswer(answer: Response): Promise<Problem> {
-  const retryAfter = Number(answer.headers.get('retry-after')) || null;
+/** Converts an error response into a problem. */
+export async function toResponseProblem(response: Response): Promise<Problem> {
+  const retryAfter = Number(response.headers.get('retry-after')) || null;
   try {
-    const body = (await answer.json()) as { detail?: string; title?: string; errors?: FieldFault[] };
-    const detail = body.detail ?? body.title ?? answer.statusText;
-    return new Problem(answer.status, detail, body.errors ?? [], retryAfter);
+    const body = (await response.json()) as { detail?: string; title?: string; errors?: FieldError[] };
+    const detail = body.detail ?? body.title ?? response.statusText;
+    return new Problem(response.status, detail, body.errors ?? [], retryAfter);
   } catch {
-    return new Problem(answer.status, answer.statusText || `status ${answer.status}`, [], retryAfter);
+    return new Problem(response.status, response.statusText || `status ${response.status}`, [], retryAfter);
   }
 }

@@ -1,4 +1,4 @@
-// What support alone sees and does.
+// The routes of the API that need a support token.
 
 import { parseKeeping } from '../lib/raw-json';
 import { call, path, send, withQuery, type Query } from './client';
@@ -15,10 +15,10 @@ export const readBrand = (brand: string, signal?: AbortSignal) =>
 export const createBrand = (body: { brandId: string; name: string; contact?: Contact }) =>
   call<Brand>('POST', '/admin/v1/brands', { body });
 
-export const changeBrand = (brand: string, body: { name: string; contact: Contact | null }) =>
+export const editBrand = (brand: string, body: { name: string; contact: Contact | null }) =>
   call<Brand>('PATCH', path`/admin/v1/brands/${brand}`, { body });
 
-export const switchType = (brand: string, pattern: string, on: boolean) =>
+export const setTypeEnabled = (brand: string, pattern: string, on: boolean) =>
   call<null>(on ? 'PUT' : 'DELETE', path`/admin/v1/brands/${brand}/event-types/${pattern}`);
 
 export const listTokens = (brand: string, query: Query, signal?: AbortSignal) =>
@@ -45,12 +45,12 @@ export const listRejected = (query: Query, signal?: AbortSignal) =>
 export const republishRejected = (limit: number | null) =>
   call<{ republished: number }>('POST', '/admin/v1/rejected/republish', { body: limit ? { limit } : {} });
 
-export const purgeRejected = () => call<null>('DELETE', '/admin/v1/rejected');
+export const deleteRejected = () => call<null>('DELETE', '/admin/v1/rejected');
 
 export const listAudit = (query: Query, signal?: AbortSignal) =>
   call<Page<AuditEntry>>('GET', withQuery('/admin/v1/audit', query), { signal });
 
-export async function catalogue(signal?: AbortSignal): Promise<EventType[]> {
+export async function listCatalogue(signal?: AbortSignal): Promise<EventType[]> {
   const all: EventType[] = [];
   for (let cursor: string | null = ''; cursor !== null; ) {
     const address = withQuery('/admin/v1/event-types', { limit: 1000, cursor });
@@ -68,7 +68,7 @@ export interface Definition {
   example: string;
 }
 
-/** Schema and example go as they were written, so the body is put together as text. */
+/** Builds the body as text, so that schema and example are sent exactly as they were typed. */
 export function putType(type: string, { description, schema, enforceSchema, example }: Definition) {
   const members = [`"description":${JSON.stringify(description)}`, `"enforceSchema":${enforceSchema}`];
   if (schema.trim()) members.push(`"schema":${schema}`);

@@ -1,4 +1,4 @@
-// The shapes of the API, as /openapi.json has them.
+// The types of the API, as defined by /openapi.json.
 
 export interface Me {
   role: 'support' | 'write' | 'read';
@@ -34,7 +34,7 @@ export interface Webhook {
   headers: Record<string, string>;
   maxConcurrency: number;
   ratePerSecond: number | null;
-  /** Left out where it is v1 alone. */
+  /** Omitted if the webhook uses v1 only. */
   signatures?: Signature[];
   created: string;
   updated: string;
@@ -51,14 +51,14 @@ export interface WebhookEdit {
   signatures?: Signature[] | null;
 }
 
-/** What verifies a webhook's requests: the public key where they are signed with v1a, too. */
+/** The secret of a webhook, and the public key if its requests are also signed with v1a. */
 export interface Secret {
   secret: string;
   publicKey?: string;
 }
 
 export interface RotatedSecret extends Secret {
-  /** Until when what signed before signs as well. */
+  /** When the previous secret stops signing. */
   previousExpires: string | null;
 }
 
@@ -73,7 +73,7 @@ export interface Delivery {
   lastError: string | null;
 }
 
-/** An event as lists keep it: its data is left out, for there may be fifty thousand. */
+/** An event in a list, without its data because a list may hold fifty thousand events. */
 export interface EventRow {
   id: string;
   created: string;
@@ -85,7 +85,7 @@ export interface EventRow {
 export interface EventInFull extends EventRow {
   brandId: string;
   webhookId: string;
-  /** The JSON as it came in. */
+  /** The JSON as the producer sent it. */
   data: string;
 }
 
@@ -112,7 +112,7 @@ export interface Attempt {
   trigger: 'fresh' | 'retry' | 'redeliver' | 'held' | 'test';
 }
 
-export interface StatsStep {
+export interface StatsBucket {
   at: string;
   attempts: number;
   outcomes: Partial<Record<Outcome, number>>;
@@ -123,7 +123,7 @@ export interface Stats {
   from: string;
   to: string;
   stepSeconds: number;
-  items: StatsStep[];
+  items: StatsBucket[];
 }
 
 export interface RedeliveryRange {
@@ -141,7 +141,7 @@ export interface RedeliveryJob {
   delivered: number;
 }
 
-/** An entry of the catalogue; schema and example are JSON as it was put in. */
+/** An entry of the catalogue. Schema and example are JSON as support entered it. */
 export interface EventType {
   type: string;
   description: string;
@@ -197,7 +197,7 @@ export interface Overview {
   webhooks: Record<WebhookStatus, number>;
   disabled: Webhook[];
   rejected: number;
-  minutes: StatsStep[];
+  minutes: StatsBucket[];
 }
 
 export interface Rejected {
@@ -209,7 +209,7 @@ export interface Rejected {
   bytes: number;
 }
 
-/** What counts towards disabling a webhook, and the rule that it is held against. */
+/** The failures that count towards disabling a webhook, and the limits of the rule. */
 export interface Health {
   windowSeconds: number;
   attempts: number;

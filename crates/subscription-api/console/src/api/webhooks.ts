@@ -1,4 +1,4 @@
-// A brand's webhooks and their events.
+// The routes of the API for the webhooks of a brand and their events.
 
 import { parseKeeping } from '../lib/raw-json';
 import { call, path, send, withQuery, type Query } from './client';
@@ -18,43 +18,44 @@ import type {
   WebhookEdit,
 } from './types';
 
-export interface Place {
+/** Identifies a webhook in paths of the API. */
+export interface WebhookRef {
   brand: string;
   webhook: string;
 }
 
-const webhookPath = ({ brand, webhook }: Place) => path`/v1/${brand}/webhooks/${webhook}`;
-const eventPath = (place: Place, event: string) => webhookPath(place) + path`/events/${event}`;
+const webhookPath = ({ brand, webhook }: WebhookRef) => path`/v1/${brand}/webhooks/${webhook}`;
+const eventPath = (webhookRef: WebhookRef, event: string) => webhookPath(webhookRef) + path`/events/${event}`;
 
 export const listWebhooks = (brand: string, query: Query, signal?: AbortSignal) =>
   call<Page<Webhook>>('GET', withQuery(path`/v1/${brand}/webhooks`, query), { signal });
 
-export const readWebhook = (place: Place, signal?: AbortSignal) =>
-  call<Webhook>('GET', webhookPath(place), { signal });
+export const readWebhook = (webhookRef: WebhookRef, signal?: AbortSignal) =>
+  call<Webhook>('GET', webhookPath(webhookRef), { signal });
 
 export const createWebhook = (brand: string, body: WebhookEdit) =>
   call<Webhook & Secret>('POST', path`/v1/${brand}/webhooks`, { body });
 
-export const changeWebhook = (place: Place, body: WebhookEdit) =>
-  call<Webhook>('PATCH', webhookPath(place), { body });
+export const editWebhook = (webhookRef: WebhookRef, body: WebhookEdit) =>
+  call<Webhook>('PATCH', webhookPath(webhookRef), { body });
 
-export const deleteWebhook = (place: Place) => call<null>('DELETE', webhookPath(place));
+export const deleteWebhook = (webhookRef: WebhookRef) => call<null>('DELETE', webhookPath(webhookRef));
 
-export const readSecret = (place: Place) => call<Secret>('GET', `${webhookPath(place)}/secret`);
+export const readSecret = (webhookRef: WebhookRef) => call<Secret>('GET', `${webhookPath(webhookRef)}/secret`);
 
-export const rotateSecret = (place: Place, overlapSeconds: number) =>
-  call<RotatedSecret>('POST', `${webhookPath(place)}/secret/rotate`, {
+export const rotateSecret = (webhookRef: WebhookRef, overlapSeconds: number) =>
+  call<RotatedSecret>('POST', `${webhookPath(webhookRef)}/secret/rotate`, {
     body: { overlapSeconds },
   });
 
-export const sendTest = (place: Place, type: string | null) =>
-  call<{ eventId: string }>('POST', `${webhookPath(place)}/test`, { body: type ? { type } : {} });
+export const sendTest = (webhookRef: WebhookRef, type: string | null) =>
+  call<{ eventId: string }>('POST', `${webhookPath(webhookRef)}/test`, { body: type ? { type } : {} });
 
-export const readStats = (place: Place, query: Query, signal?: AbortSignal) =>
-  call<Stats>('GET', withQuery(`${webhookPath(place)}/stats`, query), { signal });
+export const readStats = (webhookRef: WebhookRef, query: Query, signal?: AbortSignal) =>
+  call<Stats>('GET', withQuery(`${webhookPath(webhookRef)}/stats`, query), { signal });
 
-export async function listEvents(place: Place, query: Query, signal?: AbortSignal): Promise<Page<EventRow>> {
-  const page = await call<Page<EventInFull>>('GET', withQuery(`${webhookPath(place)}/events`, query), { signal });
+export async function listEvents(webhookRef: WebhookRef, query: Query, signal?: AbortSignal): Promise<Page<EventRow>> {
+  const page = await call<Page<EventInFull>>('GET', withQuery(`${webhookPath(webhookRef)}/events`, query), { signal });
   const row = ({ id, created, type, test, delivery }: EventInFull): EventRow => ({
     id,
     created,
@@ -65,22 +66,22 @@ export async function listEvents(place: Place, query: Query, signal?: AbortSigna
   return { items: page.items.map(row), nextCursor: page.nextCursor };
 }
 
-export const readEvent = async (place: Place, event: string, signal?: AbortSignal) =>
-  parseKeeping(await send('GET', eventPath(place, event), { signal }), ['data']) as EventInFull;
+export const readEvent = async (webhookRef: WebhookRef, event: string, signal?: AbortSignal) =>
+  parseKeeping(await send('GET', eventPath(webhookRef, event), { signal }), ['data']) as EventInFull;
 
-export const listAttempts = (place: Place, event: string, signal?: AbortSignal) =>
-  call<Page<Attempt>>('GET', `${eventPath(place, event)}/attempts?limit=1000`, { signal });
+export const listAttempts = (webhookRef: WebhookRef, event: string, signal?: AbortSignal) =>
+  call<Page<Attempt>>('GET', `${eventPath(webhookRef, event)}/attempts?limit=1000`, { signal });
 
-export const redeliverEvent = (place: Place, event: string) =>
-  call<{ queued: number }>('POST', `${eventPath(place, event)}/redeliver`);
+export const redeliverEvent = (webhookRef: WebhookRef, event: string) =>
+  call<{ queued: number }>('POST', `${eventPath(webhookRef, event)}/redeliver`);
 
-export const redeliverRange = (place: Place, body: RedeliveryRange) =>
-  call<{ jobId: string; queued: number }>('POST', `${webhookPath(place)}/redeliver`, { body });
+export const redeliverRange = (webhookRef: WebhookRef, body: RedeliveryRange) =>
+  call<{ jobId: string; queued: number }>('POST', `${webhookPath(webhookRef)}/redeliver`, { body });
 
-export const readRedelivery = (place: Place, job: string, signal?: AbortSignal) =>
-  call<RedeliveryJob>('GET', webhookPath(place) + path`/redeliver/${job}`, { signal });
+export const readRedelivery = (webhookRef: WebhookRef, job: string, signal?: AbortSignal) =>
+  call<RedeliveryJob>('GET', webhookPath(webhookRef) + path`/redeliver/${job}`, { signal });
 
-/** All of the catalogue as the brand sees it: a tree needs the whole. */
+/** Reads all pages of the catalogue as the brand sees it, because a tree needs every type. */
 export async function offeredTypes(brand: string, signal?: AbortSignal): Promise<OfferedType[]> {
   const all: OfferedType[] = [];
   for (let cursor: string | null = ''; cursor !== null; ) {
@@ -92,5 +93,5 @@ export async function offeredTypes(brand: string, signal?: AbortSignal): Promise
   return all;
 }
 
-export const readHealth = (place: Place, signal?: AbortSignal) =>
-  call<Health>('GET', `${webhookPath(place)}/health`, { signal });
+export const readHealth = (webhookRef: WebhookRef, signal?: AbortSignal) =>
+  call<Health>('GET', `${webhookPath(webhookRef)}/health`, { signal });

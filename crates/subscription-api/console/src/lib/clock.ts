@@ -1,4 +1,4 @@
-// The time for relative words, moved on every few seconds for the whole page at once.
+// The current time for relative times. One timer updates the whole page every few seconds.
 
 import { signal } from '@preact/signals';
 

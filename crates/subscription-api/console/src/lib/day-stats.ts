@@ -1,20 +1,20 @@
-// The last 24 hours of many webhooks: a few at a time, each kept for a minute.
+// Reads the statistics of the last 24 hours, a few webhooks at a time, and caches them for a minute.
 
-import type { StatsStep } from '../api/types';
-import { readStats, type Place } from '../api/webhooks';
+import type { StatsBucket } from '../api/types';
+import { readStats, type WebhookRef } from '../api/webhooks';
 
-export type Day = readonly StatsStep[] | 'coming' | 'unknown';
+export type Day = readonly StatsBucket[] | 'coming' | 'unknown';
 
-const AT_ONCE = 4;
-const KEPT_MS = 60_000;
+const MAX_CONCURRENT = 4;
+const CACHE_TTL_MS = 60_000;
 const HOUR_MS = 3_600_000;
 
 const kept = new Map<string, { at: number; day: Promise<Day> }>();
 const waiting: (() => void)[] = [];
 let running = 0;
 
-async function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  if (running >= AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve));
+async function withPermit<T>(work: () => Promise<T>): Promise<T> {
+  if (running >= MAX_CONCURRENT) await new Promise<void>((resolve) => waiting.push(resolve));
   running += 1;
   try {
     return await work();
@@ -24,21 +24,21 @@ async function inTurn<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function read(place: Place): Promise<Day> {
+async function read(webhookRef: WebhookRef): Promise<Day> {
   const to = Math.ceil(Date.now() / HOUR_MS) * HOUR_MS;
   const query = { from: new Date(to - 24 * HOUR_MS).toISOString(), to: new Date(to).toISOString(), step: '1h' };
   try {
-    return (await inTurn(() => readStats(place, query))).items;
+    return (await withPermit(() => readStats(webhookRef, query))).items;
   } catch {
     return 'unknown';
   }
 }
 
-export function dayOf(place: Place): Promise<Day> {
-  const key = `${place.brand}/${place.webhook}`;
+export function readDay(webhookRef: WebhookRef): Promise<Day> {
+  const key = `${webhookRef.brand}/${webhookRef.webhook}`;
   const found = kept.get(key);
-  if (found && Date.now() - found.at < KEPT_MS) return found.day;
-  const day = read(place);
+  if (found && Date.now() - found.at < CACHE_TTL_MS) return found.day;
+  const day = read(webhookRef);
   kept.set(key, { at: Date.now(), day });
   return day;
 }

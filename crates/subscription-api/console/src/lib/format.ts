@@ -1,4 +1,4 @@
-// Figures and times for people: the reader's own zone and habits, UTC beside it.
+// Formats numbers and times for people, in the reader's time zone and locale, and in UTC.
 
 const number = new Intl.NumberFormat();
 const compact = new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 1 });
@@ -10,7 +10,7 @@ const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'always', sty
 export const count = (n: number): string => (Math.abs(n) < 100_000 ? number : compact).format(n);
 export const exactCount = (n: number): string => number.format(n);
 
-/** A share; never 100 % when something is missing, nor 0 % when something is there. */
+/** Formats a share. It shows 100 % only for the whole and 0 % only for nothing. */
 export function share(part: number, whole: number): string {
   if (whole === 0) return '–';
   const exact = part / whole;
@@ -20,7 +20,7 @@ export function share(part: number, whole: number): string {
 }
 
 /** `9 events`, `1 event`. */
-export const many = (n: number, one: string, more = `${one}s`): string => `${count(n)} ${n === 1 ? one : more}`;
+export const pluralize = (n: number, one: string, more = `${one}s`): string => `${count(n)} ${n === 1 ? one : more}`;
 
 export const localTime = (at: string): string => second.format(new Date(at));
 export const localDay = (at: string): string => day.format(new Date(at));
@@ -48,7 +48,7 @@ export function ago(at: string, now: number): string {
   return 'now';
 }
 
-/** A span such as `2 h 5 min`. */
+/** Formats a duration such as `2 h 5 min`. */
 export function span(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   const parts: [number, string][] = [
@@ -70,8 +70,8 @@ export function bytes(n: number): string {
   return n < 1024 ? `${n} B` : `${(n / 1024).toFixed(1)} KiB`;
 }
 
-/** A word of the API as people write it: `http_status` is `HTTP status`. */
-export function word(text: string): string {
+/** Formats a word of the API for people: `http_status` becomes `HTTP status`. */
+export function humanize(text: string): string {
   const spoken = text.replace(/[_.]/g, ' ').replace(/^(http|dns|tls)\b/, (w) => w.toUpperCase());
   return spoken.charAt(0).toUpperCase() + spoken.slice(1);
 }

@@ -1,6 +1,6 @@
-// Instants in inputs of the kind datetime-local, which speak of the reader's own zone.
+// Converts times for inputs of type datetime-local, which use the reader's time zone.
 
-/** `2026-11-24T10:07` for an input, nothing for nothing. */
+/** Returns the value of an input, such as `2026-11-24T10:07`, or an empty text. */
 export function toInput(iso: string): string {
   const at = new Date(iso);
   if (!iso || Number.isNaN(at.getTime())) return '';

@@ -1,9 +1,9 @@
-// JSON as it came in. JSON.parse would round long numbers, move keys that look like indexes, and drop
-// doubled ones; somebody who looks for a mistake in a payload needs to see what was sent.
+// Reads and formats JSON without changing it. JSON.parse would round long numbers, reorder keys that look
+// like indexes, and drop duplicate keys. A developer who debugs a payload needs to see the original.
 
 const SPACE = /\s/;
 
-/** Reads JSON but keeps the values of some keys as their source text, null excepted. */
+/** Parses JSON but keeps the values of some keys as source text, except null. */
 export function parseKeeping(text: string, keys: readonly string[]): unknown {
   let at = 0;
 
@@ -19,7 +19,7 @@ export function parseKeeping(text: string, keys: readonly string[]): unknown {
     return text.slice(from, at);
   };
 
-  /** Walks over any value. */
+  /** Skips a value of any kind. */
   const pass = (): void => {
     let depth = 0;
     do {
@@ -55,7 +55,7 @@ export function parseKeeping(text: string, keys: readonly string[]): unknown {
     return JSON.parse(text[at] === '"' ? string() : scalar());
   };
 
-  /** Members between brackets, each read by `member`. */
+  /** Reads the members between two brackets with `member`. */
   const members = (close: string, member: () => void): void => {
     at += 1;
     skip();
@@ -88,12 +88,12 @@ export function parseKeeping(text: string, keys: readonly string[]): unknown {
   return value();
 }
 
-/** The same JSON, broken into lines. */
-export function indented(text: string): string {
+/** Breaks JSON into indented lines. */
+export function indentJson(text: string): string {
   let lines = '';
   let depth = 0;
   const line = () => `\n${'  '.repeat(depth)}`;
-  // Strings whole, brackets with nothing in them whole, single characters else.
+  // A token is a string, an empty pair of brackets, a scalar or a single character.
   for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|\{\s*\}|\[\s*\]|[^\s"{}[\],:]+|[{}[\],:]/gs)) {
     if (token === '{' || token === '[') (depth += 1), (lines += token + line());
     else if (token === '}' || token === ']') (depth -= 1), (lines += line() + token);
@@ -104,8 +104,8 @@ export function indented(text: string): string {
   return lines;
 }
 
-/** Why a text is not JSON, or nothing. */
-export function jsonFault(text: string): string | null {
+/** Returns why a text is not JSON, or null if it is. */
+export function checkJson(text: string): string | null {
   try {
     JSON.parse(text);
     return null;

@@ -1,6 +1,6 @@
-// Sums over the steps of statistics.
+// Adds up statistics over time buckets and over webhooks.
 
-import { OUTCOMES, type Outcome, type StatsStep } from '../api/types';
+import { OUTCOMES, type Outcome, type StatsBucket } from '../api/types';
 
 export interface Sums {
   attempts: number;
@@ -8,16 +8,16 @@ export interface Sums {
   failed: number;
 }
 
-export const failures = (step: StatsStep): number =>
-  OUTCOMES.reduce((n, outcome) => n + (outcome === 'delivered' ? 0 : (step.outcomes[outcome] ?? 0)), 0);
+export const failures = (bucket: StatsBucket): number =>
+  OUTCOMES.reduce((n, outcome) => n + (outcome === 'delivered' ? 0 : (bucket.outcomes[outcome] ?? 0)), 0);
 
-export function sums(steps: readonly StatsStep[]): Sums {
-  const delivered = steps.reduce((n, step) => n + (step.outcomes.delivered ?? 0), 0);
-  const failed = steps.reduce((n, step) => n + failures(step), 0);
+export function sumBuckets(buckets: readonly StatsBucket[]): Sums {
+  const delivered = buckets.reduce((n, bucket) => n + (bucket.outcomes.delivered ?? 0), 0);
+  const failed = buckets.reduce((n, bucket) => n + failures(bucket), 0);
   return { attempts: delivered + failed, delivered, failed };
 }
 
-/** What belongs together in a plot: eight colours nobody can tell apart. */
+/** Outcomes that share a colour in a plot, because eight colours are hard to tell apart. */
 export interface Series {
   label: string;
   colour: string;
@@ -32,23 +32,23 @@ export const SERIES: readonly Series[] = [
   { label: 'Blocked address', colour: '--plot-blocked', of: ['blocked'] },
 ];
 
-export const valueOf = (step: StatsStep, series: Series): number =>
-  series.of.reduce((n, outcome) => n + (step.outcomes[outcome] ?? 0), 0);
+export const countOutcomes = (bucket: StatsBucket, series: Series): number =>
+  series.of.reduce((n, outcome) => n + (bucket.outcomes[outcome] ?? 0), 0);
 
 /**
- * The steps of several webhooks as one. Counts add up; of latencies only bounds can be told: each
- * figure is that of the slowest webhook in the step.
+ * Merges the buckets of several webhooks. Counts add up. Percentiles cannot be added, so each one is that
+ * of the slowest webhook in the bucket.
  */
-export function merged(all: readonly (readonly StatsStep[])[]): StatsStep[] {
-  const steps = new Map<string, StatsStep>();
-  for (const step of all.flat()) {
-    const sum = steps.get(step.at);
-    steps.set(step.at, sum ? added(sum, step) : step);
+export function mergeBuckets(all: readonly (readonly StatsBucket[])[]): StatsBucket[] {
+  const buckets = new Map<string, StatsBucket>();
+  for (const bucket of all.flat()) {
+    const sum = buckets.get(bucket.at);
+    buckets.set(bucket.at, sum ? addBuckets(sum, bucket) : bucket);
   }
-  return [...steps.values()].sort((a, b) => (a.at < b.at ? -1 : 1));
+  return [...buckets.values()].sort((a, b) => (a.at < b.at ? -1 : 1));
 }
 
-function added(a: StatsStep, b: StatsStep): StatsStep {
+function addBuckets(a: StatsBucket, b: StatsBucket): StatsBucket {
   const outcomes: Partial<Record<Outcome, number>> = {};
   for (const outcome of OUTCOMES) outcomes[outcome] = (a.outcomes[outcome] ?? 0) + (b.outcomes[outcome] ?? 0);
   const slower = (x: number | null, y: number | null) => (x === null ? y : y === null ? x : Math.max(x, y));

@@ -1,4 +1,4 @@
-// Light or dark: the system's, unless the reader chose. The choice is no secret and may be kept.
+// The theme: light, dark, or that of the system. A choice is kept in localStorage, because it is no secret.
 
 import { effect, signal } from '@preact/signals';
 
@@ -9,7 +9,7 @@ const stored = localStorage.getItem(KEY);
 export const theme = signal<Theme>(stored === 'light' || stored === 'dark' ? stored : 'system');
 
 const system = matchMedia('(prefers-color-scheme: dark)');
-/** Counts up with every change of colours, for what is drawn and not styled. */
+/** Changes whenever the colours change, so that canvas plots redraw. */
 export const repaint = signal(0);
 const changed = () => (repaint.value = repaint.peek() + 1);
 system.addEventListener('change', changed);
@@ -29,7 +29,7 @@ effect(() => {
 const probe = document.createElement('i');
 probe.hidden = true;
 
-/** The value of a colour as it is now: what light-dark() comes to is known of elements only. */
+/** Returns the current value of a colour. Only elements resolve light-dark(), so this asks a hidden one. */
 export const colour = (name: string): string => {
   if (!probe.isConnected) document.body.append(probe);
   probe.style.color = `var(${name})`;

@@ -1,10 +1,10 @@
-// Event types as a tree of their segments, and what a choice of groups and types covers.
+// Event types as a tree of segments, and the types that a selection of groups and types covers.
 
 export interface TreeNode<T> {
-  /** The whole name so far: a group, a type, or both. */
+  /** The full name up to this segment: a group, a type, or both. */
   pattern: string;
   segment: string;
-  /** The type of this very name, if there is one. */
+  /** The event type with exactly this name, if it exists. */
   entry: T | null;
   children: TreeNode<T>[];
 }
@@ -12,7 +12,7 @@ export interface TreeNode<T> {
 export const covers = (pattern: string, type: string): boolean =>
   pattern === '*' || pattern === type || type.startsWith(`${pattern}.`);
 
-export function treeOf<T>(entries: readonly T[], nameOf: (entry: T) => string): TreeNode<T>[] {
+export function buildTree<T>(entries: readonly T[], nameOf: (entry: T) => string): TreeNode<T>[] {
   const roots: TreeNode<T>[] = [];
   for (const entry of entries) {
     let level = roots;
@@ -28,14 +28,14 @@ export function treeOf<T>(entries: readonly T[], nameOf: (entry: T) => string): 
   return roots;
 }
 
-/** All types at and below a node. */
-export function typesOf<T>(node: TreeNode<T>): T[] {
-  return [...(node.entry === null ? [] : [node.entry]), ...node.children.flatMap(typesOf)];
+/** Returns all types at and below a node. */
+export function typesBelow<T>(node: TreeNode<T>): T[] {
+  return [...(node.entry === null ? [] : [node.entry]), ...node.children.flatMap(typesBelow)];
 }
 
 export type Tick = 'on' | 'covered' | 'some' | 'off';
 
-/** How a node stands to a choice: chosen itself, covered by a group above it, partly, or not at all. */
+/** Returns whether a node is selected itself, covered by a group, partly selected, or not selected. */
 export function tick(pattern: string, chosen: readonly string[]): Tick {
   if (chosen.includes(pattern)) return 'on';
   if (chosen.some((c) => covers(c, pattern))) return 'covered';
@@ -43,8 +43,8 @@ export function tick(pattern: string, chosen: readonly string[]): Tick {
   return 'off';
 }
 
-/** The choice after a node was ticked or not; what a group covers need not be named any more. */
-export function toggled(chosen: readonly string[], pattern: string, on: boolean): string[] {
+/** Selects or deselects a node. A selected group replaces the types that it covers. */
+export function togglePattern(chosen: readonly string[], pattern: string, on: boolean): string[] {
   const others = chosen.filter((c) => c !== pattern);
   if (!on) return others;
   return [...others.filter((c) => !covers(pattern, c)), pattern];

@@ -1,22 +1,22 @@
-// Keeps a list that shows the newest first up to date without moving it: rows that are there change
-// in place, and new ones wait until they are asked for.
+// Keeps a list that shows the newest events first up to date without moving it. Existing rows change in
+// place, and new events wait until the reader shows them.
 
 import { useEffect, useState } from 'preact/hooks';
 import type { EventRow, Page } from '../api/types';
 import type { Pages } from './use-pages';
 import { usePolling } from './use-resource';
 
-const EVERY_MS = 4000;
-/** New events that are told as a number; beyond it is said that there are more. */
+const POLL_INTERVAL_MS = 4000;
+/** Maximum number of new events that are counted. Beyond it the button only says that there are many. */
 const NEWEST = 100;
-/** Where the newest rows can stand in the list: what comes after need not be looked at. */
+/** Length of the part of the list that can hold the newest events. Rows after it are not compared. */
 const HEAD = 2 * NEWEST;
-/** Rows that left the list, and are looked at one by one. */
-const MOST_LEFT = 20;
+/** Maximum number of rows that are read one by one because they no longer match the filter. */
+const MAX_LEFT = 20;
 
 export interface Newest {
   count: number;
-  /** Whether there are more new ones than are at hand. */
+  /** Whether there may be more new events than `count`. */
   more: boolean;
   show: () => void;
 }
@@ -30,20 +30,20 @@ export function useNewest(
   const [fresh, setFresh] = useState<EventRow[]>([]);
   useEffect(() => setFresh([]), [key]);
 
-  const look = async () => {
+  const poll = async () => {
     if (!pages.ready) return;
     try {
       const page = await load(NEWEST);
       const found = new Map(page.items.map((row) => [row.id, row]));
-      for (const row of await Promise.all(left(pages.items.slice(0, HEAD), page).map((row) => read(row.id)))) found.set(row.id, row);
-      pages.edit((items) => changed(items, found));
+      for (const row of await Promise.all(findLeft(pages.items.slice(0, HEAD), page).map((row) => read(row.id)))) found.set(row.id, row);
+      pages.edit((items) => replaceChanged(items, found));
       const known = new Set(pages.items.slice(0, HEAD).map((row) => row.id));
       setFresh(page.items.filter((row) => !known.has(row.id)));
     } catch {
-      // The next look may go better; the list itself says when it cannot be read.
+      // The next poll may succeed. The list itself reports when it cannot be read.
     }
   };
-  usePolling(look, EVERY_MS);
+  usePolling(poll, POLL_INTERVAL_MS);
 
   const more = fresh.length === NEWEST;
   const show = () => {
@@ -60,19 +60,19 @@ export function useNewest(
 }
 
 /**
- * Rows that should be in the newest page and are not: their state is no longer the one that is asked
- * for. They stay where they are, with what they became.
+ * Finds rows that the newest page should contain but does not, because their status no longer matches the
+ * filter. They stay in the list and show their new status.
  */
-function left(items: readonly EventRow[], { items: newest, nextCursor }: Page<EventRow>): EventRow[] {
+function findLeft(items: readonly EventRow[], { items: newest, nextCursor }: Page<EventRow>): EventRow[] {
   const last = newest.at(-1)?.created ?? '';
   const ids = new Set(newest.map((row) => row.id));
-  const covered = (row: EventRow) => nextCursor === null || row.created > last;
-  const settled = (row: EventRow) => row.delivery.status === 'delivered';
-  return items.filter((row) => covered(row) && !ids.has(row.id) && !settled(row)).slice(0, MOST_LEFT);
+  const isCovered = (row: EventRow) => nextCursor === null || row.created > last;
+  const isDelivered = (row: EventRow) => row.delivery.status === 'delivered';
+  return items.filter((row) => isCovered(row) && !ids.has(row.id) && !isDelivered(row)).slice(0, MAX_LEFT);
 }
 
-/** The same rows where nothing changed, so that nothing is drawn for nothing. */
-function changed(items: EventRow[], found: Map<string, EventRow>): EventRow[] {
+/** Replaces changed rows. If none changed, it returns the same array, so that nothing is rendered again. */
+function replaceChanged(items: EventRow[], found: Map<string, EventRow>): EventRow[] {
   let any = false;
   const head = items.slice(0, HEAD).map((row) => {
     const now = found.get(row.id);

@@ -1,20 +1,20 @@
-// A list that is read page by page, as far as it is looked at.
+// A list that is read page by page, as far as the reader scrolls.
 
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { Problem, problemOf } from '../api/problem';
+import { Problem, toProblem } from '../api/problem';
 import type { Page } from '../api/types';
 
 export interface Pages<T> {
   items: T[];
   /** Whether the first page was read. */
   ready: boolean;
-  /** Whether there is more than was read. */
+  /** Whether the API has more pages. */
   more: boolean;
   busy: boolean;
   problem: Problem | null;
   next: () => void;
   reload: () => Promise<void>;
-  /** Changes what is shown without reading. */
+  /** Changes the items without a request. */
   edit: (change: (items: T[]) => T[]) => void;
 }
 
@@ -53,7 +53,7 @@ export function usePages<T>(
         });
       } catch (error) {
         if (own.signal.aborted) return;
-        setState((old) => ({ ...old, busy: false, problem: problemOf(error) }));
+        setState((old) => ({ ...old, busy: false, problem: toProblem(error) }));
       } finally {
         if (running.current === own) running.current = null;
       }

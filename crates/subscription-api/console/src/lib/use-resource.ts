@@ -1,19 +1,19 @@
-// Something read from the API and kept up to date. What was there stays while it is read again, so
-// that nothing blinks; a failure is told beside it.
+// A resource of the API that is kept up to date. The old data stays visible during a new request, so that
+// nothing flickers, and an error is shown beside it.
 
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { Problem, problemOf } from '../api/problem';
+import { Problem, toProblem } from '../api/problem';
 
 export interface Resource<T> {
   data: T | null;
   problem: Problem | null;
   reload: () => Promise<void>;
-  /** Puts in what a change answered, without asking again. */
+  /** Replaces the data with the response to a change, without another request. */
   set: (data: T) => void;
 }
 
 interface Settings {
-  /** How often it is read again while somebody looks, in milliseconds. */
+  /** Polling interval in milliseconds while the page is visible. */
   every?: number | undefined;
 }
 
@@ -41,7 +41,7 @@ export function useResource<T>(
       if (!own.signal.aborted) setState({ key, data, problem: null });
     } catch (error) {
       if (own.signal.aborted) return;
-      const problem = problemOf(error);
+      const problem = toProblem(error);
       setState((old) => ({ key, data: old.key === key ? old.data : null, problem }));
     } finally {
       if (running.current === own) running.current = null;
@@ -60,7 +60,7 @@ export function useResource<T>(
   return { data: own ? state.data : null, problem: own ? state.problem : null, reload, set };
 }
 
-/** Calls `work` again and again, one after another, while the page is looked at. */
+/** Calls `work` repeatedly, one call at a time, while the page is visible. */
 export function usePolling(work: () => Promise<void>, every: number | undefined): void {
   const latest = useRef(work);
   latest.current = work;
@@ -68,21 +68,21 @@ export function usePolling(work: () => Promise<void>, every: number | undefined)
     if (!every) return;
     let timer = 0;
     let over = false;
-    const turn = async () => {
+    const poll = async () => {
       if (!document.hidden) await latest.current();
-      if (!over) timer = setTimeout(turn, every);
+      if (!over) timer = setTimeout(poll, every);
     };
-    const lookedAt = () => {
+    const onVisible = () => {
       if (document.hidden) return;
       clearTimeout(timer);
-      void turn();
+      void poll();
     };
-    timer = setTimeout(turn, every);
-    document.addEventListener('visibilitychange', lookedAt);
+    timer = setTimeout(poll, every);
+    document.addEventListener('visibilitychange', onVisible);
     return () => {
       over = true;
       clearTimeout(timer);
-      document.removeEventListener('visibilitychange', lookedAt);
+      document.removeEventListener('visibilitychange', onVisible);
     };
   }, [every]);
 }

@@ -1,6 +1,6 @@
-// A webhook while it is being written: what is typed, what is wrong with it, and what is sent.
+// The draft of a webhook in the form: its fields, their validation, and the request bodies.
 
-import type { FieldFault } from '../api/problem';
+import type { FieldError } from '../api/problem';
 import type { Webhook, WebhookEdit } from '../api/types';
 
 export interface Header {
@@ -21,7 +21,7 @@ export interface Draft {
 let headers = 0;
 export const header = (name = '', value = ''): Header => ({ key: (headers += 1), name, value });
 
-export const draftOf = (webhook: Webhook | null): Draft => ({
+export const toDraft = (webhook: Webhook | null): Draft => ({
   endpoint: webhook?.endpoint ?? '',
   description: webhook?.description ?? '',
   events: webhook?.events ?? [],
@@ -31,42 +31,42 @@ export const draftOf = (webhook: Webhook | null): Draft => ({
 });
 
 export type Field = 'endpoint' | 'description' | 'events' | 'headers' | 'maxConcurrency' | 'ratePerSecond';
-export type DraftFaults = Partial<Record<Field, string[]>>;
+export type DraftErrors = Partial<Record<Field, string[]>>;
 
-function endpointFault(text: string): string | null {
-  if (!text) return 'Give the address that requests go to, such as https://example.com/webhooks.';
+function checkEndpoint(text: string): string | null {
+  if (!text) return 'Enter the URL that receives the events, such as https://example.com/webhooks.';
   let url: URL;
   try {
     url = new URL(text);
   } catch {
-    return 'This is not a whole URL; it begins with https://.';
+    return 'This is not a complete URL. It must begin with https://.';
   }
   if (url.protocol !== 'https:') return 'It must begin with https://.';
-  if (url.username || url.password) return 'It must not hold a user name or password.';
-  if (url.hash) return 'It must not have a fragment (#…).';
+  if (url.username || url.password) return 'It must not contain a user name or password.';
+  if (url.hash) return 'It must not contain a fragment (#…).';
   return null;
 }
 
-function integerFault(text: string, most: number): string | null {
-  return /^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= most ? null : `Give a whole number from 1 to ${most}.`;
+function checkInteger(text: string, max: number): string | null {
+  return /^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= max ? null : `Enter a whole number from 1 to ${max}.`;
 }
 
-/** What can be told at once; the API has the last word. */
-export function faultsOf(draft: Draft): DraftFaults {
+/** Validates a draft in the browser. The API has the last word. */
+export function validateDraft(draft: Draft): DraftErrors {
   const found: [Field, string | null][] = [
-    ['endpoint', endpointFault(draft.endpoint.trim())],
-    ['events', draft.events.length > 0 ? null : 'Tick at least one event type or group.'],
+    ['endpoint', checkEndpoint(draft.endpoint.trim())],
+    ['events', draft.events.length > 0 ? null : 'Select at least one event type or group.'],
     ['headers', draft.headers.some(({ name, value }) => !name.trim() && value) ? 'Each header needs a name.' : null],
-    ['maxConcurrency', integerFault(draft.maxConcurrency.trim(), 100)],
-    ['ratePerSecond', draft.ratePerSecond.trim() ? integerFault(draft.ratePerSecond.trim(), 10_000) : null],
+    ['maxConcurrency', checkInteger(draft.maxConcurrency.trim(), 100)],
+    ['ratePerSecond', draft.ratePerSecond.trim() ? checkInteger(draft.ratePerSecond.trim(), 10_000) : null],
   ];
-  return Object.fromEntries(found.flatMap(([field, fault]) => (fault ? [[field, [fault]]] : [])));
+  return Object.fromEntries(found.flatMap(([field, error]) => (error ? [[field, [error]]] : [])));
 }
 
-/** The API's faults by field: /headers/X-A belongs to the headers. */
-export function faultsByField(faults: readonly FieldFault[]): Record<string, string[]> {
+/** Groups the field errors of the API by field: /headers/X-A belongs to `headers`. */
+export function errorsByField(errors: readonly FieldError[]): Record<string, string[]> {
   const found: Record<string, string[]> = {};
-  for (const { pointer, detail } of faults) {
+  for (const { pointer, detail } of errors) {
     const [, field = ''] = pointer.split('/');
     (found[field] ??= []).push(detail);
   }
@@ -76,8 +76,8 @@ export function faultsByField(faults: readonly FieldFault[]): Record<string, str
 const headersOf = (draft: Draft): Record<string, string> =>
   Object.fromEntries(draft.headers.filter(({ name }) => name.trim()).map(({ name, value }) => [name.trim(), value]));
 
-/** The whole webhook, to create it. */
-export function creation(draft: Draft): WebhookEdit {
+/** Returns the body that creates the webhook. */
+export function toCreateBody(draft: Draft): WebhookEdit {
   return {
     endpoint: draft.endpoint.trim(),
     events: draft.events,
@@ -88,16 +88,16 @@ export function creation(draft: Draft): WebhookEdit {
   };
 }
 
-/** A merge patch of headers: what is new or another, and null for what is gone. */
+/** Returns a merge patch of headers: new and changed values, and null for removed headers. */
 function headerPatch(now: Record<string, string>, before: Record<string, string>): Record<string, string | null> {
   const gone = Object.keys(before).filter((name) => !(name in now));
   const set = Object.entries(now).filter(([name, value]) => before[name] !== value);
   return Object.fromEntries([...gone.map((name): [string, null] => [name, null]), ...set]);
 }
 
-/** What is to change. */
-export function patch(draft: Draft, webhook: Webhook): WebhookEdit {
-  const whole = creation(draft);
+/** Returns the merge patch with the changed fields only. */
+export function toPatchBody(draft: Draft, webhook: Webhook): WebhookEdit {
+  const whole = toCreateBody(draft);
   const edit: WebhookEdit = {};
   if (whole.endpoint !== webhook.endpoint) edit.endpoint = whole.endpoint!;
   if (JSON.stringify(whole.events) !== JSON.stringify(webhook.events)) edit.events = whole.events!;

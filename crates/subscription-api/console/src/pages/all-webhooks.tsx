@@ -28,18 +28,18 @@ export function AllWebhooks() {
     <>
       <Heading title="Webhooks" />
       <div class="filters" role="search" aria-label="Webhooks">
-        <SelectField label="State" value={status} options={STATUSES} onChange={(value) => setQuery({ status: value })} />
+        <SelectField label="Status" value={status} options={STATUSES} onChange={(value) => setQuery({ status: value })} />
         <TextField
           label="Brand"
           value={brand}
           onChange={(value) => setQuery({ brand: value })}
-          hint="Its whole id"
-          faults={brandId === brand ? [] : ['A brand id has letters, digits, _ and - only.']}
+          hint="The full brand id"
+          errors={brandId === brand ? [] : ['A brand id consists of letters, digits, _ and -.']}
         />
       </div>
       <PagedList
         pages={pages}
-        empty={<Empty title={status === 'disabled' ? 'No webhook is disabled.' : 'No webhook is like this.'} />}
+        empty={<Empty title={status === 'disabled' ? 'No webhooks are disabled.' : 'No webhooks match these filters.'} />}
       >
         {(webhooks) => <WebhookList webhooks={webhooks} brands />}
       </PagedList>

@@ -1,14 +1,14 @@
-// The time line of an event's attempts, the next one included.
+// The timeline of an event's attempts, including the next one.
 
 import type { Attempt, Delivery } from '../api/types';
-import { millis, word } from '../lib/format';
+import { millis, humanize } from '../lib/format';
 import { Badge, Code, Time } from '../ui/basics';
 
 const TRIGGERS: Record<Attempt['trigger'], string> = {
   fresh: 'First attempt',
   retry: 'Retry',
   redeliver: 'Redelivery',
-  held: 'Delivery of what was held',
+  held: 'Delivery of a held event',
   test: 'Test',
 };
 
@@ -33,7 +33,7 @@ function Line({ attempt, number }: { attempt: Attempt; number: number }) {
   return (
     <li class={good ? 'good' : 'bad'}>
       <p>
-        <Badge tone={good ? 'good' : 'bad'}>{word(attempt.outcome)}</Badge>{' '}
+        <Badge tone={good ? 'good' : 'bad'}>{humanize(attempt.outcome)}</Badge>{' '}
         {attempt.statusCode !== null && <strong>{attempt.statusCode} </strong>}
         <span>
           {TRIGGERS[attempt.trigger]} (attempt {number}), <Time at={attempt.startedAt} />, took {millis(attempt.durationMs)}

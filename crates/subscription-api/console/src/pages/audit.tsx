@@ -1,4 +1,4 @@
-// Who changed what and when.
+// The audit log: changes, and who made them when.
 
 import { listAudit } from '../api/support';
 import type { AuditEntry } from '../api/types';
@@ -16,9 +16,9 @@ export function Audit() {
   return (
     <>
       <Heading title="Audit">
-        <p class="muted">Every change, the newest first. Secrets are never in it.</p>
+        <p class="muted">All changes, newest first. The audit log never contains secrets.</p>
       </Heading>
-      <PagedList pages={pages} empty={<Empty title="Nothing was changed yet." />}>
+      <PagedList pages={pages} empty={<Empty title="There are no changes yet." />}>
         {(entries) => (
           <Table
             label="Audit"
@@ -27,9 +27,9 @@ export function Audit() {
             columns={[
               { head: 'When', names: true, cell: (entry) => <Time at={entry.at} /> },
               { head: 'Who', cell: (entry) => <Actor actor={entry.actor} /> },
-              { head: 'What', cell: (entry) => <code>{entry.action}</code> },
+              { head: 'Action', cell: (entry) => <code>{entry.action}</code> },
               { head: 'Brand', cell: (entry) => entry.brandId && <Link to={to.brand(entry.brandId)}>{entry.brandId}</Link> },
-              { head: 'Of', cell: (entry) => <Subject entry={entry} /> },
+              { head: 'Subject', cell: (entry) => <Subject entry={entry} /> },
               { head: 'Change', cell: (entry) => <Change entry={entry} /> },
             ]}
           />
@@ -39,7 +39,7 @@ export function Audit() {
   );
 }
 
-/** `token:<id> <name>` as its name, the id on hover. */
+/** Shows `token:<id> <name>` as the name, with the id on hover. */
 function Actor({ actor }: { actor: string }) {
   const [, id, name] = /^token:(\S+) (.*)$/.exec(actor) ?? [];
   return id ? <span title={`token ${id}`}>{name} (token)</span> : <>{actor}</>;
@@ -55,7 +55,7 @@ function Subject({ entry }: { entry: AuditEntry }) {
 type Fields = Record<string, unknown>;
 const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Only the fields that are not as they were. */
+/** Shows the changed fields only. */
 function Change({ entry: { id, before, after } }: { entry: AuditEntry }) {
   const was = isFields(before) ? before : {};
   const is = isFields(after) ? after : {};

@@ -1,46 +1,46 @@
-// A brand's first view: its webhooks together, those that are disabled first.
+// The overview of a brand: disabled webhooks first, then the statistics of all its webhooks.
 
 import type { Webhook } from '../api/types';
-import { listEvents, listWebhooks, readStats, type Place } from '../api/webhooks';
+import { listEvents, listWebhooks, readStats, type WebhookRef } from '../api/webhooks';
 import { now } from '../lib/clock';
-import { count, many, millis, share, span } from '../lib/format';
-import { merged, sums } from '../lib/stats';
+import { count, pluralize, millis, share, span } from '../lib/format';
+import { mergeBuckets, sumBuckets } from '../lib/stats';
 import { useResource } from '../lib/use-resource';
 import { Link, to } from '../router';
 import { mayWrite, me } from '../session';
-import { Card, Note, ProblemNote, Stat, Stats, Time, Waiting } from '../ui/basics';
+import { Card, Note, ProblemNote, Stat, Stats, Time, Loading } from '../ui/basics';
 import { LatencyPlot, OutcomePlot } from '../ui/plot';
 import { Heading } from '../ui/shell';
 import { FirstSteps } from './first-steps';
 
-const EVERY_MS = 10_000;
-/** Webhooks whose figures are added up; each costs two requests. */
-const MOST = 40;
-/** Waiting events of a webhook that are counted. */
-const MOST_WAITING = 100;
+const POLL_INTERVAL_MS = 10_000;
+/** Maximum number of webhooks whose statistics are added up, because each costs two requests. */
+const MAX_COUNTED_WEBHOOKS = 40;
+/** Maximum number of pending events that are counted per webhook. */
+const MAX_COUNTED_EVENTS = 100;
 
-async function look(brand: string, signal: AbortSignal) {
+async function loadOverview(brand: string, signal: AbortSignal) {
   const page = await listWebhooks(brand, { limit: 1000 }, signal);
   const minute = Math.floor(Date.now() / 60_000) * 60_000;
   const query = { from: iso(minute - 59 * 60_000), to: iso(minute + 60_000), step: '60s' };
-  const counted = page.items.slice(0, MOST);
+  const counted = page.items.slice(0, MAX_COUNTED_WEBHOOKS);
   const stats = await Promise.all(counted.map(({ id }) => readStats({ brand, webhook: id }, query, signal)));
-  const waiting = await Promise.all(counted.map(({ id }) => waitingOf({ brand, webhook: id }, signal)));
-  return { webhooks: page.items, counted: counted.length, minutes: merged(stats.map((s) => s.items)), waiting: summed(waiting) };
+  const waiting = await Promise.all(counted.map(({ id }) => countPending({ brand, webhook: id }, signal)));
+  return { webhooks: page.items, counted: counted.length, minutes: mergeBuckets(stats.map((s) => s.items)), waiting: sumPending(waiting) };
 }
 
-interface WaitingEvents {
+interface PendingEvents {
   count: number;
   more: boolean;
   oldest: string | null;
 }
 
-async function waitingOf(place: Place, signal: AbortSignal): Promise<WaitingEvents> {
-  const { items, nextCursor } = await listEvents(place, { status: 'pending', limit: MOST_WAITING }, signal);
+async function countPending(webhookRef: WebhookRef, signal: AbortSignal): Promise<PendingEvents> {
+  const { items, nextCursor } = await listEvents(webhookRef, { status: 'pending', limit: MAX_COUNTED_EVENTS }, signal);
   return { count: items.length, more: nextCursor !== null, oldest: items[0]?.created ?? null };
 }
 
-function summed(all: readonly WaitingEvents[]): WaitingEvents {
+function sumPending(all: readonly PendingEvents[]): PendingEvents {
   const oldest = all.flatMap((one) => one.oldest ?? []).sort()[0] ?? null;
   return { count: all.reduce((n, one) => n + one.count, 0), more: all.some((one) => one.more), oldest };
 }
@@ -49,7 +49,7 @@ const iso = (ms: number) => new Date(ms).toISOString();
 
 export function BrandOverview() {
   const brand = me().brandId ?? '';
-  const { data, problem, reload } = useResource((signal) => look(brand, signal), [brand], { every: EVERY_MS });
+  const { data, problem, reload } = useResource((signal) => loadOverview(brand, signal), [brand], { every: POLL_INTERVAL_MS });
   const action = mayWrite() && (
     <Link to={to.newWebhook(brand)} class="button main">
       New webhook
@@ -59,35 +59,35 @@ export function BrandOverview() {
     <>
       <Heading title="Overview" actions={action} />
       <ProblemNote problem={problem} retry={reload} />
-      {!data && !problem && <Waiting />}
+      {!data && !problem && <Loading />}
       {data?.webhooks.length === 0 && <FirstSteps brand={brand} />}
       {data && data.webhooks.length > 0 && <Live {...data} brand={brand} />}
     </>
   );
 }
 
-type Seen = Awaited<ReturnType<typeof look>>;
+type Seen = Awaited<ReturnType<typeof loadOverview>>;
 
 function Live({ webhooks, counted, minutes, waiting, brand }: Seen & { brand: string }) {
-  const hour = sums(minutes);
+  const hour = sumBuckets(minutes);
   const of = (status: string) => webhooks.filter((webhook) => webhook.status === status);
-  const last = [...minutes].reverse().find((step) => step.latencyMs.p50 !== null);
+  const last = [...minutes].reverse().find((bucket) => bucket.latencyMs.p50 !== null);
   return (
     <>
       {of('disabled').map((webhook) => (
         <DisabledNote key={webhook.id} webhook={webhook} />
       ))}
       <Stats>
-        <Stat label="Delivered, last hour" hint={`${share(hour.delivered, hour.attempts)} of ${many(hour.attempts, 'attempt')}`}>
+        <Stat label="Delivered, last hour" hint={`${share(hour.delivered, hour.attempts)} of ${pluralize(hour.attempts, 'attempt')}`}>
           {count(hour.delivered)}
         </Stat>
         <Stat label="Failed attempts, last hour" tone={hour.failed > 0 ? 'warn' : undefined}>
           {count(hour.failed)}
         </Stat>
-        <Stat label="Latency p50 / p99" hint="in the latest busy minute">
+        <Stat label="Latency p50 / p99" hint="in the last minute with attempts">
           {millis(last?.latencyMs.p50 ?? null)} / {millis(last?.latencyMs.p99 ?? null)}
         </Stat>
-        <Stat label="Waiting deliveries" hint={waiting.oldest ? `the oldest for ${span((now.value - Date.parse(waiting.oldest)) / 1000)}` : 'none is waiting'}>
+        <Stat label="Pending deliveries" hint={waiting.oldest ? `oldest: ${span((now.value - Date.parse(waiting.oldest)) / 1000)}` : 'none'}>
           {count(waiting.count)}
           {waiting.more && '+'}
         </Stat>
@@ -97,10 +97,10 @@ function Live({ webhooks, counted, minutes, waiting, brand }: Seen & { brand: st
       </Stats>
       <Card title="Last hour">
         {counted < webhooks.length && (
-          <p class="muted">Figures of the {counted} oldest of your webhooks; each webhook's page has its own.</p>
+          <p class="muted">These statistics cover your {counted} oldest webhooks. Each webhook's page has its own.</p>
         )}
-        <OutcomePlot steps={minutes} stepSeconds={60} />
-        <LatencyPlot steps={minutes} stepSeconds={60} {...(webhooks.length > 1 ? { note: 'of the slowest webhook' } : {})} />
+        <OutcomePlot buckets={minutes} stepSeconds={60} />
+        <LatencyPlot buckets={minutes} stepSeconds={60} {...(webhooks.length > 1 ? { note: 'of the slowest webhook' } : {})} />
       </Card>
     </>
   );
@@ -115,8 +115,8 @@ export const DisabledNote = ({ webhook }: { webhook: Webhook }) => (
         </Link>{' '}
         is disabled
       </strong>{' '}
-      (<Time at={webhook.disabled?.at ?? null} relative />, {webhook.disabled?.reason}). {webhook.disabled?.detail} Mend the
-      endpoint, then ask support to enable it; what arrives meanwhile is held.
+      (<Time at={webhook.disabled?.at ?? null} relative />, {webhook.disabled?.reason}). {webhook.disabled?.detail} Fix the
+      endpoint, then ask support to enable it. Until then, new events are held.
     </p>
   </Note>
 );

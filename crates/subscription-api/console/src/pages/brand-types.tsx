@@ -1,24 +1,24 @@
-// What a brand may receive. Support switches it; the brand reads what each type looks like.
+// The event types of a brand. Support enables them; the brand sees their examples and schemas.
 
 import { useMemo } from 'preact/hooks';
-import type { PageProps } from '../app';
-import { switchType } from '../api/support';
+import { setTypeEnabled } from '../api/support';
 import type { OfferedType } from '../api/types';
 import { offeredTypes } from '../api/webhooks';
-import { indented } from '../lib/raw-json';
-import { treeOf, typesOf, type TreeNode } from '../lib/tree';
+import { indentJson } from '../lib/raw-json';
+import { buildTree, typesBelow, type TreeNode } from '../lib/tree';
 import { useResource } from '../lib/use-resource';
+import type { PageProps } from '../router';
 import { isSupport } from '../session';
 import { announce } from '../ui/announce';
-import { Badge, Button, Card, Code, Empty, Note, ProblemNote, Waiting } from '../ui/basics';
+import { Badge, Button, Card, Code, Empty, Note, ProblemNote, Loading } from '../ui/basics';
 import { useRun } from '../ui/dialog';
 import { BrandTabs, Heading } from '../ui/shell';
 
 export function BrandTypes({ params: { brand = '' } }: PageProps) {
   const { data, problem, reload } = useResource((signal) => offeredTypes(brand, signal), [brand]);
-  const roots = useMemo(() => treeOf(data ?? [], (entry) => entry.type), [data]);
+  const roots = useMemo(() => buildTree(data ?? [], (entry) => entry.type), [data]);
   const change = useRun(async (pattern: string, on: boolean) => {
-    await switchType(brand, pattern, on);
+    await setTypeEnabled(brand, pattern, on);
     await reload();
     announce(`${pattern} is ${on ? 'enabled' : 'disabled'} for ${brand}.`);
   });
@@ -30,15 +30,15 @@ export function BrandTypes({ params: { brand = '' } }: PageProps) {
       </Heading>
       <p class="muted">
         {isSupport()
-          ? 'Nothing is enabled by default. A group covers its types, also those that come later.'
-          : 'What you may subscribe to. Ask support to enable others.'}
+          ? 'Nothing is enabled by default. A group covers its types, including types that are added later.'
+          : 'You can subscribe to the enabled event types. Ask support to enable others.'}
       </p>
       <ProblemNote problem={problem} retry={reload} />
       <ProblemNote problem={change.problem} />
-      {!data && !problem && <Waiting lines={6} />}
+      {!data && !problem && <Loading lines={6} />}
       {none && (
         <Note tone="warn">
-          <p>No type of the catalogue is enabled yet: events of this brand are counted and dropped.</p>
+          <p>No event types are enabled yet. Until then, this brand's events are counted and dropped.</p>
         </Note>
       )}
       {data?.length === 0 && <Empty title="The catalogue is empty." />}
@@ -62,7 +62,7 @@ interface NodeProps {
 }
 
 function Node({ node, change, busy }: NodeProps) {
-  const types = typesOf(node);
+  const types = typesBelow(node);
   const enabled = types.filter((entry) => entry.enabled).length;
   const all = enabled === types.length;
   const fixed = types.every((entry) => entry.builtIn);
@@ -70,7 +70,7 @@ function Node({ node, change, busy }: NodeProps) {
     <li>
       <div class="type-line">
         <span class="mono">{node.pattern}</span>
-        <Badge tone={all ? 'good' : enabled > 0 ? 'warn' : 'idle'}>{all ? 'Enabled' : enabled > 0 ? 'In part' : 'Not enabled'}</Badge>
+        <Badge tone={all ? 'good' : enabled > 0 ? 'warn' : 'idle'}>{all ? 'Enabled' : enabled > 0 ? 'Partly enabled' : 'Not enabled'}</Badge>
         {fixed && <span class="muted small">for every brand</span>}
         {change && !fixed && (
           <span class="type-buttons">
@@ -105,7 +105,7 @@ const About = ({ entry }: { entry: OfferedType }) => (
     {entry.example && (
       <details>
         <summary>Example of {entry.type}</summary>
-        <Code label={`Example of ${entry.type}`}>{indented(entry.example)}</Code>
+        <Code label={`Example of ${entry.type}`}>{indentJson(entry.example)}</Code>
       </details>
     )}
     {entry.schema && (
@@ -114,7 +114,7 @@ const About = ({ entry }: { entry: OfferedType }) => (
           Schema of {entry.type}
           {entry.enforceSchema && ' (enforced)'}
         </summary>
-        <Code label={`Schema of ${entry.type}`}>{indented(entry.schema)}</Code>
+        <Code label={`Schema of ${entry.type}`}>{indentJson(entry.schema)}</Code>
       </details>
     )}
   </>

@@ -1,7 +1,6 @@
-import type { PageProps } from '../app';
 import { listWebhooks } from '../api/webhooks';
 import { usePages } from '../lib/use-pages';
-import { Link, to } from '../router';
+import { Link, to, type PageProps } from '../router';
 import { isSupport, mayWrite } from '../session';
 import { BrandTabs, Heading } from '../ui/shell';
 import { PagedList } from '../ui/pages';

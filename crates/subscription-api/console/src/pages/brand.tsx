@@ -1,10 +1,10 @@
 import { useState } from 'preact/hooks';
-import type { PageProps } from '../app';
-import { changeBrand, readBrand } from '../api/support';
+import { editBrand, readBrand } from '../api/support';
 import type { Brand } from '../api/types';
 import { useResource } from '../lib/use-resource';
+import type { PageProps } from '../router';
 import { announce } from '../ui/announce';
-import { Button, Card, Fact, Facts, ProblemNote, Time, Waiting } from '../ui/basics';
+import { Button, Card, Fact, Facts, ProblemNote, Time, Loading } from '../ui/basics';
 import { useRun } from '../ui/dialog';
 import { TextField } from '../ui/fields';
 import { BrandTabs, Heading } from '../ui/shell';
@@ -17,10 +17,10 @@ export function BrandPage({ params: { brand = '' } }: PageProps) {
         <BrandTabs brand={brand} />
       </Heading>
       <ProblemNote problem={problem} retry={reload} />
-      {!data && !problem && <Waiting />}
+      {!data && !problem && <Loading />}
       {data && (
         <div class="columns">
-          <Card title="Name and point of contact">
+          <Card title="Name and contact">
             <ContactForm key={data.updated} brand={data} onChange={set} />
           </Card>
           <Card title="About">
@@ -28,10 +28,10 @@ export function BrandPage({ params: { brand = '' } }: PageProps) {
               <Fact label="Brand id">
                 <code>{data.brandId}</code>
               </Fact>
-              <Fact label="Made">
+              <Fact label="Created">
                 <Time at={data.created} />
               </Fact>
-              <Fact label="Changed">
+              <Fact label="Updated">
                 <Time at={data.updated} />
               </Fact>
             </Facts>
@@ -48,20 +48,20 @@ function ContactForm({ brand, onChange }: { brand: Brand; onChange: (brand: Bran
   const { busy, problem, go } = useRun(async () => {
     const given = contact.name.trim() || contact.email.trim();
     const trimmed = { name: contact.name.trim(), email: contact.email.trim() };
-    onChange(await changeBrand(brand.brandId, { name: name.trim(), contact: given ? trimmed : null }));
-    announce('The brand is changed.');
+    onChange(await editBrand(brand.brandId, { name: name.trim(), contact: given ? trimmed : null }));
+    announce('The brand is saved.');
   });
-  const faults = (pointer: string) =>
-    (problem?.faults ?? []).filter((fault) => fault.pointer === pointer).map(({ detail }) => detail);
+  const errors = (pointer: string) =>
+    (problem?.fieldErrors ?? []).filter((error) => error.pointer === pointer).map(({ detail }) => detail);
   const submit = (event: Event) => {
     event.preventDefault();
     void go();
   };
   return (
     <form onSubmit={submit}>
-      <TextField label="Name" required value={name} onChange={setName} faults={faults('/name')} />
-      <TextField label="Contact's name" value={contact.name} onChange={(name) => setContact({ ...contact, name })} faults={faults('/contact/name')} />
-      <TextField label="Contact's mail address" type="email" value={contact.email} onChange={(email) => setContact({ ...contact, email })} faults={faults('/contact/email')} hint="Both empty: the brand has no point of contact." />
+      <TextField label="Name" required value={name} onChange={setName} errors={errors('/name')} />
+      <TextField label="Contact's name" value={contact.name} onChange={(name) => setContact({ ...contact, name })} errors={errors('/contact/name')} />
+      <TextField label="Contact's email address" type="email" value={contact.email} onChange={(email) => setContact({ ...contact, email })} errors={errors('/contact/email')} hint="If both fields are empty, the brand has no contact." />
       {problem?.status !== 422 && <ProblemNote problem={problem} />}
       <div class="buttons">
         <Button type="submit" kind="main" busy={busy}>

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import { createBrand, listBrands } from '../api/support';
-import { faultsByField } from '../lib/webhook-draft';
+import { errorsByField } from '../lib/webhook-draft';
 import { usePages } from '../lib/use-pages';
 import { Link, navigate, setQuery, to, where } from '../router';
 import { announce } from '../ui/announce';
@@ -48,7 +48,7 @@ export function Brands() {
                   ),
               },
               { head: 'Webhooks', cell: (brand) => <Link to={to.webhooks(brand.brandId)}>Webhooks of {brand.brandId}</Link> },
-              { head: 'Made', cell: (brand) => <Time at={brand.created} /> },
+              { head: 'Created', cell: (brand) => <Time at={brand.created} /> },
             ]}
           />
         )}
@@ -64,13 +64,13 @@ function NewBrand({ onClose }: { onClose: () => void }) {
   const { busy, problem, go } = useRun(async () => {
     const { brandId, name, contactName, email } = draft;
     const contact = contactName.trim() || email.trim() ? { contact: { name: contactName.trim(), email: email.trim() } } : {};
-    const made = await createBrand({ brandId: brandId.trim(), name: name.trim(), ...contact });
-    announce(`The brand ${made.brandId} is made. Next: enable its event types.`);
-    navigate(to.types(made.brandId));
+    const created = await createBrand({ brandId: brandId.trim(), name: name.trim(), ...contact });
+    announce(`The brand ${created.brandId} is created. Next, enable its event types.`);
+    navigate(to.types(created.brandId));
   });
-  const faults = faultsByField(problem?.status === 422 ? problem.faults : []);
-  const contactFaults = (part: string) =>
-    (problem?.faults ?? []).filter(({ pointer }) => pointer === `/contact/${part}`).map(({ detail }) => detail);
+  const errors = errorsByField(problem?.status === 422 ? problem.fieldErrors : []);
+  const contactErrors = (part: string) =>
+    (problem?.fieldErrors ?? []).filter(({ pointer }) => pointer === `/contact/${part}`).map(({ detail }) => detail);
   const submit = (event: Event) => {
     event.preventDefault();
     void go();
@@ -78,14 +78,14 @@ function NewBrand({ onClose }: { onClose: () => void }) {
   return (
     <Dialog title="New brand" onClose={onClose}>
       <form onSubmit={submit}>
-        <TextField label="Brand id" mono required hint="1 to 64 of A-Z a-z 0-9 _ -; it cannot be changed later." value={draft.brandId} onChange={(brandId) => set({ brandId })} faults={faults['brandId']} />
-        <TextField label="Name" required value={draft.name} onChange={(name) => set({ name })} faults={faults['name']} />
-        <TextField label="Contact's name" optional value={draft.contactName} onChange={(contactName) => set({ contactName })} faults={contactFaults('name')} />
-        <TextField label="Contact's mail address" optional type="email" hint="Told when a webhook is disabled." value={draft.email} onChange={(email) => set({ email })} faults={contactFaults('email')} />
+        <TextField label="Brand id" mono required hint="1 to 64 characters: A-Z a-z 0-9 _ -. The id cannot be changed later." value={draft.brandId} onChange={(brandId) => set({ brandId })} errors={errors['brandId']} />
+        <TextField label="Name" required value={draft.name} onChange={(name) => set({ name })} errors={errors['name']} />
+        <TextField label="Contact's name" optional value={draft.contactName} onChange={(contactName) => set({ contactName })} errors={contactErrors('name')} />
+        <TextField label="Contact's email address" optional type="email" hint="Notified when a webhook is disabled." value={draft.email} onChange={(email) => set({ email })} errors={contactErrors('email')} />
         {problem?.status !== 422 && <ProblemNote problem={problem} />}
         <div class="buttons">
           <Button type="submit" kind="main" busy={busy}>
-            Make the brand
+            Create the brand
           </Button>
           <Button onClick={onClose}>Cancel</Button>
         </div>

@@ -1,19 +1,18 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { PageProps } from '../app';
-import { catalogue, deleteType, putType, type Definition } from '../api/support';
+import { listCatalogue, deleteType, putType, type Definition } from '../api/support';
 import type { EventType } from '../api/types';
-import { indented, jsonFault } from '../lib/raw-json';
-import { faultsByField } from '../lib/webhook-draft';
+import { indentJson, checkJson } from '../lib/raw-json';
+import { errorsByField } from '../lib/webhook-draft';
 import { useResource } from '../lib/use-resource';
-import { navigate } from '../router';
+import { navigate, type PageProps } from '../router';
 import { announce } from '../ui/announce';
-import { Button, Card, Code, Note, ProblemNote, Waiting } from '../ui/basics';
+import { Button, Card, Code, Note, ProblemNote, Loading } from '../ui/basics';
 import { Confirm, useRun } from '../ui/dialog';
-import { AreaField, CheckField, focusFirstFault, TextField } from '../ui/fields';
+import { AreaField, CheckField, focusFirstInvalid, TextField } from '../ui/fields';
 import { Heading } from '../ui/shell';
 
 export function CatalogueEntry({ params: { type = '' } }: PageProps) {
-  const find = async (signal: AbortSignal) => ({ entry: (await catalogue(signal)).find((e) => e.type === type) ?? null });
+  const find = async (signal: AbortSignal) => ({ entry: (await listCatalogue(signal)).find((e) => e.type === type) ?? null });
   const { data, problem, reload } = useResource(find, [type]);
   const [asking, setAsking] = useState(false);
   const entry = data?.entry ?? null;
@@ -26,26 +25,26 @@ export function CatalogueEntry({ params: { type = '' } }: PageProps) {
     <>
       <Heading title={type} up={[['/catalogue', 'Catalogue']]} actions={action} />
       <ProblemNote problem={problem} retry={reload} />
-      {!data && !problem && <Waiting />}
+      {!data && !problem && <Loading />}
       {data && !entry && (
         <Note>
-          <p>This type is not in the catalogue yet; saving puts it there.</p>
+          <p>This event type is not in the catalogue yet. Save it to add it.</p>
         </Note>
       )}
       {data && (entry?.builtIn ? <BuiltIn entry={entry} /> : <EntryForm type={type} entry={entry} onSaved={reload} />)}
       {asking && (
         <Confirm
-          title="Take this type out of the catalogue"
+          title="Delete this event type"
           action="Delete"
           typed={type}
           onClose={() => setAsking(false)}
           run={async () => {
             await deleteType(type);
-            announce(`${type} is no longer in the catalogue.`);
+            announce(`${type} is deleted.`);
             navigate('/catalogue');
           }}
         >
-          <p>From then on events of this type are rejected. What was delivered stays readable.</p>
+          <p>From then on, events of this type are rejected. Delivered events stay readable.</p>
         </Confirm>
       )}
     </>
@@ -55,9 +54,9 @@ export function CatalogueEntry({ params: { type = '' } }: PageProps) {
 const BuiltIn = ({ entry }: { entry: EventType }) => (
   <Card title="Built in">
     <p>{entry.description}</p>
-    <p class="muted">The platform publishes it itself; it cannot be changed.</p>
-    {entry.example && <Code label="Example">{indented(entry.example)}</Code>}
-    {entry.schema && <Code label="Schema">{indented(entry.schema)}</Code>}
+    <p class="muted">The platform itself publishes this event type. You cannot edit it.</p>
+    {entry.example && <Code label="Example">{indentJson(entry.example)}</Code>}
+    {entry.schema && <Code label="Schema">{indentJson(entry.schema)}</Code>}
   </Card>
 );
 
@@ -65,9 +64,9 @@ function EntryForm({ type, entry, onSaved }: { type: string; entry: EventType | 
   const form = useRef<HTMLFormElement>(null);
   const [draft, setDraft] = useState<Definition>({
     description: entry?.description ?? '',
-    schema: entry?.schema ? indented(entry.schema) : '',
+    schema: entry?.schema ? indentJson(entry.schema) : '',
     enforceSchema: entry?.enforceSchema ?? false,
-    example: entry?.example ? indented(entry.example) : '',
+    example: entry?.example ? indentJson(entry.example) : '',
   });
   const set = (change: Partial<Definition>) => setDraft({ ...draft, ...change });
   const { busy, problem, go } = useRun(async () => {
@@ -75,31 +74,31 @@ function EntryForm({ type, entry, onSaved }: { type: string; entry: EventType | 
     announce(`${type} is saved.`);
     await onSaved();
   });
-  const told = faultsByField(problem?.status === 422 ? problem.faults : []);
+  const told = errorsByField(problem?.status === 422 ? problem.fieldErrors : []);
   const json = (text: string, field: string) => {
-    const fault = text.trim() ? jsonFault(text) : null;
-    return fault ? [fault] : (told[field] ?? []);
+    const error = text.trim() ? checkJson(text) : null;
+    return error ? [error] : (told[field] ?? []);
   };
-  const faults = { schema: json(draft.schema, 'schema'), example: json(draft.example, 'example') };
+  const errors = { schema: json(draft.schema, 'schema'), example: json(draft.example, 'example') };
 
   useEffect(() => {
-    if (problem?.status === 422) focusFirstFault(form.current);
+    if (problem?.status === 422) focusFirstInvalid(form.current);
   }, [problem]);
 
   const submit = (event: Event) => {
     event.preventDefault();
-    const whole = [draft.schema, draft.example].every((text) => !text.trim() || jsonFault(text) === null);
+    const whole = [draft.schema, draft.example].every((text) => !text.trim() || checkJson(text) === null);
     if (whole) void go();
-    else focusFirstFault(form.current);
+    else focusFirstInvalid(form.current);
   };
   return (
     <form ref={form} class="form" onSubmit={submit}>
       <Card>
-        <TextField label="Description" required value={draft.description} onChange={(description) => set({ description })} faults={told['description']} />
-        <AreaField label="Schema of data" optional mono rows={12} hint="JSON Schema" value={draft.schema} onChange={(schema) => set({ schema })} faults={faults.schema} />
-        <CheckField label="Enforce the schema" hint="Events whose data does not fit are rejected." checked={draft.enforceSchema} onChange={(enforceSchema) => set({ enforceSchema })} />
-        <AreaField label="Example of data" optional mono rows={8} hint="JSON; test events send it." value={draft.example} onChange={(example) => set({ example })} faults={faults.example} />
-        {told['enforceSchema'] && <Note tone="bad">{told['enforceSchema'].map((fault) => <p key={fault}>{fault}</p>)}</Note>}
+        <TextField label="Description" required value={draft.description} onChange={(description) => set({ description })} errors={told['description']} />
+        <AreaField label="Data schema" optional mono rows={12} hint="JSON Schema" value={draft.schema} onChange={(schema) => set({ schema })} errors={errors.schema} />
+        <CheckField label="Enforce the schema" hint="Events whose data violates the schema are rejected." checked={draft.enforceSchema} onChange={(enforceSchema) => set({ enforceSchema })} />
+        <AreaField label="Example data" optional mono rows={8} hint="JSON. Test events send this example." value={draft.example} onChange={(example) => set({ example })} errors={errors.example} />
+        {told['enforceSchema'] && <Note tone="bad">{told['enforceSchema'].map((error) => <p key={error}>{error}</p>)}</Note>}
         {problem?.status !== 422 && <ProblemNote problem={problem} />}
         <div class="buttons">
           <Button type="submit" kind="main" busy={busy}>

@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks';
-import { catalogue } from '../api/support';
+import { listCatalogue } from '../api/support';
 import { useResource } from '../lib/use-resource';
 import { Link, navigate, to } from '../router';
-import { Badge, Button, Empty, ProblemNote, Time, Waiting } from '../ui/basics';
+import { Badge, Button, Empty, ProblemNote, Time, Loading } from '../ui/basics';
 import { Dialog } from '../ui/dialog';
 import { TextField } from '../ui/fields';
 import { Heading } from '../ui/shell';
@@ -11,7 +11,7 @@ import { Table } from '../ui/table';
 const TYPE = /^[A-Z0-9_]+(\.[A-Z0-9_]+){0,7}$/;
 
 export function Catalogue() {
-  const { data, problem, reload } = useResource(catalogue, []);
+  const { data, problem, reload } = useResource(listCatalogue, []);
   const [asking, setAsking] = useState(false);
   return (
     <>
@@ -26,7 +26,7 @@ export function Catalogue() {
         <p class="muted">Event types that producers may publish. Events of any other type are rejected.</p>
       </Heading>
       <ProblemNote problem={problem} retry={reload} />
-      {!data && !problem && <Waiting lines={5} />}
+      {!data && !problem && <Loading lines={5} />}
       {data?.length === 0 && <Empty title="The catalogue is empty." />}
       {data && data.length > 0 && (
         <Table
@@ -44,10 +44,10 @@ export function Catalogue() {
               ),
             },
             { head: 'Description', cell: (entry) => entry.description },
-            { head: 'Schema', cell: (entry) => (entry.schema ? (entry.enforceSchema ? 'Enforced' : 'Given') : 'None') },
-            { head: 'Example', cell: (entry) => (entry.example ? 'Given' : 'None') },
+            { head: 'Schema', cell: (entry) => (entry.schema ? (entry.enforceSchema ? 'Enforced' : 'Not enforced') : 'None') },
+            { head: 'Example', cell: (entry) => (entry.example ? 'Yes' : 'No') },
             { head: 'Kind', cell: (entry) => entry.builtIn && <Badge tone="info">Built in</Badge> },
-            { head: 'Changed', cell: (entry) => <Time at={entry.updated} /> },
+            { head: 'Updated', cell: (entry) => <Time at={entry.updated} /> },
           ]}
         />
       )}
@@ -72,15 +72,15 @@ function NewType({ onClose }: { onClose: () => void }) {
           label="Type"
           mono
           placeholder="NOTIFICATION.SMS.RECEIPT"
-          hint="Up to eight words of A-Z, 0-9 and _, with dots between them."
+          hint="Up to eight segments of A-Z, 0-9 and _, separated by dots."
           value={name}
           onChange={(text) => setName(text.toUpperCase())}
           onLeave={() => setLeft(name !== '')}
-          faults={left && !valid ? ['This is no event type.'] : []}
+          errors={left && !valid ? ['This is not a valid event type.'] : []}
         />
         <div class="buttons">
           <Button type="submit" kind="main">
-            Go on
+            Continue
           </Button>
           <Button onClick={onClose}>Cancel</Button>
         </div>

@@ -1,8 +1,8 @@
-// Which events are shown. The filters are in the address, so that a view can be sent to a colleague.
+// The filters of the event list. They are part of the URL, so that people can share a view.
 
 import { useEffect, useState } from 'preact/hooks';
 import { DELIVERY_STATUSES } from '../api/types';
-import { word } from '../lib/format';
+import { humanize } from '../lib/format';
 import { fromInput, toInput } from '../lib/local-input';
 import { setQuery, where } from '../router';
 import { Button } from '../ui/basics';
@@ -25,7 +25,7 @@ export function filterOf(query: URLSearchParams): EventFilter {
 
 export const hasFilter = (filter: EventFilter): boolean => Object.values(filter).some(Boolean);
 
-const STATUSES = [['', 'Any'], ...DELIVERY_STATUSES.map((status) => [status, word(status)] as const)] as const;
+const STATUSES = [['', 'Any'], ...DELIVERY_STATUSES.map((status) => [status, humanize(status)] as const)] as const;
 
 export function EventFilters({ events }: { events: readonly string[] }) {
   const filter = filterOf(where.value.query);
@@ -35,18 +35,18 @@ export function EventFilters({ events }: { events: readonly string[] }) {
       <TimeField label="From" value={filter.from} other={filter.to} before set={(from) => setQuery({ from })} />
       <TimeField label="Until" value={filter.to} other={filter.from} before={false} set={(to) => setQuery({ to })} />
       <TypeField value={filter.type} events={events} />
-      <SelectField label="State" value={filter.status} options={STATUSES} onChange={(status) => setQuery({ status })} />
+      <SelectField label="Status" value={filter.status} options={STATUSES} onChange={(status) => setQuery({ status })} />
       {hasFilter(filter) && (
         <Button kind="quiet" onClick={() => setQuery({ from: '', to: '', type: '', status: '' })}>
           Clear filters
         </Button>
       )}
-      {inverted && <p class="error-text">From must be before until.</p>}
+      {inverted && <p class="error-text">"From" must be before "Until".</p>}
     </div>
   );
 }
 
-/** A time goes into the address only when it makes sense together with the other one. */
+/** A time field. The time becomes part of the URL only if it fits the other time. */
 function TimeField({ label, value, other, before, set }: {
   label: string;
   value: string;
@@ -64,11 +64,11 @@ function TimeField({ label, value, other, before, set }: {
     const inverted = Boolean(iso && other) && (before ? iso >= other : iso <= other);
     if (!inverted) set(iso);
   };
-  const fault = before ? 'It must be before "Until".' : 'It must be after "From".';
-  return <TextField label={label} type="datetime-local" value={text} onChange={change} faults={inverted ? [fault] : []} />;
+  const error = before ? 'It must be before "Until".' : 'It must be after "From".';
+  return <TextField label={label} type="datetime-local" value={text} onChange={change} errors={inverted ? [error] : []} />;
 }
 
-/** A type or group, taken once it is whole. */
+/** A field for a type or group. It becomes part of the URL once it is valid and the reader stops typing. */
 function TypeField({ value, events }: { value: string; events: readonly string[] }) {
   const [text, setText] = useState(value);
   useEffect(() => setText(value), [value]);
@@ -87,7 +87,7 @@ function TypeField({ value, events }: { value: string; events: readonly string[]
       placeholder={hint}
       value={text}
       onChange={setText}
-      faults={valid ? [] : ['Words of A-Z, 0-9 and _, with dots between.']}
+      errors={valid ? [] : ['Use segments of A-Z, 0-9 and _, separated by dots.']}
     />
   );
 }

@@ -1,19 +1,19 @@
 import type { EventRow } from '../api/types';
-import type { Place } from '../api/webhooks';
+import type { WebhookRef } from '../api/webhooks';
 import type { Pages } from '../lib/use-pages';
 import { Link, to } from '../router';
 import { Badge, DeliveryBadge, Time } from '../ui/basics';
 import { VirtualList } from '../ui/virtual-list';
 
 interface Props {
-  place: Place;
+  webhookRef: WebhookRef;
   pages: Pages<EventRow>;
-  /** What is ticked; null where nothing can be. */
+  /** Ids of the selected events; null if events cannot be selected. */
   chosen: ReadonlySet<string> | null;
   tick: (ids: readonly string[], on: boolean) => void;
 }
 
-export function EventList({ place, pages, chosen, tick }: Props) {
+export function EventList({ webhookRef, pages, chosen, tick }: Props) {
   const heads = (
     <>
       {chosen && (
@@ -23,7 +23,7 @@ export function EventList({ place, pages, chosen, tick }: Props) {
       )}
       <span role="columnheader" class="cell-type">Event</span>
       <span role="columnheader" class="cell-created">Created</span>
-      <span role="columnheader" class="cell-status">State</span>
+      <span role="columnheader" class="cell-status">Status</span>
       <span role="columnheader" class="cell-attempts">Attempts</span>
       <span role="columnheader" class="cell-error">Last error</span>
     </>
@@ -52,7 +52,7 @@ export function EventList({ place, pages, chosen, tick }: Props) {
               </span>
             )}
             <span role="cell" class="cell-type">
-              <Link to={to.event(place.brand, place.webhook, row.id)} class="mono" title={row.id}>
+              <Link to={to.event(webhookRef.brand, webhookRef.webhook, row.id)} class="mono" title={row.id}>
                 {row.type}
               </Link>
               {row.test && <Badge tone="idle">Test</Badge>}
@@ -82,7 +82,7 @@ function TickAll({ items, chosen, tick }: { items: EventRow[]; chosen: ReadonlyS
   return (
     <input
       type="checkbox"
-      aria-label="Select all events that were read"
+      aria-label="Select all loaded events"
       checked={all}
       ref={(input) => {
         if (input) input.indeterminate = !all && chosen.size > 0;

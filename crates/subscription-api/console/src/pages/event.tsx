@@ -1,30 +1,29 @@
-// One event: what it says, where it stands, and every attempt at it.
+// One event: its data, its delivery, and all attempts.
 
-import type { PageProps } from '../app';
 import { listAttempts, readEvent, readWebhook, redeliverEvent } from '../api/webhooks';
-import { indented } from '../lib/raw-json';
+import { indentJson } from '../lib/raw-json';
 import { useResource } from '../lib/use-resource';
-import { to } from '../router';
+import { to, type PageProps } from '../router';
 import { mayWrite } from '../session';
 import { announce } from '../ui/announce';
-import { Badge, Button, Card, Code, Copy, DeliveryBadge, Empty, Fact, Facts, ProblemNote, Time, Waiting } from '../ui/basics';
+import { Badge, Button, Card, Code, Copy, DeliveryBadge, Empty, Fact, Facts, ProblemNote, Time, Loading } from '../ui/basics';
 import { useRun } from '../ui/dialog';
 import { Heading } from '../ui/shell';
 import { AttemptList } from './attempt-list';
 
-const EVERY_MS = 3000;
+const POLL_INTERVAL_MS = 3000;
 
 export function EventPage({ params: { brand = '', webhook = '', event = '' } }: PageProps) {
-  const place = { brand, webhook };
-  const look = async (signal: AbortSignal) => {
-    const [found, attempts] = await Promise.all([readEvent(place, event, signal), listAttempts(place, event, signal)]);
+  const webhookRef = { brand, webhook };
+  const load = async (signal: AbortSignal) => {
+    const [found, attempts] = await Promise.all([readEvent(webhookRef, event, signal), listAttempts(webhookRef, event, signal)]);
     return { event: found, attempts: attempts.items };
   };
-  const { data, problem, reload } = useResource(look, [brand, webhook, event], { every: EVERY_MS });
-  const owner = useResource((signal) => readWebhook(place, signal), [brand, webhook]);
+  const { data, problem, reload } = useResource(load, [brand, webhook, event], { every: POLL_INTERVAL_MS });
+  const owner = useResource((signal) => readWebhook(webhookRef, signal), [brand, webhook]);
   const again = useRun(async () => {
-    await redeliverEvent(place, event);
-    announce('The event is queued once more.');
+    await redeliverEvent(webhookRef, event);
+    announce('The event is queued for redelivery.');
     await reload();
   });
   const active = owner.data?.status === 'active';
@@ -46,7 +45,7 @@ export function EventPage({ params: { brand = '', webhook = '', event = '' } }: 
       </Heading>
       <ProblemNote problem={again.problem} />
       <ProblemNote problem={problem} retry={reload} />
-      {!data && !problem && <Waiting lines={6} />}
+      {!data && !problem && <Loading lines={6} />}
       {data && <Found {...data} />}
     </>
   );
@@ -61,7 +60,7 @@ function Found({ event, attempts }: Seen) {
       <div>
         <Card title="Delivery">
           <Facts>
-            <Fact label="State">
+            <Fact label="Status">
               <DeliveryBadge status={delivery.status} /> {event.test && <Badge tone="idle">Test</Badge>}
             </Fact>
             <Fact label="Event id">
@@ -81,7 +80,7 @@ function Found({ event, attempts }: Seen) {
           </Facts>
         </Card>
         <Card title="Data" actions={<Copy text={event.data ?? 'null'} what="Data" />}>
-          <Code label="The event's data">{indented(event.data ?? 'null')}</Code>
+          <Code label="The event's data">{indentJson(event.data ?? 'null')}</Code>
         </Card>
       </div>
       <Card title="Attempts">

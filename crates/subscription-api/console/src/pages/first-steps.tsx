@@ -1,4 +1,4 @@
-// What to do first, where there is nothing yet.
+// The first steps, shown while a brand or the platform is empty.
 
 import { Link, to } from '../router';
 import { isSupport, mayWrite } from '../session';
@@ -10,25 +10,25 @@ export function FirstSteps({ brand }: { brand?: string }) {
       {isSupport() && !brand ? (
         <ol class="steps">
           <li>
-            <Link to="/catalogue">Look at the catalogue</Link>: event types that producers may publish.
+            <Link to="/catalogue">Look at the catalogue</Link> of event types that producers may publish.
           </li>
           <li>
-            <Link to="/brands?new=yes">Make a brand</Link> with its point of contact.
+            <Link to="/brands?new=yes">Create a brand</Link> with a contact.
           </li>
-          <li>On the brand's page, enable the event types that it may receive, and make it a token.</li>
+          <li>On the brand's page, enable event types and create a token.</li>
           <li>
-            Follow the brand's setup guide: it has the <code>curl</code> line and the AMQP code for the first event.
+            Follow the brand's setup guide. It has a <code>curl</code> command and AMQP code for the first event.
           </li>
         </ol>
       ) : (
         <ol class="steps">
           <li>
-            {mayWrite() ? <Link to={to.newWebhook(brand ?? '')}>Create a webhook</Link> : 'Create a webhook'}: the HTTPS
-            endpoint, and the event types that it is to receive.
+            {mayWrite() ? <Link to={to.newWebhook(brand ?? '')}>Create a webhook</Link> : 'Create a webhook'} with an HTTPS
+            endpoint and the event types that it receives.
           </li>
-          <li>Send it a test event from its page.</li>
+          <li>Send a test event from the webhook's page.</li>
           <li>
-            Publish the first real event: the <Link to={to.guide(brand ?? '')}>setup guide</Link> has the lines to copy.
+            Publish the first real event. The <Link to={to.guide(brand ?? '')}>setup guide</Link> has commands to copy.
           </li>
         </ol>
       )}

@@ -1,17 +1,16 @@
-// What to do first, with lines that can be copied as they are.
+// The setup guide of a brand, with commands and code to copy.
 
-import type { PageProps } from '../app';
 import { listWebhooks, offeredTypes } from '../api/webhooks';
 import { useResource } from '../lib/use-resource';
-import { Link, to } from '../router';
+import { Link, to, type PageProps } from '../router';
 import { isSupport, me } from '../session';
-import { Badge, Card, ProblemNote, Snippet, Waiting } from '../ui/basics';
+import { Badge, Card, ProblemNote, Snippet, Loading } from '../ui/basics';
 import { BrandTabs, Heading } from '../ui/shell';
 
 const SAMPLE = '{"phoneNumber":"+1234456789","message":"I am an SMS message","locale":"en-US"}';
 const USUAL = 'NOTIFICATION.SMS.RECEIPT';
 
-async function look(brand: string, signal: AbortSignal) {
+async function loadGuide(brand: string, signal: AbortSignal) {
   const [types, webhooks] = await Promise.all([offeredTypes(brand, signal), listWebhooks(brand, { limit: 1 }, signal)]);
   const own = types.filter((entry) => entry.enabled && !entry.builtIn);
   const example = own.find((entry) => entry.type === USUAL) ?? own[0];
@@ -19,7 +18,7 @@ async function look(brand: string, signal: AbortSignal) {
 }
 
 export function Guide({ params: { brand = '' } }: PageProps) {
-  const { data, problem, reload } = useResource((signal) => look(brand, signal), [brand]);
+  const { data, problem, reload } = useResource((signal) => loadGuide(brand, signal), [brand]);
   const type = data?.example?.type ?? USUAL;
   const sample = data?.example?.example ?? SAMPLE;
   return (
@@ -28,7 +27,7 @@ export function Guide({ params: { brand = '' } }: PageProps) {
         <BrandTabs brand={brand} />
       </Heading>
       <ProblemNote problem={problem} retry={reload} />
-      {!data && !problem && <Waiting lines={8} />}
+      {!data && !problem && <Loading lines={8} />}
       {data && (
         <>
           <Card title="1. Enable event types">
@@ -36,11 +35,11 @@ export function Guide({ params: { brand = '' } }: PageProps) {
             <p>
               {isSupport() ? (
                 <>
-                  Nothing is enabled by default: <Link to={to.types(brand)}>choose what {brand} may receive</Link>.
+                  Nothing is enabled by default: <Link to={to.types(brand)}>choose the event types of {brand}</Link>.
                 </>
               ) : (
                 <>
-                  Support enables types for you. <Link to={to.types(brand)}>See what you may receive</Link>.
+                  Support enables event types for you. <Link to={to.types(brand)}>See your event types</Link>.
                 </>
               )}
             </p>
@@ -48,7 +47,7 @@ export function Guide({ params: { brand = '' } }: PageProps) {
           <Card title="2. Create a webhook">
             <Done done={data.webhook !== null} />
             <p>
-              <Link to={to.newWebhook(brand)}>Create it here</Link>, or through the API with a token of the role write:
+              <Link to={to.newWebhook(brand)}>Create it here</Link>, or use the API with a token that has the role write:
             </p>
             <Snippet label="curl: create a webhook">{createLine(brand, type)}</Snippet>
           </Card>
@@ -56,21 +55,21 @@ export function Guide({ params: { brand = '' } }: PageProps) {
             <p>Without an AMQP client:</p>
             <Snippet label="curl: publish an event">{publishLine(brand, type, sample)}</Snippet>
             <p>
-              Producers publish to RabbitMQ, persistent, mandatory and with confirms. In Python, after{' '}
+              Producers publish persistent, mandatory messages to RabbitMQ and wait for confirms. In Python, after{' '}
               <code>pip install pika</code>:
             </p>
             <Snippet label="AMQP: publish an event">{amqpCode(brand, type, sample)}</Snippet>
           </Card>
-          <Card title="4. Verify what arrives">
+          <Card title="4. Verify requests">
             <p>
-              Requests are signed after Standard Webhooks 1.0; answer 2xx within 15 seconds, and ignore an <code>id</code> that
-              you had before. With the published Python library, after <code>pip install standardwebhooks</code>:
+              Requests are signed according to Standard Webhooks 1.0. Respond with a 2xx status within 15 seconds, and ignore events
+              whose <code>id</code> you have already processed. With the Python library, after <code>pip install standardwebhooks</code>:
             </p>
             <Snippet label="Python: verify a request">{VERIFY}</Snippet>
             {data.webhook && (
               <p>
-                The secret is on <Link to={to.webhook(brand, data.webhook.id)}>the webhook's page</Link>; a test event can be
-                sent from there.
+                You find the secret on <Link to={to.webhook(brand, data.webhook.id)}>the webhook's page</Link>, where you can also
+                send a test event.
               </p>
             )}
           </Card>

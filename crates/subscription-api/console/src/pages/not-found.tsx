@@ -5,7 +5,7 @@ export const NotFound = () => (
   <>
     <Heading title="There is no such page" />
     <p>
-      The address may be mistyped, or it is one that your token does not open. <Link to="/">Go to the overview</Link>.
+      The address may be mistyped, or your token may not open it. <Link to="/">Go to the overview</Link>.
     </p>
   </>
 );

@@ -1,84 +1,84 @@
-// Support's first view: is anything wrong, and where.
+// The overview of the platform, for support: whether anything is wrong, and where.
 
 import { listBrands, readOverview } from '../api/support';
-import type { Overview as Figures } from '../api/types';
+import type { Overview as OverviewData } from '../api/types';
 import { now } from '../lib/clock';
-import { count, many, millis, share, span, word } from '../lib/format';
-import { sums } from '../lib/stats';
+import { count, pluralize, millis, share, span, humanize } from '../lib/format';
+import { sumBuckets } from '../lib/stats';
 import { useResource } from '../lib/use-resource';
 import { Link, to } from '../router';
-import { Badge, Card, Empty, ProblemNote, Stat, Stats, Time, Waiting } from '../ui/basics';
+import { Badge, Card, Empty, ProblemNote, Stat, Stats, Time, Loading } from '../ui/basics';
 import { LatencyPlot, OutcomePlot } from '../ui/plot';
 import { Heading } from '../ui/shell';
 import { Table } from '../ui/table';
 import { FirstSteps } from './first-steps';
 
-const EVERY_MS = 5000;
+const POLL_INTERVAL_MS = 5000;
 
 export function Overview() {
-  const { data, problem, reload } = useResource(readOverview, [], { every: EVERY_MS });
+  const { data, problem, reload } = useResource(readOverview, [], { every: POLL_INTERVAL_MS });
   const brands = useResource((signal) => listBrands({ limit: 1 }, signal), []);
   return (
     <>
       <Heading title="Overview" />
       <ProblemNote problem={problem} retry={reload} />
-      {!data && !problem && <Waiting />}
+      {!data && !problem && <Loading />}
       {brands.data?.items.length === 0 && <FirstSteps />}
-      {data && <Live figures={data} />}
+      {data && <Live overview={data} />}
     </>
   );
 }
 
-function Live({ figures }: { figures: Figures }) {
+function Live({ overview }: { overview: OverviewData }) {
   return (
     <>
-      <Tiles figures={figures} />
-      <DisabledWebhooks figures={figures} />
+      <Tiles overview={overview} />
+      <DisabledWebhooks overview={overview} />
       <Card title="Last hour">
-        <OutcomePlot steps={figures.minutes} stepSeconds={60} />
-        <LatencyPlot steps={figures.minutes} stepSeconds={60} />
+        <OutcomePlot buckets={overview.minutes} stepSeconds={60} />
+        <LatencyPlot buckets={overview.minutes} stepSeconds={60} />
       </Card>
       <div class="columns">
-        <Services figures={figures} />
-        <Queues figures={figures} />
+        <Services overview={overview} />
+        <Queues overview={overview} />
       </div>
     </>
   );
 }
 
-function Tiles({ figures }: { figures: Figures }) {
-  const { minutes, waiting, webhooks, rejected } = figures;
-  const hour = sums(minutes);
-  const last = [...minutes].reverse().find((step) => step.latencyMs.p50 !== null);
+function Tiles({ overview }: { overview: OverviewData }) {
+  const { minutes, waiting, webhooks, rejected } = overview;
+  const hour = sumBuckets(minutes);
+  const last = [...minutes].reverse().find((bucket) => bucket.latencyMs.p50 !== null);
   const oldest = waiting.oldest ? (now.value - Date.parse(waiting.oldest)) / 1000 : 0;
   return (
     <Stats>
-      <Stat label="Delivered, last hour" hint={`${share(hour.delivered, hour.attempts)} of ${many(hour.attempts, 'attempt')}`}>
+      <Stat label="Delivered, last hour" hint={`${share(hour.delivered, hour.attempts)} of ${pluralize(hour.attempts, 'attempt')}`}>
         {count(hour.delivered)}
       </Stat>
-      <Stat label="Latency p50 / p99" hint="in the latest busy minute">
+      <Stat label="Latency p50 / p99" hint="in the last minute with attempts">
         {millis(last?.latencyMs.p50 ?? null)} / {millis(last?.latencyMs.p99 ?? null)}
       </Stat>
-      <Stat label="Waiting deliveries" tone={oldest > 3600 ? 'warn' : undefined} hint={waiting.oldest ? `the oldest for ${span(oldest)}` : 'none is waiting'}>
+      <Stat label="Pending deliveries" tone={oldest > 3600 ? 'warn' : undefined} hint={waiting.oldest ? `oldest: ${span(oldest)}` : 'none'}>
         {count(waiting.deliveries)}
       </Stat>
       <Stat label="Disabled webhooks" tone={webhooks.disabled > 0 ? 'bad' : undefined} hint={`${count(webhooks.active)} active, ${count(webhooks.paused)} paused`}>
         <Link to="/webhooks?status=disabled">{count(webhooks.disabled)}</Link>
       </Stat>
-      <Stat label="Rejected events" tone={rejected > 0 ? 'warn' : undefined} hint={rejected ? 'wait for a decision' : 'none'}>
+      <Stat label="Rejected events" tone={rejected > 0 ? 'warn' : undefined} hint={rejected ? 'need a decision' : 'none'}>
         <Link to="/rejected">{count(rejected)}</Link>
       </Stat>
     </Stats>
   );
 }
 
-function DisabledWebhooks({ figures }: { figures: Figures }) {
-  if (figures.disabled.length === 0) return null;
+function DisabledWebhooks({ overview }: { overview: OverviewData }) {
+  if (overview.disabled.length === 0) return null;
   return (
     <Card title="Disabled webhooks">
       <Table
         label="Disabled webhooks"
-        rows={figures.disabled}
+        rows={overview.disabled}
         keyOf={(webhook) => webhook.id}
         columns={[
           {
@@ -91,7 +91,7 @@ function DisabledWebhooks({ figures }: { figures: Figures }) {
             ),
           },
           { head: 'Brand', cell: (webhook) => <Link to={to.brand(webhook.brandId)}>{webhook.brandId}</Link> },
-          { head: 'Reason', cell: (webhook) => <Badge tone="warn">{word(webhook.disabled?.reason ?? '')}</Badge> },
+          { head: 'Reason', cell: (webhook) => <Badge tone="warn">{humanize(webhook.disabled?.reason ?? '')}</Badge> },
           { head: 'Detail', cell: (webhook) => webhook.disabled?.detail },
           { head: 'Since', cell: (webhook) => <Time at={webhook.disabled?.at ?? null} relative /> },
         ]}
@@ -100,14 +100,14 @@ function DisabledWebhooks({ figures }: { figures: Figures }) {
   );
 }
 
-const Services = ({ figures }: { figures: Figures }) => (
-  <Card title="Services seen">
-    {figures.services.length === 0 ? (
-      <Empty title="No service has been seen yet." />
+const Services = ({ overview }: { overview: OverviewData }) => (
+  <Card title="Services">
+    {overview.services.length === 0 ? (
+      <Empty title="No services have been seen yet." />
     ) : (
       <Table
-        label="Services seen"
-        rows={figures.services}
+        label="Services"
+        rows={overview.services}
         keyOf={(service) => service.id}
         columns={[
           { head: 'Service', names: true, cell: (service) => service.service },
@@ -121,11 +121,11 @@ const Services = ({ figures }: { figures: Figures }) => (
   </Card>
 );
 
-const Queues = ({ figures }: { figures: Figures }) => (
+const Queues = ({ overview }: { overview: OverviewData }) => (
   <Card title="Queues">
     <Table
       label="Queues"
-      rows={figures.queues}
+      rows={overview.queues}
       keyOf={(queue) => queue.name}
       columns={[
         { head: 'Queue', names: true, cell: (queue) => <code>{queue.name}</code> },

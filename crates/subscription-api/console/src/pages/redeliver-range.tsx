@@ -1,9 +1,9 @@
-// Sends everything of a time once more: catching up after an outage, with its progress.
+// Redelivers all events of a time range, for example after an outage, and shows the progress.
 
 import { useState } from 'preact/hooks';
 import type { DeliveryStatus, RedeliveryJob, RedeliveryRange } from '../api/types';
-import { readRedelivery, redeliverRange, type Place } from '../api/webhooks';
-import { count, many } from '../lib/format';
+import { readRedelivery, redeliverRange, type WebhookRef } from '../api/webhooks';
+import { count, pluralize } from '../lib/format';
 import { fromInput, toInput } from '../lib/local-input';
 import { useResource } from '../lib/use-resource';
 import { Button, Note, ProblemNote, Progress } from '../ui/basics';
@@ -15,33 +15,33 @@ const STATUSES = [
   ['failed', 'Failed'],
   ['held', 'Held'],
   ['discarded', 'Discarded'],
-  ['', 'All, delivered ones too'],
+  ['', 'All, including delivered'],
 ] as const;
 const HOUR_MS = 3_600_000;
-const LOOK_MS = 1000;
+const POLL_INTERVAL_MS = 1000;
 
 interface Props {
-  place: Place;
+  webhookRef: WebhookRef;
   filter: EventFilter;
   onClose: () => void;
   onDone: () => void;
 }
 
-export function RangeDialog({ place, filter, onClose, onDone }: Props) {
+export function RangeDialog({ webhookRef, filter, onClose, onDone }: Props) {
   const [job, setJob] = useState<{ jobId: string; queued: number } | null>(null);
   return (
     <Dialog title="Redeliver a range" onClose={onClose}>
       {job ? (
-        <Running place={place} job={job} onClose={onClose} onDone={onDone} />
+        <Running webhookRef={webhookRef} job={job} onClose={onClose} onDone={onDone} />
       ) : (
-        <Form place={place} filter={filter} onClose={onClose} onQueued={setJob} />
+        <Form webhookRef={webhookRef} filter={filter} onClose={onClose} onQueued={setJob} />
       )}
     </Dialog>
   );
 }
 
-function Form({ place, filter, onClose, onQueued }: {
-  place: Place;
+function Form({ webhookRef, filter, onClose, onQueued }: {
+  webhookRef: WebhookRef;
   filter: EventFilter;
   onClose: () => void;
   onQueued: (job: { jobId: string; queued: number }) => void;
@@ -51,28 +51,28 @@ function Form({ place, filter, onClose, onQueued }: {
   const [status, setStatus] = useState(filter.status || 'failed');
   const [type, setType] = useState(filter.type);
   const inverted = from >= to;
-  const { busy, problem, go } = useRun(async () => onQueued(await redeliverRange(place, body())));
+  const { busy, problem, go } = useRun(async () => onQueued(await redeliverRange(webhookRef, body())));
   const body = (): RedeliveryRange => ({
     from: fromInput(from),
     to: fromInput(to),
     ...(status ? { status: status as DeliveryStatus } : {}),
     ...(type.trim() ? { type: type.trim() } : {}),
   });
-  const faults = (field: string) =>
-    (problem?.faults ?? []).filter(({ pointer }) => pointer === `/${field}`).map(({ detail }) => detail);
+  const errors = (field: string) =>
+    (problem?.fieldErrors ?? []).filter(({ pointer }) => pointer === `/${field}`).map(({ detail }) => detail);
   const submit = (event: Event) => {
     event.preventDefault();
     if (!inverted) void go();
   };
   return (
     <form onSubmit={submit}>
-      <p>Each event of the range gets one more delivery now, with a fresh window of retries.</p>
+      <p>Each event of the range is delivered once more, with a new retry window.</p>
       <div class="two">
-        <TextField label="From" type="datetime-local" required value={from} onChange={setFrom} faults={inverted ? ['It must be before "Until".'] : faults('from')} />
-        <TextField label="Until" type="datetime-local" required value={to} onChange={setTo} faults={faults('to')} />
+        <TextField label="From" type="datetime-local" required value={from} onChange={setFrom} errors={inverted ? ['It must be before "Until".'] : errors('from')} />
+        <TextField label="Until" type="datetime-local" required value={to} onChange={setTo} errors={errors('to')} />
       </div>
-      <SelectField label="State" value={status} options={STATUSES} onChange={setStatus} />
-      <TextField label="Type or group" optional mono value={type} onChange={setType} faults={faults('type')} />
+      <SelectField label="Status" value={status} options={STATUSES} onChange={setStatus} />
+      <TextField label="Type or group" optional mono value={type} onChange={setType} errors={errors('type')} />
       <ProblemNote problem={problem} />
       <div class="buttons">
         <Button type="submit" kind="main" busy={busy} disabled={inverted}>
@@ -84,35 +84,35 @@ function Form({ place, filter, onClose, onQueued }: {
   );
 }
 
-function Running({ place, job, onClose, onDone }: {
-  place: Place;
+function Running({ webhookRef, job, onClose, onDone }: {
+  webhookRef: WebhookRef;
   job: { jobId: string; queued: number };
   onClose: () => void;
   onDone: () => void;
 }) {
   const [over, setOver] = useState(false);
-  const look = async (signal: AbortSignal) => {
-    const read = await readRedelivery(place, job.jobId, signal);
+  const poll = async (signal: AbortSignal) => {
+    const read = await readRedelivery(webhookRef, job.jobId, signal);
     if (isOver(read)) {
       setOver(true);
       onDone();
     }
     return read;
   };
-  const { data, problem } = useResource(look, [job.jobId], { every: over ? undefined : LOOK_MS });
+  const { data, problem } = useResource(poll, [job.jobId], { every: over ? undefined : POLL_INTERVAL_MS });
   const of = data?.total ?? job.queued;
   const done = data?.attempted ?? 0;
   return (
     <div aria-live="polite">
       <p>
-        {count(done)} of {many(of, 'event')} attempted, {count(data?.delivered ?? 0)} delivered.
+        {count(done)} of {pluralize(of, 'event')} attempted, {count(data?.delivered ?? 0)} delivered.
       </p>
       <Progress label="Events attempted" done={done} of={of} />
       {over && <Note tone={data?.state === 'stopped' ? 'warn' : 'good'}>{ending(data)}</Note>}
       <ProblemNote problem={problem} />
       <div class="buttons">
         <Button kind={over ? 'main' : 'plain'} onClick={onClose}>
-          {over ? 'Close' : 'Go on in the background'}
+          {over ? 'Close' : 'Continue in the background'}
         </Button>
       </div>
     </div>
@@ -122,6 +122,6 @@ function Running({ place, job, onClose, onDone }: {
 const isOver = (job: RedeliveryJob): boolean => job.state !== 'running' && (job.state === 'stopped' || job.attempted >= job.total);
 
 function ending(job: RedeliveryJob | null): string {
-  if (job?.state === 'stopped') return 'It was stopped: the webhook is no longer active.';
-  return job?.total === 0 ? 'There was nothing to redeliver in this range.' : 'Done: every event was attempted.';
+  if (job?.state === 'stopped') return 'The redelivery stopped because the webhook is no longer active.';
+  return job?.total === 0 ? 'There are no events to redeliver in this range.' : 'Done: every event was attempted.';
 }

@@ -1,26 +1,26 @@
-// Sends the ticked events once more, a few at a time, and shows how far it is.
+// Redelivers the selected events, a few at a time, and shows the progress.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { problemOf, type Problem } from '../api/problem';
-import { redeliverEvent, type Place } from '../api/webhooks';
-import { many } from '../lib/format';
+import { toProblem, type Problem } from '../api/problem';
+import { redeliverEvent, type WebhookRef } from '../api/webhooks';
+import { pluralize } from '../lib/format';
 import { announce } from '../ui/announce';
 import { Button, ProblemNote, Progress } from '../ui/basics';
 
-const AT_ONCE = 4;
-/** After this long most endpoints have answered. */
-const LOOK_AFTER_MS = 2000;
-/** Rows that are looked at again one by one. */
-const MOST_LOOKED_AT = 100;
+const MAX_CONCURRENT = 4;
+/** Delay before the list is refreshed. Most endpoints have responded by then. */
+const REFRESH_DELAY_MS = 2000;
+/** Maximum number of rows that are read again one by one. */
+const MAX_REFRESHED = 100;
 
 interface Props {
-  place: Place;
+  webhookRef: WebhookRef;
   ids: readonly string[];
   clear: () => void;
   refresh: (ids: readonly string[]) => Promise<void>;
 }
 
-export function SelectionBar({ place, ids, clear, refresh }: Props) {
+export function SelectionBar({ webhookRef, ids, clear, refresh }: Props) {
   const [done, setDone] = useState<number | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
   const stopped = useRef(false);
@@ -32,18 +32,18 @@ export function SelectionBar({ place, ids, clear, refresh }: Props) {
     const left = [...ids];
     const worker = async () => {
       for (let id = left.shift(); id && !stopped.current; id = left.shift()) {
-        await redeliverEvent(place, id);
+        await redeliverEvent(webhookRef, id);
         setDone((n) => (n ?? 0) + 1);
       }
     };
     try {
-      await Promise.all(Array.from({ length: AT_ONCE }, worker));
-      announce(`${many(ids.length, 'event')} queued once more.`);
+      await Promise.all(Array.from({ length: MAX_CONCURRENT }, worker));
+      announce(`${pluralize(ids.length, 'event')} queued for redelivery.`);
       clear();
-      setTimeout(() => void refresh(ids.slice(0, MOST_LOOKED_AT)), LOOK_AFTER_MS);
+      setTimeout(() => void refresh(ids.slice(0, MAX_REFRESHED)), REFRESH_DELAY_MS);
     } catch (error) {
       left.length = 0;
-      setProblem(problemOf(error));
+      setProblem(toProblem(error));
     } finally {
       setDone(null);
     }
@@ -52,7 +52,7 @@ export function SelectionBar({ place, ids, clear, refresh }: Props) {
   return (
     <div class="selection" role="region" aria-label="Selection">
       <p>
-        <strong>{many(ids.length, 'event')} selected</strong>
+        <strong>{pluralize(ids.length, 'event')} selected</strong>
       </p>
       {done !== null && <Progress label={`${done} of ${ids.length} queued`} done={done} of={ids.length} />}
       <ProblemNote problem={problem} />

@@ -1,23 +1,23 @@
-// What the router could not accept: why, what it was, and whether it goes in again.
+// The events that the router rejected, with their reasons, and the actions on them.
 
 import { useState } from 'preact/hooks';
-import { listRejected, purgeRejected, republishRejected } from '../api/support';
+import { listRejected, deleteRejected, republishRejected } from '../api/support';
 import type { Rejected } from '../api/types';
-import { bytes, count, many } from '../lib/format';
-import { indented, jsonFault } from '../lib/raw-json';
+import { bytes, count, pluralize } from '../lib/format';
+import { indentJson, checkJson } from '../lib/raw-json';
 import { useResource } from '../lib/use-resource';
 import { announce } from '../ui/announce';
-import { Badge, Button, Card, Code, Empty, ProblemNote, Waiting } from '../ui/basics';
+import { Badge, Button, Card, Code, Empty, ProblemNote, Loading } from '../ui/basics';
 import { Confirm } from '../ui/dialog';
 import { TextField } from '../ui/fields';
 import { Heading } from '../ui/shell';
 
 const SHOWN = 100;
-const EVERY_MS = 10_000;
+const POLL_INTERVAL_MS = 10_000;
 
 export function RejectedEvents() {
-  const { data, problem, reload } = useResource((signal) => listRejected({ limit: SHOWN }, signal), [], { every: EVERY_MS });
-  const [asking, setAsking] = useState<'republish' | 'purge' | null>(null);
+  const { data, problem, reload } = useResource((signal) => listRejected({ limit: SHOWN }, signal), [], { every: POLL_INTERVAL_MS });
+  const [asking, setAsking] = useState<'republish' | 'delete' | null>(null);
   const close = () => setAsking(null);
   const some = (data?.total ?? 0) > 0;
   const actions = some && (
@@ -25,8 +25,8 @@ export function RejectedEvents() {
       <Button kind="main" onClick={() => setAsking('republish')}>
         Republish…
       </Button>
-      <Button kind="danger" onClick={() => setAsking('purge')}>
-        Discard all…
+      <Button kind="danger" onClick={() => setAsking('delete')}>
+        Delete all…
       </Button>
     </>
   );
@@ -34,18 +34,18 @@ export function RejectedEvents() {
     <>
       <Heading title="Rejected events" actions={actions}>
         <p class="muted">
-          What the router could not accept waits here whole. Mend the cause, for example by putting the type into the
-          catalogue, then republish.
+          Events that the router could not accept are kept here unchanged. Fix the cause, for example by adding the
+          event type to the catalogue, then republish them.
         </p>
       </Heading>
       <ProblemNote problem={problem} retry={reload} />
-      {!data && !problem && <Waiting />}
+      {!data && !problem && <Loading />}
       {data && !some && <Empty title="Nothing is rejected." />}
       {data && some && (
         <>
           <p>
-            {many(data.total, 'event')} in all
-            {data.items.length < data.total && `, of which the first ${count(data.items.length)} are shown`}.
+            {pluralize(data.total, 'event')} in all
+            {data.items.length < data.total && `; the first ${count(data.items.length)} are shown`}.
           </p>
           {data.items.map((item, n) => (
             <Item key={`${item.messageId ?? ''}${n}`} item={item} number={n + 1} />
@@ -53,19 +53,19 @@ export function RejectedEvents() {
         </>
       )}
       {asking === 'republish' && <Republish total={data?.total ?? 0} onClose={close} onDone={reload} />}
-      {asking === 'purge' && (
+      {asking === 'delete' && (
         <Confirm
-          title="Discard all rejected events"
-          action="Discard for good"
-          typed="discard"
+          title="Delete all rejected events"
+          action="Delete for good"
+          typed="delete"
           onClose={close}
           run={async () => {
-            await purgeRejected();
-            announce('The rejected events are discarded.');
+            await deleteRejected();
+            announce('The rejected events are deleted.');
             await reload();
           }}
         >
-          <p>{many(data?.total ?? 0, 'event')} would be gone for good, and with them whatever is rejected until then.</p>
+          <p>{pluralize(data?.total ?? 0, 'event')} will be deleted, and so will all events that are rejected until you confirm.</p>
         </Confirm>
       )}
     </>
@@ -74,7 +74,7 @@ export function RejectedEvents() {
 
 function Item({ item, number }: { item: Rejected; number: number }) {
   const isText = item.bodyEncoding === 'utf-8';
-  const shown = isText && jsonFault(item.body) === null ? indented(item.body) : item.body;
+  const shown = isText && checkJson(item.body) === null ? indentJson(item.body) : item.body;
   return (
     <Card>
       <p class="tags">
@@ -100,20 +100,20 @@ function Republish({ total, onClose, onDone }: { total: number; onClose: () => v
   const run = async () => {
     if (!valid) return;
     const { republished } = await republishRejected(limit ? Number(limit) : null);
-    announce(`${many(republished, 'event')} published again.`);
+    announce(`${pluralize(republished, 'event')} republished.`);
     await onDone();
   };
   return (
     <Confirm title="Republish rejected events" action="Republish" danger={false} run={run} onClose={onClose}>
-      <p>They go through the router again, the oldest first. What still cannot be accepted comes back here.</p>
+      <p>The router processes the events again, oldest first. Events that it still rejects come back here.</p>
       <TextField
-        label="At most"
+        label="Maximum number"
         optional
         inputMode="numeric"
-        hint={`Empty for all ${count(total)}`}
+        hint={`Leave empty to republish all ${count(total)}.`}
         value={limit}
         onChange={setLimit}
-        faults={valid ? [] : ['Give a whole number, or nothing.']}
+        errors={valid ? [] : ['Enter a whole number, or leave the field empty.']}
       />
     </Confirm>
   );

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
-import { whoIs } from '../api/me';
-import { beginSession, farewell } from '../session';
+import { readIdentity } from '../api/me';
+import { beginSession, signOutReason } from '../session';
 import { Button, Note, ProblemNote } from '../ui/basics';
 import { useRun } from '../ui/dialog';
 import { TextField } from '../ui/fields';
@@ -8,7 +8,7 @@ import { ThemeChoice } from '../ui/shell';
 
 export function SignIn() {
   const [token, setToken] = useState('');
-  const { busy, problem, go } = useRun(async () => beginSession(token.trim(), await whoIs(token.trim())));
+  const { busy, problem, go } = useRun(async () => beginSession(token.trim(), await readIdentity(token.trim())));
   useEffect(() => {
     document.title = 'Sign in – Postrider';
   }, []);
@@ -20,7 +20,7 @@ export function SignIn() {
     <main class="alone">
       <div class="card sign-in">
         <h1>Postrider console</h1>
-        {farewell.value && !problem && <Note>{farewell.value}</Note>}
+        {signOutReason.value && !problem && <Note>{signOutReason.value}</Note>}
         <form onSubmit={submit}>
           <TextField
             label="Token"
@@ -31,8 +31,8 @@ export function SignIn() {
             focus
             mono
             required
-            hint="A brand's token shows that brand; a support token shows everything. It is kept in this tab until you close it or sign out."
-            faults={problem?.status === 401 ? ['This token is not valid. Check that all of it was copied.'] : []}
+            hint="A brand's token shows that brand, and a support token shows everything. This tab keeps the token until you close the tab or sign out."
+            errors={problem?.status === 401 ? ['This token is not valid. Check that you copied all of it.'] : []}
           />
           {problem?.status !== 401 && <ProblemNote problem={problem} />}
           <Button type="submit" kind="main" busy={busy}>
@@ -42,8 +42,8 @@ export function SignIn() {
         <details>
           <summary>Where do I get a token?</summary>
           <p>
-            A brand gets its token from support, who make one in this console under Brands. The support token is the
-            setting <code>POSTRIDER_SUPPORT_TOKEN</code>; <code>deploy/up</code> prints it.
+            Support creates tokens for brands in this console, under Brands. The support token is the setting{' '}
+            <code>POSTRIDER_SUPPORT_TOKEN</code>; <code>deploy/up</code> prints it.
           </p>
         </details>
         <ThemeChoice />

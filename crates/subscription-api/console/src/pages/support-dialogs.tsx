@@ -1,4 +1,4 @@
-// What support does to a webhook: disable it with a reason, enable it again with a note.
+// The dialogs in which support disables a webhook with a reason, or enables it with a note.
 
 import { useState } from 'preact/hooks';
 import { disableWebhook, enableWebhook } from '../api/support';
@@ -21,7 +21,7 @@ export function DisableDialog({ webhook, onChange, onClose }: Props) {
   };
   return (
     <Confirm title="Disable this webhook" action="Disable" run={run} onClose={onClose}>
-      <p>Attempts stop, and what waits or arrives is held. Only support can enable it again.</p>
+      <p>Attempts stop. Pending deliveries and new events are held. Only support can enable the webhook again.</p>
       <AreaField label="Reason" hint="The brand sees it on the webhook's page." value={detail} onChange={setDetail} />
     </Confirm>
   );
@@ -32,17 +32,17 @@ export function EnableDialog({ webhook, onChange, onClose }: Props) {
   const [redeliver, setRedeliver] = useState(true);
   const run = async () => {
     onChange(await enableWebhook(webhook.id, note.trim(), redeliver));
-    announce(redeliver ? 'The webhook is active; what was held is on its way.' : 'The webhook is active.');
+    announce(redeliver ? 'The webhook is active; its held events are being redelivered.' : 'The webhook is active.');
   };
   return (
     <Confirm title="Enable this webhook" action="Enable" danger={false} run={run} onClose={onClose}>
       <p>
-        <span class="url">{webhook.endpoint}</span> receives events again. Its figures begin anew.
+        <span class="url">{webhook.endpoint}</span> receives events again. Its failure counts start from zero.
       </p>
-      <AreaField label="Note" hint="Who said what: it is kept in the audit." value={note} onChange={setNote} />
+      <AreaField label="Note" hint="For the audit log, for example who told you that the endpoint is fixed." value={note} onChange={setNote} />
       <CheckField
-        label="Redeliver what was held"
-        hint="Every event that arrived or waited while it was disabled."
+        label="Redeliver held events"
+        hint="All events that arrived or were pending while the webhook was disabled."
         checked={redeliver}
         onChange={setRedeliver}
       />

@@ -1,9 +1,9 @@
 import { useState } from 'preact/hooks';
-import type { PageProps } from '../app';
 import { createToken, deleteToken, listTokens } from '../api/support';
 import type { Token } from '../api/types';
-import { faultsByField } from '../lib/webhook-draft';
+import { errorsByField } from '../lib/webhook-draft';
 import { usePages } from '../lib/use-pages';
+import type { PageProps } from '../router';
 import { announce } from '../ui/announce';
 import { Button, Card, Copy, Empty, Note, ProblemNote, Time } from '../ui/basics';
 import { Confirm, useRun } from '../ui/dialog';
@@ -13,8 +13,8 @@ import { BrandTabs, Heading } from '../ui/shell';
 import { Table } from '../ui/table';
 
 const ROLES = [
-  ['write', 'Write: everything of the brand'],
-  ['read', 'Read: look only, no secrets'],
+  ['write', 'Write: full access to the brand'],
+  ['read', 'Read: view only, no secrets'],
 ] as const;
 
 export function Tokens({ params: { brand = '' } }: PageProps) {
@@ -25,8 +25,8 @@ export function Tokens({ params: { brand = '' } }: PageProps) {
       <Heading title={`Tokens of ${brand}`} up={[['/brands', 'Brands']]}>
         <BrandTabs brand={brand} />
       </Heading>
-      <NewToken brand={brand} onMade={pages.reload} />
-      <PagedList pages={pages} empty={<Empty title="This brand has no token yet: nobody of it can use the API." />}>
+      <NewToken brand={brand} onCreated={pages.reload} />
+      <PagedList pages={pages} empty={<Empty title="This brand has no tokens yet, so it cannot use the API." />}>
         {(tokens) => (
           <Table
             label="Tokens"
@@ -35,7 +35,7 @@ export function Tokens({ params: { brand = '' } }: PageProps) {
             columns={[
               { head: 'Name', names: true, cell: (token) => token.name },
               { head: 'Role', cell: (token) => token.role },
-              { head: 'Made', cell: (token) => <Time at={token.created} /> },
+              { head: 'Created', cell: (token) => <Time at={token.created} /> },
               { head: 'Id', cell: (token) => <code>{token.id}</code> },
               {
                 head: 'Action',
@@ -62,7 +62,7 @@ export function Tokens({ params: { brand = '' } }: PageProps) {
           }}
         >
           <p>
-            <strong>{going.name}</strong> opens nothing from then on: whatever uses it is shut out at once.
+            <strong>{going.name}</strong> stops working at once. Every program that uses it loses access.
           </p>
         </Confirm>
       )}
@@ -70,16 +70,16 @@ export function Tokens({ params: { brand = '' } }: PageProps) {
   );
 }
 
-function NewToken({ brand, onMade }: { brand: string; onMade: () => Promise<void> }) {
+function NewToken({ brand, onCreated }: { brand: string; onCreated: () => Promise<void> }) {
   const [name, setName] = useState('');
   const [role, setRole] = useState('write');
-  const [made, setMade] = useState<string | null>(null);
+  const [created, setCreated] = useState<string | null>(null);
   const { busy, problem, go } = useRun(async () => {
-    setMade((await createToken(brand, { name: name.trim(), role })).token);
+    setCreated((await createToken(brand, { name: name.trim(), role })).token);
     setName('');
-    await onMade();
+    await onCreated();
   });
-  const faults = faultsByField(problem?.status === 422 ? problem.faults : []);
+  const errors = errorsByField(problem?.status === 422 ? problem.fieldErrors : []);
   const submit = (event: Event) => {
     event.preventDefault();
     void go();
@@ -87,23 +87,23 @@ function NewToken({ brand, onMade }: { brand: string; onMade: () => Promise<void
   return (
     <Card title="New token">
       <form onSubmit={submit} class="inline-form">
-        <TextField label="Name" required placeholder="ci" value={name} onChange={setName} faults={faults['name']} />
-        <SelectField label="Role" value={role} options={ROLES} onChange={setRole} faults={faults['role']} />
+        <TextField label="Name" required placeholder="ci" value={name} onChange={setName} errors={errors['name']} />
+        <SelectField label="Role" value={role} options={ROLES} onChange={setRole} errors={errors['role']} />
         <Button type="submit" kind="main" busy={busy}>
-          Make a token
+          Create a token
         </Button>
       </form>
       {problem?.status !== 422 && <ProblemNote problem={problem} />}
-      {made && (
+      {created && (
         <Note tone="good">
           <p>
-            <strong>Copy it now: it is shown only here.</strong>
+            <strong>Copy the token now. It is shown only once.</strong>
           </p>
           <div class="secret">
-            <code class="open">{made}</code>
+            <code class="open">{created}</code>
             <div class="buttons">
-              <Copy text={made} what="Token" />
-              <Button onClick={() => setMade(null)}>I have it</Button>
+              <Copy text={created} what="Token" />
+              <Button onClick={() => setCreated(null)}>I have it</Button>
             </div>
           </div>
         </Note>

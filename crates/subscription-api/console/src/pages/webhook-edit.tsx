@@ -1,14 +1,13 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { PageProps } from '../app';
 import type { OfferedType, Webhook } from '../api/types';
-import { changeWebhook, createWebhook, offeredTypes, readWebhook } from '../api/webhooks';
+import { editWebhook, createWebhook, offeredTypes, readWebhook } from '../api/webhooks';
 import { useResource } from '../lib/use-resource';
-import { creation, draftOf, faultsByField, faultsOf, patch, type Draft, type DraftFaults, type Field } from '../lib/webhook-draft';
-import { navigate, to } from '../router';
+import { toCreateBody, toDraft, errorsByField, validateDraft, toPatchBody, type Draft, type DraftErrors, type Field } from '../lib/webhook-draft';
+import { navigate, to, type PageProps } from '../router';
 import { announce } from '../ui/announce';
-import { Button, Card, Note, ProblemNote, Waiting } from '../ui/basics';
+import { Button, Card, Note, ProblemNote, Loading } from '../ui/basics';
 import { useRun } from '../ui/dialog';
-import { focusFirstFault, TextField } from '../ui/fields';
+import { focusFirstInvalid, TextField } from '../ui/fields';
 import { HeadersField } from '../ui/headers-field';
 import { Heading } from '../ui/shell';
 import { TypeTree } from '../ui/type-tree';
@@ -16,10 +15,10 @@ import { showSecret } from './webhook-secret';
 
 export function NewWebhook({ params: { brand = '' } }: PageProps) {
   const save = async (draft: Draft) => {
-    const { secret, ...made } = await createWebhook(brand, creation(draft));
-    showSecret(made.id, secret);
+    const { secret, ...created } = await createWebhook(brand, toCreateBody(draft));
+    showSecret(created.id, secret);
     announce('The webhook is created.');
-    navigate(to.webhook(brand, made.id));
+    navigate(to.webhook(brand, created.id));
   };
   return (
     <>
@@ -32,12 +31,12 @@ export function NewWebhook({ params: { brand = '' } }: PageProps) {
 }
 
 export function EditWebhook({ params: { brand = '', webhook = '' } }: PageProps) {
-  const place = { brand, webhook };
+  const webhookRef = { brand, webhook };
   const back = to.webhook(brand, webhook);
-  const { data, problem, reload } = useResource((signal) => readWebhook(place, signal), [brand, webhook]);
+  const { data, problem, reload } = useResource((signal) => readWebhook(webhookRef, signal), [brand, webhook]);
   const save = async (draft: Draft) => {
-    if (data) await changeWebhook(place, patch(draft, data));
-    announce('The webhook is changed.');
+    if (data) await editWebhook(webhookRef, toPatchBody(draft, data));
+    announce('The webhook is saved.');
     navigate(back);
   };
   return (
@@ -45,7 +44,7 @@ export function EditWebhook({ params: { brand = '', webhook = '' } }: PageProps)
       <Heading title="Edit webhook" up={[[to.webhooks(brand), `Webhooks of ${brand}`], [back, data?.endpoint ?? webhook]]} />
       <ProblemNote problem={problem} retry={reload} />
       <WithTypes brand={brand}>
-        {(types) => (data ? <Form types={types} webhook={data} save={save} action="Save" back={back} /> : <Waiting />)}
+        {(types) => (data ? <Form types={types} webhook={data} save={save} action="Save" back={back} /> : <Loading />)}
       </WithTypes>
     </>
   );
@@ -54,7 +53,7 @@ export function EditWebhook({ params: { brand = '', webhook = '' } }: PageProps)
 function WithTypes({ brand, children }: { brand: string; children: (types: OfferedType[]) => preact.ComponentChild }) {
   const { data, problem, reload } = useResource((signal) => offeredTypes(brand, signal), [brand]);
   if (problem && !data) return <ProblemNote problem={problem} retry={reload} />;
-  return <>{data ? children(data) : <Waiting lines={6} />}</>;
+  return <>{data ? children(data) : <Loading lines={6} />}</>;
 }
 
 interface FormProps {
@@ -67,13 +66,13 @@ interface FormProps {
 
 function Form({ types, webhook, save, action, back }: FormProps) {
   const form = useRef<HTMLFormElement>(null);
-  const [draft, setDraft] = useState(() => draftOf(webhook));
-  // A field is judged once it was left, all of them when the form is sent.
+  const [draft, setDraft] = useState(() => toDraft(webhook));
+  // A field is validated once it loses the focus, and all fields are validated on submit.
   const [left, setLeft] = useState<ReadonlySet<Field>>(new Set());
   const { busy, problem, go, clear } = useRun(save);
-  const own = faultsOf(draft);
-  const told = problem?.status === 422 ? faultsByField(problem.faults) : {};
-  const faults = (field: Field): string[] => [...(left.has(field) ? (own[field] ?? []) : []), ...(told[field] ?? [])];
+  const own = validateDraft(draft);
+  const told = problem?.status === 422 ? errorsByField(problem.fieldErrors) : {};
+  const errors = (field: Field): string[] => [...(left.has(field) ? (own[field] ?? []) : []), ...(told[field] ?? [])];
   const set = (change: Partial<Draft>) => {
     setDraft({ ...draft, ...change });
     if (problem) clear();
@@ -81,13 +80,13 @@ function Form({ types, webhook, save, action, back }: FormProps) {
   const leave = (field: Field) => setLeft(new Set([...left, field]));
 
   useEffect(() => {
-    if (problem?.status === 422) focusFirstFault(form.current);
+    if (problem?.status === 422) focusFirstInvalid(form.current);
   }, [problem]);
 
   const submit = (event: Event) => {
     event.preventDefault();
     setLeft(new Set(['endpoint', 'events', 'headers', 'maxConcurrency', 'ratePerSecond']));
-    if (Object.keys(own).length > 0) focusFirstFault(form.current);
+    if (Object.keys(own).length > 0) focusFirstInvalid(form.current);
     else void go(draft);
   };
 
@@ -99,27 +98,27 @@ function Form({ types, webhook, save, action, back }: FormProps) {
           inputMode="url"
           mono
           placeholder="https://example.com/webhooks"
-          hint="Where requests go. HTTPS only; the name must not lead to a private address."
+          hint="The HTTPS URL that receives the events. Its host must not resolve to a private address."
           value={draft.endpoint}
           onChange={(endpoint) => set({ endpoint })}
           onLeave={() => leave('endpoint')}
-          faults={faults('endpoint')}
+          errors={errors('endpoint')}
         />
         <TextField
           label="Description"
           optional
           value={draft.description}
           onChange={(description) => set({ description })}
-          faults={faults('description')}
+          errors={errors('description')}
         />
         <TypeTree
           types={types}
           chosen={draft.events}
           onChange={(events) => set({ events })}
-          faults={faults('events')}
+          errors={errors('events')}
         />
       </Card>
-      <Card title="How requests are sent">
+      <Card title="Requests">
         <div class="two">
           <TextField
             label="Requests at a time"
@@ -128,20 +127,20 @@ function Form({ types, webhook, save, action, back }: FormProps) {
             value={draft.maxConcurrency}
             onChange={(maxConcurrency) => set({ maxConcurrency })}
             onLeave={() => leave('maxConcurrency')}
-            faults={faults('maxConcurrency')}
+            errors={errors('maxConcurrency')}
           />
           <TextField
-            label="Requests a second"
+            label="Requests per second"
             optional
             inputMode="numeric"
-            hint="1 to 10000; empty for no limit"
+            hint="1 to 10000, or empty for no limit"
             value={draft.ratePerSecond}
             onChange={(ratePerSecond) => set({ ratePerSecond })}
             onLeave={() => leave('ratePerSecond')}
-            faults={faults('ratePerSecond')}
+            errors={errors('ratePerSecond')}
           />
         </div>
-        <HeadersField headers={draft.headers} onChange={(headers) => set({ headers })} faults={faults('headers')} />
+        <HeadersField headers={draft.headers} onChange={(headers) => set({ headers })} errors={errors('headers')} />
       </Card>
       <Elsewhere told={told} />
       {problem && problem.status !== 422 && <ProblemNote problem={problem} />}
@@ -155,11 +154,11 @@ function Form({ types, webhook, save, action, back }: FormProps) {
   );
 }
 
-const SHOWN: readonly string[] = ['endpoint', 'description', 'events', 'headers', 'maxConcurrency', 'ratePerSecond'] satisfies (keyof DraftFaults)[];
+const SHOWN: readonly string[] = ['endpoint', 'description', 'events', 'headers', 'maxConcurrency', 'ratePerSecond'] satisfies (keyof DraftErrors)[];
 
-/** Faults of what has no field here. */
+/** Shows the field errors that belong to no field of this form. */
 function Elsewhere({ told }: { told: Record<string, string[]> }) {
   const others = Object.entries(told).filter(([field]) => !SHOWN.includes(field));
   if (others.length === 0) return null;
-  return <Note tone="bad">{others.flatMap(([field, faults]) => faults.map((fault) => <p key={field + fault}>{`${field} ${fault}`}</p>))}</Note>;
+  return <Note tone="bad">{others.flatMap(([field, errors]) => errors.map((error) => <p key={field + error}>{`${field} ${error}`}</p>))}</Note>;
 }

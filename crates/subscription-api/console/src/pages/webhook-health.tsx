@@ -1,30 +1,30 @@
-// The figures that count towards disabling, beside the rule that they are held against.
+// The failures that count towards disabling a webhook, beside the limits of the rule.
 
 import type { Health, Webhook } from '../api/types';
-import { readHealth, type Place } from '../api/webhooks';
+import { readHealth, type WebhookRef } from '../api/webhooks';
 import { exactCount, share, span } from '../lib/format';
 import { useResource } from '../lib/use-resource';
-import { Card, ProblemNote, Waiting } from '../ui/basics';
+import { Card, ProblemNote, Loading } from '../ui/basics';
 
-const EVERY_MS = 10_000;
+const POLL_INTERVAL_MS = 10_000;
 
-export function HealthCard({ place, webhook }: { place: Place; webhook: Webhook }) {
+export function HealthCard({ webhookRef, webhook }: { webhookRef: WebhookRef; webhook: Webhook }) {
   const { data, problem, reload } = useResource(
-    (signal) => readHealth(place, signal),
-    [place.brand, place.webhook, webhook.status],
-    { every: EVERY_MS },
+    (signal) => readHealth(webhookRef, signal),
+    [webhookRef.brand, webhookRef.webhook, webhook.status],
+    { every: POLL_INTERVAL_MS },
   );
   return (
     <Card title="Health">
       <ProblemNote problem={problem} retry={reload} />
-      {!data && !problem && <Waiting />}
-      {data && webhook.status !== 'active' && <p>Figures are counted while it is active; they begin anew when it is enabled.</p>}
-      {data && webhook.status === 'active' && <Figures health={data} />}
+      {!data && !problem && <Loading />}
+      {data && webhook.status !== 'active' && <p>Failures are counted only while the webhook is active, and start from zero when it is enabled.</p>}
+      {data && webhook.status === 'active' && <Meters health={data} />}
     </Card>
   );
 }
 
-function Figures({ health }: { health: Health }) {
+function Meters({ health }: { health: Health }) {
   const { attempts, failures, failedInRow, firstFailure, lastFailure, rule, windowSeconds } = health;
   const apart = firstFailure && lastFailure ? (Date.parse(lastFailure) - Date.parse(firstFailure)) / 1000 : 0;
   const rate = attempts > 0 ? failures / attempts : 0;
@@ -32,12 +32,12 @@ function Figures({ health }: { health: Health }) {
   return (
     <>
       <p class="muted">
-        The platform disables a webhook when all three of the first figures reach their limit, or the last one does, or when
-        it answers 410. They are counted in whole slices of time since it was created or enabled.
+        The platform disables a webhook when the first three values all reach their limit, when the last one does, or when
+        the endpoint responds with 410. Values are counted in fixed time slices since the webhook was created or enabled.
       </p>
       <div class="meters">
         <Meter label={`Attempts, last ${span(windowSeconds)}`} alarm={failing} value={attempts} limit={rule.minAttempts} shown={exactCount(attempts)} at={`${exactCount(rule.minAttempts)}`} />
-        <Meter label="Failed share" alarm={failing} value={rate} limit={rule.failureRate} shown={`${share(failures, attempts)} (${exactCount(failures)})`} at={share(rule.failureRate, 1)} />
+        <Meter label="Failure rate" alarm={failing} value={rate} limit={rule.failureRate} shown={`${share(failures, attempts)} (${exactCount(failures)})`} at={share(rule.failureRate, 1)} />
         <Meter label="First to last failure" alarm={failing} value={apart} limit={rule.spanSeconds} shown={span(apart)} at={span(rule.spanSeconds)} />
         <Meter label="Deliveries failed in a row" alarm={failedInRow >= rule.failedDeliveries} value={failedInRow} limit={rule.failedDeliveries} shown={exactCount(failedInRow)} at={exactCount(rule.failedDeliveries)} />
       </div>

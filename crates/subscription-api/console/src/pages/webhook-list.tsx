@@ -1,10 +1,10 @@
-// Webhooks with their state, how the last day went, and a picture of it.
+// A list of webhooks with their status and a sparkline of the last day.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Webhook } from '../api/types';
-import { word, share } from '../lib/format';
-import { dayOf, type Day } from '../lib/day-stats';
-import { sums } from '../lib/stats';
+import { humanize, share } from '../lib/format';
+import { readDay, type Day } from '../lib/day-stats';
+import { sumBuckets } from '../lib/stats';
 import { Link, to } from '../router';
 import { Badge, WebhookBadge } from '../ui/basics';
 import { Sparkline } from '../ui/sparkline';
@@ -21,7 +21,7 @@ export const WebhookList = ({ webhooks, brands = false }: { webhooks: Webhook[];
 
 function Row({ webhook, brands }: { webhook: Webhook; brands: boolean }) {
   const row = useRef<HTMLLIElement>(null);
-  const day = useDayInSight(row, webhook);
+  const day = useDayWhenVisible(row, webhook);
   const more = webhook.events.length - SHOWN_EVENTS;
   return (
     <li ref={row}>
@@ -40,7 +40,7 @@ function Row({ webhook, brands }: { webhook: Webhook; brands: boolean }) {
       </div>
       <div class="webhook-state">
         <WebhookBadge webhook={webhook} />
-        {webhook.disabled && <Badge tone="warn">{word(webhook.disabled.reason)}</Badge>}
+        {webhook.disabled && <Badge tone="warn">{humanize(webhook.disabled.reason)}</Badge>}
       </div>
       <DayCell day={day} />
     </li>
@@ -48,11 +48,11 @@ function Row({ webhook, brands }: { webhook: Webhook; brands: boolean }) {
 }
 
 function DayCell({ day }: { day: Day }) {
-  if (day === 'unknown') return <div class="webhook-day muted">No figures</div>;
-  const all = day === 'coming' ? null : sums(day);
+  if (day === 'unknown') return <div class="webhook-day muted">No statistics</div>;
+  const all = day === 'coming' ? null : sumBuckets(day);
   return (
     <div class="webhook-day">
-      <Sparkline steps={day === 'coming' ? [] : day} />
+      <Sparkline buckets={day === 'coming' ? [] : day} />
       <p>
         <strong>{all ? share(all.delivered, all.attempts) : '…'}</strong> <span class="muted">delivered, 24 h</span>
       </p>
@@ -60,15 +60,15 @@ function DayCell({ day }: { day: Day }) {
   );
 }
 
-/** The figures of the last day, read when the row comes into sight. */
-function useDayInSight(row: { current: HTMLElement | null }, { brandId, id }: Webhook): Day {
+/** Reads the statistics of the last day once the row becomes visible. */
+function useDayWhenVisible(row: { current: HTMLElement | null }, { brandId, id }: Webhook): Day {
   const [day, setDay] = useState<Day>('coming');
   useEffect(() => {
     let gone = false;
     const observer = new IntersectionObserver((entries) => {
       if (!entries.some((entry) => entry.isIntersecting)) return;
       observer.disconnect();
-      void dayOf({ brand: brandId, webhook: id }).then((read) => gone || setDay(read));
+      void readDay({ brand: brandId, webhook: id }).then((read) => gone || setDay(read));
     });
     if (row.current) observer.observe(row.current);
     return () => {

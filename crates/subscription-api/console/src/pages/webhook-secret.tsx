@@ -1,32 +1,32 @@
-// The secret that signs requests: shown on demand, hidden again by itself, changed with an overlap.
+// The secret that signs requests: shown on demand, hidden again after a while, rotated with an overlap.
 
 import { useEffect, useState } from 'preact/hooks';
 import type { RotatedSecret, Secret } from '../api/types';
-import { readSecret, rotateSecret, type Place } from '../api/webhooks';
+import { readSecret, rotateSecret, type WebhookRef } from '../api/webhooks';
 import { announce } from '../ui/announce';
 import { Button, Card, Copy, Note, ProblemNote, Time } from '../ui/basics';
 import { Confirm, useRun } from '../ui/dialog';
 import { SelectField } from '../ui/fields';
 import { mayWrite } from '../session';
 
-/** A secret lies open for this long. */
-const OPEN_MS = 120_000;
+/** How long a secret stays visible. */
+const SECRET_SHOWN_MS = 120_000;
 
-/** The secret of the webhook that was just created, to be shown once on its page. */
-let fresh: { webhook: string; secret: string } | null = null;
+/** The secret of a webhook that was just created, shown once on its page. */
+let newSecret: { webhook: string; secret: string } | null = null;
 
 export function showSecret(webhook: string, secret: string): void {
-  fresh = { webhook, secret };
+  newSecret = { webhook, secret };
 }
 
-function takeFresh(webhook: string): string | null {
-  const secret = fresh?.webhook === webhook ? fresh.secret : null;
-  fresh = null;
+function takeNewSecret(webhook: string): string | null {
+  const secret = newSecret?.webhook === webhook ? newSecret.secret : null;
+  newSecret = null;
   return secret;
 }
 
-export function SecretCard({ place }: { place: Place }) {
-  const [secret, setSecret] = useState(() => takeFresh(place.webhook));
+export function SecretCard({ webhookRef }: { webhookRef: WebhookRef }) {
+  const [secret, setSecret] = useState(() => takeNewSecret(webhookRef.webhook));
   const [publicKey, setPublicKey] = useState<string>();
   const [expires, setExpires] = useState<string | null>(null);
   const [asking, setAsking] = useState(false);
@@ -34,26 +34,26 @@ export function SecretCard({ place }: { place: Place }) {
     setSecret(shown.secret);
     setPublicKey(shown.publicKey);
   };
-  const show = useRun(async () => open(await readSecret(place)));
+  const show = useRun(async () => open(await readSecret(webhookRef)));
 
   useEffect(() => {
     if (!secret) return;
-    const timer = setTimeout(() => setSecret(null), OPEN_MS);
+    const timer = setTimeout(() => setSecret(null), SECRET_SHOWN_MS);
     return () => clearTimeout(timer);
   }, [secret]);
 
   if (!mayWrite()) {
     return (
       <Card title="Signing secret">
-        <p class="muted">A token with the role write shows it; yours may only read.</p>
+        <p class="muted">Only a token with the role write can show the secret. Your token is read-only.</p>
       </Card>
     );
   }
   return (
     <Card title="Signing secret">
       <p class="muted">
-        Requests are signed with it, after Standard Webhooks 1.0: verify <code>webhook-signature</code> with a published
-        library.
+        This secret signs all requests, according to Standard Webhooks 1.0. Verify <code>webhook-signature</code> with a
+        published library.
       </p>
       <div class="secret">
         <code class={secret ? 'open' : ''}>{secret ?? 'whsec_••••••••••••••••••••'}</code>
@@ -74,7 +74,7 @@ export function SecretCard({ place }: { place: Place }) {
       {secret && publicKey && (
         <>
           <p class="muted">
-            Signatures <code>v1a</code> are verified with the public key alone:
+            Verify <code>v1a</code> signatures with this public key:
           </p>
           <div class="secret">
             <code class="open">{publicKey}</code>
@@ -86,13 +86,13 @@ export function SecretCard({ place }: { place: Place }) {
       )}
       {expires && (
         <Note>
-          The old secret signs as well until <Time at={expires} />.
+          The previous secret also signs until <Time at={expires} />.
         </Note>
       )}
       <ProblemNote problem={show.problem} />
       {asking && (
         <Rotation
-          place={place}
+          webhookRef={webhookRef}
           onClose={() => setAsking(false)}
           onDone={(rotated) => {
             open(rotated);
@@ -108,22 +108,22 @@ const OVERLAPS = [
   ['86400', '24 hours'],
   ['3600', '1 hour'],
   ['604800', '7 days'],
-  ['0', 'None: the old secret ends now'],
+  ['0', 'None: the previous secret stops now'],
 ] as const;
 
-function Rotation({ place, onClose, onDone }: {
-  place: Place;
+function Rotation({ webhookRef, onClose, onDone }: {
+  webhookRef: WebhookRef;
   onClose: () => void;
   onDone: (rotated: RotatedSecret) => void;
 }) {
   const [overlap, setOverlap] = useState('86400');
   const run = async () => {
-    onDone(await rotateSecret(place, Number(overlap)));
-    announce('The secret is rotated; here is the new one.');
+    onDone(await rotateSecret(webhookRef, Number(overlap)));
+    announce('The secret is rotated. The new secret is shown.');
   };
   return (
     <Confirm title="Rotate the secret" action="Rotate" danger={overlap === '0'} run={run} onClose={onClose}>
-      <p>A new secret is drawn. During the overlap both sign every request, so that you can change over in peace.</p>
+      <p>This creates a new secret. During the overlap, both secrets sign every request, so that you can switch without losing requests.</p>
       <SelectField label="Overlap" value={overlap} options={OVERLAPS} onChange={setOverlap} />
     </Confirm>
   );

@@ -1,15 +1,14 @@
-// A webhook: how it does, what it was sent, and what can be done about it.
+// A webhook: its health, settings, statistics, secret and events, and the actions on it.
 
 import { useState } from 'preact/hooks';
-import type { PageProps } from '../app';
 import type { Webhook } from '../api/types';
-import { changeWebhook, deleteWebhook, readWebhook, type Place } from '../api/webhooks';
-import { word } from '../lib/format';
+import { editWebhook, deleteWebhook, readWebhook, type WebhookRef } from '../api/webhooks';
+import { humanize } from '../lib/format';
 import { useResource } from '../lib/use-resource';
-import { Link, navigate, to } from '../router';
+import { Link, navigate, to, type PageProps } from '../router';
 import { isSupport, mayWrite } from '../session';
 import { announce } from '../ui/announce';
-import { Button, Card, Fact, Facts, Note, ProblemNote, Time, Waiting, WebhookBadge } from '../ui/basics';
+import { Button, Card, Fact, Facts, Note, ProblemNote, Time, Loading, WebhookBadge } from '../ui/basics';
 import { Confirm, useRun } from '../ui/dialog';
 import { Heading } from '../ui/shell';
 import { EventsCard } from './events-card';
@@ -19,48 +18,48 @@ import { SecretCard } from './webhook-secret';
 import { StatsCard } from './webhook-stats';
 import { TestCard } from './webhook-test';
 
-const EVERY_MS = 5000;
+const POLL_INTERVAL_MS = 5000;
 
 export function WebhookPage({ params: { brand = '', webhook = '' } }: PageProps) {
-  const place = { brand, webhook };
-  const { data, problem, reload, set } = useResource((signal) => readWebhook(place, signal), [brand, webhook], { every: EVERY_MS });
+  const webhookRef = { brand, webhook };
+  const { data, problem, reload, set } = useResource((signal) => readWebhook(webhookRef, signal), [brand, webhook], { every: POLL_INTERVAL_MS });
   const deleted = isSupport() && problem?.status === 404;
-  const actions = data && <Actions place={place} webhook={data} onChange={set} />;
+  const actions = data && <Actions webhookRef={webhookRef} webhook={data} onChange={set} />;
   return (
     <>
       <Heading title={data?.endpoint ?? 'Webhook'} up={[[to.webhooks(brand), `Webhooks of ${brand}`]]} actions={actions}>
         {data && <State webhook={data} />}
       </Heading>
-      {deleted ? <Deleted place={place} /> : <ProblemNote problem={problem} retry={reload} />}
-      {!data && !problem && <Waiting lines={6} />}
+      {deleted ? <Deleted webhookRef={webhookRef} /> : <ProblemNote problem={problem} retry={reload} />}
+      {!data && !problem && <Loading lines={6} />}
       {data && (
         <>
           <div class="columns">
-            <HealthCard place={place} webhook={data} />
+            <HealthCard webhookRef={webhookRef} webhook={data} />
             <Settings webhook={data} />
           </div>
-          <StatsCard place={place} />
+          <StatsCard webhookRef={webhookRef} />
           <div class="columns">
-            <TestCard place={place} webhook={data} />
-            <SecretCard place={place} />
+            <TestCard webhookRef={webhookRef} webhook={data} />
+            <SecretCard webhookRef={webhookRef} />
           </div>
-          <EventsCard place={place} webhook={data} />
+          <EventsCard webhookRef={webhookRef} webhook={data} />
         </>
       )}
     </>
   );
 }
 
-/** Of a deleted webhook support can read what it was sent, until that expires. */
-const Deleted = ({ place }: { place: Place }) => (
+/** Shows the events of a deleted webhook to support until they expire. */
+const Deleted = ({ webhookRef }: { webhookRef: WebhookRef }) => (
   <>
     <Note tone="warn">
       <p>
-        There is no such webhook now. If it was deleted, what it was sent is below until it expires; the{' '}
-        <Link to="/audit">audit</Link> says who deleted it.
+        This webhook no longer exists. If it was deleted, its events are listed below until they expire. The{' '}
+        <Link to="/audit">audit log</Link> shows who deleted it.
       </p>
     </Note>
-    <EventsCard place={place} webhook={null} />
+    <EventsCard webhookRef={webhookRef} webhook={null} />
   </>
 );
 
@@ -72,19 +71,19 @@ const State = ({ webhook }: { webhook: Webhook }) => (
     </p>
     {webhook.status === 'paused' && (
       <Note tone="warn">
-        <p>It is paused: it receives nothing, and events meanwhile are not recorded for it.</p>
+        <p>It is paused. It receives no events, and events that occur in the meantime are not recorded for it.</p>
       </Note>
     )}
     {webhook.disabled && (
       <Note tone="bad">
         <p>
-          <strong>Disabled: {word(webhook.disabled.reason).toLowerCase()}</strong>, <Time at={webhook.disabled.at} relative />.{' '}
+          <strong>Disabled: {humanize(webhook.disabled.reason).toLowerCase()}</strong>, <Time at={webhook.disabled.at} relative />.{' '}
           {webhook.disabled.detail}
         </p>
         <p>
           {isSupport()
-            ? 'What arrives is held. Once the endpoint is mended, enable it here.'
-            : 'What arrives is held and stays readable. Mend the endpoint, then ask support to enable it.'}
+            ? 'New events are held. Enable the webhook here once its endpoint is fixed.'
+            : 'New events are held and stay readable. Fix the endpoint, then ask support to enable it.'}
         </p>
       </Note>
     )}
@@ -92,18 +91,18 @@ const State = ({ webhook }: { webhook: Webhook }) => (
 );
 
 interface ActionProps {
-  place: Place;
+  webhookRef: WebhookRef;
   webhook: Webhook;
   onChange: (webhook: Webhook) => void;
 }
 
 type Asking = 'pause' | 'delete' | 'disable' | 'enable' | null;
 
-function Actions({ place, webhook, onChange }: ActionProps) {
+function Actions({ webhookRef, webhook, onChange }: ActionProps) {
   const [asking, setAsking] = useState<Asking>(null);
   const close = () => setAsking(null);
   const resume = useRun(async () => {
-    onChange(await changeWebhook(place, { enabled: true }));
+    onChange(await editWebhook(webhookRef, { enabled: true }));
     announce('The webhook is active again.');
   });
   if (!mayWrite()) return null;
@@ -122,46 +121,46 @@ function Actions({ place, webhook, onChange }: ActionProps) {
         </Button>
       )}
       {isSupport() && webhook.status !== 'disabled' && <Button onClick={() => setAsking('disable')}>Disable…</Button>}
-      <Link to={to.editWebhook(place.brand, place.webhook)} class="button">
+      <Link to={to.editWebhook(webhookRef.brand, webhookRef.webhook)} class="button">
         Edit
       </Link>
       <Button kind="danger" onClick={() => setAsking('delete')}>
         Delete…
       </Button>
-      {asking === 'pause' && <Pause place={place} onChange={onChange} onClose={close} />}
-      {asking === 'delete' && <Delete place={place} webhook={webhook} onClose={close} />}
+      {asking === 'pause' && <Pause webhookRef={webhookRef} onChange={onChange} onClose={close} />}
+      {asking === 'delete' && <Delete webhookRef={webhookRef} webhook={webhook} onClose={close} />}
       {asking === 'disable' && <DisableDialog webhook={webhook} onChange={onChange} onClose={close} />}
       {asking === 'enable' && <EnableDialog webhook={webhook} onChange={onChange} onClose={close} />}
     </>
   );
 }
 
-function Pause({ place, onChange, onClose }: { place: Place; onChange: (webhook: Webhook) => void; onClose: () => void }) {
+function Pause({ webhookRef, onChange, onClose }: { webhookRef: WebhookRef; onChange: (webhook: Webhook) => void; onClose: () => void }) {
   const run = async () => {
-    onChange(await changeWebhook(place, { enabled: false }));
+    onChange(await editWebhook(webhookRef, { enabled: false }));
     announce('The webhook is paused.');
   };
   return (
     <Confirm title="Pause this webhook" action="Pause" danger={false} run={run} onClose={onClose}>
       <p>
-        It receives nothing until you resume it. What waits is discarded, and <strong>events that come meanwhile are not
-        recorded for it</strong>: they cannot be redelivered later.
+        It receives no events until you resume it. Pending deliveries are discarded, and <strong>events that occur in the
+        meantime are not recorded for it</strong>, so they cannot be redelivered later.
       </p>
     </Confirm>
   );
 }
 
-function Delete({ place, webhook, onClose }: { place: Place; webhook: Webhook; onClose: () => void }) {
+function Delete({ webhookRef, webhook, onClose }: { webhookRef: WebhookRef; webhook: Webhook; onClose: () => void }) {
   const run = async () => {
-    await deleteWebhook(place);
+    await deleteWebhook(webhookRef);
     announce('The webhook is deleted.');
-    navigate(to.webhooks(place.brand));
+    navigate(to.webhooks(webhookRef.brand));
   };
   return (
     <Confirm title="Delete this webhook" action="Delete for good" typed={new URL(webhook.endpoint).hostname} run={run} onClose={onClose}>
       <p>
-        <span class="url">{webhook.endpoint}</span> receives nothing more, and what waits is discarded. Its secret is gone for
-        good; its events can be read by support alone until they expire.
+        <span class="url">{webhook.endpoint}</span> receives no more events, and pending deliveries are discarded. Its secret is deleted
+        permanently. Only support can read its events, until they expire.
       </p>
     </Confirm>
   );
@@ -178,7 +177,7 @@ const Settings = ({ webhook }: { webhook: Webhook }) => (
         </span>
       </Fact>
       <Fact label="Requests">
-        {webhook.maxConcurrency} at a time{webhook.ratePerSecond !== null && `, ${webhook.ratePerSecond} a second at most`}
+        {webhook.maxConcurrency} at a time{webhook.ratePerSecond !== null && `, ${webhook.ratePerSecond} per second at most`}
       </Fact>
       <Fact label="Custom headers">
         {Object.keys(webhook.headers).length === 0 ? 'None' : Object.keys(webhook.headers).map((name) => <code key={name}>{name} </code>)}
@@ -189,7 +188,7 @@ const Settings = ({ webhook }: { webhook: Webhook }) => (
       <Fact label="Created">
         <Time at={webhook.created} />
       </Fact>
-      <Fact label="Changed">
+      <Fact label="Updated">
         <Time at={webhook.updated} />
       </Fact>
     </Facts>

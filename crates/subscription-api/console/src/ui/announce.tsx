@@ -1,4 +1,4 @@
-// What happened, said to everyone: shown for a while, and read out by screen readers.
+// Announcements: messages that are shown for a few seconds and read out by screen readers.
 
 import { signal } from '@preact/signals';
 

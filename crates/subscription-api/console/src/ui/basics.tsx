@@ -1,14 +1,14 @@
-// The small parts that every page is made of.
+// The basic components of every page.
 
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import type { Problem } from '../api/problem';
 import type { DeliveryStatus, Webhook, WebhookStatus } from '../api/types';
 import { now } from '../lib/clock';
-import { ago, localTime, utcTime, word } from '../lib/format';
+import { ago, localTime, utcTime, humanize } from '../lib/format';
 import { announce } from './announce';
 
-/** A time in the reader's zone; UTC on hover. */
+/** Shows a time in the reader's time zone, and in UTC on hover. */
 export function Time({ at, relative = false }: { at: string | null; relative?: boolean }) {
   if (!at) return <span class="muted">–</span>;
   const text = relative ? ago(at, now.value) : localTime(at);
@@ -22,7 +22,7 @@ export function Time({ at, relative = false }: { at: string | null; relative?: b
 
 type Tone = 'good' | 'bad' | 'warn' | 'idle' | 'info';
 
-/** A word with a shape and a colour, so that neither is needed alone. */
+/** A word with a shape and a colour, so that neither carries the meaning alone. */
 export function Badge({ tone, children }: { tone: Tone; children: ComponentChildren }) {
   return <span class={`badge ${tone}`}>{children}</span>;
 }
@@ -30,7 +30,7 @@ export function Badge({ tone, children }: { tone: Tone; children: ComponentChild
 const WEBHOOK_TONES: Record<WebhookStatus, Tone> = { active: 'good', paused: 'idle', disabled: 'bad' };
 
 export const WebhookBadge = ({ webhook }: { webhook: Webhook }) => (
-  <Badge tone={WEBHOOK_TONES[webhook.status]}>{word(webhook.status)}</Badge>
+  <Badge tone={WEBHOOK_TONES[webhook.status]}>{humanize(webhook.status)}</Badge>
 );
 
 const DELIVERY_TONES: Record<DeliveryStatus, Tone> = {
@@ -42,7 +42,7 @@ const DELIVERY_TONES: Record<DeliveryStatus, Tone> = {
 };
 
 export const DeliveryBadge = ({ status }: { status: DeliveryStatus }) => (
-  <Badge tone={DELIVERY_TONES[status]}>{word(status)}</Badge>
+  <Badge tone={DELIVERY_TONES[status]}>{humanize(status)}</Badge>
 );
 
 interface ButtonProps {
@@ -70,7 +70,7 @@ export function Button({ children, onClick, kind = 'plain', type = 'button', bus
   );
 }
 
-/** Copies a text, and says so. */
+/** A button that copies a text and announces it. */
 export function Copy({ text, what }: { text: string; what: string }) {
   const [done, setDone] = useState(false);
   const copy = async () => {
@@ -80,7 +80,7 @@ export function Copy({ text, what }: { text: string; what: string }) {
       announce(`${what} copied.`);
       setTimeout(() => setDone(false), 2000);
     } catch {
-      announce('The browser did not allow copying: select the text and copy it by hand.');
+      announce('The browser did not allow copying. Select the text and copy it yourself.');
     }
   };
   return (
@@ -90,7 +90,7 @@ export function Copy({ text, what }: { text: string; what: string }) {
   );
 }
 
-/** What went wrong and what to do. */
+/** Shows a problem, advice, and a button to try again. */
 export function ProblemNote({ problem, retry }: { problem: Problem | null; retry?: () => void }) {
   if (!problem) return null;
   return (
@@ -113,8 +113,8 @@ export function Note({ tone = 'info', children }: { tone?: Tone; children: Compo
   return <div class={`note ${tone}`}>{children}</div>;
 }
 
-/** Stands where something is being read for the first time. */
-export const Waiting = ({ lines = 3 }: { lines?: number }) => (
+/** A placeholder until the first response arrives. */
+export const Loading = ({ lines = 3 }: { lines?: number }) => (
   <div class="waiting" aria-busy="true">
     <span class="hidden">Loading…</span>
     {Array.from({ length: lines }, (_, n) => (
@@ -170,7 +170,7 @@ export function Card({ title, actions, children, id }: {
   );
 }
 
-/** Code that is wider than its place is scrolled, by keyboard too. */
+/** Code that scrolls sideways if it is too wide, with the keyboard as well. */
 export const Code = ({ children, label }: { children: string; label: string }) => (
   <pre class="code" tabIndex={0} role="region" aria-label={label}>
     <code>{children}</code>

@@ -1,9 +1,9 @@
-// A question that has to be answered first. The browser's own dialog keeps the focus inside, closes on
-// Escape and gives the focus back.
+// Modal dialogs. The browser's own dialog element keeps the focus inside and closes on Escape; the focus
+// then returns to the element that opened it.
 
 import type { ComponentChildren } from 'preact';
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
-import { problemOf, type Problem } from '../api/problem';
+import { toProblem, type Problem } from '../api/problem';
 import { Button, ProblemNote } from './basics';
 import { TextField } from './fields';
 
@@ -35,14 +35,14 @@ interface ConfirmProps {
   title: string;
   children: ComponentChildren;
   action: string;
-  /** What has to be typed before it can be done. */
+  /** Text that the reader must type to confirm. */
   typed?: string;
   danger?: boolean;
   run: () => Promise<unknown>;
   onClose: () => void;
 }
 
-/** Asks before something is done, and shows when it fails. */
+/** Asks for confirmation, runs the action, and shows an error if it fails. */
 export function Confirm({ title, children, action, typed, danger = true, run, onClose }: ConfirmProps) {
   const [text, setText] = useState('');
   const { busy, problem, go } = useRun(async () => {
@@ -72,7 +72,7 @@ export function Confirm({ title, children, action, typed, danger = true, run, on
   );
 }
 
-/** Runs something that may fail, once at a time. */
+/** Runs an action that may fail, one call at a time. */
 export function useRun<A extends unknown[]>(work: (...args: A) => Promise<unknown>) {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
@@ -92,7 +92,7 @@ export function useRun<A extends unknown[]>(work: (...args: A) => Promise<unknow
     try {
       await work(...args);
     } catch (error) {
-      if (alive.current) setProblem(problemOf(error));
+      if (alive.current) setProblem(toProblem(error));
     } finally {
       running.current = false;
       if (alive.current) setBusy(false);

@@ -1,4 +1,4 @@
-// Inputs with a label, a hint and, where there is one, what is wrong with them.
+// Form fields with a label, a hint and validation errors.
 
 import type { ComponentChildren } from 'preact';
 import { useId } from 'preact/hooks';
@@ -6,8 +6,8 @@ import { useId } from 'preact/hooks';
 interface Common {
   label: string;
   hint?: ComponentChildren;
-  /** What is wrong; several faults of one field are all told. */
-  faults?: readonly string[] | undefined;
+  /** Validation errors. All errors of a field are shown. */
+  errors?: readonly string[] | undefined;
   optional?: boolean;
 }
 
@@ -17,11 +17,11 @@ interface Described {
   'aria-invalid': 'true' | undefined;
 }
 
-function Field({ label, hint, faults = [], optional, children }: Common & { children: (given: Described) => ComponentChildren }) {
+function Field({ label, hint, errors = [], optional, children }: Common & { children: (given: Described) => ComponentChildren }) {
   const id = useId();
-  const described = [hint && `${id}-hint`, faults.length > 0 && `${id}-faults`].filter(Boolean).join(' ');
+  const described = [hint && `${id}-hint`, errors.length > 0 && `${id}-errors`].filter(Boolean).join(' ');
   return (
-    <div class={`field ${faults.length > 0 ? 'faulty' : ''}`}>
+    <div class={`field ${errors.length > 0 ? 'faulty' : ''}`}>
       <label for={id}>
         {label}
         {optional && <span class="optional"> (optional)</span>}
@@ -34,17 +34,17 @@ function Field({ label, hint, faults = [], optional, children }: Common & { chil
       {children({
         id,
         'aria-describedby': described || undefined,
-        'aria-invalid': faults.length > 0 ? 'true' : undefined,
+        'aria-invalid': errors.length > 0 ? 'true' : undefined,
       })}
-      <Faults id={`${id}-faults`} faults={faults} />
+      <FieldErrors id={`${id}-errors`} errors={errors} />
     </div>
   );
 }
 
-export const Faults = ({ id, faults }: { id: string; faults: readonly string[] }) => (
-  <div class="faults" id={id} aria-live="polite">
-    {faults.map((fault) => (
-      <p key={fault}>{fault.charAt(0).toUpperCase() + fault.slice(1)}</p>
+export const FieldErrors = ({ id, errors }: { id: string; errors: readonly string[] }) => (
+  <div class="field-errors" id={id} aria-live="polite">
+    {errors.map((error) => (
+      <p key={error}>{error.charAt(0).toUpperCase() + error.slice(1)}</p>
     ))}
   </div>
 );
@@ -68,7 +68,7 @@ export function TextField({ value, onChange, onLeave, type = 'text', placeholder
       {(given) => (
         <input
           {...given}
-          // The types tie roles to each kind of input; none of ours has a role.
+          // The type definitions tie ARIA roles to each type of input; these inputs have no role.
           {...({ type } as { type: 'text' })}
           class={mono ? 'mono' : undefined}
           value={value}
@@ -154,7 +154,7 @@ export function CheckField({ label, hint, checked, onChange }: {
   );
 }
 
-/** Moves the focus to the first field of a form that is not valid. */
-export function focusFirstFault(form: HTMLElement | null): void {
+/** Moves the focus to the first invalid field of a form. */
+export function focusFirstInvalid(form: HTMLElement | null): void {
   requestAnimationFrame(() => form?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus());
 }

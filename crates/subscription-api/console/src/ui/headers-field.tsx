@@ -1,27 +1,27 @@
-// Custom headers: as many pairs of a name and a value as are wanted.
+// The custom headers of a webhook: pairs of a name and a value.
 
 import { useId } from 'preact/hooks';
 import { header, type Header } from '../lib/webhook-draft';
 import { Button } from './basics';
-import { Faults } from './fields';
+import { FieldErrors } from './fields';
 
-const MOST = 20;
+const MAX_HEADERS = 20;
 
-export function HeadersField({ headers, onChange, faults }: {
+export function HeadersField({ headers, onChange, errors }: {
   headers: readonly Header[];
   onChange: (headers: Header[]) => void;
-  faults: readonly string[];
+  errors: readonly string[];
 }) {
   const id = useId();
   const set = (key: number, change: Partial<Header>) =>
     onChange(headers.map((h) => (h.key === key ? { ...h, ...change } : h)));
-  const invalid = faults.length > 0 ? 'true' : undefined;
+  const invalid = errors.length > 0 ? 'true' : undefined;
   return (
-    <fieldset class={`field ${invalid ? 'faulty' : ''}`} aria-describedby={`${id}-faults`}>
+    <fieldset class={`field ${invalid ? 'faulty' : ''}`} aria-describedby={`${id}-errors`}>
       <legend>
         Custom headers <span class="optional">(optional)</span>
       </legend>
-      <p class="hint">Sent with every request, for example a key of yours. At most {MOST}.</p>
+      <p class="hint">Sent with every request, for example an API key. At most {MAX_HEADERS}.</p>
       {headers.map(({ key, name, value }, n) => (
         <div class="pair" key={key}>
           <input
@@ -47,8 +47,8 @@ export function HeadersField({ headers, onChange, faults }: {
           </Button>
         </div>
       ))}
-      <Faults id={`${id}-faults`} faults={faults} />
-      <Button disabled={headers.length >= MOST} onClick={() => onChange([...headers, header()])}>
+      <FieldErrors id={`${id}-errors`} errors={errors} />
+      <Button disabled={headers.length >= MAX_HEADERS} onClick={() => onChange([...headers, header()])}>
         Add a header
       </Button>
     </fieldset>

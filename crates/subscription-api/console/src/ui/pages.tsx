@@ -1,8 +1,8 @@
-// A list of pages: what is there, what is coming, and the button for more.
+// A paged list: its items, its loading state, and the button that loads more.
 
 import type { ComponentChildren } from 'preact';
 import type { Pages } from '../lib/use-pages';
-import { Button, ProblemNote, Waiting } from './basics';
+import { Button, ProblemNote, Loading } from './basics';
 
 interface Props<T> {
   pages: Pages<T>;
@@ -15,7 +15,7 @@ export function PagedList<T>({ pages, empty, children }: Props<T>) {
   return (
     <>
       <ProblemNote problem={problem} retry={ready ? next : reload} />
-      {!ready && !problem && <Waiting />}
+      {!ready && !problem && <Loading />}
       {ready && (items.length > 0 ? children(items) : empty)}
       {more && (
         <div class="more">

@@ -1,17 +1,17 @@
-// Outcomes and latency over time. What a plot shows is also there as a table.
+// Plots of outcomes and latency over time. Each plot is also available as a table.
 
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot, { type AlignedData, type Options } from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import type { StatsStep } from '../api/types';
+import type { StatsBucket } from '../api/types';
 import { count, millis, span } from '../lib/format';
-import { SERIES, sums, valueOf } from '../lib/stats';
+import { SERIES, sumBuckets, countOutcomes } from '../lib/stats';
 import { colour, repaint } from '../lib/theme';
-import { StepTable } from './step-table';
+import { BucketTable } from './bucket-table';
 
 const HEIGHT = 170;
-const markOfTime = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
-const markOfDay = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+const timeMark = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
+const dayMark = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
 
 interface PlotProps {
   data: AlignedData;
@@ -38,7 +38,7 @@ function Plot({ data, options, label, stepSeconds }: PlotProps) {
       observer.disconnect();
       made.destroy();
     };
-    // New data is put into the plot that is there (below); only new colours or steps need a new one.
+    // New data goes into the existing plot (see below). Only new colours or buckets need a new plot.
   }, [version, stepSeconds]);
 
   useEffect(() => plot.current?.setData(data), [data]);
@@ -53,13 +53,13 @@ function axes(values: (n: number) => string): NonNullable<Options['axes']> {
     ticks: { stroke: colour('--line'), width: 1 },
     font: '12px system-ui, sans-serif',
   };
-  // The reader's own way to write times; days where the marks are that far apart.
+  // Times in the reader's locale, or dates if the marks are at least a day apart.
   const marks: uPlot.Axis.Values = (_, splits, _axis, _space, increment) =>
-    splits.map((at) => (increment >= 86_400 ? markOfDay : markOfTime).format(new Date(at * 1000)));
+    splits.map((at) => (increment >= 86_400 ? dayMark : timeMark).format(new Date(at * 1000)));
   return [{ ...common, size: 30, space: 75, values: marks }, { ...common, size: 60, values: (_, splits) => splits.map((n) => (n === null ? '' : values(n))) }];
 }
 
-/** From nought, and to the end of the last step: its bar begins where the times end. */
+/** Scales from zero to the end of the last bucket, because its bar begins at the last time. */
 function scales(stepSeconds: number, least: number): NonNullable<Options['scales']> {
   return {
     x: { range: (_, min, max) => [min, max + stepSeconds] },
@@ -69,17 +69,17 @@ function scales(stepSeconds: number, least: number): NonNullable<Options['scales
 
 const cursor = { points: { show: false }, drag: { x: false, y: false } };
 
-/** Counts on top of one another: the first series is the one that lies on all others. */
-function stacked(steps: readonly StatsStep[]): AlignedData {
-  const times = steps.map((step) => Date.parse(step.at) / 1000);
+/** Stacks the counts. The first series lies on top of all others. */
+function stacked(buckets: readonly StatsBucket[]): AlignedData {
+  const times = buckets.map((bucket) => Date.parse(bucket.at) / 1000);
   const layers = SERIES.map((_, n) =>
-    steps.map((step) => SERIES.slice(n).reduce((sum, series) => sum + valueOf(step, series), 0)),
+    buckets.map((bucket) => SERIES.slice(n).reduce((sum, series) => sum + countOutcomes(bucket, series), 0)),
   );
   return [times, ...layers];
 }
 
-export function OutcomePlot({ steps, stepSeconds }: { steps: readonly StatsStep[]; stepSeconds: number }) {
-  const all = sums(steps);
+export function OutcomePlot({ buckets, stepSeconds }: { buckets: readonly StatsBucket[]; stepSeconds: number }) {
+  const all = sumBuckets(buckets);
   const label = `Attempts by outcome, every ${span(stepSeconds)}: ${count(all.delivered)} delivered, ${count(all.failed)} failed.`;
   const options = () => ({
     cursor,
@@ -103,8 +103,8 @@ export function OutcomePlot({ steps, stepSeconds }: { steps: readonly StatsStep[
         Attempts by outcome, every {span(stepSeconds)}
         <Legend items={SERIES.map(({ label, colour }) => [label, colour])} />
       </figcaption>
-      <Plot data={stacked(steps)} options={options} label={label} stepSeconds={stepSeconds} />
-      <StepTable steps={steps} />
+      <Plot data={stacked(buckets)} options={options} label={label} stepSeconds={stepSeconds} />
+      <BucketTable buckets={buckets} />
     </figure>
   );
 }
@@ -115,10 +115,10 @@ const PERCENTILES = [
   ['p99', '--plot-p99'],
 ] as const;
 
-export function LatencyPlot({ steps, stepSeconds, note }: { steps: readonly StatsStep[]; stepSeconds: number; note?: string }) {
-  const times = steps.map((step) => Date.parse(step.at) / 1000);
-  const data: AlignedData = [times, ...PERCENTILES.map(([name]) => steps.map((step) => step.latencyMs[name]))];
-  const slowest = Math.max(0, ...steps.map((step) => step.latencyMs.p99 ?? 0));
+export function LatencyPlot({ buckets, stepSeconds, note }: { buckets: readonly StatsBucket[]; stepSeconds: number; note?: string }) {
+  const times = buckets.map((bucket) => Date.parse(bucket.at) / 1000);
+  const data: AlignedData = [times, ...PERCENTILES.map(([name]) => buckets.map((bucket) => bucket.latencyMs[name]))];
+  const slowest = Math.max(0, ...buckets.map((bucket) => bucket.latencyMs.p99 ?? 0));
   const options = () => ({
     cursor,
     legend: { show: false },

@@ -1,4 +1,4 @@
-// What surrounds every page: the way around, who is signed in, and the page's heading.
+// The frame of every page: navigation, the signed-in identity, and the page heading.
 
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
@@ -38,7 +38,7 @@ function Navigation() {
   return (
     <header class="bar">
       <a class="skip" href="#page">
-        Skip to the page
+        Skip to content
       </a>
       <Link to="/" class="logo">
         <svg viewBox="0 0 32 32" aria-hidden="true">
@@ -62,13 +62,13 @@ function Navigation() {
             ))}
           </ul>
         </nav>
-        <Who />
+        <Identity />
       </div>
     </header>
   );
 }
 
-function Who() {
+function Identity() {
   const { role, brandId, name } = me();
   return (
     <div class="who">
@@ -92,9 +92,9 @@ function Who() {
 
 export const ThemeChoice = () => (
   <label class="theme">
-    <span>Colours</span>
+    <span>Theme</span>
     <select value={theme.value} onChange={(event) => (theme.value = event.currentTarget.value as Theme)}>
-      <option value="system">As the system</option>
+      <option value="system">System</option>
       <option value="light">Light</option>
       <option value="dark">Dark</option>
     </select>
@@ -113,13 +113,13 @@ export const Shell = ({ children }: { children: ComponentChildren }) => (
 
 interface HeadingProps {
   title: string;
-  /** The way up: [address, name]. */
+  /** Breadcrumbs: [address, name]. */
   up?: readonly (readonly [string, string])[];
   actions?: ComponentChildren;
   children?: ComponentChildren;
 }
 
-/** A page's heading takes the focus when the page comes, so that reading goes on from there. */
+/** The heading takes the focus when a page opens, so that screen readers continue from there. */
 export function Heading({ title, up = [], actions, children }: HeadingProps) {
   const heading = useRef<HTMLHeadingElement>(null);
   const path = where.value.path;
@@ -133,7 +133,7 @@ export function Heading({ title, up = [], actions, children }: HeadingProps) {
   return (
     <div class="heading">
       {up.length > 0 && (
-        <nav aria-label="The way up">
+        <nav aria-label="Breadcrumbs">
           <ol class="crumbs">
             {up.map(([address, name]) => (
               <li key={address}>
@@ -154,7 +154,7 @@ export function Heading({ title, up = [], actions, children }: HeadingProps) {
   );
 }
 
-/** The pages of a brand, for support. */
+/** Tabs with the pages of a brand, for support. */
 export function BrandTabs({ brand }: { brand: string }) {
   const tabs: [string, string][] = [
     [to.brand(brand), 'Contact'],

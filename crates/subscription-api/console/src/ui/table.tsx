@@ -1,5 +1,5 @@
-// A table that becomes a list of cards where there is no room for columns. The roles are said in full,
-// for a table whose display is changed is none to every screen reader.
+// A table that becomes a list of cards on narrow screens. All roles are explicit, because some screen
+// readers ignore a table whose CSS display is changed.
 
 import type { ComponentChildren } from 'preact';
 
@@ -7,7 +7,7 @@ export interface Column<T> {
   head: string;
   cell: (row: T) => ComponentChildren;
   end?: boolean;
-  /** What names the row. */
+  /** Whether this column is the header of the row. */
   names?: boolean;
 }
 

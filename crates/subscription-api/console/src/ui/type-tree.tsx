@@ -1,34 +1,34 @@
-// The event types as a tree of checkboxes: a group stands for all that it covers, also later.
+// The event types as a tree of checkboxes. A group covers all its types, including later ones.
 
 import { useId, useMemo } from 'preact/hooks';
 import type { OfferedType } from '../api/types';
-import { tick, toggled, treeOf, typesOf, type TreeNode } from '../lib/tree';
+import { tick, togglePattern, buildTree, typesBelow, type TreeNode } from '../lib/tree';
 import { Badge, Button } from './basics';
-import { Faults } from './fields';
+import { FieldErrors } from './fields';
 
 interface Props {
   types: readonly OfferedType[];
   chosen: readonly string[];
   onChange: (chosen: string[]) => void;
-  faults: readonly string[];
+  errors: readonly string[];
 }
 
-export function TypeTree({ types, chosen, onChange, faults }: Props) {
+export function TypeTree({ types, chosen, onChange, errors }: Props) {
   const id = useId();
-  const roots = useMemo(() => treeOf(types, (entry) => entry.type), [types]);
+  const roots = useMemo(() => buildTree(types, (entry) => entry.type), [types]);
   const known = useMemo(() => new Set(patternsOf(roots)), [roots]);
   const strangers = chosen.filter((pattern) => pattern !== '*' && !known.has(pattern));
-  const change = (pattern: string, on: boolean) => onChange(toggled(chosen, pattern, on));
+  const change = (pattern: string, on: boolean) => onChange(togglePattern(chosen, pattern, on));
   return (
-    <fieldset class={`field tree ${faults.length > 0 ? 'faulty' : ''}`} aria-describedby={`${id}-faults`}>
+    <fieldset class={`field tree ${errors.length > 0 ? 'faulty' : ''}`} aria-describedby={`${id}-errors`}>
       <legend>Events</legend>
-      <p class="hint">A ticked group covers everything below it, also types that are added later.</p>
+      <p class="hint">A selected group covers all event types below it, including types that are added later.</p>
       <ul>
         <Node
           node={{ pattern: '*', segment: 'Everything (*)', entry: null, children: roots }}
           chosen={chosen}
           change={change}
-          faulty={faults.length > 0}
+          faulty={errors.length > 0}
         />
       </ul>
       {strangers.map((pattern) => (
@@ -39,7 +39,7 @@ export function TypeTree({ types, chosen, onChange, faults }: Props) {
           </Button>
         </p>
       ))}
-      <Faults id={`${id}-faults`} faults={faults} />
+      <FieldErrors id={`${id}-errors`} errors={errors} />
     </fieldset>
   );
 }
@@ -57,7 +57,7 @@ interface NodeProps {
 function Node({ node, chosen, change, faulty = false }: NodeProps) {
   const id = useId();
   const state = tick(node.pattern, chosen);
-  const offered = node.pattern === '*' || typesOf(node).some((entry) => entry.enabled);
+  const offered = node.pattern === '*' || typesBelow(node).some((entry) => entry.enabled);
   const about = node.entry?.description;
   return (
     <li>

@@ -1,12 +1,12 @@
-// Rows of one height of which only those in sight are in the page, so that fifty thousand cost what
-// thirty do. Reads on before the end is reached.
+// A list of rows of equal height that renders only the visible ones, so that fifty thousand rows cost as
+// little as thirty. It loads the next page before the reader reaches the end.
 
 import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
-/** Rows beyond the edges that are in the page already. */
+/** Rows that are rendered beyond each edge. */
 const MARGIN = 12;
-/** How far before the end the next page is asked for, in rows. */
+/** Distance from the end, in rows, at which the next page is loaded. */
 const AHEAD = 150;
 
 interface Props<T> {
@@ -48,7 +48,7 @@ export function VirtualList<T>({ label, heads, items, keyOf, more, next, columns
     if (box.current) setSpan({ top: box.current.scrollTop, height: box.current.clientHeight });
   };
 
-  /** Up and down go from row to row, as they do in lists everywhere. */
+  /** Moves the focus from row to row with the up and down keys. */
   const keys = (event: KeyboardEvent) => {
     const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
     const row = (event.target as HTMLElement).closest<HTMLElement>('[data-index]');

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { StatsStep } from '../src/api/types';
-import { ago, millis, share, span, word } from '../src/lib/format';
-import { merged, sums } from '../src/lib/stats';
+import type { StatsBucket } from '../src/api/types';
+import { ago, millis, share, span, humanize } from '../src/lib/format';
+import { mergeBuckets, sumBuckets } from '../src/lib/stats';
 
-const step = (at: string, delivered: number, dns: number, p99: number | null): StatsStep => ({
+const step = (at: string, delivered: number, dns: number, p99: number | null): StatsBucket => ({
   at,
   attempts: delivered + dns,
   outcomes: { delivered, dns },
@@ -30,17 +30,17 @@ test('spans and times are short', () => {
   assert.equal(ago('2026-01-01T00:00:00.000Z', Date.parse('2026-01-01T00:00:00.400Z')), 'now');
 });
 
-test('words of the API are spoken', () => {
-  assert.equal(word('http_status'), 'HTTP status');
-  assert.equal(word('dns'), 'DNS');
-  assert.equal(word('delivered'), 'Delivered');
+test('words of the API are humanized', () => {
+  assert.equal(humanize('http_status'), 'HTTP status');
+  assert.equal(humanize('dns'), 'DNS');
+  assert.equal(humanize('delivered'), 'Delivered');
 });
 
-test('steps of several webhooks add up, latency is the slowest', () => {
-  const all = merged([
+test('buckets of several webhooks add up, and the latency is the slowest', () => {
+  const all = mergeBuckets([
     [step('t1', 1, 0, 10), step('t2', 0, 2, null)],
     [step('t1', 2, 1, 30)],
   ]);
   assert.deepEqual(all.map((s) => [s.at, s.attempts, s.latencyMs.p99]), [['t1', 4, 30], ['t2', 2, null]]);
-  assert.deepEqual(sums(all), { attempts: 6, delivered: 3, failed: 3 });
+  assert.deepEqual(sumBuckets(all), { attempts: 6, delivered: 3, failed: 3 });
 });
