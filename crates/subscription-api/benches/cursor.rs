@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use subscription_api::cursor;
+use subscription_api::http::cursor;
 
 /// As Get Events writes it: filter and place.
 type State = (Option<String>, Option<String>, i64, String);

@@ -12,8 +12,8 @@ use store::vault::Vault;
 use tracing::warn;
 
 use crate::auth::SupportToken;
-use crate::rate::Gate;
-use crate::resolve::Resolver;
+use crate::auth::rate_limiter::Gate;
+use crate::validation::endpoint_resolver::Resolver;
 
 /// How long a new webhook's answer waits for its queue; the deliverer makes it otherwise.
 const QUEUE_WAIT: Duration = Duration::from_secs(2);

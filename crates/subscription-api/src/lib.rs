@@ -3,44 +3,23 @@
 
 pub mod api;
 pub mod auth;
-pub mod body;
 pub mod config;
-pub mod console;
-pub mod cursor;
-pub mod docs;
-mod events;
-pub mod faults;
-pub mod fields;
-mod figures;
-pub mod header_patch;
-pub mod layers;
-pub mod leftover;
-pub mod listing;
-pub mod offer;
+pub mod http;
 pub mod openapi;
-pub mod page;
-pub mod patch;
-pub mod path;
-pub mod problem;
-pub mod query;
-pub mod rate;
-pub mod read;
-pub mod reader;
-pub mod requests;
-pub mod resolve;
+mod platform_metrics;
+pub mod resources;
 pub mod routes;
-pub mod server;
-pub mod views;
-pub mod webhook_edit;
+pub mod site;
+mod telemetry;
+pub mod validation;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use api::{Api, Parts};
+use auth::rate_limiter::Gate;
 use broker::{Link, Prober, Publisher, RejectedQueue, Topology};
 pub use config::Config;
-use rate::Gate;
-use resolve::Resolver;
 use runtime::error::Chain;
 use runtime::ops::{self, ListenError, Readiness};
 use runtime::tasks;
@@ -51,6 +30,7 @@ use store::vault::Vault;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use validation::endpoint_resolver::Resolver;
 
 /// How long a stop waits for requests in flight. The contract allows the deliverer's request timeout
 /// and 5 s (§7); a request of ours that takes longer is one whose client sends too slowly.
@@ -92,7 +72,7 @@ pub async fn run(
     if config.reseal_secrets {
         return reseal(&config).await;
     }
-    events::describe();
+    telemetry::describe();
     let readiness = Readiness::default();
     ops::serve(config.ops_listen, readiness.clone(), metrics).await?;
     let address = config.listen;
@@ -108,9 +88,9 @@ pub async fn run(
     );
     tasks::spawn_essential("broker", tend_broker(api.clone(), prober, readiness));
     tasks::spawn_essential("sweep", sweep(api.clone()));
-    tasks::spawn_essential("figures", figures::watch(api.clone()));
+    tasks::spawn_essential("figures", platform_metrics::watch(api.clone()));
     info!(%address, "serving the API");
-    server::serve(listener, routes::router(api.clone()), stop).await;
+    http::server::serve(listener, routes::router(api.clone()), stop).await;
     let _ = instances::leave(&api.store, &me).await;
     Ok(())
 }

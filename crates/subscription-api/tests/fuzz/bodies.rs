@@ -7,12 +7,12 @@ use domain::address::AllowedNetworks;
 use mutate::{corpus, mutated};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
-use subscription_api::body::{BODY_BYTES, JsonBody};
-use subscription_api::faults::Faults;
-use subscription_api::fields::Fields;
-use subscription_api::problem::Result;
-use subscription_api::read;
-use subscription_api::webhook_edit::Edit;
+use subscription_api::http::body::{BODY_BYTES, JsonBody};
+use subscription_api::http::problem::Result;
+use subscription_api::resources::webhooks::patch::Edit;
+use subscription_api::validation::errors::Faults;
+use subscription_api::validation::fields::Fields;
+use subscription_api::validation::validators;
 
 use crate::{assert_refusal, now};
 
@@ -53,14 +53,14 @@ fn body(bytes: &[u8]) -> Result<Box<RawValue>> {
 /// Reads an object with all readers that bodies are read with.
 fn read_all(raw: &RawValue, faults: &mut Faults) -> Option<()> {
     let mut fields = Fields::of(raw, "", faults)?;
-    let _ = fields.optional("description", read::text(1024));
-    let _ = fields.optional("enabled", read::boolean);
-    let _ = fields.optional("maxConcurrency", read::integer(1..=100));
-    let _ = fields.clearable("ratePerSecond", read::integer(1..=10_000));
-    let _ = fields.optional("events", read::list(500));
-    let _ = fields.optional("headers", read::headers);
-    let _ = fields.optional("from", read::instant);
-    let _ = fields.optional("schema", read::kept_json(1000));
+    let _ = fields.optional("description", validators::text(1024));
+    let _ = fields.optional("enabled", validators::boolean);
+    let _ = fields.optional("maxConcurrency", validators::integer(1..=100));
+    let _ = fields.clearable("ratePerSecond", validators::integer(1..=10_000));
+    let _ = fields.optional("events", validators::list(500));
+    let _ = fields.optional("headers", validators::headers);
+    let _ = fields.optional("from", validators::instant);
+    let _ = fields.optional("schema", validators::kept_json(1000));
     fields.finish();
     Some(())
 }

@@ -9,9 +9,9 @@ use domain::time::Timestamp;
 use mutate::{corpus, mutated_text};
 use proptest::prelude::*;
 use store::place::Place;
-use subscription_api::listing::Listing;
-use subscription_api::problem::Result;
-use subscription_api::query::Query;
+use subscription_api::http::problem::Result;
+use subscription_api::http::query::Query;
+use subscription_api::resources::events::listing::Listing;
 use url::form_urlencoded::byte_serialize;
 use uuid::Uuid;
 

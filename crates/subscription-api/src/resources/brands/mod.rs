@@ -1,0 +1,213 @@
+//! Brands and their points of contact.
+
+pub mod enablement;
+pub mod tokens;
+
+use axum::Json;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use domain::ids::BrandId;
+use domain::limits::TEXT_CHARS;
+use serde_json::value::RawValue;
+use store::audit::Entry;
+use store::brands::{self, Brand, Contact};
+use store::{Change, Db};
+
+use crate::api::Api;
+use crate::auth::Support;
+use crate::http::body::{JsonBody, PatchBody};
+use crate::http::cursor;
+use crate::http::page::{Page, PageParams};
+use crate::http::path::{self, BrandPath};
+use crate::http::problem::{Problem, Result};
+use crate::http::query::Query;
+use crate::openapi::request_schemas;
+use crate::resources::views::{BrandView, audited};
+use crate::validation::errors::Faults;
+use crate::validation::fields::Fields;
+use crate::validation::patch::Patch;
+use crate::validation::validators;
+
+/// Longest mail address, in characters (RFC 5321, erratum 1690).
+const EMAIL_CHARS: usize = 254;
+/// The list's name in its cursors.
+const LIST: &str = "brands";
+
+/// `{brandId}` of a support route; what is none cannot be there.
+#[derive(Debug)]
+pub struct BrandInPath(pub BrandId);
+
+impl<S: Send + Sync> FromRequestParts<S> for BrandInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        path::text(parts, state, "brandId").await?.parse().map(Self).map_err(|_| no_brand())
+    }
+}
+
+/// 404 for a brand.
+pub(crate) fn no_brand() -> Problem {
+    Problem::not_found("there is no such brand")
+}
+
+/// Make a brand
+///
+/// Nothing is enabled for it by default.
+#[utoipa::path(
+    post, path = "/admin/v1/brands", tag = "support", operation_id = "createBrand",
+    request_body = request_schemas::NewBrand,
+    responses(
+        (status = 201, description = "It is made", body = BrandView,
+         headers(("Location" = String, description = "The path of the brand"))),
+        (status = 409, description = "There is a brand of this id"),
+    )
+)]
+pub async fn create(State(api): State<Api>, by: Support, body: JsonBody) -> Result<impl IntoResponse> {
+    let mut faults = Faults::default();
+    let read = Fields::of(&body.0, "", &mut faults).and_then(|mut fields| {
+        let id: Option<BrandId> = fields.required("brandId", validators::word);
+        let name = fields.required("name", validators::text(TEXT_CHARS));
+        let contact = fields.clearable("contact", contact).into_option();
+        fields.finish();
+        Some((id?, name?, contact))
+    });
+    let (id, name, contact) = faults.or(read)?;
+    let mut client = api.store.client().await?;
+    let change = Change::begin(&mut client).await?;
+    let made = brands::insert(&change, &id, &name, contact.as_ref()).await?;
+    let made = made.ok_or_else(|| Problem::conflict(format!("there is a brand {id} already")))?;
+    change.commit(&entry(by, "brand.create", None, &made)).await?;
+    let location = format!("/admin/v1/brands/{id}");
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(BrandView::from(&made))))
+}
+
+/// List all brands
+///
+/// By id.
+#[utoipa::path(
+    get, path = "/admin/v1/brands", tag = "support", operation_id = "listBrands",
+    params(PageParams),
+    responses((status = 200, description = "A page of them", body = Page<BrandView>))
+)]
+pub async fn list(State(api): State<Api>, _: Support, mut query: Query) -> Result<Json<Page<BrandView>>> {
+    let limit = query.limit();
+    let after: Option<BrandId> = query.take("cursor", |text| cursor::decode(LIST, text));
+    query.finish()?;
+    let rows = brands::page(&api.store, after.as_ref(), limit + 1).await?;
+    Ok(Json(Page::of(LIST, rows, limit, |brand| brand.id.clone(), |brand| BrandView::from(&brand))))
+}
+
+/// Read a brand
+#[utoipa::path(
+    get, path = "/admin/v1/brands/{brandId}", tag = "support", operation_id = "readBrand",
+    params(BrandPath),
+    responses((status = 200, description = "The brand", body = BrandView))
+)]
+pub async fn read(
+    State(api): State<Api>,
+    _: Support,
+    BrandInPath(id): BrandInPath,
+) -> Result<Json<BrandView>> {
+    Ok(Json(BrandView::from(&find(&api.store, &id).await?)))
+}
+
+/// Change a brand
+///
+/// A JSON merge patch: what is absent stays, `"contact": null` clears it.
+#[utoipa::path(
+    patch, path = "/admin/v1/brands/{brandId}", tag = "support", operation_id = "changeBrand",
+    params(BrandPath),
+    request_body(content(
+        (request_schemas::BrandPatch = "application/merge-patch+json"),
+        (request_schemas::BrandPatch = "application/json"),
+    )),
+    responses((status = 200, description = "The brand as it is now", body = BrandView))
+)]
+pub async fn change(
+    State(api): State<Api>,
+    by: Support,
+    BrandInPath(id): BrandInPath,
+    body: PatchBody,
+) -> Result<Json<BrandView>> {
+    let mut client = api.store.client().await?;
+    let change = Change::begin(&mut client).await?;
+    let before = brands::lock(&change, &id).await?.ok_or_else(no_brand)?;
+    let after = patched(&before, &body.0)?;
+    if after.name == before.name && after.contact == before.contact {
+        return Ok(Json(BrandView::from(&before)));
+    }
+    let after = brands::update(&change, &after).await?.ok_or_else(no_brand)?;
+    change.commit(&entry(by, "brand.change", Some(&before), &after)).await?;
+    Ok(Json(BrandView::from(&after)))
+}
+
+fn patched(before: &Brand, raw: &RawValue) -> Result<Brand> {
+    let mut faults = Faults::default();
+    let mut after = before.clone();
+    let own = after.contact.clone();
+    let read = Fields::of(raw, "", &mut faults).map(|mut fields| {
+        if let Some(name) = fields.optional("name", validators::text(TEXT_CHARS)) {
+            after.name = name;
+        }
+        let contact: Patch<Contact> =
+            fields.clearable("contact", |raw, at, faults| patched_contact(own, raw, at, faults));
+        contact.apply_to_option(&mut after.contact);
+        fields.finish();
+    });
+    faults.or(read)?;
+    Ok(after)
+}
+
+/// A contact of which the patch changes a part; both parts must be there in the end.
+fn patched_contact(own: Option<Contact>, raw: &RawValue, at: &str, faults: &mut Faults) -> Option<Contact> {
+    let Some(own) = own else { return contact(raw, at, faults) };
+    let mut fields = Fields::of(raw, at, faults)?;
+    let name = fields.optional("name", validators::text(TEXT_CHARS)).unwrap_or(own.name);
+    let email = fields.optional("email", email).unwrap_or(own.email);
+    fields.finish();
+    Some(Contact { name, email })
+}
+
+fn contact(raw: &RawValue, at: &str, faults: &mut Faults) -> Option<Contact> {
+    let mut fields = Fields::of(raw, at, faults)?;
+    let name = fields.required("name", validators::text(TEXT_CHARS));
+    let email = fields.required("email", email);
+    fields.finish();
+    Some(Contact { name: name?, email: email? })
+}
+
+/// A mail address, as far as it can be told without sending one.
+fn email(raw: &RawValue, at: &str, faults: &mut Faults) -> Option<String> {
+    let text = validators::text(EMAIL_CHARS)(raw, at, faults)?;
+    let parts = text.split_once('@');
+    let fits =
+        parts.is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'));
+    if !fits || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        faults.add(at, "must be a mail address, such as ops@example.com");
+        return None;
+    }
+    Some(text)
+}
+
+/// The brand of this id.
+///
+/// # Errors
+/// 404 when there is none.
+pub(crate) async fn find(db: &impl Db, id: &BrandId) -> Result<Brand> {
+    brands::find(db, id).await?.ok_or_else(no_brand)
+}
+
+/// The audit's entry about a brand.
+pub(crate) fn entry(by: Support, action: &'static str, before: Option<&Brand>, after: &Brand) -> Entry {
+    let view = |brand: &Brand| audited(&BrandView::from(brand));
+    Entry {
+        actor: by.actor,
+        action,
+        brand_id: Some(after.id.clone()),
+        subject: after.id.to_string(),
+        before: before.map(view),
+        after: Some(view(after)),
+    }
+}

@@ -1,0 +1,155 @@
+//! A brand's tokens.
+
+use axum::Json;
+use axum::extract::{FromRequestParts, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::IntoResponse;
+use domain::ids::BrandId;
+use domain::limits::TEXT_CHARS;
+use store::audit::Entry;
+use store::place::Place;
+use store::tokens::{self, Role, Token};
+use store::{Change, brands};
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use crate::api::Api;
+use crate::auth::{Support, draw_token};
+use crate::http::body::JsonBody;
+use crate::http::page::{self, Page, PageParams, PlaceInCursor};
+use crate::http::path::{self, BrandPath};
+use crate::http::problem::{Problem, Result};
+use crate::http::query::Query;
+use crate::openapi::request_schemas;
+use crate::resources::brands::{BrandInPath, find, no_brand};
+use crate::resources::views::{CreatedToken, TokenView, audited};
+use crate::validation::errors::Faults;
+use crate::validation::fields::Fields;
+use crate::validation::validators;
+
+/// Tokens that one brand may have.
+const TOKENS_PER_BRAND: i64 = 1000;
+
+/// The path of a token.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path, rename_all = "camelCase")]
+#[allow(dead_code, reason = "for the OpenAPI document; TokenInPath reads the path")]
+pub struct TokenPath {
+    /// The token's id
+    #[param(format = Uuid)]
+    token_id: String,
+}
+
+/// `{tokenId}` of the path; what is none cannot be there.
+#[derive(Debug)]
+pub struct TokenInPath(Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for TokenInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let text = path::text(parts, state, "tokenId").await?;
+        Uuid::try_parse(&text).map(Self).map_err(|_| no_token())
+    }
+}
+
+fn no_token() -> Problem {
+    Problem::not_found("the brand has no such token")
+}
+
+/// Make a token
+#[utoipa::path(
+    post, path = "/admin/v1/brands/{brandId}/tokens", tag = "support", operation_id = "createToken",
+    params(BrandPath), request_body = request_schemas::NewToken,
+    responses(
+        (status = 201, description = "It is made; it is shown only here", body = CreatedToken),
+        (status = 409, description = "The brand has as many tokens as it may"),
+    )
+)]
+pub async fn create(
+    State(api): State<Api>,
+    by: Support,
+    BrandInPath(brand): BrandInPath,
+    body: JsonBody,
+) -> Result<impl IntoResponse> {
+    let mut faults = Faults::default();
+    let read = Fields::of(&body.0, "", &mut faults).and_then(|mut fields| {
+        let name = fields.required("name", validators::text(TEXT_CHARS));
+        let role: Option<Role> = fields.required("role", validators::word);
+        fields.finish();
+        Some((name?, role?))
+    });
+    let mut client = api.store.client().await?;
+    let change = Change::begin(&mut client).await?;
+    // Locked, so that two at once do not both become the last that is allowed.
+    brands::lock(&change, &brand).await?.ok_or_else(no_brand)?;
+    let (name, role) = faults.or(read)?;
+    if tokens::count(&change, &brand).await? >= TOKENS_PER_BRAND {
+        return Err(Problem::conflict(format!(
+            "a brand may have {TOKENS_PER_BRAND} tokens; delete one first"
+        )));
+    }
+    let (token, digest) = draw_token();
+    let made = tokens::insert(&change, &brand, &name, role, &digest).await?.ok_or_else(Problem::internal)?;
+    change.commit(&entry(by, "token.create", &brand, None, Some(&made))).await?;
+    Ok((StatusCode::CREATED, Json(CreatedToken::new(&made, token))))
+}
+
+/// List a brand's tokens
+///
+/// Oldest first, without the tokens themselves.
+#[utoipa::path(
+    get, path = "/admin/v1/brands/{brandId}/tokens", tag = "support", operation_id = "listTokens",
+    params(BrandPath, PageParams),
+    responses((status = 200, description = "A page of them", body = Page<TokenView>))
+)]
+pub async fn list(
+    State(api): State<Api>,
+    _: Support,
+    BrandInPath(brand): BrandInPath,
+    mut query: Query,
+) -> Result<Json<Page<TokenView>>> {
+    let list = format!("tokens/{brand}");
+    let limit = query.limit();
+    let after = page::place(&mut query, &list).unwrap_or(Place::FIRST);
+    query.finish()?;
+    find(&api.store, &brand).await?;
+    let rows = tokens::page(&api.store, &brand, after, limit + 1).await?;
+    let place = |token: &Token| PlaceInCursor::from(Place { at: token.created, id: token.id });
+    Ok(Json(Page::of(&list, rows, limit, place, |token| TokenView::from(&token))))
+}
+
+/// Delete a token
+///
+/// From then on it opens nothing.
+#[utoipa::path(
+    delete, path = "/admin/v1/brands/{brandId}/tokens/{tokenId}", tag = "support", operation_id = "deleteToken",
+    params(BrandPath, TokenPath),
+    responses((status = 204, description = "It is deleted"))
+)]
+pub async fn delete(
+    State(api): State<Api>,
+    by: Support,
+    BrandInPath(brand): BrandInPath,
+    TokenInPath(id): TokenInPath,
+) -> Result<StatusCode> {
+    let mut client = api.store.client().await?;
+    let change = Change::begin(&mut client).await?;
+    let deleted = tokens::delete(&change, &brand, id).await?.ok_or_else(no_token)?;
+    change.commit(&entry(by, "token.delete", &brand, Some(&deleted), None)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn entry(
+    by: Support,
+    action: &'static str,
+    brand: &BrandId,
+    before: Option<&Token>,
+    after: Option<&Token>,
+) -> Entry {
+    let view = |token: &Token| audited(&TokenView::from(token));
+    let subject = before.or(after).map(|token| token.id.to_string()).unwrap_or_default();
+    let (before, after) = (before.map(view), after.map(view));
+    Entry { actor: by.actor, action, brand_id: Some(brand.clone()), subject, before, after }
+}

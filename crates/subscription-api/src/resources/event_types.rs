@@ -1,0 +1,233 @@
+//! The catalogue of event types: what a brand sees of it, and how support keeps it.
+
+use axum::Json;
+use axum::extract::{FromRequestParts, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::IntoResponse;
+use domain::catalogue::Enablement;
+use domain::event_type::EventType;
+use domain::limits::{EVENT_BODY_BYTES, TEXT_CHARS};
+use domain::schema::DataSchema;
+use serde_json::value::RawValue;
+use store::audit::Entry;
+use store::event_types::{self, CatalogueType, Definition};
+use store::{Change, brands, webhooks};
+use utoipa::IntoParams;
+
+use crate::api::Api;
+use crate::auth::{BrandReader, Support};
+use crate::http::body::JsonBody;
+use crate::http::cursor::{self, InvalidCursor};
+use crate::http::page::{Page, PageParams};
+use crate::http::path::{self, BrandPath};
+use crate::http::problem::{Problem, Result};
+use crate::http::query::Query;
+use crate::openapi::request_schemas;
+use crate::resources::views::{EventTypeView, OfferedType, audited};
+use crate::validation::errors::Faults;
+use crate::validation::fields::Fields;
+use crate::validation::validators;
+
+/// Largest schema or example, in bytes: an example must fit into an event.
+const KEPT_BYTES: usize = EVENT_BODY_BYTES - 1024;
+/// Lists of the catalogue go on from a name, whoever asks.
+const LIST: &str = "event-types";
+
+/// The path of an event type.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "for the OpenAPI document; TypeInPath reads the path")]
+pub struct TypePath {
+    /// The event type
+    #[param(
+        pattern = "^[A-Z0-9_]+(\\.[A-Z0-9_]+){0,7}$",
+        max_length = 128,
+        example = "NOTIFICATION.SMS.RECEIPT"
+    )]
+    r#type: String,
+}
+
+/// `{type}` of the path; what is none is a 422.
+#[derive(Debug)]
+pub struct TypeInPath(EventType);
+
+impl<S: Send + Sync> FromRequestParts<S> for TypeInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let mut faults = Faults::default();
+        let text = path::text(parts, state, "type").await?;
+        let name = text.parse().map_err(|error| faults.add("/type", format!("(in the path) {error}"))).ok();
+        faults.or(name).map(Self)
+    }
+}
+
+/// The catalogue for a brand
+///
+/// By name, each with whether it is enabled for this brand.
+#[utoipa::path(
+    get, path = "/v1/{brandId}/event-types", tag = "events", operation_id = "listOfferedEventTypes",
+    params(BrandPath, PageParams),
+    responses((status = 200, description = "A page of it", body = Page<OfferedType>))
+)]
+pub async fn offered(
+    State(api): State<Api>,
+    by: BrandReader,
+    query: Query,
+) -> Result<Json<Page<OfferedType>>> {
+    let (rows, limit) = rows(&api, query).await?;
+    let brand = brands::find(&api.store, &by.brand).await?;
+    let enablement: Enablement = brand.map(|brand| brand.enablement).unwrap_or_default();
+    let view = |entry: CatalogueType| {
+        let enabled = enablement.enables(entry.name.as_str());
+        OfferedType::new(entry, enabled)
+    };
+    Ok(Json(Page::of(LIST, rows, limit, name, view)))
+}
+
+/// The catalogue
+///
+/// By name.
+#[utoipa::path(
+    get, path = "/admin/v1/event-types", tag = "support", operation_id = "listEventTypes",
+    params(PageParams),
+    responses((status = 200, description = "A page of it", body = Page<EventTypeView>))
+)]
+pub async fn list(State(api): State<Api>, _: Support, query: Query) -> Result<Json<Page<EventTypeView>>> {
+    let (rows, limit) = rows(&api, query).await?;
+    Ok(Json(Page::of(LIST, rows, limit, name, EventTypeView::from)))
+}
+
+async fn rows(api: &Api, mut query: Query) -> Result<(Vec<CatalogueType>, i64)> {
+    let limit = query.limit();
+    let read = |text: &str| cursor::decode::<String>(LIST, text)?.parse().map_err(|_| InvalidCursor);
+    let after: Option<EventType> = query.take("cursor", read);
+    query.finish()?;
+    Ok((event_types::page(&api.store, after.as_ref(), limit + 1).await?, limit))
+}
+
+fn name(entry: &CatalogueType) -> String {
+    entry.name.to_string()
+}
+
+/// Put an event type into the catalogue
+///
+/// It replaces what is there.
+#[utoipa::path(
+    put, path = "/admin/v1/event-types/{type}", tag = "support", operation_id = "putEventType",
+    params(TypePath), request_body = request_schemas::EventTypeDefinition,
+    responses(
+        (status = 200, description = "It is replaced", body = EventTypeView),
+        (status = 201, description = "It is new", body = EventTypeView),
+        (status = 409, description = "The type is the platform's own"),
+    )
+)]
+pub async fn put(
+    State(api): State<Api>,
+    by: Support,
+    TypeInPath(name): TypeInPath,
+    body: JsonBody,
+) -> Result<impl IntoResponse> {
+    let definition = definition(&body.0)?;
+    let mut client = api.store.client().await?;
+    let change = Change::begin(&mut client).await?;
+    let before = event_types::lock(&change, &name).await?;
+    let after = event_types::put(&change, &name, &definition).await?;
+    let after =
+        after.ok_or_else(|| Problem::conflict(format!("{name} is built in; it cannot be changed")))?;
+    let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+    change.commit(&entry(by, "event_type.put", &name, before, Some(after.clone()))).await?;
+    Ok((status, Json(EventTypeView::from(after))))
+}
+
+/// Take an event type out of the catalogue
+#[utoipa::path(
+    delete, path = "/admin/v1/event-types/{type}", tag = "support", operation_id = "deleteEventType",
+    params(TypePath),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 409, description = "Webhooks still name it, or it is the platform's own"),
+    )
+)]
+pub async fn delete(State(api): State<Api>, by: Support, TypeInPath(name): TypeInPath) -> Result<StatusCode> {
+    let mut client = api.store.client().await?;
+    let change = Change::begin(&mut client).await?;
+    let unknown = || Problem::not_found("the catalogue has no such event type");
+    let before = event_types::lock(&change, &name).await?.ok_or_else(unknown)?;
+    if before.built_in {
+        return Err(Problem::conflict(format!("{name} is built in; it cannot be removed")));
+    }
+    change.hold_configuration().await?;
+    let users = webhooks::count_naming(&change, name.as_str()).await?;
+    match users {
+        0 => {}
+        1 => {
+            return Err(Problem::conflict(format!(
+                "1 webhook still uses {name}; take it out of its events first"
+            )));
+        }
+        n => {
+            return Err(Problem::conflict(format!(
+                "{n} webhooks still use {name}; take it out of their events first"
+            )));
+        }
+    }
+    event_types::remove(&change, &name).await?;
+    change.commit(&entry(by, "event_type.delete", &name, Some(before), None)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn definition(raw: &RawValue) -> Result<Definition> {
+    let mut faults = Faults::default();
+    let read = Fields::of(raw, "", &mut faults).and_then(|mut fields| {
+        let description = fields.required("description", validators::text(TEXT_CHARS));
+        let has_schema = fields.has("schema");
+        let schema = fields.clearable("schema", schema).into_option();
+        let enforce_schema = fields.optional("enforceSchema", validators::boolean).unwrap_or(false);
+        let example = fields.clearable("example", validators::kept_json(KEPT_BYTES)).into_option();
+        if enforce_schema && !has_schema {
+            fields.fault("enforceSchema", "must be false where there is no schema");
+        }
+        if let Some(misfit) = misfit(schema.as_deref(), example.as_deref()) {
+            fields.fault("example", &misfit);
+        }
+        fields.finish();
+        Some(Definition { description: description?, schema, enforce_schema, example })
+    });
+    faults.or(read)
+}
+
+fn schema(raw: &RawValue, at: &str, faults: &mut Faults) -> Option<Box<RawValue>> {
+    if !matches!(raw.get().as_bytes().first(), Some(b'{' | b't' | b'f')) {
+        faults.add(at, "must be a JSON Schema: an object, true or false");
+        return None;
+    }
+    let kept = validators::kept_json(KEPT_BYTES)(raw, at, faults)?;
+    match DataSchema::parse(kept.get()) {
+        Ok(_) => Some(kept),
+        Err(error) => {
+            faults.add(at, format!("is no JSON Schema (2020-12): {error}"));
+            None
+        }
+    }
+}
+
+/// How the example does not fit the schema, where there are both.
+fn misfit(schema: Option<&RawValue>, example: Option<&RawValue>) -> Option<String> {
+    let schema = DataSchema::parse(schema?.get()).ok()?;
+    let violation = schema.check(example?.get()).err()?;
+    Some(format!("does not fit the schema: {violation}"))
+}
+
+fn entry(
+    by: Support,
+    action: &'static str,
+    name: &EventType,
+    before: Option<CatalogueType>,
+    after: Option<CatalogueType>,
+) -> Entry {
+    let view = |entry: CatalogueType| audited(&EventTypeView::from(entry));
+    let (before, after) = (before.map(view), after.map(view));
+    Entry { actor: by.actor, action, brand_id: None, subject: name.to_string(), before, after }
+}

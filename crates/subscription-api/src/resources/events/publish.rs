@@ -1,0 +1,214 @@
+//! Events from those who have no AMQP client. It is a producer like any other: what it publishes takes
+//! the same way as everyone's, and is confirmed by the broker before it is answered.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use broker::{BrokerError, Outgoing, Route};
+use chrono::{TimeDelta, Utc};
+use domain::event::{self, RejectReason, Rejection};
+use domain::event_type::EventType;
+use domain::ids::{BrandId, EventId};
+use domain::time::Timestamp;
+use domain::trace::{TRACEPARENT, TraceParent};
+use runtime::error::Chain;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use store::idempotency::{self, Kept};
+use tracing::warn;
+use utoipa::ToSchema;
+
+use crate::api::{Api, PUBLISH_WITHIN};
+use crate::auth::BrandWriter;
+use crate::http::body::JsonBody;
+use crate::http::path::BrandPath;
+use crate::http::problem::{Problem, Result};
+use crate::openapi::request_schemas;
+use crate::validation::errors::{Faults, member};
+use crate::validation::fields::Fields;
+use crate::validation::validators;
+
+/// Most events of one request (contract §2).
+const MOST_EVENTS: usize = 500;
+/// Longest `Idempotency-Key`, in characters.
+const KEY_CHARS: usize = 255;
+/// The header under which a request may be retried.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// What was published.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Published {
+    /// The ids of the events, in their order
+    #[schema(value_type = Vec<String>)]
+    ids: Vec<EventId>,
+}
+
+/// An event of a request.
+struct Given<'a> {
+    at: String,
+    id: Option<EventId>,
+    event_type: EventType,
+    created: Option<Timestamp>,
+    data: &'a str,
+}
+
+/// Publish events
+///
+/// One event, or `{"events":[…]}` with up to 500. The answer comes after the broker has confirmed all of
+/// them. A request that is retried with the same `Idempotency-Key` gets the same ids, and what was taken
+/// already is not sent twice.
+#[utoipa::path(
+    post, path = "/v1/{brandId}/events", tag = "events", operation_id = "publishEvents",
+    params(BrandPath, ("Idempotency-Key" = Option<String>, Header, description = "Names this request, so that it may be retried")),
+    request_body = request_schemas::Publishing,
+    responses((status = 202, description = "The broker has them", body = Published))
+)]
+pub async fn publish(
+    State(api): State<Api>,
+    by: BrandWriter,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<impl IntoResponse> {
+    let key = key_of(&headers)?;
+    let mut faults = Faults::default();
+    let given = given(&body.0, &by.brand, &mut faults);
+    let given = faults.or(given)?;
+    let ids = ids(&api, &by.brand, key, &body.0, &given).await?;
+    let mut messages = messages(&api, &by.brand, &given, &ids)?;
+    if let Some(trace) = trace_of(&headers) {
+        messages.iter_mut().for_each(|(_, message)| message.headers.push((TRACEPARENT, trace.to_string())));
+    }
+    let publishing = publish_all(&api, &messages);
+    match tokio::time::timeout(PUBLISH_WITHIN, publishing).await {
+        Ok(Ok(())) => Ok((StatusCode::ACCEPTED, Json(Published { ids }))),
+        Ok(Err(error)) => {
+            warn!(error = %Chain(&error), "answered 503");
+            Err(broker_away())
+        }
+        Err(_) => Err(broker_away()),
+    }
+}
+
+fn broker_away() -> Problem {
+    Problem::unavailable(
+        "the broker does not confirm; send the request again soon, with the same ids or Idempotency-Key",
+    )
+}
+
+fn key_of(headers: &HeaderMap) -> Result<Option<&str>> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| (1..=KEY_CHARS).contains(&key.len()));
+    let invalid =
+        || Problem::malformed(format!("Idempotency-Key must have 1 to {KEY_CHARS} visible characters"));
+    key.map(Some).ok_or_else(invalid)
+}
+
+/// The producer's trace, which goes on with its events.
+fn trace_of(headers: &HeaderMap) -> Option<TraceParent> {
+    headers.get(TRACEPARENT)?.to_str().ok()?.parse().ok()
+}
+
+fn given<'a>(raw: &'a RawValue, brand: &BrandId, faults: &mut Faults) -> Option<Vec<Given<'a>>> {
+    let mut fields = Fields::of(raw, "", faults)?;
+    if !fields.has("events") {
+        return one(fields, "", brand).map(|event| vec![event]);
+    }
+    let events = fields.required("events", validators::list(MOST_EVENTS));
+    fields.finish();
+    let mut read = Vec::new();
+    for (place, raw) in events?.into_iter().enumerate() {
+        let at = member("/events", &place.to_string());
+        if let Some(event) = Fields::of(raw, &at, faults).and_then(|fields| one(fields, &at, brand)) {
+            read.push(event);
+        }
+    }
+    Some(read)
+}
+
+fn one<'a>(mut fields: Fields<'a, '_>, at: &str, brand: &BrandId) -> Option<Given<'a>> {
+    let id = fields.optional("id", validators::word);
+    let own: Option<BrandId> = fields.optional("brandId", validators::word);
+    if own.is_some_and(|own| own != *brand) {
+        fields.fault("brandId", "must be that of the path, or be left out");
+    }
+    let event_type = fields.required("type", validators::word);
+    let created = fields.optional("created", validators::instant);
+    let data = fields.required("data", |raw, _, _| Some(raw.get()));
+    fields.finish();
+    Some(Given { at: at.to_owned(), id, event_type: event_type?, created, data: data? })
+}
+
+/// The id of each event: its own, or one that is drawn, or the one that the first try of the request
+/// was given.
+async fn ids(
+    api: &Api,
+    brand: &BrandId,
+    key: Option<&str>,
+    raw: &RawValue,
+    given: &[Given<'_>],
+) -> Result<Vec<EventId>> {
+    let now = u64::try_from(Utc::now().timestamp_millis()).unwrap_or(0);
+    let ids: Vec<EventId> =
+        given.iter().map(|event| event.id.unwrap_or_else(|| EventId::draw(now))).collect();
+    let Some(key) = key else { return Ok(ids) };
+    let request = Kept { fingerprint: Sha256::digest(raw.get().as_bytes()).into(), ids };
+    let kept = idempotency::keep(&api.store, brand, key, request.clone()).await?;
+    if kept.fingerprint == request.fingerprint {
+        return Ok(kept.ids);
+    }
+    let mut faults = Faults::default();
+    faults
+        .add("", "is not what this Idempotency-Key was first used with; use another key for another request");
+    faults.or(None)
+}
+
+/// The messages as producers publish them, within the rules that the router keeps.
+fn messages(
+    api: &Api,
+    brand: &BrandId,
+    given: &[Given<'_>],
+    ids: &[EventId],
+) -> Result<Vec<(String, Outgoing)>> {
+    let retention = TimeDelta::from_std(api.retention).unwrap_or(TimeDelta::MAX);
+    let mut faults = Faults::default();
+    let mut messages = Vec::with_capacity(given.len());
+    for (event, id) in given.iter().zip(ids) {
+        let body = message(event, *id, brand);
+        if let Err(rejection) = event::decode(&body, None, Utc::now(), retention) {
+            faults.add(format!("{}{}", event.at, pointer(&rejection)), rejection.detail());
+        }
+        messages.push((event.event_type.as_str().to_owned(), Outgoing::new(body)));
+    }
+    faults.or(Some(messages))
+}
+
+fn message(event: &Given<'_>, id: EventId, brand: &BrandId) -> Vec<u8> {
+    let created = event.created.map(|at| format!("\"created\":\"{}\",", domain::time::format(at)));
+    let created = created.unwrap_or_default();
+    let (event_type, data) = (&event.event_type, event.data);
+    // Only the data has characters of its own, and it is JSON already.
+    format!("{{\"id\":\"{id}\",\"brandId\":\"{brand}\",\"type\":\"{event_type}\",{created}\"data\":{data}}}")
+        .into_bytes()
+}
+
+/// Which field a rejection is about.
+fn pointer(rejection: &Rejection) -> &'static str {
+    match rejection.reason {
+        RejectReason::InvalidCreated | RejectReason::CreatedOutOfRange => "/created",
+        RejectReason::InvalidId => "/id",
+        RejectReason::InvalidType => "/type",
+        RejectReason::InvalidBrandId => "/brandId",
+        RejectReason::TooLarge | RejectReason::InvalidJson => "/data",
+        _ => "",
+    }
+}
+
+/// Publishes them; each must find a queue, for `Ok` promises that it is stored.
+async fn publish_all(api: &Api, messages: &[(String, Outgoing)]) -> std::result::Result<(), BrokerError> {
+    let exchange = api.names.events();
+    let routed: Vec<_> =
+        messages.iter().map(|(key, message)| (Route { exchange: &exchange, key }, message)).collect();
+    api.publisher.publish_all_mandatory(&routed).await
+}

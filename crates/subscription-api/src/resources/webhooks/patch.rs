@@ -1,0 +1,269 @@
+//! What a request says a webhook should be: read field by field, checked, and done to it.
+
+use std::collections::BTreeMap;
+
+use domain::address::AllowedNetworks;
+use domain::endpoint::Endpoint;
+use domain::event_type::TypePattern;
+use domain::ids::{BrandId, WebhookId};
+use domain::limits::{DEFAULT_MAX_CONCURRENCY, MAX_CONCURRENCY, MAX_RATE_PER_SECOND, TEXT_CHARS};
+use domain::time::Timestamp;
+use domain::webhook::WebhookStatus;
+use serde_json::value::RawValue;
+use store::webhooks::Webhook;
+use uuid::Uuid;
+
+use crate::http::problem::{Problem, Result};
+use crate::validation::endpoint_resolver::Resolver;
+use crate::validation::errors::Faults;
+use crate::validation::fields::Fields;
+use crate::validation::header_patch::HeaderPatch;
+use crate::validation::patch::Patch;
+use crate::validation::validators;
+
+/// Where faults of the endpoint are noted.
+const ENDPOINT: &str = "/endpoint";
+/// Where faults of the headers are noted.
+const HEADERS: &str = "/headers";
+/// Where faults of the events are noted.
+pub const EVENTS: &str = "/events";
+
+/// What a request says a webhook should be.
+// No Debug: the values of headers may be secrets.
+pub struct Edit {
+    endpoint: Option<Endpoint>,
+    events: Option<Vec<TypePattern>>,
+    enabled: Option<bool>,
+    description: Patch<String>,
+    headers: Patch<HeaderPatch>,
+    max_concurrency: Patch<i32>,
+    rate_per_second: Patch<i32>,
+    asymmetric: Patch<bool>,
+}
+
+impl Edit {
+    /// Reads the body of a creation, which must have an endpoint and events.
+    pub fn of_new(raw: &RawValue, allowed: &AllowedNetworks, faults: &mut Faults) -> Option<Self> {
+        let mut fields = Fields::of(raw, "", faults)?;
+        let endpoint = fields.required("endpoint", endpoint(allowed));
+        let events = fields.required("events", validators::patterns);
+        let headers = fields.clearable("headers", validators::headers);
+        Some(Self::rest(fields, endpoint, events, headers))
+    }
+
+    /// Reads a merge patch, in which everything may be left out.
+    pub fn of_patch(raw: &RawValue, allowed: &AllowedNetworks, faults: &mut Faults) -> Option<Self> {
+        let mut fields = Fields::of(raw, "", faults)?;
+        let endpoint = fields.optional("endpoint", endpoint(allowed));
+        let events = fields.optional("events", validators::patterns);
+        let headers = fields.clearable("headers", validators::header_patch);
+        Some(Self::rest(fields, endpoint, events, headers))
+    }
+
+    fn rest(
+        mut fields: Fields<'_, '_>,
+        endpoint: Option<Endpoint>,
+        events: Option<Vec<TypePattern>>,
+        headers: Patch<HeaderPatch>,
+    ) -> Self {
+        let edit = Self {
+            endpoint,
+            events,
+            enabled: fields.optional("enabled", validators::boolean),
+            description: fields.clearable("description", validators::free_text(TEXT_CHARS)),
+            headers,
+            max_concurrency: fields.clearable("maxConcurrency", validators::integer(1..=MAX_CONCURRENCY)),
+            rate_per_second: fields.clearable("ratePerSecond", validators::integer(1..=MAX_RATE_PER_SECOND)),
+            asymmetric: fields.clearable("signatures", validators::signatures),
+        };
+        fields.finish();
+        edit
+    }
+
+    /// Whether this switches `webhook` on, so that what it holds already is checked anew.
+    #[must_use]
+    pub fn switches_on(&self, webhook: &Webhook) -> bool {
+        self.enabled == Some(true) && webhook.status == WebhookStatus::Paused
+    }
+
+    /// Checks where the endpoint leads, if there is a new one.
+    pub async fn check_endpoint(&self, resolver: &Resolver, faults: &mut Faults) {
+        if let Some(endpoint) = &self.endpoint {
+            check_address(endpoint, resolver, faults).await;
+        }
+    }
+
+    /// Whether there is a new endpoint.
+    #[must_use]
+    pub fn has_endpoint(&self) -> bool {
+        self.endpoint.is_some()
+    }
+
+    /// Whether this asks for signatures `v1a`.
+    #[must_use]
+    pub fn asks_for_asymmetric(&self) -> bool {
+        self.asymmetric == Patch::Set(true)
+    }
+
+    /// The new events.
+    #[must_use]
+    pub fn events(&self) -> Option<&[TypePattern]> {
+        self.events.as_deref()
+    }
+
+    /// Does it to a webhook.
+    ///
+    /// # Errors
+    /// 409 when it would switch on what support or the platform disabled, 422 when there are too many
+    /// headers then.
+    pub fn apply(self, webhook: &mut Webhook) -> Result<()> {
+        if let Some(endpoint) = self.endpoint {
+            endpoint.as_str().clone_into(&mut webhook.endpoint);
+        }
+        if let Some(events) = self.events {
+            webhook.events = events;
+        }
+        self.description.apply_to_option(&mut webhook.description);
+        let mut faults = Faults::default();
+        match self.headers {
+            Patch::Keep => {}
+            Patch::Clear => webhook.headers.clear(),
+            Patch::Set(patch) => patch.apply(&mut webhook.headers, HEADERS, &mut faults),
+        }
+        self.max_concurrency.apply(&mut webhook.max_concurrency, DEFAULT_MAX_CONCURRENCY);
+        self.rate_per_second.apply_to_option(&mut webhook.rate_per_second);
+        self.asymmetric.apply(&mut webhook.asymmetric, false);
+        faults.or(Some(()))?;
+        switch(webhook, self.enabled)
+    }
+
+    /// Makes a webhook of it.
+    ///
+    /// # Errors
+    /// None of [`Self::apply`]'s: a new webhook is not disabled.
+    pub fn into_webhook(self, brand: &BrandId) -> Result<Webhook> {
+        let mut webhook = blank(brand);
+        self.apply(&mut webhook)?;
+        Ok(webhook)
+    }
+}
+
+fn switch(webhook: &mut Webhook, enabled: Option<bool>) -> Result<()> {
+    match (enabled, webhook.status) {
+        (Some(true), WebhookStatus::Disabled) => Err(Problem::conflict(
+            "this webhook was disabled by support or the platform; ask support to enable it",
+        )),
+        (Some(true), WebhookStatus::Paused) => {
+            webhook.status = WebhookStatus::Active;
+            Ok(())
+        }
+        (Some(false), WebhookStatus::Active) => {
+            webhook.status = WebhookStatus::Paused;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks an endpoint that was stored as if it were given now.
+pub async fn check_stored_endpoint(webhook: &Webhook, resolver: &Resolver, faults: &mut Faults) {
+    match Endpoint::parse(&webhook.endpoint, resolver.allowed()) {
+        Ok(endpoint) => check_address(&endpoint, resolver, faults).await,
+        Err(error) => faults.add(ENDPOINT, error),
+    }
+}
+
+async fn check_address(endpoint: &Endpoint, resolver: &Resolver, faults: &mut Faults) {
+    if let Err(forbidden) = resolver.check(endpoint).await {
+        faults.add(
+            ENDPOINT,
+            format!("must have a public host, but {} leads to another: {forbidden}", endpoint.host()),
+        );
+    }
+}
+
+fn endpoint(allowed: &AllowedNetworks) -> impl Fn(&RawValue, &str, &mut Faults) -> Option<Endpoint> {
+    move |raw, at, faults| {
+        let text = validators::any_text(raw, at, faults)?;
+        Endpoint::parse(&text, allowed).map_err(|error| faults.add(at, error)).ok()
+    }
+}
+
+/// A webhook as it is before anything was said of it; its times are the database's to set.
+fn blank(brand: &BrandId) -> Webhook {
+    Webhook {
+        id: WebhookId(Uuid::new_v4()),
+        brand_id: brand.clone(),
+        endpoint: String::new(),
+        events: Vec::new(),
+        status: WebhookStatus::Active,
+        disabled: None,
+        description: None,
+        headers: BTreeMap::new(),
+        max_concurrency: DEFAULT_MAX_CONCURRENCY,
+        rate_per_second: None,
+        asymmetric: false,
+        created: Timestamp::UNIX_EPOCH,
+        updated: Timestamp::UNIX_EPOCH,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::webhook::DisabledReason;
+    use store::webhooks::Disabled;
+
+    fn edit(json: &str) -> Edit {
+        let raw: Box<RawValue> = serde_json::from_str(json).expect("JSON");
+        let mut faults = Faults::default();
+        let edit = Edit::of_patch(&raw, &AllowedNetworks::default(), &mut faults);
+        faults.or(edit).expect("valid")
+    }
+
+    fn webhook(status: WebhookStatus) -> Webhook {
+        let at = Timestamp::UNIX_EPOCH;
+        let disabled = Disabled { reason: DisabledReason::Gone, detail: None, at };
+        let disabled = (status == WebhookStatus::Disabled).then_some(disabled);
+        Webhook { status, disabled, ..blank(&"acme".parse().expect("brand")) }
+    }
+
+    #[test]
+    fn every_switch_from_every_status() {
+        use WebhookStatus::{Active, Disabled, Paused};
+        for (from, json, to) in [
+            (Active, r#"{"enabled":true}"#, Some(Active)),
+            (Active, r#"{"enabled":false}"#, Some(Paused)),
+            (Active, "{}", Some(Active)),
+            (Paused, r#"{"enabled":true}"#, Some(Active)),
+            (Paused, r#"{"enabled":false}"#, Some(Paused)),
+            (Paused, "{}", Some(Paused)),
+            (Disabled, r#"{"enabled":true}"#, None),
+            (Disabled, r#"{"enabled":false}"#, Some(Disabled)),
+            (Disabled, "{}", Some(Disabled)),
+        ] {
+            let mut changed = webhook(from);
+            let done = edit(json).apply(&mut changed);
+            assert_eq!(done.is_ok(), to.is_some(), "{from} {json}");
+            assert_eq!(changed.status, to.unwrap_or(from), "{from} {json}");
+            assert_eq!(changed.disabled.is_some(), changed.status == Disabled, "{from} {json}");
+        }
+    }
+
+    #[test]
+    fn null_clears_what_may_be_empty() {
+        let mut changed = webhook(WebhookStatus::Active);
+        let full = r#"{"description":"d","headers":{"X-A":"1"},"maxConcurrency":3,"ratePerSecond":7}"#;
+        edit(full).apply(&mut changed).expect("applies");
+        assert_eq!(
+            (changed.max_concurrency, changed.rate_per_second, changed.headers.len()),
+            (3, Some(7), 1)
+        );
+        edit("{}").apply(&mut changed).expect("applies");
+        assert_eq!(changed.description.as_deref(), Some("d"));
+        let clear = r#"{"description":null,"headers":null,"maxConcurrency":null,"ratePerSecond":null}"#;
+        edit(clear).apply(&mut changed).expect("applies");
+        assert_eq!((changed.max_concurrency, changed.rate_per_second, changed.headers.len()), (10, None, 0));
+        assert_eq!(changed.description, None);
+    }
+}

@@ -1,0 +1,163 @@
+//! The admin console: static files inside the binary, which use the public API and nothing else.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest as _, Sha256};
+
+use crate::http::problem::Problem;
+
+/// Everything from this origin alone, no inline script or style, no frames, no forms that leave.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+     trusted-types 'none'";
+/// Their names hold a hash of their content.
+const ASSETS: &str = "assets/";
+const PAGE: &str = "index.html";
+const NOT_BUILT: &str = "\
+The console is not part of this build. It is made by Node.js 18 or later, then compiled in:
+
+    cd crates/subscription-api/console
+    npm ci
+    npm run build
+    cargo build -p subscription-api
+
+deploy/up and the container image do this by themselves. The API works without it: see /docs.
+";
+
+/// A file of the console, as it is and compressed.
+#[allow(dead_code, reason = "a build without the console makes none")]
+struct File {
+    name: &'static str,
+    plain: &'static [u8],
+    brotli: Option<&'static [u8]>,
+    gzip: Option<&'static [u8]>,
+}
+
+static FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/console.rs"));
+
+/// The files by name, with the hash of each.
+static BY_NAME: LazyLock<HashMap<&'static str, (&'static File, String)>> =
+    LazyLock::new(|| FILES.iter().map(|file| (file.name, (file, hash(file.plain)))).collect());
+
+fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().take(12).fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The page itself.
+pub async fn page(headers: HeaderMap) -> Response {
+    if BY_NAME.contains_key(PAGE) {
+        answer(PAGE, &headers)
+    } else {
+        (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], NOT_BUILT)
+            .into_response()
+    }
+}
+
+/// A file of the page; every other path is one that the page itself understands.
+pub async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    if name.starts_with(ASSETS) { answer(&name, &headers) } else { page(headers).await }
+}
+
+fn answer(name: &str, request: &HeaderMap) -> Response {
+    let Some((file, hash)) = BY_NAME.get(name) else {
+        return Problem::not_found("there is nothing at this path").into_response();
+    };
+    let (encoding, body) = chosen(file, request);
+    let tag = format!("\"{hash}{}\"", encoding.map(|name| format!("-{name}")).unwrap_or_default());
+    let unchanged = request.get(header::IF_NONE_MATCH).is_some_and(|given| lists(given, &tag));
+    let mut response =
+        if unchanged { StatusCode::NOT_MODIFIED.into_response() } else { body.into_response() };
+    let headers = response.headers_mut();
+    let immutable = name.starts_with(ASSETS);
+    let cache = if immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let fixed = [
+        (header::CONTENT_TYPE, content_type(name)),
+        (header::CACHE_CONTROL, cache),
+        (header::VARY, "accept-encoding"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    if let Some(encoding) = encoding {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    response
+}
+
+/// The smallest form that the client takes.
+fn chosen(file: &File, request: &HeaderMap) -> (Option<&'static str>, &'static [u8]) {
+    let forms = [("br", file.brotli), ("gzip", file.gzip)];
+    let taken = |name| request.get_all(header::ACCEPT_ENCODING).iter().any(|given| takes(given, name));
+    let found = forms.into_iter().find_map(|(name, body)| Some((Some(name), body.filter(|_| taken(name))?)));
+    found.unwrap_or((None, file.plain))
+}
+
+/// Whether an `Accept-Encoding` names this encoding, and not with a weight of zero.
+fn takes(given: &HeaderValue, encoding: &str) -> bool {
+    given.to_str().unwrap_or_default().split(',').any(|item| {
+        let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
+        let weight = parameters.trim().strip_prefix("q=").and_then(|q| q.trim().parse::<f32>().ok());
+        name.trim().eq_ignore_ascii_case(encoding) && weight.unwrap_or(1.0) > 0.0
+    })
+}
+
+/// Whether an `If-None-Match` lists this tag, compared weakly.
+fn lists(given: &HeaderValue, tag: &str) -> bool {
+    let tags = given.to_str().unwrap_or_default().split(',').map(str::trim);
+    tags.into_iter().any(|given| given == "*" || given.strip_prefix("W/").unwrap_or(given) == tag)
+}
+
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodings_are_taken_as_they_are_weighed() {
+        let takes = |given| takes(&HeaderValue::from_static(given), "br");
+        for yes in ["br", "gzip, br", "gzip;q=1.0, br;q=0.5", "BR ; q=0.001"] {
+            assert!(takes(yes), "{yes}");
+        }
+        for no in ["", "gzip", "br;q=0", "br; q=0.0", "brotli", "identity"] {
+            assert!(!takes(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn tags_are_compared_weakly() {
+        let lists = |given| lists(&HeaderValue::from_static(given), "\"a\"");
+        for yes in ["\"a\"", "W/\"a\"", "\"b\", \"a\"", "*"] {
+            assert!(lists(yes), "{yes}");
+        }
+        assert!(!lists("\"b\"") && !lists("a"));
+    }
+
+    #[test]
+    fn the_policy_leaves_no_way_out() {
+        assert!(!POLICY.contains("unsafe") && !POLICY.contains("http") && !POLICY.contains('*'));
+    }
+}

@@ -1,0 +1,42 @@
+//! The pages for people, rendered when this was built (`build/docs.rs`): they work offline.
+
+use axum::extract::Path;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::http::problem::Problem;
+
+/// The pages run nothing and load nothing but their style.
+const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; style-src 'self'; img-src 'self'");
+/// A new version has new pages: browsers ask again.
+const CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+const STYLE: &str = include_str!("../../docs/style.css");
+
+/// Name and HTML of each.
+static PAGES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/docs.rs"));
+
+/// The first page.
+pub async fn start() -> Response {
+    answer("")
+}
+
+/// A page, or the style of all.
+pub async fn page(Path(name): Path<String>) -> Response {
+    if name == "style.css" { served("text/css; charset=utf-8", STYLE) } else { answer(&name) }
+}
+
+fn answer(name: &str) -> Response {
+    match PAGES.iter().find(|(own, _)| *own == name) {
+        Some((_, html)) => served("text/html; charset=utf-8", html),
+        None => Problem::not_found("there is nothing at this path").into_response(),
+    }
+}
+
+fn served(content_type: &'static str, body: &'static str) -> Response {
+    let headers: [(HeaderName, HeaderValue); 3] = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CACHE_CONTROL, CACHE),
+    ];
+    (headers, body).into_response()
+}
