@@ -12,25 +12,25 @@ use store::vault::Vault;
 use tracing::warn;
 
 use crate::auth::SupportToken;
-use crate::auth::rate_limiter::Gate;
-use crate::validation::endpoint_resolver::Resolver;
+use crate::auth::rate_limiter::TokenRateLimiter;
+use crate::validation::endpoint_resolver::EndpointResolver;
 
 /// How long a new webhook's answer waits for its queue; the deliverer makes it otherwise.
-const QUEUE_WAIT: Duration = Duration::from_secs(2);
+const QUEUE_DECLARE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the broker may take to confirm what one request publishes.
-pub(crate) const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What every handler works with. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Api(Arc<Parts>);
+pub struct Api(Arc<ApiParts>);
 
 /// The parts of [`Api`].
 #[derive(Debug)]
-pub struct Parts {
+pub struct ApiParts {
     /// PostgreSQL.
     pub store: Store,
     /// Seals and opens webhook secrets.
-    pub vault: Vault,
+    pub keyring: Vault,
     /// What webhooks' queues are declared with.
     pub topology: Topology,
     /// What everything in the broker is called.
@@ -40,29 +40,29 @@ pub struct Parts {
     /// What the router refused.
     pub rejected: RejectedQueue,
     /// The delays for which there is a wait queue.
-    pub waits: Vec<Duration>,
+    pub retry_delays: Vec<Duration>,
     /// Looks at where an endpoint leads.
-    pub resolver: Resolver,
+    pub resolver: EndpointResolver,
     /// The support token, if there is one.
     pub support_token: SupportToken,
     /// Keeps the rates.
-    pub gate: Gate,
+    pub rate_limiter: TokenRateLimiter,
     /// How long events stay readable: what Get Events lists unless asked otherwise.
     pub retention: Duration,
     /// When webhooks are disabled.
     pub health: HealthRule,
 }
 
-impl From<Parts> for Api {
-    fn from(parts: Parts) -> Self {
+impl From<ApiParts> for Api {
+    fn from(parts: ApiParts) -> Self {
         Self(Arc::new(parts))
     }
 }
 
 impl std::ops::Deref for Api {
-    type Target = Parts;
+    type Target = ApiParts;
 
-    fn deref(&self) -> &Parts {
+    fn deref(&self) -> &ApiParts {
         &self.0
     }
 }
@@ -78,6 +78,6 @@ impl Api {
                 warn!(webhook = %id, error = %Chain(&error), "left a webhook's queue to the deliverer");
             }
         });
-        let _ = tokio::time::timeout(QUEUE_WAIT, declaring).await;
+        let _ = tokio::time::timeout(QUEUE_DECLARE_TIMEOUT, declaring).await;
     }
 }

@@ -27,7 +27,7 @@ pub struct Config {
     pub ops_listen: SocketAddr,
     /// Webhook secrets.
     #[command(flatten)]
-    pub vault: VaultSettings,
+    pub keyring: VaultSettings,
     /// Seal all webhook secrets under POSTRIDER_MASTER_KEY that are still sealed under one of
     /// POSTRIDER_OLD_MASTER_KEYS, while everything runs, and exit
     #[arg(long)]

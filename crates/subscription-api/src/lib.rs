@@ -16,8 +16,8 @@ pub mod validation;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use api::{Api, Parts};
-use auth::rate_limiter::Gate;
+use api::{Api, ApiParts};
+use auth::rate_limiter::TokenRateLimiter;
 use broker::{Link, Prober, Publisher, RejectedQueue, Topology};
 pub use config::Config;
 use runtime::error::Chain;
@@ -30,13 +30,13 @@ use store::vault::Vault;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use validation::endpoint_resolver::Resolver;
+use validation::endpoint_resolver::EndpointResolver;
 
 /// How long a stop waits for requests in flight. The contract allows the deliverer's request timeout
 /// and 5 s (§7); a request of ours that takes longer is one whose client sends too slowly.
-pub const LONGEST_IN_FLIGHT: Duration = Duration::from_secs(15);
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often the rate limits forget what no longer matters.
-const SWEEP_EVERY: Duration = Duration::from_secs(30);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The API could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +54,7 @@ pub enum StartError {
     },
     /// Secrets could not be sealed anew.
     #[error("the secrets could not be sealed anew")]
-    Reseal(#[from] store::StoreError),
+    Reencrypt(#[from] store::StoreError),
     /// Some secrets could not be opened.
     #[error("{0} secrets are sealed under a key that is not given; set POSTRIDER_OLD_MASTER_KEYS")]
     Unreadable(usize),
@@ -70,55 +70,55 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), StartError> {
     if config.reseal_secrets {
-        return reseal(&config).await;
+        return reencrypt_secrets(&config).await;
     }
-    telemetry::describe();
+    telemetry::register_metrics();
     let readiness = Readiness::default();
     ops::serve(config.ops_listen, readiness.clone(), metrics).await?;
     let address = config.listen;
     let listener =
         TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
-    let api = build(&config);
+    let api = build_api(&config);
     let me = Instance::new("subscription-api", env!("CARGO_PKG_VERSION"), config.store.retention);
     let prober =
         Prober::new(Link::new(&config.broker, "postrider subscription-api watch"), &config.broker.namespace);
     tasks::spawn_essential(
         "database",
-        tend_database(api.clone(), config.store, me.clone(), readiness.clone()),
+        maintain_database(api.clone(), config.store, me.clone(), readiness.clone()),
     );
-    tasks::spawn_essential("broker", tend_broker(api.clone(), prober, readiness));
-    tasks::spawn_essential("sweep", sweep(api.clone()));
-    tasks::spawn_essential("figures", platform_metrics::watch(api.clone()));
+    tasks::spawn_essential("broker", maintain_broker(api.clone(), prober, readiness));
+    tasks::spawn_essential("sweep", sweep_rate_limits(api.clone()));
+    tasks::spawn_essential("figures", platform_metrics::measure_forever(api.clone()));
     info!(%address, "serving the API");
     http::server::serve(listener, routes::router(api.clone()), stop).await;
     let _ = instances::leave(&api.store, &me).await;
     Ok(())
 }
 
-fn build(config: &Config) -> Api {
+fn build_api(config: &Config) -> Api {
     let link = |purpose: &str| Link::new(&config.broker, format!("postrider subscription-api {purpose}"));
     let names = config.broker.namespace.clone();
     let ladder = config.retry.schedule().ladder();
-    Api::from(Parts {
+    Api::from(ApiParts {
         store: Store::new(&config.store, "postrider subscription-api"),
-        vault: Vault::of(&config.vault),
-        waits: ladder.steps().to_vec(),
+        keyring: Vault::of(&config.keyring),
+        retry_delays: ladder.steps().to_vec(),
         topology: Topology::new(link("topology"), names.clone(), Some(ladder)),
         publisher: Publisher::new(link("publisher")),
         rejected: RejectedQueue::new(link("rejected"), names.clone()),
         names,
-        resolver: Resolver::new(config.allow_networks.clone()),
+        resolver: EndpointResolver::new(config.allow_networks.clone()),
         support_token: config.support_token.clone(),
-        gate: Gate::new(config.token_rate),
+        rate_limiter: TokenRateLimiter::new(config.token_rate),
         retention: config.store.retention,
         health: config.health.rule(),
     })
 }
 
 /// Seals all secrets under the master key of the settings.
-async fn reseal(config: &Config) -> Result<(), StartError> {
+async fn reencrypt_secrets(config: &Config) -> Result<(), StartError> {
     let store = Store::new(&config.store, "postrider reseal");
-    let resealed = store::reseal::all(&store, &Vault::of(&config.vault)).await?;
+    let resealed = store::reseal::all(&store, &Vault::of(&config.keyring)).await?;
     info!(webhooks = resealed.done, "sealed secrets anew");
     for error in &resealed.unreadable {
         warn!(error = %Chain(error), "left as it is");
@@ -129,7 +129,7 @@ async fn reseal(config: &Config) -> Result<(), StartError> {
     }
 }
 
-async fn tend_database(api: Api, settings: store::StoreSettings, me: Instance, readiness: Readiness) {
+async fn maintain_database(api: Api, settings: store::StoreSettings, me: Instance, readiness: Readiness) {
     store::boot::make_ready(&api.store, &settings, &readiness).await;
     tasks::spawn_essential("database watch", store::boot::watch(api.store.clone(), readiness));
     loop {
@@ -140,14 +140,14 @@ async fn tend_database(api: Api, settings: store::StoreSettings, me: Instance, r
     }
 }
 
-async fn tend_broker(api: Api, prober: Prober, readiness: Readiness) {
+async fn maintain_broker(api: Api, prober: Prober, readiness: Readiness) {
     broker::boot::make_ready(&api.topology, &readiness).await;
     broker::boot::watch(api.topology.clone(), prober, readiness).await;
 }
 
-async fn sweep(api: Api) {
+async fn sweep_rate_limits(api: Api) {
     loop {
-        tokio::time::sleep(SWEEP_EVERY).await;
-        api.gate.sweep();
+        tokio::time::sleep(SWEEP_INTERVAL).await;
+        api.rate_limiter.remove_expired();
     }
 }

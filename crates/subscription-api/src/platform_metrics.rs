@@ -14,17 +14,17 @@ use tracing::debug;
 use crate::api::Api;
 
 /// How often it looks.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const MIN_MEASURE_INTERVAL: Duration = Duration::from_secs(5);
 /// It rests so many times as long as a look took: looking is never more than a hundredth of a core's work. Beside 100,000
 /// deliveries that wait a look takes some 0.2 s.
-const REST: u32 = 100;
+const INTERVAL_FACTOR: u32 = 100;
 /// What is shown is never much older, however long a look took: one that waited for a server tells nothing of the load.
-const LONGEST_REST: Duration = Duration::from_secs(30);
+const MAX_MEASURE_INTERVAL: Duration = Duration::from_secs(30);
 /// The services, of which none may be missing.
 const SERVICES: [&str; 3] = ["subscription-api", "router", "deliverer"];
 
 /// What is shown.
-pub(crate) const FIGURES: [Figure; 7] = [
+pub(crate) const METRICS: [Figure; 7] = [
     Figure::new(
         Kind::Gauge,
         "postrider_queue_messages",
@@ -59,29 +59,32 @@ pub(crate) const FIGURES: [Figure; 7] = [
 ];
 
 /// Looks for good.
-pub(crate) async fn watch(api: Api) {
+pub(crate) async fn measure_forever(api: Api) {
     loop {
         let began = Instant::now();
-        if let Err(error) = look_at_database(&api).await {
+        if let Err(error) = measure_database(&api).await {
             debug!(error = %Chain(&error), "the database was not looked at");
         }
-        if let Err(error) = look_at_queues(&api).await {
+        if let Err(error) = measure_queues(&api).await {
             debug!(error = %Chain(&error), "the queues were not looked at");
         }
-        tokio::time::sleep((began.elapsed() * REST).clamp(LOOK_EVERY, LONGEST_REST)).await;
+        tokio::time::sleep(
+            (began.elapsed() * INTERVAL_FACTOR).clamp(MIN_MEASURE_INTERVAL, MAX_MEASURE_INTERVAL),
+        )
+        .await;
     }
 }
 
-async fn look_at_database(api: &Api) -> Result<(), StoreError> {
+async fn measure_database(api: &Api) -> Result<(), StoreError> {
     let backlog = overview::backlog(&api.store).await?;
-    gauge!("postrider_deliveries_waiting").set(count(backlog.waiting));
-    gauge!("postrider_deliveries_due").set(count(backlog.due));
+    gauge!("postrider_deliveries_waiting").set(gauge_value(backlog.waiting));
+    gauge!("postrider_deliveries_due").set(gauge_value(backlog.due));
     gauge!("postrider_oldest_due_delivery_seconds").set(backlog.overdue_seconds);
     let webhooks: BTreeMap<&str, i64> =
         overview::webhooks(&api.store).await?.into_iter().map(|(status, n)| (status.as_str(), n)).collect();
     for status in [WebhookStatus::Active, WebhookStatus::Paused, WebhookStatus::Disabled] {
         let number = webhooks.get(status.as_str()).copied().unwrap_or(0);
-        gauge!("postrider_webhooks", "status" => status.as_str()).set(count(number));
+        gauge!("postrider_webhooks", "status" => status.as_str()).set(gauge_value(number));
     }
     let seen = overview::services(&api.store).await?;
     for service in SERVICES {
@@ -91,7 +94,7 @@ async fn look_at_database(api: &Api) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn look_at_queues(api: &Api) -> Result<(), broker::BrokerError> {
+async fn measure_queues(api: &Api) -> Result<(), broker::BrokerError> {
     let names = &api.names;
     let own = [
         ("ingest", names.ingest()),
@@ -105,7 +108,7 @@ async fn look_at_queues(api: &Api) -> Result<(), broker::BrokerError> {
             gauge!("postrider_queue_messages", "queue" => queue).set(messages);
         }
     }
-    for delay in &api.waits {
+    for delay in &api.retry_delays {
         if let Some(messages) = api.topology.depth(&names.wait(*delay)).await? {
             let delay = format!("{}", delay.as_secs_f64());
             gauge!("postrider_wait_queue_messages", "delay" => delay).set(messages);
@@ -115,6 +118,6 @@ async fn look_at_queues(api: &Api) -> Result<(), broker::BrokerError> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn count(number: i64) -> f64 {
+fn gauge_value(number: i64) -> f64 {
     number as f64
 }

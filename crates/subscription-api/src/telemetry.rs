@@ -8,7 +8,7 @@ use runtime::figures::{self, Figure, Kind, UnderWay};
 use tracing::debug;
 
 /// What the API counts of its own.
-const FIGURES: [Figure; 3] = [
+const METRICS: [Figure; 3] = [
     Figure::new(
         Kind::Histogram,
         "postrider_api_request_duration_seconds",
@@ -20,13 +20,13 @@ const FIGURES: [Figure; 3] = [
 ];
 
 /// Explains all metrics of the API.
-pub(crate) fn describe() {
-    let all = [&FIGURES[..], &crate::platform_metrics::FIGURES, &store::pool::FIGURES].concat();
+pub(crate) fn register_metrics() {
+    let all = [&METRICS[..], &crate::platform_metrics::METRICS, &store::pool::FIGURES].concat();
     figures::describe(&all, env!("CARGO_PKG_VERSION"));
 }
 
 /// A request is being answered as long as the answer lives.
-pub(crate) fn in_flight() -> UnderWay {
+pub(crate) fn begin_request() -> UnderWay {
     UnderWay::begin("postrider_api_requests_in_flight")
 }
 
@@ -50,13 +50,13 @@ impl RequestServed {
 }
 
 /// A request came with a token that is not valid.
-pub(crate) fn wrong_token() {
+pub(crate) fn record_wrong_token() {
     counter!("postrider_api_wrong_tokens_total").increment(1);
     debug!("a token was not valid");
 }
 
 /// A method as a label: a client may make up its own.
-pub(crate) fn method(method: &Method) -> &'static str {
+pub(crate) fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

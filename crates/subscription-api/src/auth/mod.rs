@@ -21,7 +21,7 @@ use store::{brands, tokens::Token};
 use subtle::ConstantTimeEq;
 
 use crate::api::Api;
-use crate::auth::rate_limiter::TooMany;
+use crate::auth::rate_limiter::RateLimited;
 use crate::http::problem::{Problem, Result};
 use crate::telemetry;
 
@@ -30,9 +30,9 @@ const TOKEN_PREFIX: &str = "prt_";
 /// Random bytes of a brand token.
 const TOKEN_BYTES: usize = 32;
 /// Shortest support token, in characters (contract §7).
-const SUPPORT_TOKEN_CHARS: usize = 32;
+const MIN_SUPPORT_TOKEN_CHARS: usize = 32;
 /// Longest token that is looked at, in characters.
-const LONGEST_TOKEN: usize = 1024;
+const MAX_TOKEN_CHARS: usize = 1024;
 
 /// The support token of the settings, of which only the SHA-256 is kept; perhaps none.
 #[derive(Clone)]
@@ -40,7 +40,7 @@ pub struct SupportToken(Option<Digest>);
 
 impl SupportToken {
     /// Compares in constant time.
-    fn is(&self, sha256: &Digest) -> bool {
+    fn matches(&self, sha256: &Digest) -> bool {
         self.0.is_some_and(|own| own.ct_eq(sha256).into())
     }
 }
@@ -52,15 +52,15 @@ impl FromStr for SupportToken {
         if text.is_empty() {
             return Ok(Self(None));
         }
-        if text.len() < SUPPORT_TOKEN_CHARS
-            || text.len() > LONGEST_TOKEN
+        if text.len() < MIN_SUPPORT_TOKEN_CHARS
+            || text.len() > MAX_TOKEN_CHARS
             || !text.bytes().all(|b| b.is_ascii_graphic())
         {
             return Err(format!(
-                "it must have at least {SUPPORT_TOKEN_CHARS} visible ASCII characters; draw one with: openssl rand -base64 32"
+                "it must have at least {MIN_SUPPORT_TOKEN_CHARS} visible ASCII characters; draw one with: openssl rand -base64 32"
             ));
         }
-        Ok(Self(Some(sha256(text))))
+        Ok(Self(Some(hash_token(text))))
     }
 }
 
@@ -72,13 +72,13 @@ impl fmt::Debug for SupportToken {
 
 /// A new brand token: the text to be shown once, and what is stored of it.
 #[must_use]
-pub fn draw_token() -> (String, Digest) {
+pub fn generate_token() -> (String, Digest) {
     let token = format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; TOKEN_BYTES]>()));
-    let digest = sha256(&token);
+    let digest = hash_token(&token);
     (token, digest)
 }
 
-fn sha256(token: &str) -> Digest {
+fn hash_token(token: &str) -> Digest {
     Sha256::digest(token.as_bytes()).into()
 }
 
@@ -100,7 +100,7 @@ impl Caller {
 
 /// Whoever has a token that is valid.
 #[derive(Debug)]
-pub enum Anybody {
+pub enum AnyCaller {
     /// Support.
     Support,
     /// A brand, with this token of its.
@@ -132,7 +132,7 @@ pub struct Support {
     pub actor: String,
 }
 
-impl FromRequestParts<Api> for Anybody {
+impl FromRequestParts<Api> for AnyCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self> {
@@ -148,7 +148,7 @@ impl FromRequestParts<Api> for BrandReader {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self> {
         let caller = authenticate(parts, api).await?;
-        let brand = brand_of(parts, api, &caller).await?;
+        let brand = authorize_brand(parts, api, &caller).await?;
         Ok(Self { brand, is_support: matches!(caller, Caller::Support) })
     }
 }
@@ -158,7 +158,7 @@ impl FromRequestParts<Api> for BrandWriter {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self> {
         let caller = authenticate(parts, api).await?;
-        let brand = brand_of(parts, api, &caller).await?;
+        let brand = authorize_brand(parts, api, &caller).await?;
         if matches!(&caller, Caller::Brand(token) if token.role < Role::Write) {
             return Err(Problem::forbidden("this takes a token with the role write; this one has read"));
         }
@@ -178,26 +178,29 @@ impl FromRequestParts<Api> for Support {
 }
 
 async fn authenticate(parts: &Parts, api: &Api) -> Result<Caller> {
-    let token = bearer(&parts.headers)?;
+    let token = bearer_token(&parts.headers)?;
     let peer = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
-    let digest = sha256(token);
-    let over_rate = |refused: TooMany| {
-        Problem::too_many("too many requests with this token; slow down", refused.retry_after_seconds)
+    let digest = hash_token(token);
+    let over_rate = |refused: RateLimited| {
+        Problem::too_many_requests(
+            "too many requests with this token; slow down",
+            refused.retry_after_seconds,
+        )
     };
-    api.gate.admit(peer, &digest).map_err(over_rate)?;
+    api.rate_limiter.check(peer, &digest).map_err(over_rate)?;
     if let Some(caller) = identify(token, &digest, api).await? {
-        api.gate.was_valid(digest);
+        api.rate_limiter.record_success(digest);
         return Ok(caller);
     }
-    telemetry::wrong_token();
-    api.gate.was_wrong(peer, &digest).map_err(|refused| {
-        Problem::too_many("too many wrong tokens from this address", refused.retry_after_seconds)
+    telemetry::record_wrong_token();
+    api.rate_limiter.record_failure(peer, &digest).map_err(|refused| {
+        Problem::too_many_requests("too many wrong tokens from this address", refused.retry_after_seconds)
     })?;
     Err(Problem::unauthorized("the token is not valid"))
 }
 
 async fn identify(token: &str, digest: &Digest, api: &Api) -> Result<Option<Caller>> {
-    if api.support_token.is(digest) {
+    if api.support_token.matches(digest) {
         return Ok(Some(Caller::Support));
     }
     if !token.starts_with(TOKEN_PREFIX) {
@@ -207,20 +210,20 @@ async fn identify(token: &str, digest: &Digest, api: &Api) -> Result<Option<Call
 }
 
 /// The token of the request.
-fn bearer(headers: &HeaderMap) -> Result<&str> {
+fn bearer_token(headers: &HeaderMap) -> Result<&str> {
     let missing = || Problem::unauthorized("send the header Authorization: Bearer <token>");
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (given.next(), given.next()) else { return Err(missing()) };
     let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
     let token = token.trim_matches(' ');
-    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || token.len() > LONGEST_TOKEN {
+    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || token.len() > MAX_TOKEN_CHARS {
         return Err(missing());
     }
     Ok(token)
 }
 
 /// The brand of the path, if the caller may know of it: another brand is as if it did not exist.
-async fn brand_of(parts: &mut Parts, api: &Api, caller: &Caller) -> Result<BrandId> {
+async fn authorize_brand(parts: &mut Parts, api: &Api, caller: &Caller) -> Result<BrandId> {
     let unknown = || Problem::not_found("there is no such brand");
     let params = RawPathParams::from_request_parts(parts, api).await.map_err(|_| unknown())?;
     let text = params.iter().find(|(name, _)| *name == "brandId").map(|(_, value)| value.to_owned());
@@ -243,17 +246,17 @@ mod tests {
         assert!("x".repeat(31).parse::<SupportToken>().is_err());
         assert!(format!("{} x", "x".repeat(32)).parse::<SupportToken>().is_err());
         let token: SupportToken = "x".repeat(32).parse().expect("long enough");
-        assert!(token.is(&sha256(&"x".repeat(32))) && !token.is(&sha256(&"x".repeat(33))));
-        assert!(!"".parse::<SupportToken>().expect("unset").is(&sha256("")));
+        assert!(token.matches(&hash_token(&"x".repeat(32))) && !token.matches(&hash_token(&"x".repeat(33))));
+        assert!(!"".parse::<SupportToken>().expect("unset").matches(&hash_token("")));
         assert_eq!(format!("{token:?}"), "SupportToken(…)");
     }
 
     #[test]
     fn tokens_are_drawn_afresh_and_fit_their_digest() {
-        let (token, digest) = draw_token();
+        let (token, digest) = generate_token();
         assert!(token.starts_with("prt_") && token.len() == 47);
-        assert_eq!(digest, sha256(&token));
-        assert_ne!(draw_token().0, token);
+        assert_eq!(digest, hash_token(&token));
+        assert_ne!(generate_token().0, token);
     }
 
     #[test]
@@ -263,7 +266,7 @@ mod tests {
             for value in values {
                 headers.append(header::AUTHORIZATION, HeaderValue::from_static(value));
             }
-            bearer(&headers).map(str::to_owned).map_err(|problem| problem.status())
+            bearer_token(&headers).map(str::to_owned).map_err(|problem| problem.status())
         };
         assert_eq!(read(&["Bearer abc"]), Ok("abc".to_owned()));
         assert_eq!(read(&["bearer  abc"]), Ok("abc".to_owned()));

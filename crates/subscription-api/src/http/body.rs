@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::http::problem::{Problem, Result};
 
 /// Largest body that is taken, in bytes (contract §4).
-pub const BODY_BYTES: usize = 1024 * 1024;
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// A JSON value that was sent as `application/json`.
 // No Debug: it may hold secrets, such as header values.
@@ -28,7 +28,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self> {
-        read(request, &["application/json"]).await.map(Self)
+        read_json(request, &["application/json"]).await.map(Self)
     }
 }
 
@@ -37,10 +37,10 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJsonBody {
 
     async fn from_request(request: Request, _: &S) -> Result<Self> {
         if request.headers().contains_key(header::CONTENT_TYPE) {
-            return read(request, &["application/json"]).await.map(Self);
+            return read_json(request, &["application/json"]).await.map(Self);
         }
-        if collect(request.into_body()).await?.is_empty() {
-            return parse(b"{}").map(Self);
+        if collect_bytes(request.into_body()).await?.is_empty() {
+            return parse_json(b"{}").map(Self);
         }
         Err(Problem::unsupported_media_type("send the header content-type: application/json".to_owned()))
     }
@@ -50,36 +50,38 @@ impl<S: Send + Sync> FromRequest<S> for PatchBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self> {
-        read(request, &["application/merge-patch+json", "application/json"]).await.map(Self)
+        read_json(request, &["application/merge-patch+json", "application/json"]).await.map(Self)
     }
 }
 
-async fn read(request: Request, taken: &[&str]) -> Result<Box<RawValue>> {
+async fn read_json(request: Request, taken: &[&str]) -> Result<Box<RawValue>> {
     let media_type = media_type(request.headers());
     if !media_type.as_deref().is_some_and(|given| taken.contains(&given)) {
         return Err(Problem::unsupported_media_type(format!("send the header content-type: {}", taken[0])));
     }
-    parse(&collect(request.into_body()).await?)
+    parse_json(&collect_bytes(request.into_body()).await?)
 }
 
 /// The whole body, as far as it is not too large.
-async fn collect(body: Body) -> Result<Vec<u8>> {
+async fn collect_bytes(body: Body) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| Problem::malformed("the body could not be read to its end"))?;
-        if bytes.len() + chunk.len() > BODY_BYTES {
-            return Err(Problem::too_large(format!("the body may have {BODY_BYTES} bytes at most")));
+        let chunk = chunk.map_err(|_| Problem::bad_request("the body could not be read to its end"))?;
+        if bytes.len() + chunk.len() > MAX_BODY_BYTES {
+            return Err(Problem::payload_too_large(format!(
+                "the body may have {MAX_BODY_BYTES} bytes at most"
+            )));
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
 }
 
-fn parse(bytes: &[u8]) -> Result<Box<RawValue>> {
+fn parse_json(bytes: &[u8]) -> Result<Box<RawValue>> {
     // Apart, since a raw value alone would let through what is no UTF-8 within strings.
-    let text = std::str::from_utf8(bytes).map_err(|_| Problem::malformed("the body is not UTF-8"))?;
-    let invalid = |error: serde_json::Error| Problem::malformed(format!("the body is not JSON: {error}"));
+    let text = std::str::from_utf8(bytes).map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
+    let invalid = |error: serde_json::Error| Problem::bad_request(format!("the body is not JSON: {error}"));
     serde_json::from_str::<IgnoredAny>(text).map_err(invalid)?;
     serde_json::from_str(text).map_err(invalid)
 }
@@ -98,18 +100,19 @@ mod tests {
     #[tokio::test]
     async fn bodies_are_bounded() {
         assert_eq!(
-            collect(Body::from(vec![b' '; BODY_BYTES])).await.map(|bytes| bytes.len()).ok(),
-            Some(BODY_BYTES)
+            collect_bytes(Body::from(vec![b' '; MAX_BODY_BYTES])).await.map(|bytes| bytes.len()).ok(),
+            Some(MAX_BODY_BYTES)
         );
-        let refused =
-            collect(Body::from(vec![b' '; BODY_BYTES + 1])).await.map_err(|problem| problem.status());
+        let refused = collect_bytes(Body::from(vec![b' '; MAX_BODY_BYTES + 1]))
+            .await
+            .map_err(|problem| problem.status());
         assert_eq!(refused, Err(StatusCode::PAYLOAD_TOO_LARGE));
     }
 
     #[test]
     fn only_json_gets_through() {
         assert_eq!(
-            parse(b" {\"a\": 1.10} ").map(|raw| raw.get().to_owned()).ok().as_deref(),
+            parse_json(b" {\"a\": 1.10} ").map(|raw| raw.get().to_owned()).ok().as_deref(),
             Some("{\"a\": 1.10}")
         );
         for bad in [
@@ -123,10 +126,10 @@ mod tests {
             b"{'a':1}",
             b"NaN",
         ] {
-            let status = parse(bad).map_err(|problem| problem.status());
+            let status = parse_json(bad).map_err(|problem| problem.status());
             assert_eq!(status.map(|_| ()), Err(StatusCode::BAD_REQUEST), "{}", String::from_utf8_lossy(bad));
         }
         let deep = "[".repeat(100_000);
-        assert!(parse(deep.as_bytes()).is_err());
+        assert!(parse_json(deep.as_bytes()).is_err());
     }
 }

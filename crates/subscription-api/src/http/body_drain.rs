@@ -12,33 +12,33 @@ use futures_util::StreamExt;
 use hyper::body::{Frame, SizeHint};
 
 /// How much of what is left is read before the connection is given up, in bytes.
-const MOST: usize = 8 * 1024 * 1024;
+const MAX_DRAIN_BYTES: usize = 8 * 1024 * 1024;
 /// How long that may take.
-const LONGEST: Duration = Duration::from_secs(10);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Slot = Arc<Mutex<Option<Body>>>;
 
 /// Where the rest of a body comes back to.
 #[derive(Debug)]
-pub struct Leftover(Slot);
+pub struct UnreadBody(Slot);
 
 /// Lends a body out: what is not read of it comes back.
-pub fn lend(body: Body) -> (Body, Leftover) {
+pub fn track_body(body: Body) -> (Body, UnreadBody) {
     let slot = Slot::default();
-    let lent = Lent { body, owner: Arc::clone(&slot) };
-    (Body::new(lent), Leftover(slot))
+    let lent = ReturnOnDrop { body, owner: Arc::clone(&slot) };
+    (Body::new(lent), UnreadBody(slot))
 }
 
-impl Leftover {
+impl UnreadBody {
     /// Reads and drops what came back, within bounds.
     pub async fn drain(self) {
         let Some(body) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         let mut chunks = body.into_data_stream();
-        let _ = tokio::time::timeout(LONGEST, async move {
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, async move {
             let mut seen = 0;
             while let Some(Ok(chunk)) = chunks.next().await {
                 seen += chunk.len();
-                if seen > MOST {
+                if seen > MAX_DRAIN_BYTES {
                     return;
                 }
             }
@@ -47,12 +47,12 @@ impl Leftover {
     }
 }
 
-struct Lent {
+struct ReturnOnDrop {
     body: Body,
     owner: Slot,
 }
 
-impl HttpBody for Lent {
+impl HttpBody for ReturnOnDrop {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -72,7 +72,7 @@ impl HttpBody for Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for ReturnOnDrop {
     fn drop(&mut self) {
         if !self.body.is_end_stream() {
             let rest = std::mem::take(&mut self.body);
@@ -100,28 +100,28 @@ mod tests {
     #[tokio::test]
     async fn what_a_handler_leaves_is_read() {
         let (body, read) = counted(10);
-        let (lent, leftover) = lend(body);
+        let (lent, unread) = track_body(body);
         let mut chunks = lent.into_data_stream();
         assert!(chunks.next().await.is_some_and(|chunk| chunk.is_ok()));
         drop(chunks);
-        leftover.drain().await;
+        unread.drain().await;
         assert_eq!(read.load(Ordering::Relaxed), 10);
     }
 
     #[tokio::test]
     async fn but_not_without_end() {
-        let (body, read) = counted(MOST / 4);
-        let (lent, leftover) = lend(body);
+        let (body, read) = counted(MAX_DRAIN_BYTES / 4);
+        let (lent, unread) = track_body(body);
         drop(lent);
-        leftover.drain().await;
+        unread.drain().await;
         assert_eq!(read.load(Ordering::Relaxed), 5);
     }
 
     #[tokio::test(start_paused = true)]
     async fn nor_without_time() {
-        let (lent, leftover) =
-            lend(Body::from_stream(futures_util::stream::pending::<Result<Bytes, axum::Error>>()));
+        let (lent, unread) =
+            track_body(Body::from_stream(futures_util::stream::pending::<Result<Bytes, axum::Error>>()));
         drop(lent);
-        leftover.drain().await;
+        unread.drain().await;
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Longest cursor that is looked at, in bytes; ours are far shorter.
-const LONGEST: usize = 2048;
+const MAX_CURSOR_BYTES: usize = 2048;
 
 /// A text that is no cursor of this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +26,7 @@ pub fn encode<T: Serialize>(list: &str, state: &T) -> String {
 /// # Errors
 /// When it is none, or one of another list.
 pub fn decode<T: DeserializeOwned>(list: &str, cursor: &str) -> Result<T, InvalidCursor> {
-    if cursor.len() > LONGEST {
+    if cursor.len() > MAX_CURSOR_BYTES {
         return Err(InvalidCursor);
     }
     let json = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| InvalidCursor)?;

@@ -15,31 +15,31 @@ use crate::http::problem::Problem;
 use crate::telemetry::{self, RequestServed};
 
 /// Longest that a request may take, its body included.
-pub const REQUEST: Duration = Duration::from_secs(30);
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Puts the layers around all routes.
-pub fn around(router: Router<Api>) -> Router<Api> {
+pub fn apply_layers(router: Router<Api>) -> Router<Api> {
     // The limit of bodies is ours (body.rs).
-    router.layer(DefaultBodyLimit::disable()).layer(middleware::from_fn(guard))
+    router.layer(DefaultBodyLimit::disable()).layer(middleware::from_fn(handle_request))
 }
 
-async fn guard(request: Request, next: Next) -> Response {
-    let (began, _in_flight) = (Instant::now(), telemetry::in_flight());
-    let method = telemetry::method(request.method());
+async fn handle_request(request: Request, next: Next) -> Response {
+    let (began, _in_flight) = (Instant::now(), telemetry::begin_request());
+    let method = telemetry::method_label(request.method());
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let (parts, body) = request.into_parts();
-    let (body, leftover) = body_drain::lend(body);
+    let (body, unread) = body_drain::track_body(body);
     let request = Request::from_parts(parts, body);
     let answering = tasks::contain(next.run(request));
-    let mut response = match tokio::time::timeout(REQUEST, answering).await {
+    let mut response = match tokio::time::timeout(REQUEST_TIMEOUT, answering).await {
         Ok(Ok(response)) => response,
         Ok(Err(Panicked)) => {
             tracing::error!(method, route, "a handler panicked");
-            Problem::internal().into_response()
+            Problem::internal_error().into_response()
         }
-        Err(_) => Problem::unavailable("this took too long; try again").into_response(),
+        Err(_) => Problem::service_unavailable("this took too long; try again").into_response(),
     };
-    leftover.drain().await;
+    unread.drain().await;
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -35,7 +35,7 @@ pub struct PageParams {
 impl<T> Page<T> {
     /// A page of the first `limit` of `rows`, which has one more if the list goes on. `place` is
     /// where a row stands in the list.
-    pub fn of<R, P: Serialize>(
+    pub fn from_rows<R, P: Serialize>(
         list: &str,
         mut rows: Vec<R>,
         limit: i64,
@@ -53,22 +53,22 @@ impl<T> Page<T> {
 
 /// A [`Place`] as it stands in a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlaceInCursor(#[serde(with = "domain::time::rfc3339")] Timestamp, Uuid);
+pub struct CursorPosition(#[serde(with = "domain::time::rfc3339")] Timestamp, Uuid);
 
-impl From<Place> for PlaceInCursor {
+impl From<Place> for CursorPosition {
     fn from(place: Place) -> Self {
         Self(place.at, place.id)
     }
 }
 
-impl From<PlaceInCursor> for Place {
-    fn from(PlaceInCursor(at, id): PlaceInCursor) -> Self {
+impl From<CursorPosition> for Place {
+    fn from(CursorPosition(at, id): CursorPosition) -> Self {
         Self { at, id }
     }
 }
 
 /// Takes `cursor` of a list that is ordered by time and id.
-pub fn place(query: &mut Query, list: &str) -> Option<Place> {
-    let read = |text: &str| cursor::decode::<PlaceInCursor>(list, text).map(Place::from);
+pub fn take_position(query: &mut Query, list: &str) -> Option<Place> {
+    let read = |text: &str| cursor::decode::<CursorPosition>(list, text).map(Place::from);
     query.take::<Place, InvalidCursor>("cursor", read)
 }

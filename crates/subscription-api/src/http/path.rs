@@ -11,7 +11,7 @@ use crate::http::problem::{Problem, Result};
 ///
 /// # Errors
 /// 404 when it is no UTF-8.
-pub async fn text<S: Send + Sync>(parts: &mut Parts, state: &S, name: &str) -> Result<String> {
+pub async fn read_parameter<S: Send + Sync>(parts: &mut Parts, state: &S, name: &str) -> Result<String> {
     let params = RawPathParams::from_request_parts(parts, state).await;
     let params = params.map_err(|_| Problem::not_found("the path is not UTF-8"))?;
     let found = params.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned());
@@ -30,8 +30,8 @@ impl<S: Send + Sync> FromRequestParts<S> for WebhookInPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let text = text(parts, state, "webhookId").await?;
-        text.parse().map(Self).map_err(|_| no_webhook())
+        let text = read_parameter(parts, state, "webhookId").await?;
+        text.parse().map(Self).map_err(|_| webhook_not_found())
     }
 }
 
@@ -39,20 +39,20 @@ impl<S: Send + Sync> FromRequestParts<S> for EventInPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let text = text(parts, state, "eventId").await?;
-        text.parse().map(Self).map_err(|_| no_event())
+        let text = read_parameter(parts, state, "eventId").await?;
+        text.parse().map(Self).map_err(|_| event_not_found())
     }
 }
 
 /// 404 for a webhook.
 #[must_use]
-pub fn no_webhook() -> Problem {
+pub fn webhook_not_found() -> Problem {
     Problem::not_found("there is no such webhook")
 }
 
 /// 404 for an event.
 #[must_use]
-pub fn no_event() -> Problem {
+pub fn event_not_found() -> Problem {
     Problem::not_found("this webhook has no such event; events expire after the retention time")
 }
 

@@ -9,7 +9,7 @@ use store::StoreError;
 use tracing::{error, warn};
 use utoipa::ToSchema;
 
-use crate::validation::errors::Faults;
+use crate::validation::errors::ValidationErrors;
 
 /// The media type of every error answer.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -21,7 +21,7 @@ const RETRY_SECONDS: u64 = 2;
 pub struct Problem {
     status: StatusCode,
     detail: String,
-    faults: Faults,
+    errors: ValidationErrors,
     retry_after_seconds: Option<u64>,
 }
 
@@ -30,12 +30,12 @@ pub type Result<T> = std::result::Result<T, Problem>;
 
 impl Problem {
     fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), faults: Faults::default(), retry_after_seconds: None }
+        Self { status, detail: detail.into(), errors: ValidationErrors::default(), retry_after_seconds: None }
     }
 
     /// 400: what came cannot be read at all.
     #[must_use]
-    pub fn malformed(detail: impl Into<String>) -> Self {
+    pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
@@ -71,7 +71,7 @@ impl Problem {
 
     /// 413: the body is too large.
     #[must_use]
-    pub fn too_large(detail: impl Into<String>) -> Self {
+    pub fn payload_too_large(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
 
@@ -83,17 +83,17 @@ impl Problem {
 
     /// 422: the body says what cannot be; every field at fault is named.
     #[must_use]
-    pub fn invalid(faults: Faults) -> Self {
-        let detail = match faults.len() {
+    pub fn invalid(errors: ValidationErrors) -> Self {
+        let detail = match errors.len() {
             1 => "one field is not valid; errors says why".to_owned(),
             n => format!("{n} fields are not valid; errors says why"),
         };
-        Self { faults, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
     }
 
     /// 429: too many requests; try again after so many seconds.
     #[must_use]
-    pub fn too_many(detail: &str, retry_after_seconds: u64) -> Self {
+    pub fn too_many_requests(detail: &str, retry_after_seconds: u64) -> Self {
         Self {
             retry_after_seconds: Some(retry_after_seconds),
             ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
@@ -102,13 +102,13 @@ impl Problem {
 
     /// 500: a mistake of ours. The caller is told nothing of it; it is logged.
     #[must_use]
-    pub fn internal() -> Self {
+    pub fn internal_error() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "something went wrong here; it was logged")
     }
 
     /// 503: try again soon.
     #[must_use]
-    pub fn unavailable(detail: &str) -> Self {
+    pub fn service_unavailable(detail: &str) -> Self {
         Self {
             retry_after_seconds: Some(RETRY_SECONDS),
             ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
@@ -127,17 +127,17 @@ impl From<StoreError> for Problem {
     fn from(failure: StoreError) -> Self {
         if failure.is_unavailable() {
             warn!(error = %Chain(&failure), "answered 503");
-            return Self::unavailable("the database does not answer; try again soon");
+            return Self::service_unavailable("the database does not answer; try again soon");
         }
         error!(error = %Chain(&failure), "answered 500");
-        Self::internal()
+        Self::internal_error()
     }
 }
 
 /// The body of an error answer.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub struct Body<'a> {
+pub struct ProblemBody<'a> {
     /// Always `about:blank`: the status says what kind of problem it is
     #[serde(rename = "type")]
     kind: &'static str,
@@ -149,18 +149,18 @@ pub struct Body<'a> {
     /// What went wrong and what to do
     detail: &'a str,
     /// With 422: every field that is not valid
-    #[serde(skip_serializing_if = "Faults::is_empty")]
-    errors: &'a Faults,
+    #[serde(skip_serializing_if = "ValidationErrors::is_empty")]
+    errors: &'a ValidationErrors,
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = Body {
+        let body = ProblemBody {
             kind: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.detail,
-            errors: &self.faults,
+            errors: &self.errors,
         };
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();

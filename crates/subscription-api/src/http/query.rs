@@ -13,17 +13,17 @@ use domain::time::Timestamp;
 use url::form_urlencoded;
 
 use crate::http::problem::{Problem, Result};
-use crate::validation::errors::{self, LONGEST_DETAIL};
+use crate::validation::errors::{self, MAX_DETAIL_CHARS};
 use crate::validation::fields;
 
-/// Most faults that are told of one query.
-const MOST_FAULTS: usize = 20;
+/// Most errors that are told of one query.
+const MAX_ERRORS: usize = 20;
 
 /// The query of a request, taken apart parameter by parameter.
 #[derive(Debug, Default)]
 pub struct Query {
-    given: BTreeMap<String, String>,
-    faults: Vec<String>,
+    parameters: BTreeMap<String, String>,
+    errors: Vec<String>,
 }
 
 impl<S: Sync> FromRequestParts<S> for Query {
@@ -38,8 +38,8 @@ impl Query {
     pub(crate) fn parse(text: &str) -> Self {
         let mut query = Self::default();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
-            if query.given.insert(name.to_string(), value.into_owned()).is_some() {
-                query.fault(&shown(&name), "is given more than once");
+            if query.parameters.insert(name.to_string(), value.into_owned()).is_some() {
+                query.add_error(&quote_name(&name), "is given more than once");
             }
         }
         query
@@ -51,12 +51,12 @@ impl Query {
         name: &str,
         read: impl FnOnce(&str) -> std::result::Result<T, E>,
     ) -> Option<T> {
-        let text = self.given.remove(name)?;
-        read(&text).map_err(|error| self.fault(name, error)).ok()
+        let text = self.parameters.remove(name)?;
+        read(&text).map_err(|error| self.add_error(name, error)).ok()
     }
 
     /// Takes a parameter that is one of our words or ids.
-    pub fn word<T: FromStr>(&mut self, name: &str) -> Option<T>
+    pub fn take_parsed<T: FromStr>(&mut self, name: &str) -> Option<T>
     where
         T::Err: Display,
     {
@@ -64,7 +64,7 @@ impl Query {
     }
 
     /// Takes `limit`: how many items a page has.
-    pub fn limit(&mut self) -> i64 {
+    pub fn take_limit(&mut self) -> i64 {
         let read = |text: &str| match text.parse() {
             Ok(limit) if (1..=PAGE_MAX).contains(&limit) => Ok(limit),
             _ => Err(format!("must be an integer from 1 to {PAGE_MAX}")),
@@ -73,9 +73,10 @@ impl Query {
     }
 
     /// Notes what is wrong with a parameter.
-    pub fn fault(&mut self, name: &str, detail: impl Display) {
-        if self.faults.len() < MOST_FAULTS {
-            self.faults.push(format!("{name} {}", errors::shortened(&detail.to_string(), LONGEST_DETAIL)));
+    pub fn add_error(&mut self, name: &str, detail: impl Display) {
+        if self.errors.len() < MAX_ERRORS {
+            self.errors
+                .push(format!("{name} {}", errors::truncate_text(&detail.to_string(), MAX_DETAIL_CHARS)));
         }
     }
 
@@ -84,16 +85,16 @@ impl Query {
     /// # Errors
     /// A 400 that names everything that is wrong.
     pub fn finish(mut self) -> Result<()> {
-        for name in std::mem::take(&mut self.given).keys() {
-            self.fault(&shown(name), "is no parameter of this list");
+        for name in std::mem::take(&mut self.parameters).keys() {
+            self.add_error(&quote_name(name), "is no parameter of this list");
         }
-        if self.faults.is_empty() { Ok(()) } else { Err(Problem::malformed(self.faults.join("; "))) }
+        if self.errors.is_empty() { Ok(()) } else { Err(Problem::bad_request(self.errors.join("; "))) }
     }
 }
 
 /// A parameter's name as a fault repeats it.
-fn shown(name: &str) -> String {
-    fields::shortened(name).escape_debug().to_string()
+fn quote_name(name: &str) -> String {
+    fields::truncate_key(name).escape_debug().to_string()
 }
 
 /// Reads an instant, up to the next whole millisecond: what is stored has whole ones, so a bound
@@ -129,12 +130,12 @@ mod tests {
     #[test]
     fn every_parameter_is_known_and_given_once() {
         let mut query = Query::parse("limit=5&status=active");
-        assert_eq!(query.limit(), 5);
-        assert_eq!(query.word::<String>("status").as_deref(), Some("active"));
+        assert_eq!(query.take_limit(), 5);
+        assert_eq!(query.take_parsed::<String>("status").as_deref(), Some("active"));
         assert!(query.finish().is_ok());
         assert!(Query::parse("limt=5").finish().is_err());
         let mut twice = Query::parse("limit=5&limit=5");
-        twice.limit();
+        twice.take_limit();
         assert!(twice.finish().is_err());
     }
 
@@ -142,13 +143,13 @@ mod tests {
     fn limits_have_bounds() {
         for (text, expected) in [("", 100), ("limit=1", 1), ("limit=1000", 1000)] {
             let mut query = Query::parse(text);
-            assert_eq!((query.limit(), query.finish().is_ok()), (expected, true), "{text}");
+            assert_eq!((query.take_limit(), query.finish().is_ok()), (expected, true), "{text}");
         }
         for bad in
             ["limit=0", "limit=1001", "limit=-1", "limit=ten", "limit=", "limit=1.0", "limit=99999999999999"]
         {
             let mut query = Query::parse(bad);
-            query.limit();
+            query.take_limit();
             assert!(query.finish().is_err(), "{bad}");
         }
     }

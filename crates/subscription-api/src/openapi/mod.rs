@@ -14,7 +14,7 @@ use utoipa::openapi::{
 use utoipa::{OpenApi, ToSchema};
 
 use crate::http::problem;
-use crate::validation::errors::{Fault, Faults};
+use crate::validation::errors::{FieldError, ValidationErrors};
 
 /// The name of the security scheme.
 const BEARER: &str = "bearer";
@@ -26,7 +26,7 @@ const BEARER: &str = "bearer";
         title = "Postrider",
         description = "Webhooks: subscribe an HTTPS endpoint to events, see what was delivered, and read what was not.\n\nTimes are RFC 3339 UTC with milliseconds. Lists take `limit` and `cursor`. Errors are RFC 9457 `application/problem+json`."
     ),
-    components(schemas(problem::Body, Faults, Fault)),
+    components(schemas(problem::ProblemBody, ValidationErrors, FieldError)),
     tags(
         (name = "webhooks", description = "A brand's subscriptions"),
         (name = "events", description = "What can be received, what was, and every attempt"),
@@ -37,7 +37,7 @@ struct Base;
 
 /// The document without paths.
 #[must_use]
-pub fn base() -> Document {
+pub fn base_document() -> Document {
     let mut document = Base::openapi();
     let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     document.components.get_or_insert_default().add_security_scheme(BEARER, scheme);
@@ -64,10 +64,10 @@ const PROBLEMS: &[(u16, &str)] = &[
 const OPTIONAL_BODIES: [&str; 3] = ["/test", "/secret/rotate", "/rejected/republish"];
 
 /// Adds the error answers to every operation.
-pub fn complete(document: &mut Document) {
+pub fn add_error_responses(document: &mut Document) {
     let components = document.components.get_or_insert_default();
     for (status, description) in PROBLEMS {
-        components.responses.insert(response_name(*status), RefOr::T(response(*status, description)));
+        components.responses.insert(response_name(*status), RefOr::T(error_response(*status, description)));
     }
     for (path, item) in &mut document.paths.paths {
         let operations = [
@@ -95,12 +95,12 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
         matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == utoipa::openapi::path::ParameterIn::Query)
     });
     let takes_type = path.contains("/{type");
-    let restricted = path.starts_with("/admin") || *method != HttpMethod::Get || path.ends_with("/secret");
+    let needs_role = path.starts_with("/admin") || *method != HttpMethod::Get || path.ends_with("/secret");
     let described = operation.responses.responses.contains_key("409");
     let answers = [
         (400, takes_body || takes_query),
         (401, true),
-        (403, restricted),
+        (403, needs_role),
         (404, path.contains('{')),
         (409, described),
         (413, takes_body),
@@ -114,7 +114,7 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
         let own = operation.responses.responses.get_mut(&status.to_string());
         match own {
             // The handler says what the conflict is; its shape is every problem's.
-            Some(RefOr::T(own)) => own.content = response(*status, "").content,
+            Some(RefOr::T(own)) => own.content = error_response(*status, "").content,
             _ => {
                 let reference = RefOr::Ref(Ref::from_response_name(response_name(*status)));
                 operation.responses.responses.insert(status.to_string(), reference);
@@ -127,8 +127,8 @@ fn response_name(status: u16) -> String {
     format!("Problem{status}")
 }
 
-fn response(status: u16, description: &str) -> Response {
-    let body = RefOr::Ref(Ref::from_schema_name(problem::Body::name()));
+fn error_response(status: u16, description: &str) -> Response {
+    let body = RefOr::Ref(Ref::from_schema_name(problem::ProblemBody::name()));
     let builder = ResponseBuilder::new().description(description);
     let builder = builder.content(problem::MEDIA_TYPE, Content::new(Some(body)));
     let header = |description: &str, of| {
@@ -143,7 +143,7 @@ fn response(status: u16, description: &str) -> Response {
 }
 
 /// A handler that answers with the document.
-pub fn serve(
+pub fn document_handler(
     document: &Document,
 ) -> impl Fn() -> std::future::Ready<axum::response::Response> + Clone + use<> {
     let json: std::sync::Arc<str> =

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::api::Api;
 use crate::auth::Support;
-use crate::http::page::{self, Page, PageParams, PlaceInCursor};
+use crate::http::page::{self, CursorPosition, Page, PageParams};
 use crate::http::problem::Result;
 use crate::http::query::Query;
 
@@ -56,16 +56,20 @@ pub struct EntryView {
     params(PageParams),
     responses((status = 200, description = "A page of it", body = Page<EntryView>))
 )]
-pub async fn list(State(api): State<Api>, _: Support, mut query: Query) -> Result<Json<Page<EntryView>>> {
-    let limit = query.limit();
-    let before = page::place(&mut query, LIST).unwrap_or_else(Place::last);
+pub async fn list_audit(
+    State(api): State<Api>,
+    _: Support,
+    mut query: Query,
+) -> Result<Json<Page<EntryView>>> {
+    let limit = query.take_limit();
+    let before = page::take_position(&mut query, LIST).unwrap_or_else(Place::last);
     query.finish()?;
     let rows = audit::page(&api.store, before, limit + 1).await?;
-    let place = |entry: &Recorded| PlaceInCursor::from(Place { at: entry.at, id: entry.id });
-    Ok(Json(Page::of(LIST, rows, limit, place, view)))
+    let position = |entry: &Recorded| CursorPosition::from(Place { at: entry.at, id: entry.id });
+    Ok(Json(Page::from_rows(LIST, rows, limit, position, entry_view)))
 }
 
-fn view(entry: Recorded) -> EntryView {
+fn entry_view(entry: Recorded) -> EntryView {
     EntryView {
         id: entry.id,
         at: entry.at,

@@ -24,13 +24,13 @@ use crate::http::path::{self, BrandPath};
 use crate::http::problem::{Problem, Result};
 use crate::http::query::Query;
 use crate::openapi::request_schemas;
-use crate::resources::views::{EventTypeView, OfferedType, audited};
-use crate::validation::errors::Faults;
+use crate::resources::views::{EventTypeView, OfferedType, audit_value};
+use crate::validation::errors::ValidationErrors;
 use crate::validation::fields::Fields;
 use crate::validation::validators;
 
 /// Largest schema or example, in bytes: an example must fit into an event.
-const KEPT_BYTES: usize = EVENT_BODY_BYTES - 1024;
+const MAX_JSON_BYTES: usize = EVENT_BODY_BYTES - 1024;
 /// Lists of the catalogue go on from a name, whoever asks.
 const LIST: &str = "event-types";
 
@@ -56,10 +56,10 @@ impl<S: Send + Sync> FromRequestParts<S> for TypeInPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let mut faults = Faults::default();
-        let text = path::text(parts, state, "type").await?;
-        let name = text.parse().map_err(|error| faults.add("/type", format!("(in the path) {error}"))).ok();
-        faults.or(name).map(Self)
+        let mut errors = ValidationErrors::default();
+        let text = path::read_parameter(parts, state, "type").await?;
+        let name = text.parse().map_err(|error| errors.add("/type", format!("(in the path) {error}"))).ok();
+        errors.into_result(name).map(Self)
     }
 }
 
@@ -71,19 +71,19 @@ impl<S: Send + Sync> FromRequestParts<S> for TypeInPath {
     params(BrandPath, PageParams),
     responses((status = 200, description = "A page of it", body = Page<OfferedType>))
 )]
-pub async fn offered(
+pub async fn list_brand_event_types(
     State(api): State<Api>,
     by: BrandReader,
     query: Query,
 ) -> Result<Json<Page<OfferedType>>> {
-    let (rows, limit) = rows(&api, query).await?;
+    let (rows, limit) = read_page(&api, query).await?;
     let brand = brands::find(&api.store, &by.brand).await?;
     let enablement: Enablement = brand.map(|brand| brand.enablement).unwrap_or_default();
     let view = |entry: CatalogueType| {
         let enabled = enablement.enables(entry.name.as_str());
         OfferedType::new(entry, enabled)
     };
-    Ok(Json(Page::of(LIST, rows, limit, name, view)))
+    Ok(Json(Page::from_rows(LIST, rows, limit, entry_name, view)))
 }
 
 /// The catalogue
@@ -94,20 +94,24 @@ pub async fn offered(
     params(PageParams),
     responses((status = 200, description = "A page of it", body = Page<EventTypeView>))
 )]
-pub async fn list(State(api): State<Api>, _: Support, query: Query) -> Result<Json<Page<EventTypeView>>> {
-    let (rows, limit) = rows(&api, query).await?;
-    Ok(Json(Page::of(LIST, rows, limit, name, EventTypeView::from)))
+pub async fn list_event_types(
+    State(api): State<Api>,
+    _: Support,
+    query: Query,
+) -> Result<Json<Page<EventTypeView>>> {
+    let (rows, limit) = read_page(&api, query).await?;
+    Ok(Json(Page::from_rows(LIST, rows, limit, entry_name, EventTypeView::from)))
 }
 
-async fn rows(api: &Api, mut query: Query) -> Result<(Vec<CatalogueType>, i64)> {
-    let limit = query.limit();
+async fn read_page(api: &Api, mut query: Query) -> Result<(Vec<CatalogueType>, i64)> {
+    let limit = query.take_limit();
     let read = |text: &str| cursor::decode::<String>(LIST, text)?.parse().map_err(|_| InvalidCursor);
     let after: Option<EventType> = query.take("cursor", read);
     query.finish()?;
     Ok((event_types::page(&api.store, after.as_ref(), limit + 1).await?, limit))
 }
 
-fn name(entry: &CatalogueType) -> String {
+fn entry_name(entry: &CatalogueType) -> String {
     entry.name.to_string()
 }
 
@@ -123,13 +127,13 @@ fn name(entry: &CatalogueType) -> String {
         (status = 409, description = "The type is the platform's own"),
     )
 )]
-pub async fn put(
+pub async fn put_event_type(
     State(api): State<Api>,
     by: Support,
     TypeInPath(name): TypeInPath,
     body: JsonBody,
 ) -> Result<impl IntoResponse> {
-    let definition = definition(&body.0)?;
+    let definition = parse_definition(&body.0)?;
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
     let before = event_types::lock(&change, &name).await?;
@@ -137,7 +141,7 @@ pub async fn put(
     let after =
         after.ok_or_else(|| Problem::conflict(format!("{name} is built in; it cannot be changed")))?;
     let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
-    change.commit(&entry(by, "event_type.put", &name, before, Some(after.clone()))).await?;
+    change.commit(&audit_entry(by, "event_type.put", &name, before, Some(after.clone()))).await?;
     Ok((status, Json(EventTypeView::from(after))))
 }
 
@@ -150,7 +154,11 @@ pub async fn put(
         (status = 409, description = "Webhooks still name it, or it is the platform's own"),
     )
 )]
-pub async fn delete(State(api): State<Api>, by: Support, TypeInPath(name): TypeInPath) -> Result<StatusCode> {
+pub async fn delete_event_type(
+    State(api): State<Api>,
+    by: Support,
+    TypeInPath(name): TypeInPath,
+) -> Result<StatusCode> {
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
     let unknown = || Problem::not_found("the catalogue has no such event type");
@@ -174,60 +182,60 @@ pub async fn delete(State(api): State<Api>, by: Support, TypeInPath(name): TypeI
         }
     }
     event_types::remove(&change, &name).await?;
-    change.commit(&entry(by, "event_type.delete", &name, Some(before), None)).await?;
+    change.commit(&audit_entry(by, "event_type.delete", &name, Some(before), None)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn definition(raw: &RawValue) -> Result<Definition> {
-    let mut faults = Faults::default();
-    let read = Fields::of(raw, "", &mut faults).and_then(|mut fields| {
-        let description = fields.required("description", validators::text(TEXT_CHARS));
+fn parse_definition(raw: &RawValue) -> Result<Definition> {
+    let mut errors = ValidationErrors::default();
+    let read = Fields::parse(raw, "", &mut errors).and_then(|mut fields| {
+        let description = fields.required("description", validators::nonempty_text(TEXT_CHARS));
         let has_schema = fields.has("schema");
-        let schema = fields.clearable("schema", schema).into_option();
+        let schema = fields.clearable("schema", parse_schema).into_option();
         let enforce_schema = fields.optional("enforceSchema", validators::boolean).unwrap_or(false);
-        let example = fields.clearable("example", validators::kept_json(KEPT_BYTES)).into_option();
+        let example = fields.clearable("example", validators::raw_json(MAX_JSON_BYTES)).into_option();
         if enforce_schema && !has_schema {
-            fields.fault("enforceSchema", "must be false where there is no schema");
+            fields.add_error("enforceSchema", "must be false where there is no schema");
         }
-        if let Some(misfit) = misfit(schema.as_deref(), example.as_deref()) {
-            fields.fault("example", &misfit);
+        if let Some(misfit) = explain_misfit(schema.as_deref(), example.as_deref()) {
+            fields.add_error("example", &misfit);
         }
         fields.finish();
         Some(Definition { description: description?, schema, enforce_schema, example })
     });
-    faults.or(read)
+    errors.into_result(read)
 }
 
-fn schema(raw: &RawValue, at: &str, faults: &mut Faults) -> Option<Box<RawValue>> {
+fn parse_schema(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -> Option<Box<RawValue>> {
     if !matches!(raw.get().as_bytes().first(), Some(b'{' | b't' | b'f')) {
-        faults.add(at, "must be a JSON Schema: an object, true or false");
+        errors.add(pointer, "must be a JSON Schema: an object, true or false");
         return None;
     }
-    let kept = validators::kept_json(KEPT_BYTES)(raw, at, faults)?;
+    let kept = validators::raw_json(MAX_JSON_BYTES)(raw, pointer, errors)?;
     match DataSchema::parse(kept.get()) {
         Ok(_) => Some(kept),
         Err(error) => {
-            faults.add(at, format!("is no JSON Schema (2020-12): {error}"));
+            errors.add(pointer, format!("is no JSON Schema (2020-12): {error}"));
             None
         }
     }
 }
 
 /// How the example does not fit the schema, where there are both.
-fn misfit(schema: Option<&RawValue>, example: Option<&RawValue>) -> Option<String> {
+fn explain_misfit(schema: Option<&RawValue>, example: Option<&RawValue>) -> Option<String> {
     let schema = DataSchema::parse(schema?.get()).ok()?;
     let violation = schema.check(example?.get()).err()?;
     Some(format!("does not fit the schema: {violation}"))
 }
 
-fn entry(
+fn audit_entry(
     by: Support,
     action: &'static str,
     name: &EventType,
     before: Option<CatalogueType>,
     after: Option<CatalogueType>,
 ) -> Entry {
-    let view = |entry: CatalogueType| audited(&EventTypeView::from(entry));
+    let view = |entry: CatalogueType| audit_value(&EventTypeView::from(entry));
     let (before, after) = (before.map(view), after.map(view));
     Entry { actor: by.actor, action, brand_id: None, subject: name.to_string(), before, after }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::Api;
-use crate::auth::Anybody;
+use crate::auth::AnyCaller;
 
 /// The owner of a token.
 #[derive(Debug, Serialize, ToSchema)]
@@ -45,11 +45,11 @@ pub enum MeRole {
     get, path = "/v1/me", tag = "webhooks", operation_id = "readMe",
     responses((status = 200, description = "The token's owner", body = MeView))
 )]
-pub async fn read(State(api): State<Api>, by: Anybody) -> Json<MeView> {
+pub async fn read_caller(State(api): State<Api>, by: AnyCaller) -> Json<MeView> {
     let exchange = api.names.events();
     Json(match by {
-        Anybody::Support => MeView { role: "support", brand_id: None, name: None, exchange },
-        Anybody::Brand(token) => MeView {
+        AnyCaller::Support => MeView { role: "support", brand_id: None, name: None, exchange },
+        AnyCaller::Brand(token) => MeView {
             role: token.role.as_str(),
             brand_id: Some(token.brand_id.to_string()),
             name: Some(token.name),

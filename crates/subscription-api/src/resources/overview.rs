@@ -21,14 +21,14 @@ use uuid::Uuid;
 use crate::api::Api;
 use crate::auth::Support;
 use crate::http::problem::Result;
-use crate::resources::rejected::broker_away;
-use crate::resources::views::{WebhookView, optional_instant};
-use crate::resources::webhooks::stats::{Span, StepView};
+use crate::resources::rejected::broker_unavailable;
+use crate::resources::views::{WebhookView, serialize_optional};
+use crate::resources::webhooks::stats::{BucketView, BucketedRange};
 
 /// Disabled webhooks that are shown.
-const SHOWN: i64 = 100;
+const MAX_DISABLED: i64 = 100;
 /// How far back it looks, in minutes.
-const MINUTES: i32 = 60;
+const MINUTES_SHOWN: i32 = 60;
 
 /// The platform at a glance.
 // No Debug: a webhook's header values may be secrets.
@@ -50,7 +50,7 @@ pub struct Overview {
     #[schema(minimum = 0)]
     rejected: u32,
     /// What attempts came to in each of the last 60 minutes, over all webhooks
-    minutes: Vec<StepView>,
+    minutes: Vec<BucketView>,
 }
 
 /// A process that was seen.
@@ -87,7 +87,7 @@ pub struct WaitingView {
     #[schema(minimum = 0)]
     deliveries: i64,
     /// When the event of the oldest happened
-    #[serde(serialize_with = "optional_instant")]
+    #[serde(serialize_with = "serialize_optional")]
     #[schema(required)]
     oldest: Option<DateTime>,
 }
@@ -97,35 +97,35 @@ pub struct WaitingView {
     get, path = "/admin/v1/overview", tag = "support", operation_id = "readOverview",
     responses((status = 200, description = "The platform at a glance", body = Overview))
 )]
-pub async fn read(State(api): State<Api>, _: Support) -> Result<Json<Overview>> {
+pub async fn read_overview(State(api): State<Api>, _: Support) -> Result<Json<Overview>> {
     let names = &api.names;
     let mut shown =
         vec![names.ingest(), names.ingest_spare(), names.quarantine(), names.unrouted(), names.rejected()];
-    shown.extend(api.waits.iter().map(|delay| names.wait(*delay)));
-    let queues = queues(&api, shown).await?;
+    shown.extend(api.retry_delays.iter().map(|delay| names.wait(*delay)));
+    let queues = read_queues(&api, shown).await?;
     let rejected = names.rejected();
     let rejected = queues.iter().find(|queue| queue.name == rejected).map_or(0, |queue| queue.messages);
     let minute = Duration::from_secs(60);
-    let span = Span::latest(MINUTES, minute, slice_for(api.health.window));
-    let minutes = stats::of_all(&api.store, span.from(), span.to(), span.step()).await?;
+    let range = BucketedRange::latest(MINUTES_SHOWN, minute, slice_for(api.health.window));
+    let minutes = stats::of_all(&api.store, range.from(), range.to(), range.step()).await?;
     let disabled = Some(WebhookStatus::Disabled);
-    let disabled = webhooks::page_of_all(&api.store, disabled, Place::FIRST, SHOWN).await?;
+    let disabled = webhooks::page_of_all(&api.store, disabled, Place::FIRST, MAX_DISABLED).await?;
     Ok(Json(Overview {
         at: Utc::now(),
         services: overview::services(&api.store).await?.into_iter().map(ServiceView::from).collect(),
         queues,
         waiting: overview::waiting(&api.store).await?.into(),
-        webhooks: by_status(overview::webhooks(&api.store).await?),
+        webhooks: count_by_status(overview::webhooks(&api.store).await?),
         disabled: disabled.into_iter().map(WebhookView::from).collect(),
         rejected,
-        minutes: span.filled(minutes),
+        minutes: range.fill_gaps(minutes),
     }))
 }
 
-async fn queues(api: &Api, names: Vec<String>) -> Result<Vec<QueueView>> {
+async fn read_queues(api: &Api, names: Vec<String>) -> Result<Vec<QueueView>> {
     let mut queues = Vec::with_capacity(names.len());
     for name in names {
-        if let Some(messages) = api.topology.depth(&name).await.map_err(broker_away)? {
+        if let Some(messages) = api.topology.depth(&name).await.map_err(broker_unavailable)? {
             queues.push(QueueView { name, messages });
         }
     }
@@ -133,7 +133,7 @@ async fn queues(api: &Api, names: Vec<String>) -> Result<Vec<QueueView>> {
 }
 
 /// Every status that is shown, those of no webhook too.
-fn by_status(found: Vec<(WebhookStatus, i64)>) -> BTreeMap<&'static str, i64> {
+fn count_by_status(found: Vec<(WebhookStatus, i64)>) -> BTreeMap<&'static str, i64> {
     let shown = [WebhookStatus::Active, WebhookStatus::Paused, WebhookStatus::Disabled];
     let count = |status| found.iter().find(|(own, _)| *own == status).map_or(0, |(_, count)| *count);
     shown.into_iter().map(|status| (status.as_str(), count(status))).collect()

@@ -22,12 +22,12 @@ use crate::http::body::OptionalJsonBody;
 use crate::http::problem::{Problem, Result};
 use crate::http::query::Query;
 use crate::openapi::request_schemas;
-use crate::validation::errors::Faults;
+use crate::validation::errors::ValidationErrors;
 use crate::validation::fields::Fields;
 use crate::validation::validators;
 
 /// Most messages that one request publishes again.
-const MOST_REPUBLISHED: i32 = 10_000;
+const MAX_REPUBLISHED: i32 = 10_000;
 
 /// The first of what was refused.
 #[derive(Debug, Serialize, ToSchema)]
@@ -100,11 +100,15 @@ pub struct Republished {
     params(RejectedParams),
     responses((status = 200, description = "The first messages", body = RejectedPage))
 )]
-pub async fn list(State(api): State<Api>, _: Support, mut query: Query) -> Result<Json<RejectedPage>> {
-    let limit = usize::try_from(query.limit()).unwrap_or(0);
+pub async fn list_rejected(
+    State(api): State<Api>,
+    _: Support,
+    mut query: Query,
+) -> Result<Json<RejectedPage>> {
+    let limit = usize::try_from(query.take_limit()).unwrap_or(0);
     query.finish()?;
-    let (found, total) = api.rejected.list(limit).await.map_err(broker_away)?;
-    Ok(Json(RejectedPage { items: found.into_iter().map(view).collect(), next_cursor: None, total }))
+    let (found, total) = api.rejected.list(limit).await.map_err(broker_unavailable)?;
+    Ok(Json(RejectedPage { items: found.into_iter().map(rejected_view).collect(), next_cursor: None, total }))
 }
 
 /// Publish what the router refused again
@@ -115,22 +119,22 @@ pub async fn list(State(api): State<Api>, _: Support, mut query: Query) -> Resul
     request_body = request_schemas::Republishing,
     responses((status = 202, description = "They are published", body = Republished))
 )]
-pub async fn republish(
+pub async fn republish_rejected(
     State(api): State<Api>,
     by: Support,
     body: OptionalJsonBody,
 ) -> Result<impl IntoResponse> {
-    let mut faults = Faults::default();
-    let limit = Fields::of(&body.0, "", &mut faults).map(|mut fields| {
-        let limit = fields.optional("limit", validators::integer(1..=MOST_REPUBLISHED));
+    let mut errors = ValidationErrors::default();
+    let limit = Fields::parse(&body.0, "", &mut errors).map(|mut fields| {
+        let limit = fields.optional("limit", validators::integer(1..=MAX_REPUBLISHED));
         fields.finish();
-        u64::try_from(limit.unwrap_or(MOST_REPUBLISHED)).unwrap_or(0)
+        u64::try_from(limit.unwrap_or(MAX_REPUBLISHED)).unwrap_or(0)
     });
-    let limit = faults.or(limit)?;
+    let limit = errors.into_result(limit)?;
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
-    let republished = api.rejected.republish(&api.publisher, limit).await.map_err(broker_away)?;
-    change.commit(&entry(&by, "rejected.republish", json!({"republished": republished}))).await?;
+    let republished = api.rejected.republish(&api.publisher, limit).await.map_err(broker_unavailable)?;
+    change.commit(&audit_entry(&by, "rejected.republish", json!({"republished": republished}))).await?;
     Ok((StatusCode::ACCEPTED, Json(Republished { republished })))
 }
 
@@ -139,15 +143,15 @@ pub async fn republish(
     delete, path = "/admin/v1/rejected", tag = "support", operation_id = "deleteRejected",
     responses((status = 204, description = "The queue is empty"))
 )]
-pub async fn delete(State(api): State<Api>, by: Support) -> Result<StatusCode> {
+pub async fn delete_rejected(State(api): State<Api>, by: Support) -> Result<StatusCode> {
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
-    let dropped = api.rejected.purge().await.map_err(broker_away)?;
-    change.commit(&entry(&by, "rejected.delete", json!({"deleted": dropped}))).await?;
+    let dropped = api.rejected.purge().await.map_err(broker_unavailable)?;
+    change.commit(&audit_entry(&by, "rejected.delete", json!({"deleted": dropped}))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn view(rejected: Rejected) -> RejectedView {
+fn rejected_view(rejected: Rejected) -> RejectedView {
     let Rejected { reason, detail, message_id, body } = rejected;
     let bytes = body.len();
     let (body, body_encoding) = match String::from_utf8(body) {
@@ -157,12 +161,12 @@ fn view(rejected: Rejected) -> RejectedView {
     RejectedView { reason, detail, message_id, body, body_encoding, bytes }
 }
 
-pub(crate) fn broker_away(error: BrokerError) -> Problem {
+pub(crate) fn broker_unavailable(error: BrokerError) -> Problem {
     warn!(error = %Chain(&error), "answered 503");
-    Problem::unavailable("the broker does not answer; try again soon")
+    Problem::service_unavailable("the broker does not answer; try again soon")
 }
 
-fn entry(by: &Support, action: &'static str, after: serde_json::Value) -> Entry {
+fn audit_entry(by: &Support, action: &'static str, after: serde_json::Value) -> Entry {
     let (actor, subject) = (by.actor.clone(), "rejected".to_owned());
     Entry { actor, action, brand_id: None, subject, before: None, after: Some(after) }
 }

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// What stands in the audit for the values of custom headers, which may be secrets.
-const HIDDEN: &str = "(hidden)";
+const HIDDEN_VALUE: &str = "(hidden)";
 
 /// A brand's subscription.
 // No Debug: the values of headers may be secrets.
@@ -133,10 +133,10 @@ impl From<Webhook> for WebhookView {
 
 /// What the audit keeps of a webhook: the view, without the values of its headers.
 #[must_use]
-pub fn audited_webhook(webhook: &Webhook) -> Value {
+pub fn audit_webhook(webhook: &Webhook) -> Value {
     let mut view = WebhookView::from(webhook.clone());
-    view.headers.values_mut().for_each(|value| HIDDEN.clone_into(value));
-    audited(&view)
+    view.headers.values_mut().for_each(|value| HIDDEN_VALUE.clone_into(value));
+    audit_value(&view)
 }
 
 /// A brand.
@@ -284,7 +284,7 @@ impl OfferedType {
 
 /// What the audit keeps of a view.
 #[must_use]
-pub fn audited<T: Serialize>(view: &T) -> Value {
+pub fn audit_value<T: Serialize>(view: &T) -> Value {
     serde_json::to_value(view).unwrap_or_else(|_| json!("(not plain JSON)"))
 }
 
@@ -292,7 +292,7 @@ pub fn audited<T: Serialize>(view: &T) -> Value {
 ///
 /// # Errors
 /// Only those of the serializer.
-pub fn optional_instant<S: Serializer>(at: &Option<DateTime>, to: S) -> Result<S::Ok, S::Error> {
+pub fn serialize_optional<S: Serializer>(at: &Option<DateTime>, to: S) -> Result<S::Ok, S::Error> {
     at.map(domain::time::format).serialize(to)
 }
 

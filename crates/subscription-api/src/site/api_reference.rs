@@ -20,16 +20,16 @@ static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
 });
 
 /// The page itself.
-pub async fn page() -> Response {
-    answer("index.html")
+pub async fn serve_page() -> Response {
+    serve_file("index.html")
 }
 
 /// A file of the page.
-pub async fn file(Path(file): Path<String>) -> Response {
-    answer(&file)
+pub async fn serve_asset(Path(file): Path<String>) -> Response {
+    serve_file(&file)
 }
 
-fn answer(name: &str) -> Response {
+fn serve_file(name: &str) -> Response {
     let Ok(Some(file)) = utoipa_swagger_ui::serve(name, Arc::clone(&CONFIG)) else {
         return Problem::not_found("there is nothing at this path").into_response();
     };

@@ -42,9 +42,9 @@ static FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/console.rs"));
 
 /// The files by name, with the hash of each.
 static BY_NAME: LazyLock<HashMap<&'static str, (&'static File, String)>> =
-    LazyLock::new(|| FILES.iter().map(|file| (file.name, (file, hash(file.plain)))).collect());
+    LazyLock::new(|| FILES.iter().map(|file| (file.name, (file, content_hash(file.plain)))).collect());
 
-fn hash(bytes: &[u8]) -> String {
+fn content_hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().take(12).fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
@@ -53,9 +53,9 @@ fn hash(bytes: &[u8]) -> String {
 }
 
 /// The page itself.
-pub async fn page(headers: HeaderMap) -> Response {
+pub async fn serve_page(headers: HeaderMap) -> Response {
     if BY_NAME.contains_key(PAGE) {
-        answer(PAGE, &headers)
+        serve_file(PAGE, &headers)
     } else {
         (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], NOT_BUILT)
             .into_response()
@@ -63,17 +63,17 @@ pub async fn page(headers: HeaderMap) -> Response {
 }
 
 /// A file of the page; every other path is one that the page itself understands.
-pub async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
-    if name.starts_with(ASSETS) { answer(&name, &headers) } else { page(headers).await }
+pub async fn serve_asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    if name.starts_with(ASSETS) { serve_file(&name, &headers) } else { serve_page(headers).await }
 }
 
-fn answer(name: &str, request: &HeaderMap) -> Response {
+fn serve_file(name: &str, request: &HeaderMap) -> Response {
     let Some((file, hash)) = BY_NAME.get(name) else {
         return Problem::not_found("there is nothing at this path").into_response();
     };
-    let (encoding, body) = chosen(file, request);
+    let (encoding, body) = choose_encoding(file, request);
     let tag = format!("\"{hash}{}\"", encoding.map(|name| format!("-{name}")).unwrap_or_default());
-    let unchanged = request.get(header::IF_NONE_MATCH).is_some_and(|given| lists(given, &tag));
+    let unchanged = request.get(header::IF_NONE_MATCH).is_some_and(|given| lists_tag(given, &tag));
     let mut response =
         if unchanged { StatusCode::NOT_MODIFIED.into_response() } else { body.into_response() };
     let headers = response.headers_mut();
@@ -100,15 +100,16 @@ fn answer(name: &str, request: &HeaderMap) -> Response {
 }
 
 /// The smallest form that the client takes.
-fn chosen(file: &File, request: &HeaderMap) -> (Option<&'static str>, &'static [u8]) {
+fn choose_encoding(file: &File, request: &HeaderMap) -> (Option<&'static str>, &'static [u8]) {
     let forms = [("br", file.brotli), ("gzip", file.gzip)];
-    let taken = |name| request.get_all(header::ACCEPT_ENCODING).iter().any(|given| takes(given, name));
+    let taken =
+        |name| request.get_all(header::ACCEPT_ENCODING).iter().any(|given| accepts_encoding(given, name));
     let found = forms.into_iter().find_map(|(name, body)| Some((Some(name), body.filter(|_| taken(name))?)));
     found.unwrap_or((None, file.plain))
 }
 
 /// Whether an `Accept-Encoding` names this encoding, and not with a weight of zero.
-fn takes(given: &HeaderValue, encoding: &str) -> bool {
+fn accepts_encoding(given: &HeaderValue, encoding: &str) -> bool {
     given.to_str().unwrap_or_default().split(',').any(|item| {
         let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
         let weight = parameters.trim().strip_prefix("q=").and_then(|q| q.trim().parse::<f32>().ok());
@@ -117,7 +118,7 @@ fn takes(given: &HeaderValue, encoding: &str) -> bool {
 }
 
 /// Whether an `If-None-Match` lists this tag, compared weakly.
-fn lists(given: &HeaderValue, tag: &str) -> bool {
+fn lists_tag(given: &HeaderValue, tag: &str) -> bool {
     let tags = given.to_str().unwrap_or_default().split(',').map(str::trim);
     tags.into_iter().any(|given| given == "*" || given.strip_prefix("W/").unwrap_or(given) == tag)
 }
@@ -138,7 +139,7 @@ mod tests {
 
     #[test]
     fn encodings_are_taken_as_they_are_weighed() {
-        let takes = |given| takes(&HeaderValue::from_static(given), "br");
+        let takes = |given| accepts_encoding(&HeaderValue::from_static(given), "br");
         for yes in ["br", "gzip, br", "gzip;q=1.0, br;q=0.5", "BR ; q=0.001"] {
             assert!(takes(yes), "{yes}");
         }
@@ -149,7 +150,7 @@ mod tests {
 
     #[test]
     fn tags_are_compared_weakly() {
-        let lists = |given| lists(&HeaderValue::from_static(given), "\"a\"");
+        let lists = |given| lists_tag(&HeaderValue::from_static(given), "\"a\"");
         for yes in ["\"a\"", "W/\"a\"", "\"b\", \"a\"", "*"] {
             assert!(lists(yes), "{yes}");
         }

@@ -16,23 +16,23 @@ const STYLE: &str = include_str!("../../docs/style.css");
 static PAGES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/docs.rs"));
 
 /// The first page.
-pub async fn start() -> Response {
-    answer("")
+pub async fn serve_start() -> Response {
+    serve_file("")
 }
 
 /// A page, or the style of all.
-pub async fn page(Path(name): Path<String>) -> Response {
-    if name == "style.css" { served("text/css; charset=utf-8", STYLE) } else { answer(&name) }
+pub async fn serve_page(Path(name): Path<String>) -> Response {
+    if name == "style.css" { static_response("text/css; charset=utf-8", STYLE) } else { serve_file(&name) }
 }
 
-fn answer(name: &str) -> Response {
+fn serve_file(name: &str) -> Response {
     match PAGES.iter().find(|(own, _)| *own == name) {
-        Some((_, html)) => served("text/html; charset=utf-8", html),
+        Some((_, html)) => static_response("text/html; charset=utf-8", html),
         None => Problem::not_found("there is nothing at this path").into_response(),
     }
 }
 
-fn served(content_type: &'static str, body: &'static str) -> Response {
+fn static_response(content_type: &'static str, body: &'static str) -> Response {
     let headers: [(HeaderName, HeaderValue); 3] = [
         (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
         (header::CONTENT_SECURITY_POLICY, POLICY),

@@ -14,40 +14,40 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 
 /// How long a name may take; one that takes longer does not resolve yet.
-const LOOKUP: Duration = Duration::from_secs(2);
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 /// In so many parts that is counted: a process that stood still loses one of them, and not the answer that came
 /// meanwhile.
-const PARTS: u32 = 8;
+const TIMEOUT_SLICES: u32 = 8;
 /// Names that are looked up at once: each holds a thread, even after its time is over.
-const LOOKUPS: usize = 32;
+const MAX_LOOKUPS: usize = 32;
 
 /// Looks up the addresses of a host's port.
 pub type Lookup = fn(String, u16) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
 
 /// Checks where endpoints lead.
 #[derive(Debug, Clone)]
-pub struct Resolver {
+pub struct EndpointResolver {
     allowed: AllowedNetworks,
     lookup: Lookup,
-    free: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
-impl Resolver {
+impl EndpointResolver {
     /// A resolver that asks the system, as the deliverer's client does.
     #[must_use]
     pub fn new(allowed: AllowedNetworks) -> Self {
-        Self::with_lookup(allowed, system)
+        Self::with_lookup(allowed, look_up_with_system)
     }
 
     /// A resolver that asks `lookup`.
     #[must_use]
     pub fn with_lookup(allowed: AllowedNetworks, lookup: Lookup) -> Self {
-        Self { allowed, lookup, free: Arc::new(Semaphore::new(LOOKUPS)) }
+        Self { allowed, lookup, permits: Arc::new(Semaphore::new(MAX_LOOKUPS)) }
     }
 
     /// The networks that are open although they are forbidden.
     #[must_use]
-    pub fn allowed(&self) -> &AllowedNetworks {
+    pub fn allowed_networks(&self) -> &AllowedNetworks {
         &self.allowed
     }
 
@@ -58,25 +58,25 @@ impl Resolver {
     pub async fn check(&self, endpoint: &Endpoint) -> Result<(), Forbidden> {
         let addresses = match endpoint.literal_ip() {
             Some(address) => vec![address],
-            None => self.addresses(endpoint).await,
+            None => self.look_up_addresses(endpoint).await,
         };
         check_all(addresses, &self.allowed)
     }
 
-    async fn addresses(&self, endpoint: &Endpoint) -> Vec<IpAddr> {
+    async fn look_up_addresses(&self, endpoint: &Endpoint) -> Vec<IpAddr> {
         let (host, port) = (endpoint.host().to_string(), endpoint.port());
-        let (lookup, free) = (self.lookup, Arc::clone(&self.free));
+        let (lookup, permits) = (self.lookup, Arc::clone(&self.permits));
         // The place is given back when the look-up ends, not when nobody waits for it any more.
         let mut looking = pin!(async move {
-            let place = free.acquire_owned().await;
+            let place = permits.acquire_owned().await;
             tokio::spawn(async move {
                 let _place = place;
                 lookup(host, port).await
             })
             .await
         });
-        for _ in 0..PARTS {
-            if let Ok(found) = tokio::time::timeout(LOOKUP / PARTS, looking.as_mut()).await {
+        for _ in 0..TIMEOUT_SLICES {
+            if let Ok(found) = tokio::time::timeout(LOOKUP_TIMEOUT / TIMEOUT_SLICES, looking.as_mut()).await {
                 return found.ok().and_then(Result::ok).unwrap_or_default();
             }
         }
@@ -84,7 +84,7 @@ impl Resolver {
     }
 }
 
-fn system(host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+fn look_up_with_system(host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
     Box::pin(async move {
         let found = tokio::net::lookup_host((host, port)).await?;
         Ok(found.map(|address| address.ip()).collect())
@@ -110,7 +110,7 @@ mod tests {
     async fn check(text: &str, allow: &str) -> bool {
         let allowed: AllowedNetworks = allow.parse().expect("networks");
         let endpoint = Endpoint::from_stored(text).expect("endpoint");
-        Resolver::with_lookup(allowed, names).check(&endpoint).await.is_ok()
+        EndpointResolver::with_lookup(allowed, names).check(&endpoint).await.is_ok()
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,33 +7,33 @@ use utoipa::ToSchema;
 
 use crate::http::problem::{Problem, Result};
 
-/// Most faults that are told of one request.
-const MOST: usize = 200;
+/// Most errors that are told of one request.
+const MAX_ERRORS: usize = 200;
 
 /// Longest detail of one fault, in characters.
-pub(crate) const LONGEST_DETAIL: usize = 400;
+pub(crate) const MAX_DETAIL_CHARS: usize = 400;
 
 /// One field that is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Fault {
+pub struct FieldError {
     /// JSON pointer (RFC 6901) to the field
     pub pointer: String,
     /// What it must be instead
     pub detail: String,
 }
 
-/// All the faults of a request.
+/// All the errors of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(transparent)]
-pub struct Faults(Vec<Fault>);
+pub struct ValidationErrors(Vec<FieldError>);
 
-impl Faults {
+impl ValidationErrors {
     /// Notes a fault.
     pub fn add(&mut self, pointer: impl Into<String>, detail: impl Display) {
-        if self.0.len() < MOST {
+        if self.0.len() < MAX_ERRORS {
             // It may repeat what was sent.
-            let detail = shortened(&detail.to_string(), LONGEST_DETAIL);
-            self.0.push(Fault { pointer: pointer.into(), detail });
+            let detail = truncate_text(&detail.to_string(), MAX_DETAIL_CHARS);
+            self.0.push(FieldError { pointer: pointer.into(), detail });
         }
     }
 
@@ -53,7 +53,7 @@ impl Faults {
     ///
     /// # Errors
     /// A 422 that names every fault.
-    pub fn or<T>(self, read: Option<T>) -> Result<T> {
+    pub fn into_result<T>(self, read: Option<T>) -> Result<T> {
         match read {
             Some(read) if self.is_empty() => Ok(read),
             _ => Err(Problem::invalid(self)),
@@ -63,14 +63,14 @@ impl Faults {
 
 /// The pointer to the member `key` of what `at` points to.
 #[must_use]
-pub fn member(at: &str, key: &str) -> String {
-    format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"))
+pub fn member_pointer(pointer: &str, key: &str) -> String {
+    format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 /// The beginning of a text that an answer repeats.
 #[must_use]
-pub fn shortened(text: &str, longest: usize) -> String {
-    match text.char_indices().nth(longest) {
+pub fn truncate_text(text: &str, max_chars: usize) -> String {
+    match text.char_indices().nth(max_chars) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
@@ -82,16 +82,16 @@ mod tests {
 
     #[test]
     fn pointers_escape_what_rfc_6901_says() {
-        assert_eq!(member("/headers", "a/b~c"), "/headers/a~1b~0c");
-        assert_eq!(member("", ""), "/");
+        assert_eq!(member_pointer("/headers", "a/b~c"), "/headers/a~1b~0c");
+        assert_eq!(member_pointer("", ""), "/");
     }
 
     #[test]
     fn their_number_is_bounded() {
-        let mut faults = Faults::default();
-        (0..1000).for_each(|n| faults.add(format!("/{n}"), "no"));
-        assert_eq!(faults.len(), MOST);
-        assert!(faults.or(Some(())).is_err());
-        assert!(Faults::default().or(Some(())).is_ok());
+        let mut errors = ValidationErrors::default();
+        (0..1000).for_each(|n| errors.add(format!("/{n}"), "no"));
+        assert_eq!(errors.len(), MAX_ERRORS);
+        assert!(errors.into_result(Some(())).is_err());
+        assert!(ValidationErrors::default().into_result(Some(())).is_ok());
     }
 }

@@ -7,44 +7,44 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::validation::errors::{self, Faults, member};
+use crate::validation::errors::{self, ValidationErrors, member_pointer};
 use crate::validation::patch::Patch;
 
 /// Longest part of an unknown key that a fault repeats, in characters.
-const SHOWN_KEY_CHARS: usize = 64;
+const MAX_KEY_CHARS: usize = 64;
 
 /// An object that is being read.
 pub struct Fields<'a, 'f> {
-    at: String,
+    pointer: String,
     members: BTreeMap<String, &'a RawValue>,
-    faults: &'f mut Faults,
+    errors: &'f mut ValidationErrors,
 }
 
 impl<'a, 'f> Fields<'a, 'f> {
     /// Begins to read the object at `at`; what is none is a fault.
-    pub fn of(raw: &'a RawValue, at: &str, faults: &'f mut Faults) -> Option<Self> {
+    pub fn parse(raw: &'a RawValue, pointer: &str, errors: &'f mut ValidationErrors) -> Option<Self> {
         let Ok(pairs) = serde_json::from_str::<Pairs<'a>>(raw.get()) else {
-            faults.add(at, "must be a JSON object");
+            errors.add(pointer, "must be a JSON object");
             return None;
         };
         let mut members = BTreeMap::new();
         for (key, value) in pairs.0 {
-            let pointer = member(at, &shortened(&key));
+            let pointer = member_pointer(pointer, &truncate_key(&key));
             if members.insert(key, value).is_some() {
-                faults.add(pointer, "must be given once only");
+                errors.add(pointer, "must be given once only");
             }
         }
-        Some(Self { at: at.to_owned(), members, faults })
+        Some(Self { pointer: pointer.to_owned(), members, errors })
     }
 
     /// A field that must be there.
     pub fn required<T>(
         &mut self,
         key: &str,
-        read: impl FnOnce(&'a RawValue, &str, &mut Faults) -> Option<T>,
+        read: impl FnOnce(&'a RawValue, &str, &mut ValidationErrors) -> Option<T>,
     ) -> Option<T> {
         if !self.members.contains_key(key) {
-            self.faults.add(member(&self.at, key), "is required");
+            self.errors.add(member_pointer(&self.pointer, key), "is required");
             return None;
         }
         self.optional(key, read)
@@ -54,22 +54,24 @@ impl<'a, 'f> Fields<'a, 'f> {
     pub fn optional<T>(
         &mut self,
         key: &str,
-        read: impl FnOnce(&'a RawValue, &str, &mut Faults) -> Option<T>,
+        read: impl FnOnce(&'a RawValue, &str, &mut ValidationErrors) -> Option<T>,
     ) -> Option<T> {
-        read(self.members.remove(key)?, &member(&self.at, key), self.faults)
+        read(self.members.remove(key)?, &member_pointer(&self.pointer, key), self.errors)
     }
 
     /// A field that may be left out, or be null to be cleared.
     pub fn clearable<T>(
         &mut self,
         key: &str,
-        read: impl FnOnce(&'a RawValue, &str, &mut Faults) -> Option<T>,
+        read: impl FnOnce(&'a RawValue, &str, &mut ValidationErrors) -> Option<T>,
     ) -> Patch<T> {
         match self.members.remove(key) {
             None => Patch::Keep,
             Some(raw) if raw.get() == "null" => Patch::Clear,
             // A fault is noted with it; what is kept then is never used.
-            Some(raw) => read(raw, &member(&self.at, key), self.faults).map_or(Patch::Keep, Patch::Set),
+            Some(raw) => {
+                read(raw, &member_pointer(&self.pointer, key), self.errors).map_or(Patch::Keep, Patch::Set)
+            }
         }
     }
 
@@ -80,8 +82,8 @@ impl<'a, 'f> Fields<'a, 'f> {
     }
 
     /// Notes a fault of a field that was read.
-    pub fn fault(&mut self, key: &str, detail: &str) {
-        self.faults.add(member(&self.at, key), detail);
+    pub fn add_error(&mut self, key: &str, detail: &str) {
+        self.errors.add(member_pointer(&self.pointer, key), detail);
     }
 
     /// All that is left, key by key: for objects whose keys are free.
@@ -92,15 +94,17 @@ impl<'a, 'f> Fields<'a, 'f> {
     /// Ends the reading: what is left is unknown.
     pub fn finish(self) {
         for key in self.members.keys() {
-            self.faults
-                .add(member(&self.at, &shortened(key)), "is no field of this request; is it misspelt?");
+            self.errors.add(
+                member_pointer(&self.pointer, &truncate_key(key)),
+                "is no field of this request; is it misspelt?",
+            );
         }
     }
 }
 
 /// The beginning of a key that a fault repeats.
-pub(crate) fn shortened(key: &str) -> String {
-    errors::shortened(key, SHOWN_KEY_CHARS)
+pub(crate) fn truncate_key(key: &str) -> String {
+    errors::truncate_text(key, MAX_KEY_CHARS)
 }
 
 /// The members of an object as they come, the same key twice included.
@@ -139,15 +143,15 @@ mod tests {
 
     fn read_all(json: &str) -> (Option<Sample>, Vec<(String, String)>) {
         let raw: Box<RawValue> = serde_json::from_str(json).expect("JSON");
-        let mut faults = Faults::default();
-        let read = Fields::of(&raw, "", &mut faults).map(|mut fields| {
-            let name = fields.required("name", validators::text(4));
+        let mut errors = ValidationErrors::default();
+        let read = Fields::parse(&raw, "", &mut errors).map(|mut fields| {
+            let name = fields.required("name", validators::nonempty_text(4));
             let on = fields.optional("on", validators::boolean);
-            let note = fields.clearable("note", validators::text(4));
+            let note = fields.clearable("note", validators::nonempty_text(4));
             fields.finish();
             (name, on, note)
         });
-        let told = serde_json::to_value(&faults).expect("faults");
+        let told = serde_json::to_value(&errors).expect("errors");
         let told = told.as_array().expect("list").iter().map(|fault| {
             let text = |key: &str| fault[key].as_str().expect("text").to_owned();
             (text("pointer"), text("detail"))
@@ -157,17 +161,17 @@ mod tests {
 
     #[test]
     fn what_is_right_is_read() {
-        let (read, faults) = read_all(r#"{"name":"a","on":true,"note":null}"#);
+        let (read, errors) = read_all(r#"{"name":"a","on":true,"note":null}"#);
         assert_eq!(read, Some((Some("a".to_owned()), Some(true), Patch::Clear)));
-        assert_eq!(faults, []);
+        assert_eq!(errors, []);
         let (read, _) = read_all(r#"{"name":"a","note":"b"}"#);
         assert_eq!(read, Some((Some("a".to_owned()), None, Patch::Set("b".to_owned()))));
     }
 
     #[test]
     fn every_fault_is_named_at_once() {
-        let (_, faults) = read_all(r#"{"on":null,"note":"too long","nmae":"x","on":1,"a/b":{}}"#);
-        let pointers: Vec<_> = faults.iter().map(|(pointer, _)| pointer.as_str()).collect();
+        let (_, errors) = read_all(r#"{"on":null,"note":"too long","nmae":"x","on":1,"a/b":{}}"#);
+        let pointers: Vec<_> = errors.iter().map(|(pointer, _)| pointer.as_str()).collect();
         assert_eq!(pointers, ["/on", "/name", "/on", "/note", "/a~1b", "/nmae"]);
     }
 

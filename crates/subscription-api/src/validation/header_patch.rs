@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::webhook::check_headers;
 
-use crate::validation::errors::Faults;
+use crate::validation::errors::ValidationErrors;
 
 /// Headers to set and to take away.
 // No Debug: the values may be secrets.
@@ -26,25 +26,25 @@ impl HeaderPatch {
     }
 
     /// Notes what is wrong with the headers that it sets.
-    pub fn check(&self, at: &str, faults: &mut Faults) {
-        note(&self.set, at, faults);
+    pub fn check(&self, pointer: &str, errors: &mut ValidationErrors) {
+        add_header_errors(&self.set, pointer, errors);
     }
 
     /// Does it to headers, and notes what is wrong with the whole then.
-    pub fn apply(self, headers: &mut BTreeMap<String, String>, at: &str, faults: &mut Faults) {
+    pub fn apply(self, headers: &mut BTreeMap<String, String>, pointer: &str, errors: &mut ValidationErrors) {
         let gone = |name: &String| {
             let same = |other: &String| other.eq_ignore_ascii_case(name);
             self.removed.iter().any(same) || self.set.keys().any(same)
         };
         headers.retain(|name, _| !gone(name));
         headers.extend(self.set);
-        note(headers, at, faults);
+        add_header_errors(headers, pointer, errors);
     }
 }
 
-fn note(headers: &BTreeMap<String, String>, at: &str, faults: &mut Faults) {
+fn add_header_errors(headers: &BTreeMap<String, String>, pointer: &str, errors: &mut ValidationErrors) {
     for fault in check_headers(headers).err().unwrap_or_default() {
-        faults.add(at, fault);
+        errors.add(pointer, fault);
     }
 }
 
@@ -61,9 +61,9 @@ mod tests {
         let mut patch = HeaderPatch::default();
         patch.set("x-a".to_owned(), "new".to_owned());
         patch.remove("X-b".to_owned());
-        let (mut now, mut faults) = (headers(&["X-A", "X-B", "X-C"]), Faults::default());
-        patch.apply(&mut now, "/headers", &mut faults);
-        assert!(faults.is_empty());
+        let (mut now, mut errors) = (headers(&["X-A", "X-B", "X-C"]), ValidationErrors::default());
+        patch.apply(&mut now, "/headers", &mut errors);
+        assert!(errors.is_empty());
         let wanted =
             [("x-a", "new"), ("X-C", "old")].map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(now, wanted.into());
@@ -75,8 +75,8 @@ mod tests {
         patch.set("x-one-more".to_owned(), String::new());
         let many: Vec<String> = (0..20).map(|n| format!("x-{n}")).collect();
         let mut now = headers(&many.iter().map(String::as_str).collect::<Vec<_>>());
-        let mut faults = Faults::default();
-        patch.apply(&mut now, "/headers", &mut faults);
-        assert_eq!(faults.len(), 1);
+        let mut errors = ValidationErrors::default();
+        patch.apply(&mut now, "/headers", &mut errors);
+        assert_eq!(errors.len(), 1);
     }
 }

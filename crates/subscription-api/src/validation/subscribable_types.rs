@@ -5,16 +5,16 @@ use domain::event_type::{EventType, TypePattern};
 use domain::ids::BrandId;
 use store::{Db, StoreError, brands, event_types};
 
-use crate::validation::errors::Faults;
+use crate::validation::errors::ValidationErrors;
 
 /// What a brand may subscribe to.
 #[derive(Debug)]
-pub struct Offer {
+pub struct SubscribableTypes {
     catalogue: Vec<String>,
     enablement: Enablement,
 }
 
-impl Offer {
+impl SubscribableTypes {
     /// The offer to a brand as it stands.
     ///
     /// # Errors
@@ -27,31 +27,31 @@ impl Offer {
 
     /// Notes which of the patterns are not on offer. `*` always is, and so is a group of which one
     /// type is enabled.
-    pub fn check(&self, patterns: &[TypePattern], at: &str, faults: &mut Faults) {
-        for detail in patterns.iter().filter_map(|pattern| self.refusal(pattern)) {
-            faults.add(at, detail);
+    pub fn check_patterns(&self, patterns: &[TypePattern], pointer: &str, errors: &mut ValidationErrors) {
+        for detail in patterns.iter().filter_map(|pattern| self.explain_refusal(pattern)) {
+            errors.add(pointer, detail);
         }
     }
 
     /// Notes that this is no type which the brand may receive.
-    pub fn check_type(&self, event_type: &EventType, at: &str, faults: &mut Faults) {
+    pub fn check_type(&self, event_type: &EventType, pointer: &str, errors: &mut ValidationErrors) {
         let name = event_type.as_str();
         if !self.catalogue.iter().any(|own| own == name) {
-            faults.add(at, format!("{name} is no event type of the catalogue"));
+            errors.add(pointer, format!("{name} is no event type of the catalogue"));
         } else if !self.enablement.enables(name) {
-            faults.add(at, format!("{name} is not enabled for this brand; ask support to enable it"));
+            errors.add(pointer, format!("{name} is not enabled for this brand; ask support to enable it"));
         }
     }
 
     /// The first type, by name, that these patterns cover and the brand may receive.
     #[must_use]
-    pub fn first_of(&self, patterns: &[TypePattern]) -> Option<&str> {
+    pub fn first_match(&self, patterns: &[TypePattern]) -> Option<&str> {
         let covered = |name: &&String| patterns.iter().any(|pattern| pattern.covers(name));
         let enabled = |name: &&String| self.enablement.enables(name);
         self.catalogue.iter().filter(covered).filter(enabled).map(String::as_str).min()
     }
 
-    fn refusal(&self, pattern: &TypePattern) -> Option<String> {
+    fn explain_refusal(&self, pattern: &TypePattern) -> Option<String> {
         if *pattern == TypePattern::All {
             return None;
         }
@@ -71,7 +71,7 @@ mod tests {
     fn refusal(pattern: &str) -> Option<String> {
         let catalogue = ["A.X", "A.Y", "B.X", "WEBHOOK.DISABLED"].map(str::to_owned).to_vec();
         let enablement = Enablement::from_switches([("A.X".to_owned(), true)]);
-        Offer { catalogue, enablement }.refusal(&pattern.parse().expect("pattern"))
+        SubscribableTypes { catalogue, enablement }.explain_refusal(&pattern.parse().expect("pattern"))
     }
 
     #[test]

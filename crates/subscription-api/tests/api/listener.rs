@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 async fn start(app: Router) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -37,8 +37,10 @@ async fn a_handler_knows_its_peer() {
     let mut answer = vec![0; 4096];
     let mut text = String::new();
     while !text.ends_with(&peer) {
-        let read =
-            tokio::time::timeout(PATIENCE, stream.read(&mut answer)).await.expect("in time").expect("read");
+        let read = tokio::time::timeout(TEST_TIMEOUT, stream.read(&mut answer))
+            .await
+            .expect("in time")
+            .expect("read");
         assert!(read > 0, "ended with {text}");
         text.push_str(&String::from_utf8_lossy(&answer[..read]));
     }
@@ -64,13 +66,16 @@ async fn a_stop_finishes_what_is_in_flight_and_takes_nothing_more() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, refused).await.expect("nobody listens any more");
+    tokio::time::timeout(TEST_TIMEOUT, refused).await.expect("nobody listens any more");
     assert!(!serving.is_finished(), "one request is in flight");
     release.cancel();
     let mut answer = String::new();
-    tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("in time").expect("read");
+    tokio::time::timeout(TEST_TIMEOUT, stream.read_to_string(&mut answer))
+        .await
+        .expect("in time")
+        .expect("read");
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("finished"), "{answer}");
-    tokio::time::timeout(PATIENCE, serving).await.expect("in time").expect("served");
+    tokio::time::timeout(TEST_TIMEOUT, serving).await.expect("in time").expect("served");
     drop(idle);
 }
 
@@ -88,13 +93,18 @@ async fn an_unread_body_does_not_end_the_connection() {
         stream.write_all(head.as_bytes()).await.expect("sent");
         stream.write_all(&body).await.expect("sent");
         let mut answer = vec![0; 12];
-        tokio::time::timeout(PATIENCE, stream.read_exact(&mut answer)).await.expect("in time").expect("read");
+        tokio::time::timeout(TEST_TIMEOUT, stream.read_exact(&mut answer))
+            .await
+            .expect("in time")
+            .expect("read");
         assert_eq!(answer, b"HTTP/1.1 401");
         let mut rest = String::new();
         while !rest.ends_with('}') {
             let mut more = vec![0; 4096];
-            let read =
-                tokio::time::timeout(PATIENCE, stream.read(&mut more)).await.expect("in time").expect("read");
+            let read = tokio::time::timeout(TEST_TIMEOUT, stream.read(&mut more))
+                .await
+                .expect("in time")
+                .expect("read");
             assert!(read > 0, "ended after {rest}");
             rest.push_str(&String::from_utf8_lossy(&more[..read]));
         }

@@ -15,10 +15,10 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use store::vault::Vault;
 use store::{Store, StoreSettings};
-use subscription_api::api::{Api, Parts};
-use subscription_api::auth::rate_limiter::Gate;
+use subscription_api::api::{Api, ApiParts};
+use subscription_api::auth::rate_limiter::TokenRateLimiter;
 use subscription_api::routes;
-use subscription_api::validation::endpoint_resolver::Resolver;
+use subscription_api::validation::endpoint_resolver::EndpointResolver;
 use tokio_postgres::{Client, NoTls};
 use tower_service::Service;
 use uuid::Uuid;
@@ -128,17 +128,17 @@ pub(crate) fn app(database_url: &str, rate: NonZeroU32) -> Router {
     let settings = settings(database_url);
     let link = || Link::new(&settings.broker, "test");
     let names = settings.broker.namespace.clone();
-    routes::router(Api::from(Parts {
+    routes::router(Api::from(ApiParts {
         store: Store::new(&settings.store, "test"),
-        vault: Vault::new(&MASTER_KEY.parse().expect("a key")),
+        keyring: Vault::new(&MASTER_KEY.parse().expect("a key")),
         topology: Topology::new(link(), names.clone(), None),
         publisher: Publisher::new(link()),
         rejected: RejectedQueue::new(link(), names.clone()),
         names: names.clone(),
-        waits: Vec::new(),
-        resolver: Resolver::with_lookup("10.1.0.0/16".parse().expect("networks"), addresses),
+        retry_delays: Vec::new(),
+        resolver: EndpointResolver::with_lookup("10.1.0.0/16".parse().expect("networks"), addresses),
         support_token: SUPPORT.parse().expect("a token"),
-        gate: Gate::new(rate),
+        rate_limiter: TokenRateLimiter::new(rate),
         retention: RETENTION,
         health: HealthRule::default(),
     }))

@@ -7,10 +7,10 @@ use domain::address::AllowedNetworks;
 use mutate::{corpus, mutated};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
-use subscription_api::http::body::{BODY_BYTES, JsonBody};
+use subscription_api::http::body::{JsonBody, MAX_BODY_BYTES};
 use subscription_api::http::problem::Result;
-use subscription_api::resources::webhooks::patch::Edit;
-use subscription_api::validation::errors::Faults;
+use subscription_api::resources::webhooks::patch::WebhookPatch;
+use subscription_api::validation::errors::ValidationErrors;
 use subscription_api::validation::fields::Fields;
 use subscription_api::validation::validators;
 
@@ -51,16 +51,16 @@ fn body(bytes: &[u8]) -> Result<Box<RawValue>> {
 }
 
 /// Reads an object with all readers that bodies are read with.
-fn read_all(raw: &RawValue, faults: &mut Faults) -> Option<()> {
-    let mut fields = Fields::of(raw, "", faults)?;
-    let _ = fields.optional("description", validators::text(1024));
+fn read_all(raw: &RawValue, errors: &mut ValidationErrors) -> Option<()> {
+    let mut fields = Fields::parse(raw, "", errors)?;
+    let _ = fields.optional("description", validators::nonempty_text(1024));
     let _ = fields.optional("enabled", validators::boolean);
     let _ = fields.optional("maxConcurrency", validators::integer(1..=100));
     let _ = fields.clearable("ratePerSecond", validators::integer(1..=10_000));
-    let _ = fields.optional("events", validators::list(500));
-    let _ = fields.optional("headers", validators::headers);
-    let _ = fields.optional("from", validators::instant);
-    let _ = fields.optional("schema", validators::kept_json(1000));
+    let _ = fields.optional("events", validators::bounded_list(500));
+    let _ = fields.optional("headers", validators::custom_headers);
+    let _ = fields.optional("from", validators::timestamp);
+    let _ = fields.optional("schema", validators::raw_json(1000));
     fields.finish();
     Some(())
 }
@@ -71,15 +71,15 @@ fn assert_sound(bytes: &[u8]) {
         Err(problem) => return assert_refusal(problem, &[400, 413]),
     };
     assert!(std::str::from_utf8(bytes).expect("text").contains(raw.get()), "it is kept as it came in");
-    let readers: [fn(&RawValue, &mut Faults) -> Option<()>; 3] = [
-        |raw, faults| Edit::of_new(raw, &AllowedNetworks::default(), faults).map(drop),
-        |raw, faults| Edit::of_patch(raw, &AllowedNetworks::default(), faults).map(drop),
+    let readers: [fn(&RawValue, &mut ValidationErrors) -> Option<()>; 3] = [
+        |raw, errors| WebhookPatch::parse_new(raw, &AllowedNetworks::default(), errors).map(drop),
+        |raw, errors| WebhookPatch::parse_patch(raw, &AllowedNetworks::default(), errors).map(drop),
         read_all,
     ];
     for reader in readers {
-        let mut faults = Faults::default();
-        let read = reader(&raw, &mut faults);
-        if let Err(problem) = faults.or(read) {
+        let mut errors = ValidationErrors::default();
+        let read = reader(&raw, &mut errors);
+        if let Err(problem) = errors.into_result(read) {
             assert_refusal(problem, &[422]);
         }
     }
@@ -93,14 +93,14 @@ fn the_corpus_is_read_or_refused_with_a_reason() {
 #[test]
 fn what_is_large_is_refused_in_short() {
     let many: String = (0..40_000).map(|n| format!("\"k{n}\":{n},")).collect();
-    let long = "x".repeat(BODY_BYTES / 2);
+    let long = "x".repeat(MAX_BODY_BYTES / 2);
     for text in
         [format!("{{{many}\"a\":1}}"), format!("{{\"{long}\":1}}"), format!("{{\"events\":[\"{long}\"]}}")]
     {
-        assert!(text.len() <= BODY_BYTES);
+        assert!(text.len() <= MAX_BODY_BYTES);
         assert_sound(text.as_bytes());
     }
-    assert_refusal(body(&vec![b' '; BODY_BYTES + 1]).expect_err("too large"), &[413]);
+    assert_refusal(body(&vec![b' '; MAX_BODY_BYTES + 1]).expect_err("too large"), &[413]);
 }
 
 proptest! {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use subscription_api::http::problem::Problem;
 
 /// Largest answer to a request that cannot be read, in bytes: it repeats little of what was sent.
-const LARGEST_ANSWER: usize = 256 * 1024;
+const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
 /// Resolves a future that waits for nothing.
 fn now<T>(future: impl Future<Output = T>) -> T {
@@ -21,7 +21,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 fn assert_refusal(problem: Problem, statuses: &[u16]) {
     let answer = problem.into_response();
     assert!(statuses.contains(&answer.status().as_u16()), "{}", answer.status());
-    let body = now(to_bytes(answer.into_body(), LARGEST_ANSWER)).expect("a short answer");
+    let body = now(to_bytes(answer.into_body(), MAX_RESPONSE_BYTES)).expect("a short answer");
     let told: Value = serde_json::from_slice(&body).expect("JSON");
     assert!(told["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{told}");
     let errors = told["errors"].as_array().map_or(0, Vec::len);

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use store::place::Place;
 use subscription_api::http::problem::Result;
 use subscription_api::http::query::Query;
-use subscription_api::resources::events::listing::Listing;
+use subscription_api::resources::events::listing::EventListing;
 use url::form_urlencoded::byte_serialize;
 use uuid::Uuid;
 
@@ -45,13 +45,13 @@ const TOKENS: &[&str] = &[
 const WEBHOOK: WebhookId = WebhookId(Uuid::from_u128(7));
 
 /// Reads a query string as the routes do. `None` when HTTP itself refuses it.
-fn read(text: &str) -> Option<Result<Listing>> {
+fn read(text: &str) -> Option<Result<EventListing>> {
     let (parts, _) = Request::get(format!("/events?{text}")).body(()).ok()?.into_parts();
     let mut parts = parts;
     let Ok(mut query) = now(Query::from_request_parts(&mut parts, &()));
-    let limit = query.limit();
+    let limit = query.take_limit();
     assert!((1..=1000).contains(&limit));
-    Some(Listing::read(query, WEBHOOK, Timestamp::UNIX_EPOCH))
+    Some(EventListing::read(query, WEBHOOK, Timestamp::UNIX_EPOCH))
 }
 
 /// What is taken leads to a range, and its cursor back to the same list; all else is a 400.

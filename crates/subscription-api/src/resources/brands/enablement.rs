@@ -13,8 +13,8 @@ use crate::api::Api;
 use crate::auth::Support;
 use crate::http::path::{self, BrandPath};
 use crate::http::problem::{Problem, Result};
-use crate::resources::brands::{BrandInPath, entry, no_brand};
-use crate::validation::errors::Faults;
+use crate::resources::brands::{BrandInPath, audit_entry, brand_not_found};
+use crate::validation::errors::ValidationErrors;
 
 /// The path of a type or group.
 #[derive(Debug, IntoParams)]
@@ -38,11 +38,11 @@ impl<S: Send + Sync> FromRequestParts<S> for PatternInPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let mut faults = Faults::default();
-        let text = path::text(parts, state, "typeOrGroup").await?;
-        let fault = |error| faults.add("/typeOrGroup", format!("(in the path) {error}, or *"));
+        let mut errors = ValidationErrors::default();
+        let text = path::read_parameter(parts, state, "typeOrGroup").await?;
+        let fault = |error| errors.add("/typeOrGroup", format!("(in the path) {error}, or *"));
         let pattern = text.parse().map_err(fault).ok();
-        faults.or(pattern).map(Self)
+        errors.into_result(pattern).map(Self)
     }
 }
 
@@ -55,13 +55,13 @@ impl<S: Send + Sync> FromRequestParts<S> for PatternInPath {
     params(BrandPath, PatternPath),
     responses((status = 204, description = "It is enabled"))
 )]
-pub async fn enable(
+pub async fn enable_event_type(
     State(api): State<Api>,
     by: Support,
     BrandInPath(brand): BrandInPath,
     PatternInPath(pattern): PatternInPath,
 ) -> Result<StatusCode> {
-    switch(&api, by, &brand, &pattern, true).await
+    set_enablement(&api, by, &brand, &pattern, true).await
 }
 
 /// Disable a type or group for a brand
@@ -76,19 +76,25 @@ pub async fn enable(
         (status = 409, description = "`WEBHOOK.DISABLED` is enabled for every brand"),
     )
 )]
-pub async fn disable(
+pub async fn disable_event_type(
     State(api): State<Api>,
     by: Support,
     BrandInPath(brand): BrandInPath,
     PatternInPath(pattern): PatternInPath,
 ) -> Result<StatusCode> {
-    switch(&api, by, &brand, &pattern, false).await
+    set_enablement(&api, by, &brand, &pattern, false).await
 }
 
-async fn switch(api: &Api, by: Support, id: &BrandId, pattern: &TypePattern, on: bool) -> Result<StatusCode> {
+async fn set_enablement(
+    api: &Api,
+    by: Support,
+    id: &BrandId,
+    pattern: &TypePattern,
+    on: bool,
+) -> Result<StatusCode> {
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
-    let before = brands::lock(&change, id).await?.ok_or_else(no_brand)?;
+    let before = brands::lock(&change, id).await?.ok_or_else(brand_not_found)?;
     if !on && pattern.as_str() == WEBHOOK_DISABLED {
         return Err(Problem::conflict(format!("{WEBHOOK_DISABLED} is enabled for every brand, always")));
     }
@@ -100,9 +106,9 @@ async fn switch(api: &Api, by: Support, id: &BrandId, pattern: &TypePattern, on:
     let mut after = before.clone();
     after.enablement.switch(pattern, on);
     if after.enablement != before.enablement {
-        let after = brands::update(&change, &after).await?.ok_or_else(no_brand)?;
+        let after = brands::update(&change, &after).await?.ok_or_else(brand_not_found)?;
         let action = if on { "event_type.enable" } else { "event_type.disable" };
-        change.commit(&entry(by, action, Some(&before), &after)).await?;
+        change.commit(&audit_entry(by, action, Some(&before), &after)).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }

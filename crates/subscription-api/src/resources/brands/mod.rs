@@ -24,14 +24,14 @@ use crate::http::path::{self, BrandPath};
 use crate::http::problem::{Problem, Result};
 use crate::http::query::Query;
 use crate::openapi::request_schemas;
-use crate::resources::views::{BrandView, audited};
-use crate::validation::errors::Faults;
+use crate::resources::views::{BrandView, audit_value};
+use crate::validation::errors::ValidationErrors;
 use crate::validation::fields::Fields;
 use crate::validation::patch::Patch;
 use crate::validation::validators;
 
 /// Longest mail address, in characters (RFC 5321, erratum 1690).
-const EMAIL_CHARS: usize = 254;
+const MAX_EMAIL_CHARS: usize = 254;
 /// The list's name in its cursors.
 const LIST: &str = "brands";
 
@@ -43,12 +43,12 @@ impl<S: Send + Sync> FromRequestParts<S> for BrandInPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        path::text(parts, state, "brandId").await?.parse().map(Self).map_err(|_| no_brand())
+        path::read_parameter(parts, state, "brandId").await?.parse().map(Self).map_err(|_| brand_not_found())
     }
 }
 
 /// 404 for a brand.
-pub(crate) fn no_brand() -> Problem {
+pub(crate) fn brand_not_found() -> Problem {
     Problem::not_found("there is no such brand")
 }
 
@@ -64,21 +64,21 @@ pub(crate) fn no_brand() -> Problem {
         (status = 409, description = "There is a brand of this id"),
     )
 )]
-pub async fn create(State(api): State<Api>, by: Support, body: JsonBody) -> Result<impl IntoResponse> {
-    let mut faults = Faults::default();
-    let read = Fields::of(&body.0, "", &mut faults).and_then(|mut fields| {
-        let id: Option<BrandId> = fields.required("brandId", validators::word);
-        let name = fields.required("name", validators::text(TEXT_CHARS));
-        let contact = fields.clearable("contact", contact).into_option();
+pub async fn create_brand(State(api): State<Api>, by: Support, body: JsonBody) -> Result<impl IntoResponse> {
+    let mut errors = ValidationErrors::default();
+    let read = Fields::parse(&body.0, "", &mut errors).and_then(|mut fields| {
+        let id: Option<BrandId> = fields.required("brandId", validators::parsed_text);
+        let name = fields.required("name", validators::nonempty_text(TEXT_CHARS));
+        let contact = fields.clearable("contact", parse_contact).into_option();
         fields.finish();
         Some((id?, name?, contact))
     });
-    let (id, name, contact) = faults.or(read)?;
+    let (id, name, contact) = errors.into_result(read)?;
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
     let made = brands::insert(&change, &id, &name, contact.as_ref()).await?;
     let made = made.ok_or_else(|| Problem::conflict(format!("there is a brand {id} already")))?;
-    change.commit(&entry(by, "brand.create", None, &made)).await?;
+    change.commit(&audit_entry(by, "brand.create", None, &made)).await?;
     let location = format!("/admin/v1/brands/{id}");
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(BrandView::from(&made))))
 }
@@ -91,12 +91,16 @@ pub async fn create(State(api): State<Api>, by: Support, body: JsonBody) -> Resu
     params(PageParams),
     responses((status = 200, description = "A page of them", body = Page<BrandView>))
 )]
-pub async fn list(State(api): State<Api>, _: Support, mut query: Query) -> Result<Json<Page<BrandView>>> {
-    let limit = query.limit();
+pub async fn list_brands(
+    State(api): State<Api>,
+    _: Support,
+    mut query: Query,
+) -> Result<Json<Page<BrandView>>> {
+    let limit = query.take_limit();
     let after: Option<BrandId> = query.take("cursor", |text| cursor::decode(LIST, text));
     query.finish()?;
     let rows = brands::page(&api.store, after.as_ref(), limit + 1).await?;
-    Ok(Json(Page::of(LIST, rows, limit, |brand| brand.id.clone(), |brand| BrandView::from(&brand))))
+    Ok(Json(Page::from_rows(LIST, rows, limit, |brand| brand.id.clone(), |brand| BrandView::from(&brand))))
 }
 
 /// Read a brand
@@ -105,12 +109,12 @@ pub async fn list(State(api): State<Api>, _: Support, mut query: Query) -> Resul
     params(BrandPath),
     responses((status = 200, description = "The brand", body = BrandView))
 )]
-pub async fn read(
+pub async fn read_brand(
     State(api): State<Api>,
     _: Support,
     BrandInPath(id): BrandInPath,
 ) -> Result<Json<BrandView>> {
-    Ok(Json(BrandView::from(&find(&api.store, &id).await?)))
+    Ok(Json(BrandView::from(&find_brand(&api.store, &id).await?)))
 }
 
 /// Change a brand
@@ -125,7 +129,7 @@ pub async fn read(
     )),
     responses((status = 200, description = "The brand as it is now", body = BrandView))
 )]
-pub async fn change(
+pub async fn change_brand(
     State(api): State<Api>,
     by: Support,
     BrandInPath(id): BrandInPath,
@@ -133,59 +137,64 @@ pub async fn change(
 ) -> Result<Json<BrandView>> {
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
-    let before = brands::lock(&change, &id).await?.ok_or_else(no_brand)?;
-    let after = patched(&before, &body.0)?;
+    let before = brands::lock(&change, &id).await?.ok_or_else(brand_not_found)?;
+    let after = apply_patch(&before, &body.0)?;
     if after.name == before.name && after.contact == before.contact {
         return Ok(Json(BrandView::from(&before)));
     }
-    let after = brands::update(&change, &after).await?.ok_or_else(no_brand)?;
-    change.commit(&entry(by, "brand.change", Some(&before), &after)).await?;
+    let after = brands::update(&change, &after).await?.ok_or_else(brand_not_found)?;
+    change.commit(&audit_entry(by, "brand.change", Some(&before), &after)).await?;
     Ok(Json(BrandView::from(&after)))
 }
 
-fn patched(before: &Brand, raw: &RawValue) -> Result<Brand> {
-    let mut faults = Faults::default();
+fn apply_patch(before: &Brand, raw: &RawValue) -> Result<Brand> {
+    let mut errors = ValidationErrors::default();
     let mut after = before.clone();
     let own = after.contact.clone();
-    let read = Fields::of(raw, "", &mut faults).map(|mut fields| {
-        if let Some(name) = fields.optional("name", validators::text(TEXT_CHARS)) {
+    let read = Fields::parse(raw, "", &mut errors).map(|mut fields| {
+        if let Some(name) = fields.optional("name", validators::nonempty_text(TEXT_CHARS)) {
             after.name = name;
         }
-        let contact: Patch<Contact> =
-            fields.clearable("contact", |raw, at, faults| patched_contact(own, raw, at, faults));
+        let contact: Patch<Contact> = fields
+            .clearable("contact", |raw, pointer, errors| parse_contact_patch(own, raw, pointer, errors));
         contact.apply_to_option(&mut after.contact);
         fields.finish();
     });
-    faults.or(read)?;
+    errors.into_result(read)?;
     Ok(after)
 }
 
 /// A contact of which the patch changes a part; both parts must be there in the end.
-fn patched_contact(own: Option<Contact>, raw: &RawValue, at: &str, faults: &mut Faults) -> Option<Contact> {
-    let Some(own) = own else { return contact(raw, at, faults) };
-    let mut fields = Fields::of(raw, at, faults)?;
-    let name = fields.optional("name", validators::text(TEXT_CHARS)).unwrap_or(own.name);
-    let email = fields.optional("email", email).unwrap_or(own.email);
+fn parse_contact_patch(
+    own: Option<Contact>,
+    raw: &RawValue,
+    pointer: &str,
+    errors: &mut ValidationErrors,
+) -> Option<Contact> {
+    let Some(own) = own else { return parse_contact(raw, pointer, errors) };
+    let mut fields = Fields::parse(raw, pointer, errors)?;
+    let name = fields.optional("name", validators::nonempty_text(TEXT_CHARS)).unwrap_or(own.name);
+    let email = fields.optional("email", parse_email).unwrap_or(own.email);
     fields.finish();
     Some(Contact { name, email })
 }
 
-fn contact(raw: &RawValue, at: &str, faults: &mut Faults) -> Option<Contact> {
-    let mut fields = Fields::of(raw, at, faults)?;
-    let name = fields.required("name", validators::text(TEXT_CHARS));
-    let email = fields.required("email", email);
+fn parse_contact(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -> Option<Contact> {
+    let mut fields = Fields::parse(raw, pointer, errors)?;
+    let name = fields.required("name", validators::nonempty_text(TEXT_CHARS));
+    let email = fields.required("email", parse_email);
     fields.finish();
     Some(Contact { name: name?, email: email? })
 }
 
 /// A mail address, as far as it can be told without sending one.
-fn email(raw: &RawValue, at: &str, faults: &mut Faults) -> Option<String> {
-    let text = validators::text(EMAIL_CHARS)(raw, at, faults)?;
+fn parse_email(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -> Option<String> {
+    let text = validators::nonempty_text(MAX_EMAIL_CHARS)(raw, pointer, errors)?;
     let parts = text.split_once('@');
     let fits =
         parts.is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'));
     if !fits || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        faults.add(at, "must be a mail address, such as ops@example.com");
+        errors.add(pointer, "must be a mail address, such as ops@example.com");
         return None;
     }
     Some(text)
@@ -195,13 +204,13 @@ fn email(raw: &RawValue, at: &str, faults: &mut Faults) -> Option<String> {
 ///
 /// # Errors
 /// 404 when there is none.
-pub(crate) async fn find(db: &impl Db, id: &BrandId) -> Result<Brand> {
-    brands::find(db, id).await?.ok_or_else(no_brand)
+pub(crate) async fn find_brand(db: &impl Db, id: &BrandId) -> Result<Brand> {
+    brands::find(db, id).await?.ok_or_else(brand_not_found)
 }
 
 /// The audit's entry about a brand.
-pub(crate) fn entry(by: Support, action: &'static str, before: Option<&Brand>, after: &Brand) -> Entry {
-    let view = |brand: &Brand| audited(&BrandView::from(brand));
+pub(crate) fn audit_entry(by: Support, action: &'static str, before: Option<&Brand>, after: &Brand) -> Entry {
+    let view = |brand: &Brand| audit_value(&BrandView::from(brand));
     Entry {
         actor: by.actor,
         action,

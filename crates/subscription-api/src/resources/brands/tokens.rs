@@ -15,21 +15,21 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use crate::api::Api;
-use crate::auth::{Support, draw_token};
+use crate::auth::{Support, generate_token};
 use crate::http::body::JsonBody;
-use crate::http::page::{self, Page, PageParams, PlaceInCursor};
+use crate::http::page::{self, CursorPosition, Page, PageParams};
 use crate::http::path::{self, BrandPath};
 use crate::http::problem::{Problem, Result};
 use crate::http::query::Query;
 use crate::openapi::request_schemas;
-use crate::resources::brands::{BrandInPath, find, no_brand};
-use crate::resources::views::{CreatedToken, TokenView, audited};
-use crate::validation::errors::Faults;
+use crate::resources::brands::{BrandInPath, brand_not_found, find_brand};
+use crate::resources::views::{CreatedToken, TokenView, audit_value};
+use crate::validation::errors::ValidationErrors;
 use crate::validation::fields::Fields;
 use crate::validation::validators;
 
 /// Tokens that one brand may have.
-const TOKENS_PER_BRAND: i64 = 1000;
+const MAX_TOKENS_PER_BRAND: i64 = 1000;
 
 /// The path of a token.
 #[derive(Debug, IntoParams)]
@@ -49,12 +49,12 @@ impl<S: Send + Sync> FromRequestParts<S> for TokenInPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let text = path::text(parts, state, "tokenId").await?;
-        Uuid::try_parse(&text).map(Self).map_err(|_| no_token())
+        let text = path::read_parameter(parts, state, "tokenId").await?;
+        Uuid::try_parse(&text).map(Self).map_err(|_| token_not_found())
     }
 }
 
-fn no_token() -> Problem {
+fn token_not_found() -> Problem {
     Problem::not_found("the brand has no such token")
 }
 
@@ -67,32 +67,33 @@ fn no_token() -> Problem {
         (status = 409, description = "The brand has as many tokens as it may"),
     )
 )]
-pub async fn create(
+pub async fn create_token(
     State(api): State<Api>,
     by: Support,
     BrandInPath(brand): BrandInPath,
     body: JsonBody,
 ) -> Result<impl IntoResponse> {
-    let mut faults = Faults::default();
-    let read = Fields::of(&body.0, "", &mut faults).and_then(|mut fields| {
-        let name = fields.required("name", validators::text(TEXT_CHARS));
-        let role: Option<Role> = fields.required("role", validators::word);
+    let mut errors = ValidationErrors::default();
+    let read = Fields::parse(&body.0, "", &mut errors).and_then(|mut fields| {
+        let name = fields.required("name", validators::nonempty_text(TEXT_CHARS));
+        let role: Option<Role> = fields.required("role", validators::parsed_text);
         fields.finish();
         Some((name?, role?))
     });
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
     // Locked, so that two at once do not both become the last that is allowed.
-    brands::lock(&change, &brand).await?.ok_or_else(no_brand)?;
-    let (name, role) = faults.or(read)?;
-    if tokens::count(&change, &brand).await? >= TOKENS_PER_BRAND {
+    brands::lock(&change, &brand).await?.ok_or_else(brand_not_found)?;
+    let (name, role) = errors.into_result(read)?;
+    if tokens::count(&change, &brand).await? >= MAX_TOKENS_PER_BRAND {
         return Err(Problem::conflict(format!(
-            "a brand may have {TOKENS_PER_BRAND} tokens; delete one first"
+            "a brand may have {MAX_TOKENS_PER_BRAND} tokens; delete one first"
         )));
     }
-    let (token, digest) = draw_token();
-    let made = tokens::insert(&change, &brand, &name, role, &digest).await?.ok_or_else(Problem::internal)?;
-    change.commit(&entry(by, "token.create", &brand, None, Some(&made))).await?;
+    let (token, digest) = generate_token();
+    let made =
+        tokens::insert(&change, &brand, &name, role, &digest).await?.ok_or_else(Problem::internal_error)?;
+    change.commit(&audit_entry(by, "token.create", &brand, None, Some(&made))).await?;
     Ok((StatusCode::CREATED, Json(CreatedToken::new(&made, token))))
 }
 
@@ -104,20 +105,20 @@ pub async fn create(
     params(BrandPath, PageParams),
     responses((status = 200, description = "A page of them", body = Page<TokenView>))
 )]
-pub async fn list(
+pub async fn list_tokens(
     State(api): State<Api>,
     _: Support,
     BrandInPath(brand): BrandInPath,
     mut query: Query,
 ) -> Result<Json<Page<TokenView>>> {
     let list = format!("tokens/{brand}");
-    let limit = query.limit();
-    let after = page::place(&mut query, &list).unwrap_or(Place::FIRST);
+    let limit = query.take_limit();
+    let after = page::take_position(&mut query, &list).unwrap_or(Place::FIRST);
     query.finish()?;
-    find(&api.store, &brand).await?;
+    find_brand(&api.store, &brand).await?;
     let rows = tokens::page(&api.store, &brand, after, limit + 1).await?;
-    let place = |token: &Token| PlaceInCursor::from(Place { at: token.created, id: token.id });
-    Ok(Json(Page::of(&list, rows, limit, place, |token| TokenView::from(&token))))
+    let place = |token: &Token| CursorPosition::from(Place { at: token.created, id: token.id });
+    Ok(Json(Page::from_rows(&list, rows, limit, place, |token| TokenView::from(&token))))
 }
 
 /// Delete a token
@@ -128,7 +129,7 @@ pub async fn list(
     params(BrandPath, TokenPath),
     responses((status = 204, description = "It is deleted"))
 )]
-pub async fn delete(
+pub async fn delete_token(
     State(api): State<Api>,
     by: Support,
     BrandInPath(brand): BrandInPath,
@@ -136,19 +137,19 @@ pub async fn delete(
 ) -> Result<StatusCode> {
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
-    let deleted = tokens::delete(&change, &brand, id).await?.ok_or_else(no_token)?;
-    change.commit(&entry(by, "token.delete", &brand, Some(&deleted), None)).await?;
+    let deleted = tokens::delete(&change, &brand, id).await?.ok_or_else(token_not_found)?;
+    change.commit(&audit_entry(by, "token.delete", &brand, Some(&deleted), None)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn entry(
+fn audit_entry(
     by: Support,
     action: &'static str,
     brand: &BrandId,
     before: Option<&Token>,
     after: Option<&Token>,
 ) -> Entry {
-    let view = |token: &Token| audited(&TokenView::from(token));
+    let view = |token: &Token| audit_value(&TokenView::from(token));
     let subject = before.or(after).map(|token| token.id.to_string()).unwrap_or_default();
     let (before, after) = (before.map(view), after.map(view));
     Entry { actor: by.actor, action, brand_id: Some(brand.clone()), subject, before, after }

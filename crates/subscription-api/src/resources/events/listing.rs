@@ -12,13 +12,13 @@ use store::deliveries::{Order, Range};
 use store::place::Place;
 
 use crate::http::cursor;
-use crate::http::page::PlaceInCursor;
+use crate::http::page::CursorPosition;
 use crate::http::problem::Result;
 use crate::http::query::{Query, instant};
 
 /// Which events a request lists.
 #[derive(Debug)]
-pub struct Listing {
+pub struct EventListing {
     filter: Filter,
     after: Option<Place>,
 }
@@ -38,7 +38,7 @@ struct Filter {
 struct Instant(#[serde(with = "rfc3339")] Timestamp);
 
 /// What the query itself says.
-struct Given {
+struct RequestedFilter {
     from: Option<Timestamp>,
     to: Option<Instant>,
     pattern: Option<TypePattern>,
@@ -46,7 +46,7 @@ struct Given {
     descending: Option<bool>,
 }
 
-impl Given {
+impl RequestedFilter {
     fn read(query: &mut Query) -> Self {
         let descending = |text: &str| match text {
             "asc" => Ok(false),
@@ -56,14 +56,14 @@ impl Given {
         let given = Self {
             from: query.take("from", instant),
             to: query.take("to", instant).map(Instant),
-            pattern: query.word("type"),
-            status: query.word("status"),
+            pattern: query.take_parsed("type"),
+            status: query.take_parsed("status"),
             descending: query.take("order", descending),
         };
         if let (Some(from), Some(Instant(to))) = (given.from, given.to)
             && from >= to
         {
-            query.fault("from", "must be before to");
+            query.add_error("from", "must be before to");
         }
         given
     }
@@ -91,20 +91,20 @@ impl Given {
     }
 }
 
-impl Listing {
+impl EventListing {
     /// Reads what is left of a query; `earliest` is where a list begins unless asked otherwise.
     ///
     /// # Errors
     /// A 400 that names everything that is wrong.
     pub fn read(mut query: Query, webhook: WebhookId, earliest: Timestamp) -> Result<Self> {
-        let given = Given::read(&mut query);
-        let cursor =
-            query.take("cursor", |text| cursor::decode::<(Filter, PlaceInCursor)>(&list(webhook), text));
+        let given = RequestedFilter::read(&mut query);
+        let cursor = query
+            .take("cursor", |text| cursor::decode::<(Filter, CursorPosition)>(&list_name(webhook), text));
         let listing = match cursor {
             None => Self { filter: given.into_filter(earliest), after: None },
             Some((filter, after)) => {
                 if !given.agrees_with(&filter) {
-                    query.fault(
+                    query.add_error(
                         "cursor",
                         "is of this list with other filters; repeat them, or leave them out",
                     );
@@ -136,10 +136,10 @@ impl Listing {
     /// The cursor of the page that goes on after `place`.
     #[must_use]
     pub fn cursor(&self, webhook: WebhookId, place: Place) -> String {
-        cursor::encode(&list(webhook), &(&self.filter, PlaceInCursor::from(place)))
+        cursor::encode(&list_name(webhook), &(&self.filter, CursorPosition::from(place)))
     }
 }
 
-fn list(webhook: WebhookId) -> String {
+fn list_name(webhook: WebhookId) -> String {
     format!("events/{webhook}")
 }

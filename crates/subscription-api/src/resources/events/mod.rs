@@ -25,12 +25,12 @@ use crate::auth::BrandReader;
 use crate::http::cursor;
 use crate::http::page::{Page, PageParams};
 use crate::http::path::{
-    BrandPath, EventInPath, EventPath, WebhookInPath, WebhookPath, no_event, no_webhook,
+    BrandPath, EventInPath, EventPath, WebhookInPath, WebhookPath, event_not_found, webhook_not_found,
 };
 use crate::http::problem::{Problem, Result};
 use crate::http::query::Query;
-use crate::resources::events::listing::Listing;
-use crate::resources::views::{DeliveryStatusWord, OutcomeWord, TriggerWord, optional_instant};
+use crate::resources::events::listing::EventListing;
+use crate::resources::views::{DeliveryStatusWord, OutcomeWord, TriggerWord, serialize_optional};
 
 /// An event on its way to a webhook.
 #[derive(Debug, Serialize, ToSchema)]
@@ -66,10 +66,10 @@ pub struct DeliveryView {
     /// Attempts so far
     #[schema(minimum = 0)]
     attempts: i32,
-    #[serde(serialize_with = "optional_instant")]
+    #[serde(serialize_with = "serialize_optional")]
     #[schema(required)]
     last_attempt_at: Option<DateTime>,
-    #[serde(serialize_with = "optional_instant")]
+    #[serde(serialize_with = "serialize_optional")]
     #[schema(required)]
     next_attempt_at: Option<DateTime>,
     /// Why the last attempt failed
@@ -106,7 +106,7 @@ pub struct AttemptView {
 /// Which events are listed.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[allow(dead_code, reason = "for the OpenAPI document; Listing reads the parameters")]
+#[allow(dead_code, reason = "for the OpenAPI document; EventListing reads the parameters")]
 pub struct EventParams {
     /// Created at this instant or later; seven days ago unless given
     #[param(format = DateTime)]
@@ -126,7 +126,7 @@ pub struct EventParams {
 /// The order of a list.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "snake_case")]
-#[allow(dead_code, reason = "for the OpenAPI document; Listing reads the word")]
+#[allow(dead_code, reason = "for the OpenAPI document; EventListing reads the word")]
 pub enum OrderWord {
     /// Oldest first
     #[schema(rename = "asc")]
@@ -145,15 +145,15 @@ pub enum OrderWord {
     params(BrandPath, WebhookPath, EventParams, PageParams),
     responses((status = 200, description = "A page of them", body = Page<EventView>))
 )]
-pub async fn list(
+pub async fn list_events(
     State(api): State<Api>,
     by: BrandReader,
     WebhookInPath(id): WebhookInPath,
     mut query: Query,
 ) -> Result<Json<Page<EventView>>> {
-    let webhook = readable(&api, &by, id).await?;
-    let limit = query.limit();
-    let listing = Listing::read(query, id, Utc::now() - api.retention)?;
+    let webhook = find_readable_webhook(&api, &by, id).await?;
+    let limit = query.take_limit();
+    let listing = EventListing::read(query, id, Utc::now() - api.retention)?;
     let page = deliveries::page(&api.store, webhook.id, &listing.range(), limit).await?;
     let items = page.items.into_iter().map(|delivery| event_view(id, delivery)).collect::<Result<_>>()?;
     Ok(Json(Page { items, next_cursor: page.more_after.map(|place| listing.cursor(id, place)) }))
@@ -165,13 +165,13 @@ pub async fn list(
     params(BrandPath, WebhookPath, EventPath),
     responses((status = 200, description = "The event and how far it got", body = EventView))
 )]
-pub async fn read(
+pub async fn read_event(
     State(api): State<Api>,
     by: BrandReader,
     WebhookInPath(id): WebhookInPath,
     EventInPath(event): EventInPath,
 ) -> Result<Json<EventView>> {
-    event_view(id, find(&api, &by, id, event).await?).map(Json)
+    event_view(id, find_delivery(&api, &by, id, event).await?).map(Json)
 }
 
 /// List an event's attempts
@@ -183,39 +183,39 @@ pub async fn read(
     params(BrandPath, WebhookPath, EventPath, PageParams),
     responses((status = 200, description = "A page of them", body = Page<AttemptView>))
 )]
-pub async fn attempts(
+pub async fn list_attempts(
     State(api): State<Api>,
     by: BrandReader,
     WebhookInPath(id): WebhookInPath,
     EventInPath(event): EventInPath,
     mut query: Query,
 ) -> Result<Json<Page<AttemptView>>> {
-    let found = find(&api, &by, id, event).await?;
+    let found = find_delivery(&api, &by, id, event).await?;
     let list = format!("attempts/{id}/{event}");
-    let limit = query.limit();
+    let limit = query.take_limit();
     let after = query.take("cursor", |text| cursor::decode(&list, text));
     query.finish()?;
     let rows = attempts::page(&api.store, id, (event, found.created), after, limit + 1).await?;
-    Ok(Json(Page::of(&list, rows, limit, |attempt| attempt.id, attempt_view)))
+    Ok(Json(Page::from_rows(&list, rows, limit, |attempt| attempt.id, attempt_view)))
 }
 
 /// A webhook whose events the caller may read: support also those of a deleted one.
-async fn readable(api: &Api, by: &BrandReader, id: WebhookId) -> Result<Webhook> {
+async fn find_readable_webhook(api: &Api, by: &BrandReader, id: WebhookId) -> Result<Webhook> {
     let readable = |webhook: &Webhook| {
         webhook.brand_id == by.brand && (by.is_support || webhook.status != WebhookStatus::Deleted)
     };
-    webhooks::find(&api.store, id).await?.filter(readable).ok_or_else(no_webhook)
+    webhooks::find(&api.store, id).await?.filter(readable).ok_or_else(webhook_not_found)
 }
 
-async fn find(api: &Api, by: &BrandReader, id: WebhookId, event: EventId) -> Result<Delivery> {
-    readable(api, by, id).await?;
-    deliveries::find(&api.store, &by.brand, id, event).await?.ok_or_else(no_event)
+async fn find_delivery(api: &Api, by: &BrandReader, id: WebhookId, event: EventId) -> Result<Delivery> {
+    find_readable_webhook(api, by, id).await?;
+    deliveries::find(&api.store, &by.brand, id, event).await?.ok_or_else(event_not_found)
 }
 
 fn event_view(webhook: WebhookId, delivery: Delivery) -> Result<EventView> {
     let data = RawValue::from_string(delivery.data).map_err(|error| {
         tracing::error!(event = %delivery.event_id, %error, "stored data is not JSON");
-        Problem::internal()
+        Problem::internal_error()
     })?;
     Ok(EventView {
         id: delivery.event_id,

@@ -20,20 +20,20 @@ use store::idempotency::{self, Kept};
 use tracing::warn;
 use utoipa::ToSchema;
 
-use crate::api::{Api, PUBLISH_WITHIN};
+use crate::api::{Api, PUBLISH_TIMEOUT};
 use crate::auth::BrandWriter;
 use crate::http::body::JsonBody;
 use crate::http::path::BrandPath;
 use crate::http::problem::{Problem, Result};
 use crate::openapi::request_schemas;
-use crate::validation::errors::{Faults, member};
+use crate::validation::errors::{ValidationErrors, member_pointer};
 use crate::validation::fields::Fields;
 use crate::validation::validators;
 
 /// Most events of one request (contract §2).
-const MOST_EVENTS: usize = 500;
+const MAX_EVENTS: usize = 500;
 /// Longest `Idempotency-Key`, in characters.
-const KEY_CHARS: usize = 255;
+const MAX_KEY_CHARS: usize = 255;
 /// The header under which a request may be retried.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -46,7 +46,7 @@ pub struct Published {
 }
 
 /// An event of a request.
-struct Given<'a> {
+struct RequestedEvent<'a> {
     at: String,
     id: Option<EventId>,
     event_type: EventType,
@@ -65,126 +65,132 @@ struct Given<'a> {
     request_body = request_schemas::Publishing,
     responses((status = 202, description = "The broker has them", body = Published))
 )]
-pub async fn publish(
+pub async fn publish_events(
     State(api): State<Api>,
     by: BrandWriter,
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<impl IntoResponse> {
-    let key = key_of(&headers)?;
-    let mut faults = Faults::default();
-    let given = given(&body.0, &by.brand, &mut faults);
-    let given = faults.or(given)?;
-    let ids = ids(&api, &by.brand, key, &body.0, &given).await?;
-    let mut messages = messages(&api, &by.brand, &given, &ids)?;
-    if let Some(trace) = trace_of(&headers) {
+    let key = read_idempotency_key(&headers)?;
+    let mut errors = ValidationErrors::default();
+    let events = parse_events(&body.0, &by.brand, &mut errors);
+    let events = errors.into_result(events)?;
+    let ids = assign_ids(&api, &by.brand, key, &body.0, &events).await?;
+    let mut messages = build_messages(&api, &by.brand, &events, &ids)?;
+    if let Some(trace) = read_trace_parent(&headers) {
         messages.iter_mut().for_each(|(_, message)| message.headers.push((TRACEPARENT, trace.to_string())));
     }
     let publishing = publish_all(&api, &messages);
-    match tokio::time::timeout(PUBLISH_WITHIN, publishing).await {
+    match tokio::time::timeout(PUBLISH_TIMEOUT, publishing).await {
         Ok(Ok(())) => Ok((StatusCode::ACCEPTED, Json(Published { ids }))),
         Ok(Err(error)) => {
             warn!(error = %Chain(&error), "answered 503");
-            Err(broker_away())
+            Err(broker_unavailable())
         }
-        Err(_) => Err(broker_away()),
+        Err(_) => Err(broker_unavailable()),
     }
 }
 
-fn broker_away() -> Problem {
-    Problem::unavailable(
+fn broker_unavailable() -> Problem {
+    Problem::service_unavailable(
         "the broker does not confirm; send the request again soon, with the same ids or Idempotency-Key",
     )
 }
 
-fn key_of(headers: &HeaderMap) -> Result<Option<&str>> {
+fn read_idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let key = value.to_str().ok().filter(|key| (1..=KEY_CHARS).contains(&key.len()));
+    let key = value.to_str().ok().filter(|key| (1..=MAX_KEY_CHARS).contains(&key.len()));
     let invalid =
-        || Problem::malformed(format!("Idempotency-Key must have 1 to {KEY_CHARS} visible characters"));
+        || Problem::bad_request(format!("Idempotency-Key must have 1 to {MAX_KEY_CHARS} visible characters"));
     key.map(Some).ok_or_else(invalid)
 }
 
 /// The producer's trace, which goes on with its events.
-fn trace_of(headers: &HeaderMap) -> Option<TraceParent> {
+fn read_trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
     headers.get(TRACEPARENT)?.to_str().ok()?.parse().ok()
 }
 
-fn given<'a>(raw: &'a RawValue, brand: &BrandId, faults: &mut Faults) -> Option<Vec<Given<'a>>> {
-    let mut fields = Fields::of(raw, "", faults)?;
+fn parse_events<'a>(
+    raw: &'a RawValue,
+    brand: &BrandId,
+    errors: &mut ValidationErrors,
+) -> Option<Vec<RequestedEvent<'a>>> {
+    let mut fields = Fields::parse(raw, "", errors)?;
     if !fields.has("events") {
-        return one(fields, "", brand).map(|event| vec![event]);
+        return parse_event(fields, "", brand).map(|event| vec![event]);
     }
-    let events = fields.required("events", validators::list(MOST_EVENTS));
+    let events = fields.required("events", validators::bounded_list(MAX_EVENTS));
     fields.finish();
     let mut read = Vec::new();
     for (place, raw) in events?.into_iter().enumerate() {
-        let at = member("/events", &place.to_string());
-        if let Some(event) = Fields::of(raw, &at, faults).and_then(|fields| one(fields, &at, brand)) {
+        let at = member_pointer("/events", &place.to_string());
+        if let Some(event) =
+            Fields::parse(raw, &at, errors).and_then(|fields| parse_event(fields, &at, brand))
+        {
             read.push(event);
         }
     }
     Some(read)
 }
 
-fn one<'a>(mut fields: Fields<'a, '_>, at: &str, brand: &BrandId) -> Option<Given<'a>> {
-    let id = fields.optional("id", validators::word);
-    let own: Option<BrandId> = fields.optional("brandId", validators::word);
+fn parse_event<'a>(mut fields: Fields<'a, '_>, at: &str, brand: &BrandId) -> Option<RequestedEvent<'a>> {
+    let id = fields.optional("id", validators::parsed_text);
+    let own: Option<BrandId> = fields.optional("brandId", validators::parsed_text);
     if own.is_some_and(|own| own != *brand) {
-        fields.fault("brandId", "must be that of the path, or be left out");
+        fields.add_error("brandId", "must be that of the path, or be left out");
     }
-    let event_type = fields.required("type", validators::word);
-    let created = fields.optional("created", validators::instant);
+    let event_type = fields.required("type", validators::parsed_text);
+    let created = fields.optional("created", validators::timestamp);
     let data = fields.required("data", |raw, _, _| Some(raw.get()));
     fields.finish();
-    Some(Given { at: at.to_owned(), id, event_type: event_type?, created, data: data? })
+    Some(RequestedEvent { at: at.to_owned(), id, event_type: event_type?, created, data: data? })
 }
 
 /// The id of each event: its own, or one that is drawn, or the one that the first try of the request
 /// was given.
-async fn ids(
+async fn assign_ids(
     api: &Api,
     brand: &BrandId,
     key: Option<&str>,
     raw: &RawValue,
-    given: &[Given<'_>],
+    events: &[RequestedEvent<'_>],
 ) -> Result<Vec<EventId>> {
     let now = u64::try_from(Utc::now().timestamp_millis()).unwrap_or(0);
     let ids: Vec<EventId> =
-        given.iter().map(|event| event.id.unwrap_or_else(|| EventId::draw(now))).collect();
+        events.iter().map(|event| event.id.unwrap_or_else(|| EventId::draw(now))).collect();
     let Some(key) = key else { return Ok(ids) };
     let request = Kept { fingerprint: Sha256::digest(raw.get().as_bytes()).into(), ids };
     let kept = idempotency::keep(&api.store, brand, key, request.clone()).await?;
     if kept.fingerprint == request.fingerprint {
         return Ok(kept.ids);
     }
-    let mut faults = Faults::default();
-    faults
+    let mut errors = ValidationErrors::default();
+    errors
         .add("", "is not what this Idempotency-Key was first used with; use another key for another request");
-    faults.or(None)
+    errors.into_result(None)
 }
 
 /// The messages as producers publish them, within the rules that the router keeps.
-fn messages(
+fn build_messages(
     api: &Api,
     brand: &BrandId,
-    given: &[Given<'_>],
+    events: &[RequestedEvent<'_>],
     ids: &[EventId],
 ) -> Result<Vec<(String, Outgoing)>> {
     let retention = TimeDelta::from_std(api.retention).unwrap_or(TimeDelta::MAX);
-    let mut faults = Faults::default();
-    let mut messages = Vec::with_capacity(given.len());
-    for (event, id) in given.iter().zip(ids) {
-        let body = message(event, *id, brand);
+    let mut errors = ValidationErrors::default();
+    let mut messages = Vec::with_capacity(events.len());
+    for (event, id) in events.iter().zip(ids) {
+        let body = encode_event(event, *id, brand);
         if let Err(rejection) = event::decode(&body, None, Utc::now(), retention) {
-            faults.add(format!("{}{}", event.at, pointer(&rejection)), rejection.detail());
+            errors.add(format!("{}{}", event.at, rejected_field(&rejection)), rejection.detail());
         }
         messages.push((event.event_type.as_str().to_owned(), Outgoing::new(body)));
     }
-    faults.or(Some(messages))
+    errors.into_result(Some(messages))
 }
 
-fn message(event: &Given<'_>, id: EventId, brand: &BrandId) -> Vec<u8> {
+fn encode_event(event: &RequestedEvent<'_>, id: EventId, brand: &BrandId) -> Vec<u8> {
     let created = event.created.map(|at| format!("\"created\":\"{}\",", domain::time::format(at)));
     let created = created.unwrap_or_default();
     let (event_type, data) = (&event.event_type, event.data);
@@ -194,7 +200,7 @@ fn message(event: &Given<'_>, id: EventId, brand: &BrandId) -> Vec<u8> {
 }
 
 /// Which field a rejection is about.
-fn pointer(rejection: &Rejection) -> &'static str {
+fn rejected_field(rejection: &Rejection) -> &'static str {
     match rejection.reason {
         RejectReason::InvalidCreated | RejectReason::CreatedOutOfRange => "/created",
         RejectReason::InvalidId => "/id",

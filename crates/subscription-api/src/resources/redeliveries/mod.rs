@@ -27,20 +27,22 @@ use uuid::Uuid;
 use crate::api::Api;
 use crate::auth::{BrandReader, BrandWriter};
 use crate::http::body::{JsonBody, OptionalJsonBody};
-use crate::http::path::{self, BrandPath, EventInPath, EventPath, WebhookInPath, WebhookPath, no_event};
+use crate::http::path::{
+    self, BrandPath, EventInPath, EventPath, WebhookInPath, WebhookPath, event_not_found,
+};
 use crate::http::problem::{Problem, Result};
 use crate::openapi::request_schemas;
 use crate::resources::views::{DeliveryStatusWord, TriggerWord};
-use crate::resources::webhooks::{find, lock};
-use crate::validation::errors::Faults;
+use crate::resources::webhooks::{find_webhook, lock_webhook};
+use crate::validation::errors::ValidationErrors;
 use crate::validation::fields::Fields;
-use crate::validation::subscribable_types::Offer;
+use crate::validation::subscribable_types::SubscribableTypes;
 use crate::validation::validators;
 
 /// How many deliveries will be sent again.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Queued {
+pub struct QueuedDeliveries {
     /// The job that sends a range; its progress is at `redeliver/{jobId}`
     #[serde(skip_serializing_if = "Option::is_none")]
     job_id: Option<Uuid>,
@@ -52,7 +54,7 @@ pub struct Queued {
 /// A test event that will be sent.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct TestSent {
+pub struct QueuedTestEvent {
     /// Its id: Get Events shows what becomes of it
     #[schema(value_type = String)]
     event_id: EventId,
@@ -151,11 +153,11 @@ impl<S: Send + Sync> FromRequestParts<S> for JobInPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        path::text(parts, state, "jobId").await?.parse().map(Self).map_err(|_| no_job())
+        path::read_parameter(parts, state, "jobId").await?.parse().map(Self).map_err(|_| job_not_found())
     }
 }
 
-fn no_job() -> Problem {
+fn job_not_found() -> Problem {
     Problem::not_found("this webhook has no such job; jobs are forgotten after the retention time")
 }
 
@@ -168,11 +170,11 @@ fn no_job() -> Problem {
     operation_id = "redeliverEvent",
     params(BrandPath, WebhookPath, EventPath),
     responses(
-        (status = 202, description = "It will be sent", body = Queued),
+        (status = 202, description = "It will be sent", body = QueuedDeliveries),
         (status = 409, description = "The webhook is not active"),
     )
 )]
-pub async fn one(
+pub async fn redeliver_event(
     State(api): State<Api>,
     by: BrandWriter,
     WebhookInPath(id): WebhookInPath,
@@ -180,13 +182,13 @@ pub async fn one(
 ) -> Result<impl IntoResponse> {
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
-    let webhook = lock(&change, &by.brand, id).await?;
-    let delivery = deliveries::find(&change, &by.brand, id, event).await?.ok_or_else(no_event)?;
+    let webhook = lock_webhook(&change, &by.brand, id).await?;
+    let delivery = deliveries::find(&change, &by.brand, id, event).await?.ok_or_else(event_not_found)?;
     check_active(&webhook)?;
     let places = [delivery.place()];
     redeliveries::begin(&change, id, &places, Trigger::Redeliver, None, None).await?;
-    change.commit(&entry(&by, "webhook.redeliver", id, json!({"eventId": event}))).await?;
-    Ok((StatusCode::ACCEPTED, Json(Queued { job_id: None, queued: 1 })))
+    change.commit(&audit_entry(&by, "webhook.redeliver", id, json!({"eventId": event}))).await?;
+    Ok((StatusCode::ACCEPTED, Json(QueuedDeliveries { job_id: None, queued: 1 })))
 }
 
 /// Redeliver a range of events
@@ -197,31 +199,31 @@ pub async fn one(
     post, path = "/v1/{brandId}/webhooks/{webhookId}/redeliver", tag = "events", operation_id = "redeliverRange",
     params(BrandPath, WebhookPath), request_body = request_schemas::Redelivery,
     responses(
-        (status = 202, description = "They will be sent", body = Queued,
+        (status = 202, description = "They will be sent", body = QueuedDeliveries,
          headers(("Location" = String, description = "Where the progress is"))),
         (status = 409, description = "The webhook is not active"),
     )
 )]
-pub async fn range(
+pub async fn redeliver_range(
     State(api): State<Api>,
     by: BrandWriter,
     WebhookInPath(id): WebhookInPath,
     body: JsonBody,
 ) -> Result<impl IntoResponse> {
-    let mut faults = Faults::default();
-    let selection = selection(&body.0, &mut faults);
-    let found = find(&api.store, &by.brand, id).await?;
-    let selection = faults.or(selection)?;
+    let mut errors = ValidationErrors::default();
+    let selection = parse_selection(&body.0, &mut errors);
+    let found = find_webhook(&api.store, &by.brand, id).await?;
+    let selection = errors.into_result(selection)?;
     check_active(&found)?;
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
-    check_active(&lock(&change, &by.brand, id).await?)?;
+    check_active(&lock_webhook(&change, &by.brand, id).await?)?;
     let job = redeliveries::insert_job(&change, id, Trigger::Redeliver, &selection).await?;
     let (job_id, queued) = (job.id, job.total);
-    let after = crate::resources::views::audited(&JobView::from(job));
-    change.commit(&entry(&by, "webhook.redeliver_range", id, after)).await?;
+    let after = crate::resources::views::audit_value(&JobView::from(job));
+    change.commit(&audit_entry(&by, "webhook.redeliver_range", id, after)).await?;
     let location = format!("/v1/{}/webhooks/{id}/redeliver/{job_id}", by.brand);
-    let queued = Queued { job_id: Some(job_id), queued };
+    let queued = QueuedDeliveries { job_id: Some(job_id), queued };
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(queued)))
 }
 
@@ -232,14 +234,14 @@ pub async fn range(
     params(BrandPath, WebhookPath, JobPath),
     responses((status = 200, description = "How far it got", body = JobView))
 )]
-pub async fn job(
+pub async fn read_redelivery(
     State(api): State<Api>,
     by: BrandReader,
     WebhookInPath(id): WebhookInPath,
     JobInPath(job): JobInPath,
 ) -> Result<Json<JobView>> {
-    find(&api.store, &by.brand, id).await?;
-    let job = redeliveries::find_job(&api.store, id, job).await?.ok_or_else(no_job)?;
+    find_webhook(&api.store, &by.brand, id).await?;
+    let job = redeliveries::find_job(&api.store, id, job).await?.ok_or_else(job_not_found)?;
     Ok(Json(job.into()))
 }
 
@@ -251,69 +253,69 @@ pub async fn job(
     post, path = "/v1/{brandId}/webhooks/{webhookId}/test", tag = "webhooks", operation_id = "testWebhook",
     params(BrandPath, WebhookPath), request_body = request_schemas::TestEvent,
     responses(
-        (status = 202, description = "It will be sent", body = TestSent),
+        (status = 202, description = "It will be sent", body = QueuedTestEvent),
         (status = 409, description = "The webhook is not active"),
     )
 )]
-pub async fn test(
+pub async fn test_webhook(
     State(api): State<Api>,
     by: BrandWriter,
     WebhookInPath(id): WebhookInPath,
     body: OptionalJsonBody,
 ) -> Result<impl IntoResponse> {
-    let mut faults = Faults::default();
-    let wanted = Fields::of(&body.0, "", &mut faults).map(|mut fields| {
-        let wanted = fields.optional("type", validators::word::<EventType>);
+    let mut errors = ValidationErrors::default();
+    let wanted = Fields::parse(&body.0, "", &mut errors).map(|mut fields| {
+        let wanted = fields.optional("type", validators::parsed_text::<EventType>);
         fields.finish();
         wanted
     });
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
-    let webhook = lock(&change, &by.brand, id).await?;
-    let wanted = faults.or(wanted)?;
+    let webhook = lock_webhook(&change, &by.brand, id).await?;
+    let wanted = errors.into_result(wanted)?;
     check_active(&webhook)?;
-    let (event_type, data) = example(&change, &webhook, wanted).await?;
+    let (event_type, data) = choose_example(&change, &webhook, wanted).await?;
     let now = Utc::now();
     let event = EventId::draw(u64::try_from(now.timestamp_millis()).unwrap_or(0));
     redeliveries::insert_test(&change, id, event, whole_millis(now), &event_type, &data).await?;
     let after = json!({"eventId": event, "type": event_type.as_str()});
-    change.commit(&entry(&by, "webhook.test", id, after)).await?;
-    Ok((StatusCode::ACCEPTED, Json(TestSent { event_id: event })))
+    change.commit(&audit_entry(&by, "webhook.test", id, after)).await?;
+    Ok((StatusCode::ACCEPTED, Json(QueuedTestEvent { event_id: event })))
 }
 
 /// The type of a test event and its example.
-async fn example(
+async fn choose_example(
     change: &Change<'_>,
     webhook: &Webhook,
     wanted: Option<EventType>,
 ) -> Result<(EventType, String)> {
-    let offer = Offer::load(change, &webhook.brand_id).await?;
-    let mut faults = Faults::default();
+    let types = SubscribableTypes::load(change, &webhook.brand_id).await?;
+    let mut errors = ValidationErrors::default();
     let chosen = match &wanted {
         Some(event_type) => {
-            offer.check_type(event_type, "/type", &mut faults);
+            types.check_type(event_type, "/type", &mut errors);
             Some(event_type.clone())
         }
-        None => offer.first_of(&webhook.events).and_then(|name| name.parse().ok()),
+        None => types.first_match(&webhook.events).and_then(|name| name.parse().ok()),
     };
     if chosen.is_none() {
-        faults.add("/type", "is required here: the webhook subscribes to no type that the brand may receive");
+        errors.add("/type", "is required here: the webhook subscribes to no type that the brand may receive");
     }
-    let event_type = faults.or(chosen)?;
+    let event_type = errors.into_result(chosen)?;
     let entry = event_types::find(change, &event_type).await?;
     let example = entry.and_then(|entry| entry.example).map(|example| example.get().to_owned());
     Ok((event_type, example.unwrap_or_else(|| "{}".to_owned())))
 }
 
-fn selection(raw: &RawValue, faults: &mut Faults) -> Option<Selection> {
-    let mut fields = Fields::of(raw, "", faults)?;
-    let from = fields.required("from", validators::instant);
-    let to = fields.required("to", validators::instant);
-    let status = fields.optional("status", validators::word);
-    let pattern = fields.optional("type", validators::word);
+fn parse_selection(raw: &RawValue, errors: &mut ValidationErrors) -> Option<Selection> {
+    let mut fields = Fields::parse(raw, "", errors)?;
+    let from = fields.required("from", validators::timestamp);
+    let to = fields.required("to", validators::timestamp);
+    let status = fields.optional("status", validators::parsed_text);
+    let pattern = fields.optional("type", validators::parsed_text);
     let span = from.zip(to);
     if span.is_some_and(|(from, to)| from >= to) {
-        fields.fault("from", "must be before to");
+        fields.add_error("from", "must be before to");
     }
     fields.finish();
     let (from, to) = span?;
@@ -330,7 +332,12 @@ fn check_active(webhook: &Webhook) -> Result<()> {
     }
 }
 
-fn entry(by: &BrandWriter, action: &'static str, webhook: WebhookId, after: serde_json::Value) -> Entry {
+fn audit_entry(
+    by: &BrandWriter,
+    action: &'static str,
+    webhook: WebhookId,
+    after: serde_json::Value,
+) -> Entry {
     Entry {
         actor: by.actor.clone(),
         action,
@@ -345,7 +352,7 @@ fn entry(by: &BrandWriter, action: &'static str, webhook: WebhookId, after: serd
 ///
 /// # Errors
 /// When the database fails.
-pub(crate) async fn send_held(db: &impl Db, webhook: WebhookId) -> Result<Job> {
+pub(crate) async fn redeliver_held_events(db: &impl Db, webhook: WebhookId) -> Result<Job> {
     let selection = Selection {
         from: DateTime::UNIX_EPOCH,
         // The platform takes events that lie a little ahead.

@@ -14,8 +14,8 @@ use crate::api::Api;
 use crate::auth::BrandReader;
 use crate::http::path::{BrandPath, WebhookInPath, WebhookPath};
 use crate::http::problem::Result;
-use crate::resources::views::optional_instant;
-use crate::resources::webhooks::find;
+use crate::resources::views::serialize_optional;
+use crate::resources::webhooks::find_webhook;
 
 /// What counts towards disabling a webhook; all zero while it is not active.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,11 +29,11 @@ pub struct HealthView {
     /// Those of them that failed
     failures: u64,
     /// When the first of these failures ended
-    #[serde(serialize_with = "optional_instant")]
+    #[serde(serialize_with = "serialize_optional")]
     #[schema(required)]
     first_failure: Option<DateTime>,
     /// When the last of them ended
-    #[serde(serialize_with = "optional_instant")]
+    #[serde(serialize_with = "serialize_optional")]
     #[schema(required)]
     last_failure: Option<DateTime>,
     /// Deliveries that ended failed since an attempt succeeded last
@@ -66,18 +66,18 @@ pub struct HealthRuleView {
     params(BrandPath, WebhookPath),
     responses((status = 200, description = "The figures and the rule", body = HealthView))
 )]
-pub async fn read(
+pub async fn read_health(
     State(api): State<Api>,
     by: BrandReader,
     WebhookInPath(id): WebhookInPath,
 ) -> Result<Json<HealthView>> {
-    find(&api.store, &by.brand, id).await?;
+    find_webhook(&api.store, &by.brand, id).await?;
     let found = health::figures(&api.store, &[id], Utc::now(), api.health.window).await?;
     let figures = found.into_iter().next().map(|(_, figures)| figures).unwrap_or_default();
-    Ok(Json(view(&figures, &api.health)))
+    Ok(Json(health_view(&figures, &api.health)))
 }
 
-fn view(figures: &HealthFigures, rule: &HealthRule) -> HealthView {
+fn health_view(figures: &HealthFigures, rule: &HealthRule) -> HealthView {
     HealthView {
         window_seconds: rule.window.as_secs(),
         attempts: figures.attempts,

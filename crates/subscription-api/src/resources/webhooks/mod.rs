@@ -27,16 +27,16 @@ use utoipa::ToSchema;
 use crate::api::Api;
 use crate::auth::{BrandReader, BrandWriter};
 use crate::http::body::{JsonBody, OptionalJsonBody, PatchBody};
-use crate::http::page::{self, Page, PageParams, PlaceInCursor};
-use crate::http::path::{BrandPath, WebhookInPath, WebhookPath, no_webhook};
+use crate::http::page::{self, CursorPosition, Page, PageParams};
+use crate::http::path::{BrandPath, WebhookInPath, WebhookPath, webhook_not_found};
 use crate::http::problem::{Problem, Result};
 use crate::http::query::Query;
 use crate::openapi::request_schemas;
-use crate::resources::views::{CreatedWebhook, WebhookView, audited_webhook, optional_instant, public_key};
-use crate::resources::webhooks::patch::{EVENTS, Edit, check_stored_endpoint};
-use crate::validation::errors::Faults;
+use crate::resources::views::{CreatedWebhook, WebhookView, audit_webhook, public_key, serialize_optional};
+use crate::resources::webhooks::patch::{EVENTS_POINTER, WebhookPatch, check_stored_endpoint};
+use crate::validation::errors::ValidationErrors;
 use crate::validation::fields::Fields;
-use crate::validation::subscribable_types::Offer;
+use crate::validation::subscribable_types::SubscribableTypes;
 use crate::validation::validators;
 
 /// Make a webhook
@@ -49,14 +49,18 @@ use crate::validation::validators;
         (status = 409, description = "The brand has as many webhooks as it may"),
     )
 )]
-pub async fn create(State(api): State<Api>, by: BrandWriter, body: JsonBody) -> Result<impl IntoResponse> {
-    let mut faults = Faults::default();
-    let edit = Edit::of_new(&body.0, api.resolver.allowed(), &mut faults);
-    if let Some(edit) = &edit {
-        edit.check_endpoint(&api.resolver, &mut faults).await;
+pub async fn create_webhook(
+    State(api): State<Api>,
+    by: BrandWriter,
+    body: JsonBody,
+) -> Result<impl IntoResponse> {
+    let mut errors = ValidationErrors::default();
+    let patch = WebhookPatch::parse_new(&body.0, api.resolver.allowed_networks(), &mut errors);
+    if let Some(patch) = &patch {
+        patch.check_endpoint(&api.resolver, &mut errors).await;
     }
-    let keys = Keys::draw(edit.as_ref().is_some_and(Edit::asks_for_asymmetric));
-    let made = insert(&api, &by, edit, faults, &keys).await?;
+    let keys = Keys::draw(patch.as_ref().is_some_and(WebhookPatch::requests_v1a));
+    let made = insert_webhook(&api, &by, patch, errors, &keys).await?;
     if made.status == WebhookStatus::Active {
         api.declare_queue(made.id).await;
     }
@@ -65,29 +69,34 @@ pub async fn create(State(api): State<Api>, by: BrandWriter, body: JsonBody) -> 
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)))
 }
 
-async fn insert(
+async fn insert_webhook(
     api: &Api,
     by: &BrandWriter,
-    edit: Option<Edit>,
-    mut faults: Faults,
+    patch: Option<WebhookPatch>,
+    mut errors: ValidationErrors,
     keys: &Keys,
 ) -> Result<Webhook> {
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
-    if faults.is_empty() {
+    if errors.is_empty() {
         change.hold_configuration().await?;
     }
-    if let Some(events) = edit.as_ref().and_then(Edit::events) {
-        Offer::load(&change, &by.brand).await?.check(events, EVENTS, &mut faults);
+    if let Some(events) = patch.as_ref().and_then(WebhookPatch::events) {
+        SubscribableTypes::load(&change, &by.brand).await?.check_patterns(
+            events,
+            EVENTS_POINTER,
+            &mut errors,
+        );
     }
-    let new = faults.or(edit)?.into_webhook(&by.brand)?;
+    let new = errors.into_result(patch)?.into_webhook(&by.brand)?;
     if webhooks::count(&change, &by.brand).await? >= WEBHOOKS_PER_BRAND {
         return Err(Problem::conflict(format!(
             "a brand may have {WEBHOOKS_PER_BRAND} webhooks; delete one first"
         )));
     }
-    let made = webhooks::insert(&change, &api.vault, &new, keys).await?.ok_or_else(Problem::internal)?;
-    change.commit(&entry(&by.actor, "webhook.create", None, Some(&made))).await?;
+    let made =
+        webhooks::insert(&change, &api.keyring, &new, keys).await?.ok_or_else(Problem::internal_error)?;
+    change.commit(&audit_entry(&by.actor, "webhook.create", None, Some(&made))).await?;
     Ok(made)
 }
 
@@ -99,21 +108,21 @@ async fn insert(
     params(BrandPath, PageParams),
     responses((status = 200, description = "A page of them", body = Page<WebhookView>))
 )]
-pub async fn list(
+pub async fn list_webhooks(
     State(api): State<Api>,
     by: BrandReader,
     mut query: Query,
 ) -> Result<Json<Page<WebhookView>>> {
     let list = format!("webhooks/{}", by.brand);
-    let limit = query.limit();
-    let after = page::place(&mut query, &list).unwrap_or(Place::FIRST);
+    let limit = query.take_limit();
+    let after = page::take_position(&mut query, &list).unwrap_or(Place::FIRST);
     query.finish()?;
     let rows = webhooks::page_of_brand(&api.store, &by.brand, None, after, limit + 1).await?;
-    Ok(Json(Page::of(&list, rows, limit, place, WebhookView::from)))
+    Ok(Json(Page::from_rows(&list, rows, limit, position, WebhookView::from)))
 }
 
 /// Where a webhook stands in lists.
-pub(crate) fn place(webhook: &Webhook) -> PlaceInCursor {
+pub(crate) fn position(webhook: &Webhook) -> CursorPosition {
     Place { at: webhook.created, id: webhook.id.0 }.into()
 }
 
@@ -123,12 +132,12 @@ pub(crate) fn place(webhook: &Webhook) -> PlaceInCursor {
     params(BrandPath, WebhookPath),
     responses((status = 200, description = "The webhook, without its secret", body = WebhookView))
 )]
-pub async fn read(
+pub async fn read_webhook(
     State(api): State<Api>,
     by: BrandReader,
     WebhookInPath(id): WebhookInPath,
 ) -> Result<Json<WebhookView>> {
-    Ok(Json(find(&api.store, &by.brand, id).await?.into()))
+    Ok(Json(find_webhook(&api.store, &by.brand, id).await?.into()))
 }
 
 /// Change a webhook
@@ -146,55 +155,59 @@ pub async fn read(
         (status = 409, description = "`enabled: true` for a webhook that support or the platform disabled"),
     )
 )]
-pub async fn change(
+pub async fn change_webhook(
     State(api): State<Api>,
     by: BrandWriter,
     WebhookInPath(id): WebhookInPath,
     body: PatchBody,
 ) -> Result<Json<WebhookView>> {
-    let found = find(&api.store, &by.brand, id).await?;
-    let mut faults = Faults::default();
-    let edit = Edit::of_patch(&body.0, api.resolver.allowed(), &mut faults);
+    let found = find_webhook(&api.store, &by.brand, id).await?;
+    let mut errors = ValidationErrors::default();
+    let patch = WebhookPatch::parse_patch(&body.0, api.resolver.allowed_networks(), &mut errors);
     // Names are looked up before the transaction, which must be short.
-    if let Some(edit) = &edit {
-        edit.check_endpoint(&api.resolver, &mut faults).await;
-        if edit.switches_on(&found) && !edit.has_endpoint() {
-            check_stored_endpoint(&found, &api.resolver, &mut faults).await;
+    if let Some(patch) = &patch {
+        patch.check_endpoint(&api.resolver, &mut errors).await;
+        if patch.resumes(&found) && !patch.has_endpoint() {
+            check_stored_endpoint(&found, &api.resolver, &mut errors).await;
         }
     }
-    Ok(Json(update(&api, &by, id, edit, faults).await?.into()))
+    Ok(Json(update_webhook(&api, &by, id, patch, errors).await?.into()))
 }
 
-async fn update(
+async fn update_webhook(
     api: &Api,
     by: &BrandWriter,
     id: WebhookId,
-    edit: Option<Edit>,
-    mut faults: Faults,
+    patch: Option<WebhookPatch>,
+    mut errors: ValidationErrors,
 ) -> Result<Webhook> {
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
-    let before = lock(&change, &by.brand, id).await?;
-    if faults.is_empty() {
+    let before = lock_webhook(&change, &by.brand, id).await?;
+    if errors.is_empty() {
         change.hold_configuration().await?;
     }
-    if let Some(edit) = &edit {
-        let stored = edit.switches_on(&before).then_some(before.events.as_slice());
-        if let Some(events) = edit.events().or(stored) {
-            Offer::load(&change, &by.brand).await?.check(events, EVENTS, &mut faults);
+    if let Some(patch) = &patch {
+        let stored = patch.resumes(&before).then_some(before.events.as_slice());
+        if let Some(events) = patch.events().or(stored) {
+            SubscribableTypes::load(&change, &by.brand).await?.check_patterns(
+                events,
+                EVENTS_POINTER,
+                &mut errors,
+            );
         }
     }
     let mut after = before.clone();
-    faults.or(edit)?.apply(&mut after)?;
+    errors.into_result(patch)?.apply(&mut after)?;
     if after == before {
         return Ok(before);
     }
     if after.asymmetric != before.asymmetric {
         let key = after.asymmetric.then(SigningKey::draw);
-        webhooks::set_signing_key(&change, &api.vault, &after, key.as_ref()).await?;
+        webhooks::set_signing_key(&change, &api.keyring, &after, key.as_ref()).await?;
     }
-    let after = webhooks::update(&change, &after).await?.ok_or_else(no_webhook)?;
-    change.commit(&entry(&by.actor, "webhook.change", Some(&before), Some(&after))).await?;
+    let after = webhooks::update(&change, &after).await?.ok_or_else(webhook_not_found)?;
+    change.commit(&audit_entry(&by.actor, "webhook.change", Some(&before), Some(&after))).await?;
     Ok(after)
 }
 
@@ -206,16 +219,16 @@ async fn update(
     params(BrandPath, WebhookPath),
     responses((status = 204, description = "It is deleted"))
 )]
-pub async fn delete(
+pub async fn delete_webhook(
     State(api): State<Api>,
     by: BrandWriter,
     WebhookInPath(id): WebhookInPath,
 ) -> Result<StatusCode> {
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
-    let before = lock(&change, &by.brand, id).await?;
+    let before = lock_webhook(&change, &by.brand, id).await?;
     webhooks::delete(&change, id).await?;
-    change.commit(&entry(&by.actor, "webhook.delete", Some(&before), None)).await?;
+    change.commit(&audit_entry(&by.actor, "webhook.delete", Some(&before), None)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -242,12 +255,13 @@ pub struct SecretView {
     params(BrandPath, WebhookPath),
     responses((status = 200, description = "The secret that signs its requests", body = SecretView))
 )]
-pub async fn secret(
+pub async fn read_secret(
     State(api): State<Api>,
     by: BrandWriter,
     WebhookInPath(id): WebhookInPath,
 ) -> Result<Json<SecretView>> {
-    let keys = webhooks::keys(&api.store, &api.vault, &by.brand, id).await?.ok_or_else(no_webhook)?;
+    let keys =
+        webhooks::keys(&api.store, &api.keyring, &by.brand, id).await?.ok_or_else(webhook_not_found)?;
     Ok(Json(SecretView { secret: keys.secret.reveal(), public_key: public_key(&keys) }))
 }
 
@@ -263,7 +277,7 @@ pub struct RotatedSecret {
     #[schema(required = false, value_type = String)]
     public_key: Option<String>,
     /// Until when the secret before, and the key, signs too; null when it does not
-    #[serde(serialize_with = "optional_instant")]
+    #[serde(serialize_with = "serialize_optional")]
     #[schema(required)]
     previous_expires: Option<DateTime>,
 }
@@ -278,26 +292,26 @@ pub struct RotatedSecret {
     params(BrandPath, WebhookPath), request_body = request_schemas::Rotation,
     responses((status = 200, description = "The new secret", body = RotatedSecret))
 )]
-pub async fn rotate(
+pub async fn rotate_secret(
     State(api): State<Api>,
     by: BrandWriter,
     WebhookInPath(id): WebhookInPath,
     body: OptionalJsonBody,
 ) -> Result<Json<RotatedSecret>> {
-    let mut faults = Faults::default();
-    let overlap = Fields::of(&body.0, "", &mut faults).map(|mut fields| {
+    let mut errors = ValidationErrors::default();
+    let overlap = Fields::parse(&body.0, "", &mut errors).map(|mut fields| {
         let overlap = fields.optional("overlapSeconds", validators::integer(0..=ROTATION_OVERLAP_SECONDS));
         fields.finish();
         overlap.unwrap_or(DEFAULT_OVERLAP_SECONDS)
     });
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
-    let webhook = lock(&change, &by.brand, id).await?;
-    let overlap = faults.or(overlap)?;
+    let webhook = lock_webhook(&change, &by.brand, id).await?;
+    let overlap = errors.into_result(overlap)?;
     let keys = Keys::draw(webhook.asymmetric);
-    let rotated = webhooks::rotate(&change, &api.vault, &webhook, &keys, overlap).await?;
-    let previous_expires = rotated.ok_or_else(no_webhook)?;
-    let mut entry = entry(&by.actor, "webhook.rotate_secret", Some(&webhook), None);
+    let rotated = webhooks::rotate(&change, &api.keyring, &webhook, &keys, overlap).await?;
+    let previous_expires = rotated.ok_or_else(webhook_not_found)?;
+    let mut entry = audit_entry(&by.actor, "webhook.rotate_secret", Some(&webhook), None);
     (entry.before, entry.after) = (None, Some(json!({"overlapSeconds": overlap})));
     change.commit(&entry).await?;
     Ok(Json(RotatedSecret { secret: keys.secret.reveal(), public_key: public_key(&keys), previous_expires }))
@@ -307,25 +321,25 @@ pub async fn rotate(
 ///
 /// # Errors
 /// 404 when there is none.
-pub(crate) async fn find(db: &impl Db, brand: &BrandId, id: WebhookId) -> Result<Webhook> {
-    visible(webhooks::find(db, id).await?, brand)
+pub(crate) async fn find_webhook(db: &impl Db, brand: &BrandId, id: WebhookId) -> Result<Webhook> {
+    only_visible(webhooks::find(db, id).await?, brand)
 }
 
 /// [`find`], locked until the change ends.
 ///
 /// # Errors
 /// 404 when there is none.
-pub(crate) async fn lock(change: &Change<'_>, brand: &BrandId, id: WebhookId) -> Result<Webhook> {
-    visible(webhooks::lock(change, id).await?, brand)
+pub(crate) async fn lock_webhook(change: &Change<'_>, brand: &BrandId, id: WebhookId) -> Result<Webhook> {
+    only_visible(webhooks::lock(change, id).await?, brand)
 }
 
-fn visible(found: Option<Webhook>, brand: &BrandId) -> Result<Webhook> {
+fn only_visible(found: Option<Webhook>, brand: &BrandId) -> Result<Webhook> {
     let visible = |webhook: &Webhook| webhook.brand_id == *brand && webhook.status != WebhookStatus::Deleted;
-    found.filter(visible).ok_or_else(no_webhook)
+    found.filter(visible).ok_or_else(webhook_not_found)
 }
 
 /// The audit's entry about a webhook.
-pub(crate) fn entry(
+pub(crate) fn audit_entry(
     actor: &str,
     action: &'static str,
     before: Option<&Webhook>,
@@ -337,7 +351,7 @@ pub(crate) fn entry(
         action,
         brand_id: webhook.map(|webhook| webhook.brand_id.clone()),
         subject: webhook.map(|webhook| webhook.id.to_string()).unwrap_or_default(),
-        before: before.map(audited_webhook),
-        after: after.map(audited_webhook),
+        before: before.map(audit_webhook),
+        after: after.map(audit_webhook),
     }
 }

@@ -14,23 +14,23 @@ use store::webhooks::Webhook;
 use uuid::Uuid;
 
 use crate::http::problem::{Problem, Result};
-use crate::validation::endpoint_resolver::Resolver;
-use crate::validation::errors::Faults;
+use crate::validation::endpoint_resolver::EndpointResolver;
+use crate::validation::errors::ValidationErrors;
 use crate::validation::fields::Fields;
 use crate::validation::header_patch::HeaderPatch;
 use crate::validation::patch::Patch;
 use crate::validation::validators;
 
-/// Where faults of the endpoint are noted.
-const ENDPOINT: &str = "/endpoint";
-/// Where faults of the headers are noted.
-const HEADERS: &str = "/headers";
-/// Where faults of the events are noted.
-pub const EVENTS: &str = "/events";
+/// Where errors of the endpoint are noted.
+const ENDPOINT_POINTER: &str = "/endpoint";
+/// Where errors of the headers are noted.
+const HEADERS_POINTER: &str = "/headers";
+/// Where errors of the events are noted.
+pub const EVENTS_POINTER: &str = "/events";
 
 /// What a request says a webhook should be.
 // No Debug: the values of headers may be secrets.
-pub struct Edit {
+pub struct WebhookPatch {
     endpoint: Option<Endpoint>,
     events: Option<Vec<TypePattern>>,
     enabled: Option<bool>,
@@ -41,32 +41,40 @@ pub struct Edit {
     asymmetric: Patch<bool>,
 }
 
-impl Edit {
+impl WebhookPatch {
     /// Reads the body of a creation, which must have an endpoint and events.
-    pub fn of_new(raw: &RawValue, allowed: &AllowedNetworks, faults: &mut Faults) -> Option<Self> {
-        let mut fields = Fields::of(raw, "", faults)?;
-        let endpoint = fields.required("endpoint", endpoint(allowed));
-        let events = fields.required("events", validators::patterns);
-        let headers = fields.clearable("headers", validators::headers);
-        Some(Self::rest(fields, endpoint, events, headers))
+    pub fn parse_new(
+        raw: &RawValue,
+        allowed: &AllowedNetworks,
+        errors: &mut ValidationErrors,
+    ) -> Option<Self> {
+        let mut fields = Fields::parse(raw, "", errors)?;
+        let endpoint = fields.required("endpoint", parse_endpoint(allowed));
+        let events = fields.required("events", validators::type_patterns);
+        let headers = fields.clearable("headers", validators::custom_headers);
+        Some(Self::parse_rest(fields, endpoint, events, headers))
     }
 
     /// Reads a merge patch, in which everything may be left out.
-    pub fn of_patch(raw: &RawValue, allowed: &AllowedNetworks, faults: &mut Faults) -> Option<Self> {
-        let mut fields = Fields::of(raw, "", faults)?;
-        let endpoint = fields.optional("endpoint", endpoint(allowed));
-        let events = fields.optional("events", validators::patterns);
+    pub fn parse_patch(
+        raw: &RawValue,
+        allowed: &AllowedNetworks,
+        errors: &mut ValidationErrors,
+    ) -> Option<Self> {
+        let mut fields = Fields::parse(raw, "", errors)?;
+        let endpoint = fields.optional("endpoint", parse_endpoint(allowed));
+        let events = fields.optional("events", validators::type_patterns);
         let headers = fields.clearable("headers", validators::header_patch);
-        Some(Self::rest(fields, endpoint, events, headers))
+        Some(Self::parse_rest(fields, endpoint, events, headers))
     }
 
-    fn rest(
+    fn parse_rest(
         mut fields: Fields<'_, '_>,
         endpoint: Option<Endpoint>,
         events: Option<Vec<TypePattern>>,
         headers: Patch<HeaderPatch>,
     ) -> Self {
-        let edit = Self {
+        let patch = Self {
             endpoint,
             events,
             enabled: fields.optional("enabled", validators::boolean),
@@ -74,22 +82,22 @@ impl Edit {
             headers,
             max_concurrency: fields.clearable("maxConcurrency", validators::integer(1..=MAX_CONCURRENCY)),
             rate_per_second: fields.clearable("ratePerSecond", validators::integer(1..=MAX_RATE_PER_SECOND)),
-            asymmetric: fields.clearable("signatures", validators::signatures),
+            asymmetric: fields.clearable("signatures", validators::signature_schemes),
         };
         fields.finish();
-        edit
+        patch
     }
 
     /// Whether this switches `webhook` on, so that what it holds already is checked anew.
     #[must_use]
-    pub fn switches_on(&self, webhook: &Webhook) -> bool {
+    pub fn resumes(&self, webhook: &Webhook) -> bool {
         self.enabled == Some(true) && webhook.status == WebhookStatus::Paused
     }
 
     /// Checks where the endpoint leads, if there is a new one.
-    pub async fn check_endpoint(&self, resolver: &Resolver, faults: &mut Faults) {
+    pub async fn check_endpoint(&self, resolver: &EndpointResolver, errors: &mut ValidationErrors) {
         if let Some(endpoint) = &self.endpoint {
-            check_address(endpoint, resolver, faults).await;
+            check_address(endpoint, resolver, errors).await;
         }
     }
 
@@ -101,7 +109,7 @@ impl Edit {
 
     /// Whether this asks for signatures `v1a`.
     #[must_use]
-    pub fn asks_for_asymmetric(&self) -> bool {
+    pub fn requests_v1a(&self) -> bool {
         self.asymmetric == Patch::Set(true)
     }
 
@@ -124,17 +132,17 @@ impl Edit {
             webhook.events = events;
         }
         self.description.apply_to_option(&mut webhook.description);
-        let mut faults = Faults::default();
+        let mut errors = ValidationErrors::default();
         match self.headers {
             Patch::Keep => {}
             Patch::Clear => webhook.headers.clear(),
-            Patch::Set(patch) => patch.apply(&mut webhook.headers, HEADERS, &mut faults),
+            Patch::Set(patch) => patch.apply(&mut webhook.headers, HEADERS_POINTER, &mut errors),
         }
         self.max_concurrency.apply(&mut webhook.max_concurrency, DEFAULT_MAX_CONCURRENCY);
         self.rate_per_second.apply_to_option(&mut webhook.rate_per_second);
         self.asymmetric.apply(&mut webhook.asymmetric, false);
-        faults.or(Some(()))?;
-        switch(webhook, self.enabled)
+        errors.into_result(Some(()))?;
+        apply_enabled(webhook, self.enabled)
     }
 
     /// Makes a webhook of it.
@@ -142,13 +150,13 @@ impl Edit {
     /// # Errors
     /// None of [`Self::apply`]'s: a new webhook is not disabled.
     pub fn into_webhook(self, brand: &BrandId) -> Result<Webhook> {
-        let mut webhook = blank(brand);
+        let mut webhook = default_webhook(brand);
         self.apply(&mut webhook)?;
         Ok(webhook)
     }
 }
 
-fn switch(webhook: &mut Webhook, enabled: Option<bool>) -> Result<()> {
+fn apply_enabled(webhook: &mut Webhook, enabled: Option<bool>) -> Result<()> {
     match (enabled, webhook.status) {
         (Some(true), WebhookStatus::Disabled) => Err(Problem::conflict(
             "this webhook was disabled by support or the platform; ask support to enable it",
@@ -166,31 +174,37 @@ fn switch(webhook: &mut Webhook, enabled: Option<bool>) -> Result<()> {
 }
 
 /// Checks an endpoint that was stored as if it were given now.
-pub async fn check_stored_endpoint(webhook: &Webhook, resolver: &Resolver, faults: &mut Faults) {
-    match Endpoint::parse(&webhook.endpoint, resolver.allowed()) {
-        Ok(endpoint) => check_address(&endpoint, resolver, faults).await,
-        Err(error) => faults.add(ENDPOINT, error),
+pub async fn check_stored_endpoint(
+    webhook: &Webhook,
+    resolver: &EndpointResolver,
+    errors: &mut ValidationErrors,
+) {
+    match Endpoint::parse(&webhook.endpoint, resolver.allowed_networks()) {
+        Ok(endpoint) => check_address(&endpoint, resolver, errors).await,
+        Err(error) => errors.add(ENDPOINT_POINTER, error),
     }
 }
 
-async fn check_address(endpoint: &Endpoint, resolver: &Resolver, faults: &mut Faults) {
+async fn check_address(endpoint: &Endpoint, resolver: &EndpointResolver, errors: &mut ValidationErrors) {
     if let Err(forbidden) = resolver.check(endpoint).await {
-        faults.add(
-            ENDPOINT,
+        errors.add(
+            ENDPOINT_POINTER,
             format!("must have a public host, but {} leads to another: {forbidden}", endpoint.host()),
         );
     }
 }
 
-fn endpoint(allowed: &AllowedNetworks) -> impl Fn(&RawValue, &str, &mut Faults) -> Option<Endpoint> {
-    move |raw, at, faults| {
-        let text = validators::any_text(raw, at, faults)?;
-        Endpoint::parse(&text, allowed).map_err(|error| faults.add(at, error)).ok()
+fn parse_endpoint(
+    allowed: &AllowedNetworks,
+) -> impl Fn(&RawValue, &str, &mut ValidationErrors) -> Option<Endpoint> {
+    move |raw, pointer, errors| {
+        let text = validators::any_text(raw, pointer, errors)?;
+        Endpoint::parse(&text, allowed).map_err(|error| errors.add(pointer, error)).ok()
     }
 }
 
 /// A webhook as it is before anything was said of it; its times are the database's to set.
-fn blank(brand: &BrandId) -> Webhook {
+fn default_webhook(brand: &BrandId) -> Webhook {
     Webhook {
         id: WebhookId(Uuid::new_v4()),
         brand_id: brand.clone(),
@@ -214,18 +228,18 @@ mod tests {
     use domain::webhook::DisabledReason;
     use store::webhooks::Disabled;
 
-    fn edit(json: &str) -> Edit {
+    fn patch(json: &str) -> WebhookPatch {
         let raw: Box<RawValue> = serde_json::from_str(json).expect("JSON");
-        let mut faults = Faults::default();
-        let edit = Edit::of_patch(&raw, &AllowedNetworks::default(), &mut faults);
-        faults.or(edit).expect("valid")
+        let mut errors = ValidationErrors::default();
+        let patch = WebhookPatch::parse_patch(&raw, &AllowedNetworks::default(), &mut errors);
+        errors.into_result(patch).expect("valid")
     }
 
     fn webhook(status: WebhookStatus) -> Webhook {
         let at = Timestamp::UNIX_EPOCH;
         let disabled = Disabled { reason: DisabledReason::Gone, detail: None, at };
         let disabled = (status == WebhookStatus::Disabled).then_some(disabled);
-        Webhook { status, disabled, ..blank(&"acme".parse().expect("brand")) }
+        Webhook { status, disabled, ..default_webhook(&"acme".parse().expect("brand")) }
     }
 
     #[test]
@@ -243,7 +257,7 @@ mod tests {
             (Disabled, "{}", Some(Disabled)),
         ] {
             let mut changed = webhook(from);
-            let done = edit(json).apply(&mut changed);
+            let done = patch(json).apply(&mut changed);
             assert_eq!(done.is_ok(), to.is_some(), "{from} {json}");
             assert_eq!(changed.status, to.unwrap_or(from), "{from} {json}");
             assert_eq!(changed.disabled.is_some(), changed.status == Disabled, "{from} {json}");
@@ -254,15 +268,15 @@ mod tests {
     fn null_clears_what_may_be_empty() {
         let mut changed = webhook(WebhookStatus::Active);
         let full = r#"{"description":"d","headers":{"X-A":"1"},"maxConcurrency":3,"ratePerSecond":7}"#;
-        edit(full).apply(&mut changed).expect("applies");
+        patch(full).apply(&mut changed).expect("applies");
         assert_eq!(
             (changed.max_concurrency, changed.rate_per_second, changed.headers.len()),
             (3, Some(7), 1)
         );
-        edit("{}").apply(&mut changed).expect("applies");
+        patch("{}").apply(&mut changed).expect("applies");
         assert_eq!(changed.description.as_deref(), Some("d"));
         let clear = r#"{"description":null,"headers":null,"maxConcurrency":null,"ratePerSecond":null}"#;
-        edit(clear).apply(&mut changed).expect("applies");
+        patch(clear).apply(&mut changed).expect("applies");
         assert_eq!((changed.max_concurrency, changed.rate_per_second, changed.headers.len()), (10, None, 0));
         assert_eq!(changed.description, None);
     }

@@ -20,14 +20,14 @@ use crate::auth::BrandReader;
 use crate::http::path::{BrandPath, WebhookInPath, WebhookPath};
 use crate::http::problem::Result;
 use crate::http::query::{Query, instant};
-use crate::resources::webhooks::find;
+use crate::resources::webhooks::find_webhook;
 
 /// Most steps of one answer.
-const MOST_STEPS: i64 = 1000;
+const MAX_BUCKETS: i64 = 1000;
 /// Steps of an answer unless asked otherwise.
-const STEPS: i64 = 60;
+const DEFAULT_BUCKETS: i64 = 60;
 /// Longest step.
-const LONGEST_STEP: Duration = Duration::from_secs(7 * 24 * 3600);
+const MAX_BUCKET_LENGTH: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What attempts came to.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,14 +41,14 @@ pub struct Stats {
     /// The length of a step
     step_seconds: f64,
     /// The steps, in order, without gaps
-    items: Vec<StepView>,
+    items: Vec<BucketView>,
 }
 
 /// The attempts that ended in one step.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = StatsStep)]
-pub struct StepView {
+pub struct BucketView {
     /// When it begins
     #[serde(with = "rfc3339")]
     at: DateTime,
@@ -74,7 +74,7 @@ pub struct Latency {
 /// Which time is asked for.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[allow(dead_code, reason = "for the OpenAPI document; Span reads the parameters")]
+#[allow(dead_code, reason = "for the OpenAPI document; BucketedRange reads the parameters")]
 pub struct StatsParams {
     /// From this instant, rounded down to where counting begins anew (the minute, unless set otherwise);
     /// an hour before `to` unless given
@@ -90,7 +90,7 @@ pub struct StatsParams {
 
 /// The time that is asked for, in steps.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Span {
+pub(crate) struct BucketedRange {
     from: DateTime,
     to: DateTime,
     step: Duration,
@@ -105,24 +105,24 @@ pub(crate) struct Span {
     params(BrandPath, WebhookPath, StatsParams),
     responses((status = 200, description = "The steps", body = Stats))
 )]
-pub async fn of_webhook(
+pub async fn read_stats(
     State(api): State<Api>,
     by: BrandReader,
     WebhookInPath(id): WebhookInPath,
     query: Query,
 ) -> Result<Json<Stats>> {
-    find(&api.store, &by.brand, id).await?;
-    let span = Span::read(query, slice_for(api.health.window))?;
-    let steps = stats::of_webhook(&api.store, id, span.from, span.to, span.step).await?;
+    find_webhook(&api.store, &by.brand, id).await?;
+    let range = BucketedRange::read(query, slice_for(api.health.window))?;
+    let steps = stats::of_webhook(&api.store, id, range.from, range.to, range.step).await?;
     Ok(Json(Stats {
-        from: span.from,
-        to: span.to,
-        step_seconds: span.step.as_secs_f64(),
-        items: span.filled(steps),
+        from: range.from,
+        to: range.to,
+        step_seconds: range.step.as_secs_f64(),
+        items: range.fill_gaps(steps),
     }))
 }
 
-impl Span {
+impl BucketedRange {
     /// The last `steps` steps up to now.
     pub(crate) fn latest(steps: i32, step: Duration, slice: Duration) -> Self {
         let to = whole_millis(Utc::now()) + TimeDelta::milliseconds(1);
@@ -137,13 +137,15 @@ impl Span {
         let from = query.take("from", instant).unwrap_or_else(|| to - TimeDelta::hours(1));
         let from = slice_of(from, slice);
         if from >= to {
-            query.fault("from", "must be before to");
+            query.add_error("from", "must be before to");
         }
         let whole = (to - from).num_milliseconds().max(1);
-        let step = query.take("step", |text| step(text, slice)).unwrap_or_else(|| whole_slices(whole, slice));
+        let step = query
+            .take("step", |text| parse_bucket_length(text, slice))
+            .unwrap_or_else(|| default_bucket_length(whole, slice));
         let millis = i64::try_from(step.as_millis()).unwrap_or(i64::MAX).max(1);
-        if whole.div_euclid(millis) >= MOST_STEPS {
-            query.fault("step", format!("must be longer: an answer has {MOST_STEPS} steps at most"));
+        if whole.div_euclid(millis) >= MAX_BUCKETS {
+            query.add_error("step", format!("must be longer: an answer has {MAX_BUCKETS} steps at most"));
         }
         query.finish()?;
         Ok(Self { from, to, step })
@@ -162,39 +164,39 @@ impl Span {
     }
 
     /// All the steps, those without attempts too.
-    pub(crate) fn filled(&self, steps: Vec<Step>) -> Vec<StepView> {
+    pub(crate) fn fill_gaps(&self, steps: Vec<Step>) -> Vec<BucketView> {
         let length = TimeDelta::from_std(self.step).unwrap_or(TimeDelta::MAX);
         let mut known = steps.into_iter().peekable();
         let mut items = Vec::new();
         let mut at = self.from;
         while at < self.to {
             let step = known.next_if(|step| step.at == at);
-            items.push(step.map_or_else(|| StepView::empty(at), StepView::from));
+            items.push(step.map_or_else(|| BucketView::empty(at), BucketView::from));
             at += length;
         }
         items
     }
 }
 
-fn step(text: &str, slice: Duration) -> std::result::Result<Duration, String> {
-    let span = match text.parse() {
+fn parse_bucket_length(text: &str, slice: Duration) -> std::result::Result<Duration, String> {
+    let range = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => runtime::settings::duration_within(text, LONGEST_STEP)?,
+        Err(_) => runtime::settings::duration_within(text, MAX_BUCKET_LENGTH)?,
     };
-    if span < slice || span > LONGEST_STEP {
+    if range < slice || range > MAX_BUCKET_LENGTH {
         return Err(format!("must lie between {slice:?} and 7d"));
     }
-    Ok(span)
+    Ok(range)
 }
 
 /// A sixtieth of so many milliseconds, in whole slices.
-fn whole_slices(whole_millis: i64, slice: Duration) -> Duration {
+fn default_bucket_length(whole_millis: i64, slice: Duration) -> Duration {
     let slice_millis = i64::try_from(slice.as_millis()).unwrap_or(i64::MAX).max(1);
-    let slices = (whole_millis / STEPS / slice_millis).max(1);
+    let slices = (whole_millis / DEFAULT_BUCKETS / slice_millis).max(1);
     slice * u32::try_from(slices).unwrap_or(u32::MAX)
 }
 
-impl StepView {
+impl BucketView {
     fn empty(at: DateTime) -> Self {
         Self {
             at,
@@ -205,7 +207,7 @@ impl StepView {
     }
 }
 
-impl From<Step> for StepView {
+impl From<Step> for BucketView {
     fn from(step: Step) -> Self {
         let percentile = |share| step.percentile_ms(share).map(|ms| (ms * 10.0).round() / 10.0);
         Self {
@@ -224,14 +226,14 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn read(text: &str) -> Result<Span> {
-        Span::read(Query::parse(text), MINUTE)
+    fn read(text: &str) -> Result<BucketedRange> {
+        BucketedRange::read(Query::parse(text), MINUTE)
     }
 
     #[test]
     fn a_span_has_sixty_steps_unless_asked_otherwise() {
-        let span = read("from=2021-04-08T10:00:30Z&to=2021-04-08T11:00:30Z").expect("valid");
-        assert_eq!((span.from, span.step), (parse("2021-04-08T10:00:00Z").expect("valid"), MINUTE));
+        let range = read("from=2021-04-08T10:00:30Z&to=2021-04-08T11:00:30Z").expect("valid");
+        assert_eq!((range.from, range.step), (parse("2021-04-08T10:00:00Z").expect("valid"), MINUTE));
         assert_eq!(
             read("from=2021-04-08T10:00:00Z&to=2021-04-08T20:00:00Z").expect("valid").step,
             10 * MINUTE
@@ -258,8 +260,8 @@ mod tests {
 
     #[test]
     fn steps_without_attempts_are_there() {
-        let span = read("from=2021-04-08T10:00:00Z&to=2021-04-08T10:03:00Z&step=60s").expect("valid");
-        let items = span.filled(Vec::new());
+        let range = read("from=2021-04-08T10:00:00Z&to=2021-04-08T10:03:00Z&step=60s").expect("valid");
+        let items = range.fill_gaps(Vec::new());
         assert_eq!(items.len(), 3);
         assert!(items.iter().all(|item| item.attempts == 0 && item.outcomes.len() == Outcome::ALL.len()));
     }
