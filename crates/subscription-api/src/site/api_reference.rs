@@ -1,4 +1,4 @@
-//! A readable page of the OpenAPI document, from files inside the binary: it works offline.
+//! The API reference: Swagger UI with the OpenAPI document, from files inside the binary, so that it works offline.
 
 use std::sync::{Arc, LazyLock};
 
@@ -9,23 +9,23 @@ use utoipa_swagger_ui::Config;
 
 use crate::http::problem::Problem;
 
-/// Everything from this origin alone; the page sets styles of elements.
+/// Content security policy: only this origin. Swagger UI needs inline styles.
 const POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:");
 
 static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
-    // The validator would send the document to another origin.
+    // Without this, Swagger UI would send the document to a validator at another origin.
     let config = Config::from("/openapi.json").validator_url("none").persist_authorization(false);
     Arc::new(config.deep_linking(true).try_it_out_enabled(false))
 });
 
-/// The page itself.
-pub async fn serve_page() -> Response {
+/// Serves the page.
+pub(crate) async fn serve_page() -> Response {
     serve_file("index.html")
 }
 
-/// A file of the page.
-pub async fn serve_asset(Path(file): Path<String>) -> Response {
+/// Serves a file that the page loads.
+pub(crate) async fn serve_asset(Path(file): Path<String>) -> Response {
     serve_file(&file)
 }
 
@@ -35,7 +35,7 @@ fn serve_file(name: &str) -> Response {
     };
     let mut bytes = file.bytes.into_owned();
     if name == "index.html" {
-        // Its links are relative, and the page is at /docs/api without a slash too.
+        // Its links are relative, but the page is also served at /docs/api without the final slash.
         let html =
             String::from_utf8_lossy(&bytes).replace("<head>", "<head>\n    <base href=\"/docs/api/\">");
         bytes = html.replace("<title>Swagger UI</title>", "<title>Postrider API</title>").into_bytes();

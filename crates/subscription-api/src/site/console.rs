@@ -1,4 +1,4 @@
-//! The admin console: static files inside the binary, which use the public API and nothing else.
+//! The console: static files inside the binary. The console uses only the public API.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -11,15 +11,15 @@ use sha2::{Digest as _, Sha256};
 
 use crate::http::problem::Problem;
 
-/// Everything from this origin alone, no inline script or style, no frames, no forms that leave.
+/// Content security policy: only this origin, no inline scripts or styles, no frames, no form targets.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
      trusted-types 'none'";
-/// Their names hold a hash of their content.
+/// Directory of files whose names contain a hash of their content, so that browsers may cache them forever.
 const ASSETS: &str = "assets/";
 const PAGE: &str = "index.html";
 const NOT_BUILT: &str = "\
-The console is not part of this build. It is made by Node.js 18 or later, then compiled in:
+The console is not part of this build. Build it with Node.js 18 or later, then compile it in:
 
     cd crates/subscription-api/console
     npm ci
@@ -29,8 +29,8 @@ The console is not part of this build. It is made by Node.js 18 or later, then c
 deploy/up and the container image do this by themselves. The API works without it: see /docs.
 ";
 
-/// A file of the console, as it is and compressed.
-#[allow(dead_code, reason = "a build without the console makes none")]
+/// A file of the console, plain and compressed.
+#[allow(dead_code, reason = "a build without the console has no files")]
 struct File {
     name: &'static str,
     plain: &'static [u8],
@@ -40,7 +40,7 @@ struct File {
 
 static FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/console.rs"));
 
-/// The files by name, with the hash of each.
+/// The files by name, with the hash of their content.
 static BY_NAME: LazyLock<HashMap<&'static str, (&'static File, String)>> =
     LazyLock::new(|| FILES.iter().map(|file| (file.name, (file, content_hash(file.plain)))).collect());
 
@@ -52,8 +52,8 @@ fn content_hash(bytes: &[u8]) -> String {
     })
 }
 
-/// The page itself.
-pub async fn serve_page(headers: HeaderMap) -> Response {
+/// Serves the page.
+pub(crate) async fn serve_page(headers: HeaderMap) -> Response {
     if BY_NAME.contains_key(PAGE) {
         serve_file(PAGE, &headers)
     } else {
@@ -62,8 +62,8 @@ pub async fn serve_page(headers: HeaderMap) -> Response {
     }
 }
 
-/// A file of the page; every other path is one that the page itself understands.
-pub async fn serve_asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
+/// Serves a file that the page loads. Every other path gets the page, which routes it in the browser.
+pub(crate) async fn serve_asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
     if name.starts_with(ASSETS) { serve_file(&name, &headers) } else { serve_page(headers).await }
 }
 
@@ -73,7 +73,7 @@ fn serve_file(name: &str, request: &HeaderMap) -> Response {
     };
     let (encoding, body) = choose_encoding(file, request);
     let tag = format!("\"{hash}{}\"", encoding.map(|name| format!("-{name}")).unwrap_or_default());
-    let unchanged = request.get(header::IF_NONE_MATCH).is_some_and(|given| lists_tag(given, &tag));
+    let unchanged = request.get(header::IF_NONE_MATCH).is_some_and(|value| lists_tag(value, &tag));
     let mut response =
         if unchanged { StatusCode::NOT_MODIFIED.into_response() } else { body.into_response() };
     let headers = response.headers_mut();
@@ -99,27 +99,28 @@ fn serve_file(name: &str, request: &HeaderMap) -> Response {
     response
 }
 
-/// The smallest form that the client takes.
+/// Chooses the smallest encoding that the client accepts.
 fn choose_encoding(file: &File, request: &HeaderMap) -> (Option<&'static str>, &'static [u8]) {
     let forms = [("br", file.brotli), ("gzip", file.gzip)];
-    let taken =
-        |name| request.get_all(header::ACCEPT_ENCODING).iter().any(|given| accepts_encoding(given, name));
-    let found = forms.into_iter().find_map(|(name, body)| Some((Some(name), body.filter(|_| taken(name))?)));
+    let accepted =
+        |name| request.get_all(header::ACCEPT_ENCODING).iter().any(|value| accepts_encoding(value, name));
+    let found =
+        forms.into_iter().find_map(|(name, body)| Some((Some(name), body.filter(|_| accepted(name))?)));
     found.unwrap_or((None, file.plain))
 }
 
-/// Whether an `Accept-Encoding` names this encoding, and not with a weight of zero.
-fn accepts_encoding(given: &HeaderValue, encoding: &str) -> bool {
-    given.to_str().unwrap_or_default().split(',').any(|item| {
+/// Whether an `Accept-Encoding` header lists this encoding with a weight above zero.
+fn accepts_encoding(value: &HeaderValue, encoding: &str) -> bool {
+    value.to_str().unwrap_or_default().split(',').any(|item| {
         let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
         let weight = parameters.trim().strip_prefix("q=").and_then(|q| q.trim().parse::<f32>().ok());
         name.trim().eq_ignore_ascii_case(encoding) && weight.unwrap_or(1.0) > 0.0
     })
 }
 
-/// Whether an `If-None-Match` lists this tag, compared weakly.
-fn lists_tag(given: &HeaderValue, tag: &str) -> bool {
-    let tags = given.to_str().unwrap_or_default().split(',').map(str::trim);
+/// Whether an `If-None-Match` header lists this entity tag, compared weakly.
+fn lists_tag(value: &HeaderValue, tag: &str) -> bool {
+    let tags = value.to_str().unwrap_or_default().split(',').map(str::trim);
     tags.into_iter().any(|given| given == "*" || given.strip_prefix("W/").unwrap_or(given) == tag)
 }
 
@@ -138,19 +139,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn encodings_are_taken_as_they_are_weighed() {
-        let takes = |given| accepts_encoding(&HeaderValue::from_static(given), "br");
+    fn an_encoding_with_weight_zero_is_not_accepted() {
+        let accepts = |value| accepts_encoding(&HeaderValue::from_static(value), "br");
         for yes in ["br", "gzip, br", "gzip;q=1.0, br;q=0.5", "BR ; q=0.001"] {
-            assert!(takes(yes), "{yes}");
+            assert!(accepts(yes), "{yes}");
         }
         for no in ["", "gzip", "br;q=0", "br; q=0.0", "brotli", "identity"] {
-            assert!(!takes(no), "{no}");
+            assert!(!accepts(no), "{no}");
         }
     }
 
     #[test]
-    fn tags_are_compared_weakly() {
-        let lists = |given| lists_tag(&HeaderValue::from_static(given), "\"a\"");
+    fn entity_tags_are_compared_weakly() {
+        let lists = |value| lists_tag(&HeaderValue::from_static(value), "\"a\"");
         for yes in ["\"a\"", "W/\"a\"", "\"b\", \"a\"", "*"] {
             assert!(lists(yes), "{yes}");
         }
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_leaves_no_way_out() {
+    fn the_policy_names_no_other_origin() {
         assert!(!POLICY.contains("unsafe") && !POLICY.contains("http") && !POLICY.contains('*'));
     }
 }

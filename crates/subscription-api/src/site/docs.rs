@@ -1,4 +1,4 @@
-//! The pages for people, rendered when this was built (`build/docs.rs`): they work offline.
+//! The documentation: pages that `build/docs.rs` renders into the binary, so that they work offline.
 
 use axum::extract::Path;
 use axum::http::{HeaderName, HeaderValue, header};
@@ -6,26 +6,26 @@ use axum::response::{IntoResponse, Response};
 
 use crate::http::problem::Problem;
 
-/// The pages run nothing and load nothing but their style.
+/// Content security policy: no scripts, and only styles and images of this origin.
 const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; style-src 'self'; img-src 'self'");
-/// A new version has new pages: browsers ask again.
+/// Browsers revalidate the pages, because a new version has new pages.
 const CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const STYLE: &str = include_str!("../../docs/style.css");
 
-/// Name and HTML of each.
+/// Name and HTML of each page.
 static PAGES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/docs.rs"));
 
-/// The first page.
-pub async fn serve_start() -> Response {
-    serve_file("")
+/// Serves the start page.
+pub(crate) async fn serve_start() -> Response {
+    serve_html("")
 }
 
-/// A page, or the style of all.
-pub async fn serve_page(Path(name): Path<String>) -> Response {
-    if name == "style.css" { static_response("text/css; charset=utf-8", STYLE) } else { serve_file(&name) }
+/// Serves a page or the style sheet.
+pub(crate) async fn serve_page(Path(name): Path<String>) -> Response {
+    if name == "style.css" { static_response("text/css; charset=utf-8", STYLE) } else { serve_html(&name) }
 }
 
-fn serve_file(name: &str) -> Response {
+fn serve_html(name: &str) -> Response {
     match PAGES.iter().find(|(own, _)| *own == name) {
         Some((_, html)) => static_response("text/html; charset=utf-8", html),
         None => Problem::not_found("there is nothing at this path").into_response(),

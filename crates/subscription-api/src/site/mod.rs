@@ -1,5 +1,5 @@
 //! The pages for people: the console, the documentation and the API reference.
 
-pub mod api_reference;
-pub mod console;
-pub mod docs;
+pub(crate) mod api_reference;
+pub(crate) mod console;
+pub(crate) mod docs;
