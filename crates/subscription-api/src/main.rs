@@ -1,4 +1,4 @@
-//! The API: wires settings and telemetry to [`subscription_api::run`].
+//! The binary: parses the settings, starts telemetry and calls [`subscription_api::run`].
 
 use std::process::ExitCode;
 

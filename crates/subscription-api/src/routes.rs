@@ -1,4 +1,4 @@
-//! All routes, on one screen.
+//! Every route of the API, on one screen.
 
 use axum::Router;
 use axum::routing::get;
@@ -11,24 +11,24 @@ use crate::http::problem::Problem;
 use crate::openapi;
 use crate::resources::brands::{enablement, tokens};
 use crate::resources::events::publish;
-use crate::resources::webhooks::{health, stats, support};
+use crate::resources::webhooks::{health, secret, stats, support, test_event};
 use crate::resources::{audit, brands, event_types, events, me, overview, redeliveries, rejected, webhooks};
 use crate::site::{api_reference, console, docs};
 
-/// Any valid token.
+/// `/v1/me`: any valid token.
 fn any_caller_routes(router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
     router.routes(routes!(me::read_caller)) // /v1/me
 }
 
-/// `/v1/{brandId}/…`: a brand's own token, or support's.
+/// `/v1/{brandId}/…`: the token of the brand, or of support.
 fn brand_routes(router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
     router
         .routes(routes!(webhooks::create_webhook, webhooks::list_webhooks)) // webhooks
         .routes(routes!(webhooks::read_webhook, webhooks::change_webhook, webhooks::delete_webhook)) // webhooks/{webhookId}
-        .routes(routes!(webhooks::read_secret)) // webhooks/{webhookId}/secret
+        .routes(routes!(secret::read_secret)) // webhooks/{webhookId}/secret
         .routes(routes!(health::read_health)) // webhooks/{webhookId}/health
-        .routes(routes!(webhooks::rotate_secret)) // webhooks/{webhookId}/secret/rotate
-        .routes(routes!(redeliveries::test_webhook)) // webhooks/{webhookId}/test
+        .routes(routes!(secret::rotate_secret)) // webhooks/{webhookId}/secret/rotate
+        .routes(routes!(test_event::test_webhook)) // webhooks/{webhookId}/test
         .routes(routes!(stats::read_stats)) // webhooks/{webhookId}/stats
         .routes(routes!(events::list_events)) // webhooks/{webhookId}/events
         .routes(routes!(events::read_event)) // webhooks/{webhookId}/events/{eventId}
@@ -40,7 +40,7 @@ fn brand_routes(router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
         .routes(routes!(publish::publish_events)) // events
 }
 
-/// `/admin/v1/…`: support's token alone.
+/// `/admin/v1/…`: the token of support only.
 fn support_routes(router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
     router
         .routes(routes!(brands::create_brand, brands::list_brands)) // brands
@@ -64,8 +64,8 @@ fn documented_routes() -> OpenApiRouter<Api> {
     support_routes(brand_routes(any_caller_routes(OpenApiRouter::with_openapi(openapi::base_document()))))
 }
 
-/// The whole application.
-pub fn router(api: Api) -> Router {
+/// Builds the whole application.
+pub fn build_router(api: Api) -> Router {
     let (router, mut document) = documented_routes().split_for_parts();
     openapi::add_error_responses(&mut document);
     let router = router

@@ -1,4 +1,4 @@
-//! How often a token may be used, and how often an address may guess one.
+//! Rate limits: of each token, and of wrong tokens from each address.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -11,25 +11,26 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use store::tokens::Digest;
 
-/// Requests with a wrong token that an address may make in a second, after a burst of
-/// [`MAX_FAILURE_BURST`]: plenty for a client that is set up wrong, nothing for one that guesses.
+/// Wrong tokens that an address may send a second after a burst of [`MAX_FAILURE_BURST`]. A misconfigured client
+/// stays below this rate; guessing tokens at this rate is hopeless.
 const MAX_FAILURES_PER_SECOND: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// Wrong tokens that an address may send at once.
 const MAX_FAILURE_BURST: NonZeroU32 = NonZeroU32::new(200).unwrap();
-/// How long a token that was valid is still let through from an address that is shut out, so that
-/// one client behind a shared address does not shut out the others.
+/// Time for which a valid token still passes from a blocked address, so that one client behind a shared address
+/// does not block the others.
 const KNOWN_TOKEN_TTL: Duration = Duration::from_secs(600);
-/// Most entries of each table; what does not fit goes without.
+/// Most entries of each table. Further entries are not recorded, so that the memory stays bounded.
 const MAX_TABLE_ENTRIES: usize = 100_000;
 
-/// Too many requests; try again after so many whole seconds.
+/// The refusal of a request over its rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimited {
-    /// At least 1.
+    /// Whole seconds until the next request may pass; at least 1.
     pub retry_after_seconds: u64,
 }
 
-/// Lets requests through at the rates that are allowed. Per process: replicas do not add up theirs.
+/// Limits the requests of each token and the wrong tokens of each address. The limits are per process: replicas
+/// do not share their counts.
 #[derive(Debug)]
 pub struct TokenRateLimiter {
     tokens: DefaultKeyedRateLimiter<Digest>,
@@ -39,25 +40,23 @@ pub struct TokenRateLimiter {
 }
 
 impl TokenRateLimiter {
-    /// A limiter that lets each token through `rate` times a second, in bursts of twice as many.
+    /// A limiter that allows each token `rate` requests a second, in bursts of up to twice the rate.
     #[must_use]
     pub fn new(rate: NonZeroU32) -> Self {
-        let quota =
-            Quota::per_second(rate).allow_burst(rate.saturating_mul(NonZeroU32::MIN.saturating_add(1)));
+        let burst = rate.saturating_mul(NonZeroU32::MIN.saturating_add(1));
+        let failure_quota = Quota::per_second(MAX_FAILURES_PER_SECOND).allow_burst(MAX_FAILURE_BURST);
         Self {
-            tokens: RateLimiter::keyed(quota),
-            failures: RateLimiter::keyed(
-                Quota::per_second(MAX_FAILURES_PER_SECOND).allow_burst(MAX_FAILURE_BURST),
-            ),
+            tokens: RateLimiter::keyed(Quota::per_second(rate).allow_burst(burst)),
+            failures: RateLimiter::keyed(failure_quota),
             blocked_until: ExpiringTable::default(),
             known_until: ExpiringTable::default(),
         }
     }
 
-    /// Whether a request with this token may be looked at, before anyone asks whether it is valid.
+    /// Checks the rate of a token before the token itself is looked up.
     ///
     /// # Errors
-    /// When the token is over its rate, or unknown and its address guessed too often.
+    /// When the token is over its rate, or when it is unknown and its address is blocked.
     pub fn check(&self, peer: Option<IpAddr>, token: &Digest) -> Result<(), RateLimited> {
         let blocked = peer.and_then(|peer| self.blocked_until.time_left(&client_network(peer)));
         if let Some(wait) = blocked.filter(|_| self.known_until.time_left(token).is_none()) {
@@ -66,24 +65,24 @@ impl TokenRateLimiter {
         check_rate(&self.tokens, token)
     }
 
-    /// Notes that the token was valid.
+    /// Records that a token was valid.
     pub fn record_success(&self, token: Digest) {
         self.known_until.insert(token, KNOWN_TOKEN_TTL);
     }
 
-    /// Notes that the token was not valid.
+    /// Records that a token was not valid.
     ///
     /// # Errors
-    /// When the address guesses too often; it is shut out for as long as the answer says.
+    /// When the address sent too many wrong tokens. It is then blocked until the returned time is over.
     pub fn record_failure(&self, peer: Option<IpAddr>, token: &Digest) -> Result<(), RateLimited> {
         self.known_until.remove(token);
         let Some(peer) = peer.map(client_network) else { return Ok(()) };
-        check_rate(&self.failures, &peer).inspect_err(|refused| {
-            self.blocked_until.insert(peer, Duration::from_secs(refused.retry_after_seconds));
+        check_rate(&self.failures, &peer).inspect_err(|limited| {
+            self.blocked_until.insert(peer, Duration::from_secs(limited.retry_after_seconds));
         })
     }
 
-    /// Forgets what no longer matters; called now and then.
+    /// Removes the entries that no longer have an effect. The caller repeats this at an interval.
     pub fn remove_expired(&self) {
         self.tokens.retain_recent();
         self.failures.retain_recent();
@@ -104,7 +103,7 @@ fn rate_limited(wait: Duration) -> RateLimited {
     RateLimited { retry_after_seconds: whole.max(1) }
 }
 
-/// An IPv6 client has a whole /64 to choose its address from.
+/// Returns the network that counts as one client: an IPv6 client can use every address of its /64.
 fn client_network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
@@ -112,7 +111,7 @@ fn client_network(peer: IpAddr) -> IpAddr {
     }
 }
 
-/// What holds until an instant.
+/// Keys with the instant at which each expires.
 #[derive(Debug)]
 struct ExpiringTable<K>(Mutex<HashMap<K, Instant>>);
 
@@ -124,12 +123,12 @@ impl<K> Default for ExpiringTable<K> {
 
 impl<K: Hash + Eq> ExpiringTable<K> {
     fn with_entries<R>(&self, act: impl FnOnce(&mut HashMap<K, Instant>) -> R) -> R {
-        // A panic while the lock is held leaves a map that is still whole.
+        // A poisoned lock is safe to use, because no panic can leave the map half changed.
         act(&mut self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
-    fn insert(&self, key: K, lasting: Duration) {
-        let until = Instant::now() + lasting;
+    fn insert(&self, key: K, ttl: Duration) {
+        let until = Instant::now() + ttl;
         self.with_entries(|table| {
             if table.len() < MAX_TABLE_ENTRIES || table.contains_key(&key) {
                 table.insert(key, until);
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_has_a_burst_of_twice_its_rate_and_others_have_their_own() {
+    fn each_token_has_its_own_rate_and_a_burst_of_twice_that_rate() {
         let limiter = limiter(1);
         assert_eq!((0..2).filter(|_| limiter.check(PEER, &[1; 32]).is_ok()).count(), 2);
         assert_eq!(limiter.check(PEER, &[1; 32]), Err(RateLimited { retry_after_seconds: 1 }));
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn who_guesses_is_shut_out_but_not_who_shares_the_address() {
+    fn an_address_that_guesses_is_blocked_except_for_its_known_tokens() {
         let limiter = limiter(1_000_000);
         limiter.record_success([9; 32]);
         let refused =
@@ -182,18 +181,18 @@ mod tests {
         assert_eq!(limiter.check(PEER, &[9; 32]), Ok(()), "a token that was valid");
         assert_eq!(limiter.check(OTHER, &[2; 32]), Ok(()), "another address");
         limiter.remove_expired();
-        assert!(limiter.check(PEER, &[2; 32]).is_err(), "a sweep forgives nothing");
+        assert!(limiter.check(PEER, &[2; 32]).is_err(), "removing expired entries unblocks nobody");
     }
 
     #[test]
-    fn waits_are_whole_seconds_and_never_none() {
+    fn retry_after_is_at_least_one_whole_second() {
         for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2)] {
             assert_eq!(rate_limited(Duration::from_millis(millis)).retry_after_seconds, seconds);
         }
     }
 
     #[test]
-    fn an_ipv6_client_is_its_network() {
+    fn an_ipv6_client_is_identified_by_its_network() {
         let parse = |text: &str| text.parse::<IpAddr>().expect("address");
         assert_eq!(client_network(parse("2001:db8::1")), client_network(parse("2001:db8::ffff:2")));
         assert_ne!(client_network(parse("2001:db8::1")), client_network(parse("2001:db8:0:1::1")));

@@ -1,4 +1,4 @@
-//! The body of a request: its media type, its size, its syntax.
+//! Extractors of JSON bodies: they check the media type, the size and the syntax.
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
@@ -9,20 +9,20 @@ use serde_json::value::RawValue;
 
 use crate::http::problem::{Problem, Result};
 
-/// Largest body that is taken, in bytes (contract §4).
+/// Largest request body, in bytes (contract §4).
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// A JSON value that was sent as `application/json`.
+/// A JSON body sent as `application/json`.
 // No Debug: it may hold secrets, such as header values.
 pub struct JsonBody(pub Box<RawValue>);
 
-/// A JSON value that was sent as `application/json`, or an empty object where nothing was sent.
-// No Debug, like the others.
-pub struct OptionalJsonBody(pub Box<RawValue>);
-
-/// A JSON value that was sent as `application/merge-patch+json` or `application/json`.
+/// A JSON body sent as `application/json`; an empty body counts as `{}`.
 // No Debug: it may hold secrets, such as header values.
-pub struct PatchBody(pub Box<RawValue>);
+pub(crate) struct OptionalJsonBody(pub(crate) Box<RawValue>);
+
+/// A JSON body sent as `application/merge-patch+json` or `application/json`.
+// No Debug: it may hold secrets, such as header values.
+pub(crate) struct PatchBody(pub(crate) Box<RawValue>);
 
 impl<S: Send + Sync> FromRequest<S> for JsonBody {
     type Rejection = Problem;
@@ -54,15 +54,18 @@ impl<S: Send + Sync> FromRequest<S> for PatchBody {
     }
 }
 
-async fn read_json(request: Request, taken: &[&str]) -> Result<Box<RawValue>> {
+async fn read_json(request: Request, accepted: &[&str]) -> Result<Box<RawValue>> {
     let media_type = media_type(request.headers());
-    if !media_type.as_deref().is_some_and(|given| taken.contains(&given)) {
-        return Err(Problem::unsupported_media_type(format!("send the header content-type: {}", taken[0])));
+    if !media_type.as_deref().is_some_and(|given| accepted.contains(&given)) {
+        return Err(Problem::unsupported_media_type(format!(
+            "send the header content-type: {}",
+            accepted[0]
+        )));
     }
     parse_json(&collect_bytes(request.into_body()).await?)
 }
 
-/// The whole body, as far as it is not too large.
+/// Collects the whole body, within [`MAX_BODY_BYTES`].
 async fn collect_bytes(body: Body) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut chunks = body.into_data_stream();
@@ -79,14 +82,14 @@ async fn collect_bytes(body: Body) -> Result<Vec<u8>> {
 }
 
 fn parse_json(bytes: &[u8]) -> Result<Box<RawValue>> {
-    // Apart, since a raw value alone would let through what is no UTF-8 within strings.
+    // Checked first, because a raw value would accept strings that are not UTF-8.
     let text = std::str::from_utf8(bytes).map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
     let invalid = |error: serde_json::Error| Problem::bad_request(format!("the body is not JSON: {error}"));
     serde_json::from_str::<IgnoredAny>(text).map_err(invalid)?;
     serde_json::from_str(text).map_err(invalid)
 }
 
-/// `type/subtype` in lower case, without parameters.
+/// Reads the media type: `type/subtype` in lower case, without parameters.
 fn media_type(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
@@ -98,7 +101,7 @@ mod tests {
     use axum::http::StatusCode;
 
     #[tokio::test]
-    async fn bodies_are_bounded() {
+    async fn the_size_of_a_body_is_bounded() {
         assert_eq!(
             collect_bytes(Body::from(vec![b' '; MAX_BODY_BYTES])).await.map(|bytes| bytes.len()).ok(),
             Some(MAX_BODY_BYTES)
@@ -110,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn only_json_gets_through() {
+    fn only_json_is_accepted() {
         assert_eq!(
             parse_json(b" {\"a\": 1.10} ").map(|raw| raw.get().to_owned()).ok().as_deref(),
             Some("{\"a\": 1.10}")

@@ -1,6 +1,7 @@
-//! What a handler leaves of a request's body. It is read and dropped before the answer goes out: a
-//! client that is still sending would otherwise see a broken connection instead of the answer, or at
-//! its next request.
+//! Reads the rest of a request body before the response is sent.
+//!
+//! A handler may answer without reading the whole body. A client that is still sending would then see a broken
+//! connection instead of the response, or at its next request.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,34 +12,34 @@ use axum::body::{Body, Bytes, HttpBody};
 use futures_util::StreamExt;
 use hyper::body::{Frame, SizeHint};
 
-/// How much of what is left is read before the connection is given up, in bytes.
+/// Most bytes that are drained before the connection is given up.
 const MAX_DRAIN_BYTES: usize = 8 * 1024 * 1024;
-/// How long that may take.
+/// Longest time that draining may take.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Slot = Arc<Mutex<Option<Body>>>;
 
-/// Where the rest of a body comes back to.
+/// The unread rest of a body, once its handler has dropped it.
 #[derive(Debug)]
-pub struct UnreadBody(Slot);
+pub(crate) struct UnreadBody(Slot);
 
-/// Lends a body out: what is not read of it comes back.
-pub fn track_body(body: Body) -> (Body, UnreadBody) {
+/// Wraps a body so that its unread rest can be drained after the handler has dropped it.
+pub(crate) fn track_body(body: Body) -> (Body, UnreadBody) {
     let slot = Slot::default();
-    let lent = ReturnOnDrop { body, owner: Arc::clone(&slot) };
-    (Body::new(lent), UnreadBody(slot))
+    let tracked = ReturnOnDrop { body, slot: Arc::clone(&slot) };
+    (Body::new(tracked), UnreadBody(slot))
 }
 
 impl UnreadBody {
-    /// Reads and drops what came back, within bounds.
-    pub async fn drain(self) {
+    /// Reads and discards the rest of the body, within the bounds.
+    pub(crate) async fn drain(self) {
         let Some(body) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         let mut chunks = body.into_data_stream();
         let _ = tokio::time::timeout(DRAIN_TIMEOUT, async move {
-            let mut seen = 0;
+            let mut drained = 0;
             while let Some(Ok(chunk)) = chunks.next().await {
-                seen += chunk.len();
-                if seen > MAX_DRAIN_BYTES {
+                drained += chunk.len();
+                if drained > MAX_DRAIN_BYTES {
                     return;
                 }
             }
@@ -47,9 +48,10 @@ impl UnreadBody {
     }
 }
 
+/// A body that puts its unread rest into the slot when it is dropped.
 struct ReturnOnDrop {
     body: Body,
-    owner: Slot,
+    slot: Slot,
 }
 
 impl HttpBody for ReturnOnDrop {
@@ -76,7 +78,7 @@ impl Drop for ReturnOnDrop {
     fn drop(&mut self) {
         if !self.body.is_end_stream() {
             let rest = std::mem::take(&mut self.body);
-            *self.owner.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
+            *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
         }
     }
 }
@@ -86,7 +88,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    /// A body of ten chunks, and how many of them were read.
+    /// A body of ten chunks, with the number of chunks that were read.
     fn counted(chunk: usize) -> (Body, Arc<AtomicUsize>) {
         let read = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&read);
@@ -98,10 +100,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_handler_leaves_is_read() {
+    async fn the_rest_of_a_body_is_drained() {
         let (body, read) = counted(10);
-        let (lent, unread) = track_body(body);
-        let mut chunks = lent.into_data_stream();
+        let (tracked, unread) = track_body(body);
+        let mut chunks = tracked.into_data_stream();
         assert!(chunks.next().await.is_some_and(|chunk| chunk.is_ok()));
         drop(chunks);
         unread.drain().await;
@@ -109,19 +111,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn but_not_without_end() {
+    async fn draining_has_a_size_limit() {
         let (body, read) = counted(MAX_DRAIN_BYTES / 4);
-        let (lent, unread) = track_body(body);
-        drop(lent);
+        let (tracked, unread) = track_body(body);
+        drop(tracked);
         unread.drain().await;
         assert_eq!(read.load(Ordering::Relaxed), 5);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nor_without_time() {
-        let (lent, unread) =
+    async fn draining_has_a_timeout() {
+        let (tracked, unread) =
             track_body(Body::from_stream(futures_util::stream::pending::<Result<Bytes, axum::Error>>()));
-        drop(lent);
+        drop(tracked);
         unread.drain().await;
     }
 }

@@ -1,30 +1,31 @@
-//! Cursors: where a list goes on, and with which filter. Opaque to clients, worth nothing anywhere
-//! but in the list that gave them. They carry no authority: every page is authorised anew.
+//! Cursors: the position and the filter with which a list continues.
+//!
+//! A cursor is opaque to clients and valid only in the list that returned it. It carries no authority, because
+//! every page is authorized again.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Longest cursor that is looked at, in bytes; ours are far shorter.
+/// Longest cursor that is decoded, in bytes; real cursors are far shorter.
 const MAX_CURSOR_BYTES: usize = 2048;
 
-/// A text that is no cursor of this list.
+/// The text is no cursor of this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it is no cursor of this list; take nextCursor of the page before, unchanged")]
+#[error("is not a cursor of this list; pass nextCursor of the previous page unchanged")]
 pub struct InvalidCursor;
 
-/// Writes a cursor of `list` that holds `state`.
+/// Encodes `state` as a cursor of `list`.
 pub fn encode<T: Serialize>(list: &str, state: &T) -> String {
-    let json =
-        serde_json::to_vec(&(list, state)).unwrap_or_else(|_| unreachable!("our states are plain data"));
+    let json = serde_json::to_vec(&(list, state)).expect("a cursor holds plain data");
     URL_SAFE_NO_PAD.encode(json)
 }
 
-/// Reads a cursor of `list`.
+/// Decodes a cursor of `list`.
 ///
 /// # Errors
-/// When it is none, or one of another list.
+/// When the text is not a cursor, or a cursor of another list.
 pub fn decode<T: DeserializeOwned>(list: &str, cursor: &str) -> Result<T, InvalidCursor> {
     if cursor.len() > MAX_CURSOR_BYTES {
         return Err(InvalidCursor);
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_reads_back_in_its_own_list_only() {
+    fn a_cursor_is_valid_only_in_its_own_list() {
         let cursor = encode("webhooks/acme", &(7, "x".to_owned()));
         assert_eq!(decode("webhooks/acme", &cursor), Ok((7, "x".to_owned())));
         assert_eq!(decode::<(i32, String)>("webhooks/other", &cursor), Err(InvalidCursor));
@@ -47,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn invalid_cursors_are_refused() {
         for bad in ["", "x", "????", "AAAA", &encode("a", &1)[1..], &"A".repeat(5000), "W10", "bnVsbA"] {
             assert_eq!(decode::<i32>("a", bad), Err(InvalidCursor), "{bad}");
         }

@@ -1,11 +1,11 @@
-//! HTTP: the listener, the middleware, and the reading and writing of requests and responses.
+//! HTTP: the listener, the middleware, the extractors and the common forms of responses.
 
-pub mod body;
-pub mod body_drain;
+pub(crate) mod body;
+pub(crate) mod body_drain;
 pub mod cursor;
-pub mod middleware;
-pub mod page;
-pub mod path;
-pub mod problem;
-pub mod query;
+pub(crate) mod middleware;
+pub(crate) mod page;
+pub(crate) mod path;
+pub(crate) mod problem;
+pub(crate) mod query;
 pub mod server;

@@ -1,4 +1,4 @@
-//! Lists: `{"items":[…],"nextCursor":null|"…"}`.
+//! Pages of lists: `{"items":[…],"nextCursor":null|"…"}`.
 
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,48 +12,48 @@ use crate::http::query::Query;
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Page<T> {
-    /// The items, in the list's order
-    pub items: Vec<T>,
-    /// Give it as `cursor` for the page after this one; null when this was the last
+pub(crate) struct Page<T> {
+    /// The items, in the order of the list
+    pub(crate) items: Vec<T>,
+    /// Pass it as `cursor` to get the next page; null on the last page
     #[schema(required)]
-    pub next_cursor: Option<String>,
+    pub(crate) next_cursor: Option<String>,
 }
 
-/// How a list is asked for.
+/// The query parameters of every list.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[allow(dead_code, reason = "for the OpenAPI document; Query reads the parameters")]
-pub struct PageParams {
-    /// Items of a page at most
+#[allow(dead_code, reason = "only the OpenAPI document uses it; Query reads the parameters")]
+pub(crate) struct PageParams {
+    /// Maximum number of items on a page
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<u32>,
-    /// The nextCursor of the page before
+    /// `nextCursor` of the previous page
     cursor: Option<String>,
 }
 
 impl<T> Page<T> {
-    /// A page of the first `limit` of `rows`, which has one more if the list goes on. `place` is
-    /// where a row stands in the list.
-    pub fn from_rows<R, P: Serialize>(
+    /// Builds a page of the first `limit` rows. One more row means that the list continues; the cursor then holds
+    /// the position of the last row on the page.
+    pub(crate) fn from_rows<R, P: Serialize>(
         list: &str,
         mut rows: Vec<R>,
         limit: i64,
-        place: impl FnOnce(&R) -> P,
+        position: impl FnOnce(&R) -> P,
         view: impl FnMut(R) -> T,
     ) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = rows.len() > limit;
+        let has_more = rows.len() > limit;
         rows.truncate(limit);
-        let last = rows.last().filter(|_| more);
-        let next_cursor = last.map(|row| cursor::encode(list, &place(row)));
+        let last = rows.last().filter(|_| has_more);
+        let next_cursor = last.map(|row| cursor::encode(list, &position(row)));
         Self { items: rows.into_iter().map(view).collect(), next_cursor }
     }
 }
 
-/// A [`Place`] as it stands in a cursor.
+/// The form of a [`Place`] in a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CursorPosition(#[serde(with = "domain::time::rfc3339")] Timestamp, Uuid);
+pub(crate) struct CursorPosition(#[serde(with = "domain::time::rfc3339")] Timestamp, Uuid);
 
 impl From<Place> for CursorPosition {
     fn from(place: Place) -> Self {
@@ -67,8 +67,8 @@ impl From<CursorPosition> for Place {
     }
 }
 
-/// Takes `cursor` of a list that is ordered by time and id.
-pub fn take_position(query: &mut Query, list: &str) -> Option<Place> {
+/// Takes the parameter `cursor` of a list that is ordered by time and id.
+pub(crate) fn take_position(query: &mut Query, list: &str) -> Option<Place> {
     let read = |text: &str| cursor::decode::<CursorPosition>(list, text).map(Place::from);
     query.take::<Place, InvalidCursor>("cursor", read)
 }

@@ -1,4 +1,5 @@
-//! The listener: a bounded number of connections, each with a bounded time for its request's head.
+//! The listener. It bounds the number of connections and the time that a client may take to send the head of a
+//! request, so that slow clients cannot use up the connections.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,16 +21,16 @@ use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 use tracing::{debug, warn};
 
-/// Connections at once; further ones wait to be accepted.
+/// Most connections at once. Further connections wait in the backlog of the socket.
 const MAX_CONNECTIONS: usize = 4096;
-/// Longest wait for a request's head, also on a connection that is kept open.
+/// Longest wait for the head of a request, also on an idle connection.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// Largest head of a request, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// Pause after a connection could not be accepted, such as for want of file handles.
+/// Delay after a failed `accept`, which fails repeatedly while file descriptors are used up.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Serves `app` until `stop`, then finishes the requests that are in flight.
+/// Serves `app` until `stop`, then finishes the requests in flight.
 pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let connections = GracefulShutdown::new();
@@ -45,7 +46,7 @@ pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken) 
         http.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
         let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
-            // A panic outside of the handlers, such as in a body that is sent, costs its connection alone.
+            // Contained, so that a panic outside of the handlers, such as in a response body, ends only this connection.
             if let Ok(Err(error)) = tasks::contain(connection).await {
                 debug!(%error, "a connection ended early");
             }
@@ -65,7 +66,7 @@ async fn accept_connection(
     let slot = Arc::clone(slots).acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, peer)) => {
-            // Answers are small and written at once.
+            // Responses are small and written at once, so Nagle's algorithm would only delay them.
             let _ = stream.set_nodelay(true);
             Some((stream, peer, slot))
         }

@@ -1,7 +1,10 @@
-//! The OpenAPI 3.1 document: the handlers say what they take and what they answer when all goes well
-//! or when things conflict; the answers that follow from the kind of a route are added here.
+//! The OpenAPI 3.1 document.
+//!
+//! The handlers describe their parameters, bodies, successful responses and conflicts. This module adds the error
+//! responses, because they follow from the method and the path.
 
-pub mod request_schemas;
+pub(crate) mod request_schemas;
+pub(crate) mod words;
 
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -16,28 +19,28 @@ use utoipa::{OpenApi, ToSchema};
 use crate::http::problem;
 use crate::validation::errors::{FieldError, ValidationErrors};
 
-/// The name of the security scheme.
+/// Name of the security scheme.
 const BEARER: &str = "bearer";
 
-/// The name, the parts and the words of the document.
+/// Title, tags and shared schemas of the document.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Postrider",
-        description = "Webhooks: subscribe an HTTPS endpoint to events, see what was delivered, and read what was not.\n\nTimes are RFC 3339 UTC with milliseconds. Lists take `limit` and `cursor`. Errors are RFC 9457 `application/problem+json`."
+        description = "Webhooks: subscribe an HTTPS endpoint to events, follow their delivery, and redeliver events that did not arrive.\n\nTimes are RFC 3339 in UTC with milliseconds. Lists accept `limit` and `cursor`. Errors are RFC 9457 `application/problem+json`."
     ),
     components(schemas(problem::ProblemBody, ValidationErrors, FieldError)),
     tags(
-        (name = "webhooks", description = "A brand's subscriptions"),
-        (name = "events", description = "What can be received, what was, and every attempt"),
-        (name = "support", description = "The operators' side: brands, the catalogue, tokens, disabled webhooks, the audit"),
+        (name = "webhooks", description = "The webhooks of a brand"),
+        (name = "events", description = "Event types, events, their deliveries and attempts"),
+        (name = "support", description = "For the support team: brands, the catalogue, tokens, disabled webhooks, rejected messages and the audit"),
     )
 )]
 struct Base;
 
-/// The document without paths.
+/// Creates the document without paths.
 #[must_use]
-pub fn base_document() -> Document {
+pub(crate) fn base_document() -> Document {
     let mut document = Base::openapi();
     let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     document.components.get_or_insert_default().add_security_scheme(BEARER, scheme);
@@ -45,26 +48,29 @@ pub fn base_document() -> Document {
     document
 }
 
-/// The error answers that there are, with what each means.
+/// The error responses with their descriptions.
 const PROBLEMS: &[(u16, &str)] = &[
-    (400, "The body is not JSON, or a query parameter or cursor cannot be read"),
-    (401, "No token, or one that is not valid"),
-    (403, "The token's role is too small"),
-    (404, "It is not there, or not for this token"),
-    (409, "It does not go together with how things stand"),
-    (413, "The body is over 1 MiB"),
-    (415, "The body is of another media type"),
-    (422, "Fields are not valid; `errors` names every one of them"),
-    (429, "Too many requests with this token, or too many wrong tokens from this address"),
-    (500, "A mistake of the platform's"),
-    (503, "The database or the broker does not answer; try again soon"),
+    (400, "The body is not JSON, or a query parameter or cursor is not valid."),
+    (401, "The token is missing or not valid."),
+    (403, "The token does not have the required role."),
+    (404, "The resource does not exist, or the token does not give access to it."),
+    (409, "The request conflicts with the current state."),
+    (413, "The body is larger than 1 MiB."),
+    (415, "The media type of the body is not supported."),
+    (422, "Fields are not valid; `errors` names each of them."),
+    (
+        429,
+        "Too many requests with this token, or too many wrong tokens from this address. Retry after the time in `Retry-After`.",
+    ),
+    (500, "Internal error."),
+    (503, "The database or the broker is not available. Retry after the time in `Retry-After`."),
 ];
 
-/// The ends of the paths that take a body or none.
+/// Suffixes of the paths whose body is optional.
 const OPTIONAL_BODIES: [&str; 3] = ["/test", "/secret/rotate", "/rejected/republish"];
 
-/// Adds the error answers to every operation.
-pub fn add_error_responses(document: &mut Document) {
+/// Adds the error responses to every operation.
+pub(crate) fn add_error_responses(document: &mut Document) {
     let components = document.components.get_or_insert_default();
     for (status, description) in PROBLEMS {
         components.responses.insert(response_name(*status), RefOr::T(error_response(*status, description)));
@@ -96,13 +102,13 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
     });
     let takes_type = path.contains("/{type");
     let needs_role = path.starts_with("/admin") || *method != HttpMethod::Get || path.ends_with("/secret");
-    let described = operation.responses.responses.contains_key("409");
-    let answers = [
+    let has_conflict = operation.responses.responses.contains_key("409");
+    let responses = [
         (400, takes_body || takes_query),
         (401, true),
         (403, needs_role),
         (404, path.contains('{')),
-        (409, described),
+        (409, has_conflict),
         (413, takes_body),
         (415, takes_body),
         (422, takes_body || takes_type),
@@ -110,10 +116,10 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
         (500, true),
         (503, true),
     ];
-    for (status, _) in answers.iter().filter(|(_, answers)| *answers) {
+    for (status, _) in responses.iter().filter(|(_, applies)| *applies) {
         let own = operation.responses.responses.get_mut(&status.to_string());
         match own {
-            // The handler says what the conflict is; its shape is every problem's.
+            // The handler describes the conflict; the content is that of every problem.
             Some(RefOr::T(own)) => own.content = error_response(*status, "").content,
             _ => {
                 let reference = RefOr::Ref(Ref::from_response_name(response_name(*status)));
@@ -137,17 +143,19 @@ fn error_response(status: u16, description: &str) -> Response {
     };
     match status {
         401 => builder.header("WWW-Authenticate", header("`Bearer`", schema::Type::String)).build(),
-        429 | 503 => builder.header("Retry-After", header("Seconds to wait", schema::Type::Integer)).build(),
+        429 | 503 => builder
+            .header("Retry-After", header("Seconds to wait before a retry", schema::Type::Integer))
+            .build(),
         _ => builder.build(),
     }
 }
 
-/// A handler that answers with the document.
-pub fn document_handler(
+/// Creates the handler that serves the document.
+pub(crate) fn document_handler(
     document: &Document,
 ) -> impl Fn() -> std::future::Ready<axum::response::Response> + Clone + use<> {
     let json: std::sync::Arc<str> =
-        serde_json::to_string(document).unwrap_or_else(|_| unreachable!("the document is plain data")).into();
+        serde_json::to_string(document).expect("the document is plain data").into();
     move || {
         let body = json.to_string();
         std::future::ready(([(header::CONTENT_TYPE, "application/json")], body).into_response())

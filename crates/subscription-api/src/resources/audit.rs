@@ -1,8 +1,8 @@
-//! Who changed what and when.
+//! The audit: who changed what and when.
 
 use axum::Json;
 use axum::extract::State;
-// By this name utoipa knows it.
+// utoipa recognizes the type by this name.
 use domain::time::Timestamp as DateTime;
 use domain::time::rfc3339;
 use serde::Serialize;
@@ -18,32 +18,34 @@ use crate::http::page::{self, CursorPosition, Page, PageParams};
 use crate::http::problem::Result;
 use crate::http::query::Query;
 
-/// The list's name in its cursors.
+/// Name of the list in its cursors.
 const LIST: &str = "audit";
 
-/// One write, brand's or support's.
+/// A recorded change.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AuditEntry)]
-pub struct EntryView {
+pub(crate) struct EntryView {
+    /// Id of the entry
     id: Uuid,
+    /// When the change was made
     #[serde(with = "rfc3339")]
     at: DateTime,
-    /// `support`, or `token:` with the token's id and name
+    /// `support`, or `token:` with the id and name of the token
     #[schema(example = "token:9e21c694-ee9e-48a7-b016-522fd8ef08c1 ci")]
     actor: String,
-    /// What was done
+    /// Name of the action
     #[schema(example = "webhook.create")]
     action: String,
-    /// The brand concerned
+    /// Brand that the change concerns; null if none
     #[schema(required)]
     brand_id: Option<String>,
-    /// What it was done to: the id of a webhook, a token or a brand, or an event type
+    /// Subject of the change: the id of a webhook, token or brand, or an event type
     subject: String,
-    /// How it was; null for what was made. Secrets and header values are never in it
+    /// State before the change; null if it was created. Never contains secrets or header values
     #[schema(required)]
     before: Option<Value>,
-    /// How it was afterwards; null for what was deleted
+    /// State after the change; null if it was deleted
     #[schema(required)]
     after: Option<Value>,
 }
@@ -54,9 +56,9 @@ pub struct EntryView {
 #[utoipa::path(
     get, path = "/admin/v1/audit", tag = "support", operation_id = "listAudit",
     params(PageParams),
-    responses((status = 200, description = "A page of it", body = Page<EntryView>))
+    responses((status = 200, description = "A page of audit entries.", body = Page<EntryView>))
 )]
-pub async fn list_audit(
+pub(crate) async fn list_audit(
     State(api): State<Api>,
     _: Support,
     mut query: Query,

@@ -1,4 +1,4 @@
-//! The catalogue of event types: what a brand sees of it, and how support keeps it.
+//! The catalogue of event types: brands read it, support maintains it.
 
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
@@ -29,17 +29,17 @@ use crate::validation::errors::ValidationErrors;
 use crate::validation::fields::Fields;
 use crate::validation::validators;
 
-/// Largest schema or example, in bytes: an example must fit into an event.
+/// Largest schema or example, in bytes, because an example must fit into an event.
 const MAX_JSON_BYTES: usize = EVENT_BODY_BYTES - 1024;
-/// Lists of the catalogue go on from a name, whoever asks.
+/// Name of both lists in their cursors. They share it, because both continue from a type name.
 const LIST: &str = "event-types";
 
-/// The path of an event type.
+/// The path parameter of an event type.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Path)]
-#[allow(dead_code, reason = "for the OpenAPI document; TypeInPath reads the path")]
-pub struct TypePath {
-    /// The event type
+#[allow(dead_code, reason = "only the OpenAPI document uses it; TypeInPath reads the path")]
+pub(crate) struct TypePath {
+    /// Event type
     #[param(
         pattern = "^[A-Z0-9_]+(\\.[A-Z0-9_]+){0,7}$",
         max_length = 128,
@@ -48,9 +48,9 @@ pub struct TypePath {
     r#type: String,
 }
 
-/// `{type}` of the path; what is none is a 422.
+/// `{type}` of the path. An invalid type is a 422.
 #[derive(Debug)]
-pub struct TypeInPath(EventType);
+pub(crate) struct TypeInPath(EventType);
 
 impl<S: Send + Sync> FromRequestParts<S> for TypeInPath {
     type Rejection = Problem;
@@ -59,19 +59,19 @@ impl<S: Send + Sync> FromRequestParts<S> for TypeInPath {
         let mut errors = ValidationErrors::default();
         let text = path::read_parameter(parts, state, "type").await?;
         let name = text.parse().map_err(|error| errors.add("/type", format!("(in the path) {error}"))).ok();
-        errors.into_result(name).map(Self)
+        Ok(Self(errors.into_result(name)?))
     }
 }
 
-/// The catalogue for a brand
+/// List the event types for a brand
 ///
-/// By name, each with whether it is enabled for this brand.
+/// Lists the whole catalogue, ordered by name. `enabled` tells whether the brand receives events of the type.
 #[utoipa::path(
     get, path = "/v1/{brandId}/event-types", tag = "events", operation_id = "listOfferedEventTypes",
     params(BrandPath, PageParams),
-    responses((status = 200, description = "A page of it", body = Page<OfferedType>))
+    responses((status = 200, description = "A page of event types.", body = Page<OfferedType>))
 )]
-pub async fn list_brand_event_types(
+pub(crate) async fn list_brand_event_types(
     State(api): State<Api>,
     by: BrandReader,
     query: Query,
@@ -86,15 +86,15 @@ pub async fn list_brand_event_types(
     Ok(Json(Page::from_rows(LIST, rows, limit, entry_name, view)))
 }
 
-/// The catalogue
+/// List the catalogue
 ///
-/// By name.
+/// Ordered by name.
 #[utoipa::path(
     get, path = "/admin/v1/event-types", tag = "support", operation_id = "listEventTypes",
     params(PageParams),
-    responses((status = 200, description = "A page of it", body = Page<EventTypeView>))
+    responses((status = 200, description = "A page of event types.", body = Page<EventTypeView>))
 )]
-pub async fn list_event_types(
+pub(crate) async fn list_event_types(
     State(api): State<Api>,
     _: Support,
     query: Query,
@@ -115,19 +115,19 @@ fn entry_name(entry: &CatalogueType) -> String {
     entry.name.to_string()
 }
 
-/// Put an event type into the catalogue
+/// Create or replace an event type
 ///
-/// It replaces what is there.
+/// Adds the event type to the catalogue, or replaces its entry as a whole.
 #[utoipa::path(
     put, path = "/admin/v1/event-types/{type}", tag = "support", operation_id = "putEventType",
     params(TypePath), request_body = request_schemas::EventTypeDefinition,
     responses(
-        (status = 200, description = "It is replaced", body = EventTypeView),
-        (status = 201, description = "It is new", body = EventTypeView),
-        (status = 409, description = "The type is the platform's own"),
+        (status = 200, description = "The event type was replaced.", body = EventTypeView),
+        (status = 201, description = "The event type was created.", body = EventTypeView),
+        (status = 409, description = "The event type is built in."),
     )
 )]
-pub async fn put_event_type(
+pub(crate) async fn put_event_type(
     State(api): State<Api>,
     by: Support,
     TypeInPath(name): TypeInPath,
@@ -145,16 +145,16 @@ pub async fn put_event_type(
     Ok((status, Json(EventTypeView::from(after))))
 }
 
-/// Take an event type out of the catalogue
+/// Delete an event type
 #[utoipa::path(
     delete, path = "/admin/v1/event-types/{type}", tag = "support", operation_id = "deleteEventType",
     params(TypePath),
     responses(
-        (status = 204, description = "It is gone"),
-        (status = 409, description = "Webhooks still name it, or it is the platform's own"),
+        (status = 204, description = "The event type was deleted."),
+        (status = 409, description = "Webhooks still use the event type, or it is built in."),
     )
 )]
-pub async fn delete_event_type(
+pub(crate) async fn delete_event_type(
     State(api): State<Api>,
     by: Support,
     TypeInPath(name): TypeInPath,
@@ -172,12 +172,12 @@ pub async fn delete_event_type(
         0 => {}
         1 => {
             return Err(Problem::conflict(format!(
-                "1 webhook still uses {name}; take it out of its events first"
+                "1 webhook still uses {name}; remove it from its events first"
             )));
         }
         n => {
             return Err(Problem::conflict(format!(
-                "{n} webhooks still use {name}; take it out of their events first"
+                "{n} webhooks still use {name}; remove it from their events first"
             )));
         }
     }
@@ -195,7 +195,7 @@ fn parse_definition(raw: &RawValue) -> Result<Definition> {
         let enforce_schema = fields.optional("enforceSchema", validators::boolean).unwrap_or(false);
         let example = fields.clearable("example", validators::raw_json(MAX_JSON_BYTES)).into_option();
         if enforce_schema && !has_schema {
-            fields.add_error("enforceSchema", "must be false where there is no schema");
+            fields.add_error("enforceSchema", "must be false without a schema");
         }
         if let Some(misfit) = explain_misfit(schema.as_deref(), example.as_deref()) {
             fields.add_error("example", &misfit);
@@ -203,7 +203,7 @@ fn parse_definition(raw: &RawValue) -> Result<Definition> {
         fields.finish();
         Some(Definition { description: description?, schema, enforce_schema, example })
     });
-    errors.into_result(read)
+    Ok(errors.into_result(read)?)
 }
 
 fn parse_schema(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -> Option<Box<RawValue>> {
@@ -215,13 +215,13 @@ fn parse_schema(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) ->
     match DataSchema::parse(kept.get()) {
         Ok(_) => Some(kept),
         Err(error) => {
-            errors.add(pointer, format!("is no JSON Schema (2020-12): {error}"));
+            errors.add(pointer, format!("is not a valid JSON Schema (2020-12): {error}"));
             None
         }
     }
 }
 
-/// How the example does not fit the schema, where there are both.
+/// Explains how the example violates the schema, if both are given.
 fn explain_misfit(schema: Option<&RawValue>, example: Option<&RawValue>) -> Option<String> {
     let schema = DataSchema::parse(schema?.get()).ok()?;
     let violation = schema.check(example?.get()).err()?;
@@ -236,6 +236,12 @@ fn audit_entry(
     after: Option<CatalogueType>,
 ) -> Entry {
     let view = |entry: CatalogueType| audit_value(&EventTypeView::from(entry));
-    let (before, after) = (before.map(view), after.map(view));
-    Entry { actor: by.actor, action, brand_id: None, subject: name.to_string(), before, after }
+    Entry {
+        actor: by.actor,
+        action,
+        brand_id: None,
+        subject: name.to_string(),
+        before: before.map(view),
+        after: after.map(view),
+    }
 }

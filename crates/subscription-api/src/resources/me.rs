@@ -1,4 +1,4 @@
-//! Whose token this is, for tools that are given nothing but a token.
+//! The owner of a token, for tools that have only a token.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,40 +12,40 @@ use crate::auth::AnyCaller;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Me)]
-pub struct MeView {
-    /// What the token may do
+pub(crate) struct MeView {
+    /// Role of the token
     #[schema(value_type = MeRole)]
     role: &'static str,
-    /// The token's brand; null for support, who reach every brand
+    /// Brand of the token; null for support, which has access to every brand
     #[schema(required)]
     brand_id: Option<String>,
-    /// What the token is called; null for support
+    /// Name of the token; null for support
     #[schema(required)]
     name: Option<String>,
-    /// The AMQP exchange that producers publish to
+    /// AMQP exchange to which producers publish
     #[schema(example = "postrider.events")]
     exchange: String,
 }
 
-/// What a token may do.
+/// Role of a token.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "snake_case")]
-#[allow(dead_code, reason = "for the OpenAPI document")]
-pub enum MeRole {
-    /// Everything, of every brand
+#[allow(dead_code, reason = "only the OpenAPI document uses it")]
+pub(crate) enum MeRole {
+    /// Full access to every brand
     Support,
-    /// Everything of its brand
+    /// Full access to its brand
     Write,
-    /// Look at its brand
+    /// Read access to its brand
     Read,
 }
 
-/// Whose token this is
+/// Read the owner of the token
 #[utoipa::path(
     get, path = "/v1/me", tag = "webhooks", operation_id = "readMe",
-    responses((status = 200, description = "The token's owner", body = MeView))
+    responses((status = 200, description = "The owner of the token.", body = MeView))
 )]
-pub async fn read_caller(State(api): State<Api>, by: AnyCaller) -> Json<MeView> {
+pub(crate) async fn read_caller(State(api): State<Api>, by: AnyCaller) -> Json<MeView> {
     let exchange = api.names.events();
     Json(match by {
         AnyCaller::Support => MeView { role: "support", brand_id: None, name: None, exchange },

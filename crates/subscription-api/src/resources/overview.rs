@@ -1,4 +1,4 @@
-//! What support sees at a glance.
+//! The overview of the platform for support.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use chrono::Utc;
-// By this name utoipa knows it.
+// utoipa recognizes the type by this name.
 use domain::time::Timestamp as DateTime;
 use domain::time::rfc3339;
 use domain::webhook::WebhookStatus;
@@ -21,50 +21,56 @@ use uuid::Uuid;
 use crate::api::Api;
 use crate::auth::Support;
 use crate::http::problem::Result;
-use crate::resources::rejected::broker_unavailable;
 use crate::resources::views::{WebhookView, serialize_optional};
-use crate::resources::webhooks::stats::{BucketView, BucketedRange};
+use crate::resources::webhooks::time_buckets::{BucketView, BucketedRange};
 
-/// Disabled webhooks that are shown.
+/// Most disabled webhooks in the overview.
 const MAX_DISABLED: i64 = 100;
-/// How far back it looks, in minutes.
+/// Number of minutes with statistics.
 const MINUTES_SHOWN: i32 = 60;
 
-/// The platform at a glance.
+/// An overview of the platform.
 // No Debug: a webhook's header values may be secrets.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Overview {
+pub(crate) struct Overview {
+    /// When the overview was taken
     #[serde(with = "rfc3339")]
     at: DateTime,
-    /// The processes that were seen in the last seconds
+    /// Processes that were seen in the last seconds
     services: Vec<ServiceView>,
-    /// The platform's own queues and how many messages are ready in each
+    /// Queues of the platform with the number of ready messages in each
     queues: Vec<QueueView>,
+    /// Deliveries that have not ended
     waiting: WaitingView,
-    /// How many webhooks are `active`, `paused` and `disabled`
+    /// Number of webhooks that are `active`, `paused` and `disabled`
     webhooks: BTreeMap<&'static str, i64>,
-    /// The first 100 disabled webhooks, those disabled longest ago first
+    /// First 100 disabled webhooks, in the order of their creation
     disabled: Vec<WebhookView>,
-    /// How many refused messages there are
+    /// Number of rejected messages
     #[schema(minimum = 0)]
     rejected: u32,
-    /// What attempts came to in each of the last 60 minutes, over all webhooks
+    /// Attempt statistics of all webhooks for each of the last 60 minutes
     minutes: Vec<BucketView>,
 }
 
-/// A process that was seen.
+/// A process of a service.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Service)]
-pub struct ServiceView {
+pub(crate) struct ServiceView {
+    /// Id of the process
     id: Uuid,
     /// `subscription-api`, `router` or `deliverer`
     service: String,
+    /// Host on which the process runs
     host: String,
+    /// Version of the service
     version: String,
+    /// When the process started
     #[serde(with = "rfc3339")]
     started: DateTime,
+    /// When the process was last seen
     #[serde(with = "rfc3339")]
     last_seen: DateTime,
 }
@@ -72,21 +78,23 @@ pub struct ServiceView {
 /// A queue of the platform.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Queue)]
-pub struct QueueView {
+pub(crate) struct QueueView {
+    /// Name of the queue
     name: String,
-    /// Messages that are ready
+    /// Number of ready messages
     #[schema(minimum = 0)]
     messages: u32,
 }
 
-/// The deliveries that wait for an attempt.
+/// Deliveries that have not ended.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Waiting)]
-pub struct WaitingView {
+pub(crate) struct WaitingView {
+    /// Number of deliveries
     #[schema(minimum = 0)]
     deliveries: i64,
-    /// When the event of the oldest happened
+    /// When the event of the oldest of these deliveries was created; null if there are none
     #[serde(serialize_with = "serialize_optional")]
     #[schema(required)]
     oldest: Option<DateTime>,
@@ -95,9 +103,9 @@ pub struct WaitingView {
 /// Read the overview
 #[utoipa::path(
     get, path = "/admin/v1/overview", tag = "support", operation_id = "readOverview",
-    responses((status = 200, description = "The platform at a glance", body = Overview))
+    responses((status = 200, description = "The overview of the platform.", body = Overview))
 )]
-pub async fn read_overview(State(api): State<Api>, _: Support) -> Result<Json<Overview>> {
+pub(crate) async fn read_overview(State(api): State<Api>, _: Support) -> Result<Json<Overview>> {
     let names = &api.names;
     let mut shown =
         vec![names.ingest(), names.ingest_spare(), names.quarantine(), names.unrouted(), names.rejected()];
@@ -107,7 +115,7 @@ pub async fn read_overview(State(api): State<Api>, _: Support) -> Result<Json<Ov
     let rejected = queues.iter().find(|queue| queue.name == rejected).map_or(0, |queue| queue.messages);
     let minute = Duration::from_secs(60);
     let range = BucketedRange::latest(MINUTES_SHOWN, minute, slice_for(api.health.window));
-    let minutes = stats::of_all(&api.store, range.from(), range.to(), range.step()).await?;
+    let minutes = stats::of_all(&api.store, range.from, range.to, range.bucket).await?;
     let disabled = Some(WebhookStatus::Disabled);
     let disabled = webhooks::page_of_all(&api.store, disabled, Place::FIRST, MAX_DISABLED).await?;
     Ok(Json(Overview {
@@ -125,14 +133,14 @@ pub async fn read_overview(State(api): State<Api>, _: Support) -> Result<Json<Ov
 async fn read_queues(api: &Api, names: Vec<String>) -> Result<Vec<QueueView>> {
     let mut queues = Vec::with_capacity(names.len());
     for name in names {
-        if let Some(messages) = api.topology.depth(&name).await.map_err(broker_unavailable)? {
+        if let Some(messages) = api.topology.depth(&name).await? {
             queues.push(QueueView { name, messages });
         }
     }
     Ok(queues)
 }
 
-/// Every status that is shown, those of no webhook too.
+/// The count of each status, including zeros.
 fn count_by_status(found: Vec<(WebhookStatus, i64)>) -> BTreeMap<&'static str, i64> {
     let shown = [WebhookStatus::Active, WebhookStatus::Paused, WebhookStatus::Disabled];
     let count = |status| found.iter().find(|(own, _)| *own == status).map_or(0, |(_, count)| *count);

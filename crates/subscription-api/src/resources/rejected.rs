@@ -1,4 +1,4 @@
-//! What the router refused: support looks at it, mends the cause, and has it published again.
+//! Messages that the router rejected: support lists them, fixes the cause and republishes or deletes them.
 
 use axum::Json;
 use axum::extract::State;
@@ -6,120 +6,121 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use broker::BrokerError;
 use broker::rejected::Rejected;
-use runtime::error::Chain;
 use serde::Serialize;
 use serde_json::json;
 use store::Change;
 use store::audit::Entry;
-use tracing::warn;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::Api;
 use crate::auth::Support;
 use crate::http::body::OptionalJsonBody;
-use crate::http::problem::{Problem, Result};
+use crate::http::problem::Result;
 use crate::http::query::Query;
 use crate::openapi::request_schemas;
 use crate::validation::errors::ValidationErrors;
 use crate::validation::fields::Fields;
 use crate::validation::validators;
 
-/// Most messages that one request publishes again.
+/// Most messages that one request republishes.
 const MAX_REPUBLISHED: i32 = 10_000;
 
-/// The first of what was refused.
+/// The first rejected messages.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct RejectedPage {
+pub(crate) struct RejectedPage {
+    /// The first rejected messages
     items: Vec<RejectedView>,
-    /// Always null: the queue hands out its first messages only
+    /// Always null, because only the first messages of the queue can be listed
     #[schema(required)]
     next_cursor: Option<String>,
-    /// How many messages there are
+    /// Number of rejected messages
     #[schema(minimum = 0)]
     total: u64,
 }
 
-/// A message that was refused.
+/// A rejected message.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Rejected)]
-pub struct RejectedView {
-    /// A stable code
+pub(crate) struct RejectedView {
+    /// Stable code of the reason
     #[schema(required, example = "unknown_type")]
     reason: Option<String>,
-    /// What is wrong and what to do
+    /// Error in the message and how to fix it
     #[schema(required)]
     detail: Option<String>,
     /// The AMQP property `message_id`
     #[schema(required)]
     message_id: Option<String>,
-    /// The message as it came
+    /// Body of the message
     body: String,
+    /// Encoding of `body`
     body_encoding: BodyEncoding,
-    /// The size of the message
+    /// Size of the body in bytes
     #[schema(minimum = 0)]
     bytes: usize,
 }
 
-/// How a body is written.
+/// Encoding of a body.
 #[derive(Debug, Serialize, ToSchema)]
-pub enum BodyEncoding {
-    /// As it is
+pub(crate) enum BodyEncoding {
+    /// The text of the body
     #[serde(rename = "utf-8")]
     Utf8,
-    /// In base64, since it is no UTF-8
+    /// The body in base64, because it is not UTF-8
     #[serde(rename = "base64")]
     Base64,
 }
 
-/// How many are listed.
+/// The size of the list.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[allow(dead_code, reason = "for the OpenAPI document; Query reads the parameter")]
-pub struct RejectedParams {
-    /// Messages at most
+#[allow(dead_code, reason = "only the OpenAPI document uses it; Query reads the parameter")]
+pub(crate) struct RejectedParams {
+    /// Maximum number of messages
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<u32>,
 }
 
-/// How many were published again.
+/// The result of republishing.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Republished {
+pub(crate) struct Republished {
+    /// Number of messages that were republished
     #[schema(minimum = 0)]
     republished: u64,
 }
 
-/// List what the router refused
+/// List rejected messages
 ///
-/// The first messages of the queue, in no promised order.
+/// Lists the first messages that the router rejected. The order is not guaranteed.
 #[utoipa::path(
     get, path = "/admin/v1/rejected", tag = "support", operation_id = "listRejected",
     params(RejectedParams),
-    responses((status = 200, description = "The first messages", body = RejectedPage))
+    responses((status = 200, description = "The first rejected messages.", body = RejectedPage))
 )]
-pub async fn list_rejected(
+pub(crate) async fn list_rejected(
     State(api): State<Api>,
     _: Support,
     mut query: Query,
 ) -> Result<Json<RejectedPage>> {
     let limit = usize::try_from(query.take_limit()).unwrap_or(0);
     query.finish()?;
-    let (found, total) = api.rejected.list(limit).await.map_err(broker_unavailable)?;
+    let (found, total) = api.rejected.list(limit).await?;
     Ok(Json(RejectedPage { items: found.into_iter().map(rejected_view).collect(), next_cursor: None, total }))
 }
 
-/// Publish what the router refused again
+/// Republish rejected messages
 ///
-/// As it came: once the cause is mended it is taken. What is refused once more is back in the list.
+/// Publishes the messages unchanged. Fix the cause first, because a message that is rejected again returns to the
+/// list.
 #[utoipa::path(
     post, path = "/admin/v1/rejected/republish", tag = "support", operation_id = "republishRejected",
     request_body = request_schemas::Republishing,
-    responses((status = 202, description = "They are published", body = Republished))
+    responses((status = 202, description = "Accepted. The messages were published.", body = Republished))
 )]
-pub async fn republish_rejected(
+pub(crate) async fn republish_rejected(
     State(api): State<Api>,
     by: Support,
     body: OptionalJsonBody,
@@ -133,20 +134,20 @@ pub async fn republish_rejected(
     let limit = errors.into_result(limit)?;
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
-    let republished = api.rejected.republish(&api.publisher, limit).await.map_err(broker_unavailable)?;
+    let republished = api.rejected.republish(&api.publisher, limit).await?;
     change.commit(&audit_entry(&by, "rejected.republish", json!({"republished": republished}))).await?;
     Ok((StatusCode::ACCEPTED, Json(Republished { republished })))
 }
 
-/// Drop what the router refused
+/// Delete all rejected messages
 #[utoipa::path(
     delete, path = "/admin/v1/rejected", tag = "support", operation_id = "deleteRejected",
-    responses((status = 204, description = "The queue is empty"))
+    responses((status = 204, description = "The rejected messages were deleted."))
 )]
-pub async fn delete_rejected(State(api): State<Api>, by: Support) -> Result<StatusCode> {
+pub(crate) async fn delete_rejected(State(api): State<Api>, by: Support) -> Result<StatusCode> {
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
-    let dropped = api.rejected.purge().await.map_err(broker_unavailable)?;
+    let dropped = api.rejected.purge().await?;
     change.commit(&audit_entry(&by, "rejected.delete", json!({"deleted": dropped}))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -161,12 +162,13 @@ fn rejected_view(rejected: Rejected) -> RejectedView {
     RejectedView { reason, detail, message_id, body, body_encoding, bytes }
 }
 
-pub(crate) fn broker_unavailable(error: BrokerError) -> Problem {
-    warn!(error = %Chain(&error), "answered 503");
-    Problem::service_unavailable("the broker does not answer; try again soon")
-}
-
 fn audit_entry(by: &Support, action: &'static str, after: serde_json::Value) -> Entry {
-    let (actor, subject) = (by.actor.clone(), "rejected".to_owned());
-    Entry { actor, action, brand_id: None, subject, before: None, after: Some(after) }
+    Entry {
+        actor: by.actor.clone(),
+        action,
+        brand_id: None,
+        subject: "rejected".to_owned(),
+        before: None,
+        after: Some(after),
+    }
 }

@@ -1,10 +1,10 @@
-//! The shapes of the answers, as the contract has them (§4), and what the audit keeps of them.
+//! The JSON views of the resources, as the contract defines them (§4), and their form in the audit.
 
 use std::collections::BTreeMap;
 
 use domain::signature::{Keys, Scheme};
 use domain::signing_key::SigningKey;
-// By this name utoipa knows it.
+// utoipa recognizes the type by this name.
 use domain::time::Timestamp as DateTime;
 use domain::time::rfc3339;
 use domain::webhook::WebhookStatus;
@@ -18,89 +18,98 @@ use store::webhooks::Webhook;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// What stands in the audit for the values of custom headers, which may be secrets.
+use crate::openapi::words::{DisabledReasonWord, RoleWord, SchemeWord, WebhookStatusWord};
+
+/// Placeholder in the audit for the values of custom headers, because they may be secrets.
 const HIDDEN_VALUE: &str = "(hidden)";
 
-/// A brand's subscription.
+/// A webhook: the subscription of a brand.
 // No Debug: the values of headers may be secrets.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Webhook)]
-pub struct WebhookView {
+pub(crate) struct WebhookView {
+    /// Id of the webhook
     id: Uuid,
+    /// Id of the brand
     brand_id: String,
-    /// Where requests go, as it was given
+    /// URL that requests are sent to, as it was given
     endpoint: String,
-    /// Event types and groups, or `*`
+    /// Event types and groups that the webhook subscribes to, or `*` for all
     events: Vec<String>,
-    /// Whether it receives events
+    /// Whether the webhook receives events
     enabled: bool,
-    /// `paused` by the brand, or `disabled` by the platform or support
+    /// `active`, `paused` by the brand, or `disabled` by the platform or support
     #[schema(value_type = WebhookStatusWord)]
     status: &'static str,
-    /// Only when it is disabled
+    /// Why the webhook is disabled; null unless `status` is `disabled`
     #[schema(required)]
     disabled: Option<DisabledView>,
+    /// Free text for people
     #[schema(required)]
     description: Option<String>,
     /// Custom headers of every request
     headers: BTreeMap<String, String>,
-    /// Requests in flight at most
+    /// Maximum number of requests in flight
     #[schema(minimum = 1, maximum = 100)]
     max_concurrency: i32,
-    /// Requests a second at most; null for no limit
+    /// Maximum number of requests a second; null for no limit
     #[schema(required, minimum = 1, maximum = 10000)]
     rate_per_second: Option<i32>,
-    /// How requests are signed; left out where it is `v1` alone
+    /// Signature schemes; absent if requests are signed with `v1` only
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = Vec<SchemeWord>)]
     signatures: Option<Vec<&'static str>>,
+    /// When the webhook was created
     #[serde(with = "rfc3339")]
     created: DateTime,
+    /// When the webhook was last changed
     #[serde(with = "rfc3339")]
     updated: DateTime,
 }
 
-/// Why a webhook is disabled.
+/// The reason why a webhook is disabled.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Disabled)]
-pub struct DisabledView {
+pub(crate) struct DisabledView {
+    /// Kind of the reason
     #[schema(value_type = DisabledReasonWord)]
     reason: &'static str,
-    /// The rule with its figures, or what support wrote
+    /// The health rule with its numbers, or the reason that support gave
     #[schema(required)]
     detail: Option<String>,
+    /// When the webhook was disabled
     #[serde(with = "rfc3339")]
     at: DateTime,
 }
 
-/// A webhook that was just made, with its secret.
+/// A new webhook with its secret.
 // No Debug: it holds the secret.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct CreatedWebhook {
+pub(crate) struct CreatedWebhook {
     #[serde(flatten)]
     webhook: WebhookView,
-    /// Signs the requests; shown only here and at `/secret`
+    /// Secret that signs the requests; shown only here and at `/secret`
     #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
     secret: String,
-    /// `whpk_` and base64: verifies the signatures `v1a`; only where the webhook asks for them
+    /// Public key that verifies `v1a` signatures: `whpk_` and base64. Present only if `signatures` includes `v1a`
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = String)]
     public_key: Option<String>,
 }
 
 impl CreatedWebhook {
-    /// The webhook with what verifies its requests.
+    /// Combines the webhook with its secret and public key.
     #[must_use]
-    pub fn new(webhook: Webhook, keys: &Keys) -> Self {
+    pub(crate) fn new(webhook: Webhook, keys: &Keys) -> Self {
         Self { webhook: webhook.into(), secret: keys.secret.reveal(), public_key: public_key(keys) }
     }
 }
 
-/// What verifies the signatures `v1a`, where there are any.
+/// The public key that verifies `v1a` signatures, if the webhook has one.
 #[must_use]
-pub fn public_key(keys: &Keys) -> Option<String> {
+pub(crate) fn public_key(keys: &Keys) -> Option<String> {
     keys.signing_key.as_ref().map(SigningKey::public_key)
 }
 
@@ -131,45 +140,54 @@ impl From<Webhook> for WebhookView {
     }
 }
 
-/// What the audit keeps of a webhook: the view, without the values of its headers.
+/// The audit form of a webhook: its view without the values of headers.
 #[must_use]
-pub fn audit_webhook(webhook: &Webhook) -> Value {
+pub(crate) fn audit_webhook(webhook: &Webhook) -> Value {
     let mut view = WebhookView::from(webhook.clone());
     view.headers.values_mut().for_each(|value| HIDDEN_VALUE.clone_into(value));
     audit_value(&view)
 }
 
-/// A brand.
+/// A brand, which is a tenant of the platform.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Brand)]
-pub struct BrandView {
+pub(crate) struct BrandView {
+    /// Id of the brand
     brand_id: String,
+    /// Display name
     name: String,
+    /// Point of contact; null if there is none
     #[schema(required)]
     contact: Option<ContactView>,
-    /// What support switched, most general first; the most specific switch decides
+    /// Types and groups that support enabled or disabled, most general first; the most specific entry decides
     event_types: Vec<SwitchView>,
+    /// When the brand was created
     #[serde(with = "rfc3339")]
     created: DateTime,
+    /// When the brand was last changed
     #[serde(with = "rfc3339")]
     updated: DateTime,
 }
 
-/// The brand's point of contact.
+/// The point of contact of a brand.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Contact)]
-pub struct ContactView {
+pub(crate) struct ContactView {
+    /// Name of a person or team
     name: String,
+    /// Email address
     email: String,
 }
 
-/// A type, a group or `*` that support switched for a brand.
+/// An event type, a group or `*` that support enabled or disabled for a brand.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Switch)]
-pub struct SwitchView {
+pub(crate) struct SwitchView {
+    /// Event type, group, or `*` for all
     type_or_group: String,
+    /// Whether support enabled or disabled it
     enabled: bool,
 }
 
@@ -190,32 +208,36 @@ impl From<&Brand> for BrandView {
     }
 }
 
-/// A brand's token, without the token.
+/// A brand token, without its text.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Token)]
-pub struct TokenView {
+pub(crate) struct TokenView {
+    /// Id of the token
     id: Uuid,
+    /// Name of the token
     name: String,
+    /// Role of the token
     #[schema(value_type = RoleWord)]
     role: &'static str,
+    /// When the token was created
     #[serde(with = "rfc3339")]
     created: DateTime,
 }
 
-/// A token that was just made.
+/// A new token with its text.
 // No Debug: it holds the token.
 #[derive(Serialize, ToSchema)]
-pub struct CreatedToken {
+pub(crate) struct CreatedToken {
     #[serde(flatten)]
     view: TokenView,
-    /// The token itself; it is shown only here
+    /// The token itself; shown only here
     token: String,
 }
 
 impl CreatedToken {
-    /// The token with what is known of it.
+    /// Combines the view with the text of the token.
     #[must_use]
-    pub fn new(view: &Token, token: String) -> Self {
+    pub(crate) fn new(view: &Token, token: String) -> Self {
         Self { view: view.into(), token }
     }
 }
@@ -226,26 +248,30 @@ impl From<&Token> for TokenView {
     }
 }
 
-/// An entry of the catalogue.
+/// An event type of the catalogue.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = EventType)]
-pub struct EventTypeView {
+pub(crate) struct EventTypeView {
+    /// Event type
     #[serde(rename = "type")]
     name: String,
+    /// Description for people
     description: String,
     /// JSON Schema of `data`
     #[schema(value_type = Option<Value>, required)]
     schema: Option<Box<RawValue>>,
-    /// Whether events that do not fit the schema are refused
+    /// Whether events whose `data` violates the schema are rejected
     enforce_schema: bool,
-    /// A sample of `data`
+    /// Example of `data`; test events contain it
     #[schema(value_type = Option<Value>, required)]
     example: Option<Box<RawValue>>,
-    /// Whether it is the platform's own
+    /// Whether the type is built in and cannot be changed
     built_in: bool,
+    /// When the event type was created
     #[serde(with = "rfc3339")]
     created: DateTime,
+    /// When the event type was last changed
     #[serde(with = "rfc3339")]
     updated: DateTime,
 }
@@ -265,88 +291,33 @@ impl From<CatalogueType> for EventTypeView {
     }
 }
 
-/// An entry of the catalogue, and whether the brand may receive it.
+/// An event type of the catalogue, with whether it is enabled for the brand.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct OfferedType {
+pub(crate) struct OfferedType {
     #[serde(flatten)]
     entry: EventTypeView,
-    /// Whether events of this type reach the brand
+    /// Whether the brand receives events of this type
     enabled: bool,
 }
 
 impl OfferedType {
-    /// The entry with its switch.
+    /// Combines the entry with its enablement.
     #[must_use]
-    pub fn new(entry: CatalogueType, enabled: bool) -> Self {
+    pub(crate) fn new(entry: CatalogueType, enabled: bool) -> Self {
         Self { entry: entry.into(), enabled }
     }
 }
 
-/// What the audit keeps of a view.
+/// The audit form of a view.
 #[must_use]
-pub fn audit_value<T: Serialize>(view: &T) -> Value {
+pub(crate) fn audit_value<T: Serialize>(view: &T) -> Value {
     serde_json::to_value(view).unwrap_or_else(|_| json!("(not plain JSON)"))
 }
 
-/// Writes an instant that may not be there.
+/// Serializes an optional instant as RFC 3339 or null.
 ///
 /// # Errors
-/// Only those of the serializer.
-pub fn serialize_optional<S: Serializer>(at: &Option<DateTime>, to: S) -> Result<S::Ok, S::Error> {
+/// When the serializer fails.
+pub(crate) fn serialize_optional<S: Serializer>(at: &Option<DateTime>, to: S) -> Result<S::Ok, S::Error> {
     at.map(domain::time::format).serialize(to)
-}
-
-/// Declares the words of an enum for the OpenAPI document.
-macro_rules! words {
-    ($($(#[$doc:meta])* $name:ident as $shown:ident = $of:ty { $($variant:ident),+ $(,)? })+) => {$(
-        $(#[$doc])*
-        #[derive(Debug, ToSchema)]
-        #[schema(as = $shown, rename_all = "snake_case")]
-        #[allow(missing_docs, reason = "the words are documented where they are defined")]
-        pub enum $name { $($variant),+ }
-
-        impl $name {
-            /// The words, as the domain has them.
-            pub const WORDS: &[$of] = &[$(<$of>::$variant),+];
-        }
-    )+};
-}
-
-words! {
-    /// Where a webhook stands.
-    WebhookStatusWord as WebhookStatus = WebhookStatus { Active, Paused, Disabled }
-    /// Why a webhook is disabled.
-    DisabledReasonWord as DisabledReason = domain::webhook::DisabledReason { Gone, Failing, Unresponsive, Support }
-    /// Where a delivery stands.
-    DeliveryStatusWord as DeliveryStatus = domain::delivery::DeliveryStatus { Pending, Delivered, Failed, Held, Discarded }
-    /// How an attempt ended.
-    OutcomeWord as Outcome = domain::outcome::Outcome { Delivered, HttpStatus, Timeout, Dns, Connect, Tls, Blocked, Protocol }
-    /// Why an attempt was made.
-    TriggerWord as Trigger = domain::outcome::Trigger { Fresh, Retry, Redeliver, Held, Test }
-    /// How requests are signed.
-    SchemeWord as Signature = Scheme { V1, V1a }
-    /// What a token may do.
-    RoleWord as Role = store::tokens::Role { Read, Write }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use utoipa::PartialSchema;
-
-    /// The documented words are those that are sent.
-    #[test]
-    fn documented_words_are_the_domains() {
-        fn check<T: PartialSchema>(words: impl Iterator<Item = &'static str>) {
-            let schema = serde_json::to_value(T::schema()).expect("schema");
-            assert_eq!(schema["enum"], json!(words.collect::<Vec<_>>()));
-        }
-        check::<WebhookStatusWord>(WebhookStatusWord::WORDS.iter().map(|w| w.as_str()));
-        check::<DisabledReasonWord>(domain::webhook::DisabledReason::ALL.iter().map(|w| w.as_str()));
-        check::<DeliveryStatusWord>(domain::delivery::DeliveryStatus::ALL.iter().map(|w| w.as_str()));
-        check::<OutcomeWord>(domain::outcome::Outcome::ALL.iter().map(|w| w.as_str()));
-        check::<TriggerWord>(domain::outcome::Trigger::ALL.iter().map(|w| w.as_str()));
-        check::<SchemeWord>(SchemeWord::WORDS.iter().map(|w| w.as_str()));
-        check::<RoleWord>(RoleWord::WORDS.iter().map(|w| w.as_str()));
-    }
 }

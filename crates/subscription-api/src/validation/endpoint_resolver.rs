@@ -1,6 +1,7 @@
-//! Where an endpoint leads: its name is looked up when it is given, so that a mistake is told at once.
-//! What counts is the check at every connection; this one may be passed by a name that does not
-//! resolve yet.
+//! Checks which addresses an endpoint has when it is created or changed, so that a mistake is reported at once.
+//!
+//! The deliverer checks the address again at every connection, and only that check protects the network. This check
+//! therefore accepts a name that does not resolve yet.
 
 use std::io;
 use std::net::IpAddr;
@@ -13,18 +14,18 @@ use domain::endpoint::Endpoint;
 use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 
-/// How long a name may take; one that takes longer does not resolve yet.
+/// Longest lookup of a name. A name that takes longer counts as not resolving yet.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
-/// In so many parts that is counted: a process that stood still loses one of them, and not the answer that came
-/// meanwhile.
+/// Slices of the timeout. A process that was stalled loses one slice, so it still sees an answer that arrived
+/// during the stall.
 const TIMEOUT_SLICES: u32 = 8;
-/// Names that are looked up at once: each holds a thread, even after its time is over.
+/// Most lookups at once, because each holds a thread until it ends, even after its timeout.
 const MAX_LOOKUPS: usize = 32;
 
-/// Looks up the addresses of a host's port.
-pub type Lookup = fn(String, u16) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
+/// Looks up the addresses of a host and port.
+pub(crate) type Lookup = fn(String, u16) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
 
-/// Checks where endpoints lead.
+/// Checks the addresses of endpoints against the forbidden ones.
 #[derive(Debug, Clone)]
 pub struct EndpointResolver {
     allowed: AllowedNetworks,
@@ -33,7 +34,7 @@ pub struct EndpointResolver {
 }
 
 impl EndpointResolver {
-    /// A resolver that asks the system, as the deliverer's client does.
+    /// A resolver that asks the operating system, as the deliverer's client does.
     #[must_use]
     pub fn new(allowed: AllowedNetworks) -> Self {
         Self::with_lookup(allowed, look_up_with_system)
@@ -45,16 +46,16 @@ impl EndpointResolver {
         Self { allowed, lookup, permits: Arc::new(Semaphore::new(MAX_LOOKUPS)) }
     }
 
-    /// The networks that are open although they are forbidden.
+    /// The networks that are allowed although they are forbidden otherwise.
     #[must_use]
     pub fn allowed_networks(&self) -> &AllowedNetworks {
         &self.allowed
     }
 
-    /// Whether none of the endpoint's addresses is forbidden.
+    /// Checks that no address of the endpoint is forbidden.
     ///
     /// # Errors
-    /// The first address that is.
+    /// The first forbidden address.
     pub async fn check(&self, endpoint: &Endpoint) -> Result<(), Forbidden> {
         let addresses = match endpoint.literal_ip() {
             Some(address) => vec![address],
@@ -64,13 +65,15 @@ impl EndpointResolver {
     }
 
     async fn look_up_addresses(&self, endpoint: &Endpoint) -> Vec<IpAddr> {
-        let (host, port) = (endpoint.host().to_string(), endpoint.port());
-        let (lookup, permits) = (self.lookup, Arc::clone(&self.permits));
-        // The place is given back when the look-up ends, not when nobody waits for it any more.
+        let host = endpoint.host().to_string();
+        let port = endpoint.port();
+        let lookup = self.lookup;
+        let permits = Arc::clone(&self.permits);
+        // A task of its own keeps the permit until the lookup ends, even if the request is gone by then.
         let mut looking = pin!(async move {
-            let place = permits.acquire_owned().await;
+            let permit = permits.acquire_owned().await;
             tokio::spawn(async move {
-                let _place = place;
+                let _permit = permit;
                 lookup(host, port).await
             })
             .await
@@ -95,7 +98,7 @@ fn look_up_with_system(host: String, port: u16) -> BoxFuture<'static, io::Result
 mod tests {
     use super::*;
 
-    fn names(host: String, _: u16) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+    fn look_up_in_test(host: String, _: u16) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
         Box::pin(async move {
             let parse = |text: &str| text.parse::<IpAddr>().expect("address");
             match host.as_str() {
@@ -107,19 +110,19 @@ mod tests {
         })
     }
 
-    async fn check(text: &str, allow: &str) -> bool {
+    async fn is_allowed(text: &str, allow: &str) -> bool {
         let allowed: AllowedNetworks = allow.parse().expect("networks");
         let endpoint = Endpoint::from_stored(text).expect("endpoint");
-        EndpointResolver::with_lookup(allowed, names).check(&endpoint).await.is_ok()
+        EndpointResolver::with_lookup(allowed, look_up_in_test).check(&endpoint).await.is_ok()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_forbidden_answer_refuses_a_name_and_none_at_all_does_not() {
-        assert!(check("https://public.example/", "").await);
-        assert!(!check("https://mixed.example/", "").await);
-        assert!(check("https://mixed.example/", "10.0.0.0/8").await);
-        assert!(check("https://unknown.example/", "").await);
-        assert!(check("https://slow.example/", "").await);
-        assert!(!check("https://127.0.0.1/", "").await);
+    async fn one_forbidden_address_refuses_a_name_that_resolves() {
+        assert!(is_allowed("https://public.example/", "").await);
+        assert!(!is_allowed("https://mixed.example/", "").await);
+        assert!(is_allowed("https://mixed.example/", "10.0.0.0/8").await);
+        assert!(is_allowed("https://unknown.example/", "").await);
+        assert!(is_allowed("https://slow.example/", "").await);
+        assert!(!is_allowed("https://127.0.0.1/", "").await);
     }
 }

@@ -1,5 +1,7 @@
-//! Reading a JSON object field by field. Every fault is noted with its pointer, nothing stops at the
-//! first, and what nobody asked for is a fault too, so that a typo is not silently ignored.
+//! Reads a JSON object field by field.
+//!
+//! Every error is recorded with the pointer to its field, and reading goes on after it, so that one response names
+//! all errors. An unknown field is an error, too, because ignoring it would hide a typo.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,50 +9,50 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::validation::errors::{self, ValidationErrors, member_pointer};
+use crate::validation::errors::{ValidationErrors, member_pointer, truncate_text};
 use crate::validation::patch::Patch;
 
-/// Longest part of an unknown key that a fault repeats, in characters.
+/// Longest part of an unknown key that an error repeats, in characters.
 const MAX_KEY_CHARS: usize = 64;
 
-/// An object that is being read.
-pub struct Fields<'a, 'f> {
+/// A JSON object. Each field is read once.
+pub struct Fields<'a, 'e> {
     pointer: String,
     members: BTreeMap<String, &'a RawValue>,
-    errors: &'f mut ValidationErrors,
+    errors: &'e mut ValidationErrors,
 }
 
-impl<'a, 'f> Fields<'a, 'f> {
-    /// Begins to read the object at `at`; what is none is a fault.
-    pub fn parse(raw: &'a RawValue, pointer: &str, errors: &'f mut ValidationErrors) -> Option<Self> {
+impl<'a, 'e> Fields<'a, 'e> {
+    /// Parses the object at `pointer`. Any other JSON value is an error.
+    pub fn parse(raw: &'a RawValue, pointer: &str, errors: &'e mut ValidationErrors) -> Option<Self> {
         let Ok(pairs) = serde_json::from_str::<Pairs<'a>>(raw.get()) else {
             errors.add(pointer, "must be a JSON object");
             return None;
         };
         let mut members = BTreeMap::new();
         for (key, value) in pairs.0 {
-            let pointer = member_pointer(pointer, &truncate_key(&key));
+            let member = member_pointer(pointer, &truncate_key(&key));
             if members.insert(key, value).is_some() {
-                errors.add(pointer, "must be given once only");
+                errors.add(member, "must be given only once");
             }
         }
         Some(Self { pointer: pointer.to_owned(), members, errors })
     }
 
-    /// A field that must be there.
+    /// Reads a required field.
     pub fn required<T>(
         &mut self,
         key: &str,
         read: impl FnOnce(&'a RawValue, &str, &mut ValidationErrors) -> Option<T>,
     ) -> Option<T> {
         if !self.members.contains_key(key) {
-            self.errors.add(member_pointer(&self.pointer, key), "is required");
+            self.add_error(key, "is required");
             return None;
         }
         self.optional(key, read)
     }
 
-    /// A field that may be left out, but not be null unless `read` takes it.
+    /// Reads a field that may be absent. `null` is an error unless `read` accepts it.
     pub fn optional<T>(
         &mut self,
         key: &str,
@@ -59,55 +61,52 @@ impl<'a, 'f> Fields<'a, 'f> {
         read(self.members.remove(key)?, &member_pointer(&self.pointer, key), self.errors)
     }
 
-    /// A field that may be left out, or be null to be cleared.
+    /// Reads a field that may be absent, or `null` to clear it.
     pub fn clearable<T>(
         &mut self,
         key: &str,
         read: impl FnOnce(&'a RawValue, &str, &mut ValidationErrors) -> Option<T>,
     ) -> Patch<T> {
+        let pointer = member_pointer(&self.pointer, key);
         match self.members.remove(key) {
             None => Patch::Keep,
             Some(raw) if raw.get() == "null" => Patch::Clear,
-            // A fault is noted with it; what is kept then is never used.
-            Some(raw) => {
-                read(raw, &member_pointer(&self.pointer, key), self.errors).map_or(Patch::Keep, Patch::Set)
-            }
+            // An invalid value adds an error, so the result of the whole request is discarded anyway.
+            Some(raw) => read(raw, &pointer, self.errors).map_or(Patch::Keep, Patch::Set),
         }
     }
 
-    /// Whether a field is there and not null.
+    /// Whether a field that was not read yet is present and not `null`.
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
         self.members.get(key).is_some_and(|raw| raw.get() != "null")
     }
 
-    /// Notes a fault of a field that was read.
+    /// Adds an error to a field.
     pub fn add_error(&mut self, key: &str, detail: &str) {
         self.errors.add(member_pointer(&self.pointer, key), detail);
     }
 
-    /// All that is left, key by key: for objects whose keys are free.
+    /// Takes all fields that were not read, for objects whose keys are free.
     pub fn take_all(&mut self) -> BTreeMap<String, &'a RawValue> {
         std::mem::take(&mut self.members)
     }
 
-    /// Ends the reading: what is left is unknown.
+    /// Finishes reading: every field that was not read is unknown and thus an error.
     pub fn finish(self) {
         for key in self.members.keys() {
-            self.errors.add(
-                member_pointer(&self.pointer, &truncate_key(key)),
-                "is no field of this request; is it misspelt?",
-            );
+            let member = member_pointer(&self.pointer, &truncate_key(key));
+            self.errors.add(member, "is not a field of this request; is it misspelled?");
         }
     }
 }
 
-/// The beginning of a key that a fault repeats.
+/// Shortens a key, so that an error repeats little of the request.
 pub(crate) fn truncate_key(key: &str) -> String {
-    errors::truncate_text(key, MAX_KEY_CHARS)
+    truncate_text(key, MAX_KEY_CHARS)
 }
 
-/// The members of an object as they come, the same key twice included.
+/// The members of an object in their order, duplicate keys included.
 struct Pairs<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Pairs<'de> {
@@ -141,7 +140,7 @@ mod tests {
 
     type Sample = (Option<String>, Option<bool>, Patch<String>);
 
-    fn read_all(json: &str) -> (Option<Sample>, Vec<(String, String)>) {
+    fn read_sample(json: &str) -> (Option<Sample>, Vec<(String, String)>) {
         let raw: Box<RawValue> = serde_json::from_str(json).expect("JSON");
         let mut errors = ValidationErrors::default();
         let read = Fields::parse(&raw, "", &mut errors).map(|mut fields| {
@@ -151,35 +150,35 @@ mod tests {
             fields.finish();
             (name, on, note)
         });
-        let told = serde_json::to_value(&errors).expect("errors");
-        let told = told.as_array().expect("list").iter().map(|fault| {
-            let text = |key: &str| fault[key].as_str().expect("text").to_owned();
+        let listed = serde_json::to_value(&errors).expect("errors");
+        let listed = listed.as_array().expect("list").iter().map(|error| {
+            let text = |key: &str| error[key].as_str().expect("text").to_owned();
             (text("pointer"), text("detail"))
         });
-        (read, told.collect())
+        (read, listed.collect())
     }
 
     #[test]
-    fn what_is_right_is_read() {
-        let (read, errors) = read_all(r#"{"name":"a","on":true,"note":null}"#);
+    fn valid_fields_are_read() {
+        let (read, errors) = read_sample(r#"{"name":"a","on":true,"note":null}"#);
         assert_eq!(read, Some((Some("a".to_owned()), Some(true), Patch::Clear)));
         assert_eq!(errors, []);
-        let (read, _) = read_all(r#"{"name":"a","note":"b"}"#);
+        let (read, _) = read_sample(r#"{"name":"a","note":"b"}"#);
         assert_eq!(read, Some((Some("a".to_owned()), None, Patch::Set("b".to_owned()))));
     }
 
     #[test]
-    fn every_fault_is_named_at_once() {
-        let (_, errors) = read_all(r#"{"on":null,"note":"too long","nmae":"x","on":1,"a/b":{}}"#);
+    fn every_error_is_collected() {
+        let (_, errors) = read_sample(r#"{"on":null,"note":"too long","nmae":"x","on":1,"a/b":{}}"#);
         let pointers: Vec<_> = errors.iter().map(|(pointer, _)| pointer.as_str()).collect();
         assert_eq!(pointers, ["/on", "/name", "/on", "/note", "/a~1b", "/nmae"]);
     }
 
     #[test]
-    fn only_objects_have_fields() {
+    fn only_an_object_has_fields() {
         for json in ["[]", "null", "1", "\"{}\"", "[[\"name\",1]]"] {
             assert_eq!(
-                read_all(json),
+                read_sample(json),
                 (None, vec![(String::new(), "must be a JSON object".to_owned())]),
                 "{json}"
             );

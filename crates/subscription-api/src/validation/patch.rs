@@ -1,19 +1,19 @@
-//! JSON merge patch (RFC 7396): a field that is absent stays, `null` clears it, a value replaces it.
+//! JSON merge patch (RFC 7396): an absent field stays, `null` clears it, a value replaces it.
 
-/// What a merge patch says of one field.
+/// A change of one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Patch<T> {
-    /// The field is absent: it stays as it is.
+    /// The field is absent and stays as it is.
     Keep,
-    /// The field is `null`: it is cleared.
+    /// The field is `null` and is cleared.
     Clear,
-    /// The field has this value from now on.
+    /// The field gets this value.
     Set(T),
 }
 
 impl<T> Patch<T> {
-    /// Does it to `field`; `cleared` is what a cleared field holds.
-    pub fn apply(self, field: &mut T, cleared: T) {
+    /// Applies the change to `field`; a cleared field gets the value `cleared`.
+    pub(crate) fn apply(self, field: &mut T, cleared: T) {
         match self {
             Self::Keep => {}
             Self::Clear => *field = cleared,
@@ -21,17 +21,17 @@ impl<T> Patch<T> {
         }
     }
 
-    /// What a field that was empty holds then.
+    /// Returns the value of a field that was empty before the change.
     #[must_use]
-    pub fn into_option(self) -> Option<T> {
+    pub(crate) fn into_option(self) -> Option<T> {
         match self {
             Self::Keep | Self::Clear => None,
             Self::Set(value) => Some(value),
         }
     }
 
-    /// Does it to a field that may be empty.
-    pub fn apply_to_option(self, field: &mut Option<T>) {
+    /// Applies the change to an optional field.
+    pub(crate) fn apply_to_option(self, field: &mut Option<T>) {
         match self {
             Self::Keep => {}
             Self::Clear => *field = None,

@@ -1,4 +1,4 @@
-//! Readers of single JSON values: each takes the value, where it stands, and where to note a fault.
+//! Validators of single JSON values. Each takes the value, its pointer and the errors to add to.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -10,22 +10,21 @@ use domain::time::Timestamp;
 use serde_json::value::RawValue;
 
 use crate::validation::errors::ValidationErrors;
-use crate::validation::fields::Fields;
+use crate::validation::fields::{Fields, truncate_key};
 use crate::validation::header_patch::HeaderPatch;
+use crate::validation::timestamp::parse_timestamp;
 
-/// Any text: what the others build on.
+/// Accepts any string. The other validators of text build on it.
 pub fn any_text(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -> Option<String> {
     let text = serde_json::from_str(raw.get()).ok();
     if text.is_none() {
-        errors.add(
-            pointer,
-            if raw.get().starts_with('"') { "must be Unicode text" } else { "must be a string" },
-        );
+        let is_string = raw.get().starts_with('"');
+        errors.add(pointer, if is_string { "must be Unicode text" } else { "must be a string" });
     }
     text
 }
 
-/// Text of people: at most `max_chars` characters, and without U+0000, which PostgreSQL cannot hold.
+/// Accepts text of at most `max_chars` characters without U+0000, which PostgreSQL cannot store.
 pub fn free_text(max_chars: usize) -> impl Fn(&RawValue, &str, &mut ValidationErrors) -> Option<String> {
     move |raw, pointer, errors| {
         let text = any_text(raw, pointer, errors)?;
@@ -41,7 +40,7 @@ pub fn free_text(max_chars: usize) -> impl Fn(&RawValue, &str, &mut ValidationEr
     }
 }
 
-/// [`free_text`] that says something.
+/// Accepts [`free_text`] that is not blank.
 pub fn nonempty_text(max_chars: usize) -> impl Fn(&RawValue, &str, &mut ValidationErrors) -> Option<String> {
     move |raw, pointer, errors| {
         let text = free_text(max_chars)(raw, pointer, errors)?;
@@ -53,7 +52,7 @@ pub fn nonempty_text(max_chars: usize) -> impl Fn(&RawValue, &str, &mut Validati
     }
 }
 
-/// Text that is one of our words or ids.
+/// Accepts text that parses as `T`, such as an id or a status.
 pub fn parsed_text<T: FromStr>(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -> Option<T>
 where
     T::Err: std::fmt::Display,
@@ -62,16 +61,16 @@ where
     text.parse().map_err(|error| errors.add(pointer, error)).ok()
 }
 
-/// `true` or `false`.
+/// Accepts `true` or `false`.
 pub fn boolean(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -> Option<bool> {
-    let read = serde_json::from_str(raw.get()).ok();
-    if read.is_none() {
+    let value = serde_json::from_str(raw.get()).ok();
+    if value.is_none() {
         errors.add(pointer, "must be true or false");
     }
-    read
+    value
 }
 
-/// An integer within bounds; `10.0` is one.
+/// Accepts an integer within bounds; `10.0` is an integer.
 pub fn integer(
     bounds: RangeInclusive<i32>,
 ) -> impl Fn(&RawValue, &str, &mut ValidationErrors) -> Option<i32> {
@@ -90,13 +89,12 @@ fn parse_whole_number(json: &str) -> Option<i32> {
         return i32::try_from(number).ok();
     }
     let number = number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() <= f64::from(i32::MAX))?;
-    // Within bounds and without a fraction, so that nothing is cut.
-    #[expect(clippy::cast_possible_truncation, reason = "checked in the line above")]
+    #[expect(clippy::cast_possible_truncation, reason = "the line above checks the bounds and the fraction")]
     Some(number as i32)
 }
 
-/// A list of types and groups: not empty, each once. What is no type is a fault; the others go on,
-/// to be looked up in the catalogue.
+/// Accepts a list of event types and groups that is not empty, and drops duplicates. An invalid pattern adds an
+/// error; the others are returned, so that the caller can still look them up in the catalogue.
 pub fn type_patterns(
     raw: &RawValue,
     pointer: &str,
@@ -121,7 +119,7 @@ pub fn type_patterns(
     Some(patterns)
 }
 
-/// How requests are signed, `v1` among them: whether `v1a` is, too.
+/// Accepts the signature schemes of a webhook, which include `v1`. Returns whether they include `v1a`, too.
 pub fn signature_schemes(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -> Option<bool> {
     let schemes = serde_json::from_str::<Vec<Scheme>>(raw.get()).unwrap_or_default();
     let count = |scheme| schemes.iter().filter(|own| **own == scheme).count();
@@ -132,7 +130,7 @@ pub fn signature_schemes(raw: &RawValue, pointer: &str, errors: &mut ValidationE
     Some(count(Scheme::V1a) == 1)
 }
 
-/// A list of 1 to `most` values.
+/// Accepts a list of 1 to `max_items` values.
 pub fn bounded_list<'a>(
     max_items: usize,
 ) -> impl Fn(&'a RawValue, &str, &mut ValidationErrors) -> Option<Vec<&'a RawValue>> {
@@ -149,18 +147,18 @@ pub fn bounded_list<'a>(
     }
 }
 
-/// An instant, up to the next whole millisecond.
+/// Accepts an RFC 3339 instant, rounded up to the millisecond.
 pub fn timestamp(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -> Option<Timestamp> {
     let text = any_text(raw, pointer, errors)?;
-    crate::http::query::instant(&text).map_err(|error| errors.add(pointer, error)).ok()
+    parse_timestamp(&text).map_err(|error| errors.add(pointer, error)).ok()
 }
 
-/// A text as a fault repeats it.
+/// Quotes the beginning of a text, so that an error repeats little of the request.
 fn quote_text(text: &str) -> String {
-    format!("{:?}", crate::validation::fields::truncate_key(text))
+    format!("{:?}", truncate_key(text))
 }
 
-/// Custom headers, within the rules of the contract (§4).
+/// Accepts custom headers that keep the rules of the contract (§4).
 pub fn custom_headers(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -> Option<HeaderPatch> {
     let members = Fields::parse(raw, pointer, errors)?.take_all();
     let mut patch = HeaderPatch::default();
@@ -176,7 +174,7 @@ pub fn custom_headers(raw: &RawValue, pointer: &str, errors: &mut ValidationErro
     Some(patch)
 }
 
-/// A merge patch of custom headers: those that are null go.
+/// Accepts a merge patch of custom headers, in which `null` removes a header.
 pub fn header_patch(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -> Option<HeaderPatch> {
     let members = Fields::parse(raw, pointer, errors)?.take_all();
     let mut patch = HeaderPatch::default();
@@ -192,14 +190,14 @@ pub fn header_patch(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors
     Some(patch)
 }
 
-/// JSON that is kept as it came in, `null` for none: at most `max_chars` bytes, of a depth and with
-/// numbers and text that every reader of it can take.
+/// Accepts JSON of at most `max_bytes` bytes and keeps its text; `null` means none. Its depth, numbers and strings
+/// must be such that every later reader can parse them.
 pub fn raw_json(
-    max_chars: usize,
+    max_bytes: usize,
 ) -> impl Fn(&RawValue, &str, &mut ValidationErrors) -> Option<Box<RawValue>> {
     move |raw, pointer, errors| {
-        if raw.get().len() > max_chars {
-            errors.add(pointer, format!("must be at most {max_chars} bytes of JSON"));
+        if raw.get().len() > max_bytes {
+            errors.add(pointer, format!("must be at most {max_bytes} bytes of JSON"));
             return None;
         }
         if let Err(error) = serde_json::from_str::<serde_json::Value>(raw.get()) {
@@ -214,75 +212,74 @@ pub fn raw_json(
 mod tests {
     use super::*;
 
-    fn check<T>(
-        read: impl Fn(&RawValue, &str, &mut ValidationErrors) -> Option<T>,
+    fn read<T>(
+        validator: impl Fn(&RawValue, &str, &mut ValidationErrors) -> Option<T>,
         json: &str,
     ) -> Result<T, Vec<String>> {
         let raw: Box<RawValue> = serde_json::from_str(json).expect("JSON");
         let mut errors = ValidationErrors::default();
-        let read = read(&raw, "/f", &mut errors);
-        let told = serde_json::to_value(&errors).expect("errors");
-        let pointers = told
+        let value = validator(&raw, "/f", &mut errors);
+        let listed = serde_json::to_value(&errors).expect("errors");
+        let pointers = listed
             .as_array()
             .expect("list")
             .iter()
             .map(|f| f["pointer"].as_str().expect("text").to_owned())
             .collect();
-        read.filter(|_| errors.is_empty()).ok_or(pointers)
+        value.filter(|_| errors.is_empty()).ok_or(pointers)
     }
 
     #[test]
-    fn text_is_bounded_in_characters_and_has_something_in_it() {
-        assert_eq!(check(nonempty_text(3), "\"äöü\""), Ok("äöü".to_owned()));
+    fn text_is_bounded_in_characters_and_not_blank() {
+        assert_eq!(read(nonempty_text(3), "\"äöü\""), Ok("äöü".to_owned()));
         for bad in ["\"abcd\"", "\"\"", "\" \\t\"", "1", "null", "\"a\\u0000\"", "\"\\ud800\"", "[\"a\"]"] {
-            assert!(check(nonempty_text(3), bad).is_err(), "{bad}");
+            assert!(read(nonempty_text(3), bad).is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn integers_are_whole_and_within_bounds() {
+    fn an_integer_is_whole_and_within_bounds() {
         for (json, expected) in [("1", 1), ("100", 100), ("10.0", 10), ("1e1", 10)] {
-            assert_eq!(check(integer(1..=100), json), Ok(expected), "{json}");
+            assert_eq!(read(integer(1..=100), json), Ok(expected), "{json}");
         }
         for bad in ["0", "101", "1.5", "\"1\"", "null", "true", "99999999999999999999", "1e300", "-1"] {
-            assert!(check(integer(1..=100), bad).is_err(), "{bad}");
+            assert!(read(integer(1..=100), bad).is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn patterns_lose_their_twins() {
-        let read = check(type_patterns, r#"["A","B","A","*"]"#).expect("valid");
-        assert_eq!(read.iter().map(TypePattern::as_str).collect::<Vec<_>>(), ["A", "B", "*"]);
-        assert_eq!(check(type_patterns, r#"["A","a.b","x"]"#).map(|_| ()), Err(vec!["/f".to_owned(); 2]));
+    fn duplicate_patterns_are_dropped() {
+        let patterns = read(type_patterns, r#"["A","B","A","*"]"#).expect("valid");
+        assert_eq!(patterns.iter().map(TypePattern::as_str).collect::<Vec<_>>(), ["A", "B", "*"]);
+        assert_eq!(read(type_patterns, r#"["A","a.b","x"]"#).map(|_| ()), Err(vec!["/f".to_owned(); 2]));
         for bad in ["[]", "null", "\"A\"", "{}", "[7]", &format!("[{}]", vec!["\"A\""; 101].join(","))] {
-            assert_eq!(check(type_patterns, bad).map(|_| ()), Err(vec!["/f".to_owned()]), "{bad}");
+            assert_eq!(read(type_patterns, bad).map(|_| ()), Err(vec!["/f".to_owned()]), "{bad}");
         }
     }
 
     #[test]
-    fn headers_are_told_one_by_one() {
-        assert!(check(custom_headers, r#"{"X-A":"1"}"#).is_ok());
+    fn every_invalid_header_is_an_error() {
+        assert!(read(custom_headers, r#"{"X-A":"1"}"#).is_ok());
         assert!(
-            check(custom_headers, r#"{"X-A":null}"#).is_err()
-                && check(header_patch, r#"{"X-A":null}"#).is_ok()
+            read(custom_headers, r#"{"X-A":null}"#).is_err() && read(header_patch, r#"{"X-A":null}"#).is_ok()
         );
         let errors =
-            check(custom_headers, r#"{"Host":"x","X-A":1,"X-B":"\n","content-type":"x"}"#).map(|_| ());
+            read(custom_headers, r#"{"Host":"x","X-A":1,"X-B":"\n","content-type":"x"}"#).map(|_| ());
         assert_eq!(errors, Err(vec!["/f".to_owned(); 4]));
-        assert_eq!(check(custom_headers, "[]").map(|_| ()), Err(vec!["/f".to_owned()]));
+        assert_eq!(read(custom_headers, "[]").map(|_| ()), Err(vec!["/f".to_owned()]));
         assert_eq!(
-            check(custom_headers, r#"{"X-A":"1","X-A":"2"}"#).map(|_| ()),
+            read(custom_headers, r#"{"X-A":"1","X-A":"2"}"#).map(|_| ()),
             Err(vec!["/f/X-A".to_owned()])
         );
     }
 
     #[test]
-    fn kept_json_stays_as_it_is_and_is_not_too_deep() {
+    fn raw_json_stays_as_it_is_and_has_a_bounded_depth() {
         let odd = r#"{"b" : 1.10, "a": 12345678901234567890}"#;
-        assert_eq!(check(raw_json(100), odd).map(|raw| raw.get().to_owned()), Ok(odd.to_owned()));
+        assert_eq!(read(raw_json(100), odd).map(|raw| raw.get().to_owned()), Ok(odd.to_owned()));
         let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
-        assert!(check(raw_json(10_000), &deep).is_err());
-        assert!(check(raw_json(3), "\"abc\"").is_err());
-        assert!(check(raw_json(100), r#""\ud800""#).is_err());
+        assert!(read(raw_json(10_000), &deep).is_err());
+        assert!(read(raw_json(3), "\"abc\"").is_err());
+        assert!(read(raw_json(100), r#""\ud800""#).is_err());
     }
 }

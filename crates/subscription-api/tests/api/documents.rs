@@ -137,7 +137,7 @@ async fn documented_fields_are_those_that_are_read() {
         let problem = caller.send(method.clone(), &path, Some(&odd)).await.problem(422);
         for error in problem["errors"].as_array().expect("errors") {
             let detail = error["detail"].as_str().expect("detail");
-            assert!(!detail.contains("misspelt"), "{path}: {error}");
+            assert!(!detail.contains("misspelled"), "{path}: {error}");
         }
         if method != Method::PATCH {
             let missing = caller.send(method, &path, Some(&json!({}))).await.pointers();

@@ -15,10 +15,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use store::vault::Vault;
 use store::{Store, StoreSettings};
-use subscription_api::api::{Api, ApiParts};
-use subscription_api::auth::rate_limiter::TokenRateLimiter;
-use subscription_api::routes;
-use subscription_api::validation::endpoint_resolver::EndpointResolver;
+use subscription_api::testing::{Api, ApiParts, EndpointResolver, TokenRateLimiter, build_router};
 use tokio_postgres::{Client, NoTls};
 use tower_service::Service;
 use uuid::Uuid;
@@ -128,7 +125,7 @@ pub(crate) fn app(database_url: &str, rate: NonZeroU32) -> Router {
     let settings = settings(database_url);
     let link = || Link::new(&settings.broker, "test");
     let names = settings.broker.namespace.clone();
-    routes::router(Api::from(ApiParts {
+    build_router(Api::from(ApiParts {
         store: Store::new(&settings.store, "test"),
         keyring: Vault::new(&MASTER_KEY.parse().expect("a key")),
         topology: Topology::new(link(), names.clone(), None),

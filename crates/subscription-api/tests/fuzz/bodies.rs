@@ -7,12 +7,9 @@ use domain::address::AllowedNetworks;
 use mutate::{corpus, mutated};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
-use subscription_api::http::body::{JsonBody, MAX_BODY_BYTES};
-use subscription_api::http::problem::Result;
-use subscription_api::resources::webhooks::patch::WebhookPatch;
-use subscription_api::validation::errors::ValidationErrors;
-use subscription_api::validation::fields::Fields;
-use subscription_api::validation::validators;
+use subscription_api::testing::{
+    Fields, JsonBody, MAX_BODY_BYTES, Result, ValidationErrors, WebhookPatch, validators,
+};
 
 use crate::{assert_refusal, now};
 
@@ -79,8 +76,8 @@ fn assert_sound(bytes: &[u8]) {
     for reader in readers {
         let mut errors = ValidationErrors::default();
         let read = reader(&raw, &mut errors);
-        if let Err(problem) = errors.into_result(read) {
-            assert_refusal(problem, &[422]);
+        if let Err(errors) = errors.into_result(read) {
+            assert_refusal(errors.into(), &[422]);
         }
     }
 }

@@ -7,7 +7,7 @@ mod queries;
 use axum::body::to_bytes;
 use axum::response::IntoResponse;
 use serde_json::Value;
-use subscription_api::http::problem::Problem;
+use subscription_api::testing::Problem;
 
 /// Largest answer to a request that cannot be read, in bytes: it repeats little of what was sent.
 const MAX_RESPONSE_BYTES: usize = 256 * 1024;

@@ -9,9 +9,7 @@ use domain::time::Timestamp;
 use mutate::{corpus, mutated_text};
 use proptest::prelude::*;
 use store::place::Place;
-use subscription_api::http::problem::Result;
-use subscription_api::http::query::Query;
-use subscription_api::resources::events::listing::EventListing;
+use subscription_api::testing::{EventListing, Query, Result};
 use url::form_urlencoded::byte_serialize;
 use uuid::Uuid;
 
@@ -51,7 +49,7 @@ fn read(text: &str) -> Option<Result<EventListing>> {
     let Ok(mut query) = now(Query::from_request_parts(&mut parts, &()));
     let limit = query.take_limit();
     assert!((1..=1000).contains(&limit));
-    Some(EventListing::read(query, WEBHOOK, Timestamp::UNIX_EPOCH))
+    Some(EventListing::parse(query, WEBHOOK, Timestamp::UNIX_EPOCH))
 }
 
 /// What is taken leads to a range, and its cursor back to the same list; all else is a 400.

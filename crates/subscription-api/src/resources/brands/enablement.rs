@@ -1,4 +1,4 @@
-//! What support enables for a brand: a type, a group, or everything.
+//! Event types that support enables for a brand: a type, a group, or all.
 
 use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
@@ -16,12 +16,12 @@ use crate::http::problem::{Problem, Result};
 use crate::resources::brands::{BrandInPath, audit_entry, brand_not_found};
 use crate::validation::errors::ValidationErrors;
 
-/// The path of a type or group.
+/// The path parameter of a type or group.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Path, rename_all = "camelCase")]
-#[allow(dead_code, reason = "for the OpenAPI document; PatternInPath reads the path")]
-pub struct PatternPath {
-    /// An event type, a group, or `*`
+#[allow(dead_code, reason = "only the OpenAPI document uses it; PatternInPath reads the path")]
+pub(crate) struct PatternPath {
+    /// Event type, group, or `*` for all
     #[param(
         pattern = "^(\\*|[A-Z0-9_]+(\\.[A-Z0-9_]+){0,7})$",
         max_length = 128,
@@ -30,9 +30,9 @@ pub struct PatternPath {
     type_or_group: String,
 }
 
-/// `{typeOrGroup}` of the path; what is none is a 422.
+/// `{typeOrGroup}` of the path. An invalid pattern is a 422.
 #[derive(Debug)]
-pub struct PatternInPath(TypePattern);
+pub(crate) struct PatternInPath(TypePattern);
 
 impl<S: Send + Sync> FromRequestParts<S> for PatternInPath {
     type Rejection = Problem;
@@ -40,22 +40,22 @@ impl<S: Send + Sync> FromRequestParts<S> for PatternInPath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let mut errors = ValidationErrors::default();
         let text = path::read_parameter(parts, state, "typeOrGroup").await?;
-        let fault = |error| errors.add("/typeOrGroup", format!("(in the path) {error}, or *"));
-        let pattern = text.parse().map_err(fault).ok();
-        errors.into_result(pattern).map(Self)
+        let add_error = |error| errors.add("/typeOrGroup", format!("(in the path) {error}, or *"));
+        let pattern = text.parse().map_err(add_error).ok();
+        Ok(Self(errors.into_result(pattern)?))
     }
 }
 
 /// Enable a type or group for a brand
 ///
-/// Afterwards all that it covers is enabled, also types that come later.
+/// Enables every event type that it covers, including types that are added to the catalogue later.
 #[utoipa::path(
     put, path = "/admin/v1/brands/{brandId}/event-types/{typeOrGroup}", tag = "support",
     operation_id = "enableEventType",
     params(BrandPath, PatternPath),
-    responses((status = 204, description = "It is enabled"))
+    responses((status = 204, description = "The type or group is enabled."))
 )]
-pub async fn enable_event_type(
+pub(crate) async fn enable_event_type(
     State(api): State<Api>,
     by: Support,
     BrandInPath(brand): BrandInPath,
@@ -66,17 +66,17 @@ pub async fn enable_event_type(
 
 /// Disable a type or group for a brand
 ///
-/// Afterwards nothing that it covers is enabled, but for the built-in `WEBHOOK.DISABLED`.
+/// Disables every event type that it covers, except the built-in `WEBHOOK.DISABLED`.
 #[utoipa::path(
     delete, path = "/admin/v1/brands/{brandId}/event-types/{typeOrGroup}", tag = "support",
     operation_id = "disableEventType",
     params(BrandPath, PatternPath),
     responses(
-        (status = 204, description = "It is disabled"),
-        (status = 409, description = "`WEBHOOK.DISABLED` is enabled for every brand"),
+        (status = 204, description = "The type or group is disabled."),
+        (status = 409, description = "`WEBHOOK.DISABLED` cannot be disabled."),
     )
 )]
-pub async fn disable_event_type(
+pub(crate) async fn disable_event_type(
     State(api): State<Api>,
     by: Support,
     BrandInPath(brand): BrandInPath,
@@ -96,12 +96,14 @@ async fn set_enablement(
     let change = Change::begin(&mut client).await?;
     let before = brands::lock(&change, id).await?.ok_or_else(brand_not_found)?;
     if !on && pattern.as_str() == WEBHOOK_DISABLED {
-        return Err(Problem::conflict(format!("{WEBHOOK_DISABLED} is enabled for every brand, always")));
+        return Err(Problem::conflict(format!(
+            "{WEBHOOK_DISABLED} is enabled for every brand and cannot be disabled"
+        )));
     }
     change.hold_configuration().await?;
     let known = event_types::names(&change).await?.iter().any(|name| pattern.covers(name));
     if !known && *pattern != TypePattern::All {
-        return Err(Problem::not_found(format!("{pattern} is no event type or group of the catalogue")));
+        return Err(Problem::not_found(format!("{pattern} is not an event type or group of the catalogue")));
     }
     let mut after = before.clone();
     after.enablement.switch(pattern, on);

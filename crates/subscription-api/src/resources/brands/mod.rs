@@ -1,7 +1,7 @@
 //! Brands and their points of contact.
 
-pub mod enablement;
-pub mod tokens;
+pub(crate) mod enablement;
+pub(crate) mod tokens;
 
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
@@ -30,14 +30,14 @@ use crate::validation::fields::Fields;
 use crate::validation::patch::Patch;
 use crate::validation::validators;
 
-/// Longest mail address, in characters (RFC 5321, erratum 1690).
+/// Longest email address, in characters (RFC 5321, erratum 1690).
 const MAX_EMAIL_CHARS: usize = 254;
-/// The list's name in its cursors.
+/// Name of the list in its cursors.
 const LIST: &str = "brands";
 
-/// `{brandId}` of a support route; what is none cannot be there.
+/// `{brandId}` of a support route. A text that is no id is a 404, because no brand can have it.
 #[derive(Debug)]
-pub struct BrandInPath(pub BrandId);
+pub(crate) struct BrandInPath(pub(crate) BrandId);
 
 impl<S: Send + Sync> FromRequestParts<S> for BrandInPath {
     type Rejection = Problem;
@@ -47,24 +47,28 @@ impl<S: Send + Sync> FromRequestParts<S> for BrandInPath {
     }
 }
 
-/// 404 for a brand.
+/// The 404 of a brand.
 pub(crate) fn brand_not_found() -> Problem {
     Problem::not_found("there is no such brand")
 }
 
-/// Make a brand
+/// Create a brand
 ///
-/// Nothing is enabled for it by default.
+/// No event type is enabled for a new brand.
 #[utoipa::path(
     post, path = "/admin/v1/brands", tag = "support", operation_id = "createBrand",
     request_body = request_schemas::NewBrand,
     responses(
-        (status = 201, description = "It is made", body = BrandView,
-         headers(("Location" = String, description = "The path of the brand"))),
-        (status = 409, description = "There is a brand of this id"),
+        (status = 201, description = "The brand was created.", body = BrandView,
+         headers(("Location" = String, description = "Path of the brand"))),
+        (status = 409, description = "A brand with this id exists already."),
     )
 )]
-pub async fn create_brand(State(api): State<Api>, by: Support, body: JsonBody) -> Result<impl IntoResponse> {
+pub(crate) async fn create_brand(
+    State(api): State<Api>,
+    by: Support,
+    body: JsonBody,
+) -> Result<impl IntoResponse> {
     let mut errors = ValidationErrors::default();
     let read = Fields::parse(&body.0, "", &mut errors).and_then(|mut fields| {
         let id: Option<BrandId> = fields.required("brandId", validators::parsed_text);
@@ -76,22 +80,22 @@ pub async fn create_brand(State(api): State<Api>, by: Support, body: JsonBody) -
     let (id, name, contact) = errors.into_result(read)?;
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
-    let made = brands::insert(&change, &id, &name, contact.as_ref()).await?;
-    let made = made.ok_or_else(|| Problem::conflict(format!("there is a brand {id} already")))?;
-    change.commit(&audit_entry(by, "brand.create", None, &made)).await?;
+    let created = brands::insert(&change, &id, &name, contact.as_ref()).await?;
+    let created = created.ok_or_else(|| Problem::conflict(format!("there is a brand {id} already")))?;
+    change.commit(&audit_entry(by, "brand.create", None, &created)).await?;
     let location = format!("/admin/v1/brands/{id}");
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(BrandView::from(&made))))
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(BrandView::from(&created))))
 }
 
 /// List all brands
 ///
-/// By id.
+/// Ordered by id.
 #[utoipa::path(
     get, path = "/admin/v1/brands", tag = "support", operation_id = "listBrands",
     params(PageParams),
-    responses((status = 200, description = "A page of them", body = Page<BrandView>))
+    responses((status = 200, description = "A page of brands.", body = Page<BrandView>))
 )]
-pub async fn list_brands(
+pub(crate) async fn list_brands(
     State(api): State<Api>,
     _: Support,
     mut query: Query,
@@ -107,9 +111,9 @@ pub async fn list_brands(
 #[utoipa::path(
     get, path = "/admin/v1/brands/{brandId}", tag = "support", operation_id = "readBrand",
     params(BrandPath),
-    responses((status = 200, description = "The brand", body = BrandView))
+    responses((status = 200, description = "The brand.", body = BrandView))
 )]
-pub async fn read_brand(
+pub(crate) async fn read_brand(
     State(api): State<Api>,
     _: Support,
     BrandInPath(id): BrandInPath,
@@ -119,7 +123,7 @@ pub async fn read_brand(
 
 /// Change a brand
 ///
-/// A JSON merge patch: what is absent stays, `"contact": null` clears it.
+/// The body is a JSON merge patch: absent fields stay, `"contact": null` removes the contact.
 #[utoipa::path(
     patch, path = "/admin/v1/brands/{brandId}", tag = "support", operation_id = "changeBrand",
     params(BrandPath),
@@ -127,9 +131,9 @@ pub async fn read_brand(
         (request_schemas::BrandPatch = "application/merge-patch+json"),
         (request_schemas::BrandPatch = "application/json"),
     )),
-    responses((status = 200, description = "The brand as it is now", body = BrandView))
+    responses((status = 200, description = "The changed brand.", body = BrandView))
 )]
-pub async fn change_brand(
+pub(crate) async fn change_brand(
     State(api): State<Api>,
     by: Support,
     BrandInPath(id): BrandInPath,
@@ -164,7 +168,7 @@ fn apply_patch(before: &Brand, raw: &RawValue) -> Result<Brand> {
     Ok(after)
 }
 
-/// A contact of which the patch changes a part; both parts must be there in the end.
+/// Applies a patch to the contact. The result must have a name and an email address.
 fn parse_contact_patch(
     own: Option<Contact>,
     raw: &RawValue,
@@ -187,20 +191,20 @@ fn parse_contact(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -
     Some(Contact { name: name?, email: email? })
 }
 
-/// A mail address, as far as it can be told without sending one.
+/// Accepts an email address. The check is rough, because only sending a message would prove the address.
 fn parse_email(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -> Option<String> {
     let text = validators::nonempty_text(MAX_EMAIL_CHARS)(raw, pointer, errors)?;
     let parts = text.split_once('@');
     let fits =
         parts.is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'));
     if !fits || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        errors.add(pointer, "must be a mail address, such as ops@example.com");
+        errors.add(pointer, "must be an email address, such as ops@example.com");
         return None;
     }
     Some(text)
 }
 
-/// The brand of this id.
+/// Finds a brand.
 ///
 /// # Errors
 /// 404 when there is none.
@@ -208,7 +212,7 @@ pub(crate) async fn find_brand(db: &impl Db, id: &BrandId) -> Result<Brand> {
     brands::find(db, id).await?.ok_or_else(brand_not_found)
 }
 
-/// The audit's entry about a brand.
+/// The audit entry of a change to a brand.
 pub(crate) fn audit_entry(by: Support, action: &'static str, before: Option<&Brand>, after: &Brand) -> Entry {
     let view = |brand: &Brand| audit_value(&BrandView::from(brand));
     Entry {

@@ -1,4 +1,4 @@
-//! A brand's tokens.
+//! The tokens of a brand.
 
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
@@ -15,7 +15,8 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use crate::api::Api;
-use crate::auth::{Support, generate_token};
+use crate::auth::Support;
+use crate::auth::token::generate_token;
 use crate::http::body::JsonBody;
 use crate::http::page::{self, CursorPosition, Page, PageParams};
 use crate::http::path::{self, BrandPath};
@@ -28,22 +29,22 @@ use crate::validation::errors::ValidationErrors;
 use crate::validation::fields::Fields;
 use crate::validation::validators;
 
-/// Tokens that one brand may have.
+/// Most tokens of one brand.
 const MAX_TOKENS_PER_BRAND: i64 = 1000;
 
-/// The path of a token.
+/// The path parameter of a token.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Path, rename_all = "camelCase")]
-#[allow(dead_code, reason = "for the OpenAPI document; TokenInPath reads the path")]
-pub struct TokenPath {
-    /// The token's id
+#[allow(dead_code, reason = "only the OpenAPI document uses it; TokenInPath reads the path")]
+pub(crate) struct TokenPath {
+    /// Id of the token
     #[param(format = Uuid)]
     token_id: String,
 }
 
-/// `{tokenId}` of the path; what is none cannot be there.
+/// `{tokenId}` of the path. A text that is no id is a 404, because no token can have it.
 #[derive(Debug)]
-pub struct TokenInPath(Uuid);
+pub(crate) struct TokenInPath(Uuid);
 
 impl<S: Send + Sync> FromRequestParts<S> for TokenInPath {
     type Rejection = Problem;
@@ -58,16 +59,16 @@ fn token_not_found() -> Problem {
     Problem::not_found("the brand has no such token")
 }
 
-/// Make a token
+/// Create a token
 #[utoipa::path(
     post, path = "/admin/v1/brands/{brandId}/tokens", tag = "support", operation_id = "createToken",
     params(BrandPath), request_body = request_schemas::NewToken,
     responses(
-        (status = 201, description = "It is made; it is shown only here", body = CreatedToken),
-        (status = 409, description = "The brand has as many tokens as it may"),
+        (status = 201, description = "The token was created. Only this response contains its text.", body = CreatedToken),
+        (status = 409, description = "The brand has reached its maximum number of tokens."),
     )
 )]
-pub async fn create_token(
+pub(crate) async fn create_token(
     State(api): State<Api>,
     by: Support,
     BrandInPath(brand): BrandInPath,
@@ -82,7 +83,7 @@ pub async fn create_token(
     });
     let mut client = api.store.client().await?;
     let change = Change::begin(&mut client).await?;
-    // Locked, so that two at once do not both become the last that is allowed.
+    // Locked, so that two concurrent requests cannot both create the last token that is allowed.
     brands::lock(&change, &brand).await?.ok_or_else(brand_not_found)?;
     let (name, role) = errors.into_result(read)?;
     if tokens::count(&change, &brand).await? >= MAX_TOKENS_PER_BRAND {
@@ -91,21 +92,21 @@ pub async fn create_token(
         )));
     }
     let (token, digest) = generate_token();
-    let made =
+    let created =
         tokens::insert(&change, &brand, &name, role, &digest).await?.ok_or_else(Problem::internal_error)?;
-    change.commit(&audit_entry(by, "token.create", &brand, None, Some(&made))).await?;
-    Ok((StatusCode::CREATED, Json(CreatedToken::new(&made, token))))
+    change.commit(&audit_entry(by, "token.create", &brand, None, Some(&created))).await?;
+    Ok((StatusCode::CREATED, Json(CreatedToken::new(&created, token))))
 }
 
-/// List a brand's tokens
+/// List the tokens of a brand
 ///
-/// Oldest first, without the tokens themselves.
+/// Oldest first, without the text of the tokens.
 #[utoipa::path(
     get, path = "/admin/v1/brands/{brandId}/tokens", tag = "support", operation_id = "listTokens",
     params(BrandPath, PageParams),
-    responses((status = 200, description = "A page of them", body = Page<TokenView>))
+    responses((status = 200, description = "A page of tokens.", body = Page<TokenView>))
 )]
-pub async fn list_tokens(
+pub(crate) async fn list_tokens(
     State(api): State<Api>,
     _: Support,
     BrandInPath(brand): BrandInPath,
@@ -117,19 +118,19 @@ pub async fn list_tokens(
     query.finish()?;
     find_brand(&api.store, &brand).await?;
     let rows = tokens::page(&api.store, &brand, after, limit + 1).await?;
-    let place = |token: &Token| CursorPosition::from(Place { at: token.created, id: token.id });
-    Ok(Json(Page::from_rows(&list, rows, limit, place, |token| TokenView::from(&token))))
+    let position = |token: &Token| CursorPosition::from(Place { at: token.created, id: token.id });
+    Ok(Json(Page::from_rows(&list, rows, limit, position, |token| TokenView::from(&token))))
 }
 
 /// Delete a token
 ///
-/// From then on it opens nothing.
+/// Requests with this token are refused from now on.
 #[utoipa::path(
     delete, path = "/admin/v1/brands/{brandId}/tokens/{tokenId}", tag = "support", operation_id = "deleteToken",
     params(BrandPath, TokenPath),
-    responses((status = 204, description = "It is deleted"))
+    responses((status = 204, description = "The token was deleted."))
 )]
-pub async fn delete_token(
+pub(crate) async fn delete_token(
     State(api): State<Api>,
     by: Support,
     BrandInPath(brand): BrandInPath,
@@ -151,6 +152,12 @@ fn audit_entry(
 ) -> Entry {
     let view = |token: &Token| audit_value(&TokenView::from(token));
     let subject = before.or(after).map(|token| token.id.to_string()).unwrap_or_default();
-    let (before, after) = (before.map(view), after.map(view));
-    Entry { actor: by.actor, action, brand_id: Some(brand.clone()), subject, before, after }
+    Entry {
+        actor: by.actor,
+        action,
+        brand_id: Some(brand.clone()),
+        subject,
+        before: before.map(view),
+        after: after.map(view),
+    }
 }

@@ -1,7 +1,7 @@
-//! Which events a request lists, from its query and its cursor.
+//! The filter and the position of Get Events, read from the query and its cursor.
 //!
-//! The cursor carries the whole filter: a request with nothing but the cursor goes on with the list,
-//! and the default of `from` does not move along with the clock. What is given beside it must agree.
+//! The cursor carries the whole filter, so that a request with only the cursor continues the list and the default of
+//! `from` does not move with the clock. Parameters next to the cursor must agree with it.
 
 use domain::delivery::DeliveryStatus;
 use domain::event_type::TypePattern;
@@ -14,16 +14,17 @@ use store::place::Place;
 use crate::http::cursor;
 use crate::http::page::CursorPosition;
 use crate::http::problem::Result;
-use crate::http::query::{Query, instant};
+use crate::http::query::Query;
+use crate::validation::timestamp::parse_timestamp;
 
-/// Which events a request lists.
+/// The filter and the position of a request for events.
 #[derive(Debug)]
 pub struct EventListing {
     filter: Filter,
     after: Option<Place>,
 }
 
-/// What a list is narrowed to, as it stands in a cursor.
+/// The filter of a list, which its cursor carries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Filter {
     #[serde(with = "rfc3339")]
@@ -37,7 +38,7 @@ struct Filter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Instant(#[serde(with = "rfc3339")] Timestamp);
 
-/// What the query itself says.
+/// The filter in the query of a request.
 struct RequestedFilter {
     from: Option<Timestamp>,
     to: Option<Instant>,
@@ -47,31 +48,31 @@ struct RequestedFilter {
 }
 
 impl RequestedFilter {
-    fn read(query: &mut Query) -> Self {
-        let descending = |text: &str| match text {
+    fn parse(query: &mut Query) -> Self {
+        let parse_order = |text: &str| match text {
             "asc" => Ok(false),
             "desc" => Ok(true),
             _ => Err("must be asc or desc"),
         };
-        let given = Self {
-            from: query.take("from", instant),
-            to: query.take("to", instant).map(Instant),
+        let requested = Self {
+            from: query.take("from", parse_timestamp),
+            to: query.take("to", parse_timestamp).map(Instant),
             pattern: query.take_parsed("type"),
             status: query.take_parsed("status"),
-            descending: query.take("order", descending),
+            descending: query.take("order", parse_order),
         };
-        if let (Some(from), Some(Instant(to))) = (given.from, given.to)
+        if let (Some(from), Some(Instant(to))) = (requested.from, requested.to)
             && from >= to
         {
             query.add_error("from", "must be before to");
         }
-        given
+        requested
     }
 
-    /// Whether nothing of it says otherwise than `filter`.
+    /// Whether every parameter of the query has the value that it has in `filter`.
     fn agrees_with(&self, filter: &Filter) -> bool {
-        fn agrees<T: PartialEq>(given: Option<&T>, own: Option<&T>) -> bool {
-            given.is_none() || given == own
+        fn agrees<T: PartialEq>(requested: Option<&T>, own: Option<&T>) -> bool {
+            requested.is_none() || requested == own
         }
         agrees(self.from.as_ref(), Some(&filter.from))
             && agrees(self.to.as_ref(), filter.to.as_ref())
@@ -92,21 +93,21 @@ impl RequestedFilter {
 }
 
 impl EventListing {
-    /// Reads what is left of a query; `earliest` is where a list begins unless asked otherwise.
+    /// Parses the rest of a query. A list starts at `earliest` by default.
     ///
     /// # Errors
-    /// A 400 that names everything that is wrong.
-    pub fn read(mut query: Query, webhook: WebhookId, earliest: Timestamp) -> Result<Self> {
-        let given = RequestedFilter::read(&mut query);
+    /// A 400 that names every invalid parameter.
+    pub fn parse(mut query: Query, webhook: WebhookId, earliest: Timestamp) -> Result<Self> {
+        let requested = RequestedFilter::parse(&mut query);
         let cursor = query
             .take("cursor", |text| cursor::decode::<(Filter, CursorPosition)>(&list_name(webhook), text));
         let listing = match cursor {
-            None => Self { filter: given.into_filter(earliest), after: None },
+            None => Self { filter: requested.into_filter(earliest), after: None },
             Some((filter, after)) => {
-                if !given.agrees_with(&filter) {
+                if !requested.agrees_with(&filter) {
                     query.add_error(
                         "cursor",
-                        "is of this list with other filters; repeat them, or leave them out",
+                        "belongs to this list with other filters; repeat them or leave them out",
                     );
                 }
                 Self { filter, after: Some(after.into()) }
@@ -116,14 +117,12 @@ impl EventListing {
         Ok(listing)
     }
 
-    /// The deliveries that the page is of.
+    /// The range of deliveries from which the page is read.
     #[must_use]
     pub fn range(&self) -> Range {
         let filter = &self.filter;
-        let (mut after, mut up_to) = (
-            Place::just_before(filter.from),
-            filter.to.map_or_else(Place::last, |Instant(to)| Place::just_before(to)),
-        );
+        let mut after = Place::just_before(filter.from);
+        let mut up_to = filter.to.map_or_else(Place::last, |Instant(to)| Place::just_before(to));
         let order = if filter.descending { Order::Descending } else { Order::Ascending };
         match (self.after, order) {
             (None, _) => {}
@@ -133,7 +132,7 @@ impl EventListing {
         Range { after, up_to, pattern: filter.pattern.clone(), status: filter.status, order }
     }
 
-    /// The cursor of the page that goes on after `place`.
+    /// The cursor of the page that starts after `place`.
     #[must_use]
     pub fn cursor(&self, webhook: WebhookId, place: Place) -> String {
         cursor::encode(&list_name(webhook), &(&self.filter, CursorPosition::from(place)))

@@ -1,14 +1,14 @@
-//! Get Events: what was sent to a webhook, whether it arrived, and every attempt.
+//! Get Events: the events of a webhook with their deliveries and attempts.
 
-pub mod listing;
-pub mod publish;
+pub(crate) mod listing;
+pub(crate) mod publish;
 
 use axum::Json;
 use axum::extract::State;
 use chrono::Utc;
 use domain::delivery::DeliveryStatus;
 use domain::ids::{AttemptId, EventId, WebhookId};
-// By this name utoipa knows it.
+// utoipa recognizes the type by this name.
 use domain::time::Timestamp as DateTime;
 use domain::time::rfc3339;
 use domain::webhook::WebhookStatus;
@@ -29,50 +29,58 @@ use crate::http::path::{
 };
 use crate::http::problem::{Problem, Result};
 use crate::http::query::Query;
+use crate::openapi::words::{DeliveryStatusWord, OutcomeWord, TriggerWord};
 use crate::resources::events::listing::EventListing;
-use crate::resources::views::{DeliveryStatusWord, OutcomeWord, TriggerWord, serialize_optional};
+use crate::resources::views::serialize_optional;
 
-/// An event on its way to a webhook.
+/// An event of a webhook, with its delivery.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Event)]
-pub struct EventView {
-    /// A ULID; receivers deduplicate on it
+pub(crate) struct EventView {
+    /// ULID of the event; receivers deduplicate by it
     #[schema(value_type = String)]
     id: EventId,
+    /// Id of the brand
     brand_id: String,
+    /// Id of the webhook
     webhook_id: Uuid,
-    /// When it happened
+    /// When the event happened
     #[serde(with = "rfc3339")]
     created: DateTime,
+    /// Event type
     #[serde(rename = "type")]
     event_type: String,
-    /// The data as it came in
+    /// The data as it was published
     #[schema(value_type = Value)]
     data: Box<RawValue>,
-    /// Only with a test event
+    /// True for a test event; absent otherwise
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     test: bool,
+    /// Delivery of the event to this webhook
     delivery: DeliveryView,
 }
 
-/// How far an event got.
+/// The delivery of an event to a webhook.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Delivery)]
-pub struct DeliveryView {
+pub(crate) struct DeliveryView {
+    /// Status of the delivery
     #[schema(value_type = DeliveryStatusWord)]
     status: DeliveryStatus,
-    /// Attempts so far
+    /// Number of attempts so far
     #[schema(minimum = 0)]
     attempts: i32,
+    /// When the last attempt started; null before the first attempt
     #[serde(serialize_with = "serialize_optional")]
     #[schema(required)]
     last_attempt_at: Option<DateTime>,
+    /// When the next attempt is due; null if none is planned
     #[serde(serialize_with = "serialize_optional")]
     #[schema(required)]
     next_attempt_at: Option<DateTime>,
-    /// Why the last attempt failed
+    /// Why the last attempt failed; null if it did not
     #[schema(required)]
     last_error: Option<String>,
 }
@@ -81,44 +89,49 @@ pub struct DeliveryView {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Attempt)]
-pub struct AttemptView {
-    /// A ULID
+pub(crate) struct AttemptView {
+    /// ULID of the attempt
     #[schema(value_type = String)]
     attempt_id: AttemptId,
+    /// When the attempt started
     #[serde(with = "rfc3339")]
     started_at: DateTime,
+    /// Duration of the attempt in milliseconds
     duration_ms: i32,
+    /// How the attempt ended
     #[schema(value_type = OutcomeWord)]
     outcome: &'static str,
-    /// The HTTP status, where one was received
+    /// HTTP status of the response; null if there was none
     #[schema(required)]
     status_code: Option<i32>,
-    /// What went wrong; null when it was delivered
+    /// Error of the attempt; null if the event was delivered
     #[schema(required)]
     error: Option<String>,
-    /// The start of the answer's body, 4 KiB at most
+    /// Beginning of the response body, at most 4 KiB
     #[schema(required)]
     response_body: Option<String>,
+    /// Why the attempt was made
     #[schema(value_type = TriggerWord)]
     trigger: &'static str,
 }
 
-/// Which events are listed.
+/// The filters of the list.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[allow(dead_code, reason = "for the OpenAPI document; EventListing reads the parameters")]
-pub struct EventParams {
-    /// Created at this instant or later; seven days ago unless given
+#[allow(dead_code, reason = "only the OpenAPI document uses it; EventListing reads the parameters")]
+pub(crate) struct EventParams {
+    /// Only events created at this instant or later; default: the start of the
+    /// retention period (seven days ago, unless configured otherwise)
     #[param(format = DateTime)]
     from: Option<String>,
-    /// Created before this instant
+    /// Only events created before this instant
     #[param(format = DateTime)]
     to: Option<String>,
-    /// Of this type or group
+    /// Only events of this type or group
     r#type: Option<String>,
-    /// Whose delivery stands here
+    /// Only events whose delivery has this status
     status: Option<DeliveryStatusWord>,
-    /// By `created`
+    /// Order by `created`; default: `asc`
     #[param(inline)]
     order: Option<OrderWord>,
 }
@@ -126,8 +139,8 @@ pub struct EventParams {
 /// The order of a list.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "snake_case")]
-#[allow(dead_code, reason = "for the OpenAPI document; EventListing reads the word")]
-pub enum OrderWord {
+#[allow(dead_code, reason = "only the OpenAPI document uses it; EventListing reads the word")]
+pub(crate) enum OrderWord {
     /// Oldest first
     #[schema(rename = "asc")]
     Ascending,
@@ -138,14 +151,14 @@ pub enum OrderWord {
 
 /// Get Events
 ///
-/// Every event of this webhook that was created in [`from`, `to`). A page may have fewer items than
-/// `limit`; the list ends where `nextCursor` is null.
+/// Lists every event of the webhook that was created in [`from`, `to`), oldest first by default. A page may have
+/// fewer items than `limit`; the list ends only when `nextCursor` is null.
 #[utoipa::path(
     get, path = "/v1/{brandId}/webhooks/{webhookId}/events", tag = "events", operation_id = "listEvents",
     params(BrandPath, WebhookPath, EventParams, PageParams),
-    responses((status = 200, description = "A page of them", body = Page<EventView>))
+    responses((status = 200, description = "A page of events.", body = Page<EventView>))
 )]
-pub async fn list_events(
+pub(crate) async fn list_events(
     State(api): State<Api>,
     by: BrandReader,
     WebhookInPath(id): WebhookInPath,
@@ -153,7 +166,7 @@ pub async fn list_events(
 ) -> Result<Json<Page<EventView>>> {
     let webhook = find_readable_webhook(&api, &by, id).await?;
     let limit = query.take_limit();
-    let listing = EventListing::read(query, id, Utc::now() - api.retention)?;
+    let listing = EventListing::parse(query, id, Utc::now() - api.retention)?;
     let page = deliveries::page(&api.store, webhook.id, &listing.range(), limit).await?;
     let items = page.items.into_iter().map(|delivery| event_view(id, delivery)).collect::<Result<_>>()?;
     Ok(Json(Page { items, next_cursor: page.more_after.map(|place| listing.cursor(id, place)) }))
@@ -163,9 +176,9 @@ pub async fn list_events(
 #[utoipa::path(
     get, path = "/v1/{brandId}/webhooks/{webhookId}/events/{eventId}", tag = "events", operation_id = "readEvent",
     params(BrandPath, WebhookPath, EventPath),
-    responses((status = 200, description = "The event and how far it got", body = EventView))
+    responses((status = 200, description = "The event with its delivery.", body = EventView))
 )]
-pub async fn read_event(
+pub(crate) async fn read_event(
     State(api): State<Api>,
     by: BrandReader,
     WebhookInPath(id): WebhookInPath,
@@ -174,16 +187,16 @@ pub async fn read_event(
     event_view(id, find_delivery(&api, &by, id, event).await?).map(Json)
 }
 
-/// List an event's attempts
+/// List the attempts of an event
 ///
 /// Oldest first.
 #[utoipa::path(
     get, path = "/v1/{brandId}/webhooks/{webhookId}/events/{eventId}/attempts", tag = "events",
     operation_id = "listAttempts",
     params(BrandPath, WebhookPath, EventPath, PageParams),
-    responses((status = 200, description = "A page of them", body = Page<AttemptView>))
+    responses((status = 200, description = "A page of attempts.", body = Page<AttemptView>))
 )]
-pub async fn list_attempts(
+pub(crate) async fn list_attempts(
     State(api): State<Api>,
     by: BrandReader,
     WebhookInPath(id): WebhookInPath,
@@ -199,7 +212,7 @@ pub async fn list_attempts(
     Ok(Json(Page::from_rows(&list, rows, limit, |attempt| attempt.id, attempt_view)))
 }
 
-/// A webhook whose events the caller may read: support also those of a deleted one.
+/// Finds a webhook whose events the caller may read. Support can also read the events of a deleted webhook.
 async fn find_readable_webhook(api: &Api, by: &BrandReader, id: WebhookId) -> Result<Webhook> {
     let readable = |webhook: &Webhook| {
         webhook.brand_id == by.brand && (by.is_support || webhook.status != WebhookStatus::Deleted)
@@ -214,7 +227,7 @@ async fn find_delivery(api: &Api, by: &BrandReader, id: WebhookId, event: EventI
 
 fn event_view(webhook: WebhookId, delivery: Delivery) -> Result<EventView> {
     let data = RawValue::from_string(delivery.data).map_err(|error| {
-        tracing::error!(event = %delivery.event_id, %error, "stored data is not JSON");
+        tracing::error!(event = %delivery.event_id, %error, "the stored data of an event is not JSON");
         Problem::internal_error()
     })?;
     Ok(EventView {

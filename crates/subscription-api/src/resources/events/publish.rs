@@ -1,5 +1,7 @@
-//! Events from those who have no AMQP client. It is a producer like any other: what it publishes takes
-//! the same way as everyone's, and is confirmed by the broker before it is answered.
+//! Publishing events over HTTP, for producers without an AMQP client.
+//!
+//! The API publishes to the same exchange as every other producer, and responds only after the broker has confirmed
+//! the messages.
 
 use axum::Json;
 use axum::extract::State;
@@ -34,20 +36,20 @@ use crate::validation::validators;
 const MAX_EVENTS: usize = 500;
 /// Longest `Idempotency-Key`, in characters.
 const MAX_KEY_CHARS: usize = 255;
-/// The header under which a request may be retried.
+/// The header that makes a retried request idempotent.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// What was published.
+/// The events that were published.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Published {
-    /// The ids of the events, in their order
+pub(crate) struct Published {
+    /// Ids of the events, in the order of the request
     #[schema(value_type = Vec<String>)]
     ids: Vec<EventId>,
 }
 
 /// An event of a request.
 struct RequestedEvent<'a> {
-    at: String,
+    pointer: String,
     id: Option<EventId>,
     event_type: EventType,
     created: Option<Timestamp>,
@@ -56,16 +58,16 @@ struct RequestedEvent<'a> {
 
 /// Publish events
 ///
-/// One event, or `{"events":[…]}` with up to 500. The answer comes after the broker has confirmed all of
-/// them. A request that is retried with the same `Idempotency-Key` gets the same ids, and what was taken
-/// already is not sent twice.
+/// Publishes one event, or up to 500 as `{"events":[…]}`. The response is sent after the broker has confirmed all of
+/// them. Send an `Idempotency-Key` to retry safely: a retried request gets the same ids, and no event is delivered
+/// twice because of the retry.
 #[utoipa::path(
     post, path = "/v1/{brandId}/events", tag = "events", operation_id = "publishEvents",
-    params(BrandPath, ("Idempotency-Key" = Option<String>, Header, description = "Names this request, so that it may be retried")),
+    params(BrandPath, ("Idempotency-Key" = Option<String>, Header, description = "Identifies the request, so that it can be retried safely")),
     request_body = request_schemas::Publishing,
-    responses((status = 202, description = "The broker has them", body = Published))
+    responses((status = 202, description = "Accepted. The broker has confirmed the events.", body = Published))
 )]
-pub async fn publish_events(
+pub(crate) async fn publish_events(
     State(api): State<Api>,
     by: BrandWriter,
     headers: HeaderMap,
@@ -84,14 +86,14 @@ pub async fn publish_events(
     match tokio::time::timeout(PUBLISH_TIMEOUT, publishing).await {
         Ok(Ok(())) => Ok((StatusCode::ACCEPTED, Json(Published { ids }))),
         Ok(Err(error)) => {
-            warn!(error = %Chain(&error), "answered 503");
-            Err(broker_unavailable())
+            warn!(error = %Chain(&error), "responding 503: the broker did not confirm the events");
+            Err(not_confirmed())
         }
-        Err(_) => Err(broker_unavailable()),
+        Err(_) => Err(not_confirmed()),
     }
 }
 
-fn broker_unavailable() -> Problem {
+fn not_confirmed() -> Problem {
     Problem::service_unavailable(
         "the broker does not confirm; send the request again soon, with the same ids or Idempotency-Key",
     )
@@ -105,7 +107,7 @@ fn read_idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
     key.map(Some).ok_or_else(invalid)
 }
 
-/// The producer's trace, which goes on with its events.
+/// Reads the trace of the producer, which continues with the events.
 fn read_trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
     headers.get(TRACEPARENT)?.to_str().ok()?.parse().ok()
 }
@@ -121,33 +123,33 @@ fn parse_events<'a>(
     }
     let events = fields.required("events", validators::bounded_list(MAX_EVENTS));
     fields.finish();
-    let mut read = Vec::new();
-    for (place, raw) in events?.into_iter().enumerate() {
-        let at = member_pointer("/events", &place.to_string());
+    let mut parsed = Vec::new();
+    for (index, raw) in events?.into_iter().enumerate() {
+        let pointer = member_pointer("/events", &index.to_string());
         if let Some(event) =
-            Fields::parse(raw, &at, errors).and_then(|fields| parse_event(fields, &at, brand))
+            Fields::parse(raw, &pointer, errors).and_then(|fields| parse_event(fields, &pointer, brand))
         {
-            read.push(event);
+            parsed.push(event);
         }
     }
-    Some(read)
+    Some(parsed)
 }
 
-fn parse_event<'a>(mut fields: Fields<'a, '_>, at: &str, brand: &BrandId) -> Option<RequestedEvent<'a>> {
+fn parse_event<'a>(mut fields: Fields<'a, '_>, pointer: &str, brand: &BrandId) -> Option<RequestedEvent<'a>> {
     let id = fields.optional("id", validators::parsed_text);
     let own: Option<BrandId> = fields.optional("brandId", validators::parsed_text);
     if own.is_some_and(|own| own != *brand) {
-        fields.add_error("brandId", "must be that of the path, or be left out");
+        fields.add_error("brandId", "must be the brand of the path, or be left out");
     }
     let event_type = fields.required("type", validators::parsed_text);
     let created = fields.optional("created", validators::timestamp);
     let data = fields.required("data", |raw, _, _| Some(raw.get()));
     fields.finish();
-    Some(RequestedEvent { at: at.to_owned(), id, event_type: event_type?, created, data: data? })
+    Some(RequestedEvent { pointer: pointer.to_owned(), id, event_type: event_type?, created, data: data? })
 }
 
-/// The id of each event: its own, or one that is drawn, or the one that the first try of the request
-/// was given.
+/// Assigns an id to each event: its own, a new one, or, with an idempotency key, the id of the first request with
+/// this key.
 async fn assign_ids(
     api: &Api,
     brand: &BrandId,
@@ -165,12 +167,14 @@ async fn assign_ids(
         return Ok(kept.ids);
     }
     let mut errors = ValidationErrors::default();
-    errors
-        .add("", "is not what this Idempotency-Key was first used with; use another key for another request");
-    errors.into_result(None)
+    errors.add(
+        "",
+        "differs from the request that first used this Idempotency-Key; use another key for another request",
+    );
+    Err(errors.into())
 }
 
-/// The messages as producers publish them, within the rules that the router keeps.
+/// Builds the messages and checks them with the rules of the router, which would reject them later.
 fn build_messages(
     api: &Api,
     brand: &BrandId,
@@ -183,23 +187,24 @@ fn build_messages(
     for (event, id) in events.iter().zip(ids) {
         let body = encode_event(event, *id, brand);
         if let Err(rejection) = event::decode(&body, None, Utc::now(), retention) {
-            errors.add(format!("{}{}", event.at, rejected_field(&rejection)), rejection.detail());
+            errors.add(format!("{}{}", event.pointer, rejected_field(&rejection)), rejection.detail());
         }
         messages.push((event.event_type.as_str().to_owned(), Outgoing::new(body)));
     }
-    errors.into_result(Some(messages))
+    Ok(errors.into_result(Some(messages))?)
 }
 
 fn encode_event(event: &RequestedEvent<'_>, id: EventId, brand: &BrandId) -> Vec<u8> {
     let created = event.created.map(|at| format!("\"created\":\"{}\",", domain::time::format(at)));
     let created = created.unwrap_or_default();
-    let (event_type, data) = (&event.event_type, event.data);
-    // Only the data has characters of its own, and it is JSON already.
+    let event_type = &event.event_type;
+    let data = event.data;
+    // Nothing needs escaping: the data is JSON already, and the other values have a restricted alphabet.
     format!("{{\"id\":\"{id}\",\"brandId\":\"{brand}\",\"type\":\"{event_type}\",{created}\"data\":{data}}}")
         .into_bytes()
 }
 
-/// Which field a rejection is about.
+/// The pointer to the field that a rejection is about.
 fn rejected_field(rejection: &Rejection) -> &'static str {
     match rejection.reason {
         RejectReason::InvalidCreated | RejectReason::CreatedOutOfRange => "/created",
@@ -211,7 +216,7 @@ fn rejected_field(rejection: &Rejection) -> &'static str {
     }
 }
 
-/// Publishes them; each must find a queue, for `Ok` promises that it is stored.
+/// Publishes the messages as mandatory, because a 202 promises that the broker has stored each of them in a queue.
 async fn publish_all(api: &Api, messages: &[(String, Outgoing)]) -> std::result::Result<(), BrokerError> {
     let exchange = api.names.events();
     let routed: Vec<_> =

@@ -1,10 +1,10 @@
-//! What counts towards disabling a webhook, and the rule that it is held against (contract §5).
+//! The health of a webhook: the numbers that count towards disabling it, and the rule (contract §5).
 
 use axum::Json;
 use axum::extract::State;
 use chrono::Utc;
 use domain::health::{HealthFigures, HealthRule};
-// By this name utoipa knows it.
+// utoipa recognizes the type by this name.
 use domain::time::Timestamp as DateTime;
 use serde::Serialize;
 use store::health;
@@ -15,58 +15,59 @@ use crate::auth::BrandReader;
 use crate::http::path::{BrandPath, WebhookInPath, WebhookPath};
 use crate::http::problem::Result;
 use crate::resources::views::serialize_optional;
-use crate::resources::webhooks::find_webhook;
+use crate::resources::webhooks::lookup::find_webhook;
 
-/// What counts towards disabling a webhook; all zero while it is not active.
+/// The numbers that count towards disabling a webhook; all zero while it is not active.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Health)]
-pub struct HealthView {
-    /// Attempts are counted over this long
+pub(crate) struct HealthView {
+    /// Length of the window over which attempts are counted
     window_seconds: u64,
-    /// Attempts that ended in the window
+    /// Number of attempts that ended in the window
     attempts: u64,
-    /// Those of them that failed
+    /// Number of these attempts that failed
     failures: u64,
-    /// When the first of these failures ended
+    /// When the first of these failed attempts ended
     #[serde(serialize_with = "serialize_optional")]
     #[schema(required)]
     first_failure: Option<DateTime>,
-    /// When the last of them ended
+    /// When the last of these failed attempts ended
     #[serde(serialize_with = "serialize_optional")]
     #[schema(required)]
     last_failure: Option<DateTime>,
-    /// Deliveries that ended failed since an attempt succeeded last
+    /// Number of deliveries that ended `failed` since the last successful attempt
     failed_in_row: u64,
+    /// Rule by which the platform disables the webhook
     rule: HealthRuleView,
 }
 
-/// A webhook is disabled as `failing` when the first three are reached together, and as
-/// `unresponsive` when the last one is.
+/// The rule by which the platform disables a webhook: as `failing` when the attempts, the failure rate and the span
+/// are all reached, and as `unresponsive` when the failed deliveries are.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = HealthRule)]
-pub struct HealthRuleView {
-    /// At least so many attempts in the window
+pub(crate) struct HealthRuleView {
+    /// Minimum number of attempts in the window
     min_attempts: u64,
-    /// At least this share of them failed
+    /// Minimum share of these attempts that failed
     #[schema(minimum = 0, maximum = 1)]
     failure_rate: f64,
-    /// The first and the last failure are at least so far apart
+    /// Minimum time between the first and the last failure
     span_seconds: u64,
-    /// So many deliveries failed in a row
+    /// Number of consecutive failed deliveries
     failed_deliveries: u64,
 }
 
-/// Read a webhook's health
+/// Read the health of a webhook
 ///
-/// The figures that count towards disabling it, and the limits.
+/// Returns the numbers that count towards disabling the webhook, and the rule.
 #[utoipa::path(
     get, path = "/v1/{brandId}/webhooks/{webhookId}/health", tag = "webhooks", operation_id = "readHealth",
     params(BrandPath, WebhookPath),
-    responses((status = 200, description = "The figures and the rule", body = HealthView))
+    responses((status = 200, description = "The numbers and the rule.", body = HealthView))
 )]
-pub async fn read_health(
+pub(crate) async fn read_health(
     State(api): State<Api>,
     by: BrandReader,
     WebhookInPath(id): WebhookInPath,

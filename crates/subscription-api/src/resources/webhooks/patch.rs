@@ -1,4 +1,4 @@
-//! What a request says a webhook should be: read field by field, checked, and done to it.
+//! A change of a webhook: read field by field, checked, then applied.
 
 use std::collections::BTreeMap;
 
@@ -21,14 +21,14 @@ use crate::validation::header_patch::HeaderPatch;
 use crate::validation::patch::Patch;
 use crate::validation::validators;
 
-/// Where errors of the endpoint are noted.
+/// JSON pointer for errors of the endpoint.
 const ENDPOINT_POINTER: &str = "/endpoint";
-/// Where errors of the headers are noted.
+/// JSON pointer for errors of the headers.
 const HEADERS_POINTER: &str = "/headers";
-/// Where errors of the events are noted.
-pub const EVENTS_POINTER: &str = "/events";
+/// JSON pointer for errors of the events.
+pub(crate) const EVENTS_POINTER: &str = "/events";
 
-/// What a request says a webhook should be.
+/// The fields of a request that creates or changes a webhook.
 // No Debug: the values of headers may be secrets.
 pub struct WebhookPatch {
     endpoint: Option<Endpoint>,
@@ -42,7 +42,7 @@ pub struct WebhookPatch {
 }
 
 impl WebhookPatch {
-    /// Reads the body of a creation, which must have an endpoint and events.
+    /// Parses the body of a new webhook, in which the endpoint and the events are required.
     pub fn parse_new(
         raw: &RawValue,
         allowed: &AllowedNetworks,
@@ -55,7 +55,7 @@ impl WebhookPatch {
         Some(Self::parse_rest(fields, endpoint, events, headers))
     }
 
-    /// Reads a merge patch, in which everything may be left out.
+    /// Parses a merge patch, in which every field is optional.
     pub fn parse_patch(
         raw: &RawValue,
         allowed: &AllowedNetworks,
@@ -88,43 +88,43 @@ impl WebhookPatch {
         patch
     }
 
-    /// Whether this switches `webhook` on, so that what it holds already is checked anew.
+    /// Whether the patch resumes `webhook`, so that its stored endpoint and events must be checked again.
     #[must_use]
-    pub fn resumes(&self, webhook: &Webhook) -> bool {
+    pub(crate) fn resumes(&self, webhook: &Webhook) -> bool {
         self.enabled == Some(true) && webhook.status == WebhookStatus::Paused
     }
 
-    /// Checks where the endpoint leads, if there is a new one.
-    pub async fn check_endpoint(&self, resolver: &EndpointResolver, errors: &mut ValidationErrors) {
+    /// Checks the addresses of the new endpoint, if there is one.
+    pub(crate) async fn check_endpoint(&self, resolver: &EndpointResolver, errors: &mut ValidationErrors) {
         if let Some(endpoint) = &self.endpoint {
             check_address(endpoint, resolver, errors).await;
         }
     }
 
-    /// Whether there is a new endpoint.
+    /// Whether the patch has a new endpoint.
     #[must_use]
-    pub fn has_endpoint(&self) -> bool {
+    pub(crate) fn has_endpoint(&self) -> bool {
         self.endpoint.is_some()
     }
 
-    /// Whether this asks for signatures `v1a`.
+    /// Whether the patch requests `v1a` signatures.
     #[must_use]
-    pub fn requests_v1a(&self) -> bool {
+    pub(crate) fn requests_v1a(&self) -> bool {
         self.asymmetric == Patch::Set(true)
     }
 
-    /// The new events.
+    /// The new events, if there are any.
     #[must_use]
-    pub fn events(&self) -> Option<&[TypePattern]> {
+    pub(crate) fn events(&self) -> Option<&[TypePattern]> {
         self.events.as_deref()
     }
 
-    /// Does it to a webhook.
+    /// Applies the patch to a webhook.
     ///
     /// # Errors
-    /// 409 when it would switch on what support or the platform disabled, 422 when there are too many
-    /// headers then.
-    pub fn apply(self, webhook: &mut Webhook) -> Result<()> {
+    /// 409 when it would enable a webhook that support or the platform disabled; 422 when the webhook would have too
+    /// many headers.
+    pub(crate) fn apply(self, webhook: &mut Webhook) -> Result<()> {
         if let Some(endpoint) = self.endpoint {
             endpoint.as_str().clone_into(&mut webhook.endpoint);
         }
@@ -145,11 +145,11 @@ impl WebhookPatch {
         apply_enabled(webhook, self.enabled)
     }
 
-    /// Makes a webhook of it.
+    /// Creates a webhook from the patch.
     ///
     /// # Errors
-    /// None of [`Self::apply`]'s: a new webhook is not disabled.
-    pub fn into_webhook(self, brand: &BrandId) -> Result<Webhook> {
+    /// 422 when the webhook would have too many headers.
+    pub(crate) fn into_webhook(self, brand: &BrandId) -> Result<Webhook> {
         let mut webhook = default_webhook(brand);
         self.apply(&mut webhook)?;
         Ok(webhook)
@@ -173,8 +173,8 @@ fn apply_enabled(webhook: &mut Webhook, enabled: Option<bool>) -> Result<()> {
     }
 }
 
-/// Checks an endpoint that was stored as if it were given now.
-pub async fn check_stored_endpoint(
+/// Checks a stored endpoint as if it were new, because names and rules change.
+pub(crate) async fn check_stored_endpoint(
     webhook: &Webhook,
     resolver: &EndpointResolver,
     errors: &mut ValidationErrors,
@@ -203,7 +203,7 @@ fn parse_endpoint(
     }
 }
 
-/// A webhook as it is before anything was said of it; its times are the database's to set.
+/// A webhook before the patch is applied. The database sets its times.
 fn default_webhook(brand: &BrandId) -> Webhook {
     Webhook {
         id: WebhookId(Uuid::new_v4()),
@@ -228,7 +228,7 @@ mod tests {
     use domain::webhook::DisabledReason;
     use store::webhooks::Disabled;
 
-    fn patch(json: &str) -> WebhookPatch {
+    fn parse(json: &str) -> WebhookPatch {
         let raw: Box<RawValue> = serde_json::from_str(json).expect("JSON");
         let mut errors = ValidationErrors::default();
         let patch = WebhookPatch::parse_patch(&raw, &AllowedNetworks::default(), &mut errors);
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn every_switch_from_every_status() {
+    fn enabled_changes_the_status_as_specified() {
         use WebhookStatus::{Active, Disabled, Paused};
         for (from, json, to) in [
             (Active, r#"{"enabled":true}"#, Some(Active)),
@@ -257,26 +257,26 @@ mod tests {
             (Disabled, "{}", Some(Disabled)),
         ] {
             let mut changed = webhook(from);
-            let done = patch(json).apply(&mut changed);
-            assert_eq!(done.is_ok(), to.is_some(), "{from} {json}");
+            let result = parse(json).apply(&mut changed);
+            assert_eq!(result.is_ok(), to.is_some(), "{from} {json}");
             assert_eq!(changed.status, to.unwrap_or(from), "{from} {json}");
             assert_eq!(changed.disabled.is_some(), changed.status == Disabled, "{from} {json}");
         }
     }
 
     #[test]
-    fn null_clears_what_may_be_empty() {
+    fn null_clears_optional_fields() {
         let mut changed = webhook(WebhookStatus::Active);
         let full = r#"{"description":"d","headers":{"X-A":"1"},"maxConcurrency":3,"ratePerSecond":7}"#;
-        patch(full).apply(&mut changed).expect("applies");
+        parse(full).apply(&mut changed).expect("applies");
         assert_eq!(
             (changed.max_concurrency, changed.rate_per_second, changed.headers.len()),
             (3, Some(7), 1)
         );
-        patch("{}").apply(&mut changed).expect("applies");
+        parse("{}").apply(&mut changed).expect("applies");
         assert_eq!(changed.description.as_deref(), Some("d"));
         let clear = r#"{"description":null,"headers":null,"maxConcurrency":null,"ratePerSecond":null}"#;
-        patch(clear).apply(&mut changed).expect("applies");
+        parse(clear).apply(&mut changed).expect("applies");
         assert_eq!((changed.max_concurrency, changed.rate_per_second, changed.headers.len()), (10, None, 0));
         assert_eq!(changed.description, None);
     }
