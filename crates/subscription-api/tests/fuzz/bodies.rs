@@ -1,4 +1,4 @@
-//! Bodies of requests, and the webhooks that are read from them.
+//! Fuzz target: request bodies and the webhooks that are parsed from them.
 
 use axum::body::Body;
 use axum::extract::FromRequest;
@@ -41,13 +41,13 @@ const TOKENS: &[&str] = &[
     "https://",
 ];
 
-fn body(bytes: &[u8]) -> Result<Box<RawValue>> {
+fn parse_body(bytes: &[u8]) -> Result<Box<RawValue>> {
     let request = Request::post("/").header("content-type", "application/json");
     let request = request.body(Body::from(bytes.to_vec())).expect("a request");
     now(JsonBody::from_request(request, &())).map(|body| body.0)
 }
 
-/// Reads an object with all readers that bodies are read with.
+/// Reads an object with every validator that handlers use.
 fn read_all(raw: &RawValue, errors: &mut ValidationErrors) -> Option<()> {
     let mut fields = Fields::parse(raw, "", errors)?;
     let _ = fields.optional("description", validators::nonempty_text(1024));
@@ -63,11 +63,11 @@ fn read_all(raw: &RawValue, errors: &mut ValidationErrors) -> Option<()> {
 }
 
 fn assert_sound(bytes: &[u8]) {
-    let raw = match body(bytes) {
+    let raw = match parse_body(bytes) {
         Ok(raw) => raw,
         Err(problem) => return assert_refusal(problem, &[400, 413]),
     };
-    assert!(std::str::from_utf8(bytes).expect("text").contains(raw.get()), "it is kept as it came in");
+    assert!(std::str::from_utf8(bytes).expect("text").contains(raw.get()), "the text is kept unchanged");
     let readers: [fn(&RawValue, &mut ValidationErrors) -> Option<()>; 3] = [
         |raw, errors| WebhookPatch::parse_new(raw, &AllowedNetworks::default(), errors).map(drop),
         |raw, errors| WebhookPatch::parse_patch(raw, &AllowedNetworks::default(), errors).map(drop),
@@ -83,12 +83,12 @@ fn assert_sound(bytes: &[u8]) {
 }
 
 #[test]
-fn the_corpus_is_read_or_refused_with_a_reason() {
+fn the_corpus_is_accepted_or_refused_with_a_reason() {
     corpus(CORPUS).iter().for_each(|bytes| assert_sound(bytes));
 }
 
 #[test]
-fn what_is_large_is_refused_in_short() {
+fn a_large_body_gets_a_short_refusal() {
     let many: String = (0..40_000).map(|n| format!("\"k{n}\":{n},")).collect();
     let long = "x".repeat(MAX_BODY_BYTES / 2);
     for text in
@@ -97,14 +97,14 @@ fn what_is_large_is_refused_in_short() {
         assert!(text.len() <= MAX_BODY_BYTES);
         assert_sound(text.as_bytes());
     }
-    assert_refusal(body(&vec![b' '; MAX_BODY_BYTES + 1]).expect_err("too large"), &[413]);
+    assert_refusal(parse_body(&vec![b' '; MAX_BODY_BYTES + 1]).expect_err("too large"), &[413]);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 
     #[test]
-    fn so_is_whatever_comes_of_it(input in mutated(corpus(CORPUS), TOKENS)) {
+    fn mutations_are_accepted_or_refused_with_a_reason(input in mutated(corpus(CORPUS), TOKENS)) {
         assert_sound(&input.0);
     }
 }

@@ -1,20 +1,20 @@
-//! What a webhook must not be: every rule of the contract (§4), and all of them at once.
+//! Validation of webhooks: every rule of the contract (§4), alone and together.
 
 use axum::http::Method;
 use serde_json::{Value, json};
 
 use crate::support::{TestApi, new_webhook};
 
-/// The example with one field set otherwise.
+/// The example with another value of one field.
 fn with(field: &str, value: Value) -> Value {
     let mut body = new_webhook();
     body[field] = value;
     body
 }
 
-/// Each is refused for its field alone, on creation and on change.
+/// Creating and changing a webhook name only the field of the invalid value.
 #[tokio::test]
-async fn every_rule_names_its_field() {
+async fn every_error_names_its_field() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     let path = format!("/v1/acme/webhooks/{}", webhook["id"].as_str().expect("id"));
@@ -22,21 +22,21 @@ async fn every_rule_names_its_field() {
         .put("/admin/v1/event-types/OTHER.TYPE", Some(&json!({"description": "x"})))
         .await
         .expect(201);
-    for (field, values) in faults() {
+    for (field, values) in invalid_values() {
         for value in values {
             let pointers = [format!("/{field}")];
-            let made = acme.post("/v1/acme/webhooks", &with(field, value.clone())).await;
-            assert_eq!(made.pointers(), pointers, "{field}: {value}");
+            let created = acme.post("/v1/acme/webhooks", &with(field, value.clone())).await;
+            assert_eq!(created.pointers(), pointers, "{field}: {value}");
             let changed = acme.patch(&path, &json!({field: value})).await;
             assert_eq!(changed.pointers(), pointers, "{field}: {value}");
         }
     }
     let unchanged = acme.get(&path).await.expect(200);
     assert_eq!(unchanged["updated"], webhook["updated"]);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
-fn faults() -> Vec<(&'static str, Vec<Value>)> {
+fn invalid_values() -> Vec<(&'static str, Vec<Value>)> {
     let many_headers: serde_json::Map<_, _> = (0..21).map(|n| (format!("X-{n}"), json!("x"))).collect();
     vec![
         (
@@ -116,7 +116,7 @@ fn faults() -> Vec<(&'static str, Vec<Value>)> {
 }
 
 #[tokio::test]
-async fn all_faults_are_named_at_once() {
+async fn all_errors_are_named_at_once() {
     let api = TestApi::new().await;
     let (acme, _) = api.acme().await;
     let all_wrong = json!({
@@ -139,11 +139,11 @@ async fn all_faults_are_named_at_once() {
     let answer = acme.raw(Method::POST, "/v1/acme/webhooks", Some("application/json"), twice).await;
     assert_eq!(answer.pointers(), ["/events"]);
     assert_eq!(acme.post("/v1/acme/webhooks", &json!([])).await.pointers(), [""]);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn the_reason_for_an_event_is_told() {
+async fn the_error_of_an_event_says_why() {
     let api = TestApi::new().await;
     let (acme, _) = api.acme().await;
     api.as_support()
@@ -160,11 +160,11 @@ async fn the_reason_for_an_event_is_told() {
     acme.post("/v1/acme/webhooks", &with("events", json!(["*"]))).await.expect(201);
     acme.post("/v1/acme/webhooks", &with("events", json!(["WEBHOOK.DISABLED"]))).await.expect(201);
     acme.post("/v1/acme/webhooks", &with("endpoint", json!("https://not.yet.example/"))).await.expect(201);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn bodies_that_cannot_be_read() {
+async fn invalid_bodies_are_refused() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     let post = async |media_type: Option<&str>, body: &str| {
@@ -187,5 +187,5 @@ async fn bodies_that_cannot_be_read() {
     post(Some("application/json"), &large).await.problem(413);
     let path = format!("/v1/acme/webhooks/{}", webhook["id"].as_str().expect("id"));
     acme.raw(Method::PATCH, &path, Some("application/json-patch+json"), "[]").await.problem(415);
-    api.drop_it().await;
+    api.drop_database().await;
 }
