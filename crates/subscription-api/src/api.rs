@@ -75,7 +75,8 @@ impl Api {
         // A task of its own, because cancelling a declaration half way would close the channel.
         let declaring = tokio::spawn(async move {
             if let Err(error) = topology.declare_webhook(id).await {
-                warn!(webhook = %id, error = %Chain(&error), "could not declare the queue of a new webhook; the deliverer will");
+                let error = Chain(&error);
+                warn!(webhook = %id, %error, "could not declare the queue; the deliverer will");
             }
         });
         let _ = tokio::time::timeout(QUEUE_DECLARE_TIMEOUT, declaring).await;

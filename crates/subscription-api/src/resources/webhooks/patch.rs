@@ -189,7 +189,7 @@ async fn check_address(endpoint: &Endpoint, resolver: &EndpointResolver, errors:
     if let Err(forbidden) = resolver.check(endpoint).await {
         errors.add(
             ENDPOINT_POINTER,
-            format!("must have a public host, but {} leads to another: {forbidden}", endpoint.host()),
+            format!("must have a public host, but {} is not public: {forbidden}", endpoint.host()),
         );
     }
 }
