@@ -1,5 +1,6 @@
-//! Renders the pages of `/docs` from Markdown, so that the binary holds plain HTML. A page includes a snippet
-//! by a line `{{snippets/name}}`: what is shown is the file that the tests run.
+//! Renders the pages of `/docs` from Markdown, so that the binary contains plain HTML.
+//!
+//! A line `{{snippets/name}}` includes a snippet. The tests run the same files, so the pages show code that works.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -19,14 +20,14 @@ const PAGES: [(&str, &str, &str); 8] = [
     ("metrics", "Metrics", "../../deploy/metrics.md"),
 ];
 
-/// Writes `docs.rs`: all pages as an array.
-pub(crate) fn render(crate_dir: &Path, out: &Path) -> io::Result<()> {
+/// Writes `docs.rs`, which contains all pages as an array.
+pub(crate) fn render_pages(crate_dir: &Path, out: &Path) -> io::Result<()> {
     println!("cargo::rerun-if-changed=docs");
     let mut list = String::from("&[\n");
     for (name, title, source) in PAGES {
         println!("cargo::rerun-if-changed={source}");
         let markdown = with_snippets(&fs::read_to_string(crate_dir.join(source))?, &crate_dir.join("docs"))?;
-        let page = page(name, title, &body(&markdown, source));
+        let page = wrap_page(name, title, &render_markdown(&markdown, source));
         // Writing to a string cannot fail.
         let _ = writeln!(list, "    ({name:?}, {page:?}),");
     }
@@ -49,13 +50,13 @@ fn with_snippets(markdown: &str, docs: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-fn body(markdown: &str, source: &str) -> String {
+fn render_markdown(markdown: &str, source: &str) -> String {
     let options = Options::ENABLE_TABLES;
     let mut events: Vec<Event<'_>> = Parser::new_ext(markdown, options).collect();
     name_headings(&mut events);
     for event in &mut events {
         if let Event::Start(Tag::Link { dest_url, .. }) = event {
-            *dest_url = CowStr::from(target(dest_url, source));
+            *dest_url = CowStr::from(resolve_link(dest_url, source));
         }
     }
     let mut body = String::new();
@@ -63,42 +64,42 @@ fn body(markdown: &str, source: &str) -> String {
     body
 }
 
-/// Gives each heading the anchor that other readers of Markdown give it.
+/// Gives each heading the same anchor as other renderers of Markdown do, such as GitHub.
 fn name_headings(events: &mut [Event<'_>]) {
-    for place in 0..events.len() {
-        if !matches!(events[place], Event::Start(Tag::Heading { .. })) {
+    for index in 0..events.len() {
+        if !matches!(events[index], Event::Start(Tag::Heading { .. })) {
             continue;
         }
         let inside =
-            events[place + 1..].iter().take_while(|event| !matches!(event, Event::End(TagEnd::Heading(_))));
+            events[index + 1..].iter().take_while(|event| !matches!(event, Event::End(TagEnd::Heading(_))));
         let words = inside.filter_map(|event| match event {
             Event::Text(text) | Event::Code(text) => Some(text.to_lowercase()),
             _ => None,
         });
-        let kept = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
-        let anchor: String = words.collect::<String>().chars().filter(|c| kept(*c)).collect();
-        if let Event::Start(Tag::Heading { id, .. }) = &mut events[place] {
+        let is_kept = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+        let anchor: String = words.collect::<String>().chars().filter(|c| is_kept(*c)).collect();
+        if let Event::Start(Tag::Heading { id, .. }) = &mut events[index] {
             *id = Some(CowStr::from(anchor.replace(' ', "-")));
         }
     }
 }
 
-/// Where a link of a page leads: from file to file in the repository, from page to page here.
-fn target(link: &str, source: &str) -> String {
+/// Translates a link between files of the repository into a link between pages.
+fn resolve_link(link: &str, source: &str) -> String {
     if link.contains("://") || link.starts_with(['/', '#']) || link.starts_with("mailto:") {
         return link.to_owned();
     }
     let (file, anchor) =
         link.split_once('#').map_or((link, String::new()), |(file, anchor)| (file, format!("#{anchor}")));
     let dir = source.rsplit_once('/').map_or("", |(dir, _)| dir);
-    let path = resolved(&format!("{dir}/{file}"));
+    let path = normalize_path(&format!("{dir}/{file}"));
     let page = PAGES.iter().find(|(_, _, source)| *source == path);
     let (name, ..) = page.unwrap_or_else(|| panic!("{source}: {link} leads to no page of /docs"));
     format!("/docs/{name}{anchor}")
 }
 
-/// A path without detours.
-fn resolved(path: &str) -> String {
+/// Removes `.` and `..` from a path.
+fn normalize_path(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         if part == ".." && parts.last().is_some_and(|last| *last != "..") {
@@ -110,7 +111,7 @@ fn resolved(path: &str) -> String {
     parts.join("/")
 }
 
-fn page(name: &str, title: &str, body: &str) -> String {
+fn wrap_page(name: &str, title: &str, body: &str) -> String {
     let mut navigation = String::new();
     for (other, title, _) in PAGES {
         let current = if other == name { " aria-current=\"page\"" } else { "" };

@@ -1,4 +1,4 @@
-//! What every handler works with.
+//! The shared state of all handlers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,73 +11,74 @@ use store::Store;
 use store::vault::Vault;
 use tracing::warn;
 
-use crate::auth::SupportToken;
-use crate::rate::Gate;
-use crate::resolve::Resolver;
+use crate::auth::rate_limiter::TokenRateLimiter;
+use crate::auth::token::SupportToken;
+use crate::validation::endpoint_resolver::EndpointResolver;
 
-/// How long a new webhook's answer waits for its queue; the deliverer makes it otherwise.
-const QUEUE_WAIT: Duration = Duration::from_secs(2);
-/// How long the broker may take to confirm what one request publishes.
-pub(crate) const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
+/// Longest time that the response to a new webhook waits for its queue. The deliverer creates the queue otherwise.
+const QUEUE_DECLARE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest time that the broker may take to confirm the messages of one request.
+pub(crate) const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What every handler works with. Cheap to clone.
+/// The shared state of all handlers. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Api(Arc<Parts>);
+pub struct Api(Arc<ApiParts>);
 
 /// The parts of [`Api`].
 #[derive(Debug)]
-pub struct Parts {
+pub struct ApiParts {
     /// PostgreSQL.
     pub store: Store,
-    /// Seals and opens webhook secrets.
-    pub vault: Vault,
-    /// What webhooks' queues are declared with.
+    /// Encrypts and decrypts the secrets of webhooks.
+    pub keyring: Vault,
+    /// Declares the queues of webhooks and counts their messages.
     pub topology: Topology,
-    /// What everything in the broker is called.
+    /// The names of the queues and exchanges.
     pub names: Namespace,
-    /// Publishes the events of those who have no AMQP client.
+    /// Publishes the events that arrive over HTTP.
     pub publisher: Publisher,
-    /// What the router refused.
+    /// The queue of messages that the router rejected.
     pub rejected: RejectedQueue,
-    /// The delays for which there is a wait queue.
-    pub waits: Vec<Duration>,
-    /// Looks at where an endpoint leads.
-    pub resolver: Resolver,
-    /// The support token, if there is one.
+    /// The delays of the delay queues.
+    pub retry_delays: Vec<Duration>,
+    /// Checks the addresses of endpoints.
+    pub resolver: EndpointResolver,
+    /// The support token, if one is set.
     pub support_token: SupportToken,
-    /// Keeps the rates.
-    pub gate: Gate,
-    /// How long events stay readable: what Get Events lists unless asked otherwise.
+    /// Limits the requests of each token.
+    pub rate_limiter: TokenRateLimiter,
+    /// Time for which events stay readable; Get Events lists this range by default.
     pub retention: Duration,
-    /// When webhooks are disabled.
+    /// The rule by which the deliverers disable webhooks.
     pub health: HealthRule,
 }
 
-impl From<Parts> for Api {
-    fn from(parts: Parts) -> Self {
+impl From<ApiParts> for Api {
+    fn from(parts: ApiParts) -> Self {
         Self(Arc::new(parts))
     }
 }
 
 impl std::ops::Deref for Api {
-    type Target = Parts;
+    type Target = ApiParts;
 
-    fn deref(&self) -> &Parts {
+    fn deref(&self) -> &ApiParts {
         &self.0
     }
 }
 
 impl Api {
-    /// Declares the queue of a new webhook, so that its first event need not wait for the deliverer
-    /// to find it missing. Whether it works out is of no matter.
+    /// Declares the queue of a new webhook, so that its first event does not wait until the deliverer finds the queue
+    /// missing. A failure is logged and otherwise ignored, because the deliverer declares the queue, too.
     pub async fn declare_queue(&self, id: WebhookId) {
         let topology = self.topology.clone();
-        // A task of its own, for a declaration that is given up half way would cost the channel.
+        // A task of its own, because cancelling a declaration half way would close the channel.
         let declaring = tokio::spawn(async move {
             if let Err(error) = topology.declare_webhook(id).await {
-                warn!(webhook = %id, error = %Chain(&error), "left a webhook's queue to the deliverer");
+                let error = Chain(&error);
+                warn!(webhook = %id, %error, "could not declare the queue; the deliverer will");
             }
         });
-        let _ = tokio::time::timeout(QUEUE_WAIT, declaring).await;
+        let _ = tokio::time::timeout(QUEUE_DECLARE_TIMEOUT, declaring).await;
     }
 }

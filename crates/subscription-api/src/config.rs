@@ -1,4 +1,4 @@
-//! The API's settings.
+//! The settings of the API.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -10,29 +10,29 @@ use runtime::telemetry::LogSettings;
 use store::vault::VaultSettings;
 use store::{HealthSettings, StoreSettings};
 
-use crate::auth::SupportToken;
+use crate::auth::token::SupportToken;
 
 /// Largest `--token-rate`, in requests a second.
 const MAX_TOKEN_RATE: u32 = 1_000_000;
 
-/// Serves the HTTP API: webhooks and their events for brands, brands and the catalogue for support.
+/// Serves the HTTP API: webhooks and their events for brands; brands and the catalogue for support
 #[derive(Debug, Clone, Parser)]
 #[command(name = "subscription-api", version)]
 pub struct Config {
     /// Address of the API
     #[arg(long, env = "POSTRIDER_API_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// Address of /healthz, /readyz and /metrics
     #[arg(long, env = "POSTRIDER_OPS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9100")]
-    pub ops_listen: SocketAddr,
-    /// Webhook secrets.
+    pub(crate) ops_listen: SocketAddr,
+    /// Encryption of webhook secrets.
     #[command(flatten)]
-    pub vault: VaultSettings,
-    /// Seal all webhook secrets under POSTRIDER_MASTER_KEY that are still sealed under one of
-    /// POSTRIDER_OLD_MASTER_KEYS, while everything runs, and exit
-    #[arg(long)]
-    pub reseal_secrets: bool,
-    /// Token of the support team, at least 32 characters; none when empty
+    pub(crate) keyring: VaultSettings,
+    /// Re-encrypt with POSTRIDER_MASTER_KEY all webhook secrets that are still encrypted with one of
+    /// POSTRIDER_OLD_MASTER_KEYS, then exit; the services may keep running meanwhile
+    #[arg(long = "reseal-secrets")]
+    pub(crate) reencrypt_secrets: bool,
+    /// Token of the support team, at least 32 characters; empty for none
     #[arg(
         long,
         env = "POSTRIDER_SUPPORT_TOKEN",
@@ -41,9 +41,9 @@ pub struct Config {
         default_value = "",
         hide_default_value = true
     )]
-    pub support_token: SupportToken,
-    /// Networks that endpoints may be in although they are forbidden: CIDRs joined by commas, for
-    /// development only
+    pub(crate) support_token: SupportToken,
+    /// Forbidden networks that endpoints may use nevertheless, as CIDRs joined by commas; only for
+    /// development
     #[arg(
         long,
         env = "POSTRIDER_ALLOW_NETWORKS",
@@ -51,28 +51,28 @@ pub struct Config {
         default_value = "",
         hide_default_value = true
     )]
-    pub allow_networks: AllowedNetworks,
-    /// Requests a second for each token; bursts of twice as many
-    #[arg(long, env = "POSTRIDER_TOKEN_RATE", value_name = "N", default_value = "100", value_parser = token_rate)]
-    pub token_rate: NonZeroU32,
-    /// The deliverers' rule by which webhooks are disabled: figures are shown beside it.
+    pub(crate) allow_networks: AllowedNetworks,
+    /// Requests a second that each token may send, in bursts of up to twice the rate
+    #[arg(long, env = "POSTRIDER_TOKEN_RATE", value_name = "N", default_value = "100", value_parser = parse_token_rate)]
+    pub(crate) token_rate: NonZeroU32,
+    /// The rule by which the deliverers disable webhooks; the API shows it beside the health of a webhook.
     #[command(flatten)]
-    pub health: HealthSettings,
-    /// The deliverers' retries, whose wait queues the overview shows.
+    pub(crate) health: HealthSettings,
+    /// The retry schedule of the deliverers; the overview shows the delay queues.
     #[command(flatten)]
-    pub retry: RetrySettings,
+    pub(crate) retry: RetrySettings,
     /// PostgreSQL.
     #[command(flatten)]
-    pub store: StoreSettings,
+    pub(crate) store: StoreSettings,
     /// RabbitMQ.
     #[command(flatten)]
-    pub broker: BrokerSettings,
+    pub(crate) broker: BrokerSettings,
     /// Logs.
     #[command(flatten)]
     pub log: LogSettings,
 }
 
-fn token_rate(text: &str) -> Result<NonZeroU32, String> {
+fn parse_token_rate(text: &str) -> Result<NonZeroU32, String> {
     let rate = text.parse().ok().filter(|rate: &NonZeroU32| rate.get() <= MAX_TOKEN_RATE);
     rate.ok_or_else(|| format!("it is an integer from 1 to {MAX_TOKEN_RATE}"))
 }
@@ -83,12 +83,12 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_settings_are_well_formed() {
+    fn the_settings_are_consistent() {
         Config::command().debug_assert();
     }
 
     #[test]
-    fn the_help_lists_flags_and_variables_and_no_secret() {
+    fn the_help_lists_flags_and_variables() {
         let help = Config::command().render_long_help().to_string();
         for setting in
             ["--master-key", "POSTRIDER_MASTER_KEY", "POSTRIDER_SUPPORT_TOKEN", "DATABASE_URL", "AMQP_URL"]
@@ -98,10 +98,10 @@ mod tests {
     }
 
     #[test]
-    fn rates_have_bounds() {
-        assert_eq!(token_rate("100").map(NonZeroU32::get), Ok(100));
+    fn the_token_rate_has_bounds() {
+        assert_eq!(parse_token_rate("100").map(NonZeroU32::get), Ok(100));
         for bad in ["0", "-1", "1000001", "", "many"] {
-            assert!(token_rate(bad).is_err(), "{bad}");
+            assert!(parse_token_rate(bad).is_err(), "{bad}");
         }
     }
 }

@@ -1,46 +1,40 @@
-//! The HTTP API of Postrider: webhooks and their events for brands, brands and the catalogue for
-//! support. It knows nothing of how events are matched or sent.
+//! The HTTP API of Postrider: webhooks and their events for brands; brands, the catalogue and operations for support.
+//!
+//! [`run`] wires the parts and serves until it is told to stop. A request passes through them in this order:
+//!
+//! - `http::server` accepts the connection, `http::middleware` bounds the time and contains panics;
+//! - `routes` lists every route on one screen, with the handler that serves it;
+//! - `auth` turns the token into a caller and decides what the caller may reach;
+//! - `http` has the extractors of bodies, queries and paths, and the common responses: pages, cursors, problems;
+//! - `validation` reads the body field by field and collects every error before the request is refused;
+//! - `resources` has the handlers, a file or folder a resource. A handler that writes does so in one transaction
+//!   together with its audit entry;
+//! - `openapi` completes the document that the handlers describe, and `site` serves the console, the documentation
+//!   and the API reference from files inside the binary.
+//!
+//! The API keeps nothing that a restart would lose: the state is in PostgreSQL and RabbitMQ. It does not know how
+//! events are matched or delivered; it only publishes events, reads recorded deliveries, and queues redeliveries.
+//! The modules are private, because no other crate uses them. [`testing`] re-exports the parts that the tests drive.
 
-pub mod api;
-pub mod auth;
-pub mod body;
-pub mod config;
-pub mod console;
-pub mod cursor;
-pub mod docs;
-mod events;
-pub mod faults;
-pub mod fields;
-mod figures;
-pub mod header_patch;
-pub mod layers;
-pub mod leftover;
-pub mod listing;
-pub mod offer;
-pub mod openapi;
-pub mod page;
-pub mod patch;
-pub mod path;
-pub mod problem;
-pub mod query;
-pub mod rate;
-pub mod read;
-pub mod reader;
-pub mod requests;
-pub mod resolve;
-pub mod routes;
-pub mod server;
-pub mod views;
-pub mod webhook_edit;
+mod api;
+mod auth;
+mod config;
+mod http;
+mod openapi;
+mod platform_metrics;
+mod resources;
+mod routes;
+mod site;
+mod telemetry;
+mod validation;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use api::{Api, Parts};
+use api::{Api, ApiParts};
+use auth::rate_limiter::TokenRateLimiter;
 use broker::{Link, Prober, Publisher, RejectedQueue, Topology};
 pub use config::Config;
-use rate::Gate;
-use resolve::Resolver;
 use runtime::error::Chain;
 use runtime::ops::{self, ListenError, Readiness};
 use runtime::tasks;
@@ -51,14 +45,33 @@ use store::vault::Vault;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use validation::endpoint_resolver::EndpointResolver;
 
-/// How long a stop waits for requests in flight. The contract allows the deliverer's request timeout
-/// and 5 s (§7); a request of ours that takes longer is one whose client sends too slowly.
-pub const LONGEST_IN_FLIGHT: Duration = Duration::from_secs(15);
-/// How often the rate limits forget what no longer matters.
-const SWEEP_EVERY: Duration = Duration::from_secs(30);
+/// The parts that the integration tests, the fuzz targets and the benchmark of this crate drive on their own.
+#[doc(hidden)]
+pub mod testing {
+    pub use crate::api::{Api, ApiParts};
+    pub use crate::auth::rate_limiter::TokenRateLimiter;
+    pub use crate::http::body::{JsonBody, MAX_BODY_BYTES};
+    pub use crate::http::problem::{Problem, Result};
+    pub use crate::http::query::Query;
+    pub use crate::http::{cursor, server};
+    pub use crate::resources::events::listing::EventListing;
+    pub use crate::resources::webhooks::patch::WebhookPatch;
+    pub use crate::routes::build_router;
+    pub use crate::validation::endpoint_resolver::EndpointResolver;
+    pub use crate::validation::errors::ValidationErrors;
+    pub use crate::validation::fields::Fields;
+    pub use crate::validation::validators;
+}
 
-/// The API could not begin.
+/// Longest time that a stop waits for requests in flight. The contract allows the request timeout of the deliverer
+/// plus 5 s (§7); a request that takes longer has a client that sends too slowly.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
+/// Interval at which the rate limiter removes expired entries.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The reason why the API could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The operations listener could not be opened.
@@ -67,81 +80,86 @@ pub enum StartError {
     /// The API's own listener could not be opened.
     #[error("cannot listen on {address} (POSTRIDER_API_LISTEN)")]
     Listen {
-        /// Where.
+        /// The address of the setting.
         address: SocketAddr,
-        /// Why not.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// Secrets could not be sealed anew.
-    #[error("the secrets could not be sealed anew")]
-    Reseal(#[from] store::StoreError),
-    /// Some secrets could not be opened.
-    #[error("{0} secrets are sealed under a key that is not given; set POSTRIDER_OLD_MASTER_KEYS")]
+    /// The secrets could not be re-encrypted.
+    #[error("the secrets could not be re-encrypted")]
+    Reencrypt(#[from] store::StoreError),
+    /// Some secrets could not be decrypted.
+    #[error("{0} secrets are encrypted with a key that was not given; set POSTRIDER_OLD_MASTER_KEYS")]
     Unreadable(usize),
 }
 
-/// Runs the API until `stop`. It listens at once; while PostgreSQL is away it answers 503.
+/// Runs the API until `stop`. It listens at once and responds 503 while PostgreSQL is not available.
 ///
 /// # Errors
-/// When a listener cannot be opened. All else is waited for.
+/// When a listener cannot be opened, or when re-encrypting fails. The API waits for PostgreSQL and RabbitMQ instead.
 pub async fn run(
     config: Config,
     metrics: PrometheusHandle,
     stop: CancellationToken,
 ) -> Result<(), StartError> {
-    if config.reseal_secrets {
-        return reseal(&config).await;
+    if config.reencrypt_secrets {
+        return reencrypt_secrets(&config).await;
     }
-    events::describe();
+    register_metrics();
     let readiness = Readiness::default();
     ops::serve(config.ops_listen, readiness.clone(), metrics).await?;
     let address = config.listen;
     let listener =
         TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
-    let api = build(&config);
+    let api = build_api(&config);
     let me = Instance::new("subscription-api", env!("CARGO_PKG_VERSION"), config.store.retention);
     let prober =
         Prober::new(Link::new(&config.broker, "postrider subscription-api watch"), &config.broker.namespace);
     tasks::spawn_essential(
         "database",
-        tend_database(api.clone(), config.store, me.clone(), readiness.clone()),
+        maintain_database(api.clone(), config.store, me.clone(), readiness.clone()),
     );
-    tasks::spawn_essential("broker", tend_broker(api.clone(), prober, readiness));
-    tasks::spawn_essential("sweep", sweep(api.clone()));
-    tasks::spawn_essential("figures", figures::watch(api.clone()));
+    tasks::spawn_essential("broker", maintain_broker(api.clone(), prober, readiness));
+    tasks::spawn_essential("sweep", sweep_rate_limits(api.clone()));
+    tasks::spawn_essential("platform metrics", platform_metrics::measure_forever(api.clone()));
     info!(%address, "serving the API");
-    server::serve(listener, routes::router(api.clone()), stop).await;
+    http::server::serve(listener, routes::build_router(api.clone()), stop).await;
     let _ = instances::leave(&api.store, &me).await;
     Ok(())
 }
 
-fn build(config: &Config) -> Api {
+fn register_metrics() {
+    let all = [&telemetry::METRICS[..], &platform_metrics::METRICS, &store::pool::FIGURES].concat();
+    runtime::figures::describe(&all, env!("CARGO_PKG_VERSION"));
+}
+
+fn build_api(config: &Config) -> Api {
     let link = |purpose: &str| Link::new(&config.broker, format!("postrider subscription-api {purpose}"));
     let names = config.broker.namespace.clone();
     let ladder = config.retry.schedule().ladder();
-    Api::from(Parts {
+    Api::from(ApiParts {
         store: Store::new(&config.store, "postrider subscription-api"),
-        vault: Vault::of(&config.vault),
-        waits: ladder.steps().to_vec(),
+        keyring: Vault::of(&config.keyring),
+        retry_delays: ladder.steps().to_vec(),
         topology: Topology::new(link("topology"), names.clone(), Some(ladder)),
         publisher: Publisher::new(link("publisher")),
         rejected: RejectedQueue::new(link("rejected"), names.clone()),
         names,
-        resolver: Resolver::new(config.allow_networks.clone()),
+        resolver: EndpointResolver::new(config.allow_networks.clone()),
         support_token: config.support_token.clone(),
-        gate: Gate::new(config.token_rate),
+        rate_limiter: TokenRateLimiter::new(config.token_rate),
         retention: config.store.retention,
         health: config.health.rule(),
     })
 }
 
-/// Seals all secrets under the master key of the settings.
-async fn reseal(config: &Config) -> Result<(), StartError> {
+/// Re-encrypts every secret with the master key of the settings.
+async fn reencrypt_secrets(config: &Config) -> Result<(), StartError> {
     let store = Store::new(&config.store, "postrider reseal");
-    let resealed = store::reseal::all(&store, &Vault::of(&config.vault)).await?;
-    info!(webhooks = resealed.done, "sealed secrets anew");
+    let resealed = store::reseal::all(&store, &Vault::of(&config.keyring)).await?;
+    info!(webhooks = resealed.done, "re-encrypted the secrets");
     for error in &resealed.unreadable {
-        warn!(error = %Chain(error), "left as it is");
+        warn!(error = %Chain(error), "could not re-encrypt a secret");
     }
     match resealed.unreadable.len() {
         0 => Ok(()),
@@ -149,25 +167,25 @@ async fn reseal(config: &Config) -> Result<(), StartError> {
     }
 }
 
-async fn tend_database(api: Api, settings: store::StoreSettings, me: Instance, readiness: Readiness) {
+async fn maintain_database(api: Api, settings: store::StoreSettings, me: Instance, readiness: Readiness) {
     store::boot::make_ready(&api.store, &settings, &readiness).await;
     tasks::spawn_essential("database watch", store::boot::watch(api.store.clone(), readiness));
     loop {
         if let Err(error) = instances::renew(&api.store, &me).await {
-            warn!(error = %Chain(&error), "could not renew this instance");
+            warn!(error = %Chain(&error), "could not renew the entry of this process");
         }
         tokio::time::sleep(RENEW_EVERY).await;
     }
 }
 
-async fn tend_broker(api: Api, prober: Prober, readiness: Readiness) {
+async fn maintain_broker(api: Api, prober: Prober, readiness: Readiness) {
     broker::boot::make_ready(&api.topology, &readiness).await;
     broker::boot::watch(api.topology.clone(), prober, readiness).await;
 }
 
-async fn sweep(api: Api) {
+async fn sweep_rate_limits(api: Api) {
     loop {
-        tokio::time::sleep(SWEEP_EVERY).await;
-        api.gate.sweep();
+        tokio::time::sleep(SWEEP_INTERVAL).await;
+        api.rate_limiter.remove_expired();
     }
 }

@@ -1,20 +1,4 @@
-//! All routes, on one screen.
-
-pub mod audit;
-pub mod brands;
-pub mod catalogue;
-pub mod events;
-pub mod health;
-pub mod ingest;
-pub mod me;
-pub mod overview;
-pub mod redeliver;
-pub mod rejected;
-pub mod stats;
-pub mod support_webhooks;
-pub mod switches;
-pub mod tokens;
-pub mod webhooks;
+//! Every route of the API, on one screen.
 
 use axum::Router;
 use axum::routing::get;
@@ -22,74 +6,80 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::Api;
-use crate::problem::Problem;
-use crate::{console, docs, layers, openapi, reader};
+use crate::http::middleware;
+use crate::http::problem::Problem;
+use crate::openapi;
+use crate::resources::brands::{enablement, tokens};
+use crate::resources::events::publish;
+use crate::resources::webhooks::{health, secret, stats, support, test_event};
+use crate::resources::{audit, brands, event_types, events, me, overview, redeliveries, rejected, webhooks};
+use crate::site::{api_reference, console, docs};
 
-/// Any valid token.
-fn of_anybody(router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
-    router.routes(routes!(me::read)) // /v1/me
+/// `/v1/me`: any valid token.
+fn any_caller_routes(router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
+    router.routes(routes!(me::read_caller)) // /v1/me
 }
 
-/// `/v1/{brandId}/…`: a brand's own token, or support's.
-fn of_brands(router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
+/// `/v1/{brandId}/…`: the token of the brand, or of support.
+fn brand_routes(router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
     router
-        .routes(routes!(webhooks::create, webhooks::list)) // webhooks
-        .routes(routes!(webhooks::read, webhooks::change, webhooks::delete)) // webhooks/{webhookId}
-        .routes(routes!(webhooks::secret)) // webhooks/{webhookId}/secret
-        .routes(routes!(health::read)) // webhooks/{webhookId}/health
-        .routes(routes!(webhooks::rotate)) // webhooks/{webhookId}/secret/rotate
-        .routes(routes!(redeliver::test)) // webhooks/{webhookId}/test
-        .routes(routes!(stats::of_webhook)) // webhooks/{webhookId}/stats
-        .routes(routes!(events::list)) // webhooks/{webhookId}/events
-        .routes(routes!(events::read)) // webhooks/{webhookId}/events/{eventId}
-        .routes(routes!(events::attempts)) // webhooks/{webhookId}/events/{eventId}/attempts
-        .routes(routes!(redeliver::one)) // webhooks/{webhookId}/events/{eventId}/redeliver
-        .routes(routes!(redeliver::range)) // webhooks/{webhookId}/redeliver
-        .routes(routes!(redeliver::job)) // webhooks/{webhookId}/redeliver/{jobId}
-        .routes(routes!(catalogue::offered)) // event-types
-        .routes(routes!(ingest::publish)) // events
+        .routes(routes!(webhooks::create_webhook, webhooks::list_webhooks)) // webhooks
+        .routes(routes!(webhooks::read_webhook, webhooks::change_webhook, webhooks::delete_webhook)) // webhooks/{webhookId}
+        .routes(routes!(secret::read_secret)) // webhooks/{webhookId}/secret
+        .routes(routes!(health::read_health)) // webhooks/{webhookId}/health
+        .routes(routes!(secret::rotate_secret)) // webhooks/{webhookId}/secret/rotate
+        .routes(routes!(test_event::test_webhook)) // webhooks/{webhookId}/test
+        .routes(routes!(stats::read_stats)) // webhooks/{webhookId}/stats
+        .routes(routes!(events::list_events)) // webhooks/{webhookId}/events
+        .routes(routes!(events::read_event)) // webhooks/{webhookId}/events/{eventId}
+        .routes(routes!(events::list_attempts)) // webhooks/{webhookId}/events/{eventId}/attempts
+        .routes(routes!(redeliveries::redeliver_event)) // webhooks/{webhookId}/events/{eventId}/redeliver
+        .routes(routes!(redeliveries::redeliver_range)) // webhooks/{webhookId}/redeliver
+        .routes(routes!(redeliveries::read_redelivery)) // webhooks/{webhookId}/redeliver/{jobId}
+        .routes(routes!(event_types::list_brand_event_types)) // event-types
+        .routes(routes!(publish::publish_events)) // events
 }
 
-/// `/admin/v1/…`: support's token alone.
-fn of_support(router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
+/// `/admin/v1/…`: the token of support only.
+fn support_routes(router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
     router
-        .routes(routes!(brands::create, brands::list)) // brands
-        .routes(routes!(brands::read, brands::change)) // brands/{brandId}
-        .routes(routes!(switches::enable, switches::disable)) // brands/{brandId}/event-types/{typeOrGroup}
-        .routes(routes!(tokens::create, tokens::list)) // brands/{brandId}/tokens
-        .routes(routes!(tokens::delete)) // brands/{brandId}/tokens/{tokenId}
-        .routes(routes!(catalogue::list)) // event-types
-        .routes(routes!(catalogue::put, catalogue::delete)) // event-types/{type}
-        .routes(routes!(support_webhooks::list)) // webhooks
-        .routes(routes!(support_webhooks::disable)) // webhooks/{webhookId}/disable
-        .routes(routes!(support_webhooks::enable)) // webhooks/{webhookId}/enable
-        .routes(routes!(overview::read)) // overview
-        .routes(routes!(rejected::list, rejected::delete)) // rejected
-        .routes(routes!(rejected::republish)) // rejected/republish
-        .routes(routes!(audit::list)) // audit
+        .routes(routes!(brands::create_brand, brands::list_brands)) // brands
+        .routes(routes!(brands::read_brand, brands::change_brand)) // brands/{brandId}
+        .routes(routes!(enablement::enable_event_type, enablement::disable_event_type)) // brands/{brandId}/event-types/{typeOrGroup}
+        .routes(routes!(tokens::create_token, tokens::list_tokens)) // brands/{brandId}/tokens
+        .routes(routes!(tokens::delete_token)) // brands/{brandId}/tokens/{tokenId}
+        .routes(routes!(event_types::list_event_types)) // event-types
+        .routes(routes!(event_types::put_event_type, event_types::delete_event_type)) // event-types/{type}
+        .routes(routes!(support::list_all_webhooks)) // webhooks
+        .routes(routes!(support::disable_webhook)) // webhooks/{webhookId}/disable
+        .routes(routes!(support::enable_webhook)) // webhooks/{webhookId}/enable
+        .routes(routes!(overview::read_overview)) // overview
+        .routes(routes!(rejected::list_rejected, rejected::delete_rejected)) // rejected
+        .routes(routes!(rejected::republish_rejected)) // rejected/republish
+        .routes(routes!(audit::list_audit)) // audit
 }
 
 /// The routes that the OpenAPI document lists.
-fn documented() -> OpenApiRouter<Api> {
-    of_support(of_brands(of_anybody(OpenApiRouter::with_openapi(openapi::base()))))
+fn documented_routes() -> OpenApiRouter<Api> {
+    support_routes(brand_routes(any_caller_routes(OpenApiRouter::with_openapi(openapi::base_document()))))
 }
 
-/// The whole application.
-pub fn router(api: Api) -> Router {
-    let (router, mut document) = documented().split_for_parts();
-    openapi::complete(&mut document);
+/// Builds the whole application.
+pub fn build_router(api: Api) -> Router {
+    let (router, mut document) = documented_routes().split_for_parts();
+    openapi::add_error_responses(&mut document);
     let router = router
-        .route("/openapi.json", get(openapi::serve(&document)))
-        .route("/docs", get(docs::start))
-        .route("/docs/", get(docs::start))
-        .route("/docs/{page}", get(docs::page))
-        .route("/docs/api", get(reader::page))
-        .route("/docs/api/", get(reader::page))
-        .route("/docs/api/{*file}", get(reader::file))
-        .route("/console", get(console::page))
-        .route("/console/", get(console::page))
-        .route("/console/{*file}", get(console::file))
+        .route("/openapi.json", get(openapi::document_handler(&document)))
+        .route("/docs", get(docs::serve_start))
+        .route("/docs/", get(docs::serve_start))
+        .route("/docs/{page}", get(docs::serve_page))
+        .route("/docs/api", get(api_reference::serve_page))
+        .route("/docs/api/", get(api_reference::serve_page))
+        .route("/docs/api/{*file}", get(api_reference::serve_asset))
+        .route("/console", get(console::serve_page))
+        .route("/console/", get(console::serve_page))
+        .route("/console/{*file}", get(console::serve_asset))
         .fallback(async || Problem::not_found("there is nothing at this path"))
         .method_not_allowed_fallback(async || Problem::method_not_allowed());
-    layers::around(router).with_state(api)
+    middleware::apply_layers(router).with_state(api)
 }

@@ -1,11 +1,11 @@
-//! The audit: every write leaves an entry, none of them a secret.
+//! The audit: every change has an entry, and no entry contains a secret.
 
 use serde_json::{Value, json};
 
 use crate::support::{TestApi, new_webhook};
 
 #[tokio::test]
-async fn every_write_is_recorded_with_who_and_what() {
+async fn every_change_is_recorded_with_its_actor_and_states() {
     let api = TestApi::new().await;
     let support = api.as_support();
     let acme = api.brand("acme", "write", &["NOTIFICATION"]).await;
@@ -32,7 +32,7 @@ async fn every_write_is_recorded_with_who_and_what() {
     support.delete(&format!("{tokens}/{}", token["id"].as_str().expect("id"))).await.expect(204);
     acme.post("/v1/acme/webhooks", &json!({})).await.problem(422);
 
-    let mut entries = support.all("/admin/v1/audit", 4).await;
+    let mut entries = support.list_all("/admin/v1/audit", 4).await;
     entries.reverse();
     let actions: Vec<_> = entries.iter().map(|entry| entry["action"].as_str().expect("action")).collect();
     let expected = [
@@ -57,19 +57,21 @@ async fn every_write_is_recorded_with_who_and_what() {
     for secret in ["whsec_", "prt_", "hidden-value", webhook["secret"].as_str().expect("secret")] {
         assert!(!text.contains(secret), "{secret}");
     }
-    assert!(text.contains("(hidden)"), "that there is a header is told");
-    api.drop_it().await;
+    assert!(text.contains("(hidden)"), "the name of the header is recorded");
+    api.drop_database().await;
 }
 
 fn assert_webhook_entries(entries: &[Value], id: &str) {
-    let [made, changed, disabled, enabled, deleted] = &entries[3..8] else { unreachable!("five of them") };
+    let [created, changed, disabled, enabled, deleted] = &entries[3..8] else { unreachable!("five entries") };
     for entry in &entries[3..8] {
         assert_eq!((&entry["subject"], &entry["brandId"]), (&json!(id), &json!("acme")));
     }
     assert!(
-        made["actor"].as_str().is_some_and(|actor| actor.starts_with("token:") && actor.ends_with(" test"))
+        created["actor"]
+            .as_str()
+            .is_some_and(|actor| actor.starts_with("token:") && actor.ends_with(" test"))
     );
-    assert_eq!((&made["before"], &made["after"]["status"]), (&Value::Null, &json!("active")));
+    assert_eq!((&created["before"], &created["after"]["status"]), (&Value::Null, &json!("active")));
     assert_eq!(
         (&changed["before"]["description"], &changed["after"]["description"]),
         (&Value::Null, &json!("new"))

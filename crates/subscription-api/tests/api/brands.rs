@@ -1,27 +1,27 @@
-//! Brands and what is enabled for them.
+//! Brands and the event types that are enabled for them.
 
 use serde_json::{Value, json};
 
 use crate::support::TestApi;
 
 #[tokio::test]
-async fn a_brand_is_made_read_and_changed() {
+async fn a_brand_is_created_read_and_changed() {
     let api = TestApi::new().await;
     let support = api.as_support();
     let body =
         json!({"brandId": "acme", "name": "Acme", "contact": {"name": "Ada", "email": "ada@example.com"}});
-    let made = support.post("/admin/v1/brands", &body).await.expect(201);
+    let created = support.post("/admin/v1/brands", &body).await.expect(201);
     for (field, value) in body.as_object().expect("fields") {
-        assert_eq!(&made[field], value, "{field}");
+        assert_eq!(&created[field], value, "{field}");
     }
-    assert_eq!(made["eventTypes"], json!([]), "nothing is enabled by default");
+    assert_eq!(created["eventTypes"], json!([]), "nothing is enabled by default");
     support.post("/admin/v1/brands", &body).await.problem(409);
-    assert_eq!(support.get("/admin/v1/brands/acme").await.expect(200), made);
+    assert_eq!(support.get("/admin/v1/brands/acme").await.expect(200), created);
     support.get("/admin/v1/brands/other").await.problem(404);
     support.get("/admin/v1/brands/no%20brand").await.problem(404);
 
     let patch = async |body: Value| support.patch("/admin/v1/brands/acme", &body).await;
-    assert_eq!(patch(json!({})).await.expect(200), made);
+    assert_eq!(patch(json!({})).await.expect(200), created);
     assert_eq!(patch(json!({"name": "Acme Inc"})).await.expect(200)["name"], "Acme Inc");
     let changed = patch(json!({"contact": {"email": "ops@example.com"}})).await.expect(200);
     assert_eq!(changed["contact"], json!({"name": "Ada", "email": "ops@example.com"}));
@@ -29,11 +29,11 @@ async fn a_brand_is_made_read_and_changed() {
     assert_eq!(patch(json!({"contact": {"email": "x@example.com"}})).await.pointers(), ["/contact/name"]);
     assert_eq!(patch(json!({"name": null, "brandId": "b"})).await.pointers(), ["/brandId", "/name"]);
     support.patch("/admin/v1/brands/other", &json!({"name": "x"})).await.problem(404);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn all_faults_of_a_brand_are_named_at_once() {
+async fn all_errors_of_a_brand_are_named_at_once() {
     let api = TestApi::new().await;
     let support = api.as_support();
     let bad =
@@ -47,7 +47,7 @@ async fn all_faults_of_a_brand_are_named_at_once() {
     }
     let plain = json!({"brandId": "-_9", "name": "b"});
     assert_eq!(support.post("/admin/v1/brands", &plain).await.expect(201)["contact"], Value::Null);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
@@ -59,14 +59,14 @@ async fn brands_are_listed_by_id() {
     }
     for limit in [1, 3, 4, 10] {
         let ids: Vec<_> =
-            support.all("/admin/v1/brands", limit).await.iter().map(|b| b["brandId"].clone()).collect();
+            support.list_all("/admin/v1/brands", limit).await.iter().map(|b| b["brandId"].clone()).collect();
         assert_eq!(ids, ["C", "a", "b", "z"], "{limit}");
     }
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn types_are_switched_for_a_brand() {
+async fn types_are_enabled_and_disabled_for_a_brand() {
     let api = TestApi::new().await;
     let support = api.as_support();
     let acme = api.brand("acme", "read", &[]).await;
@@ -102,5 +102,5 @@ async fn types_are_switched_for_a_brand() {
     support.delete(&path("WEBHOOK")).await.expect(204);
     assert_eq!(enabled().await, ["WEBHOOK.DISABLED"]);
     support.put("/admin/v1/brands/other/event-types/*", None).await.problem(404);
-    api.drop_it().await;
+    api.drop_database().await;
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{TestApi, new_webhook};
 
 #[tokio::test]
-async fn a_fresh_catalogue_has_the_guides_type_and_the_built_in() {
+async fn a_new_catalogue_has_the_type_of_the_guide_and_the_built_in_type() {
     let api = TestApi::new().await;
     let support = api.as_support();
     let listed = support.get("/admin/v1/event-types").await.expect(200);
@@ -18,32 +18,32 @@ async fn a_fresh_catalogue_has_the_guides_type_and_the_built_in() {
     assert_eq!(receipt["schema"]["type"], "object");
     assert_eq!((&receipt["enforceSchema"], &receipt["builtIn"]), (&json!(false), &json!(false)));
     api.brand("acme", "read", &[]).await.get("/v1/acme/event-types").await.expect(200);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn a_type_is_put_replaced_and_deleted() {
+async fn a_type_is_created_replaced_and_deleted() {
     let api = TestApi::new().await;
     let support = api.as_support();
     let path = "/admin/v1/event-types/ORDER.PAID";
     let full = json!({"description": "Paid.", "schema": {"type": "object"}, "enforceSchema": true, "example": {"n": 1}});
-    let made = support.put(path, Some(&full)).await.expect(201);
+    let created = support.put(path, Some(&full)).await.expect(201);
     for (field, value) in full.as_object().expect("fields") {
-        assert_eq!(&made[field], value, "{field}");
+        assert_eq!(&created[field], value, "{field}");
     }
-    assert_eq!(made["type"], "ORDER.PAID");
+    assert_eq!(created["type"], "ORDER.PAID");
     let replaced = support.put(path, Some(&json!({"description": "Paid!"}))).await.expect(200);
     assert_eq!(
         (&replaced["schema"], &replaced["enforceSchema"]),
         (&Value::Null, &json!(false)),
-        "replaced whole"
+        "replaced as a whole"
     );
-    assert_eq!(replaced["created"], made["created"]);
+    assert_eq!(replaced["created"], created["created"]);
     support.delete(path).await.expect(204);
     support.delete(path).await.problem(404);
-    assert_eq!(support.all("/admin/v1/event-types", 1).await.len(), 2);
+    assert_eq!(support.list_all("/admin/v1/event-types", 1).await.len(), 2);
     support.put(path, Some(&json!({"description": "Again.", "schema": true}))).await.expect(201);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
@@ -52,15 +52,19 @@ async fn examples_keep_their_digits() {
     let support = api.as_support();
     let body = r#"{"description":"x","example":{"big":12345678901234567890,"price" : 1.10}}"#;
     let path = "/admin/v1/event-types/ORDER.PAID";
-    let made = support.raw(Method::PUT, path, Some("application/json"), body).await;
-    assert!(made.text.contains(r#""example":{"big":12345678901234567890,"price" : 1.10}"#), "{}", made.text);
+    let created = support.raw(Method::PUT, path, Some("application/json"), body).await;
+    assert!(
+        created.text.contains(r#""example":{"big":12345678901234567890,"price" : 1.10}"#),
+        "{}",
+        created.text
+    );
     let listed = support.get("/admin/v1/event-types").await;
     assert!(listed.text.contains(r#"{"big":12345678901234567890,"price" : 1.10}"#), "{}", listed.text);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn faults_of_a_type_are_named_at_once() {
+async fn all_errors_of_a_type_are_named_at_once() {
     let api = TestApi::new().await;
     let support = api.as_support();
     let path = "/admin/v1/event-types/ORDER.PAID";
@@ -85,11 +89,11 @@ async fn faults_of_a_type_are_named_at_once() {
         );
         assert_eq!(support.delete(&path).await.pointers(), ["/type"], "{bad}");
     }
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn what_is_in_use_or_built_in_stays() {
+async fn a_type_in_use_or_built_in_cannot_be_deleted() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     let support = api.as_support();
@@ -101,12 +105,12 @@ async fn what_is_in_use_or_built_in_stays() {
     assert!(two["detail"].as_str().expect("detail").starts_with("2 webhooks "), "{two}");
     let path = format!("/v1/acme/webhooks/{}", webhook["id"].as_str().expect("id"));
     acme.patch(&path, &json!({"events": ["NOTIFICATION"]})).await.expect(200);
-    let listed = acme.all("/v1/acme/webhooks", 10).await;
+    let listed = acme.list_all("/v1/acme/webhooks", 10).await;
     acme.delete(&format!("/v1/acme/webhooks/{}", listed[1]["id"].as_str().expect("id"))).await.expect(204);
     support.delete(used).await.expect(204);
 
     let built_in = "/admin/v1/event-types/WEBHOOK.DISABLED";
     support.delete(built_in).await.problem(409);
     support.put(built_in, Some(&json!({"description": "x"}))).await.problem(409);
-    api.drop_it().await;
+    api.drop_database().await;
 }

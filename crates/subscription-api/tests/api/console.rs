@@ -1,12 +1,11 @@
-//! What the console needs of the API beside the rest: whose token it has, what counts towards
-//! disabling, and its own files.
+//! The routes that mainly the console uses: the owner of its token, the health of a webhook, and its own files.
 
 use serde_json::json;
 
 use crate::support::TestApi;
 
 #[tokio::test]
-async fn a_token_says_whose_it_is() {
+async fn a_token_names_its_owner() {
     let api = TestApi::new().await;
     let support = api.as_support();
     let me = support.get("/v1/me").await.expect(200);
@@ -20,11 +19,11 @@ async fn a_token_says_whose_it_is() {
         assert!(me["name"].is_string() && me["exchange"] == exchange);
     }
     api.anonymous().get("/v1/me").await.problem(401);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn health_shows_the_figures_beside_the_rule() {
+async fn health_shows_the_numbers_and_the_rule() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     let path = format!("/v1/acme/webhooks/{}/health", webhook["id"].as_str().expect("id"));
@@ -40,10 +39,11 @@ async fn health_shows_the_figures_beside_the_rule() {
         .expect("a streak");
     expected["failedInRow"] = json!(7);
     assert_eq!(acme.get(&path).await.expect(200), expected);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
-/// A build without the console says how to get it; one with it serves the page at every path below.
+/// A build without the console says how to build it. A build with the console serves the page at every path below
+/// `/console`.
 #[tokio::test]
 async fn the_console_is_served_or_says_how_to_build_it() {
     let api = TestApi::new().await;
@@ -59,5 +59,5 @@ async fn the_console_is_served_or_says_how_to_build_it() {
         assert_eq!(deep.text, page.text);
     }
     api.anonymous().get("/console/assets/nothing.js").await.problem(404);
-    api.drop_it().await;
+    api.drop_database().await;
 }

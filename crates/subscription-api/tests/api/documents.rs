@@ -1,4 +1,4 @@
-//! What the API says of itself, and what it says where there is nothing.
+//! The documents of the API (OpenAPI, reference, documentation), and its responses to unknown paths.
 
 use std::num::NonZeroU32;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{TestApi, app};
 
 #[tokio::test]
-async fn the_document_lists_every_route_and_what_it_answers() {
+async fn the_document_lists_every_route_with_its_responses() {
     let api = TestApi::new().await;
     let document = api.anonymous().get("/openapi.json").await;
     assert_eq!(document.headers["content-type"], "application/json");
@@ -29,7 +29,7 @@ async fn the_document_lists_every_route_and_what_it_answers() {
     let mut expected: Vec<String> = ROUTES.iter().map(|route| (*route).to_owned()).collect();
     expected.sort();
     assert_eq!(listed, expected);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 const ROUTES: &[&str] = &[
@@ -101,14 +101,14 @@ fn check_operation(document: &Value, path: &str, operation: &Value) {
 
 fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     match value["$ref"].as_str() {
-        Some(reference) => document.pointer(&reference[1..]).expect("it is there"),
+        Some(reference) => document.pointer(&reference[1..]).expect("a resolvable reference"),
         None => value,
     }
 }
 
-/// What the document says a body may hold is what is taken, no more and no less.
+/// The fields of a body in the document are exactly the fields that the handler reads.
 #[tokio::test]
-async fn documented_fields_are_those_that_are_read() {
+async fn the_documented_fields_are_the_fields_that_are_read() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     let id = webhook["id"].as_str().expect("id");
@@ -128,7 +128,7 @@ async fn documented_fields_are_those_that_are_read() {
         let caller = if path.starts_with("/v1") { &acme } else { &support };
         let schema = &document["components"]["schemas"][schema];
         let fields = schema["properties"].as_object().expect("properties");
-        // A value that no field takes: every field that is read is named, an unknown one too.
+        // No field accepts this value, so the response names every field that is read and every unknown field.
         let odd: Value = fields
             .keys()
             .map(|field| (field.clone(), json!([[1]])))
@@ -137,7 +137,7 @@ async fn documented_fields_are_those_that_are_read() {
         let problem = caller.send(method.clone(), &path, Some(&odd)).await.problem(422);
         for error in problem["errors"].as_array().expect("errors") {
             let detail = error["detail"].as_str().expect("detail");
-            assert!(!detail.contains("misspelt"), "{path}: {error}");
+            assert!(!detail.contains("misspelled"), "{path}: {error}");
         }
         if method != Method::PATCH {
             let missing = caller.send(method, &path, Some(&json!({}))).await.pointers();
@@ -151,11 +151,11 @@ async fn documented_fields_are_those_that_are_read() {
             assert_eq!(missing, required, "{path}");
         }
     }
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn the_reader_is_there_with_all_its_parts_and_asks_nobody_else() {
+async fn the_api_reference_is_complete_and_loads_nothing_from_other_origins() {
     let api = TestApi::new().await;
     let anyone = api.anonymous();
     for path in ["/docs/api", "/docs/api/"] {
@@ -186,10 +186,10 @@ async fn the_reader_is_there_with_all_its_parts_and_asks_nobody_else() {
     }
     anyone.get("/docs/api/nothing.js").await.problem(404);
     anyone.get("/docs/api/../Cargo.toml").await.problem(404);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
-/// The pages of `/docs` and what each must tell.
+/// The pages of `/docs`, each with a text that it must contain.
 const PAGES: [(&str, &str); 8] = [
     ("/docs", "/docs/api"),
     ("/docs/first-five-minutes", "deploy/up"),
@@ -202,10 +202,10 @@ const PAGES: [(&str, &str); 8] = [
 ];
 
 #[tokio::test]
-async fn the_pages_are_there_and_lead_to_one_another_and_nowhere_else() {
+async fn the_pages_are_served_and_their_links_work() {
     let api = TestApi::new().await;
     let anyone = api.anonymous();
-    for (path, told) in PAGES {
+    for (path, text) in PAGES {
         let page = anyone.get(path).await;
         assert_eq!(page.status, 200, "{path}");
         assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
@@ -213,21 +213,21 @@ async fn the_pages_are_there_and_lead_to_one_another_and_nowhere_else() {
             page.headers["content-security-policy"],
             "default-src 'none'; style-src 'self'; img-src 'self'"
         );
-        assert!(page.text.contains(told) && !page.text.contains("{{"), "{path} tells of {told}");
+        assert!(page.text.contains(text) && !page.text.contains("{{"), "{path} contains {text}");
         for (attribute, target) in ["href=\"", "src=\""].iter().flat_map(|a| links(&page.text, a)) {
             let local = target.starts_with('/') || target.starts_with('#');
             assert!(local || attribute == "href=\"", "{path} loads {target}");
-            // A checkout without the console compiles all the same.
+            // `/console` is a 404 in a build without the console.
             let ours = |path: &&str| path.starts_with('/') && *path != "/console";
             if let Some(path) = target.split('#').next().filter(ours) {
                 assert_eq!(anyone.get(path).await.status, 200, "{path} is linked");
             }
         }
     }
-    assert!(!anyone.get("/docs").await.text.contains("://"), "the first page works offline");
+    assert!(!anyone.get("/docs").await.text.contains("://"), "the start page works offline");
     assert_eq!(anyone.get("/docs/style.css").await.headers["content-type"], "text/css; charset=utf-8");
     anyone.get("/docs/nothing").await.problem(404);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 fn links<'a>(html: &'a str, attribute: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
@@ -235,7 +235,7 @@ fn links<'a>(html: &'a str, attribute: &'a str) -> impl Iterator<Item = (&'a str
 }
 
 #[tokio::test]
-async fn where_there_is_nothing_a_problem_says_so() {
+async fn an_unknown_path_or_method_is_a_problem() {
     let api = TestApi::new().await;
     let anyone = api.anonymous();
     for path in [
@@ -261,11 +261,11 @@ async fn where_there_is_nothing_a_problem_says_so() {
         assert_eq!(answer.headers["cache-control"], "no-store");
         answer.problem(405);
     }
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn without_its_database_it_says_to_come_back() {
+async fn without_its_database_the_api_responds_503_with_retry_after() {
     let app = app("postgres://postgres@127.0.0.1:1/nothing", NonZeroU32::new(1000).expect("not zero"));
     let api = crate::support::Caller::with_support(&app);
     let answer = api.get("/admin/v1/brands").await;

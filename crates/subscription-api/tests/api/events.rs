@@ -1,4 +1,4 @@
-//! Get Events.
+//! Get Events: the list, single events and their attempts.
 
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ fn rfc3339(at: chrono::DateTime<Utc>) -> String {
 }
 
 #[tokio::test]
-async fn an_event_is_listed_and_read_as_it_came_in() {
+async fn an_event_is_listed_and_read_as_it_was_published() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     let id = webhook["id"].as_str().expect("id");
@@ -47,11 +47,11 @@ async fn an_event_is_listed_and_read_as_it_came_in() {
         acme.get(&format!("{}/{other}", path(&webhook))).await.problem(404);
         acme.get(&format!("{}/{other}/attempts", path(&webhook))).await.problem(404);
     }
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn tests_are_marked_and_deliveries_told() {
+async fn test_events_are_marked_and_show_their_delivery() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     let event = Event::new().to(webhook["id"].as_str().expect("id")).test();
@@ -69,7 +69,7 @@ async fn tests_are_marked_and_deliveries_told() {
         let text = read["delivery"][time].as_str().expect("a time");
         assert!(text.len() == 24 && text.ends_with('Z'), "{text}");
     }
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
@@ -80,88 +80,98 @@ async fn attempts_are_listed_oldest_first() {
     event.insert(&api.sql).await;
     let attempts = format!("{}/{}/attempts", path(&webhook), event.id);
     assert_eq!(acme.get(&attempts).await.expect(200), json!({"items": [], "nextCursor": null}));
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     for (outcome, trigger) in [("http_status", "fresh"), ("timeout", "retry"), ("delivered", "redeliver")] {
-        made.push(event.attempt(&api.sql, outcome, trigger).await);
+        created.push(event.attempt(&api.sql, outcome, trigger).await);
         tokio::time::sleep(std::time::Duration::from_millis(2)).await; // a ULID of its own millisecond
     }
-    let listed = acme.all(&attempts, 2).await;
+    let listed = acme.list_all(&attempts, 2).await;
     let listed_ids: Vec<_> = listed.iter().map(|a| a["attemptId"].as_str().expect("id").to_owned()).collect();
-    assert_eq!(listed_ids, made);
+    assert_eq!(listed_ids, created);
     let started = listed[0]["startedAt"].clone();
-    let expected = json!({"attemptId": made[0], "startedAt": started, "durationMs": 12, "outcome": "http_status",
+    let expected = json!({"attemptId": created[0], "startedAt": started, "durationMs": 12, "outcome": "http_status",
         "statusCode": 500, "error": "answered 500", "responseBody": "oops", "trigger": "fresh"});
     assert_eq!(listed[0], expected);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn the_range_has_its_beginning_and_not_its_end() {
+async fn the_range_includes_its_start_and_excludes_its_end() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     let id = webhook["id"].as_str().expect("id");
     let now = domain::time::whole_millis(Utc::now());
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     for hours in (0..5).rev() {
-        made.push(Event::new().to(id).created(now - TimeDelta::hours(hours)).insert(&api.sql).await);
+        created.push(Event::new().to(id).created(now - TimeDelta::hours(hours)).insert(&api.sql).await);
     }
     let at = |hours: i64| rfc3339(now - TimeDelta::hours(hours));
-    let listed = async |query: String| ids(&acme.all(&format!("{}?{query}", path(&webhook)), 2).await);
-    assert_eq!(listed(String::new()).await, made, "oldest first");
-    assert_eq!(listed(format!("from={}&to={}", at(3), at(1))).await, made[1..3]);
-    assert_eq!(listed(format!("from={}", at(2))).await, made[2..]);
-    assert_eq!(listed(format!("to={}", at(2))).await, made[..2]);
-    assert_eq!(listed(format!("from={}&to={}&order=asc", at(3), at(1))).await, made[1..3]);
-    let mut reversed = made.clone();
+    let listed = async |query: String| ids(&acme.list_all(&format!("{}?{query}", path(&webhook)), 2).await);
+    assert_eq!(listed(String::new()).await, created, "oldest first");
+    assert_eq!(listed(format!("from={}&to={}", at(3), at(1))).await, created[1..3]);
+    assert_eq!(listed(format!("from={}", at(2))).await, created[2..]);
+    assert_eq!(listed(format!("to={}", at(2))).await, created[..2]);
+    assert_eq!(listed(format!("from={}&to={}&order=asc", at(3), at(1))).await, created[1..3]);
+    let mut reversed = created.clone();
     reversed.reverse();
     assert_eq!(listed("order=desc".to_owned()).await, reversed);
     assert_eq!(listed(format!("order=desc&from={}&to={}", at(3), at(1))).await, reversed[2..4]);
     let between = rfc3339(now - TimeDelta::hours(2)).replace('Z', "5Z");
-    assert_eq!(listed(format!("from={between}")).await, made[3..], "later than a bound between milliseconds");
-    assert_eq!(listed(format!("to={between}")).await, made[..3]);
+    assert_eq!(
+        listed(format!("from={between}")).await,
+        created[3..],
+        "a bound between milliseconds is rounded up"
+    );
+    assert_eq!(listed(format!("to={between}")).await, created[..3]);
     let offset =
         (now - TimeDelta::hours(2)).with_timezone(&chrono::FixedOffset::east_opt(7200).expect("offset"));
-    assert_eq!(listed(format!("from={}", offset.to_rfc3339())).await, made[2..], "a + that came as a space");
-    api.drop_it().await;
+    assert_eq!(
+        listed(format!("from={}", offset.to_rfc3339())).await,
+        created[2..],
+        "a + that was decoded as a space"
+    );
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn seven_days_are_listed_unless_asked_otherwise() {
+async fn the_list_starts_seven_days_ago_by_default() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     let id = webhook["id"].as_str().expect("id");
-    let (old, young) = (
-        Utc::now() - TimeDelta::days(7) - TimeDelta::minutes(5),
-        Utc::now() - TimeDelta::days(7) + TimeDelta::minutes(5),
-    );
+    let week_ago = Utc::now() - TimeDelta::days(7);
+    let old = week_ago - TimeDelta::minutes(5);
+    let young = week_ago + TimeDelta::minutes(5);
     let day = old.date_naive();
     api.sql.execute("SELECT make_day_partitions($1, $1)", &[&day]).await.expect("a partition");
     let old = (old, Event::new().to(id).created(old).insert(&api.sql).await);
     let young = Event::new().to(id).created(young).insert(&api.sql).await;
     let ahead = Event::new().to(id).created(Utc::now() + TimeDelta::minutes(4)).insert(&api.sql).await;
-    assert_eq!(ids(&acme.all(&path(&webhook), 10).await), [young.clone(), ahead.clone()]);
+    assert_eq!(ids(&acme.list_all(&path(&webhook), 10).await), [young.clone(), ahead.clone()]);
     let from = rfc3339(old.0 - TimeDelta::minutes(1));
-    assert_eq!(ids(&acme.all(&format!("{}?from={from}", path(&webhook)), 1).await), [old.1, young, ahead]);
-    api.drop_it().await;
+    assert_eq!(
+        ids(&acme.list_all(&format!("{}?from={from}", path(&webhook)), 1).await),
+        [old.1, young, ahead]
+    );
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn types_and_statuses_narrow_the_list() {
+async fn the_list_is_filtered_by_type_and_status() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     let id = webhook["id"].as_str().expect("id");
     let now = Utc::now() - TimeDelta::hours(1);
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     for (n, status) in ["pending", "delivered", "failed", "held", "discarded"].into_iter().enumerate() {
         for (m, event_type) in ["A.X", "A.Y", "AB", "A.X.Z"].into_iter().enumerate() {
             let at = now + TimeDelta::seconds(i64::try_from(n * 10 + m).expect("small"));
             let event = Event::new().to(id).created(at).event_type(event_type).status(status);
-            made.push((status, event_type, event.insert(&api.sql).await));
+            created.push((status, event_type, event.insert(&api.sql).await));
         }
     }
     let expected = |status: &str, covered: &[&str]| {
         let matches =
-            made.iter().filter(|(s, t, _)| (status.is_empty() || *s == status) && covered.contains(t));
+            created.iter().filter(|(s, t, _)| (status.is_empty() || *s == status) && covered.contains(t));
         matches.map(|(_, _, id)| id.clone()).collect::<Vec<_>>()
     };
     for (pattern, covered) in [
@@ -180,18 +190,19 @@ async fn types_and_statuses_narrow_the_list() {
             if !status.is_empty() {
                 query.push_str(&format!("&status={status}"));
             }
-            let ascending = ids(&acme.all(&format!("{}?{query}", path(&webhook)), 2).await);
+            let ascending = ids(&acme.list_all(&format!("{}?{query}", path(&webhook)), 2).await);
             assert_eq!(ascending, expected(status, covered), "{query}");
-            let mut descending = ids(&acme.all(&format!("{}?order=desc{query}", path(&webhook)), 3).await);
+            let mut descending =
+                ids(&acme.list_all(&format!("{}?order=desc{query}", path(&webhook)), 3).await);
             descending.reverse();
             assert_eq!(descending, ascending, "{query}");
         }
     }
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn parameters_that_cannot_be_read() {
+async fn invalid_parameters_are_refused() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     for bad in [
@@ -218,7 +229,7 @@ async fn parameters_that_cannot_be_read() {
     for named in ["limit", "order", "typo"] {
         assert!(both["detail"].as_str().expect("detail").contains(named), "{both}");
     }
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
@@ -231,11 +242,11 @@ async fn support_reads_the_events_of_a_deleted_webhook() {
     acme.delete(&format!("/v1/acme/webhooks/{}", webhook["id"].as_str().expect("id"))).await.expect(204);
     let support = api.as_support();
     let one = format!("{}/{}", path(&webhook), event.id);
-    assert_eq!(ids(&support.all(&path(&webhook), 10).await), [event.id.to_string()]);
+    assert_eq!(ids(&support.list_all(&path(&webhook), 10).await), [event.id.to_string()]);
     support.get(&one).await.expect(200);
-    assert_eq!(support.all(&format!("{one}/attempts"), 10).await.len(), 1);
+    assert_eq!(support.list_all(&format!("{one}/attempts"), 10).await.len(), 1);
     for gone in [path(&webhook), one.clone(), format!("{one}/attempts")] {
         acme.get(&gone).await.problem(404);
     }
-    api.drop_it().await;
+    api.drop_database().await;
 }

@@ -1,4 +1,4 @@
-//! The listener: real connections, and an end that finishes what was begun.
+//! The listener, over real connections: its graceful stop and unread bodies.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,80 +6,87 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Extension;
 use axum::routing::get;
-use subscription_api::server;
+use subscription_api::testing::server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
-async fn start(app: Router) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
+async fn start_server(app: Router) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let (address, stop) = (listener.local_addr().expect("its address"), CancellationToken::new());
+    let address = listener.local_addr().expect("its address");
+    let stop = CancellationToken::new();
     (address, stop.clone(), tokio::spawn(server::serve(listener, app, stop)))
 }
 
-async fn ask(address: SocketAddr) -> TcpStream {
+async fn send_request(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
     stream
 }
 
 #[tokio::test]
-async fn a_handler_knows_its_peer() {
-    let (address, _stop, _serving) =
-        start(Router::new().route("/", get(async |Extension(peer): Extension<SocketAddr>| peer.to_string())))
-            .await;
-    let mut stream = ask(address).await;
+async fn a_handler_knows_the_address_of_its_peer() {
+    let (address, _stop, _serving) = start_server(
+        Router::new().route("/", get(async |Extension(peer): Extension<SocketAddr>| peer.to_string())),
+    )
+    .await;
+    let mut stream = send_request(address).await;
     let peer = stream.local_addr().expect("its address").to_string();
     let mut answer = vec![0; 4096];
     let mut text = String::new();
     while !text.ends_with(&peer) {
-        let read =
-            tokio::time::timeout(PATIENCE, stream.read(&mut answer)).await.expect("in time").expect("read");
+        let read = tokio::time::timeout(TEST_TIMEOUT, stream.read(&mut answer))
+            .await
+            .expect("in time")
+            .expect("read");
         assert!(read > 0, "ended with {text}");
         text.push_str(&String::from_utf8_lossy(&answer[..read]));
     }
 }
 
 #[tokio::test]
-async fn a_stop_finishes_what_is_in_flight_and_takes_nothing_more() {
-    let (began, mut beginnings) = mpsc::channel(1);
+async fn a_stop_finishes_the_requests_in_flight_and_accepts_no_more() {
+    let (started, mut starts) = mpsc::channel(1);
     let release = CancellationToken::new();
     let released = release.clone();
     let slow = get(async move || {
-        began.send(()).await.expect("noted");
+        started.send(()).await.expect("received");
         released.cancelled().await;
         "finished"
     });
-    let (address, stop, serving) = start(Router::new().route("/", slow)).await;
+    let (address, stop, serving) = start_server(Router::new().route("/", slow)).await;
     let idle = TcpStream::connect(address).await.expect("a connection");
-    let mut stream = ask(address).await;
-    beginnings.recv().await.expect("it began");
+    let mut stream = send_request(address).await;
+    starts.recv().await.expect("the request started");
     stop.cancel();
     let refused = async {
         while TcpStream::connect(address).await.is_ok() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, refused).await.expect("nobody listens any more");
+    tokio::time::timeout(TEST_TIMEOUT, refused).await.expect("the listener is closed");
     assert!(!serving.is_finished(), "one request is in flight");
     release.cancel();
     let mut answer = String::new();
-    tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("in time").expect("read");
+    tokio::time::timeout(TEST_TIMEOUT, stream.read_to_string(&mut answer))
+        .await
+        .expect("in time")
+        .expect("read");
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("finished"), "{answer}");
-    tokio::time::timeout(PATIENCE, serving).await.expect("in time").expect("served");
+    tokio::time::timeout(TEST_TIMEOUT, serving).await.expect("in time").expect("served");
     drop(idle);
 }
 
-/// A refusal that does not look at the body must not break the connection for the next request.
+/// A response without reading the body must not break the connection for the next request.
 #[tokio::test]
 async fn an_unread_body_does_not_end_the_connection() {
     let nowhere = "postgres://postgres@127.0.0.1:1/nothing";
     let app = crate::support::app(nowhere, std::num::NonZeroU32::new(1000).expect("not zero"));
-    let (address, _stop, _serving) = start(app).await;
+    let (address, _stop, _serving) = start_server(app).await;
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     for _ in 0..3 {
         let body = vec![b' '; 2 * 1024 * 1024];
@@ -88,13 +95,18 @@ async fn an_unread_body_does_not_end_the_connection() {
         stream.write_all(head.as_bytes()).await.expect("sent");
         stream.write_all(&body).await.expect("sent");
         let mut answer = vec![0; 12];
-        tokio::time::timeout(PATIENCE, stream.read_exact(&mut answer)).await.expect("in time").expect("read");
+        tokio::time::timeout(TEST_TIMEOUT, stream.read_exact(&mut answer))
+            .await
+            .expect("in time")
+            .expect("read");
         assert_eq!(answer, b"HTTP/1.1 401");
         let mut rest = String::new();
         while !rest.ends_with('}') {
             let mut more = vec![0; 4096];
-            let read =
-                tokio::time::timeout(PATIENCE, stream.read(&mut more)).await.expect("in time").expect("read");
+            let read = tokio::time::timeout(TEST_TIMEOUT, stream.read(&mut more))
+                .await
+                .expect("in time")
+                .expect("read");
             assert!(read > 0, "ended after {rest}");
             rest.push_str(&String::from_utf8_lossy(&more[..read]));
         }

@@ -1,5 +1,4 @@
-//! The API against real PostgreSQL: the application runs in this process, each test has a database
-//! of its own.
+//! Tests of the API with a real PostgreSQL. The application runs in this process, and each test has its own database.
 
 mod audit;
 mod brands;
@@ -9,11 +8,11 @@ mod documents;
 mod events;
 mod listener;
 mod paging;
-mod rates;
+mod rate_limits;
 mod rows;
 mod support;
 mod support_webhooks;
 mod tenancy;
 mod tokens;
-mod webhook_faults;
+mod webhook_validation;
 mod webhooks;

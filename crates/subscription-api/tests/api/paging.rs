@@ -1,4 +1,4 @@
-//! Cursors: nothing twice and nothing missed while rows arrive, whatever the filter.
+//! Cursors: with any filter, no row is listed twice or missed while rows arrive.
 
 use chrono::{TimeDelta, Utc};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use crate::rows::Event;
 use crate::support::TestApi;
 
 #[tokio::test]
-async fn what_was_there_is_listed_once_while_events_arrive() {
+async fn each_event_is_listed_once_while_events_arrive() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     let id = webhook["id"].as_str().expect("id").to_owned();
@@ -19,10 +19,11 @@ async fn what_was_there_is_listed_once_while_events_arrive() {
         api.sql.batch_execute("TRUNCATE events, deliveries").await.expect("emptied");
         let mut before = Vec::new();
         for n in 0..40 {
-            // Three of one instant, so that pages end between them too.
+            // Three events have the same instant, so that some pages end between them.
             before.push(Event::new().to(&id).created(at(n / 3 * 3)).insert(&api.sql).await);
         }
-        let (mut listed, mut cursor) = (Vec::<String>::new(), String::new());
+        let mut listed = Vec::<String>::new();
+        let mut cursor = String::new();
         for n in 0.. {
             let path = format!("/v1/acme/webhooks/{id}/events?limit=7{query}{cursor}");
             let page = acme.get(&path).await.expect(200);
@@ -30,17 +31,17 @@ async fn what_was_there_is_listed_once_while_events_arrive() {
             assert!(items.len() <= 7);
             listed.extend(items.iter().map(|item| item["id"].as_str().expect("id").to_owned()));
             let Value::String(next) = &page["nextCursor"] else { break };
-            // With the filters or without: the cursor knows them.
+            // The cursor carries the filters, so repeating them changes nothing.
             cursor = format!("&cursor={next}");
             for place in [-100 + n, 1 + n * 7, 1000 + n] {
                 Event::new().to(&id).created(at(place)).insert(&api.sql).await;
             }
         }
         let unique: std::collections::BTreeSet<_> = listed.iter().collect();
-        assert_eq!(unique.len(), listed.len(), "nothing twice {query} {descending}");
-        assert!(before.iter().all(|id| unique.contains(id)), "nothing missed {query} {descending}");
+        assert_eq!(unique.len(), listed.len(), "an event was listed twice: {query} {descending}");
+        assert!(before.iter().all(|id| unique.contains(id)), "an event was missed: {query} {descending}");
     }
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
@@ -65,12 +66,12 @@ async fn a_cursor_carries_its_filters_and_refuses_others() {
         acme.get(&format!("{path}?cursor={cursor}&{other}")).await.problem(400);
     }
     acme.get(&format!("{path}?cursor={}", &cursor[1..])).await.problem(400);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
-/// A rare type among more deliveries than one look-up goes through: short pages, but all of them.
+/// A page scans a bounded number of deliveries, so pages of a rare type are short, but the list is complete.
 #[tokio::test]
-async fn a_rare_type_is_found_however_much_lies_between() {
+async fn all_events_of_a_rare_type_are_found() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     let id = webhook["id"].as_str().expect("id");
@@ -89,9 +90,9 @@ async fn a_rare_type_is_found_however_much_lies_between() {
     }
     let path = format!("/v1/acme/webhooks/{id}/events");
     let first = acme.get(&format!("{path}?type=RARE&limit=10")).await.expect(200);
-    assert_eq!(first["items"].as_array().map(Vec::len), Some(1), "the look-up has a bound");
+    assert_eq!(first["items"].as_array().map(Vec::len), Some(1), "the scan is bounded");
     for query in ["type=RARE", "type=RARE&status=pending", "type=RARE&order=desc", "status=pending"] {
-        let listed = acme.all(&format!("{path}?{query}"), 10).await;
+        let listed = acme.list_all(&format!("{path}?{query}"), 10).await;
         let mut listed: Vec<_> =
             listed.iter().map(|item| item["id"].as_str().expect("id").to_owned()).collect();
         if query.contains("desc") {
@@ -99,12 +100,12 @@ async fn a_rare_type_is_found_however_much_lies_between() {
         }
         assert_eq!(listed, rare, "{query}");
     }
-    assert_eq!(acme.all(&format!("{path}?type=RARE&status=delivered"), 10).await.len(), 0);
-    api.drop_it().await;
+    assert_eq!(acme.list_all(&format!("{path}?type=RARE&status=delivered"), 10).await.len(), 0);
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn a_page_has_a_bounded_size() {
+async fn the_size_of_a_page_is_bounded() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     let id = webhook["id"].as_str().expect("id");
@@ -117,6 +118,6 @@ async fn a_page_has_a_bounded_size() {
     assert!(page.text.len() < 10 * 1024 * 1024, "{}", page.text.len());
     let page = page.expect(200);
     assert!(page["nextCursor"].is_string() && page["items"].as_array().is_some_and(|items| items.len() > 10));
-    assert_eq!(acme.all(&path, 1000).await.len(), 50);
-    api.drop_it().await;
+    assert_eq!(acme.list_all(&path, 1000).await.len(), 50);
+    api.drop_database().await;
 }

@@ -1,4 +1,4 @@
-//! Events, deliveries and attempts put straight into the database, as router and deliverer would.
+//! Inserts events, deliveries and attempts into the database as the router and the deliverer do.
 
 use chrono::{DateTime, Utc};
 use domain::ids::{AttemptId, EventId};
@@ -61,7 +61,7 @@ impl Event {
         Self { test: true, ..self }
     }
 
-    /// Puts it there; its id.
+    /// Inserts the event and its delivery, and returns its id.
     pub(crate) async fn insert(&self, sql: &Client) -> String {
         let event =
             "INSERT INTO events (id, brand_id, created, type, data, test) VALUES ($1, $2, $3, $4, $5, $6)";
@@ -91,7 +91,7 @@ impl Event {
         self.id.to_string()
     }
 
-    /// Adds an attempt that took 12 ms; its id.
+    /// Inserts an attempt that took 12 ms, and returns its id.
     pub(crate) async fn attempt(&self, sql: &Client, outcome: &str, trigger: &str) -> String {
         let started = Utc::now();
         let id = AttemptId::draw(u64::try_from(started.timestamp_millis()).expect("after 1970"));

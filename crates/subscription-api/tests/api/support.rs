@@ -1,4 +1,4 @@
-//! The harness: an application, a database, callers.
+//! The harness: an application with its own database, and callers with tokens.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,19 +15,16 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use store::vault::Vault;
 use store::{Store, StoreSettings};
-use subscription_api::api::{Api, Parts};
-use subscription_api::rate::Gate;
-use subscription_api::resolve::Resolver;
-use subscription_api::routes;
+use subscription_api::testing::{Api, ApiParts, EndpointResolver, TokenRateLimiter, build_router};
 use tokio_postgres::{Client, NoTls};
 use tower_service::Service;
 use uuid::Uuid;
 
 pub(crate) const SUPPORT: &str = "support-token-of-the-tests-0123456789";
 pub(crate) const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
-/// In bytes of zero: no secret of anyone.
+/// Zero bytes, because a key in a repository must not be a real secret.
 const MASTER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
-const GENEROUS: NonZeroU32 = NonZeroU32::new(1_000_000).expect("not zero");
+const HIGH_RATE: NonZeroU32 = NonZeroU32::new(1_000_000).expect("not zero");
 
 #[derive(Parser)]
 struct Settings {
@@ -37,7 +34,7 @@ struct Settings {
     broker: BrokerSettings,
 }
 
-/// An API with a database that goes with the test.
+/// An API with a database of its own.
 pub(crate) struct TestApi {
     pub(crate) app: Router,
     pub(crate) sql: Client,
@@ -46,7 +43,7 @@ pub(crate) struct TestApi {
     name: String,
 }
 
-/// What came back.
+/// A response.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -55,7 +52,7 @@ pub(crate) struct Answer {
 
 impl TestApi {
     pub(crate) async fn new() -> Self {
-        Self::with_rate(GENEROUS).await
+        Self::with_rate(HIGH_RATE).await
     }
 
     pub(crate) async fn with_rate(rate: NonZeroU32) -> Self {
@@ -70,8 +67,8 @@ impl TestApi {
         Self { app, sql: connect(&url).await, store, server, name }
     }
 
-    /// Drops the database; a test that failed leaves it for a look.
-    pub(crate) async fn drop_it(self) {
+    /// Drops the database. A failed test keeps it for inspection.
+    pub(crate) async fn drop_database(self) {
         let Self { app, sql, store, server, name } = self;
         drop((app, sql, store));
         connect(&server)
@@ -93,7 +90,7 @@ impl TestApi {
         Caller { app: &self.app, token: None }
     }
 
-    /// Makes a brand that may receive what `enabled` names, and a caller with a token of this role.
+    /// Creates a brand with the enabled types and returns a caller with a token of this role.
     pub(crate) async fn brand(&self, id: &str, role: &str, enabled: &[&str]) -> Caller<'_> {
         let support = self.as_support();
         support.post("/admin/v1/brands", &json!({"brandId": id, "name": id})).await.expect(201);
@@ -103,14 +100,14 @@ impl TestApi {
         self.token(id, role).await
     }
 
-    /// A caller with a new token of a brand that is there.
+    /// Creates a token of an existing brand and returns a caller with it.
     pub(crate) async fn token(&self, brand: &str, role: &str) -> Caller<'_> {
         let path = format!("/admin/v1/brands/{brand}/tokens");
-        let made = self.as_support().post(&path, &json!({"name": "test", "role": role})).await.expect(201);
-        self.caller(made["token"].as_str().expect("a token"))
+        let created = self.as_support().post(&path, &json!({"name": "test", "role": role})).await.expect(201);
+        self.caller(created["token"].as_str().expect("a token"))
     }
 
-    /// `acme`, which may receive SMS receipts, with a webhook: its caller and the webhook.
+    /// Creates the brand `acme`, which may receive SMS receipts, with a webhook. Returns a caller and the webhook.
     pub(crate) async fn acme(&self) -> (Caller<'_>, Value) {
         let acme = self.brand("acme", "write", &["NOTIFICATION.SMS.RECEIPT"]).await;
         let webhook = acme.post("/v1/acme/webhooks", &new_webhook()).await.expect(201);
@@ -118,27 +115,27 @@ impl TestApi {
     }
 }
 
-/// The body of the guide's example.
+/// The request body of the example in the integration guide.
 pub(crate) fn new_webhook() -> Value {
     json!({"endpoint": "https://public.example/my/webhook/endpoint", "events": ["NOTIFICATION.SMS.RECEIPT"]})
 }
 
-/// An application on this database; its broker is away, which must not matter.
+/// Creates an application with this database. Its broker is not available, which these tests do not need.
 pub(crate) fn app(database_url: &str, rate: NonZeroU32) -> Router {
     let settings = settings(database_url);
     let link = || Link::new(&settings.broker, "test");
     let names = settings.broker.namespace.clone();
-    routes::router(Api::from(Parts {
+    build_router(Api::from(ApiParts {
         store: Store::new(&settings.store, "test"),
-        vault: Vault::new(&MASTER_KEY.parse().expect("a key")),
+        keyring: Vault::new(&MASTER_KEY.parse().expect("a key")),
         topology: Topology::new(link(), names.clone(), None),
         publisher: Publisher::new(link()),
         rejected: RejectedQueue::new(link(), names.clone()),
         names: names.clone(),
-        waits: Vec::new(),
-        resolver: Resolver::with_lookup("10.1.0.0/16".parse().expect("networks"), addresses),
+        retry_delays: Vec::new(),
+        resolver: EndpointResolver::with_lookup("10.1.0.0/16".parse().expect("networks"), look_up_in_test),
         support_token: SUPPORT.parse().expect("a token"),
-        gate: Gate::new(rate),
+        rate_limiter: TokenRateLimiter::new(rate),
         retention: RETENTION,
         health: HealthRule::default(),
     }))
@@ -149,8 +146,8 @@ fn settings(database_url: &str) -> Settings {
     Settings::try_parse_from(args).expect("settings")
 }
 
-/// The names that the tests' endpoints have.
-fn addresses(host: String, _: u16) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+/// Resolves the host names of the endpoints in the tests.
+fn look_up_in_test(host: String, _: u16) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
     let address = match host.as_str() {
         "public.example" => "93.184.215.14",
         "inside.example" => "10.0.0.1",
@@ -166,7 +163,7 @@ async fn connect(url: &str) -> Client {
     client
 }
 
-/// Someone with a token, or without.
+/// A caller with or without a token.
 #[derive(Clone)]
 pub(crate) struct Caller<'a> {
     app: &'a Router,
@@ -209,7 +206,7 @@ impl Caller<'_> {
         }
     }
 
-    /// Any body of any media type.
+    /// Sends any body with any media type.
     pub(crate) async fn raw(
         &self,
         method: Method,
@@ -227,15 +224,17 @@ impl Caller<'_> {
         let mut request = request.body(body.into()).expect("a request");
         request.extensions_mut().insert(SocketAddr::from(([192, 0, 2, 1], 1234)));
         let response = self.app.clone().call(request).await.expect("an answer");
-        let (status, headers) = (response.status(), response.headers().clone());
+        let status = response.status();
+        let headers = response.headers().clone();
         let bytes = to_bytes(response.into_body(), usize::MAX).await.expect("a body");
         Answer { status, headers, text: String::from_utf8(bytes.to_vec()).expect("UTF-8") }
     }
 
-    /// All items of a list, page by page.
-    pub(crate) async fn all(&self, path: &str, limit: usize) -> Vec<Value> {
+    /// Reads all items of a list, page by page.
+    pub(crate) async fn list_all(&self, path: &str, limit: usize) -> Vec<Value> {
         let joint = if path.contains('?') { '&' } else { '?' };
-        let (mut items, mut cursor) = (Vec::new(), String::new());
+        let mut items = Vec::new();
+        let mut cursor = String::new();
         for _ in 0..1000 {
             let page = self.get(&format!("{path}{joint}limit={limit}{cursor}")).await.expect(200);
             items.extend(page["items"].as_array().expect("items").iter().cloned());
@@ -244,19 +243,19 @@ impl Caller<'_> {
                 Some(next) => cursor = format!("&cursor={next}"),
             }
         }
-        panic!("{path} has no end");
+        panic!("the list {path} does not end");
     }
 }
 
 impl Answer {
-    /// The body of an answer with this status; `Null` when there is none.
+    /// Returns the body of a response with this status; `Null` if it is empty.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
         if self.text.is_empty() { Value::Null } else { serde_json::from_str(&self.text).expect("JSON") }
     }
 
-    /// The problem of this status.
+    /// Returns the problem of a response with this status.
     #[track_caller]
     pub(crate) fn problem(self, status: u16) -> Value {
         let content_type = self.headers.get("content-type").cloned();
@@ -270,7 +269,7 @@ impl Answer {
         problem
     }
 
-    /// The fields that a 422 names, sorted, each once.
+    /// Returns the pointers that a 422 names, sorted and without duplicates.
     #[track_caller]
     pub(crate) fn pointers(self) -> Vec<String> {
         let problem = self.problem(422);

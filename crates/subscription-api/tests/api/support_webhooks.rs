@@ -1,4 +1,4 @@
-//! Webhooks across brands: listed, disabled, enabled again.
+//! Webhooks of all brands, for support: list, disable and enable.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -6,12 +6,13 @@ use uuid::Uuid;
 use crate::support::{TestApi, new_webhook};
 
 #[tokio::test]
-async fn support_disables_and_only_support_enables() {
+async fn support_disables_a_webhook_and_only_support_enables_it() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     let support = api.as_support();
     let id = webhook["id"].as_str().expect("id");
-    let (own, admin) = (format!("/v1/acme/webhooks/{id}"), format!("/admin/v1/webhooks/{id}"));
+    let own = format!("/v1/acme/webhooks/{id}");
+    let admin = format!("/admin/v1/webhooks/{id}");
     support.post(&format!("{admin}/enable"), &json!({"note": "x"})).await.problem(409);
 
     let disabled = support
@@ -36,11 +37,11 @@ async fn support_disables_and_only_support_enables() {
         .await
         .expect(200);
     assert_eq!((&enabled["status"], &enabled["disabled"]), (&json!("active"), &Value::Null));
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn what_support_says_is_checked() {
+async fn the_fields_of_support_requests_are_checked() {
     let api = TestApi::new().await;
     let (_, webhook) = api.acme().await;
     let support = api.as_support();
@@ -66,11 +67,11 @@ async fn what_support_says_is_checked() {
     }
     api.as_support().delete("/admin/v1/brands/acme/event-types/*").await.expect(204);
     assert_eq!(support.post(&format!("{admin}/enable"), &json!({"note": "x"})).await.pointers(), ["/events"]);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn webhooks_of_all_brands_are_listed_and_narrowed() {
+async fn webhooks_of_all_brands_are_listed_and_filtered() {
     let api = TestApi::new().await;
     let (acme, first) = api.acme().await;
     let globex = api.brand("globex", "write", &["NOTIFICATION"]).await;
@@ -91,12 +92,12 @@ async fn webhooks_of_all_brands_are_listed_and_narrowed() {
         ("?status=active&brandId=acme", vec![first]),
     ] {
         for limit in [1, 10] {
-            let listed = support.all(&format!("/admin/v1/webhooks{query}"), limit).await;
+            let listed = support.list_all(&format!("/admin/v1/webhooks{query}"), limit).await;
             assert_eq!(listed.iter().map(|webhook| &webhook["id"]).collect::<Vec<_>>(), expected, "{query}");
         }
     }
     for bad in ["status=deleted", "status=x", "brandId=no%20brand", "brand=acme"] {
         support.get(&format!("/admin/v1/webhooks?{bad}")).await.problem(400);
     }
-    api.drop_it().await;
+    api.drop_database().await;
 }

@@ -1,4 +1,4 @@
-//! One brand never sees another: its routes answer as if the other did not exist.
+//! Isolation: a brand gets the same responses as if other brands did not exist.
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ fn body(method: &Method) -> Option<Value> {
 }
 
 #[tokio::test]
-async fn another_brands_token_meets_nothing() {
+async fn a_token_of_another_brand_gets_404() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     let globex = api.brand("globex", "write", &["NOTIFICATION"]).await;
@@ -41,14 +41,14 @@ async fn another_brands_token_meets_nothing() {
     for (method, route) in ROUTES {
         let route = route.replace("{id}", id).replace("{event}", &event);
         let body = body(method);
-        // In the other's place, with the other's brand and with one that is not there: all alike.
-        let there =
+        // The path of the other brand and the path of a brand that does not exist get the same response.
+        let other =
             globex.send(method.clone(), &format!("/v1/acme{route}"), body.as_ref()).await.problem(404);
-        let nowhere =
+        let unknown =
             globex.send(method.clone(), &format!("/v1/nobody{route}"), body.as_ref()).await.problem(404);
-        assert_eq!(there, nowhere, "{method} {route}");
+        assert_eq!(other, unknown, "{method} {route}");
         if route.contains(id) {
-            // In its own place, with the other's webhook and with one that is not there: all alike.
+            // In its own path, the webhook of the other brand and a webhook that does not exist get the same response.
             let theirs =
                 globex.send(method.clone(), &format!("/v1/globex{route}"), body.as_ref()).await.problem(404);
             let none = route.replace(id, &Uuid::new_v4().to_string());
@@ -65,11 +65,11 @@ async fn another_brands_token_meets_nothing() {
     );
     let untouched = acme.get(&format!("/v1/acme/webhooks/{id}")).await.expect(200);
     assert_eq!(untouched["updated"], webhook["updated"]);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn support_uses_every_brand_route_of_every_brand() {
+async fn support_can_use_every_brand_route() {
     let api = TestApi::new().await;
     let (_, webhook) = api.acme().await;
     let support = api.as_support();
@@ -83,11 +83,11 @@ async fn support_uses_every_brand_route_of_every_brand() {
         support.send(method.clone(), &format!("/v1/nobody{route}"), body.as_ref()).await.problem(404);
     }
     support.delete(&format!("/v1/acme/webhooks/{id}")).await.expect(204);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn cursors_are_worth_nothing_elsewhere() {
+async fn a_cursor_is_refused_by_other_lists() {
     let api = TestApi::new().await;
     let (acme, _) = api.acme().await;
     acme.post("/v1/acme/webhooks", &new_webhook()).await.expect(201);
@@ -96,5 +96,5 @@ async fn cursors_are_worth_nothing_elsewhere() {
     let cursor = page["nextCursor"].as_str().expect("a cursor");
     globex.get(&format!("/v1/globex/webhooks?cursor={cursor}")).await.problem(400);
     acme.get(&format!("/v1/acme/event-types?cursor={cursor}")).await.problem(400);
-    api.drop_it().await;
+    api.drop_database().await;
 }

@@ -1,4 +1,4 @@
-//! Tokens: made, listed, deleted; what each role may; who is let in at all.
+//! Tokens: create, list and delete; the permissions of each role; requests without a valid token.
 
 use axum::http::Method;
 use serde_json::json;
@@ -7,18 +7,18 @@ use uuid::Uuid;
 use crate::support::{TestApi, new_webhook};
 
 #[tokio::test]
-async fn a_token_is_shown_once_and_opens_its_brand_until_it_is_deleted() {
+async fn a_token_is_shown_once_and_valid_until_it_is_deleted() {
     let api = TestApi::new().await;
     let support = api.as_support();
     api.brand("acme", "write", &[]).await;
     let tokens = "/admin/v1/brands/acme/tokens";
-    let made = support.post(tokens, &json!({"name": "ci", "role": "read"})).await.expect(201);
-    let token = made["token"].as_str().expect("a token").to_owned();
+    let created = support.post(tokens, &json!({"name": "ci", "role": "read"})).await.expect(201);
+    let token = created["token"].as_str().expect("a token").to_owned();
     assert!(token.starts_with("prt_"));
     let listed = support.get(tokens).await;
     assert!(!listed.text.contains(&token));
     let listed = listed.expect(200);
-    let mut shown = made.clone();
+    let mut shown = created.clone();
     shown.as_object_mut().expect("fields").remove("token");
     assert_eq!(listed["items"][1], shown);
     let stored: Vec<u8> =
@@ -27,17 +27,17 @@ async fn a_token_is_shown_once_and_opens_its_brand_until_it_is_deleted() {
 
     let caller = api.caller(&token);
     caller.get("/v1/acme/webhooks").await.expect(200);
-    let path = format!("{tokens}/{}", made["id"].as_str().expect("id"));
+    let path = format!("{tokens}/{}", created["id"].as_str().expect("id"));
     support.delete(&path.replace("acme", "other")).await.problem(404);
     support.delete(&path).await.expect(204);
     support.delete(&path).await.problem(404);
     support.delete(&format!("{tokens}/nonsense")).await.problem(404);
     caller.get("/v1/acme/webhooks").await.problem(401);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn faults_of_a_token_are_named_at_once() {
+async fn all_errors_of_a_token_are_named_at_once() {
     let api = TestApi::new().await;
     let support = api.as_support();
     api.brand("acme", "read", &[]).await;
@@ -47,11 +47,11 @@ async fn faults_of_a_token_are_named_at_once() {
     assert_eq!(support.post(tokens, &json!({})).await.pointers(), ["/name", "/role"]);
     support.post("/admin/v1/brands/other/tokens", &json!({"name": "x", "role": "read"})).await.problem(404);
     support.get("/admin/v1/brands/other/tokens").await.problem(404);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn without_a_valid_token_nothing_opens() {
+async fn a_request_without_a_valid_token_is_refused() {
     let api = TestApi::new().await;
     let forged = format!("prt_{}", "A".repeat(43));
     for caller in
@@ -63,11 +63,11 @@ async fn without_a_valid_token_nothing_opens() {
             answer.problem(401);
         }
     }
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn a_read_token_reads_and_nothing_more() {
+async fn a_read_token_can_only_read() {
     let api = TestApi::new().await;
     let (_, webhook) = api.acme().await;
     let reader = api.token("acme", "read").await;
@@ -82,11 +82,11 @@ async fn a_read_token_reads_and_nothing_more() {
     reader.post("/v1/acme/webhooks", &json!({})).await.problem(403);
     reader.patch(&path, &json!({"enabled": false})).await.problem(403);
     reader.delete(&path).await.problem(403);
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn support_routes_take_no_brands_token() {
+async fn support_routes_refuse_the_token_of_a_brand() {
     let api = TestApi::new().await;
     let (acme, _) = api.acme().await;
     let id = Uuid::new_v4();
@@ -111,5 +111,5 @@ async fn support_routes_take_no_brands_token() {
         acme.send(method.clone(), &path, None).await.problem(403);
         api.anonymous().send(method, &path, None).await.problem(401);
     }
-    api.drop_it().await;
+    api.drop_database().await;
 }

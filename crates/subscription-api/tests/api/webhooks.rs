@@ -1,4 +1,4 @@
-//! Webhooks: made, read, changed, deleted.
+//! Webhooks: create, read, change, list and delete.
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 use crate::support::{TestApi, new_webhook};
 
 #[tokio::test]
-async fn a_webhook_is_made_as_the_guide_says() {
+async fn a_webhook_is_created_as_the_guide_says() {
     let api = TestApi::new().await;
     let acme = api.brand("acme", "write", &["NOTIFICATION"]).await;
     let body = json!({"endpoint": "https://public.example/hook", "events": ["NOTIFICATION.SMS.RECEIPT"], "enabled": true});
     let answer = acme.post("/v1/acme/webhooks", &body).await;
     let location = answer.headers["location"].to_str().expect("text").to_owned();
-    let made = answer.expect(201);
+    let webhook = answer.expect(201);
 
-    let id = made["id"].as_str().expect("an id");
+    let id = webhook["id"].as_str().expect("an id");
     assert_eq!(location, format!("/v1/acme/webhooks/{id}"));
-    let secret = made["secret"].as_str().expect("a secret");
+    let secret = webhook["secret"].as_str().expect("a secret");
     assert!(secret.starts_with("whsec_") && secret.len() == "whsec_".len() + 44, "32 bytes in base64");
-    let created = made["created"].as_str().expect("a time");
+    let created = webhook["created"].as_str().expect("a time");
     assert!(created.len() == "2021-04-08T19:36:02.938Z".len() && created.ends_with('Z'));
     let mut expected = json!({
         "id": id, "brandId": "acme", "endpoint": "https://public.example/hook",
@@ -32,13 +32,13 @@ async fn a_webhook_is_made_as_the_guide_says() {
         json!({"items": [expected], "nextCursor": null})
     );
     expected["secret"] = json!(secret);
-    assert_eq!(made, expected);
+    assert_eq!(webhook, expected);
     assert_eq!(acme.get(&format!("{location}/secret")).await.expect(200), json!({"secret": secret}));
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn every_field_is_kept() {
+async fn every_field_is_stored() {
     let api = TestApi::new().await;
     let acme = api.brand("acme", "write", &["NOTIFICATION"]).await;
     let body = json!({
@@ -46,27 +46,27 @@ async fn every_field_is_kept() {
         "description": "für später", "headers": {"X-Tenant": "7", "Authorization": "Bearer x"},
         "maxConcurrency": 100, "ratePerSecond": 10000,
     });
-    let made = acme.post("/v1/acme/webhooks", &body).await.expect(201);
+    let webhook = acme.post("/v1/acme/webhooks", &body).await.expect(201);
     for (field, value) in body.as_object().expect("fields") {
         let expected = if field == "events" { &json!(["*", "NOTIFICATION.SMS"]) } else { value };
-        assert_eq!(&made[field], expected, "{field}");
+        assert_eq!(&webhook[field], expected, "{field}");
     }
-    assert_eq!(made["status"], "paused");
+    assert_eq!(webhook["status"], "paused");
 
     let nulls = json!({"endpoint": "https://public.example/", "events": ["*"],
         "description": null, "headers": null, "maxConcurrency": null, "ratePerSecond": null});
-    let made = acme.post("/v1/acme/webhooks", &nulls).await.expect(201);
-    assert_eq!((&made["maxConcurrency"], &made["headers"]), (&json!(10), &json!({})));
-    api.drop_it().await;
+    let webhook = acme.post("/v1/acme/webhooks", &nulls).await.expect(201);
+    assert_eq!((&webhook["maxConcurrency"], &webhook["headers"]), (&json!(10), &json!({})));
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn a_merge_patch_changes_what_it_names() {
+async fn a_merge_patch_changes_only_the_fields_it_names() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     let path = format!("/v1/acme/webhooks/{}", webhook["id"].as_str().expect("id"));
     let same = acme.patch(&path, &json!({})).await.expect(200);
-    assert_eq!(same["updated"], webhook["updated"], "nothing was changed");
+    assert_eq!(same["updated"], webhook["updated"], "an empty patch changes nothing");
 
     let full = json!({"endpoint": "https://public.example/other", "events": ["*"], "description": "d",
         "headers": {"X-A": "1"}, "maxConcurrency": 3, "ratePerSecond": 7});
@@ -81,7 +81,7 @@ async fn a_merge_patch_changes_what_it_names() {
     assert_eq!(cleared["headers"], json!({}));
     assert_eq!(cleared["maxConcurrency"], 10);
     assert_eq!(cleared["ratePerSecond"], Value::Null);
-    assert_eq!(cleared["endpoint"], "https://public.example/other", "absent stays");
+    assert_eq!(cleared["endpoint"], "https://public.example/other", "an absent field stays");
 
     for field in ["endpoint", "events", "enabled"] {
         let null = acme.patch(&path, &json!({field: null})).await;
@@ -91,11 +91,11 @@ async fn a_merge_patch_changes_what_it_names() {
         .raw(Method::PATCH, &path, Some("application/json; charset=utf-8"), r#"{"description":"e"}"#)
         .await;
     assert_eq!(as_json.expect(200)["description"], "e");
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn resuming_checks_again() {
+async fn resuming_a_webhook_checks_it_again() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     let path = format!("/v1/acme/webhooks/{}", webhook["id"].as_str().expect("id"));
@@ -113,11 +113,11 @@ async fn resuming_checks_again() {
     assert_eq!(acme.patch(&path, &json!({"enabled": true})).await.pointers(), ["/endpoint"]);
     let both = json!({"enabled": true, "endpoint": "https://public.example/"});
     assert_eq!(acme.patch(&path, &both).await.expect(200)["status"], "active");
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn a_deleted_webhook_is_gone_for_its_brand() {
+async fn a_deleted_webhook_is_not_visible_to_its_brand() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     let path = format!("/v1/acme/webhooks/{}", webhook["id"].as_str().expect("id"));
@@ -132,11 +132,11 @@ async fn a_deleted_webhook_is_gone_for_its_brand() {
     support.get(&path).await.problem(404);
     support.get(&format!("{path}/events")).await.expect(200);
     assert_eq!(support.get("/admin/v1/webhooks").await.expect(200)["items"], json!([]));
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
-async fn a_brand_has_a_bounded_number_of_webhooks() {
+async fn the_number_of_webhooks_of_a_brand_is_bounded() {
     let api = TestApi::new().await;
     let (acme, _) = api.acme().await;
     let fill = "INSERT INTO webhooks (id, brand_id, endpoint, events, status, secret) \
@@ -145,24 +145,24 @@ async fn a_brand_has_a_bounded_number_of_webhooks() {
     api.sql.batch_execute(fill).await.expect("filled");
     let full = acme.post("/v1/acme/webhooks", &new_webhook()).await.problem(409);
     assert!(full["detail"].as_str().expect("detail").contains("1000"), "{full}");
-    api.drop_it().await;
+    api.drop_database().await;
 }
 
 #[tokio::test]
 async fn webhooks_are_listed_page_by_page() {
     let api = TestApi::new().await;
     let acme = api.brand("acme", "write", &["NOTIFICATION"]).await;
-    let mut made = Vec::new();
+    let mut ids = Vec::new();
     for _ in 0..5 {
-        made.push(acme.post("/v1/acme/webhooks", &new_webhook()).await.expect(201)["id"].clone());
+        ids.push(acme.post("/v1/acme/webhooks", &new_webhook()).await.expect(201)["id"].clone());
     }
     for limit in [1, 2, 5, 100] {
-        let listed = acme.all("/v1/acme/webhooks", limit).await;
+        let listed = acme.list_all("/v1/acme/webhooks", limit).await;
         assert_eq!(
             listed.into_iter().map(|webhook| webhook["id"].clone()).collect::<Vec<_>>(),
-            made,
+            ids,
             "{limit}"
         );
     }
-    api.drop_it().await;
+    api.drop_database().await;
 }

@@ -1,4 +1,4 @@
-//! Query strings, and the cursors in them.
+//! Fuzz target: query strings and the cursors in them.
 
 use axum::extract::FromRequestParts;
 use axum::http::Request;
@@ -9,9 +9,7 @@ use domain::time::Timestamp;
 use mutate::{corpus, mutated_text};
 use proptest::prelude::*;
 use store::place::Place;
-use subscription_api::listing::Listing;
-use subscription_api::problem::Result;
-use subscription_api::query::Query;
+use subscription_api::testing::{EventListing, Query, Result};
 use url::form_urlencoded::byte_serialize;
 use uuid::Uuid;
 
@@ -44,30 +42,30 @@ const TOKENS: &[&str] = &[
 ];
 const WEBHOOK: WebhookId = WebhookId(Uuid::from_u128(7));
 
-/// Reads a query string as the routes do. `None` when HTTP itself refuses it.
-fn read(text: &str) -> Option<Result<Listing>> {
+/// Parses a query string as the handler does. `None` when HTTP itself refuses it.
+fn parse(text: &str) -> Option<Result<EventListing>> {
     let (parts, _) = Request::get(format!("/events?{text}")).body(()).ok()?.into_parts();
     let mut parts = parts;
     let Ok(mut query) = now(Query::from_request_parts(&mut parts, &()));
-    let limit = query.limit();
+    let limit = query.take_limit();
     assert!((1..=1000).contains(&limit));
-    Some(Listing::read(query, WEBHOOK, Timestamp::UNIX_EPOCH))
+    Some(EventListing::parse(query, WEBHOOK, Timestamp::UNIX_EPOCH))
 }
 
-/// What is taken leads to a range, and its cursor back to the same list; all else is a 400.
+/// Asserts that a query is a 400, or has a range and a cursor that continues the same list.
 fn assert_sound(text: &str) {
-    match read(text) {
+    match parse(text) {
         None => {}
         Some(Err(problem)) => assert_refusal(problem, &[400]),
         Some(Ok(listing)) => {
             let range = listing.range();
             let place = Place { at: Timestamp::UNIX_EPOCH, id: Uuid::from_u128(9) };
             let cursor = listing.cursor(WEBHOOK, place);
-            let next = read(&format!("cursor={cursor}")).expect("HTTP takes it").expect("our own cursor");
+            let next = parse(&format!("cursor={cursor}")).expect("HTTP takes it").expect("our own cursor");
             let next = next.range();
             assert_eq!((next.order, next.status), (range.order, range.status), "{text}");
             let other = listing.cursor(WebhookId(Uuid::from_u128(8)), place);
-            let refused = read(&format!("cursor={other}")).expect("HTTP takes it");
+            let refused = parse(&format!("cursor={other}")).expect("HTTP takes it");
             assert_refusal(refused.expect_err("another webhook's"), &[400]);
         }
     }
@@ -78,20 +76,20 @@ fn cursor_of(json: &str) -> String {
 }
 
 #[test]
-fn the_corpus_is_read_or_refused_with_a_reason() {
+fn the_corpus_is_accepted_or_refused_with_a_reason() {
     for text in corpus(CORPUS) {
         assert_sound(&String::from_utf8_lossy(&text));
     }
 }
 
 #[test]
-fn what_is_large_is_refused_in_short() {
+fn a_large_query_gets_a_short_refusal() {
     let many: String = (0..8_000).map(|n| format!("k{n}=&")).collect();
     let twice = format!("{0}=1&{0}=2", "x".repeat(30_000));
     for text in
         [many, twice, format!("from={}", "1".repeat(60_000)), format!("cursor={}", "A".repeat(60_000))]
     {
-        let refused = read(&text).expect("HTTP takes it").expect_err("nothing of it is known");
+        let refused = parse(&text).expect("HTTP takes it").expect_err("no parameter is known");
         assert!(serde_json::to_string(&format!("{refused:?}")).expect("text").len() < 20_000);
         assert_refusal(refused, &[400]);
     }
@@ -101,21 +99,21 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 
     #[test]
-    fn so_is_whatever_comes_of_it(text in mutated_text(corpus(CORPUS), TOKENS)) {
+    fn mutations_are_accepted_or_refused_with_a_reason(text in mutated_text(corpus(CORPUS), TOKENS)) {
         assert_sound(&text);
-        // The same as values, so that it comes through whole.
+        // Once more as the values of parameters, escaped, so that the whole text arrives.
         for name in ["from", "type", "status", "cursor", "limit"] {
             assert_sound(&format!("{name}={}", byte_serialize(text.as_bytes()).collect::<String>()));
         }
     }
 
     #[test]
-    fn so_is_whatever_a_cursor_may_hold(json in mutated_text(corpus(CURSORS), TOKENS)) {
+    fn mutated_cursors_are_accepted_or_refused_with_a_reason(json in mutated_text(corpus(CURSORS), TOKENS)) {
         assert_sound(&cursor_of(&json));
     }
 }
 
-/// What stands in cursors, decoded.
+/// The decoded contents of cursors.
 const CURSORS: &str = r#"
 ["events/00000000-0000-0000-0000-000000000007",[{"from":"1970-01-01T00:00:00.000Z","to":null,"pattern":null,"status":null,"descending":false},["1970-01-01T00:00:00.000Z","00000000-0000-0000-0000-000000000009"]]]
 ["events/00000000-0000-0000-0000-000000000007",[{"from":"-9999-01-01T00:00:00.000Z","to":"9999-12-31T23:59:59.999Z","pattern":"*","status":"held","descending":true},["9999-12-31T23:59:59.999Z","ffffffff-ffff-ffff-ffff-ffffffffffff"]]]

@@ -1,0 +1,48 @@
+//! Middleware around every handler: the timeout, panics, common headers, metrics.
+
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use runtime::tasks::{self, Panicked};
+
+use crate::http::body_drain;
+use crate::http::problem::Problem;
+use crate::telemetry::{self, RequestServed};
+
+/// Longest time that a request may take, including its body.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Applies the middleware to all routes.
+pub(crate) fn apply_layers<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    // The extractors in `body.rs` bound the size of bodies themselves.
+    router.layer(DefaultBodyLimit::disable()).layer(middleware::from_fn(handle_request))
+}
+
+async fn handle_request(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let _in_flight = telemetry::begin_request();
+    let method = telemetry::method_label(request.method());
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let (parts, body) = request.into_parts();
+    let (body, unread) = body_drain::track_body(body);
+    let request = Request::from_parts(parts, body);
+    let handler = tasks::contain(next.run(request));
+    let mut response = match tokio::time::timeout(REQUEST_TIMEOUT, handler).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(Panicked)) => {
+            tracing::error!(method, route, "a handler panicked");
+            Problem::internal_error().into_response()
+        }
+        Err(_) => Problem::service_unavailable("the request took too long; try again").into_response(),
+    };
+    unread.drain().await;
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    RequestServed { method, route, status: response.status(), duration: started.elapsed() }.emit();
+    response
+}

@@ -1,0 +1,144 @@
+//! The filter and the position of Get Events, read from the query and its cursor.
+//!
+//! The cursor carries the whole filter, so that a request with only the cursor continues the list and the default of
+//! `from` does not move with the clock. Parameters next to the cursor must agree with it.
+
+use domain::delivery::DeliveryStatus;
+use domain::event_type::TypePattern;
+use domain::ids::WebhookId;
+use domain::time::{Timestamp, rfc3339};
+use serde::{Deserialize, Serialize};
+use store::deliveries::{Order, Range};
+use store::place::Place;
+
+use crate::http::cursor;
+use crate::http::page::CursorPosition;
+use crate::http::problem::Result;
+use crate::http::query::Query;
+use crate::validation::timestamp::parse_timestamp;
+
+/// The filter and the position of a request for events.
+#[derive(Debug)]
+pub struct EventListing {
+    filter: Filter,
+    after: Option<Place>,
+}
+
+/// The filter of a list, which its cursor carries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Filter {
+    #[serde(with = "rfc3339")]
+    from: Timestamp,
+    to: Option<Instant>,
+    pattern: Option<TypePattern>,
+    status: Option<DeliveryStatus>,
+    descending: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Instant(#[serde(with = "rfc3339")] Timestamp);
+
+/// The filter in the query of a request.
+struct RequestedFilter {
+    from: Option<Timestamp>,
+    to: Option<Instant>,
+    pattern: Option<TypePattern>,
+    status: Option<DeliveryStatus>,
+    descending: Option<bool>,
+}
+
+impl RequestedFilter {
+    fn parse(query: &mut Query) -> Self {
+        let parse_order = |text: &str| match text {
+            "asc" => Ok(false),
+            "desc" => Ok(true),
+            _ => Err("must be asc or desc"),
+        };
+        let requested = Self {
+            from: query.take("from", parse_timestamp),
+            to: query.take("to", parse_timestamp).map(Instant),
+            pattern: query.take_parsed("type"),
+            status: query.take_parsed("status"),
+            descending: query.take("order", parse_order),
+        };
+        if let (Some(from), Some(Instant(to))) = (requested.from, requested.to)
+            && from >= to
+        {
+            query.add_error("from", "must be before to");
+        }
+        requested
+    }
+
+    /// Whether every parameter of the query has the value that it has in `filter`.
+    fn agrees_with(&self, filter: &Filter) -> bool {
+        fn agrees<T: PartialEq>(requested: Option<&T>, own: Option<&T>) -> bool {
+            requested.is_none() || requested == own
+        }
+        agrees(self.from.as_ref(), Some(&filter.from))
+            && agrees(self.to.as_ref(), filter.to.as_ref())
+            && agrees(self.pattern.as_ref(), filter.pattern.as_ref())
+            && agrees(self.status.as_ref(), filter.status.as_ref())
+            && agrees(self.descending.as_ref(), Some(&filter.descending))
+    }
+
+    fn into_filter(self, earliest: Timestamp) -> Filter {
+        Filter {
+            from: self.from.unwrap_or_else(|| domain::time::whole_millis(earliest)),
+            to: self.to,
+            pattern: self.pattern,
+            status: self.status,
+            descending: self.descending.unwrap_or(false),
+        }
+    }
+}
+
+impl EventListing {
+    /// Parses the rest of a query. A list starts at `earliest` by default.
+    ///
+    /// # Errors
+    /// A 400 that names every invalid parameter.
+    pub fn parse(mut query: Query, webhook: WebhookId, earliest: Timestamp) -> Result<Self> {
+        let requested = RequestedFilter::parse(&mut query);
+        let cursor = query
+            .take("cursor", |text| cursor::decode::<(Filter, CursorPosition)>(&list_name(webhook), text));
+        let listing = match cursor {
+            None => Self { filter: requested.into_filter(earliest), after: None },
+            Some((filter, after)) => {
+                if !requested.agrees_with(&filter) {
+                    query.add_error(
+                        "cursor",
+                        "belongs to this list with other filters; repeat them or leave them out",
+                    );
+                }
+                Self { filter, after: Some(after.into()) }
+            }
+        };
+        query.finish()?;
+        Ok(listing)
+    }
+
+    /// The range of deliveries from which the page is read.
+    #[must_use]
+    pub fn range(&self) -> Range {
+        let filter = &self.filter;
+        let mut after = Place::just_before(filter.from);
+        let mut up_to = filter.to.map_or_else(Place::last, |Instant(to)| Place::just_before(to));
+        let order = if filter.descending { Order::Descending } else { Order::Ascending };
+        match (self.after, order) {
+            (None, _) => {}
+            (Some(place), Order::Ascending) => after = after.max(place),
+            (Some(place), Order::Descending) => up_to = up_to.min(place.previous()),
+        }
+        Range { after, up_to, pattern: filter.pattern.clone(), status: filter.status, order }
+    }
+
+    /// The cursor of the page that starts after `place`.
+    #[must_use]
+    pub fn cursor(&self, webhook: WebhookId, place: Place) -> String {
+        cursor::encode(&list_name(webhook), &(&self.filter, CursorPosition::from(place)))
+    }
+}
+
+fn list_name(webhook: WebhookId) -> String {
+    format!("events/{webhook}")
+}

@@ -1,0 +1,225 @@
+//! Publishing events over HTTP, for producers without an AMQP client.
+//!
+//! The API publishes to the same exchange as every other producer, and responds only after the broker has confirmed
+//! the messages.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use broker::{BrokerError, Outgoing, Route};
+use chrono::{TimeDelta, Utc};
+use domain::event::{self, RejectReason, Rejection};
+use domain::event_type::EventType;
+use domain::ids::{BrandId, EventId};
+use domain::time::Timestamp;
+use domain::trace::{TRACEPARENT, TraceParent};
+use runtime::error::Chain;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use store::idempotency::{self, Kept};
+use tracing::warn;
+use utoipa::ToSchema;
+
+use crate::api::{Api, PUBLISH_TIMEOUT};
+use crate::auth::BrandWriter;
+use crate::http::body::JsonBody;
+use crate::http::path::BrandPath;
+use crate::http::problem::{Problem, Result};
+use crate::openapi::request_schemas;
+use crate::validation::errors::{ValidationErrors, member_pointer};
+use crate::validation::fields::Fields;
+use crate::validation::validators;
+
+/// Most events of one request (contract §2).
+const MAX_EVENTS: usize = 500;
+/// Longest `Idempotency-Key`, in characters.
+const MAX_KEY_CHARS: usize = 255;
+/// The header that makes a retried request idempotent.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// The events that were published.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Published {
+    /// Ids of the events, in the order of the request
+    #[schema(value_type = Vec<String>)]
+    ids: Vec<EventId>,
+}
+
+/// An event of a request.
+struct RequestedEvent<'a> {
+    pointer: String,
+    id: Option<EventId>,
+    event_type: EventType,
+    created: Option<Timestamp>,
+    data: &'a str,
+}
+
+/// Publish events
+///
+/// Publishes one event, or up to 500 as `{"events":[…]}`. The response is sent after the broker has confirmed all of
+/// them. Send an `Idempotency-Key` to retry safely: a retried request gets the same ids, and no event is delivered
+/// twice because of the retry.
+#[utoipa::path(
+    post, path = "/v1/{brandId}/events", tag = "events", operation_id = "publishEvents",
+    params(BrandPath, ("Idempotency-Key" = Option<String>, Header, description = "Identifies the request, so that it can be retried safely")),
+    request_body = request_schemas::Publishing,
+    responses((status = 202, description = "Accepted. The broker has confirmed the events.", body = Published))
+)]
+pub(crate) async fn publish_events(
+    State(api): State<Api>,
+    by: BrandWriter,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<impl IntoResponse> {
+    let key = read_idempotency_key(&headers)?;
+    let mut errors = ValidationErrors::default();
+    let events = parse_events(&body.0, &by.brand, &mut errors);
+    let events = errors.into_result(events)?;
+    let ids = assign_ids(&api, &by.brand, key, &body.0, &events).await?;
+    let mut messages = build_messages(&api, &by.brand, &events, &ids)?;
+    if let Some(trace) = read_trace_parent(&headers) {
+        messages.iter_mut().for_each(|(_, message)| message.headers.push((TRACEPARENT, trace.to_string())));
+    }
+    let publishing = publish_all(&api, &messages);
+    match tokio::time::timeout(PUBLISH_TIMEOUT, publishing).await {
+        Ok(Ok(())) => Ok((StatusCode::ACCEPTED, Json(Published { ids }))),
+        Ok(Err(error)) => {
+            warn!(error = %Chain(&error), "responding 503: the broker did not confirm the events");
+            Err(not_confirmed())
+        }
+        Err(_) => Err(not_confirmed()),
+    }
+}
+
+fn not_confirmed() -> Problem {
+    Problem::service_unavailable(
+        "the broker does not confirm; send the request again soon, with the same ids or Idempotency-Key",
+    )
+}
+
+fn read_idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| (1..=MAX_KEY_CHARS).contains(&key.len()));
+    let invalid =
+        || Problem::bad_request(format!("Idempotency-Key must have 1 to {MAX_KEY_CHARS} visible characters"));
+    key.map(Some).ok_or_else(invalid)
+}
+
+/// Reads the trace of the producer, which continues with the events.
+fn read_trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
+    headers.get(TRACEPARENT)?.to_str().ok()?.parse().ok()
+}
+
+fn parse_events<'a>(
+    raw: &'a RawValue,
+    brand: &BrandId,
+    errors: &mut ValidationErrors,
+) -> Option<Vec<RequestedEvent<'a>>> {
+    let mut fields = Fields::parse(raw, "", errors)?;
+    if !fields.has("events") {
+        return parse_event(fields, "", brand).map(|event| vec![event]);
+    }
+    let events = fields.required("events", validators::bounded_list(MAX_EVENTS));
+    fields.finish();
+    let mut parsed = Vec::new();
+    for (index, raw) in events?.into_iter().enumerate() {
+        let pointer = member_pointer("/events", &index.to_string());
+        if let Some(event) =
+            Fields::parse(raw, &pointer, errors).and_then(|fields| parse_event(fields, &pointer, brand))
+        {
+            parsed.push(event);
+        }
+    }
+    Some(parsed)
+}
+
+fn parse_event<'a>(mut fields: Fields<'a, '_>, pointer: &str, brand: &BrandId) -> Option<RequestedEvent<'a>> {
+    let id = fields.optional("id", validators::parsed_text);
+    let own: Option<BrandId> = fields.optional("brandId", validators::parsed_text);
+    if own.is_some_and(|own| own != *brand) {
+        fields.add_error("brandId", "must be the brand of the path, or be left out");
+    }
+    let event_type = fields.required("type", validators::parsed_text);
+    let created = fields.optional("created", validators::timestamp);
+    let data = fields.required("data", |raw, _, _| Some(raw.get()));
+    fields.finish();
+    Some(RequestedEvent { pointer: pointer.to_owned(), id, event_type: event_type?, created, data: data? })
+}
+
+/// Assigns an id to each event: its own, a new one, or, with an idempotency key, the id of the first request with
+/// this key.
+async fn assign_ids(
+    api: &Api,
+    brand: &BrandId,
+    key: Option<&str>,
+    raw: &RawValue,
+    events: &[RequestedEvent<'_>],
+) -> Result<Vec<EventId>> {
+    let now = u64::try_from(Utc::now().timestamp_millis()).unwrap_or(0);
+    let ids: Vec<EventId> =
+        events.iter().map(|event| event.id.unwrap_or_else(|| EventId::draw(now))).collect();
+    let Some(key) = key else { return Ok(ids) };
+    let request = Kept { fingerprint: Sha256::digest(raw.get().as_bytes()).into(), ids };
+    let kept = idempotency::keep(&api.store, brand, key, request.clone()).await?;
+    if kept.fingerprint == request.fingerprint {
+        return Ok(kept.ids);
+    }
+    let mut errors = ValidationErrors::default();
+    errors.add(
+        "",
+        "differs from the request that first used this Idempotency-Key; use another key for another request",
+    );
+    Err(errors.into())
+}
+
+/// Builds the messages and checks them with the rules of the router, which would reject them later.
+fn build_messages(
+    api: &Api,
+    brand: &BrandId,
+    events: &[RequestedEvent<'_>],
+    ids: &[EventId],
+) -> Result<Vec<(String, Outgoing)>> {
+    let retention = TimeDelta::from_std(api.retention).unwrap_or(TimeDelta::MAX);
+    let mut errors = ValidationErrors::default();
+    let mut messages = Vec::with_capacity(events.len());
+    for (event, id) in events.iter().zip(ids) {
+        let body = encode_event(event, *id, brand);
+        if let Err(rejection) = event::decode(&body, None, Utc::now(), retention) {
+            errors.add(format!("{}{}", event.pointer, rejected_field(&rejection)), rejection.detail());
+        }
+        messages.push((event.event_type.as_str().to_owned(), Outgoing::new(body)));
+    }
+    Ok(errors.into_result(Some(messages))?)
+}
+
+fn encode_event(event: &RequestedEvent<'_>, id: EventId, brand: &BrandId) -> Vec<u8> {
+    let created = event.created.map(|at| format!("\"created\":\"{}\",", domain::time::format(at)));
+    let created = created.unwrap_or_default();
+    let event_type = &event.event_type;
+    let data = event.data;
+    // Nothing needs escaping: the data is JSON already, and the other values have a restricted alphabet.
+    format!("{{\"id\":\"{id}\",\"brandId\":\"{brand}\",\"type\":\"{event_type}\",{created}\"data\":{data}}}")
+        .into_bytes()
+}
+
+/// The pointer to the field that a rejection is about.
+fn rejected_field(rejection: &Rejection) -> &'static str {
+    match rejection.reason {
+        RejectReason::InvalidCreated | RejectReason::CreatedOutOfRange => "/created",
+        RejectReason::InvalidId => "/id",
+        RejectReason::InvalidType => "/type",
+        RejectReason::InvalidBrandId => "/brandId",
+        RejectReason::TooLarge | RejectReason::InvalidJson => "/data",
+        _ => "",
+    }
+}
+
+/// Publishes the messages as mandatory, because a 202 promises that the broker has stored each of them in a queue.
+async fn publish_all(api: &Api, messages: &[(String, Outgoing)]) -> std::result::Result<(), BrokerError> {
+    let exchange = api.names.events();
+    let routed: Vec<_> =
+        messages.iter().map(|(key, message)| (Route { exchange: &exchange, key }, message)).collect();
+    api.publisher.publish_all_mandatory(&routed).await
+}

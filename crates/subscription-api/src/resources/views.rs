@@ -1,0 +1,323 @@
+//! The JSON views of the resources, as the contract defines them (§4), and their form in the audit.
+
+use std::collections::BTreeMap;
+
+use domain::signature::{Keys, Scheme};
+use domain::signing_key::SigningKey;
+// utoipa recognizes the type by this name.
+use domain::time::Timestamp as DateTime;
+use domain::time::rfc3339;
+use domain::webhook::WebhookStatus;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use store::brands::Brand;
+use store::event_types::CatalogueType;
+use store::tokens::Token;
+use store::webhooks::Webhook;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::openapi::words::{DisabledReasonWord, RoleWord, SchemeWord, WebhookStatusWord};
+
+/// Placeholder in the audit for the values of custom headers, because they may be secrets.
+const HIDDEN_VALUE: &str = "(hidden)";
+
+/// A webhook: the subscription of a brand.
+// No Debug: the values of headers may be secrets.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Webhook)]
+pub(crate) struct WebhookView {
+    /// Id of the webhook
+    id: Uuid,
+    /// Id of the brand
+    brand_id: String,
+    /// URL that requests are sent to, as it was given
+    endpoint: String,
+    /// Event types and groups that the webhook subscribes to, or `*` for all
+    events: Vec<String>,
+    /// Whether the webhook receives events
+    enabled: bool,
+    /// `active`, `paused` by the brand, or `disabled` by the platform or support
+    #[schema(value_type = WebhookStatusWord)]
+    status: &'static str,
+    /// Why the webhook is disabled; null unless `status` is `disabled`
+    #[schema(required)]
+    disabled: Option<DisabledView>,
+    /// Free text for people
+    #[schema(required)]
+    description: Option<String>,
+    /// Custom headers of every request
+    headers: BTreeMap<String, String>,
+    /// Maximum number of requests in flight
+    #[schema(minimum = 1, maximum = 100)]
+    max_concurrency: i32,
+    /// Maximum number of requests a second; null for no limit
+    #[schema(required, minimum = 1, maximum = 10000)]
+    rate_per_second: Option<i32>,
+    /// Signature schemes; absent if requests are signed with `v1` only
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = Vec<SchemeWord>)]
+    signatures: Option<Vec<&'static str>>,
+    /// When the webhook was created
+    #[serde(with = "rfc3339")]
+    created: DateTime,
+    /// When the webhook was last changed
+    #[serde(with = "rfc3339")]
+    updated: DateTime,
+}
+
+/// The reason why a webhook is disabled.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Disabled)]
+pub(crate) struct DisabledView {
+    /// Kind of the reason
+    #[schema(value_type = DisabledReasonWord)]
+    reason: &'static str,
+    /// The health rule with its numbers, or the reason that support gave
+    #[schema(required)]
+    detail: Option<String>,
+    /// When the webhook was disabled
+    #[serde(with = "rfc3339")]
+    at: DateTime,
+}
+
+/// A new webhook with its secret.
+// No Debug: it holds the secret.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CreatedWebhook {
+    #[serde(flatten)]
+    webhook: WebhookView,
+    /// Secret that signs the requests; shown only here and at `/secret`
+    #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
+    secret: String,
+    /// Public key that verifies `v1a` signatures: `whpk_` and base64. Present only if `signatures` includes `v1a`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = String)]
+    public_key: Option<String>,
+}
+
+impl CreatedWebhook {
+    /// Combines the webhook with its secret and public key.
+    #[must_use]
+    pub(crate) fn new(webhook: Webhook, keys: &Keys) -> Self {
+        Self { webhook: webhook.into(), secret: keys.secret.reveal(), public_key: public_key(keys) }
+    }
+}
+
+/// The public key that verifies `v1a` signatures, if the webhook has one.
+#[must_use]
+pub(crate) fn public_key(keys: &Keys) -> Option<String> {
+    keys.signing_key.as_ref().map(SigningKey::public_key)
+}
+
+impl From<Webhook> for WebhookView {
+    fn from(webhook: Webhook) -> Self {
+        Self {
+            id: webhook.id.0,
+            brand_id: webhook.brand_id.to_string(),
+            endpoint: webhook.endpoint,
+            events: webhook.events.iter().map(ToString::to_string).collect(),
+            enabled: webhook.status == WebhookStatus::Active,
+            status: webhook.status.as_str(),
+            disabled: webhook.disabled.map(|disabled| DisabledView {
+                reason: disabled.reason.as_str(),
+                detail: disabled.detail,
+                at: disabled.at,
+            }),
+            description: webhook.description,
+            headers: webhook.headers,
+            max_concurrency: webhook.max_concurrency,
+            rate_per_second: webhook.rate_per_second,
+            signatures: webhook
+                .asymmetric
+                .then(|| Scheme::ALL.iter().map(|scheme| scheme.as_str()).collect()),
+            created: webhook.created,
+            updated: webhook.updated,
+        }
+    }
+}
+
+/// The audit form of a webhook: its view without the values of headers.
+#[must_use]
+pub(crate) fn audit_webhook(webhook: &Webhook) -> Value {
+    let mut view = WebhookView::from(webhook.clone());
+    view.headers.values_mut().for_each(|value| HIDDEN_VALUE.clone_into(value));
+    audit_value(&view)
+}
+
+/// A brand, which is a tenant of the platform.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Brand)]
+pub(crate) struct BrandView {
+    /// Id of the brand
+    brand_id: String,
+    /// Display name
+    name: String,
+    /// Point of contact; null if there is none
+    #[schema(required)]
+    contact: Option<ContactView>,
+    /// Types and groups that support enabled or disabled, most general first; the most specific entry decides
+    event_types: Vec<SwitchView>,
+    /// When the brand was created
+    #[serde(with = "rfc3339")]
+    created: DateTime,
+    /// When the brand was last changed
+    #[serde(with = "rfc3339")]
+    updated: DateTime,
+}
+
+/// The point of contact of a brand.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Contact)]
+pub(crate) struct ContactView {
+    /// Name of a person or team
+    name: String,
+    /// Email address
+    email: String,
+}
+
+/// An event type, a group or `*` that support enabled or disabled for a brand.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Switch)]
+pub(crate) struct SwitchView {
+    /// Event type, group, or `*` for all
+    type_or_group: String,
+    /// Whether support enabled or disabled it
+    enabled: bool,
+}
+
+impl From<&Brand> for BrandView {
+    fn from(brand: &Brand) -> Self {
+        let switch =
+            |(pattern, enabled): (&str, bool)| SwitchView { type_or_group: pattern.to_owned(), enabled };
+        let contact = brand.contact.as_ref();
+        Self {
+            brand_id: brand.id.to_string(),
+            name: brand.name.clone(),
+            contact: contact
+                .map(|contact| ContactView { name: contact.name.clone(), email: contact.email.clone() }),
+            event_types: brand.enablement.switches().map(switch).collect(),
+            created: brand.created,
+            updated: brand.updated,
+        }
+    }
+}
+
+/// A brand token, without its text.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Token)]
+pub(crate) struct TokenView {
+    /// Id of the token
+    id: Uuid,
+    /// Name of the token
+    name: String,
+    /// Role of the token
+    #[schema(value_type = RoleWord)]
+    role: &'static str,
+    /// When the token was created
+    #[serde(with = "rfc3339")]
+    created: DateTime,
+}
+
+/// A new token with its text.
+// No Debug: it holds the token.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CreatedToken {
+    #[serde(flatten)]
+    view: TokenView,
+    /// The token itself; shown only here
+    token: String,
+}
+
+impl CreatedToken {
+    /// Combines the view with the text of the token.
+    #[must_use]
+    pub(crate) fn new(view: &Token, token: String) -> Self {
+        Self { view: view.into(), token }
+    }
+}
+
+impl From<&Token> for TokenView {
+    fn from(token: &Token) -> Self {
+        Self { id: token.id, name: token.name.clone(), role: token.role.as_str(), created: token.created }
+    }
+}
+
+/// An event type of the catalogue.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = EventType)]
+pub(crate) struct EventTypeView {
+    /// Event type
+    #[serde(rename = "type")]
+    name: String,
+    /// Description for people
+    description: String,
+    /// JSON Schema of `data`
+    #[schema(value_type = Option<Value>, required)]
+    schema: Option<Box<RawValue>>,
+    /// Whether events whose `data` violates the schema are rejected
+    enforce_schema: bool,
+    /// Example of `data`; test events contain it
+    #[schema(value_type = Option<Value>, required)]
+    example: Option<Box<RawValue>>,
+    /// Whether the type is built in and cannot be changed
+    built_in: bool,
+    /// When the event type was created
+    #[serde(with = "rfc3339")]
+    created: DateTime,
+    /// When the event type was last changed
+    #[serde(with = "rfc3339")]
+    updated: DateTime,
+}
+
+impl From<CatalogueType> for EventTypeView {
+    fn from(entry: CatalogueType) -> Self {
+        Self {
+            name: entry.name.to_string(),
+            description: entry.description,
+            schema: entry.schema,
+            enforce_schema: entry.enforce_schema,
+            example: entry.example,
+            built_in: entry.built_in,
+            created: entry.created,
+            updated: entry.updated,
+        }
+    }
+}
+
+/// An event type of the catalogue, with whether it is enabled for the brand.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OfferedType {
+    #[serde(flatten)]
+    entry: EventTypeView,
+    /// Whether the brand receives events of this type
+    enabled: bool,
+}
+
+impl OfferedType {
+    /// Combines the entry with its enablement.
+    #[must_use]
+    pub(crate) fn new(entry: CatalogueType, enabled: bool) -> Self {
+        Self { entry: entry.into(), enabled }
+    }
+}
+
+/// The audit form of a view.
+#[must_use]
+pub(crate) fn audit_value<T: Serialize>(view: &T) -> Value {
+    serde_json::to_value(view).unwrap_or_else(|_| json!("(not plain JSON)"))
+}
+
+/// Serializes an optional instant as RFC 3339 or null.
+///
+/// # Errors
+/// When the serializer fails.
+pub(crate) fn serialize_optional<S: Serializer>(at: &Option<DateTime>, to: S) -> Result<S::Ok, S::Error> {
+    at.map(domain::time::format).serialize(to)
+}

@@ -1,0 +1,221 @@
+//! The webhooks of a brand: create, list, read, change and delete.
+
+pub(crate) mod health;
+pub(crate) mod lookup;
+pub(crate) mod patch;
+pub(crate) mod secret;
+pub(crate) mod stats;
+pub(crate) mod support;
+pub(crate) mod test_event;
+pub(crate) mod time_buckets;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use domain::ids::WebhookId;
+use domain::limits::WEBHOOKS_PER_BRAND;
+use domain::signature::Keys;
+use domain::signing_key::SigningKey;
+use domain::webhook::WebhookStatus;
+use store::Change;
+use store::place::Place;
+use store::webhooks::{self, Webhook};
+
+use crate::api::Api;
+use crate::auth::{BrandReader, BrandWriter};
+use crate::http::body::{JsonBody, PatchBody};
+use crate::http::page::{self, Page, PageParams};
+use crate::http::path::{BrandPath, WebhookInPath, WebhookPath, webhook_not_found};
+use crate::http::problem::{Problem, Result};
+use crate::http::query::Query;
+use crate::openapi::request_schemas;
+use crate::resources::views::{CreatedWebhook, WebhookView};
+use crate::resources::webhooks::lookup::{audit_change, find_webhook, list_position, lock_webhook};
+use crate::resources::webhooks::patch::{EVENTS_POINTER, WebhookPatch, check_stored_endpoint};
+use crate::validation::errors::ValidationErrors;
+use crate::validation::subscribable_types::SubscribableTypes;
+
+/// Create a webhook
+#[utoipa::path(
+    post, path = "/v1/{brandId}/webhooks", tag = "webhooks", operation_id = "createWebhook",
+    params(BrandPath), request_body = request_schemas::NewWebhook,
+    responses(
+        (status = 201, description = "The webhook was created. The response contains its signing secret.",
+         body = CreatedWebhook, headers(("Location" = String, description = "Path of the webhook"))),
+        (status = 409, description = "The brand has reached its maximum number of webhooks."),
+    )
+)]
+pub(crate) async fn create_webhook(
+    State(api): State<Api>,
+    by: BrandWriter,
+    body: JsonBody,
+) -> Result<impl IntoResponse> {
+    let mut errors = ValidationErrors::default();
+    let patch = WebhookPatch::parse_new(&body.0, api.resolver.allowed_networks(), &mut errors);
+    if let Some(patch) = &patch {
+        patch.check_endpoint(&api.resolver, &mut errors).await;
+    }
+    let keys = Keys::draw(patch.as_ref().is_some_and(WebhookPatch::requests_v1a));
+    let created = insert_webhook(&api, &by, patch, errors, &keys).await?;
+    if created.status == WebhookStatus::Active {
+        api.declare_queue(created.id).await;
+    }
+    let location = format!("/v1/{}/webhooks/{}", created.brand_id, created.id);
+    let view = CreatedWebhook::new(created, &keys);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)))
+}
+
+async fn insert_webhook(
+    api: &Api,
+    by: &BrandWriter,
+    patch: Option<WebhookPatch>,
+    mut errors: ValidationErrors,
+    keys: &Keys,
+) -> Result<Webhook> {
+    let mut client = api.store.client().await?;
+    let change = Change::begin(&mut client).await?;
+    // With errors the response is a 422 in any case, so the lock would only delay other writers.
+    if errors.is_empty() {
+        change.hold_configuration().await?;
+    }
+    if let Some(events) = patch.as_ref().and_then(WebhookPatch::events) {
+        let types = SubscribableTypes::load(&change, &by.brand).await?;
+        types.check_patterns(events, EVENTS_POINTER, &mut errors);
+    }
+    let new = errors.into_result(patch)?.into_webhook(&by.brand)?;
+    if webhooks::count(&change, &by.brand).await? >= WEBHOOKS_PER_BRAND {
+        return Err(Problem::conflict(format!(
+            "a brand may have {WEBHOOKS_PER_BRAND} webhooks; delete one first"
+        )));
+    }
+    let created = webhooks::insert(&change, &api.keyring, &new, keys).await?;
+    let created = created.ok_or_else(Problem::internal_error)?;
+    change.commit(&audit_change(&by.actor, "webhook.create", None, Some(&created))).await?;
+    Ok(created)
+}
+
+/// List the webhooks of a brand
+///
+/// Oldest first.
+#[utoipa::path(
+    get, path = "/v1/{brandId}/webhooks", tag = "webhooks", operation_id = "listWebhooks",
+    params(BrandPath, PageParams),
+    responses((status = 200, description = "A page of webhooks.", body = Page<WebhookView>))
+)]
+pub(crate) async fn list_webhooks(
+    State(api): State<Api>,
+    by: BrandReader,
+    mut query: Query,
+) -> Result<Json<Page<WebhookView>>> {
+    let list = format!("webhooks/{}", by.brand);
+    let limit = query.take_limit();
+    let after = page::take_position(&mut query, &list).unwrap_or(Place::FIRST);
+    query.finish()?;
+    let rows = webhooks::page_of_brand(&api.store, &by.brand, None, after, limit + 1).await?;
+    Ok(Json(Page::from_rows(&list, rows, limit, list_position, WebhookView::from)))
+}
+
+/// Read a webhook
+#[utoipa::path(
+    get, path = "/v1/{brandId}/webhooks/{webhookId}", tag = "webhooks", operation_id = "readWebhook",
+    params(BrandPath, WebhookPath),
+    responses((status = 200, description = "The webhook, without its secret.", body = WebhookView))
+)]
+pub(crate) async fn read_webhook(
+    State(api): State<Api>,
+    by: BrandReader,
+    WebhookInPath(id): WebhookInPath,
+) -> Result<Json<WebhookView>> {
+    Ok(Json(find_webhook(&api.store, &by.brand, id).await?.into()))
+}
+
+/// Change a webhook
+///
+/// The body is a JSON merge patch: absent fields stay, null clears optional fields.
+#[utoipa::path(
+    patch, path = "/v1/{brandId}/webhooks/{webhookId}", tag = "webhooks", operation_id = "changeWebhook",
+    params(BrandPath, WebhookPath),
+    request_body(content(
+        (request_schemas::WebhookPatch = "application/merge-patch+json"),
+        (request_schemas::WebhookPatch = "application/json"),
+    )),
+    responses(
+        (status = 200, description = "The changed webhook.", body = WebhookView),
+        (status = 409, description = "`enabled` cannot be set to true, because support or the platform disabled the webhook."),
+    )
+)]
+pub(crate) async fn change_webhook(
+    State(api): State<Api>,
+    by: BrandWriter,
+    WebhookInPath(id): WebhookInPath,
+    body: PatchBody,
+) -> Result<Json<WebhookView>> {
+    let found = find_webhook(&api.store, &by.brand, id).await?;
+    let mut errors = ValidationErrors::default();
+    let patch = WebhookPatch::parse_patch(&body.0, api.resolver.allowed_networks(), &mut errors);
+    // Names are resolved before the transaction begins, because the transaction must be short.
+    if let Some(patch) = &patch {
+        patch.check_endpoint(&api.resolver, &mut errors).await;
+        if patch.resumes(&found) && !patch.has_endpoint() {
+            check_stored_endpoint(&found, &api.resolver, &mut errors).await;
+        }
+    }
+    Ok(Json(update_webhook(&api, &by, id, patch, errors).await?.into()))
+}
+
+async fn update_webhook(
+    api: &Api,
+    by: &BrandWriter,
+    id: WebhookId,
+    patch: Option<WebhookPatch>,
+    mut errors: ValidationErrors,
+) -> Result<Webhook> {
+    let mut client = api.store.client().await?;
+    let change = Change::begin(&mut client).await?;
+    let before = lock_webhook(&change, &by.brand, id).await?;
+    // With errors the response is a 422 in any case, so the lock would only delay other writers.
+    if errors.is_empty() {
+        change.hold_configuration().await?;
+    }
+    if let Some(patch) = &patch {
+        let stored = patch.resumes(&before).then_some(before.events.as_slice());
+        if let Some(events) = patch.events().or(stored) {
+            let types = SubscribableTypes::load(&change, &by.brand).await?;
+            types.check_patterns(events, EVENTS_POINTER, &mut errors);
+        }
+    }
+    let mut after = before.clone();
+    errors.into_result(patch)?.apply(&mut after)?;
+    if after == before {
+        return Ok(before);
+    }
+    if after.asymmetric != before.asymmetric {
+        let key = after.asymmetric.then(SigningKey::draw);
+        webhooks::set_signing_key(&change, &api.keyring, &after, key.as_ref()).await?;
+    }
+    let after = webhooks::update(&change, &after).await?.ok_or_else(webhook_not_found)?;
+    change.commit(&audit_change(&by.actor, "webhook.change", Some(&before), Some(&after))).await?;
+    Ok(after)
+}
+
+/// Delete a webhook
+///
+/// The webhook receives no more events, and its queue is deleted. Support can read its events until they expire.
+#[utoipa::path(
+    delete, path = "/v1/{brandId}/webhooks/{webhookId}", tag = "webhooks", operation_id = "deleteWebhook",
+    params(BrandPath, WebhookPath),
+    responses((status = 204, description = "The webhook was deleted."))
+)]
+pub(crate) async fn delete_webhook(
+    State(api): State<Api>,
+    by: BrandWriter,
+    WebhookInPath(id): WebhookInPath,
+) -> Result<StatusCode> {
+    let mut client = api.store.client().await?;
+    let change = Change::begin(&mut client).await?;
+    let before = lock_webhook(&change, &by.brand, id).await?;
+    webhooks::delete(&change, id).await?;
+    change.commit(&audit_change(&by.actor, "webhook.delete", Some(&before), None)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

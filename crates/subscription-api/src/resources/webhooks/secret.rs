@@ -1,0 +1,110 @@
+//! The signing secret of a webhook: read and rotate.
+
+use axum::Json;
+use axum::extract::State;
+use domain::limits::{DEFAULT_OVERLAP_SECONDS, ROTATION_OVERLAP_SECONDS};
+use domain::signature::Keys;
+// utoipa recognizes the type by this name.
+use domain::time::Timestamp as DateTime;
+use serde::Serialize;
+use serde_json::json;
+use store::{Change, webhooks};
+use utoipa::ToSchema;
+
+use crate::api::Api;
+use crate::auth::BrandWriter;
+use crate::http::body::OptionalJsonBody;
+use crate::http::path::{BrandPath, WebhookInPath, WebhookPath, webhook_not_found};
+use crate::http::problem::Result;
+use crate::openapi::request_schemas;
+use crate::resources::views::{public_key, serialize_optional};
+use crate::resources::webhooks::lookup::{audit_change, lock_webhook};
+use crate::validation::errors::ValidationErrors;
+use crate::validation::fields::Fields;
+use crate::validation::validators;
+
+/// The secret that signs the requests of a webhook.
+// No Debug: it holds the secret.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Secret)]
+pub(crate) struct SecretView {
+    /// Signing secret: `whsec_` and base64
+    #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
+    secret: String,
+    /// Public key that verifies `v1a` signatures: `whpk_` and base64. Present only if `signatures` includes `v1a`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = String)]
+    public_key: Option<String>,
+}
+
+/// Read the secret of a webhook
+///
+/// Requires a token with the role `write`. Of the key that signs `v1a`, only the public half is returned.
+#[utoipa::path(
+    get, path = "/v1/{brandId}/webhooks/{webhookId}/secret", tag = "webhooks", operation_id = "readSecret",
+    params(BrandPath, WebhookPath),
+    responses((status = 200, description = "The secret that signs the requests.", body = SecretView))
+)]
+pub(crate) async fn read_secret(
+    State(api): State<Api>,
+    by: BrandWriter,
+    WebhookInPath(id): WebhookInPath,
+) -> Result<Json<SecretView>> {
+    let keys = webhooks::keys(&api.store, &api.keyring, &by.brand, id).await?;
+    let keys = keys.ok_or_else(webhook_not_found)?;
+    Ok(Json(SecretView { secret: keys.secret.reveal(), public_key: public_key(&keys) }))
+}
+
+/// The new secret of a webhook.
+// No Debug: it holds the secret.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RotatedSecret {
+    /// New signing secret: `whsec_` and base64
+    secret: String,
+    /// New public key that verifies `v1a` signatures: `whpk_` and base64. Present only if `signatures` includes `v1a`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = String)]
+    public_key: Option<String>,
+    /// When the previous secret and key stop signing; null if they stopped at once
+    #[serde(serialize_with = "serialize_optional")]
+    #[schema(required)]
+    previous_expires: Option<DateTime>,
+}
+
+/// Rotate the secret of a webhook
+///
+/// Until the overlap ends, every request carries two signatures: one with the new secret and one with the previous
+/// secret. The receiver can therefore switch to the new secret at any time during the overlap.
+#[utoipa::path(
+    post, path = "/v1/{brandId}/webhooks/{webhookId}/secret/rotate", tag = "webhooks",
+    operation_id = "rotateSecret",
+    params(BrandPath, WebhookPath), request_body = request_schemas::Rotation,
+    responses((status = 200, description = "The new secret.", body = RotatedSecret))
+)]
+pub(crate) async fn rotate_secret(
+    State(api): State<Api>,
+    by: BrandWriter,
+    WebhookInPath(id): WebhookInPath,
+    body: OptionalJsonBody,
+) -> Result<Json<RotatedSecret>> {
+    let mut errors = ValidationErrors::default();
+    let overlap = Fields::parse(&body.0, "", &mut errors).map(|mut fields| {
+        let overlap = fields.optional("overlapSeconds", validators::integer(0..=ROTATION_OVERLAP_SECONDS));
+        fields.finish();
+        overlap.unwrap_or(DEFAULT_OVERLAP_SECONDS)
+    });
+    let mut client = api.store.client().await?;
+    let change = Change::begin(&mut client).await?;
+    let webhook = lock_webhook(&change, &by.brand, id).await?;
+    let overlap = errors.into_result(overlap)?;
+    let keys = Keys::draw(webhook.asymmetric);
+    let rotated = webhooks::rotate(&change, &api.keyring, &webhook, &keys, overlap).await?;
+    let previous_expires = rotated.ok_or_else(webhook_not_found)?;
+    let mut entry = audit_change(&by.actor, "webhook.rotate_secret", Some(&webhook), None);
+    entry.before = None;
+    entry.after = Some(json!({"overlapSeconds": overlap}));
+    change.commit(&entry).await?;
+    Ok(Json(RotatedSecret { secret: keys.secret.reveal(), public_key: public_key(&keys), previous_expires }))
+}

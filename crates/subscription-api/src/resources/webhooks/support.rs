@@ -1,0 +1,226 @@
+//! Webhooks of all brands, for support: list, disable and enable. Only support can enable a disabled webhook.
+
+use axum::Json;
+use axum::extract::State;
+use chrono::{TimeDelta, Utc};
+use domain::delivery::DeliveryStatus;
+use domain::ids::{BrandId, WebhookId};
+use domain::limits::{CREATED_AHEAD_SECONDS, TEXT_CHARS};
+use domain::outcome::Trigger;
+use domain::time::{Timestamp, whole_millis};
+use domain::webhook::{DisabledReason, WebhookStatus};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
+use store::Change;
+use store::place::Place;
+use store::redeliveries::{self, Selection};
+use store::webhooks::{self, Disabled, Webhook};
+use utoipa::IntoParams;
+
+use crate::api::Api;
+use crate::auth::Support;
+use crate::http::body::JsonBody;
+use crate::http::cursor;
+use crate::http::page::{CursorPosition, Page, PageParams};
+use crate::http::path::{WebhookInPath, WebhookPath, webhook_not_found};
+use crate::http::problem::{Problem, Result};
+use crate::http::query::Query;
+use crate::openapi::request_schemas;
+use crate::openapi::words::WebhookStatusWord;
+use crate::resources::views::WebhookView;
+use crate::resources::webhooks::lookup::{audit_change, list_position};
+use crate::resources::webhooks::patch::{EVENTS_POINTER, check_stored_endpoint};
+use crate::validation::errors::ValidationErrors;
+use crate::validation::fields::Fields;
+use crate::validation::subscribable_types::SubscribableTypes;
+use crate::validation::validators;
+
+/// Name of the list in its cursors.
+const LIST: &str = "all-webhooks";
+
+/// The filters of the list.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[allow(dead_code, reason = "only the OpenAPI document uses it; Filter reads the parameters")]
+pub(crate) struct WebhookParams {
+    /// Only webhooks of this brand
+    #[param(pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    brand_id: Option<String>,
+    /// Only webhooks with this status
+    status: Option<WebhookStatusWord>,
+}
+
+/// The filter of the list, which its cursor carries.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Filter {
+    brand: Option<BrandId>,
+    status: Option<WebhookStatus>,
+}
+
+impl Filter {
+    /// Reads the filter and the position. With a cursor, the filter of the cursor applies; a filter in the query must
+    /// agree with it.
+    fn parse(query: &mut Query) -> (Self, Place) {
+        let requested = Self {
+            brand: query.take_parsed("brandId"),
+            status: query.take("status", |text| {
+                text.parse()
+                    .ok()
+                    .filter(|status| *status != WebhookStatus::Deleted)
+                    .ok_or("must be active, paused or disabled")
+            }),
+        };
+        let read = |text: &str| cursor::decode::<(Self, CursorPosition)>(LIST, text);
+        let Some((own, after)) = query.take("cursor", read) else { return (requested, Place::FIRST) };
+        let agrees = (requested.brand.is_none() || requested.brand == own.brand)
+            && (requested.status.is_none() || requested.status == own.status);
+        if !agrees {
+            query.add_error(
+                "cursor",
+                "belongs to this list with other filters; repeat them or leave them out",
+            );
+        }
+        (own, after.into())
+    }
+}
+
+/// List the webhooks of all brands
+///
+/// Oldest first.
+#[utoipa::path(
+    get, path = "/admin/v1/webhooks", tag = "support", operation_id = "listAllWebhooks",
+    params(WebhookParams, PageParams),
+    responses((status = 200, description = "A page of webhooks.", body = Page<WebhookView>))
+)]
+pub(crate) async fn list_all_webhooks(
+    State(api): State<Api>,
+    _: Support,
+    mut query: Query,
+) -> Result<Json<Page<WebhookView>>> {
+    let limit = query.take_limit();
+    let (filter, after) = Filter::parse(&mut query);
+    query.finish()?;
+    let rows = match &filter.brand {
+        Some(brand) => webhooks::page_of_brand(&api.store, brand, filter.status, after, limit + 1).await?,
+        None => webhooks::page_of_all(&api.store, filter.status, after, limit + 1).await?,
+    };
+    Ok(Json(Page::from_rows(
+        LIST,
+        rows,
+        limit,
+        |webhook| (filter, list_position(webhook)),
+        WebhookView::from,
+    )))
+}
+
+/// Disable a webhook
+///
+/// Attempts stop, and deliveries that have not ended become `held`.
+#[utoipa::path(
+    post, path = "/admin/v1/webhooks/{webhookId}/disable", tag = "support", operation_id = "disableWebhook",
+    params(WebhookPath), request_body = request_schemas::Disabling,
+    responses((status = 200, description = "The changed webhook.", body = WebhookView))
+)]
+pub(crate) async fn disable_webhook(
+    State(api): State<Api>,
+    by: Support,
+    WebhookInPath(id): WebhookInPath,
+    body: JsonBody,
+) -> Result<Json<WebhookView>> {
+    let mut errors = ValidationErrors::default();
+    let detail = Fields::parse(&body.0, "", &mut errors).and_then(|mut fields| {
+        let detail = fields.required("detail", validators::nonempty_text(TEXT_CHARS));
+        fields.finish();
+        detail
+    });
+    let mut client = api.store.client().await?;
+    let change = Change::begin(&mut client).await?;
+    let before = lock_existing(&change, id).await?;
+    let detail = Some(errors.into_result(detail)?);
+    let mut after = before.clone();
+    let at = whole_millis(Utc::now());
+    after.status = WebhookStatus::Disabled;
+    after.disabled = Some(Disabled { reason: DisabledReason::Support, detail, at });
+    let after = webhooks::update(&change, &after).await?.ok_or_else(webhook_not_found)?;
+    change.commit(&audit_change(&by.actor, "webhook.disable", Some(&before), Some(&after))).await?;
+    Ok(Json(after.into()))
+}
+
+/// Enable a disabled webhook
+///
+/// The endpoint and the events are checked again. With `redeliverHeld`, the held deliveries are redelivered.
+#[utoipa::path(
+    post, path = "/admin/v1/webhooks/{webhookId}/enable", tag = "support", operation_id = "enableWebhook",
+    params(WebhookPath), request_body = request_schemas::Enabling,
+    responses(
+        (status = 200, description = "The changed webhook.", body = WebhookView),
+        (status = 409, description = "The webhook is not disabled."),
+    )
+)]
+pub(crate) async fn enable_webhook(
+    State(api): State<Api>,
+    by: Support,
+    WebhookInPath(id): WebhookInPath,
+    body: JsonBody,
+) -> Result<Json<WebhookView>> {
+    let mut errors = ValidationErrors::default();
+    let enabling = parse_enabling(&body.0, &mut errors);
+    let found = webhooks::find(&api.store, id).await?.ok_or_else(webhook_not_found)?;
+    if found.status == WebhookStatus::Disabled {
+        check_stored_endpoint(&found, &api.resolver, &mut errors).await;
+    }
+    let mut client = api.store.client().await?;
+    let change = Change::begin(&mut client).await?;
+    let before = lock_existing(&change, id).await?;
+    if before.status != WebhookStatus::Disabled {
+        return Err(Problem::conflict(format!("this webhook is {}, not disabled", before.status)));
+    }
+    change.hold_configuration().await?;
+    let types = SubscribableTypes::load(&change, &before.brand_id).await?;
+    types.check_patterns(&before.events, EVENTS_POINTER, &mut errors);
+    let (note, redeliver_held) = errors.into_result(enabling)?;
+    let mut after = before.clone();
+    after.status = WebhookStatus::Active;
+    after.disabled = None;
+    let after = webhooks::update(&change, &after).await?.ok_or_else(webhook_not_found)?;
+    let mut entry = audit_change(&by.actor, "webhook.enable", Some(&before), Some(&after));
+    if let Some(serde_json::Value::Object(after)) = &mut entry.after {
+        after.insert("note".to_owned(), json!(note));
+        after.insert("redeliverHeld".to_owned(), json!(redeliver_held));
+    }
+    if redeliver_held {
+        redeliver_held_events(&change, id).await?;
+    }
+    change.commit(&entry).await?;
+    Ok(Json(after.into()))
+}
+
+/// Reads the note and whether to redeliver the held deliveries.
+fn parse_enabling(raw: &RawValue, errors: &mut ValidationErrors) -> Option<(String, bool)> {
+    let mut fields = Fields::parse(raw, "", errors)?;
+    let note = fields.required("note", validators::nonempty_text(TEXT_CHARS));
+    let redeliver_held = fields.optional("redeliverHeld", validators::boolean).unwrap_or(false);
+    fields.finish();
+    Some((note?, redeliver_held))
+}
+
+/// Locks a webhook of any brand that is not deleted.
+async fn lock_existing(change: &Change<'_>, id: WebhookId) -> Result<Webhook> {
+    let found = webhooks::lock(change, id).await?;
+    found.filter(|webhook| webhook.status != WebhookStatus::Deleted).ok_or_else(webhook_not_found)
+}
+
+/// Creates a job that redelivers everything that is held for a webhook.
+async fn redeliver_held_events(change: &Change<'_>, webhook: WebhookId) -> Result<()> {
+    // Events may be created slightly in the future, so the range ends behind the latest possible one.
+    let ahead = TimeDelta::seconds(CREATED_AHEAD_SECONDS + 1);
+    let selection = Selection {
+        from: Timestamp::UNIX_EPOCH,
+        to: whole_millis(Utc::now()) + ahead,
+        status: Some(DeliveryStatus::Held),
+        pattern: None,
+    };
+    redeliveries::insert_job(change, webhook, Trigger::Held, &selection).await?;
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Test events: the example of an event type, sent to one webhook.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use chrono::Utc;
+use domain::event_type::EventType;
+use domain::ids::EventId;
+use domain::time::whole_millis;
+use serde::Serialize;
+use serde_json::json;
+use store::webhooks::Webhook;
+use store::{Change, event_types, redeliveries};
+use utoipa::ToSchema;
+
+use crate::api::Api;
+use crate::auth::BrandWriter;
+use crate::http::body::OptionalJsonBody;
+use crate::http::path::{BrandPath, WebhookInPath, WebhookPath};
+use crate::http::problem::Result;
+use crate::openapi::request_schemas;
+use crate::resources::webhooks::lookup::{audit_action, check_active, lock_webhook};
+use crate::validation::errors::ValidationErrors;
+use crate::validation::fields::Fields;
+use crate::validation::subscribable_types::SubscribableTypes;
+use crate::validation::validators;
+
+/// A test event that was queued.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = TestSent)]
+pub(crate) struct QueuedTestEvent {
+    /// Id of the test event; Get Events shows its delivery
+    #[schema(value_type = String)]
+    event_id: EventId,
+}
+
+/// Send a test event
+///
+/// Sends the example of an event type to this webhook only. The default for `type` is the first type that the
+/// webhook subscribes to and the brand may receive.
+#[utoipa::path(
+    post, path = "/v1/{brandId}/webhooks/{webhookId}/test", tag = "webhooks", operation_id = "testWebhook",
+    params(BrandPath, WebhookPath), request_body = request_schemas::TestEvent,
+    responses(
+        (status = 202, description = "Accepted. The test event will be sent.", body = QueuedTestEvent),
+        (status = 409, description = "The webhook is not active."),
+    )
+)]
+pub(crate) async fn test_webhook(
+    State(api): State<Api>,
+    by: BrandWriter,
+    WebhookInPath(id): WebhookInPath,
+    body: OptionalJsonBody,
+) -> Result<impl IntoResponse> {
+    let mut errors = ValidationErrors::default();
+    let requested = Fields::parse(&body.0, "", &mut errors).map(|mut fields| {
+        let requested = fields.optional("type", validators::parsed_text::<EventType>);
+        fields.finish();
+        requested
+    });
+    let mut client = api.store.client().await?;
+    let change = Change::begin(&mut client).await?;
+    let webhook = lock_webhook(&change, &by.brand, id).await?;
+    let requested = errors.into_result(requested)?;
+    check_active(&webhook)?;
+    let (event_type, data) = choose_example(&change, &webhook, requested).await?;
+    let now = Utc::now();
+    let event = EventId::draw(u64::try_from(now.timestamp_millis()).unwrap_or(0));
+    redeliveries::insert_test(&change, id, event, whole_millis(now), &event_type, &data).await?;
+    let details = json!({"eventId": event, "type": event_type.as_str()});
+    change.commit(&audit_action(&by, "webhook.test", id, details)).await?;
+    Ok((StatusCode::ACCEPTED, Json(QueuedTestEvent { event_id: event })))
+}
+
+/// Chooses the type of the test event and returns it with its example.
+async fn choose_example(
+    change: &Change<'_>,
+    webhook: &Webhook,
+    requested: Option<EventType>,
+) -> Result<(EventType, String)> {
+    let types = SubscribableTypes::load(change, &webhook.brand_id).await?;
+    let mut errors = ValidationErrors::default();
+    let chosen = match &requested {
+        Some(event_type) => {
+            types.check_type(event_type, "/type", &mut errors);
+            Some(event_type.clone())
+        }
+        None => types.first_match(&webhook.events).and_then(|name| name.parse().ok()),
+    };
+    if chosen.is_none() {
+        errors.add("/type", "is required here: the webhook subscribes to no type that the brand may receive");
+    }
+    let event_type = errors.into_result(chosen)?;
+    let entry = event_types::find(change, &event_type).await?;
+    let example = entry.and_then(|entry| entry.example).map(|example| example.get().to_owned());
+    Ok((event_type, example.unwrap_or_else(|| "{}".to_owned())))
+}
