@@ -3,7 +3,7 @@
 use domain::address::{self, AllowedNetworks};
 use domain::endpoint::Endpoint;
 use domain::limits::ENDPOINT_CHARS;
-use mutate::{corpus, mutated_text};
+use fuzz_corpus::{corpus, mutated_text};
 use proptest::prelude::*;
 use url::{Host, Url};
 

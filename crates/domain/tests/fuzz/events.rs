@@ -6,7 +6,7 @@ use domain::ids::{AttemptId, EventId, WebhookId};
 use domain::limits::{EVENT_BODY_BYTES, MESSAGE_ID_CHARS};
 use domain::request::{EventHead, body};
 use domain::time::{self, Timestamp};
-use mutate::{corpus, mutated};
+use fuzz_corpus::{corpus, mutated};
 use proptest::prelude::*;
 use serde_json::Value;
 

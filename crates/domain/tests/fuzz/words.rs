@@ -7,7 +7,7 @@ use domain::address::AllowedNetworks;
 use domain::event_type::{EventType, TypePattern};
 use domain::ids::{BrandId, EventId, WebhookId};
 use domain::time;
-use mutate::{corpus, mutated_text};
+use fuzz_corpus::{corpus, mutated_text};
 use proptest::prelude::*;
 
 use crate::assert_reason;
