@@ -1,9 +1,13 @@
-//! Nasty inputs and their mutations, for property tests of what reads outside bytes.
+//! Corpora of hostile inputs, and their mutations, for property tests of code that parses outside bytes.
 //!
-//! A corpus is a text file in the tree, one input a line: what was found to be nasty is added to it and
-//! stays. A property test takes inputs from a corpus and damages them as a fuzzer does: bits flipped,
-//! pieces cut out, repeated, put in or exchanged with those of another input. Only development depends
-//! on this crate.
+//! A corpus is a text file in the tree with one input a line. When an input breaks a parser, its line is added to the
+//! corpus and stays there, so that the fault cannot return unnoticed. [`parse_corpus`] reads such a file.
+//!
+//! [`mutated_inputs`] and [`mutated_texts`] are strategies for `proptest`. They choose inputs from a corpus and damage
+//! them as a fuzzer does: flip bits, cut pieces out, repeat pieces, insert bytes or tokens of the format, or replace
+//! the rest with the rest of another input. Only `[dev-dependencies]` refer to this crate, so no service contains it.
+//!
+//! A failing input prints itself as a line of a corpus (`Debug` of [`Input`]), so that it can be added as it stands.
 
 use std::fmt;
 
@@ -11,26 +15,27 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-/// Mutations of one input at most.
-const MOST: usize = 6;
-/// How often a piece is repeated at most: deep nesting and long runs come from it.
-const MOST_REPEATS: usize = 3_000;
-/// Longest piece that is cut out or repeated, in bytes.
-const LONGEST_PIECE: usize = 40;
-/// Largest input, in bytes: what is larger is cut off.
-const LARGEST: usize = 300_000;
+/// Maximum number of mutations of one input.
+const MAX_MUTATIONS: usize = 6;
+/// Maximum number of repetitions of a piece; high, because they produce deep nesting and long runs.
+const MAX_REPEATS: usize = 3_000;
+/// Maximum size of a piece that is cut out or repeated.
+const MAX_PIECE_BYTES: usize = 40;
+/// Maximum size of a mutated input; longer ones are truncated.
+const MAX_INPUT_BYTES: usize = 300_000;
 
-/// The inputs of a corpus: its lines, without empty ones and those that begin with `#`. `\xNN` stands
-/// for a byte, everything else for itself.
+/// Returns the inputs of a corpus: its lines, except empty lines and comments (`#`).
+///
+/// `\xNN` stands for a byte; every other character stands for itself.
 ///
 /// # Panics
-/// When a `\x` has no two hexadecimal digits: the corpus is part of the test.
+/// When `\x` is not followed by two hexadecimal digits, because the corpus is part of the test.
 #[must_use]
-pub fn corpus(text: &str) -> Vec<Vec<u8>> {
-    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(unescaped).collect()
+pub fn parse_corpus(text: &str) -> Vec<Vec<u8>> {
+    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(unescape_line).collect()
 }
 
-fn unescaped(line: &str) -> Vec<u8> {
+fn unescape_line(line: &str) -> Vec<u8> {
     let mut pieces = line.split("\\x");
     let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
     for piece in pieces {
@@ -41,7 +46,7 @@ fn unescaped(line: &str) -> Vec<u8> {
     bytes
 }
 
-/// An input. It shows itself as a line of a corpus, so that a failure can be kept there.
+/// An input whose `Debug` form is a line of a corpus, so that a failing input can be added to it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Input(pub Vec<u8>);
 
@@ -61,49 +66,49 @@ impl fmt::Debug for Input {
     }
 }
 
-/// One damage to an input.
+/// A change that damages an input.
 #[derive(Debug, Clone)]
 enum Mutation {
     Flip(Index, u8),
     Cut(Index, usize),
     Repeat(Index, usize, usize),
     Insert(Index, Vec<u8>),
-    /// The rest is that of another input.
+    /// Replaces the rest with the rest of another input.
     Splice(Index, Index),
 }
 
-/// Inputs of the corpus, whole or damaged; `tokens` are put in whole, such as the words of a format.
+/// Generates inputs of the corpus, intact or damaged; `tokens`, such as keywords of the format, are inserted whole.
 ///
 /// # Panics
 /// When the corpus is empty.
-pub fn mutated(corpus: Vec<Vec<u8>>, tokens: &'static [&'static str]) -> impl Strategy<Value = Input> {
-    assert!(!corpus.is_empty(), "a corpus has inputs");
+pub fn mutated_inputs(corpus: Vec<Vec<u8>>, tokens: &'static [&'static str]) -> impl Strategy<Value = Input> {
+    assert!(!corpus.is_empty(), "the corpus has no inputs");
     let others = corpus.clone();
-    (select(corpus), vec(mutation(tokens), 0..=MOST)).prop_map(move |(mut input, mutations)| {
+    (select(corpus), vec(any_mutation(tokens), 0..=MAX_MUTATIONS)).prop_map(move |(mut input, mutations)| {
         for mutation in mutations {
             mutation.apply(&mut input, &others);
-            input.truncate(LARGEST);
+            input.truncate(MAX_INPUT_BYTES);
         }
         Input(input)
     })
 }
 
-/// [`mutated`] as text: what is no UTF-8 is replaced.
+/// [`mutated_inputs`] as text; invalid UTF-8 is replaced.
 ///
 /// # Panics
 /// When the corpus is empty.
-pub fn mutated_text(corpus: Vec<Vec<u8>>, tokens: &'static [&'static str]) -> impl Strategy<Value = String> {
-    mutated(corpus, tokens).prop_map(|Input(bytes)| String::from_utf8_lossy(&bytes).into_owned())
+pub fn mutated_texts(corpus: Vec<Vec<u8>>, tokens: &'static [&'static str]) -> impl Strategy<Value = String> {
+    mutated_inputs(corpus, tokens).prop_map(|Input(bytes)| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn mutation(tokens: &'static [&'static str]) -> impl Strategy<Value = Mutation> {
+fn any_mutation(tokens: &'static [&'static str]) -> impl Strategy<Value = Mutation> {
     let at = any::<Index>;
-    let piece = 1..LONGEST_PIECE;
+    let piece = 1..MAX_PIECE_BYTES;
     let token = select(if tokens.is_empty() { &["\0"] } else { tokens });
     prop_oneof![
         (at(), 0u8..8).prop_map(|(at, bit)| Mutation::Flip(at, bit)),
         (at(), piece.clone()).prop_map(|(at, length)| Mutation::Cut(at, length)),
-        (at(), piece, prop_oneof![3 => 1..4usize, 1 => 1..MOST_REPEATS])
+        (at(), piece, prop_oneof![3 => 1..4usize, 1 => 1..MAX_REPEATS])
             .prop_map(|(at, length, times)| Mutation::Repeat(at, length, times)),
         (at(), vec(any::<u8>(), 1..4)).prop_map(|(at, bytes)| Mutation::Insert(at, bytes)),
         (at(), token).prop_map(|(at, token)| Mutation::Insert(at, token.as_bytes().to_vec())),
@@ -116,9 +121,9 @@ impl Mutation {
         match self {
             Self::Flip(..) if input.is_empty() => {}
             Self::Flip(at, bit) => *at.get_mut(input) ^= 1 << bit,
-            Self::Cut(at, length) => drop(input.drain(range(at, *length, input.len()))),
+            Self::Cut(at, length) => drop(input.drain(piece_range(at, *length, input.len()))),
             Self::Repeat(at, length, times) => {
-                let range = range(at, *length, input.len());
+                let range = piece_range(at, *length, input.len());
                 let piece = input[range.clone()].repeat(*times);
                 input.splice(range.end..range.end, piece);
             }
@@ -127,7 +132,8 @@ impl Mutation {
                 input.splice(at..at, bytes.iter().copied());
             }
             Self::Splice(at, other) => {
-                let (at, other) = (at.index(input.len() + 1), other.get(others));
+                let at = at.index(input.len() + 1);
+                let other = other.get(others);
                 input.truncate(at);
                 input.extend_from_slice(&other[at.min(other.len())..]);
             }
@@ -135,7 +141,7 @@ impl Mutation {
     }
 }
 
-fn range(at: &Index, length: usize, of: usize) -> std::ops::Range<usize> {
+fn piece_range(at: &Index, length: usize, of: usize) -> std::ops::Range<usize> {
     let at = at.index(of + 1);
     at..(at + length).min(of)
 }
@@ -145,20 +151,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_corpus_has_a_line_for_each_input() {
-        assert_eq!(corpus("# said\n\na\\xffb\n{\"a\\n\":1}\n"), [&b"a\xffb"[..], b"{\"a\\n\":1}"]);
+    fn each_line_of_a_corpus_is_an_input() {
+        assert_eq!(parse_corpus("# said\n\na\\xffb\n{\"a\\n\":1}\n"), [&b"a\xffb"[..], b"{\"a\\n\":1}"]);
     }
 
     #[test]
-    fn an_input_shows_itself_as_a_line_of_a_corpus() {
+    fn the_debug_form_of_an_input_is_a_line_of_a_corpus() {
         let input = b"a\xff\n\xc3\xa4".to_vec();
-        assert_eq!(corpus(&format!("{:?}", Input(input.clone()))), [input]);
+        assert_eq!(parse_corpus(&format!("{:?}", Input(input.clone()))), [input]);
     }
 
     proptest! {
         #[test]
-        fn inputs_stay_bounded(input in mutated(vec![b"abc".to_vec(), Vec::new()], &["{"])) {
-            prop_assert!(input.0.len() <= LARGEST);
+        fn mutated_inputs_are_bounded(input in mutated_inputs(vec![b"abc".to_vec(), Vec::new()], &["{"])) {
+            prop_assert!(input.0.len() <= MAX_INPUT_BYTES);
         }
     }
 }

@@ -3,7 +3,7 @@
 use domain::address::{self, AllowedNetworks};
 use domain::endpoint::Endpoint;
 use domain::limits::ENDPOINT_CHARS;
-use fuzz_corpus::{corpus, mutated_text};
+use fuzz_corpus::{mutated_texts, parse_corpus};
 use proptest::prelude::*;
 use url::{Host, Url};
 
@@ -76,7 +76,7 @@ fn assert_callable(endpoint: &Endpoint, text: &str) {
 
 #[test]
 fn the_corpus_is_taken_or_refused_with_a_reason() {
-    for text in corpus(CORPUS) {
+    for text in parse_corpus(CORPUS) {
         assert_sound(&String::from_utf8_lossy(&text));
     }
 }
@@ -85,7 +85,7 @@ fn the_corpus_is_taken_or_refused_with_a_reason() {
 fn no_spelling_hides_a_forbidden_address() {
     let from = CORPUS.find("# Addresses in spellings that hide them").expect("the section");
     let to = CORPUS.find("# Readers that disagree").expect("the section after it");
-    for text in corpus(&CORPUS[from..to]) {
+    for text in parse_corpus(&CORPUS[from..to]) {
         let text = String::from_utf8(text).expect("text");
         assert!(Endpoint::parse(&text, &AllowedNetworks::default()).is_err(), "{text}");
     }
@@ -95,7 +95,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
-    fn so_is_whatever_comes_of_it(text in mutated_text(corpus(CORPUS), TOKENS)) {
+    fn so_is_whatever_comes_of_it(text in mutated_texts(parse_corpus(CORPUS), TOKENS)) {
         assert_sound(&text);
     }
 }

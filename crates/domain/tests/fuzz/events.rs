@@ -6,7 +6,7 @@ use domain::ids::{AttemptId, EventId, WebhookId};
 use domain::limits::{EVENT_BODY_BYTES, MESSAGE_ID_CHARS};
 use domain::request::{EventHead, body};
 use domain::time::{self, Timestamp};
-use fuzz_corpus::{corpus, mutated};
+use fuzz_corpus::{mutated_inputs, parse_corpus};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -81,7 +81,7 @@ fn assert_reads_back(event: &IncomingEvent<'_>, message_id: Option<&str>) {
 
 #[test]
 fn the_corpus_is_taken_or_refused_with_a_reason() {
-    for message in corpus(CORPUS) {
+    for message in parse_corpus(CORPUS) {
         for message_id in [None, Some("m-1"), Some(""), Some("\0"), Some(&*"ä".repeat(129))] {
             assert_sound(&message, message_id);
         }
@@ -92,7 +92,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 
     #[test]
-    fn so_is_whatever_comes_of_it(message in mutated(corpus(CORPUS), TOKENS), message_id in prop::option::of(".{0,140}")) {
+    fn so_is_whatever_comes_of_it(message in mutated_inputs(parse_corpus(CORPUS), TOKENS), message_id in prop::option::of(".{0,140}")) {
         assert_sound(&message.0, message_id.as_deref());
     }
 }

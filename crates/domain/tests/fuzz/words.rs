@@ -7,7 +7,7 @@ use domain::address::AllowedNetworks;
 use domain::event_type::{EventType, TypePattern};
 use domain::ids::{BrandId, EventId, WebhookId};
 use domain::time;
-use fuzz_corpus::{corpus, mutated_text};
+use fuzz_corpus::{mutated_texts, parse_corpus};
 use proptest::prelude::*;
 
 use crate::assert_reason;
@@ -41,7 +41,7 @@ fn assert_sound(text: &str) {
 
 #[test]
 fn the_corpus_is_taken_or_refused_with_a_reason() {
-    for text in corpus(CORPUS) {
+    for text in parse_corpus(CORPUS) {
         assert_sound(&String::from_utf8_lossy(&text));
     }
 }
@@ -50,7 +50,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
-    fn so_is_whatever_comes_of_it(text in mutated_text(corpus(CORPUS), TOKENS)) {
+    fn so_is_whatever_comes_of_it(text in mutated_texts(parse_corpus(CORPUS), TOKENS)) {
         assert_sound(&text);
     }
 }
