@@ -3,11 +3,11 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use domain::event_type::EventType;
+use domain::delivery::envelope::{self, EventHead};
+use domain::event::event_type::EventType;
 use domain::ids::{AttemptId, WebhookId};
-use domain::request::{self, EventHead};
-use domain::signature::{self, Keys, Secret, Signer};
 use domain::time;
+use domain::webhook::signature::{self, Keys, Secret, Signer};
 
 /// Sizes of `data`, in bytes: a usual event, and a large one.
 const SIZES: [usize; 2] = [400, 20_000];
@@ -34,9 +34,9 @@ fn requests(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("data of {size} bytes"));
         group.throughput(Throughput::Bytes(size as u64));
         group.bench_function("body", |bencher| {
-            bencher.iter(|| request::body(black_box(&head), webhook, attempt, black_box(&data)));
+            bencher.iter(|| envelope::body(black_box(&head), webhook, attempt, black_box(&data)));
         });
-        let body = request::body(&head, webhook, attempt, &data);
+        let body = envelope::body(&head, webhook, attempt, &data);
         group.bench_function("sign with v1", |bencher| {
             bencher.iter(|| signature::header(std::slice::from_ref(&secret), ID, SECONDS, black_box(&body)));
         });

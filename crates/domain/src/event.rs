@@ -1,17 +1,21 @@
 //! Event messages as producers publish them: decoded, or refused with a stable reason.
 
+pub mod catalogue;
+pub mod event_type;
+pub mod schema;
+
 use std::fmt;
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::event_type::EventType;
+use self::event_type::EventType;
 use crate::ids::{BrandId, EventId};
 use crate::limits::{CREATED_AHEAD_SECONDS, EVENT_BODY_BYTES, MESSAGE_ID_CHARS, REJECT_DETAIL_BYTES};
-use crate::outcome::vocabulary;
 use crate::text::shortened;
 use crate::time::{self, Timestamp};
+use crate::vocabulary::vocabulary;
 
 vocabulary! {
     /// Why a message went to the queue of rejected ones: the header `x-reject-reason`.
@@ -147,7 +151,7 @@ pub fn decode<'a>(
         .parse()
         .map_err(|e: crate::ids::InvalidId| Rejection::new(RejectReason::InvalidBrandId, e.to_string()))?;
     let event_type =
-        text(message.event_type, "type")?.parse().map_err(|e: crate::event_type::InvalidEventType| {
+        text(message.event_type, "type")?.parse().map_err(|e: self::event_type::InvalidEventType| {
             Rejection::new(RejectReason::InvalidType, format!("type {e}"))
         })?;
     let data = message.data.ok_or_else(|| missing("data"))?.get();

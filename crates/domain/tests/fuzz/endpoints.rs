@@ -1,8 +1,8 @@
-//! Endpoint URLs, and the addresses that hide in them ([`domain::endpoint`], [`domain::address`]).
+//! Endpoint URLs, and the addresses that hide in them ([`domain::webhook::endpoint`], [`domain::webhook::address`]).
 
-use domain::address::{self, AllowedNetworks};
-use domain::endpoint::Endpoint;
 use domain::limits::ENDPOINT_CHARS;
+use domain::webhook::address::{self, AllowedNetworks};
+use domain::webhook::endpoint::Endpoint;
 use fuzz_corpus::{mutated_texts, parse_corpus};
 use proptest::prelude::*;
 use url::{Host, Url};

@@ -1,10 +1,10 @@
 //! Event messages ([`domain::event::decode`]).
 
 use chrono::TimeDelta;
+use domain::delivery::envelope::{EventHead, body};
 use domain::event::{IncomingEvent, RejectReason, Rejection, decode};
 use domain::ids::{AttemptId, EventId, WebhookId};
 use domain::limits::{EVENT_BODY_BYTES, MESSAGE_ID_CHARS};
-use domain::request::{EventHead, body};
 use domain::time::{self, Timestamp};
 use fuzz_corpus::{mutated_inputs, parse_corpus};
 use proptest::prelude::*;

@@ -3,10 +3,10 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use domain::address::AllowedNetworks;
-use domain::event_type::{EventType, TypePattern};
+use domain::event::event_type::{EventType, TypePattern};
 use domain::ids::{BrandId, EventId, WebhookId};
 use domain::time;
+use domain::webhook::address::AllowedNetworks;
 use fuzz_corpus::{mutated_texts, parse_corpus};
 use proptest::prelude::*;
 

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use domain::health::{HealthFigures, HealthRule};
 use domain::time::Timestamp;
 use domain::webhook::DisabledReason;
+use domain::webhook::health::{HealthFigures, HealthRule};
 
-use crate::dice::{Dice, for_each_seed};
+use crate::rng::{Dice, for_each_seed};
 
 /// Attempts of one simulation.
 const STEPS: usize = 200;

@@ -4,8 +4,8 @@
 //!
 //! Each seed always draws the same. A failure names its seed; `POSTRIDER_SEED=<seed>` runs it alone.
 
-mod dice;
+mod adaptive_concurrency;
+mod assignment;
+mod delivery;
 mod health;
-mod life;
-mod ownership;
-mod pressure;
+mod rng;

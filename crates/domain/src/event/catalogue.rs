@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::event_type::{TypePattern, covering, covers};
+use super::event_type::{TypePattern, covering, covers};
 
 /// The built-in type that tells a brand's other webhooks of one that was disabled (contract §5).
 /// It is enabled for every brand, always.

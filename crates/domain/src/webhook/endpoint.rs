@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, ParseError, Url};
 
-use crate::address::{self, AllowedNetworks, Forbidden};
+use super::address::{self, AllowedNetworks, Forbidden};
 use crate::limits::ENDPOINT_CHARS;
 
 /// Largest number of characters of a host name, without a trailing dot (RFC 1035 §2.3.4).

@@ -10,8 +10,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use ring::signature::Ed25519KeyPair;
 use sha2::Sha256;
 
-use crate::outcome::vocabulary;
-use crate::signing_key::SigningKey;
+use super::signing_key::SigningKey;
+use crate::vocabulary::vocabulary;
 
 const PREFIX: &str = "whsec_";
 /// Bytes of a secret that we draw.

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use domain::delivery::attempt::{Facts, Outcome};
+use domain::delivery::retry::{FINEST_STEP, RetrySchedule, WaitLadder};
 use domain::delivery::{DeliveryStatus, Next, Verdict, after_attempt};
-use domain::outcome::{Facts, Outcome};
-use domain::retry::{FINEST_STEP, RetrySchedule, WaitLadder};
 use domain::time::Timestamp;
 use domain::webhook::DisabledReason;
 
-use crate::dice::{Dice, for_each_seed};
+use crate::rng::{Dice, for_each_seed};
 
 /// Waits of a `Retry-After` are walked in at most so many queues, whatever the schedule.
 const MOST_HOPS: usize = 3700;

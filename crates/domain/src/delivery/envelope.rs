@@ -1,6 +1,6 @@
 //! The body that an endpoint receives (contract §3).
 
-use crate::event_type::EventType;
+use crate::event::event_type::EventType;
 use crate::ids::{AttemptId, BrandId, EventId, WebhookId};
 use crate::time::{self, Timestamp};
 

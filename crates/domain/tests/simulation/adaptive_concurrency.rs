@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use domain::pressure::{FAILURES_IN_ROW, LONGEST_REST, Pressure};
+use domain::delivery::adaptive_concurrency::{FAILURES_IN_ROW, LONGEST_REST, Pressure};
 
-use crate::dice::for_each_seed;
+use crate::rng::for_each_seed;
 
 const STEPS: usize = 300;
 

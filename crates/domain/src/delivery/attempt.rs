@@ -1,52 +1,6 @@
 //! How one attempt ended, as plain facts.
 
-/// A word that is not in the vocabulary it should be from.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{word:?} is none of {vocabulary}")]
-pub struct UnknownWord {
-    /// What was given.
-    pub word: String,
-    /// What is possible.
-    pub vocabulary: &'static str,
-}
-
-/// Declares an enum that is stored, sent and read as snake_case words.
-macro_rules! vocabulary {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ::serde::Serialize, ::serde::Deserialize)]
-        pub enum $name { $($(#[$vdoc])* #[serde(rename = $word)] $variant),+ }
-
-        impl $name {
-            /// All of them, in the contract's order.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// The word that stands for it in the API, in messages and in the database.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-        }
-
-        impl ::std::fmt::Display for $name {
-            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl ::std::str::FromStr for $name {
-            type Err = $crate::outcome::UnknownWord;
-
-            fn from_str(word: &str) -> Result<Self, $crate::outcome::UnknownWord> {
-                match word {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err($crate::outcome::UnknownWord { word: word.to_owned(), vocabulary: concat!($($word, " "),+) }),
-                }
-            }
-        }
-    };
-}
-pub(crate) use vocabulary;
+use crate::vocabulary::vocabulary;
 
 vocabulary! {
     /// How an attempt ended (contract §3).
@@ -87,7 +41,7 @@ vocabulary! {
 }
 
 /// The facts of one attempt, as the client saw them. What follows is decided elsewhere
-/// ([`crate::delivery::after_attempt`]).
+/// ([`super::after_attempt`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// How it ended.

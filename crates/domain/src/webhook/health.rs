@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use super::status::DisabledReason;
 use crate::time::Timestamp;
-use crate::webhook::DisabledReason;
 
 /// The figures at which a webhook is disabled; each is a setting.
 #[derive(Debug, Clone, Copy, PartialEq)]

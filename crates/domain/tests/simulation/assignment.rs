@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
+use domain::assignment::{Role, Shares};
 use domain::ids::WebhookId;
-use domain::ownership::{Role, Shares};
 use uuid::Uuid;
 
-use crate::dice::{Dice, for_each_seed};
+use crate::rng::{Dice, for_each_seed};
 
 const WEBHOOKS: usize = 60;
 const STEPS: usize = 10;

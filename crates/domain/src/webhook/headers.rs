@@ -1,0 +1,163 @@
+//! The custom headers that a webhook may send.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use http::{HeaderName, HeaderValue};
+
+use crate::limits::{CUSTOM_HEADERS, CUSTOM_HEADERS_BYTES};
+
+/// Header names that no webhook may set: they are the platform's, or steer the connection.
+const RESERVED_NAMES: [&str; 9] = [
+    "host",
+    "user-agent",
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+];
+const RESERVED_PREFIXES: [&str; 3] = ["content-", "webhook-", "proxy-"];
+
+/// What is wrong with a webhook's custom headers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidHeaders {
+    /// Too many of them.
+    #[error("at most {CUSTOM_HEADERS} custom headers are allowed")]
+    TooMany,
+    /// Too large together.
+    #[error("custom headers may have at most {CUSTOM_HEADERS_BYTES} bytes together")]
+    TooLarge,
+    /// A name that HTTP does not allow.
+    #[error("header name {0:?} is not an HTTP token")]
+    Name(String),
+    /// A name that is the platform's.
+    #[error("header {0:?} is set by Postrider or steers the connection; choose another name")]
+    Reserved(String),
+    /// The same name twice, since names ignore case.
+    #[error("header {0:?} is given twice (names ignore case)")]
+    Twice(String),
+    /// A value with a control character.
+    #[error("the value of header {0:?} holds a control character")]
+    Value(String),
+}
+
+impl InvalidHeaders {
+    /// The header at fault, where it is a single one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::TooMany | Self::TooLarge => None,
+            Self::Name(name) | Self::Reserved(name) | Self::Twice(name) | Self::Value(name) => Some(name),
+        }
+    }
+}
+
+/// Checks custom headers (contract §4) and names every fault.
+///
+/// # Errors
+/// All that is wrong, each once.
+pub fn check_headers(headers: &BTreeMap<String, String>) -> Result<(), Vec<InvalidHeaders>> {
+    let mut faults = Vec::new();
+    if headers.len() > CUSTOM_HEADERS {
+        faults.push(InvalidHeaders::TooMany);
+    }
+    if headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > CUSTOM_HEADERS_BYTES {
+        faults.push(InvalidHeaders::TooLarge);
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for (name, value) in headers {
+        let lower = name.to_ascii_lowercase();
+        if is_reserved(&lower) {
+            faults.push(InvalidHeaders::Reserved(name.clone()));
+        } else if HeaderName::from_str(name).is_err() {
+            faults.push(InvalidHeaders::Name(name.clone()));
+        } else if !seen.insert(lower) {
+            faults.push(InvalidHeaders::Twice(name.clone()));
+        }
+        if value.chars().any(char::is_control) || HeaderValue::from_bytes(value.as_bytes()).is_err() {
+            faults.push(InvalidHeaders::Value(name.clone()));
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+fn is_reserved(lower: &str) -> bool {
+    lower.starts_with(':')
+        || RESERVED_NAMES.contains(&lower)
+        || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pairs: &[(&str, &str)]) -> Result<(), Vec<InvalidHeaders>> {
+        check_headers(&pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect())
+    }
+
+    #[test]
+    fn ordinary_headers_pass() {
+        assert_eq!(
+            check(&[
+                ("Authorization", "Bearer x"),
+                ("X-Tenant", "ä 1"),
+                ("accept", "*/*"),
+                ("contents", "1")
+            ]),
+            Ok(())
+        );
+        assert_eq!(check(&[]), Ok(()));
+    }
+
+    #[test]
+    fn every_reserved_name_is_refused_in_any_case() {
+        for name in [
+            "Host",
+            "CONTENT-TYPE",
+            "content-length",
+            "Content-Anything",
+            "User-Agent",
+            "webhook-id",
+            "Webhook-X",
+            "Connection",
+            "Transfer-Encoding",
+            "TE",
+            "Trailer",
+            "Upgrade",
+            "Expect",
+            "Proxy-Authorization",
+            ":authority",
+            "keep-alive",
+        ] {
+            assert_eq!(check(&[(name, "x")]), Err(vec![InvalidHeaders::Reserved(name.to_owned())]));
+        }
+    }
+
+    #[test]
+    fn injection_is_refused_and_every_fault_named() {
+        for value in ["a\r\nX: y", "a\nb", "a\0", "\u{7f}", "tab\there", "\u{85}"] {
+            assert_eq!(
+                check(&[("X-A", value)]),
+                Err(vec![InvalidHeaders::Value("X-A".to_owned())]),
+                "{value:?}"
+            );
+        }
+        for name in ["", "a b", "a\r\n", "ä", "a:b"] {
+            assert_eq!(check(&[(name, "x")]), Err(vec![InvalidHeaders::Name(name.to_owned())]), "{name:?}");
+        }
+        assert_eq!(check(&[("X-A", "1"), ("x-a", "2")]).map_err(|f| f.len()), Err(1));
+        assert_eq!(check(&[("host", "\n"), ("te", "x")]).map_err(|f| f.len()), Err(3));
+    }
+
+    #[test]
+    fn count_and_size_are_bounded() {
+        let many: BTreeMap<_, _> = (0..21).map(|n| (format!("x-{n}"), String::new())).collect();
+        assert_eq!(check_headers(&many), Err(vec![InvalidHeaders::TooMany]));
+        let full = |extra| BTreeMap::from([("x".to_owned(), "y".repeat(CUSTOM_HEADERS_BYTES - 1 + extra))]);
+        assert_eq!(check_headers(&full(0)), Ok(()));
+        assert_eq!(check_headers(&full(1)), Err(vec![InvalidHeaders::TooLarge]));
+    }
+}
