@@ -1,7 +1,9 @@
-//! Which replica serves which webhook: rendezvous hashing (highest random weight, Thaler and
-//! Ravishankar 1998) with bounded loads (Mirrokni, Thorup and Zadimoghaddam 2016, above and below).
-//! Every replica that sees the same members and webhooks comes to the same answer. A member that comes
-//! or goes moves hardly more webhooks than it gains or had, a webhook that comes or goes a few.
+//! The assignment of webhooks to the replicas of the deliverer.
+//!
+//! The algorithm is rendezvous hashing (highest random weight, Thaler and Ravishankar 1998) with a lower and an upper
+//! bound of the load (after Mirrokni, Thorup and Zadimoghaddam 2016). Replicas that see the same replicas and webhooks
+//! compute the same assignment, so that they need not agree on it. When a replica joins or leaves, hardly more webhooks
+//! move than it gets or had. When a webhook is added or removed, only a few others move.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -10,88 +12,93 @@ use uuid::Uuid;
 
 use crate::ids::WebhookId;
 
-/// By how many percent of the average the shares differ at most, rounded to whole webhooks: hashing alone shares
-/// forty webhooks out 27 to 13. With nothing to spare, each new webhook would move others.
-const SLACK: usize = 10;
+/// Maximum difference of a replica's load from the average, in percent, rounded to whole webhooks.
+///
+/// Hashing alone would distribute forty webhooks 27 to 13. Without any difference, each new webhook would move others.
+const MAX_LOAD_DEVIATION_PERCENT: usize = 10;
 
-/// The part a replica plays for one webhook.
+/// The role of a replica for one webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// First: subscribes first and does the work.
+    /// The replica subscribes first and delivers.
     Owner,
-    /// Second: subscribes after the owner, so that the broker moves on at once when
-    /// the owner's connection dies.
+    /// The replica subscribes after the owner, so that RabbitMQ continues with it when the owner's connection ends.
     Standby,
-    /// Neither: does not subscribe.
-    Bystander,
+    /// The replica does not subscribe.
+    Unassigned,
 }
 
-/// Who serves each of some webhooks.
+/// The owner and the standby of each webhook.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Shares {
-    of: HashMap<WebhookId, Servants>,
+pub struct Assignment {
+    by_webhook: HashMap<WebhookId, Replicas>,
 }
 
+/// The replicas that subscribe to the queue of one webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Servants {
+struct Replicas {
     owner: Uuid,
     standby: Option<Uuid>,
 }
 
-impl Shares {
-    /// Shares webhooks out over members; the order of either changes nothing. Costs time and, for a moment,
-    /// memory for each pair.
+impl Assignment {
+    /// Computes the assignment of webhooks to replicas, which does not depend on the order of either.
+    ///
+    /// It takes time, and temporarily memory, for each pair of a replica and a webhook.
     #[must_use]
-    pub fn of(members: &[Uuid], webhooks: &[WebhookId]) -> Self {
-        let pairs = members.iter().flat_map(|member| webhooks.iter().map(|id| (*member, *id)));
-        let mut pairs: Vec<_> = pairs.map(|(member, id)| Reverse((weight(member, id), member, id))).collect();
+    pub fn compute(replicas: &[Uuid], webhooks: &[WebhookId]) -> Self {
+        let pairs = replicas.iter().flat_map(|replica| webhooks.iter().map(|id| (*replica, *id)));
+        let mut pairs: Vec<_> =
+            pairs.map(|(replica, id)| Reverse((rendezvous_weight(replica, id), replica, id))).collect();
         pairs.sort_unstable();
-        let mut of: HashMap<WebhookId, Servants> = HashMap::with_capacity(webhooks.len());
+        let mut by_webhook: HashMap<WebhookId, Replicas> = HashMap::with_capacity(webhooks.len());
         let mut loads: HashMap<Uuid, usize> = HashMap::new();
-        // First everyone gets the least that it must have, then the rest goes where it likes best.
-        for most in bounds(members.len(), webhooks.len()) {
-            for Reverse((_, member, id)) in &pairs {
-                let load = loads.entry(*member).or_default();
-                if *load < most && !of.contains_key(id) {
+        // First fill every replica to its minimum load, then assign the remaining webhooks by weight.
+        for max_load in load_bounds(replicas.len(), webhooks.len()) {
+            for Reverse((_, replica, id)) in &pairs {
+                let load = loads.entry(*replica).or_default();
+                if *load < max_load && !by_webhook.contains_key(id) {
                     *load += 1;
-                    of.insert(*id, Servants { owner: *member, standby: None });
+                    by_webhook.insert(*id, Replicas { owner: *replica, standby: None });
                 }
             }
         }
-        for Reverse((_, member, id)) in &pairs {
-            if let Some(servants) = of.get_mut(id).filter(|servants| servants.owner != *member) {
-                servants.standby.get_or_insert(*member);
+        for Reverse((_, replica, id)) in &pairs {
+            if let Some(assigned) = by_webhook.get_mut(id).filter(|assigned| assigned.owner != *replica) {
+                assigned.standby.get_or_insert(*replica);
             }
         }
-        Self { of }
+        Self { by_webhook }
     }
 
-    /// The role of `me` for a webhook. A replica that is not among the members is a bystander.
+    /// Returns the role of `me` for a webhook; a replica that the assignment does not contain is unassigned.
     #[must_use]
-    pub fn role(&self, me: Uuid, webhook: WebhookId) -> Role {
-        match self.of.get(&webhook) {
-            Some(servants) if servants.owner == me => Role::Owner,
-            Some(servants) if servants.standby == Some(me) => Role::Standby,
-            _ => Role::Bystander,
+    pub fn role_of(&self, me: Uuid, webhook: WebhookId) -> Role {
+        match self.by_webhook.get(&webhook) {
+            Some(assigned) if assigned.owner == me => Role::Owner,
+            Some(assigned) if assigned.standby == Some(me) => Role::Standby,
+            _ => Role::Unassigned,
         }
     }
 }
 
-/// How many of `webhooks` each of `members` has at least and at most.
-fn bounds(members: usize, webhooks: usize) -> [usize; 2] {
-    let members = members.max(1);
-    let share = |percent: usize| webhooks * percent / (members * 100);
-    [share(100 - SLACK), share(100 + SLACK).max(webhooks.div_ceil(members))]
+/// Returns the minimum and the maximum number of webhooks of one replica.
+fn load_bounds(replicas: usize, webhooks: usize) -> [usize; 2] {
+    let replicas = replicas.max(1);
+    let share = |percent: usize| webhooks * percent / (replicas * 100);
+    let min = share(100 - MAX_LOAD_DEVIATION_PERCENT);
+    let max = share(100 + MAX_LOAD_DEVIATION_PERCENT).max(webhooks.div_ceil(replicas));
+    [min, max]
 }
 
-/// A well-mixed number from a replica and a webhook: splitmix64's finalizer over their bits.
-fn weight(member: Uuid, webhook: WebhookId) -> u64 {
-    let (a, b) = member.as_u64_pair();
+/// Returns the weight of a replica for a webhook: the finalizer of splitmix64 over the bits of both.
+fn rendezvous_weight(replica: Uuid, webhook: WebhookId) -> u64 {
+    let (a, b) = replica.as_u64_pair();
     let (c, d) = webhook.0.as_u64_pair();
-    [a, b, c, d].into_iter().fold(0x9e37_79b9_7f4a_7c15, |state, part| mix(state ^ part))
+    [a, b, c, d].into_iter().fold(0x9e37_79b9_7f4a_7c15, |state, part| mix_bits(state ^ part))
 }
 
-fn mix(mut x: u64) -> u64 {
+fn mix_bits(mut x: u64) -> u64 {
     x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -104,7 +111,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn id(n: u64) -> Uuid {
-        Uuid::from_u64_pair(mix(n), mix(!n))
+        Uuid::from_u64_pair(mix_bits(n), mix_bits(!n))
     }
 
     fn ids(from: u64, number: u64) -> Vec<Uuid> {
@@ -115,70 +122,77 @@ mod tests {
         ids(1_000_000 * (seed + 1), number).into_iter().map(WebhookId).collect()
     }
 
-    fn owned(shares: &Shares, member: Uuid) -> usize {
-        shares.of.values().filter(|servants| servants.owner == member).count()
+    fn owned(assignment: &Assignment, replica: Uuid) -> usize {
+        assignment.by_webhook.values().filter(|assigned| assigned.owner == replica).count()
     }
 
-    fn moved(before: &Shares, after: &Shares) -> usize {
-        let owner = |id: &WebhookId| after.of.get(id).map(|servants| servants.owner);
+    fn moved(before: &Assignment, after: &Assignment) -> usize {
+        let owner = |id: &WebhookId| after.by_webhook.get(id).map(|assigned| assigned.owner);
         before
-            .of
+            .by_webhook
             .iter()
-            .filter(|(id, servants)| owner(id).is_some_and(|owner| owner != servants.owner))
+            .filter(|(id, assigned)| owner(id).is_some_and(|owner| owner != assigned.owner))
             .count()
     }
 
     proptest! {
         #[test]
-        fn exactly_one_owner_and_one_standby(members in 2u64..9, number in 0u64..200, seed in 0u64..1000) {
-            let (all, webhooks) = (ids(seed, members), webhooks(seed, number));
-            let shares = Shares::of(&all, &webhooks);
+        fn each_webhook_has_one_owner_and_one_standby(replicas in 2u64..9, number in 0u64..200, seed in 0u64..1000) {
+            let all = ids(seed, replicas);
+            let webhooks = webhooks(seed, number);
+            let assignment = Assignment::compute(&all, &webhooks);
             for webhook in &webhooks {
-                let count = |role| all.iter().filter(|me| shares.role(**me, *webhook) == role).count();
+                let count = |role| all.iter().filter(|me| assignment.role_of(**me, *webhook) == role).count();
                 prop_assert_eq!((count(Role::Owner), count(Role::Standby)), (1, 1));
             }
         }
 
         #[test]
-        fn shares_differ_by_no_more_than_the_slack(members in 1u64..9, number in 0u64..600, seed in 0u64..1000) {
-            let (all, webhooks) = (ids(seed, members), webhooks(seed, number));
-            let shares = Shares::of(&all, &webhooks);
-            let average = number as f64 / members as f64;
-            for member in &all {
-                let owned = owned(&shares, *member) as f64;
+        fn loads_differ_from_the_average_by_at_most_the_maximum(replicas in 1u64..9, number in 0u64..600, seed in 0u64..1000) {
+            let all = ids(seed, replicas);
+            let webhooks = webhooks(seed, number);
+            let assignment = Assignment::compute(&all, &webhooks);
+            let average = number as f64 / replicas as f64;
+            for replica in &all {
+                let owned = owned(&assignment, *replica) as f64;
                 prop_assert!(owned > average * 0.9 - 1.0 && owned < average * 1.1 + 1.0, "{} of {}", owned, average);
             }
         }
 
         #[test]
-        fn the_order_changes_nothing(members in 1u64..6, number in 0u64..50, seed in 0u64..1000) {
-            let (mut all, mut webhooks) = (ids(seed, members), webhooks(seed, number));
-            let shares = Shares::of(&all, &webhooks);
+        fn the_assignment_does_not_depend_on_the_order(replicas in 1u64..6, number in 0u64..50, seed in 0u64..1000) {
+            let mut all = ids(seed, replicas);
+            let mut webhooks = webhooks(seed, number);
+            let assignment = Assignment::compute(&all, &webhooks);
             all.reverse();
             webhooks.reverse();
-            prop_assert_eq!(Shares::of(&all, &webhooks), shares);
+            prop_assert_eq!(Assignment::compute(&all, &webhooks), assignment);
         }
     }
 
     #[test]
-    fn one_that_comes_or_goes_moves_few() {
-        for members in [2u64, 4, 8] {
+    fn a_replica_or_webhook_that_is_added_or_removed_moves_few_webhooks() {
+        for replicas in [2u64, 4, 8] {
             for number in [40u64, 1000, 10_000] {
-                let (all, webhooks) = (ids(0, members), webhooks(0, number));
-                let shares = Shares::of(&all, &webhooks);
-                let fewer = moved(&shares, &Shares::of(&all[1..], &webhooks));
-                assert!(fewer < 3 * (number / members) as usize, "{fewer} of {number} moved over {members}");
-                let newer = moved(&Shares::of(&all, &webhooks[1..]), &shares);
-                assert!(newer <= 2 * members as usize, "{newer} of {number} moved over {members}");
+                let all = ids(0, replicas);
+                let webhooks = webhooks(0, number);
+                let assignment = Assignment::compute(&all, &webhooks);
+                let fewer = moved(&assignment, &Assignment::compute(&all[1..], &webhooks));
+                assert!(
+                    fewer < 3 * (number / replicas) as usize,
+                    "{fewer} of {number} moved over {replicas}"
+                );
+                let newer = moved(&Assignment::compute(&all, &webhooks[1..]), &assignment);
+                assert!(newer <= 2 * replicas as usize, "{newer} of {number} moved over {replicas}");
             }
         }
     }
 
     #[test]
-    fn without_members_or_webhooks_nobody_serves() {
+    fn without_replicas_or_webhooks_nothing_is_assigned() {
         let webhook = WebhookId(id(7));
-        assert_eq!(Shares::of(&[], &[webhook]).role(id(1), webhook), Role::Bystander);
-        assert_eq!(Shares::of(&[id(1)], &[]).role(id(1), webhook), Role::Bystander);
-        assert_eq!(Shares::of(&[id(1)], &[webhook]).role(id(1), webhook), Role::Owner);
+        assert_eq!(Assignment::compute(&[], &[webhook]).role_of(id(1), webhook), Role::Unassigned);
+        assert_eq!(Assignment::compute(&[id(1)], &[]).role_of(id(1), webhook), Role::Unassigned);
+        assert_eq!(Assignment::compute(&[id(1)], &[webhook]).role_of(id(1), webhook), Role::Owner);
     }
 }

@@ -1,4 +1,8 @@
-//! The life of a delivery: its states, its attempts, and what follows each of them.
+//! The life of a delivery: its states, its attempts, and the decision after each attempt.
+//!
+//! [`attempt`] holds the facts of an attempt and [`judge_attempt`] the decision. [`retry`] computes the time of the next
+//! attempt and the delay queues on the way to it. [`adaptive_concurrency`] limits the requests to one endpoint.
+//! [`envelope`] is the body of a request.
 
 pub mod adaptive_concurrency;
 pub mod attempt;
@@ -8,4 +12,4 @@ mod status;
 mod verdict;
 
 pub use status::{DeliveryStatus, Transition};
-pub use verdict::{Next, Verdict, after_attempt, is_gone};
+pub use verdict::{Next, Verdict, is_gone, judge_attempt};

@@ -1,4 +1,4 @@
-//! Identities: brands, events, webhooks, attempts.
+//! Ids of brands, events, webhooks and attempts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,29 +7,29 @@ use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 use uuid::Uuid;
 
-use crate::limits::BRAND_ID_CHARS;
+use crate::limits::MAX_BRAND_ID_CHARS;
 
-/// Why a text is not the identity that it should be; the message tells what one looks like.
+/// An error about a text that is not an id; the message describes the expected form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {
-    /// Not a brand id.
+    /// The text is not a brand id.
     #[error("a brandId is 1 to 64 of the characters A-Z a-z 0-9 _ -")]
     Brand,
-    /// Not a ULID.
+    /// The text is not a ULID.
     #[error("must be a ULID: 26 characters of Crockford's base 32, such as 01F2SFVYVD0H873S2VRT8VQSPM")]
     Ulid,
-    /// Not a UUID.
+    /// The text is not a UUID.
     #[error("must be a UUID, such as 9e21c694-ee9e-48a7-b016-522fd8ef08c1")]
     Uuid,
 }
 
-/// A tenant: 1–64 of `A-Z a-z 0-9 _ -` (contract §1).
+/// Id of a brand, which is a tenant: 1–64 of `A-Z a-z 0-9 _ -` (contract §1).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct BrandId(String);
 
 impl BrandId {
-    /// The id as text.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -40,7 +40,7 @@ impl FromStr for BrandId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let fits = (1..=BRAND_ID_CHARS).contains(&text.len());
+        let fits = (1..=MAX_BRAND_ID_CHARS).contains(&text.len());
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
         if fits && text.bytes().all(allowed) { Ok(Self(text.to_owned())) } else { Err(InvalidId::Brand) }
     }
@@ -66,21 +66,21 @@ macro_rules! ulid_id {
         pub struct $name(Ulid);
 
         impl $name {
-            /// The id in the 16 bytes of a UUID, which sort as the text does; so it is stored.
+            /// Returns the stored form, the 16 bytes of a UUID, which sort like the text.
             #[must_use]
             pub fn to_uuid(self) -> Uuid {
                 Uuid::from_u128(self.0.0)
             }
 
-            /// The id that [`Self::to_uuid`] stored.
+            /// Creates the id from its stored form ([`Self::to_uuid`]).
             #[must_use]
             pub fn from_uuid(stored: Uuid) -> Self {
                 Self(Ulid(stored.as_u128()))
             }
 
-            /// Draws an id: 48 bits of `at_millis` (Unix milliseconds), 80 random bits.
+            /// Generates an id from 48 bits of `at_millis` (Unix milliseconds) and 80 random bits.
             #[must_use]
-            pub fn draw(at_millis: u64) -> Self {
+            pub fn generate(at_millis: u64) -> Self {
                 Self(Ulid::from_parts(at_millis, rand::random()))
             }
         }
@@ -89,7 +89,7 @@ macro_rules! ulid_id {
             type Err = InvalidId;
 
             fn from_str(text: &str) -> Result<Self, InvalidId> {
-                // 26 base-32 digits hold 130 bits: one above 7 in front would overflow silently.
+                // 26 base-32 digits have 130 bits, so a first digit above 7 would overflow silently.
                 let fits = text.len() == 26 && text.as_bytes()[0].is_ascii_digit() && text.as_bytes()[0] <= b'7';
                 if !fits {
                     return Err(InvalidId::Ulid);
@@ -120,15 +120,15 @@ macro_rules! ulid_id {
 }
 
 ulid_id! {
-    /// Identity of an event; receivers deduplicate on it.
+    /// Id of an event, which receivers use for deduplication.
     EventId
 }
 ulid_id! {
-    /// Identity of one HTTP request of a delivery, new for each.
+    /// Id of an attempt, which is one HTTP request of a delivery.
     AttemptId
 }
 
-/// Identity of a webhook.
+/// Id of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WebhookId(pub Uuid);
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn brand_ids_at_their_limits() {
+    fn brand_ids_are_checked_at_their_limits() {
         assert!("a".parse::<BrandId>().is_ok());
         assert!("Ab_9-".parse::<BrandId>().is_ok());
         assert!("x".repeat(64).parse::<BrandId>().is_ok());
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn ulids_keep_their_text_through_storage() {
+    fn a_stored_ulid_keeps_its_text() {
         let id: EventId = "01F2SFVYVD0H873S2VRT8VQSPM".parse().expect("the guide's id");
         assert_eq!(EventId::from_uuid(id.to_uuid()).to_string(), "01F2SFVYVD0H873S2VRT8VQSPM");
         for bad in
@@ -173,8 +173,9 @@ mod tests {
     }
 
     #[test]
-    fn stored_ulids_sort_as_their_text_does() {
-        let (early, late) = (EventId::draw(1), EventId::draw(2));
+    fn stored_ulids_sort_like_their_text() {
+        let early = EventId::generate(1);
+        let late = EventId::generate(2);
         assert!(early.to_string() < late.to_string() && early.to_uuid() < late.to_uuid());
     }
 }

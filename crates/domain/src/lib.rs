@@ -1,8 +1,20 @@
-//! Nouns and rules of Postrider: what an event, a webhook, a delivery and an attempt are, and what
-//! follows from what.
+//! Nouns and rules of Postrider, without I/O and without a clock.
 //!
-//! Nothing here does I/O or reads a clock: every function is reproducible from its inputs. Time
-//! comes in as a [`chrono::DateTime<Utc>`], randomness only where a fresh id or secret is drawn.
+//! Every function is reproducible from its inputs. The time is a parameter ([`time::Timestamp`]). Random numbers are used
+//! only to generate ids, secrets and keys. Therefore each rule is tested by itself, many of them over whole simulated
+//! lives (`tests/simulation`), and the services only carry out what the rules decide.
+//!
+//! The modules follow the way of an event:
+//!
+//! - [`event`] decodes the message of a producer. Its `catalogue` says which event types a brand may receive.
+//! - [`webhook`] is a brand's subscription: the endpoint and the addresses that are forbidden, the keys that sign
+//!   requests, and the rule that disables an unhealthy webhook.
+//! - [`delivery`] is one event for one webhook: its status, the facts of an attempt and the verdict about it, the retry
+//!   schedule, and the limit of requests to one endpoint.
+//! - [`assignment`] distributes webhooks to the replicas of the deliverer.
+//! - [`ids`], [`time`], [`trace`], [`text`], [`limits`] and [`vocabulary`] are values that all of them share.
+//!
+//! Imports lead only from `delivery` to `webhook`, and from all of them to the shared values.
 
 pub mod assignment;
 pub mod delivery;

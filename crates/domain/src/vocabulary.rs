@@ -1,16 +1,18 @@
-//! Enums whose values are words that the API, messages and the database share.
+//! Enums whose variants are snake_case words in the API, in messages and in the database.
+//!
+//! One macro declares the enum together with its words, so that the three places cannot disagree.
 
-/// A word that is not in the vocabulary it should be from.
+/// An unknown word where a word of a vocabulary was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{word:?} is none of {vocabulary}")]
 pub struct UnknownWord {
-    /// What was given.
+    /// The word that was read.
     pub word: String,
-    /// What is possible.
+    /// All words of the vocabulary, separated by spaces.
     pub vocabulary: &'static str,
 }
 
-/// Declares an enum that is stored, sent and read as snake_case words.
+/// Declares an enum whose variants are stored, sent and parsed as snake_case words.
 macro_rules! vocabulary {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -18,10 +20,10 @@ macro_rules! vocabulary {
         pub enum $name { $($(#[$vdoc])* #[serde(rename = $word)] $variant),+ }
 
         impl $name {
-            /// All of them, in the contract's order.
+            /// All variants, in the contract's order.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// The word that stands for it in the API, in messages and in the database.
+            /// Returns the word of this variant in the API, in messages and in the database.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }

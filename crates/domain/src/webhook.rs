@@ -1,4 +1,7 @@
-//! A brand's subscription, and the rules for what it may hold.
+//! A webhook: a brand's subscription to events, and the rules for its configuration.
+//!
+//! [`endpoint`] is the URL that requests go to, and [`address`] the addresses that no request may go to. [`signature`]
+//! and [`signing_key`] authenticate requests. [`health`] decides when the platform disables a webhook.
 
 pub mod address;
 pub mod endpoint;

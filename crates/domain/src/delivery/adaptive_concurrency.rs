@@ -1,59 +1,68 @@
-//! How hard an endpoint is pressed: the number of requests in flight halves with each failure, down
-//! to one, and grows by one with each success (additive increase, multiplicative decrease). One that does
-//! nothing but fail rests after each request, the longer the more there is to do for others: a failure costs the
-//! platform more than a success does, and the next request shows as well as many that it works again.
+//! Adaptive concurrency: how many requests to one endpoint may be in flight, and how soon the next may start.
+//!
+//! The limit follows AIMD (additive increase, multiplicative decrease): it grows by one with each success and halves with
+//! each failure, down to one.
+//!
+//! An endpoint that has failed [`FAILURES_BEFORE_COOLDOWN`] times in a row gets a cool-down after each request. It grows
+//! with the attempts that this replica makes at all endpoints, because a failure costs the platform more than a success
+//! does. A few requests are enough to show that the endpoint works again.
 
 use std::time::{Duration, Instant};
 
-/// From so many failures in a row an endpoint does nothing but fail.
-pub const FAILURES_IN_ROW: u32 = 100;
-/// How long such an endpoint rests for each attempt that was made within a second, at whatever endpoint. Alone it
-/// gets 500 attempts a second at most; beside 5,000 it gets 50.
-const REST_FOR_EACH: Duration = Duration::from_micros(4);
-/// The longest rest.
-pub const LONGEST_REST: Duration = Duration::from_millis(100);
+/// Number of consecutive failures after which an endpoint gets cool-downs.
+pub const FAILURES_BEFORE_COOLDOWN: u32 = 100;
+/// Length of the cool-down for each attempt a second at any endpoint, so that other endpoints get most of the capacity.
+///
+/// A failing endpoint that is alone gets at most 500 attempts a second. Beside 5,000 attempts a second it gets 50.
+const COOLDOWN_PER_ATTEMPT: Duration = Duration::from_micros(4);
+/// Maximum length of a cool-down, so that an endpoint that works again is noticed at once.
+pub const MAX_COOLDOWN: Duration = Duration::from_millis(100);
 
-/// How many requests may be in flight to one endpoint, and how soon the next may start.
+/// The concurrency limit of one endpoint, and its cool-down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pressure {
-    most: u16,
-    now: u16,
-    /// Failures since the last success, and when the last of them ended.
+pub struct AdaptiveConcurrency {
+    max: u16,
+    limit: u16,
+    /// Failures since the last success.
     failures: u32,
-    failed: Option<Instant>,
+    /// When the last of these failures ended.
+    last_failure: Option<Instant>,
 }
 
-impl Pressure {
-    /// Full pressure: `most` at once, one at least.
+impl AdaptiveConcurrency {
+    /// Creates the state of an endpoint without failures: `max` requests at once, at least one.
     #[must_use]
-    pub fn new(most: u16) -> Self {
-        Self { most: most.max(1), now: most.max(1), failures: 0, failed: None }
+    pub fn new(max: u16) -> Self {
+        Self { max: max.max(1), limit: max.max(1), failures: 0, last_failure: None }
     }
 
-    /// How many may be in flight now.
+    /// Returns how many requests may be in flight now.
     #[must_use]
-    pub fn in_flight(self) -> u16 {
-        self.now
+    pub fn limit(self) -> u16 {
+        self.limit
     }
 
-    /// How long the next request has to wait, when so many attempts a second are made at all endpoints together.
+    /// Returns how long the next request has to wait while this replica makes `attempts_per_second` at all endpoints.
     #[must_use]
-    pub fn rest(self, now: Instant, attempts_per_second: u32) -> Duration {
-        let Some(failed) = self.failed.filter(|_| self.failures >= FAILURES_IN_ROW) else {
+    pub fn cooldown(self, now: Instant, attempts_per_second: u32) -> Duration {
+        let Some(last_failure) = self.last_failure.filter(|_| self.failures >= FAILURES_BEFORE_COOLDOWN)
+        else {
             return Duration::ZERO;
         };
-        let rest = REST_FOR_EACH.saturating_mul(attempts_per_second).min(LONGEST_REST);
-        (failed + rest).saturating_duration_since(now)
+        let cooldown = COOLDOWN_PER_ATTEMPT.saturating_mul(attempts_per_second).min(MAX_COOLDOWN);
+        (last_failure + cooldown).saturating_duration_since(now)
     }
 
-    /// Takes in how a request ended.
-    pub fn report(&mut self, delivered: bool, now: Instant) {
+    /// Records how a request ended, and adapts the limit.
+    pub fn record(&mut self, delivered: bool, now: Instant) {
         if delivered {
-            self.now = (self.now + 1).min(self.most);
-            (self.failures, self.failed) = (0, None);
+            self.limit = (self.limit + 1).min(self.max);
+            self.failures = 0;
+            self.last_failure = None;
         } else {
-            self.now = (self.now / 2).max(1);
-            (self.failures, self.failed) = (self.failures.saturating_add(1), Some(now));
+            self.limit = (self.limit / 2).max(1);
+            self.failures = self.failures.saturating_add(1);
+            self.last_failure = Some(now);
         }
     }
 }
@@ -64,37 +73,40 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn failures_lead_to_one_quickly_and_successes_back_to_full() {
-        let (mut pressure, now) = (Pressure::new(10), Instant::now());
-        (0..4).for_each(|_| pressure.report(false, now));
-        assert_eq!(pressure.in_flight(), 1);
-        (0..9).for_each(|_| pressure.report(true, now));
-        assert_eq!(pressure.in_flight(), 10);
+    fn failures_reduce_the_limit_to_one_quickly_and_successes_restore_it() {
+        let now = Instant::now();
+        let mut concurrency = AdaptiveConcurrency::new(10);
+        (0..4).for_each(|_| concurrency.record(false, now));
+        assert_eq!(concurrency.limit(), 1);
+        (0..9).for_each(|_| concurrency.record(true, now));
+        assert_eq!(concurrency.limit(), 10);
     }
 
     #[test]
-    fn only_an_endpoint_that_does_nothing_but_fail_rests_and_a_success_ends_it() {
-        let (mut pressure, now) = (Pressure::new(10), Instant::now());
-        for _ in 0..FAILURES_IN_ROW {
-            assert_eq!(pressure.rest(now, u32::MAX), Duration::ZERO);
-            pressure.report(false, now);
+    fn only_consecutive_failures_cause_a_cooldown_and_a_success_ends_it() {
+        let now = Instant::now();
+        let mut concurrency = AdaptiveConcurrency::new(10);
+        for _ in 0..FAILURES_BEFORE_COOLDOWN {
+            assert_eq!(concurrency.cooldown(now, u32::MAX), Duration::ZERO);
+            concurrency.record(false, now);
         }
         for (attempts, millis) in [(0, 0), (500, 2), (5_000, 20), (25_000, 100), (u32::MAX, 100)] {
-            let rest = Duration::from_millis(millis);
-            assert_eq!(pressure.rest(now, attempts), rest, "{attempts}");
-            assert_eq!(pressure.rest(now + rest, attempts), Duration::ZERO, "{attempts}");
+            let cooldown = Duration::from_millis(millis);
+            assert_eq!(concurrency.cooldown(now, attempts), cooldown, "{attempts}");
+            assert_eq!(concurrency.cooldown(now + cooldown, attempts), Duration::ZERO, "{attempts}");
         }
-        pressure.report(true, now);
-        assert_eq!(pressure.rest(now, u32::MAX), Duration::ZERO);
+        concurrency.record(true, now);
+        assert_eq!(concurrency.cooldown(now, u32::MAX), Duration::ZERO);
     }
 
     proptest! {
         #[test]
-        fn it_stays_within_one_and_the_most(most in 0u16..200, ends in prop::collection::vec(any::<bool>(), 0..300)) {
-            let (mut pressure, now) = (Pressure::new(most), Instant::now());
+        fn the_limit_stays_between_one_and_the_maximum(max in 0u16..200, ends in prop::collection::vec(any::<bool>(), 0..300)) {
+            let now = Instant::now();
+            let mut concurrency = AdaptiveConcurrency::new(max);
             for delivered in ends {
-                pressure.report(delivered, now);
-                prop_assert!((1..=most.max(1)).contains(&pressure.in_flight()));
+                concurrency.record(delivered, now);
+                prop_assert!((1..=max.max(1)).contains(&concurrency.limit()));
             }
         }
     }

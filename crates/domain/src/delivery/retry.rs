@@ -1,4 +1,7 @@
-//! When a failed delivery is tried again, and through which wait queues it gets there.
+//! The retry schedule, and the delay levels that a delivery passes until its next attempt.
+//!
+//! RabbitMQ delays a message in a queue whose TTL is the same for all of its messages. So there is one delay queue for
+//! each [delay level](DelayLevels), and a longer delay is a sequence of levels.
 
 use std::time::Duration;
 
@@ -6,32 +9,32 @@ use chrono::TimeDelta;
 
 use crate::time::Timestamp;
 
-/// Most waits a schedule may have.
+/// Maximum number of delays of a schedule.
 pub const MAX_DELAYS: usize = 50;
-/// Longest wait and longest window: a day.
-pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
-/// Shortest wait that is worth a trip through the broker.
-pub const SHORTEST_DELAY: Duration = Duration::from_millis(10);
-/// The finest step of the ladder of wait queues, for waits that an endpoint chose (`Retry-After`).
-pub const FINEST_STEP: Duration = Duration::from_secs(1);
-/// The longest time that a wait may end too late for having begun late: less than the finest step.
-const LONGEST_SLACK: Duration = Duration::from_millis(500);
+/// Maximum length of the retry window, and therefore of each delay.
+pub const MAX_RETRY_WINDOW: Duration = Duration::from_secs(24 * 3600);
+/// Minimum length of a delay; a shorter one is not worth a trip through the broker.
+pub const MIN_RETRY_DELAY: Duration = Duration::from_millis(10);
+/// Delay of the level that every schedule has, for delays that an endpoint chose (`Retry-After`).
+pub const FINEST_DELAY: Duration = Duration::from_secs(1);
+/// Maximum time by which a level may exceed the remaining delay, so that a scheduled delay still takes one level.
+const MAX_OVERSHOOT: Duration = Duration::from_millis(500);
 
-/// A retry setting that cannot be meant.
+/// An invalid retry setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSchedule {
-    /// No delay or too many.
+    /// The schedule has no delay or too many.
     #[error("give 1 to {MAX_DELAYS} delays")]
     Count,
-    /// A delay that is too short or too long.
+    /// A delay is too short or too long.
     #[error("each delay must lie between 10ms and 24h")]
     Delay,
-    /// A window that is too short or too long.
+    /// The retry window is too short or too long.
     #[error("the retry window must lie between 10ms and 24h")]
     Window,
 }
 
-/// The waits between attempts, and the window in which the last must start.
+/// The delays between attempts, and the window in which the last attempt must start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetrySchedule {
     delays: Vec<Duration>,
@@ -39,7 +42,7 @@ pub struct RetrySchedule {
 }
 
 impl Default for RetrySchedule {
-    /// The contract's: 5 s, 30 s, 2 min, 5 min, 10 min, 20 min, 20 min within an hour.
+    /// Returns the contract's schedule: 5 s, 30 s, 2 min, 5 min, 10 min, 20 min, 20 min within an hour.
     fn default() -> Self {
         let delays = [5, 30, 120, 300, 600, 1200, 1200].map(Duration::from_secs).to_vec();
         Self { delays, window: Duration::from_secs(3600) }
@@ -47,26 +50,27 @@ impl Default for RetrySchedule {
 }
 
 impl RetrySchedule {
-    /// A schedule of these waits in this window.
+    /// Creates a schedule of these delays in this window.
     ///
     /// # Errors
-    /// When a figure is outside its limits.
+    /// When the number of delays, a delay or the window is outside its limits.
     pub fn new(delays: Vec<Duration>, window: Duration) -> Result<Self, InvalidSchedule> {
         if delays.is_empty() || delays.len() > MAX_DELAYS {
             return Err(InvalidSchedule::Count);
         }
-        if delays.iter().any(|delay| !(SHORTEST_DELAY..=LONGEST).contains(delay)) {
+        if delays.iter().any(|delay| !(MIN_RETRY_DELAY..=MAX_RETRY_WINDOW).contains(delay)) {
             return Err(InvalidSchedule::Delay);
         }
-        if !(SHORTEST_DELAY..=LONGEST).contains(&window) {
+        if !(MIN_RETRY_DELAY..=MAX_RETRY_WINDOW).contains(&window) {
             return Err(InvalidSchedule::Window);
         }
         Ok(Self { delays, window })
     }
 
-    /// When the attempt after the `attempt`th (from 1) may start: its wait counts from the end of
-    /// the failed one, and is never shorter than what the endpoint asked for. `None` when there is
-    /// no further attempt, or it would start after the window.
+    /// Returns when the attempt after the `attempt`th (from 1) may start, or `None` if there is none.
+    ///
+    /// The delay counts from the end of the failed attempt and is at least as long as the endpoint's `Retry-After`.
+    /// There is no further attempt when the schedule has no further delay or the attempt would start after the window.
     #[must_use]
     pub fn next_attempt(
         &self,
@@ -76,55 +80,59 @@ impl RetrySchedule {
         retry_after_seconds: Option<u64>,
     ) -> Option<Timestamp> {
         let scheduled = *self.delays.get(usize::try_from(attempt.checked_sub(1)?).ok()?)?;
-        let asked = Duration::from_secs(retry_after_seconds.unwrap_or(0).min(2 * LONGEST.as_secs()));
+        let asked = Duration::from_secs(retry_after_seconds.unwrap_or(0).min(2 * MAX_RETRY_WINDOW.as_secs()));
         let at = ended + TimeDelta::from_std(scheduled.max(asked)).ok()?;
         self.may_start(first_started, at).then_some(at)
     }
 
-    /// Whether an attempt may start at `at`, seen from the delivery's first attempt.
+    /// Returns whether the retry window, which begins with the first attempt, still includes `at`.
     #[must_use]
     pub fn may_start(&self, first_started: Timestamp, at: Timestamp) -> bool {
         TimeDelta::from_std(self.window).is_ok_and(|window| at - first_started <= window)
     }
 
-    /// The wait queues that the schedule needs, ascending: one for each delay, and the finest step.
+    /// Returns the delay levels that the schedule needs: its own delays and [`FINEST_DELAY`].
     #[must_use]
-    pub fn ladder(&self) -> WaitLadder {
-        let mut steps = self.delays.clone();
-        steps.push(FINEST_STEP);
-        steps.sort_unstable();
-        steps.dedup();
-        WaitLadder { steps }
+    pub fn delay_levels(&self) -> DelayLevels {
+        let mut delays = self.delays.clone();
+        delays.push(FINEST_DELAY);
+        delays.sort_unstable();
+        delays.dedup();
+        DelayLevels { delays }
     }
 }
 
-/// The delays for which there is a wait queue. A queue has one delay for all of its messages, since
-/// a message with a longer one would block those behind it.
+/// The delays for which there is a delay queue.
+///
+/// All messages of a delay queue have the same delay, because RabbitMQ expires a message only at the head of its queue:
+/// a message with a longer delay would block the messages behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WaitLadder {
-    steps: Vec<Duration>,
+pub struct DelayLevels {
+    delays: Vec<Duration>,
 }
 
-impl WaitLadder {
-    /// The delays, ascending.
+impl DelayLevels {
+    /// Returns the delays in ascending order.
     #[must_use]
-    pub fn steps(&self) -> &[Duration] {
-        &self.steps
+    pub fn delays(&self) -> &[Duration] {
+        &self.delays
     }
 
-    /// The queue to wait in next when `remaining` is still to wait: the longest that fits, so that
-    /// a scheduled wait takes one queue, and any other a few; a rest shorter than every step takes
-    /// the shortest. By the time that an attempt is recorded a little of its wait is over already.
+    /// Returns the level to use next for a delivery whose next attempt starts after `remaining`.
+    ///
+    /// It is the longest level that fits, so that a scheduled delay takes one queue and any other delay a few. If none
+    /// fits, it is the shortest level. A level may exceed the remaining delay a little, because a part of the delay has
+    /// passed when the attempt is recorded.
     #[must_use]
-    pub fn step_for(&self, remaining: Duration) -> Duration {
-        let fits = |step: &&Duration| **step - slack(**step) <= remaining;
-        self.steps.iter().rev().find(fits).copied().unwrap_or(self.steps[0])
+    pub fn level_for(&self, remaining: Duration) -> Duration {
+        let fits = |level: &&Duration| **level - allowed_overshoot(**level) <= remaining;
+        self.delays.iter().rev().find(fits).copied().unwrap_or(self.delays[0])
     }
 }
 
-/// By how much a step may be longer than the wait that it is taken for.
-fn slack(step: Duration) -> Duration {
-    LONGEST_SLACK.min(step / 10)
+/// Returns by how much a level may exceed the remaining delay.
+fn allowed_overshoot(level: Duration) -> Duration {
+    MAX_OVERSHOOT.min(level / 10)
 }
 
 #[cfg(test)]
@@ -133,33 +141,36 @@ mod tests {
     use proptest::prelude::*;
 
     fn start() -> Timestamp {
-        crate::time::parse("2021-04-08T19:36:02.938Z").expect("valid")
+        crate::time::parse_timestamp("2021-04-08T19:36:02.938Z").expect("valid")
     }
 
-    fn run(schedule: &RetrySchedule, each_takes: TimeDelta) -> Vec<i64> {
-        let (mut at, mut attempt, mut starts) = (start(), 1, vec![0]);
+    fn attempt_starts(schedule: &RetrySchedule, each_takes: TimeDelta) -> Vec<i64> {
+        let mut at = start();
+        let mut attempt = 1;
+        let mut starts = vec![0];
         while let Some(next) = schedule.next_attempt(attempt, start(), at + each_takes, None) {
             starts.push((next - start()).num_seconds());
-            (at, attempt) = (next, attempt + 1);
+            at = next;
+            attempt += 1;
         }
         starts
     }
 
     #[test]
-    fn the_default_schedule_is_the_contracts() {
-        let quick = run(&RetrySchedule::default(), TimeDelta::zero());
+    fn the_default_schedule_is_the_one_of_the_contract() {
+        let quick = attempt_starts(&RetrySchedule::default(), TimeDelta::zero());
         assert_eq!(quick, [0, 5, 35, 155, 455, 1055, 2255, 3455]);
     }
 
     #[test]
-    fn the_last_attempt_lies_inside_the_hour_even_when_each_times_out() {
-        let slow = run(&RetrySchedule::default(), TimeDelta::seconds(15));
+    fn the_last_attempt_starts_within_the_hour_even_if_each_attempt_times_out() {
+        let slow = attempt_starts(&RetrySchedule::default(), TimeDelta::seconds(15));
         assert_eq!(slow.len(), 8);
         assert!(*slow.last().expect("eight") <= 3600);
     }
 
     #[test]
-    fn retry_after_waits_longer_or_ends_the_delivery_but_never_shortens() {
+    fn retry_after_extends_a_delay_or_ends_the_delivery_but_never_shortens_a_delay() {
         let schedule = RetrySchedule::default();
         let next = |after| {
             schedule.next_attempt(1, start(), start(), Some(after)).map(|at| (at - start()).num_seconds())
@@ -172,27 +183,40 @@ mod tests {
     }
 
     #[test]
-    fn the_ladder_takes_a_scheduled_wait_in_one_step() {
-        let ladder = RetrySchedule::default().ladder();
-        let seconds: Vec<_> = ladder.steps().iter().map(Duration::as_secs).collect();
+    fn a_scheduled_delay_takes_one_level() {
+        let levels = RetrySchedule::default().delay_levels();
+        let seconds: Vec<_> = levels.delays().iter().map(Duration::as_secs).collect();
         assert_eq!(seconds, [1, 5, 30, 120, 300, 600, 1200]);
-        assert!(ladder.steps().iter().all(|step| ladder.step_for(*step) == *step));
-        // Recording the attempt before took some of it.
-        assert!(ladder.steps().iter().all(|step| ladder.step_for(*step - slack(*step)) == *step));
-        assert!(ladder.steps().iter().skip(1).all(|step| ladder.step_for(*step - 2 * slack(*step)) < *step));
-        assert_eq!(ladder.step_for(Duration::from_millis(3)), FINEST_STEP);
+        assert!(levels.delays().iter().all(|delay| levels.level_for(*delay) == *delay));
+        // A part of the delay passed while the attempt was recorded.
+        assert!(
+            levels
+                .delays()
+                .iter()
+                .all(|delay| levels.level_for(*delay - allowed_overshoot(*delay)) == *delay)
+        );
+        assert!(
+            levels
+                .delays()
+                .iter()
+                .skip(1)
+                .all(|delay| levels.level_for(*delay - 2 * allowed_overshoot(*delay)) < *delay)
+        );
+        assert_eq!(levels.level_for(Duration::from_millis(3)), FINEST_DELAY);
     }
 
     proptest! {
         #[test]
-        fn the_ladder_never_overshoots_by_more_than_its_finest_step(wait_ms in 1u64..3_600_000) {
-            let ladder = RetrySchedule::default().ladder();
-            let (mut waited, mut hops, target) = (Duration::ZERO, 0, Duration::from_millis(wait_ms));
+        fn levels_never_overshoot_by_more_than_the_finest_delay(delay_ms in 1u64..3_600_000) {
+            let levels = RetrySchedule::default().delay_levels();
+            let target = Duration::from_millis(delay_ms);
+            let mut waited = Duration::ZERO;
+            let mut hops = 0;
             while waited < target {
-                waited += ladder.step_for(target - waited);
+                waited += levels.level_for(target - waited);
                 hops += 1;
             }
-            prop_assert!(waited - target < FINEST_STEP);
+            prop_assert!(waited - target < FINEST_DELAY);
             prop_assert!(hops <= 20);
         }
 
@@ -201,11 +225,13 @@ mod tests {
             let window = Duration::from_secs(3600);
             let delays: Vec<_> = delays_ms.into_iter().map(Duration::from_millis).collect();
             let schedule = RetrySchedule::new(delays.clone(), window).expect("within limits");
-            let (mut at, mut attempt) = (start(), 1u32);
+            let mut at = start();
+            let mut attempt = 1u32;
             while let Some(next) = schedule.next_attempt(attempt, start(), at + TimeDelta::milliseconds(took_ms), after) {
                 prop_assert!(next - start() <= TimeDelta::from_std(window).expect("fits"));
                 prop_assert!(next > at);
-                (at, attempt) = (next, attempt + 1);
+                at = next;
+                attempt += 1;
             }
             prop_assert!(attempt as usize <= delays.len() + 1);
         }

@@ -1,56 +1,58 @@
 //! The states of a delivery and the transitions between them.
+//!
+//! [`DeliveryStatus::after`] is the only transition function. The tests of `store` compare its SQL statements with it.
 
 use crate::vocabulary::vocabulary;
 use crate::webhook::WebhookStatus;
 
 vocabulary! {
-    /// Where a delivery stands (contract §4). All but `Pending` are final until someone asks for
-    /// one more delivery.
+    /// The state of a delivery (contract §4).
+    ///
+    /// Every state except `Pending` is final until a user requests a redelivery.
     DeliveryStatus {
-        /// Queued, in flight, or waiting for its next attempt.
+        /// The delivery is queued, in flight, or waits for its next attempt.
         Pending = "pending",
-        /// An attempt was answered 2xx.
+        /// The endpoint answered an attempt with a 2xx status.
         Delivered = "delivered",
-        /// The retries are used up or the window is over.
+        /// No retry is left, or the retry window is over.
         Failed = "failed",
-        /// Kept back because the platform or support disabled the webhook.
+        /// The delivery is kept, because the platform or support disabled the webhook.
         Held = "held",
-        /// Given up because the brand paused or deleted the webhook.
+        /// The delivery was dropped, because the brand paused or deleted the webhook.
         Discarded = "discarded",
     }
 }
 
-/// What may happen to a delivery.
+/// An event in the life of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transition {
-    /// An attempt of its latest round ended, and this follows from it: `Pending`, `Delivered` or `Failed`.
+    /// An attempt of the latest round ended with this verdict: `Pending`, `Delivered` or `Failed`.
     Attempted(DeliveryStatus),
-    /// An attempt of an older round ended: it counts as an attempt and decides nothing.
-    AttemptedBefore,
-    /// The window was over before the next attempt could start.
+    /// An attempt of an older round ended; it is counted, but does not change the status.
+    AttemptedInOlderRound,
+    /// The retry window ended before the next attempt could start.
     WindowOver,
-    /// The webhook stopped receiving; what waits becomes `Held` or `Discarded`.
-    Stopped(DeliveryStatus),
-    /// Someone asked for one more delivery: a new round begins.
-    BegunAgain,
+    /// The webhook stopped receiving events, so pending deliveries become `Held` or `Discarded`.
+    WebhookStopped(DeliveryStatus),
+    /// A user requested a redelivery, which starts a new round.
+    RoundStarted,
 }
 
 impl DeliveryStatus {
-    /// Where a delivery that stands here stands after a transition. All changes of the status are these;
-    /// the statements of `store` are held against this function.
+    /// Returns the status of a delivery after a transition.
     #[must_use]
     pub fn after(self, transition: Transition) -> Self {
         match (self, transition) {
-            (_, Transition::BegunAgain) => Self::Pending,
-            // An attempt that was in flight when the delivery ended, and arrived.
+            (_, Transition::RoundStarted) => Self::Pending,
+            // The delivery ended while this attempt was in flight, and the endpoint accepted it nevertheless.
             (_, Transition::Attempted(Self::Delivered)) => Self::Delivered,
-            (Self::Pending, Transition::Attempted(next) | Transition::Stopped(next)) => next,
+            (Self::Pending, Transition::Attempted(next) | Transition::WebhookStopped(next)) => next,
             (Self::Pending, Transition::WindowOver) => Self::Failed,
             (status, _) => status,
         }
     }
 
-    /// Returns how deliveries that wait end when their webhook gets the status `webhook`; `None` when they go on.
+    /// Returns the status of pending deliveries after their webhook changed to `webhook`; `None` if they stay pending.
     #[must_use]
     pub fn when_webhook_becomes(webhook: WebhookStatus) -> Option<Self> {
         match webhook {
@@ -65,27 +67,26 @@ impl DeliveryStatus {
 mod tests {
     use super::*;
 
-    /// Every transition from every status: what changes, and that all else stays.
     #[test]
-    fn every_transition_leads_where_the_drawing_says() {
+    fn every_transition_from_every_status_follows_the_diagram() {
         use DeliveryStatus::{Delivered, Discarded, Failed, Held, Pending};
         let drawn = |from, transition| match (from, transition) {
             (Pending, Transition::Attempted(Failed) | Transition::WindowOver) => Failed,
-            (Pending, Transition::Stopped(Held)) => Held,
-            (Pending, Transition::Stopped(Discarded)) => Discarded,
+            (Pending, Transition::WebhookStopped(Held)) => Held,
+            (Pending, Transition::WebhookStopped(Discarded)) => Discarded,
             (_, Transition::Attempted(Delivered)) => Delivered,
-            (_, Transition::BegunAgain) => Pending,
+            (_, Transition::RoundStarted) => Pending,
             _ => from,
         };
         let transitions = [
             Transition::Attempted(Pending),
             Transition::Attempted(Delivered),
             Transition::Attempted(Failed),
-            Transition::AttemptedBefore,
+            Transition::AttemptedInOlderRound,
             Transition::WindowOver,
-            Transition::Stopped(Held),
-            Transition::Stopped(Discarded),
-            Transition::BegunAgain,
+            Transition::WebhookStopped(Held),
+            Transition::WebhookStopped(Discarded),
+            Transition::RoundStarted,
         ];
         for from in DeliveryStatus::ALL {
             for transition in transitions {

@@ -1,4 +1,7 @@
-//! What follows an attempt.
+//! The decision after an attempt: the delivery ends, or it is retried.
+//!
+//! The decision depends only on the facts, the schedule and the times, so that a repeated message gets the same
+//! verdict.
 
 use super::attempt::{Facts, Outcome};
 use super::retry::RetrySchedule;
@@ -6,26 +9,26 @@ use super::status::DeliveryStatus;
 use crate::time::Timestamp;
 use crate::webhook::DisabledReason;
 
-/// What the platform does after an attempt.
+/// The next step of a delivery after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Nothing more: the delivery ends with this status.
+    /// The delivery ends with this status.
     End(DeliveryStatus),
-    /// Wait, and attempt again at this instant.
+    /// The delivery is pending, and the next attempt starts at this instant.
     RetryAt(Timestamp),
 }
 
-/// All that follows from an attempt.
+/// The consequences of an attempt for its delivery and its webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
-    /// What becomes of the delivery.
+    /// The next step of the delivery.
     pub next: Next,
-    /// Whether the webhook is to be disabled at once, and why.
+    /// Why the webhook must be disabled at once, if it must.
     pub disable: Option<DisabledReason>,
 }
 
 impl Verdict {
-    /// The status that is recorded with the attempt.
+    /// Returns the status that is recorded with the attempt.
     #[must_use]
     pub fn status(&self) -> DeliveryStatus {
         match self.next {
@@ -34,7 +37,7 @@ impl Verdict {
         }
     }
 
-    /// When the next attempt may start, if there is one.
+    /// Returns when the next attempt may start, if there is a next attempt.
     #[must_use]
     pub fn next_attempt_at(&self) -> Option<Timestamp> {
         match self.next {
@@ -44,16 +47,19 @@ impl Verdict {
     }
 }
 
-/// Whether the receiver said (410) that it will never want anything again; what waits is held for support.
+/// Returns whether the endpoint answered 410 (Gone).
+///
+/// The webhook is then disabled, and its pending deliveries are held until support re-enables it.
 #[must_use]
 pub fn is_gone(facts: &Facts) -> bool {
     facts.status_code == Some(410)
 }
 
-/// Decides what follows the `attempt`th attempt (from 1) of a delivery whose first attempt started
-/// at `first_started`, and which ended at `ended` with `facts`.
+/// Decides what follows from an attempt that ended at `ended` with `facts`.
+///
+/// `attempt` counts from 1. `first_started` is the start of the first attempt of the delivery's round.
 #[must_use]
-pub fn after_attempt(
+pub fn judge_attempt(
     schedule: &RetrySchedule,
     attempt: u32,
     first_started: Timestamp,
@@ -78,35 +84,39 @@ mod tests {
     use super::*;
 
     fn start() -> Timestamp {
-        crate::time::parse("2021-04-08T19:36:02.938Z").expect("valid")
+        crate::time::parse_timestamp("2021-04-08T19:36:02.938Z").expect("valid")
     }
 
     #[test]
-    fn every_outcome_of_the_first_attempt_has_its_follow_up() {
+    fn every_outcome_of_the_first_attempt_has_its_verdict() {
         let schedule = RetrySchedule::default();
-        let in_five = Next::RetryAt(start() + chrono::TimeDelta::seconds(5));
+        let in_five_seconds = Next::RetryAt(start() + chrono::TimeDelta::seconds(5));
         for status in 100..=599u16 {
-            let verdict = after_attempt(&schedule, 1, start(), start(), &Facts::from_status(status));
+            let verdict = judge_attempt(&schedule, 1, start(), start(), &Facts::from_status(status));
             match status {
                 200..300 => assert_eq!(verdict.next, Next::End(DeliveryStatus::Delivered)),
                 410 => assert_eq!(
                     verdict,
                     Verdict { next: Next::End(DeliveryStatus::Failed), disable: Some(DisabledReason::Gone) }
                 ),
-                _ => assert_eq!(verdict, Verdict { next: in_five, disable: None }),
+                _ => assert_eq!(verdict, Verdict { next: in_five_seconds, disable: None }),
             }
         }
         for outcome in Outcome::ALL.iter().filter(|o| !matches!(o, Outcome::Delivered | Outcome::HttpStatus))
         {
-            let facts = Facts::failed(*outcome, "x".to_owned());
-            assert_eq!(after_attempt(&schedule, 1, start(), start(), &facts).next, in_five, "{outcome}");
+            let facts = Facts::without_status(*outcome, "x".to_owned());
+            assert_eq!(
+                judge_attempt(&schedule, 1, start(), start(), &facts).next,
+                in_five_seconds,
+                "{outcome}"
+            );
         }
     }
 
     #[test]
     fn the_eighth_failure_ends_the_delivery() {
         let last = start() + chrono::TimeDelta::seconds(3455);
-        let verdict = after_attempt(&RetrySchedule::default(), 8, start(), last, &Facts::from_status(500));
+        let verdict = judge_attempt(&RetrySchedule::default(), 8, start(), last, &Facts::from_status(500));
         assert_eq!(verdict.next, Next::End(DeliveryStatus::Failed));
     }
 }

@@ -1,34 +1,34 @@
-//! Event types and the groups that cover them.
+//! Event types, and the groups of types that a webhook can subscribe to.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{EVENT_TYPE_CHARS, EVENT_TYPE_SEGMENTS};
+use crate::limits::{MAX_EVENT_TYPE_CHARS, MAX_EVENT_TYPE_SEGMENTS};
 
-/// A text that is no event type or group.
+/// An error about a text that is neither an event type nor a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "must be 1 to 8 segments of A-Z 0-9 _ joined by dots, 128 characters at most, such as NOTIFICATION.SMS.RECEIPT"
 )]
 pub struct InvalidEventType;
 
-fn check(text: &str) -> Result<(), InvalidEventType> {
+fn check_event_type(text: &str) -> Result<(), InvalidEventType> {
     let segment = |s: &str| {
         !s.is_empty() && s.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
     };
-    let fits = text.len() <= EVENT_TYPE_CHARS && text.split('.').count() <= EVENT_TYPE_SEGMENTS;
+    let fits = text.len() <= MAX_EVENT_TYPE_CHARS && text.split('.').count() <= MAX_EVENT_TYPE_SEGMENTS;
     if fits && text.split('.').all(segment) { Ok(()) } else { Err(InvalidEventType) }
 }
 
-/// What happened, such as `NOTIFICATION.SMS.RECEIPT` (contract §1).
+/// The type of an event, such as `NOTIFICATION.SMS.RECEIPT` (contract §1).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct EventType(String);
 
 impl EventType {
-    /// The type as text.
+    /// Returns the type as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -39,7 +39,7 @@ impl FromStr for EventType {
     type Err = InvalidEventType;
 
     fn from_str(text: &str) -> Result<Self, InvalidEventType> {
-        check(text).map(|()| Self(text.to_owned()))
+        check_event_type(text).map(|()| Self(text.to_owned()))
     }
 }
 
@@ -49,17 +49,17 @@ impl fmt::Display for EventType {
     }
 }
 
-/// What a webhook subscribes to or support enables: a type, a group of types, or `*` for all.
+/// A type, a group of types, or `*` for all, which a webhook subscribes to or support enables.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TypePattern {
-    /// `*`: every type.
+    /// `*`, which covers every type.
     All,
-    /// A type, or a group: a leading run of whole segments.
+    /// A type, or a group, which consists of the first segments of a type.
     Prefix(String),
 }
 
 impl TypePattern {
-    /// The pattern as text, `*` for all.
+    /// Returns the pattern as text, `*` for all.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -68,24 +68,24 @@ impl TypePattern {
         }
     }
 
-    /// Whether `type_name` is this type or lies in this group.
+    /// Returns whether `type_name` is this type or belongs to this group.
     #[must_use]
     pub fn covers(&self, type_name: &str) -> bool {
         match self {
             Self::All => true,
-            Self::Prefix(prefix) => covers(prefix, type_name),
+            Self::Prefix(prefix) => group_covers(prefix, type_name),
         }
     }
 }
 
-/// Whether the type or group `prefix` covers `name`: equal, or a leading run of whole segments.
+/// Returns whether the type or group `prefix` equals `name` or consists of its first segments.
 #[must_use]
-pub fn covers(prefix: &str, name: &str) -> bool {
+pub fn group_covers(prefix: &str, name: &str) -> bool {
     name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// `name` and each group above it, the longest first, then `*`: all the patterns that cover it.
-pub fn covering(name: &str) -> impl Iterator<Item = &str> {
+/// Returns all patterns that cover `name`: itself, each group that contains it, the longest first, and `*`.
+pub fn patterns_covering(name: &str) -> impl Iterator<Item = &str> {
     let groups = name.rmatch_indices('.').map(|(at, _)| &name[..at]);
     std::iter::once(name).chain(groups).chain(std::iter::once("*"))
 }
@@ -97,7 +97,7 @@ impl FromStr for TypePattern {
         if text == "*" {
             return Ok(Self::All);
         }
-        check(text).map(|()| Self::Prefix(text.to_owned()))
+        check_event_type(text).map(|()| Self::Prefix(text.to_owned()))
     }
 }
 
@@ -126,7 +126,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn types_at_their_limits() {
+    fn types_are_checked_at_their_limits() {
         for good in ["A", "A_1.B", "A.B.C.D.E.F.G.H", &"X".repeat(128)] {
             assert!(good.parse::<EventType>().is_ok(), "{good}");
         }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_cover_whole_segments_only() {
+    fn groups_cover_whole_segments() {
         let covers = |p: &str, t: &str| p.parse::<TypePattern>().expect("pattern").covers(t);
         assert!(covers("NOTIFICATION", "NOTIFICATION.SMS.RECEIPT"));
         assert!(covers("NOTIFICATION.SMS", "NOTIFICATION.SMS.RECEIPT"));
@@ -150,10 +150,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn covering_lists_exactly_the_patterns_that_cover(name in "[A-C]{1,2}(\\.[A-C]{1,2}){0,4}", other in "[A-C]{1,2}(\\.[A-C]{1,2}){0,4}") {
-            let listed = covering(&name).any(|p| p == other);
+        fn exactly_the_patterns_that_cover_a_name_are_listed(name in "[A-C]{1,2}(\\.[A-C]{1,2}){0,4}", other in "[A-C]{1,2}(\\.[A-C]{1,2}){0,4}") {
+            let listed = patterns_covering(&name).any(|p| p == other);
             prop_assert_eq!(listed, other.parse::<TypePattern>().expect("pattern").covers(&name));
-            prop_assert_eq!(covering(&name).last(), Some("*"));
+            prop_assert_eq!(patterns_covering(&name).last(), Some("*"));
         }
     }
 }

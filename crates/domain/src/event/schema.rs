@@ -1,64 +1,68 @@
-//! JSON Schemas (2020-12) that the `data` of events may have to fit.
+//! JSON Schemas (2020-12) for the `data` of events.
 
 use std::fmt::Write as _;
 
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
-use crate::text::shortened;
+use crate::text::truncate_text;
 
-/// Violations that are told of one value.
-const TOLD: usize = 3;
-/// Longest text of one violation, in bytes: it repeats the value at fault.
+/// Maximum number of reported violations of one value.
+const MAX_VIOLATIONS: usize = 3;
+/// Maximum size of the text of one violation, which repeats the invalid value.
 const MAX_VIOLATION_BYTES: usize = 300;
-/// Longest pointer to a violation, in bytes: it repeats keys of the value.
+/// Maximum size of the pointer to a violation, which repeats keys of the value.
 const MAX_PATH_BYTES: usize = 150;
 
-/// A schema that values are checked against.
+/// A schema for the `data` of events.
 #[derive(Debug, Clone)]
 pub struct DataSchema(Validator);
 
-/// Why something is no schema.
+/// An error about a text that is not a valid schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidSchema(String);
 
-/// How a value does not fit.
+/// The reasons why a value does not match a schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Violation(String);
 
 impl DataSchema {
-    /// Reads a schema: of the draft that its `$schema` names, else of 2020-12. It may refer to nothing
-    /// outside itself, and its patterns take linear time whatever they are matched against.
+    /// Parses a schema of the draft that its `$schema` names, or else of 2020-12.
+    ///
+    /// References to other documents are rejected, so that nothing is fetched. Patterns that cannot be matched in linear
+    /// time are rejected, so that no value can stall the router.
     ///
     /// # Errors
-    /// When it is not JSON or no schema of its draft.
+    /// When the text is not JSON or not a valid schema of its draft.
     pub fn parse(text: &str) -> Result<Self, InvalidSchema> {
         let schema: Value = serde_json::from_str(text).map_err(|error| InvalidSchema(error.to_string()))?;
         let options = jsonschema::options()
             .with_draft(Draft::Draft202012.detect(&schema))
             .with_pattern_options(PatternOptions::regex());
         options.build(&schema).map(Self).map_err(|error| {
-            let told = format!("{error} (at {:?})", error.instance_path().to_string());
-            InvalidSchema(shortened(&told, MAX_VIOLATION_BYTES).into_owned())
+            let message = format!("{error} (at {:?})", error.instance_path().to_string());
+            InvalidSchema(truncate_text(&message, MAX_VIOLATION_BYTES).into_owned())
         })
     }
 
-    /// Checks a JSON text.
+    /// Checks whether a JSON text matches the schema.
     ///
     /// # Errors
-    /// What does not fit, each with the pointer to it; the first few.
+    /// The first few violations, each with a pointer to the invalid value.
     pub fn check(&self, json: &str) -> Result<(), Violation> {
         let value: Value = serde_json::from_str(json).map_err(|error| Violation(error.to_string()))?;
-        let mut told = String::new();
-        for error in self.0.iter_errors(&value).take(TOLD) {
-            let (gap, at) = (if told.is_empty() { "" } else { "; " }, error.instance_path().to_string());
-            let at = if at.is_empty() { "the whole" } else { &shortened(&at, MAX_PATH_BYTES) };
+        let mut violations = String::new();
+        for error in self.0.iter_errors(&value).take(MAX_VIOLATIONS) {
+            let gap = if violations.is_empty() { "" } else { "; " };
+            let at = error.instance_path().to_string();
+            let at = if at.is_empty() { "the whole" } else { &truncate_text(&at, MAX_PATH_BYTES) };
             // Writing to a String does not fail.
-            let _ = write!(told, "{gap}{at}: {}", shortened(&error.to_string(), MAX_VIOLATION_BYTES));
+            let _ =
+                write!(violations, "{gap}{at}: {}", truncate_text(&error.to_string(), MAX_VIOLATION_BYTES));
         }
-        if told.is_empty() { Ok(()) } else { Err(Violation(told)) }
+        if violations.is_empty() { Ok(()) } else { Err(Violation(violations)) }
     }
 }
 
@@ -70,27 +74,27 @@ mod tests {
         "required":["phoneNumber"],"properties":{"phoneNumber":{"type":"string","pattern":"^\\+[0-9]+$"}}}"#;
 
     #[test]
-    fn a_value_fits_or_is_told_what_does_not() {
+    fn a_value_matches_or_its_violations_are_reported() {
         let schema = DataSchema::parse(SMS).expect("a schema");
         assert_eq!(schema.check(r#"{"phoneNumber":"+123","more":1}"#), Ok(()));
-        let told = |json| schema.check(json).expect_err("does not fit").to_string();
-        assert!(told("{}").contains("phoneNumber"));
-        assert!(told(r#"{"phoneNumber":"12"}"#).starts_with("/phoneNumber: "));
-        assert!(told("[]").starts_with("the whole: "));
-        assert!(told(&format!("{:?}", "x".repeat(10_000))).chars().count() < 400);
+        let violation = |json| schema.check(json).expect_err("does not fit").to_string();
+        assert!(violation("{}").contains("phoneNumber"));
+        assert!(violation(r#"{"phoneNumber":"12"}"#).starts_with("/phoneNumber: "));
+        assert!(violation("[]").starts_with("the whole: "));
+        assert!(violation(&format!("{:?}", "x".repeat(10_000))).chars().count() < 400);
     }
 
     #[test]
-    fn a_long_key_does_not_make_a_long_text() {
+    fn a_long_key_is_truncated_in_the_text() {
         let schema = DataSchema::parse(r#"{"additionalProperties":{"type":"string"}}"#).expect("a schema");
         let key = "k".repeat(200_000);
-        let told = schema.check(&format!("{{\"{key}\":1}}")).expect_err("does not fit").to_string();
-        assert!(told.starts_with("/kkk") && told.contains("kk…: 1 is not"), "{told}");
-        assert!(told.len() <= MAX_PATH_BYTES + 2 + MAX_VIOLATION_BYTES, "{} bytes", told.len());
+        let violation = schema.check(&format!("{{\"{key}\":1}}")).expect_err("does not fit").to_string();
+        assert!(violation.starts_with("/kkk") && violation.contains("kk…: 1 is not"), "{violation}");
+        assert!(violation.len() <= MAX_PATH_BYTES + 2 + MAX_VIOLATION_BYTES, "{} bytes", violation.len());
     }
 
     #[test]
-    fn what_is_no_schema_is_refused() {
+    fn invalid_schemas_are_rejected() {
         for bad in [
             r#"{"type":"strin"}"#,
             r#"{"minimum":"1"}"#,
@@ -107,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_outside_is_referred_to() {
+    fn references_to_other_documents_are_rejected() {
         for outside in ["https://example.com/schema.json", "file:///etc/passwd", "other.json"] {
             assert!(DataSchema::parse(&format!(r#"{{"$ref":"{outside}"}}"#)).is_err(), "{outside}");
         }
@@ -115,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_take_linear_time() {
+    fn patterns_are_matched_in_linear_time() {
         let schema = DataSchema::parse(r#"{"pattern":"^(a+)+$"}"#).expect("a schema");
         assert!(schema.check(&format!("\"{}b\"", "a".repeat(50_000))).is_err());
         assert!(DataSchema::parse(r#"{"pattern":"^(?=a)"}"#).is_err(), "look-around is not linear");

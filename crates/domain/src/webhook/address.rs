@@ -1,8 +1,8 @@
-//! Addresses that are never called (contract §6), and the networks that a development
-//! installation opens all the same.
+//! Forbidden addresses, which requests never go to (contract §6), and the exceptions of a development installation.
 //!
-//! What is forbidden is data, one row a range, in `registry`. The rules are three: an allowed network
-//! wins; the most specific row decides; one forbidden answer among several refuses the name.
+//! The forbidden ranges are rows of a table in `registry`. Three rules apply. An allowed network takes precedence over
+//! the table. The row with the longest prefix decides about an address. A DNS name is rejected if one of its addresses
+//! is forbidden.
 
 mod registry;
 #[cfg(test)]
@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-/// An address that is never called, and why.
+/// A forbidden address, and the range that forbids it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("address {address} is forbidden: {range} ({reference})")]
 pub struct Forbidden {
@@ -23,53 +23,52 @@ pub struct Forbidden {
 }
 
 impl Forbidden {
-    /// The address that was checked.
+    /// Returns the address.
     #[must_use]
     pub fn address(&self) -> IpAddr {
         self.address
     }
 
-    /// The name of the range it lies in, as its registry has it where it has one: `Loopback`.
+    /// Returns the name of the range in its IANA registry, such as `Loopback`.
     #[must_use]
     pub fn range(&self) -> &'static str {
         self.range
     }
 
-    /// The document that sets the range aside, such as `RFC 1122`.
+    /// Returns the document that reserves the range, such as `RFC 1122`.
     #[must_use]
     pub fn reference(&self) -> &'static str {
         self.reference
     }
 }
 
-/// Networks that may be called although they are forbidden (`POSTRIDER_ALLOW_NETWORKS`); none by
-/// default.
+/// Networks to which requests may go although the table forbids them (`POSTRIDER_ALLOW_NETWORKS`).
 ///
-/// An IPv4 network opens IPv4 addresses alone: `127.0.0.0/8` does not open `::ffff:127.0.0.1`.
+/// An IPv4 network allows only IPv4 addresses: `127.0.0.0/8` does not allow `::ffff:127.0.0.1`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedNetworks(Vec<IpNet>);
 
 impl AllowedNetworks {
-    /// Opens these networks and no others; bits behind a prefix do not count.
+    /// Allows these networks; host bits are ignored.
     #[must_use]
     pub fn new(networks: Vec<IpNet>) -> Self {
         Self(networks.into_iter().map(|network| network.trunc()).collect())
     }
 
-    /// Whether one of the networks, of the address's own family, holds it.
+    /// Returns whether one of the networks contains the address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// Whether nothing is opened, as it should be outside development.
+    /// Returns whether no network is allowed, as it should be outside development.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// An entry of a list of networks that is neither a CIDR nor an address.
+/// An entry of a list of networks that is neither in CIDR notation nor an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{entry}\" is no network: give CIDRs joined by commas, such as 127.0.0.0/8,::1/128")]
 pub struct InvalidNetwork {
@@ -77,7 +76,7 @@ pub struct InvalidNetwork {
 }
 
 impl InvalidNetwork {
-    /// The entry as it was given.
+    /// Returns the invalid entry.
     #[must_use]
     pub fn entry(&self) -> &str {
         &self.entry
@@ -87,18 +86,21 @@ impl InvalidNetwork {
 impl FromStr for AllowedNetworks {
     type Err = InvalidNetwork;
 
-    /// Reads CIDRs joined by commas; a bare address is a network of one. White space around an
-    /// entry and entries with nothing in them do not count, so an empty text opens nothing.
+    /// Parses networks in CIDR notation, separated by commas; a bare address is a network of one address.
+    ///
+    /// White space around entries and empty entries are ignored, so an empty text allows nothing.
     fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-        let read = |entry: &str| network(entry).ok_or_else(|| InvalidNetwork { entry: entry.to_owned() });
-        entries.map(read).collect::<Result<_, _>>().map(Self::new)
+        let parse =
+            |entry: &str| parse_network(entry).ok_or_else(|| InvalidNetwork { entry: entry.to_owned() });
+        entries.map(parse).collect::<Result<_, _>>().map(Self::new)
     }
 }
 
-/// Reads one network. Not with `IpNet`'s own parser, which takes `010.0.0.0/8` for 10.0.0.0/8 where
-/// others read an octal 8.
-fn network(entry: &str) -> Option<IpNet> {
+/// Parses one network.
+///
+/// The parser of `IpNet` is not used, because it reads `010.0.0.0/8` as 10.0.0.0/8 where others read an octal 8.
+fn parse_network(entry: &str) -> Option<IpNet> {
     let Some((address, prefix)) = entry.split_once('/') else {
         return entry.parse::<IpAddr>().ok().map(IpNet::from);
     };
@@ -106,28 +108,29 @@ fn network(entry: &str) -> Option<IpNet> {
     IpNet::new(address.parse().ok()?, digits.parse().ok()?).ok()
 }
 
-/// Whether `address` may be called: it is allowed, or in no forbidden range.
+/// Checks that requests may go to `address`, because it is allowed or in no forbidden range.
 ///
 /// # Errors
-/// [`Forbidden`] names the range that refuses it.
-pub fn check(address: IpAddr, allowed: &AllowedNetworks) -> Result<(), Forbidden> {
+/// When the address is forbidden.
+pub fn check_address(address: IpAddr, allowed: &AllowedNetworks) -> Result<(), Forbidden> {
     if allowed.contains(address) {
         return Ok(());
     }
-    match registry::forbidding(address) {
+    match registry::find_forbidding_row(address) {
         Some(row) => Err(Forbidden { address, range: row.name, reference: row.reference }),
         None => Ok(()),
     }
 }
 
-/// Whether a name with these addresses may be called: each of them may. No address is no reason to
-/// refuse, since a name that does not resolve yet is taken (contract §4).
+/// Checks that requests may go to a DNS name with these addresses, because each of them may be called.
+///
+/// Without an address the check succeeds, because a name that does not resolve yet is accepted (contract §4).
 ///
 /// # Errors
-/// The first [`Forbidden`] address among them.
-pub fn check_all(
+/// The first forbidden address among them.
+pub fn check_addresses(
     addresses: impl IntoIterator<Item = IpAddr>,
     allowed: &AllowedNetworks,
 ) -> Result<(), Forbidden> {
-    addresses.into_iter().try_for_each(|address| check(address, allowed))
+    addresses.into_iter().try_for_each(|address| check_address(address, allowed))
 }

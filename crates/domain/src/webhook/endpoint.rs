@@ -1,9 +1,8 @@
 //! An endpoint: the HTTPS URL that a webhook's requests go to (contract §4, §6).
 //!
-//! Two texts are kept. The one that was given is what the API shows, unchanged; the one that the
-//! WHATWG URL rules make of it is what is called. Spellings where the two would be different
-//! requests to different readers (stripped line breaks, backslashes, missing slashes, an empty
-//! user name) are refused.
+//! An endpoint keeps two texts: the text that the user wrote, which the API shows unchanged, and the URL normalised
+//! according to the WHATWG rules, which the deliverer calls. Spellings that other URL parsers may read differently
+//! (line breaks, backslashes, missing slashes, an empty user name) are rejected, so that both texts mean the same request.
 
 #[cfg(test)]
 mod tests;
@@ -14,48 +13,48 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use url::{Host, ParseError, Url};
 
 use super::address::{self, AllowedNetworks, Forbidden};
-use crate::limits::ENDPOINT_CHARS;
+use crate::limits::MAX_ENDPOINT_CHARS;
 
-/// Largest number of characters of a host name, without a trailing dot (RFC 1035 §2.3.4).
-const HOST_CHARS: usize = 253;
-/// Largest number of characters of one label of a host name (RFC 1035 §2.3.4).
-const LABEL_CHARS: usize = 63;
+/// Maximum length of a host name without the trailing dot (RFC 1035 §2.3.4).
+const MAX_HOST_CHARS: usize = 253;
+/// Maximum length of one label of a host name (RFC 1035 §2.3.4).
+const MAX_LABEL_CHARS: usize = 63;
 
-/// Why a text is not taken as an endpoint, and what to give instead.
+/// A reason to reject a text as an endpoint; the message says what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// Longer than [`ENDPOINT_CHARS`].
-    #[error("must be at most {ENDPOINT_CHARS} characters long")]
+    /// The text is longer than [`MAX_ENDPOINT_CHARS`].
+    #[error("must be at most {MAX_ENDPOINT_CHARS} characters long")]
     TooLong,
-    /// White space or control characters, which URL parsers drop or rewrite silently.
+    /// The text contains white space or control characters, which URL parsers remove or rewrite silently.
     #[error(
         "must not contain white space or control characters: remove them, or percent-encode them in the path"
     )]
     Unprintable,
-    /// A backslash, which some URL parsers read as a slash and others do not.
+    /// The text contains a backslash, which only some URL parsers read as a slash.
     #[error("must not contain a backslash: write / between segments, or %5C for the character itself")]
     Backslash,
     /// The scheme is `http`.
     #[error("must be an https:// URL: endpoints must support the HTTPS protocol, plain HTTP is not called")]
     PlainHttp,
-    /// The text begins with no scheme, with another one, or without the two slashes.
+    /// The scheme or the two slashes after it are missing, or it is another scheme.
     #[error("must begin with https:// followed by a host, such as https://example.com/hook")]
     NotHttps,
-    /// A user name or password, even an empty one.
+    /// The text contains a user name or password, even an empty one.
     #[error(
         "must not contain user info: remove what stands before the @, and send credentials in a custom header"
     )]
     UserInfo,
-    /// A fragment, even an empty one.
+    /// The text contains a fragment, even an empty one.
     #[error("must not contain a fragment: remove the # and what follows it, it would never be sent")]
     Fragment,
-    /// The port is 0, above 65535, or no number.
+    /// The port is 0, above 65535, or not a number.
     #[error("must have a port from 1 to 65535, or none for 443")]
     Port,
-    /// The host looks like an address and is none, or carries a zone id.
+    /// The host looks like an IP address but is malformed, or it has a zone id.
     #[error("must have a valid host, but this one is a malformed IP address: correct it, or use a host name")]
     HostAddress,
-    /// The host is no DNS name.
+    /// The host is not a valid DNS name.
     #[error(
         "must have a valid DNS name as its host: labels of 1 to 63 letters, digits, - and _, 253 characters at most"
     )]
@@ -66,7 +65,7 @@ pub enum EndpointError {
     /// The host is `localhost` or lies under it (RFC 6761 §6.3).
     #[error("must have a public host, but {0} is the machine itself (RFC 6761)")]
     Localhost(String),
-    /// The host is an address that is never called (contract §6).
+    /// The host is a forbidden address (contract §6).
     #[error("must have a public host, but {0}")]
     Forbidden(Forbidden),
 }
@@ -83,7 +82,7 @@ impl From<ParseError> for EndpointError {
     }
 }
 
-/// A well-formed endpoint: `https`, a host, no user info, no fragment, [`ENDPOINT_CHARS`] at most.
+/// A well-formed endpoint URL.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     given: String,
@@ -91,21 +90,22 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Reads what an API user gives: the form, and a host that is no forbidden address in any
-    /// spelling. What a name resolves to is the caller's to check, with [`address::check_all`].
+    /// Parses a text from an API user: checks its form, and that the host is no forbidden address in any spelling.
+    ///
+    /// The caller resolves a DNS name and checks the result with [`address::check_addresses`].
     ///
     /// # Errors
-    /// The first rule that `text` breaks.
+    /// The first rule that `text` violates.
     pub fn parse(text: &str, allowed: &AllowedNetworks) -> Result<Self, EndpointError> {
         let endpoint = Self::from_stored(text)?;
         endpoint.check_host(allowed)?;
         Ok(endpoint)
     }
 
-    /// Reads what was stored: the form alone, since every connection checks the address again.
+    /// Parses a stored text; checks only its form, because every connection checks the address again.
     ///
     /// # Errors
-    /// The first rule of form that `text` breaks.
+    /// The first rule about form that `text` violates.
     pub fn from_stored(text: &str) -> Result<Self, EndpointError> {
         check_characters(text)?;
         check_start(text)?;
@@ -114,33 +114,32 @@ impl Endpoint {
         Ok(Self { given: text.to_owned(), url })
     }
 
-    /// The text as it was given: what the API shows and the store keeps.
+    /// Returns the original text, for the API and the database.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.given
     }
 
-    /// The normalised URL: what is called.
+    /// Returns the normalised URL, for requests.
     #[must_use]
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// The normalised host: an address, or a DNS name in lower-case ASCII, perhaps with a trailing
-    /// dot.
+    /// Returns the normalised host: an address, or a DNS name in lower-case ASCII, possibly with a trailing dot.
     #[must_use]
     pub fn host(&self) -> Host<&str> {
-        // `check_parts` let no URL without a host in; no empty name resolves either.
+        // Unreachable, because `check_parts` rejects a URL without a host. An empty name does not resolve.
         self.url.host().unwrap_or(Host::Domain(""))
     }
 
-    /// The port that is called, 443 unless the URL says otherwise.
+    /// Returns the port, which is 443 unless the URL contains another one.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.url.port().unwrap_or(443)
     }
 
-    /// The address, when the host is one and not a name.
+    /// Returns the IP address if the host is one and not a DNS name.
     #[must_use]
     pub fn literal_ip(&self) -> Option<IpAddr> {
         match self.host() {
@@ -152,7 +151,7 @@ impl Endpoint {
 
     fn check_host(&self, allowed: &AllowedNetworks) -> Result<(), EndpointError> {
         if let Some(literal) = self.literal_ip() {
-            return address::check(literal, allowed).map_err(EndpointError::Forbidden);
+            return address::check_address(literal, allowed).map_err(EndpointError::Forbidden);
         }
         match self.host() {
             Host::Domain(name) if is_localhost(name) && !opens_loopback(allowed) => {
@@ -169,9 +168,9 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// What may not stand anywhere in the text.
+/// Checks the length and the characters of the text.
 fn check_characters(text: &str) -> Result<(), EndpointError> {
-    if text.chars().nth(ENDPOINT_CHARS).is_some() {
+    if text.chars().nth(MAX_ENDPOINT_CHARS).is_some() {
         return Err(EndpointError::TooLong);
     }
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
@@ -183,7 +182,7 @@ fn check_characters(text: &str) -> Result<(), EndpointError> {
     Ok(())
 }
 
-/// The scheme and the authority, on the text itself: the parser would mend or drop too much.
+/// Checks the scheme and the authority in the text itself, because the URL parser would repair or remove too much.
 fn check_start(text: &str) -> Result<(), EndpointError> {
     let (scheme, rest) = text.split_once(':').ok_or(EndpointError::NotHttps)?;
     if scheme.eq_ignore_ascii_case("http") {
@@ -198,7 +197,7 @@ fn check_start(text: &str) -> Result<(), EndpointError> {
     }
 }
 
-/// What the parsed URL may not have.
+/// Checks the fragment, the port and the host of the parsed URL.
 fn check_parts(url: &Url) -> Result<(), EndpointError> {
     if url.fragment().is_some() {
         return Err(EndpointError::Fragment);
@@ -213,12 +212,12 @@ fn check_parts(url: &Url) -> Result<(), EndpointError> {
     }
 }
 
-/// Whether `name`, which the parser has put in lower-case ASCII, could be in the DNS.
+/// Returns whether `name`, which the parser converted to lower-case ASCII, is a valid DNS name.
 fn is_dns_name(name: &str) -> bool {
     let relative = without_root(name);
     let letter = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    let label = |l: &str| (1..=LABEL_CHARS).contains(&l.len()) && l.bytes().all(letter);
-    relative.len() <= HOST_CHARS && relative.split('.').all(label)
+    let label = |l: &str| (1..=MAX_LABEL_CHARS).contains(&l.len()) && l.bytes().all(letter);
+    relative.len() <= MAX_HOST_CHARS && relative.split('.').all(label)
 }
 
 fn is_localhost(name: &str) -> bool {
@@ -226,7 +225,7 @@ fn is_localhost(name: &str) -> bool {
     relative == "localhost" || relative.ends_with(".localhost")
 }
 
-/// `example.com.` without the dot that stands for the root of the DNS.
+/// Removes the trailing dot, which stands for the root of the DNS.
 fn without_root(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }

@@ -1,13 +1,13 @@
-//! The custom headers that a webhook may send.
+//! The custom headers of a webhook: which names and values a brand may choose.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::limits::{CUSTOM_HEADERS, CUSTOM_HEADERS_BYTES};
+use crate::limits::{MAX_CUSTOM_HEADERS, MAX_CUSTOM_HEADERS_BYTES};
 
-/// Header names that no webhook may set: they are the platform's, or steer the connection.
+/// Header names that no webhook may set, because the platform sets them or they control the connection.
 const RESERVED_NAMES: [&str; 9] = [
     "host",
     "user-agent",
@@ -19,33 +19,34 @@ const RESERVED_NAMES: [&str; 9] = [
     "upgrade",
     "expect",
 ];
+/// Prefixes of header names that no webhook may set.
 const RESERVED_PREFIXES: [&str; 3] = ["content-", "webhook-", "proxy-"];
 
-/// What is wrong with a webhook's custom headers.
+/// A violation of the rules for custom headers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHeaders {
-    /// Too many of them.
-    #[error("at most {CUSTOM_HEADERS} custom headers are allowed")]
+    /// There are too many headers.
+    #[error("at most {MAX_CUSTOM_HEADERS} custom headers are allowed")]
     TooMany,
-    /// Too large together.
-    #[error("custom headers may have at most {CUSTOM_HEADERS_BYTES} bytes together")]
+    /// The headers together are too large.
+    #[error("custom headers may have at most {MAX_CUSTOM_HEADERS_BYTES} bytes together")]
     TooLarge,
-    /// A name that HTTP does not allow.
+    /// HTTP does not allow this name.
     #[error("header name {0:?} is not an HTTP token")]
     Name(String),
-    /// A name that is the platform's.
+    /// The platform reserves this name.
     #[error("header {0:?} is set by Postrider or steers the connection; choose another name")]
     Reserved(String),
-    /// The same name twice, since names ignore case.
+    /// Two headers have this name, because names ignore case.
     #[error("header {0:?} is given twice (names ignore case)")]
     Twice(String),
-    /// A value with a control character.
+    /// The value of this header contains a control character.
     #[error("the value of header {0:?} holds a control character")]
     Value(String),
 }
 
 impl InvalidHeaders {
-    /// The header at fault, where it is a single one.
+    /// Returns the name of the invalid header, if the error concerns a single header.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self {
@@ -55,33 +56,34 @@ impl InvalidHeaders {
     }
 }
 
-/// Checks custom headers (contract §4) and names every fault.
+/// Checks custom headers (contract §4) and reports every error.
 ///
 /// # Errors
-/// All that is wrong, each once.
+/// Every violation, each once.
 pub fn check_headers(headers: &BTreeMap<String, String>) -> Result<(), Vec<InvalidHeaders>> {
-    let mut faults = Vec::new();
-    if headers.len() > CUSTOM_HEADERS {
-        faults.push(InvalidHeaders::TooMany);
+    let mut errors = Vec::new();
+    if headers.len() > MAX_CUSTOM_HEADERS {
+        errors.push(InvalidHeaders::TooMany);
     }
-    if headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > CUSTOM_HEADERS_BYTES {
-        faults.push(InvalidHeaders::TooLarge);
+    if headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MAX_CUSTOM_HEADERS_BYTES
+    {
+        errors.push(InvalidHeaders::TooLarge);
     }
     let mut seen = std::collections::BTreeSet::new();
     for (name, value) in headers {
         let lower = name.to_ascii_lowercase();
         if is_reserved(&lower) {
-            faults.push(InvalidHeaders::Reserved(name.clone()));
+            errors.push(InvalidHeaders::Reserved(name.clone()));
         } else if HeaderName::from_str(name).is_err() {
-            faults.push(InvalidHeaders::Name(name.clone()));
+            errors.push(InvalidHeaders::Name(name.clone()));
         } else if !seen.insert(lower) {
-            faults.push(InvalidHeaders::Twice(name.clone()));
+            errors.push(InvalidHeaders::Twice(name.clone()));
         }
         if value.chars().any(char::is_control) || HeaderValue::from_bytes(value.as_bytes()).is_err() {
-            faults.push(InvalidHeaders::Value(name.clone()));
+            errors.push(InvalidHeaders::Value(name.clone()));
         }
     }
-    if faults.is_empty() { Ok(()) } else { Err(faults) }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 fn is_reserved(lower: &str) -> bool {
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_headers_pass() {
+    fn ordinary_headers_are_accepted() {
         assert_eq!(
             check(&[
                 ("Authorization", "Bearer x"),
@@ -113,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reserved_name_is_refused_in_any_case() {
+    fn every_reserved_name_is_rejected_in_any_case() {
         for name in [
             "Host",
             "CONTENT-TYPE",
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn injection_is_refused_and_every_fault_named() {
+    fn injection_is_rejected_and_every_error_is_reported() {
         for value in ["a\r\nX: y", "a\nb", "a\0", "\u{7f}", "tab\there", "\u{85}"] {
             assert_eq!(
                 check(&[("X-A", value)]),
@@ -153,10 +155,11 @@ mod tests {
     }
 
     #[test]
-    fn count_and_size_are_bounded() {
+    fn number_and_size_of_headers_are_bounded() {
         let many: BTreeMap<_, _> = (0..21).map(|n| (format!("x-{n}"), String::new())).collect();
         assert_eq!(check_headers(&many), Err(vec![InvalidHeaders::TooMany]));
-        let full = |extra| BTreeMap::from([("x".to_owned(), "y".repeat(CUSTOM_HEADERS_BYTES - 1 + extra))]);
+        let full =
+            |extra| BTreeMap::from([("x".to_owned(), "y".repeat(MAX_CUSTOM_HEADERS_BYTES - 1 + extra))]);
         assert_eq!(check_headers(&full(0)), Ok(()));
         assert_eq!(check_headers(&full(1)), Err(vec![InvalidHeaders::TooLarge]));
     }

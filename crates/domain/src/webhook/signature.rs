@@ -1,4 +1,6 @@
-//! Request signatures after Standard Webhooks 1.0: scheme `v1`, and `v1a` beside it where it is asked for.
+//! Signatures of requests according to Standard Webhooks 1.0.
+//!
+//! Every request has a signature of scheme `v1`. A webhook that asks for `v1a` gets that signature in addition.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,42 +15,43 @@ use sha2::Sha256;
 use super::signing_key::SigningKey;
 use crate::vocabulary::vocabulary;
 
-const PREFIX: &str = "whsec_";
-/// Bytes of a secret that we draw.
+/// Prefix of the text form of a secret.
+const SECRET_PREFIX: &str = "whsec_";
+/// Size of a generated secret.
 pub const SECRET_BYTES: usize = 32;
 
-/// A text that is no webhook secret. It does not repeat the text.
+/// An error about a text that is no webhook secret; it does not repeat the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a webhook secret is whsec_ and base64")]
 pub struct InvalidSecret;
 
-/// A webhook's signing secret. Its `Debug` shows nothing of it.
+/// A webhook's signing secret, which `Debug` does not show.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);
 
 impl Secret {
-    /// Draws a new one of 32 random bytes.
+    /// Generates a secret of 32 random bytes.
     #[must_use]
-    pub fn draw() -> Self {
+    pub fn generate() -> Self {
         Self(rand::random::<[u8; SECRET_BYTES]>().to_vec())
     }
 
-    /// The secret of these key bytes.
+    /// Creates a secret from its key bytes.
     #[must_use]
     pub fn from_bytes(key: Vec<u8>) -> Self {
         Self(key)
     }
 
-    /// The key bytes, to be encrypted.
+    /// Returns the key bytes, for encryption.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The form that endpoint owners are shown: `whsec_` and base64.
+    /// Returns the text form that endpoint owners see: `whsec_` and base64.
     #[must_use]
     pub fn reveal(&self) -> String {
-        format!("{PREFIX}{}", STANDARD.encode(&self.0))
+        format!("{SECRET_PREFIX}{}", STANDARD.encode(&self.0))
     }
 }
 
@@ -56,7 +59,7 @@ impl FromStr for Secret {
     type Err = InvalidSecret;
 
     fn from_str(text: &str) -> Result<Self, InvalidSecret> {
-        let encoded = text.strip_prefix(PREFIX).ok_or(InvalidSecret)?;
+        let encoded = text.strip_prefix(SECRET_PREFIX).ok_or(InvalidSecret)?;
         STANDARD.decode(encoded).map(Self).map_err(|_| InvalidSecret)
     }
 }
@@ -68,38 +71,39 @@ impl fmt::Debug for Secret {
 }
 
 vocabulary! {
-    /// How requests are signed.
+    /// A signature scheme.
     Scheme {
-        /// HMAC-SHA256 with the webhook's secret: every request has it.
+        /// HMAC-SHA256 with the webhook's secret, on every request.
         V1 = "v1",
-        /// Ed25519 with the webhook's private key: those have it who ask for it.
+        /// Ed25519 with the webhook's private key, if the webhook asks for it.
         V1a = "v1a",
     }
 }
 
-/// What signs a webhook's requests.
+/// The keys that sign a webhook's requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keys {
-    /// For `v1`.
+    /// Secret for `v1`.
     pub secret: Secret,
-    /// For `v1a`, where it is asked for.
+    /// Private key for `v1a`, if the webhook asks for it.
     pub signing_key: Option<SigningKey>,
 }
 
 impl Keys {
-    /// Draws new ones, with a key for `v1a` where that is asked for.
+    /// Generates keys, including a key for `v1a` if `asymmetric`.
     #[must_use]
-    pub fn draw(asymmetric: bool) -> Self {
-        Self { secret: Secret::draw(), signing_key: asymmetric.then(SigningKey::draw) }
+    pub fn generate(asymmetric: bool) -> Self {
+        Self { secret: Secret::generate(), signing_key: asymmetric.then(SigningKey::generate) }
     }
 
-    /// The keys made ready for signing, in the order of their signatures.
+    /// Returns the prepared keys, in the order of their signatures.
     pub fn signers(&self) -> impl Iterator<Item = Signer> {
-        std::iter::once(Signer::new(&self.secret)).chain(self.signing_key.as_ref().map(Signer::asymmetric))
+        std::iter::once(Signer::new(&self.secret))
+            .chain(self.signing_key.as_ref().map(Signer::from_signing_key))
     }
 }
 
-/// A key made ready for signing: what depends on it alone is computed once, not for each request.
+/// A prepared key, so that the computations that depend only on the key happen once and not for each request.
 #[derive(Clone)]
 pub struct Signer(Prepared);
 
@@ -110,21 +114,20 @@ enum Prepared {
 }
 
 impl Signer {
-    /// Prepares a secret.
+    /// Prepares a secret for `v1`.
     #[must_use]
     pub fn new(secret: &Secret) -> Self {
-        let mac =
-            Hmac::new_from_slice(&secret.0).unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
+        let mac = Hmac::new_from_slice(&secret.0).expect("HMAC accepts keys of any length");
         Self(Prepared::V1(mac))
     }
 
-    /// Prepares a private key.
+    /// Prepares a private key for `v1a`.
     #[must_use]
-    pub fn asymmetric(key: &SigningKey) -> Self {
-        Self(Prepared::V1a(Arc::new(key.pair())))
+    pub fn from_signing_key(key: &SigningKey) -> Self {
+        Self(Prepared::V1a(Arc::new(key.key_pair())))
     }
 
-    /// The signature of one request, `v1,<base64>` or `v1a,<base64>`, over `{id}.{timestamp}.{body}`.
+    /// Signs `{id}.{timestamp}.{body}` and returns `v1,<base64>` or `v1a,<base64>`.
     #[must_use]
     pub fn sign(&self, id: &str, unix_seconds: i64, body: &[u8]) -> String {
         let head = format!("{id}.{unix_seconds}.");
@@ -147,9 +150,9 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// The `webhook-signature` header: one signature for each key, the current ones first.
+/// Returns the `webhook-signature` header: one signature for each key, in the order of `signers`.
 #[must_use]
-pub fn header(signers: &[Signer], id: &str, unix_seconds: i64, body: &[u8]) -> String {
+pub fn sign_request(signers: &[Signer], id: &str, unix_seconds: i64, body: &[u8]) -> String {
     signers.iter().map(|signer| signer.sign(id, unix_seconds, body)).collect::<Vec<_>>().join(" ")
 }
 
@@ -158,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_contracts_vectors() {
+    fn the_test_vectors_of_the_contract_are_reproduced() {
         for (secret, id, at, body, expected) in [
             (
                 "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
@@ -181,20 +184,20 @@ mod tests {
     }
 
     #[test]
-    fn drawn_secrets_have_32_bytes_and_stay_out_of_debug() {
-        let secret = Secret::draw();
+    fn generated_secrets_have_32_bytes_and_debug_does_not_show_them() {
+        let secret = Secret::generate();
         assert_eq!(secret.as_bytes().len(), 32);
         assert_eq!(secret.reveal().parse::<Secret>().expect("reads back"), secret);
         assert_eq!(format!("{secret:?} {:?}", Signer::new(&secret)), "Secret(…) Signer(…)");
-        assert_ne!(Secret::draw(), secret);
+        assert_ne!(Secret::generate(), secret);
     }
 
-    /// Verified by the very library that signs; tests/it/asymmetric.rs has another one verify.
+    /// Uses the same library to verify; `tests/it/asymmetric.rs` verifies with another one.
     #[test]
-    fn a_private_key_signs_what_its_public_key_verifies() {
+    fn the_public_key_verifies_signatures_of_the_private_key() {
         use ring::signature::{ED25519, UnparsedPublicKey};
-        let key = SigningKey::draw();
-        let signed = Signer::asymmetric(&key).sign("msg_1", 1_614_265_330, b"{}");
+        let key = SigningKey::generate();
+        let signed = Signer::from_signing_key(&key).sign("msg_1", 1_614_265_330, b"{}");
         let signature = STANDARD.decode(signed.strip_prefix("v1a,").expect("v1a")).expect("base64");
         let public = key.public_key();
         let public = STANDARD.decode(public.strip_prefix("whpk_").expect("whpk_")).expect("base64");
@@ -204,9 +207,9 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_v1a_gets_both() {
+    fn a_webhook_that_asks_for_v1a_gets_both_signatures() {
         let schemes = |asymmetric| -> Vec<String> {
-            let keys = Keys::draw(asymmetric);
+            let keys = Keys::generate(asymmetric);
             let signed = keys.signers().map(|signer| signer.sign("id", 1, b"{}"));
             signed.filter_map(|text| Some(text.split_once(',')?.0.to_owned())).collect()
         };
@@ -217,9 +220,9 @@ mod tests {
     }
 
     #[test]
-    fn both_secrets_sign_during_an_overlap() {
-        let signers = [Signer::new(&Secret::draw()), Signer::new(&Secret::draw())];
-        let header = header(&signers, "id", 1, b"{}");
+    fn both_secrets_sign_during_a_rotation_overlap() {
+        let signers = [Signer::new(&Secret::generate()), Signer::new(&Secret::generate())];
+        let header = sign_request(&signers, "id", 1, b"{}");
         let parts: Vec<_> = header.split(' ').collect();
         assert_eq!(parts, [signers[0].sign("id", 1, b"{}"), signers[1].sign("id", 1, b"{}")]);
     }

@@ -1,31 +1,31 @@
-//! Whether a webhook receives events, and why it is disabled.
+//! The status of a webhook, and the reason why a webhook is disabled.
 
 use crate::vocabulary::vocabulary;
 
 vocabulary! {
-    /// Whether a webhook receives events (contract §4).
+    /// The status of a webhook, which decides whether it receives events (contract §4).
     WebhookStatus {
-        /// It does.
+        /// The webhook receives events.
         Active = "active",
         /// The brand set `enabled: false`.
         Paused = "paused",
-        /// The platform or support disabled it; only support re-enables it.
+        /// The platform or support disabled the webhook; only support can re-enable it.
         Disabled = "disabled",
-        /// The brand deleted it; only its events are still readable, by support.
+        /// The brand deleted the webhook; support can still read its events.
         Deleted = "deleted",
     }
 }
 
 vocabulary! {
-    /// Why a webhook is disabled (contract §5).
+    /// The reason why a webhook is disabled (contract §5).
     DisabledReason {
-        /// It answered 410.
+        /// The endpoint answered 410 (Gone).
         Gone = "gone",
-        /// Too many of its attempts failed.
+        /// Too large a share of its attempts failed.
         Failing = "failing",
-        /// Too many deliveries in a row failed.
+        /// Too many consecutive deliveries failed.
         Unresponsive = "unresponsive",
-        /// Support disabled it.
+        /// Support disabled the webhook.
         Support = "support",
     }
 }

@@ -1,6 +1,6 @@
-//! Endpoint URLs, and the addresses that hide in them ([`domain::webhook::endpoint`], [`domain::webhook::address`]).
+//! Endpoint URLs, and the addresses that may be hidden in them ([`domain::webhook::endpoint`], [`domain::webhook::address`]).
 
-use domain::limits::ENDPOINT_CHARS;
+use domain::limits::MAX_ENDPOINT_CHARS;
 use domain::webhook::address::{self, AllowedNetworks};
 use domain::webhook::endpoint::Endpoint;
 use fuzz_corpus::{mutated_texts, parse_corpus};
@@ -54,14 +54,14 @@ fn assert_sound(text: &str) {
     }
 }
 
-/// What was accepted is shown as it was given, and means one thing to whoever reads it.
+/// Asserts that an accepted endpoint keeps its text, and that the URL has one meaning.
 fn assert_callable(endpoint: &Endpoint, text: &str) {
     assert_eq!(endpoint.as_str(), text);
-    assert!(text.chars().count() <= ENDPOINT_CHARS && text.is_char_boundary("https://".len()));
+    assert!(text.chars().count() <= MAX_ENDPOINT_CHARS && text.is_char_boundary("https://".len()));
     assert_eq!(Endpoint::from_stored(text).as_ref(), Ok(endpoint));
     let url = endpoint.url();
     assert_eq!((url.scheme(), url.username(), url.password(), url.fragment()), ("https", "", None, None));
-    assert_eq!(Url::parse(url.as_str()).as_ref(), Ok(url), "the normal form is stable");
+    assert_eq!(Url::parse(url.as_str()).as_ref(), Ok(url), "the normalised URL is parsed back to itself");
     assert!(endpoint.port() > 0);
     match endpoint.host() {
         Host::Domain(name) => {
@@ -69,20 +69,24 @@ fn assert_callable(endpoint: &Endpoint, text: &str) {
             assert_ne!(name.trim_end_matches('.').rsplit('.').next(), Some("localhost"));
             assert!(name.parse::<std::net::IpAddr>().is_err(), "{name}");
         }
-        Host::Ipv4(address) => assert!(address::check(address.into(), &AllowedNetworks::default()).is_ok()),
-        Host::Ipv6(address) => assert!(address::check(address.into(), &AllowedNetworks::default()).is_ok()),
+        Host::Ipv4(address) => {
+            assert!(address::check_address(address.into(), &AllowedNetworks::default()).is_ok())
+        }
+        Host::Ipv6(address) => {
+            assert!(address::check_address(address.into(), &AllowedNetworks::default()).is_ok())
+        }
     }
 }
 
 #[test]
-fn the_corpus_is_taken_or_refused_with_a_reason() {
+fn each_input_of_the_corpus_is_accepted_or_rejected_with_a_reason() {
     for text in parse_corpus(CORPUS) {
         assert_sound(&String::from_utf8_lossy(&text));
     }
 }
 
 #[test]
-fn no_spelling_hides_a_forbidden_address() {
+fn no_spelling_of_the_corpus_hides_a_forbidden_address() {
     let from = CORPUS.find("# Addresses in spellings that hide them").expect("the section");
     let to = CORPUS.find("# Readers that disagree").expect("the section after it");
     for text in parse_corpus(&CORPUS[from..to]) {
@@ -95,7 +99,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
-    fn so_is_whatever_comes_of_it(text in mutated_texts(parse_corpus(CORPUS), TOKENS)) {
+    fn each_mutated_input_is_accepted_or_rejected_with_a_reason(text in mutated_texts(parse_corpus(CORPUS), TOKENS)) {
         assert_sound(&text);
     }
 }

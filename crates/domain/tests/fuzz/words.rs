@@ -1,4 +1,4 @@
-//! Ids, types, patterns, instants and networks: small words that come from everywhere.
+//! Short texts from outside: ids, event types, patterns, timestamps and networks.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ const CORPUS: &str = include_str!("../corpus/words.txt");
 const TOKENS: &[&str] =
     &[".", "*", "_", "-", "/", ",", ":", "T", "Z", "+23:59", "-23:59", "\0", "ä", " ", "0"];
 
-/// A word that is taken is written as one that means the same.
+/// Asserts that an accepted word is parsed back from its own text.
 fn assert_reads_back<T: FromStr + Display + PartialEq + std::fmt::Debug>(text: &str)
 where
     T::Err: Display + std::fmt::Debug,
@@ -33,14 +33,14 @@ fn assert_sound(text: &str) {
     assert_reads_back::<WebhookId>(text);
     assert_reads_back::<EventType>(text);
     assert_reads_back::<TypePattern>(text);
-    if let Some(at) = time::parse(text) {
-        assert_eq!(time::parse(&time::format(at)), Some(at), "{text}");
+    if let Some(at) = time::parse_timestamp(text) {
+        assert_eq!(time::parse_timestamp(&time::format_timestamp(at)), Some(at), "{text}");
     }
     let _: Result<AllowedNetworks, _> = text.parse();
 }
 
 #[test]
-fn the_corpus_is_taken_or_refused_with_a_reason() {
+fn each_input_of_the_corpus_is_accepted_or_rejected_with_a_reason() {
     for text in parse_corpus(CORPUS) {
         assert_sound(&String::from_utf8_lossy(&text));
     }
@@ -50,7 +50,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
-    fn so_is_whatever_comes_of_it(text in mutated_texts(parse_corpus(CORPUS), TOKENS)) {
+    fn each_mutated_input_is_accepted_or_rejected_with_a_reason(text in mutated_texts(parse_corpus(CORPUS), TOKENS)) {
         assert_sound(&text);
     }
 }

@@ -1,92 +1,95 @@
-//! Replicas that come and go: one owner under one view, few webhooks move, shares are even, and one death
-//! leaves no webhook without someone subscribed.
+//! Replicas that join and leave: each webhook has one owner, few webhooks move, and loads are even.
+//!
+//! When a replica dies, another one is still subscribed to each of its webhooks.
 
 use std::collections::HashMap;
 
-use domain::assignment::{Role, Shares};
+use domain::assignment::{Assignment, Role};
 use domain::ids::WebhookId;
 use uuid::Uuid;
 
-use crate::rng::{Dice, for_each_seed};
+use crate::rng::{Rng, for_each_seed};
 
 const WEBHOOKS: usize = 60;
 const STEPS: usize = 10;
-const MOST_REPLICAS: usize = 7;
+const MAX_REPLICAS: usize = 7;
 
-/// One change moves no more than so many times the webhooks of one share, and the rounding of each share.
-const MOVES: usize = 2;
+/// Maximum number of moved webhooks of one change, in shares of a replica plus rounding.
+const MAX_MOVED_SHARES: usize = 2;
 
-/// Who is first and who is second for each webhook.
-type Assignment = HashMap<WebhookId, (Uuid, Option<Uuid>)>;
+/// The owner and the standby of each webhook.
+type Roles = HashMap<WebhookId, (Uuid, Option<Uuid>)>;
 
 #[test]
-fn one_owner_and_few_moves_whoever_comes_and_goes() {
-    for_each_seed(1_000, |dice| {
-        let webhooks: Vec<WebhookId> = (0..WEBHOOKS).map(|_| WebhookId(dice.id())).collect();
-        let mut members: Vec<Uuid> = (0..dice.count(1..=4)).map(|_| dice.id()).collect();
-        let mut before = assign(&members, &webhooks);
+fn each_webhook_has_one_owner_and_few_webhooks_move_when_replicas_change() {
+    for_each_seed(1_000, |rng| {
+        let webhooks: Vec<WebhookId> = (0..WEBHOOKS).map(|_| WebhookId(rng.id())).collect();
+        let mut replicas: Vec<Uuid> = (0..rng.count(1..=4)).map(|_| rng.id()).collect();
+        let mut before = assign_roles(&replicas, &webhooks);
         for _ in 0..STEPS {
-            change(&mut members, dice);
-            let after = assign(&members, &webhooks);
-            check_moves(&before, &after, &members);
-            check_shares(&after, &members);
+            change_replicas(&mut replicas, rng);
+            let after = assign_roles(&replicas, &webhooks);
+            check_moves(&before, &after, &replicas);
+            check_loads(&after, &replicas);
             before = after;
         }
     });
 }
 
-/// One comes or goes, in whatever order the database then lists them.
-fn change(members: &mut Vec<Uuid>, dice: &mut Dice) {
-    if members.len() == 1 || (members.len() < MOST_REPLICAS && dice.percent(50)) {
-        members.push(dice.id());
+/// Adds or removes a replica, and changes the order, because the database may list replicas in any order.
+fn change_replicas(replicas: &mut Vec<Uuid>, rng: &mut Rng) {
+    if replicas.len() == 1 || (replicas.len() < MAX_REPLICAS && rng.percent(50)) {
+        replicas.push(rng.id());
     } else {
-        members.swap_remove(dice.count(0..=members.len() - 1));
+        replicas.swap_remove(rng.count(0..=replicas.len() - 1));
     }
-    let turn = dice.count(0..=members.len() - 1);
-    members.rotate_left(turn);
+    let turn = rng.count(0..=replicas.len() - 1);
+    replicas.rotate_left(turn);
 }
 
-/// Asks every member for its role; exactly one is the owner, and one the standby where there are two.
-fn assign(members: &[Uuid], webhooks: &[WebhookId]) -> Assignment {
-    let shares = Shares::of(members, webhooks);
+/// Returns the roles that all replicas see, and checks that there is one owner and, if possible, one standby.
+fn assign_roles(replicas: &[Uuid], webhooks: &[WebhookId]) -> Roles {
+    let assignment = Assignment::compute(replicas, webhooks);
     assert!(
-        webhooks.iter().all(|id| shares.role(Uuid::nil(), *id) == Role::Bystander),
-        "a stranger owns nothing"
+        webhooks.iter().all(|id| assignment.role_of(Uuid::nil(), *id) == Role::Unassigned),
+        "an unknown replica has no role"
     );
     let assigned = |webhook: &WebhookId| {
-        let of = |wanted: Role| {
+        let find = |wanted: Role| {
             let found: Vec<Uuid> =
-                members.iter().copied().filter(|me| shares.role(*me, *webhook) == wanted).collect();
+                replicas.iter().copied().filter(|me| assignment.role_of(*me, *webhook) == wanted).collect();
             assert!(found.len() <= 1, "{} are {wanted:?} of one webhook", found.len());
             found.first().copied()
         };
-        let (owner, standby) = (of(Role::Owner).expect("an owner"), of(Role::Standby));
-        assert_eq!(standby.is_some(), members.len() > 1, "a standby where there are two");
+        let owner = find(Role::Owner).expect("an owner");
+        let standby = find(Role::Standby);
+        assert_eq!(standby.is_some(), replicas.len() > 1, "two replicas, but no standby");
         (*webhook, (owner, standby))
     };
     webhooks.iter().map(assigned).collect()
 }
 
-/// A change of one member moves little more than its share, and of a dead one's webhooks each has someone
-/// subscribed: its standby is another.
-fn check_moves(before: &Assignment, after: &Assignment, members: &[Uuid]) {
+/// Checks that a change of one replica moves little more than its share.
+///
+/// Each webhook of a replica that left had a standby, so that a replica is still subscribed to it.
+fn check_moves(before: &Roles, after: &Roles, replicas: &[Uuid]) {
     let moved = before.iter().filter(|(webhook, (owner, _))| after[webhook].0 != *owner).count();
-    let share = WEBHOOKS.div_ceil(members.len());
-    assert!(moved <= MOVES * (share + members.len()), "{moved} moved, a share is {share}");
-    for (owner, standby) in before.values().filter(|(owner, _)| !members.contains(owner)) {
+    let share = WEBHOOKS.div_ceil(replicas.len());
+    assert!(moved <= MAX_MOVED_SHARES * (share + replicas.len()), "{moved} moved, a share is {share}");
+    for (owner, standby) in before.values().filter(|(owner, _)| !replicas.contains(owner)) {
         assert!(
-            standby.is_some_and(|standby| members.contains(&standby)),
-            "nobody is subscribed after {owner}"
+            standby.is_some_and(|standby| replicas.contains(&standby)),
+            "no replica is subscribed after {owner} left"
         );
     }
 }
 
-/// No share is further from the fair one than a tenth and rounding.
-#[expect(clippy::cast_precision_loss, reason = "small counts")]
-fn check_shares(assignment: &Assignment, members: &[Uuid]) {
-    let fair = WEBHOOKS as f64 / members.len() as f64;
-    for member in members {
-        let owned = assignment.values().filter(|(owner, _)| owner == member).count();
-        assert!((owned as f64 - fair).abs() < fair / 10.0 + 1.0, "{owned} of {fair}");
+/// Checks that no load differs from the average by more than a tenth and rounding.
+#[expect(clippy::cast_precision_loss, reason = "the counts are small")]
+fn check_loads(roles: &Roles, replicas: &[Uuid]) {
+    let average = WEBHOOKS as f64 / replicas.len() as f64;
+    for replica in replicas {
+        let owned = roles.values().filter(|(owner, _)| owner == replica).count();
+        assert!((owned as f64 - average).abs() < average / 10.0 + 1.0, "{owned} of {average}");
     }
 }

@@ -1,8 +1,9 @@
-//! The pure rules at work over many steps, drawn from seeds: whole lives of deliveries, webhooks that
-//! fall ill, replicas that come and go, endpoints that falter. What must hold is checked at each step,
-//! by other means than the rules themselves.
+//! Simulations: the rules run over many steps, drawn from seeds.
 //!
-//! Each seed always draws the same. A failure names its seed; `POSTRIDER_SEED=<seed>` runs it alone.
+//! They cover whole lives of deliveries, webhooks whose endpoints fail and recover, replicas that join and leave, and
+//! endpoints that fail from time to time. Each step checks what must hold with code that does not use the rules.
+//!
+//! A seed always draws the same numbers. A failing test prints its seed, and `POSTRIDER_SEED=<seed>` runs it alone.
 
 mod adaptive_concurrency;
 mod assignment;

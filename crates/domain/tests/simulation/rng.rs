@@ -1,11 +1,11 @@
-//! Draws from a seed: splitmix64, which is the same on every machine and in every version.
+//! Random numbers from a seed: splitmix64, which is the same on every machine and in every version.
 
 use std::ops::RangeInclusive;
 
-/// A source of draws.
-pub(crate) struct Dice(u64);
+/// A source of random numbers.
+pub(crate) struct Rng(u64);
 
-impl Dice {
+impl Rng {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut x = self.0;
@@ -14,36 +14,36 @@ impl Dice {
         x ^ (x >> 31)
     }
 
-    /// A number of the range.
+    /// Draws a number of the range.
     pub(crate) fn number(&mut self, range: RangeInclusive<u64>) -> u64 {
         range.start() + self.next() % (range.end() - range.start() + 1)
     }
 
-    /// A number for an index or a count.
+    /// Draws an index or a count of the range.
     pub(crate) fn count(&mut self, range: RangeInclusive<usize>) -> usize {
         range.start() + usize::try_from(self.number(0..=(range.end() - range.start()) as u64)).expect("fits")
     }
 
-    /// True so many times in a hundred.
+    /// Returns true in `share` percent of the calls.
     pub(crate) fn percent(&mut self, share: u64) -> bool {
         self.number(0..=99) < share
     }
 
-    /// One of these.
+    /// Draws one of these items.
     pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.count(0..=from.len() - 1)]
     }
 
-    /// A fresh id.
+    /// Draws an id.
     pub(crate) fn id(&mut self) -> uuid::Uuid {
         uuid::Uuid::from_u64_pair(self.next(), self.next())
     }
 }
 
-/// Names the seed when its run fails.
-struct Named(u64);
+/// Prints the seed when its simulation panics.
+struct PrintSeedOnPanic(u64);
 
-impl Drop for Named {
+impl Drop for PrintSeedOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("POSTRIDER_SEED={} fails", self.0);
@@ -51,11 +51,11 @@ impl Drop for Named {
     }
 }
 
-/// Runs a simulation for each seed below `seeds`, or for the one of `POSTRIDER_SEED` alone.
-pub(crate) fn for_each_seed(seeds: u64, simulate: impl Fn(&mut Dice)) {
+/// Runs a simulation for each seed below `seeds`, or only for the seed in `POSTRIDER_SEED`.
+pub(crate) fn for_each_seed(seeds: u64, simulate: impl Fn(&mut Rng)) {
     let chosen = std::env::var("POSTRIDER_SEED").ok().map(|seed| seed.parse().expect("a seed"));
     for seed in chosen.map_or(0..seeds, |seed: u64| seed..seed + 1) {
-        let _named = Named(seed);
-        simulate(&mut Dice(seed));
+        let _guard = PrintSeedOnPanic(seed);
+        simulate(&mut Rng(seed));
     }
 }

@@ -1,10 +1,10 @@
-//! The ranges, as data: the IANA IPv4 and IPv6 Special-Purpose Address Registries (both as updated
-//! on 2025-10-09), multicast, what lies outside IPv6 global unicast, and the IPv6 forms that embed
-//! an IPv4 address.
+//! The table of special ranges.
 //!
-//! A registry row that is globally reachable is accepted; `False` and `N/A` are forbidden. The
-//! embedding forms are forbidden whatever they embed and whatever the registry says of them, since
-//! a translator or tunnel on the way may lead them to an IPv4 address that nobody checked.
+//! It contains the IANA IPv4 and IPv6 Special-Purpose Address Registries (both as updated on 2025-10-09), multicast, the
+//! ranges outside IPv6 global unicast, and the IPv6 forms that embed an IPv4 address.
+//!
+//! A registry row that is globally reachable is accepted; rows with `False` and `N/A` are forbidden. The embedding forms
+//! are always forbidden, because a translator or tunnel on the way may lead them to an IPv4 address that was not checked.
 //!
 //! - <https://www.iana.org/assignments/iana-ipv4-special-registry>
 //! - <https://www.iana.org/assignments/iana-ipv6-special-registry>
@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// Whether addresses of a range may be called.
+/// The decision about the addresses of a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Accept,
@@ -23,14 +23,14 @@ pub(super) enum Verdict {
 
 use Verdict::{Accept, Forbid};
 
-/// What a range is called and which document says so.
+/// The name of a range and the document that defines it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) name: &'static str,
     pub(super) reference: &'static str,
 }
 
-/// One range; the longest prefix that holds an address decides about it.
+/// A range of addresses; the range with the longest prefix that contains an address decides about it.
 #[derive(Debug)]
 pub(super) struct Range {
     pub(super) network: IpNet,
@@ -38,7 +38,7 @@ pub(super) struct Range {
     pub(super) row: Row,
 }
 
-/// A range of IPv4, by its first address.
+/// Creates a range of IPv4 from its first address.
 const fn v4(
     first: [u8; 4],
     prefix: u8,
@@ -51,7 +51,7 @@ const fn v4(
     Range { network, verdict, row: Row { name, reference } }
 }
 
-/// A range of IPv6, by the leading segments of its first address; the others are zero.
+/// Creates a range of IPv6 from the leading segments of its first address; the other segments are zero.
 const fn v6(
     leading: &[u16],
     prefix: u8,
@@ -70,6 +70,7 @@ const fn v6(
     Range { network, verdict, row: Row { name, reference } }
 }
 
+/// All special ranges.
 #[rustfmt::skip] // A table: one row a line.
 pub(super) static RANGES: &[Range] = &[
     // IPv4 Special-Purpose Address Registry, every row.
@@ -137,25 +138,24 @@ pub(super) static RANGES: &[Range] = &[
     v6(&[0xff00], 8, Forbid, "Multicast", "RFC 4291"),
 ];
 
-/// A pattern, not a prefix: the interface identifier, behind any prefix, says that an IPv4 address
-/// follows.
+/// The row for ISATAP addresses, which have a pattern in the interface identifier and not a prefix.
 pub(super) static ISATAP: Row = Row { name: "ISATAP", reference: "RFC 5214" };
 
-/// Whether the interface identifier is `0000:5efe` or `0200:5efe` and an IPv4 address.
+/// Returns whether the interface identifier is `0000:5efe` or `0200:5efe` and an IPv4 address.
 fn is_isatap(address: Ipv6Addr) -> bool {
     let [.., universal_bit, marker, _, _] = address.segments();
     marker == 0x5efe && matches!(universal_bit, 0x0000 | 0x0200)
 }
 
-/// The most specific range that holds `address`.
-fn range_of(address: IpAddr) -> Option<&'static Range> {
-    let holding = RANGES.iter().filter(|range| range.network.contains(&address));
-    holding.max_by_key(|range| range.network.prefix_len())
+/// Returns the most specific range that contains `address`.
+fn find_range(address: IpAddr) -> Option<&'static Range> {
+    let containing = RANGES.iter().filter(|range| range.network.contains(&address));
+    containing.max_by_key(|range| range.network.prefix_len())
 }
 
-/// The row that forbids `address`, if one does.
-pub(super) fn forbidding(address: IpAddr) -> Option<&'static Row> {
-    match (range_of(address), address) {
+/// Returns the row that forbids `address`, if there is one.
+pub(super) fn find_forbidding_row(address: IpAddr) -> Option<&'static Row> {
+    match (find_range(address), address) {
         (Some(Range { verdict: Forbid, row, .. }), _) => Some(row),
         (_, IpAddr::V6(v6)) if is_isatap(v6) => Some(&ISATAP),
         _ => None,

@@ -1,12 +1,13 @@
-//! `rows`: the edges of every range. `oracle`: the same rules written a second way. Here: errors,
-//! embedding forms, allowed networks, several answers.
+//! Tests of errors, embedding forms, allowed networks and names with several addresses.
+//!
+//! `rows` tests the edges of every range. `oracle` compares the table with a second implementation of the rules.
 
 mod oracle;
 mod rows;
 
 use super::*;
 
-/// The address that `text` spells.
+/// Parses an address.
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap_or_else(|_| panic!("{text} is no address"))
 }
@@ -15,25 +16,25 @@ fn networks(text: &str) -> AllowedNetworks {
     text.parse().unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The name of the range that forbids `text`, `None` when it may be called.
+/// Returns the name of the range that forbids `text`, or `None` if requests may go there.
 fn forbidden(text: &str) -> Option<&'static str> {
-    check(ip(text), &AllowedNetworks::default()).err().map(|error| error.range())
+    check_address(ip(text), &AllowedNetworks::default()).err().map(|error| error.range())
 }
 
 #[test]
-fn the_error_says_which_address_and_which_range() {
-    let error = check(ip("127.0.0.1"), &AllowedNetworks::default()).expect_err("loopback");
+fn the_error_names_the_address_and_the_range() {
+    let error = check_address(ip("127.0.0.1"), &AllowedNetworks::default()).expect_err("loopback");
     assert_eq!(error.to_string(), "address 127.0.0.1 is forbidden: Loopback (RFC 1122)");
     assert_eq!(
         (error.address(), error.range(), error.reference()),
         (ip("127.0.0.1"), "Loopback", "RFC 1122")
     );
-    let error = check(ip("::ffff:8.8.8.8"), &AllowedNetworks::default()).expect_err("mapped");
+    let error = check_address(ip("::ffff:8.8.8.8"), &AllowedNetworks::default()).expect_err("mapped");
     assert_eq!(error.to_string(), "address ::ffff:8.8.8.8 is forbidden: IPv4-mapped Address (RFC 4291)");
 }
 
 #[test]
-fn public_addresses_are_called() {
+fn public_addresses_are_accepted() {
     for public in [
         "1.1.1.1",
         "8.8.8.8",
@@ -55,7 +56,7 @@ fn public_addresses_are_called() {
 }
 
 #[test]
-fn embedding_forms_are_forbidden_whatever_they_embed() {
+fn forms_that_embed_an_ipv4_address_are_always_forbidden() {
     for v4 in [[127, 0, 0, 1], [10, 1, 2, 3], [169, 254, 169, 254], [8, 8, 8, 8], [93, 184, 216, 34]] {
         let [a, b, c, d] = v4;
         let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
@@ -105,19 +106,19 @@ fn isatap_is_an_interface_identifier_behind_any_prefix() {
 }
 
 #[test]
-fn an_allowed_network_wins_and_opens_nothing_beside_it() {
+fn an_allowed_network_takes_precedence_and_allows_no_other_address() {
     let allowed = networks("127.0.0.0/8, fd00::/8");
     for open in ["127.0.0.0", "127.0.0.1", "127.255.255.255", "fd00::1", "fdff::1", "8.8.8.8", "2606:4700::1"]
     {
-        assert_eq!(check(ip(open), &allowed), Ok(()), "{open}");
+        assert_eq!(check_address(ip(open), &allowed), Ok(()), "{open}");
     }
     for closed in ["10.0.0.1", "0.0.0.0", "::1", "fc00::1", "fe80::1", "ff02::1"] {
-        assert!(check(ip(closed), &allowed).is_err(), "{closed}");
+        assert!(check_address(ip(closed), &allowed).is_err(), "{closed}");
     }
 }
 
 #[test]
-fn an_ipv4_network_opens_no_form_that_embeds_ipv4() {
+fn an_allowed_ipv4_network_does_not_allow_forms_that_embed_ipv4() {
     for allowed in ["127.0.0.0/8", "0.0.0.0/0"] {
         for embedding in [
             "::ffff:127.0.0.1",
@@ -129,27 +130,27 @@ fn an_ipv4_network_opens_no_form_that_embeds_ipv4() {
             "2001::7f00:1",
             "2606:4700::5efe:127.0.0.1",
         ] {
-            assert!(check(ip(embedding), &networks(allowed)).is_err(), "{embedding} with {allowed}");
+            assert!(check_address(ip(embedding), &networks(allowed)).is_err(), "{embedding} with {allowed}");
         }
     }
 }
 
 #[test]
-fn an_ipv6_network_opens_an_embedding_form_and_not_what_it_embeds() {
+fn an_allowed_ipv6_network_allows_an_embedding_form_but_not_the_embedded_address() {
     let allowed = networks("::ffff:127.0.0.0/104,2606:4700::5efe:a00:1");
-    assert_eq!(check(ip("::ffff:127.0.0.1"), &allowed), Ok(()));
-    assert_eq!(check(ip("2606:4700::5efe:10.0.0.1"), &allowed), Ok(()));
+    assert_eq!(check_address(ip("::ffff:127.0.0.1"), &allowed), Ok(()));
+    assert_eq!(check_address(ip("2606:4700::5efe:10.0.0.1"), &allowed), Ok(()));
     for closed in ["127.0.0.1", "10.0.0.1", "::ffff:126.0.0.1", "::ffff:10.0.0.1", "2606:4700::5efe:10.0.0.2"]
     {
         let address = ip(closed);
-        assert!(check(address, &allowed).is_err(), "{closed}");
+        assert!(check_address(address, &allowed).is_err(), "{closed}");
     }
-    assert!(check(ip("127.0.0.1"), &networks("::/0")).is_err());
-    assert_eq!(check(ip("::ffff:127.0.0.1"), &networks("::/0")), Ok(()));
+    assert!(check_address(ip("127.0.0.1"), &networks("::/0")).is_err());
+    assert_eq!(check_address(ip("::ffff:127.0.0.1"), &networks("::/0")), Ok(()));
 }
 
 #[test]
-fn networks_are_read_from_text() {
+fn networks_are_parsed_from_text() {
     for nothing in ["", " ", ",", " , "] {
         assert!(networks(nothing).is_empty(), "{nothing:?}");
         assert_eq!(networks(nothing), AllowedNetworks::default());
@@ -167,7 +168,7 @@ fn networks_are_read_from_text() {
 }
 
 #[test]
-fn a_bad_network_is_named() {
+fn an_invalid_network_is_named() {
     for (text, bad) in [
         ("localhost", "localhost"),
         ("10.0.0.0/33", "10.0.0.0/33"),
@@ -191,10 +192,11 @@ fn a_bad_network_is_named() {
 }
 
 #[test]
-fn one_forbidden_answer_refuses_the_name() {
+fn one_forbidden_address_rejects_the_name() {
     let none = AllowedNetworks::default();
-    let all =
-        |texts: &[&str], allowed: &AllowedNetworks| check_all(texts.iter().map(|text| ip(text)), allowed);
+    let all = |texts: &[&str], allowed: &AllowedNetworks| {
+        check_addresses(texts.iter().map(|text| ip(text)), allowed)
+    };
     assert_eq!(all(&[], &none), Ok(()));
     assert_eq!(all(&["8.8.8.8", "2606:4700::1"], &none), Ok(()));
     for answers in [

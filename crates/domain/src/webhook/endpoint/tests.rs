@@ -1,5 +1,6 @@
-//! Spellings: what is refused and the public ones beside them. `forms` of the URL are here, the
-//! `hosts` apart.
+//! Tests of spellings that are rejected, and of similar spellings that are accepted.
+//!
+//! This file tests the form of the URL; `hosts` tests the host.
 
 mod hosts;
 
@@ -20,7 +21,7 @@ fn accepted(text: &str) -> Endpoint {
     parse(text).unwrap_or_else(|error| panic!("{text:?}: {error}"))
 }
 
-/// Each text is refused with this error, stored ones too: it is about form.
+/// Asserts that each text is rejected with this error, both from a user and from the database.
 fn malformed(error: &EndpointError, texts: &[&str]) {
     for text in texts {
         assert_eq!(parse(text).as_ref(), Err(error), "{text:?}");
@@ -68,7 +69,7 @@ fn parts_are_read_from_the_normalised_url() {
 }
 
 #[test]
-fn plain_http_is_told_about_https() {
+fn plain_http_is_rejected_with_a_hint_to_https() {
     malformed(
         &E::PlainHttp,
         &[
@@ -87,7 +88,7 @@ fn plain_http_is_told_about_https() {
 }
 
 #[test]
-fn other_schemes_and_texts_without_a_host_are_refused() {
+fn other_schemes_and_texts_without_a_host_are_rejected() {
     malformed(
         &E::NotHttps,
         &[
@@ -124,7 +125,7 @@ fn other_schemes_and_texts_without_a_host_are_refused() {
 }
 
 #[test]
-fn what_parsers_drop_silently_is_refused() {
+fn characters_that_parsers_remove_silently_are_rejected() {
     malformed(
         &E::Unprintable,
         &[
@@ -165,7 +166,7 @@ fn what_parsers_drop_silently_is_refused() {
 }
 
 #[test]
-fn user_info_is_refused_even_when_it_is_empty() {
+fn user_info_is_rejected_even_if_it_is_empty() {
     malformed(
         &E::UserInfo,
         &[
@@ -184,7 +185,7 @@ fn user_info_is_refused_even_when_it_is_empty() {
 }
 
 #[test]
-fn a_fragment_is_refused_even_when_it_is_empty() {
+fn a_fragment_is_rejected_even_if_it_is_empty() {
     malformed(
         &E::Fragment,
         &[
@@ -199,7 +200,7 @@ fn a_fragment_is_refused_even_when_it_is_empty() {
 }
 
 #[test]
-fn ports_that_cannot_be_called_are_refused() {
+fn invalid_ports_are_rejected() {
     malformed(
         &E::Port,
         &[
@@ -217,7 +218,7 @@ fn ports_that_cannot_be_called_are_refused() {
 }
 
 #[test]
-fn the_length_is_counted_in_characters_of_what_was_given() {
+fn the_length_is_counted_in_characters_of_the_original_text() {
     let of = |length: usize, c: char| {
         let start = "https://example.com/";
         start.chars().chain(std::iter::repeat(c)).take(length).collect::<String>()
@@ -229,7 +230,7 @@ fn the_length_is_counted_in_characters_of_what_was_given() {
 }
 
 #[test]
-fn each_error_is_one_sentence_that_tells_what_must_be() {
+fn each_error_is_one_sentence_that_says_what_to_write() {
     let forbidden = parse("https://127.0.0.1/").expect_err("loopback");
     assert_eq!(
         forbidden.to_string(),
@@ -259,7 +260,7 @@ fn each_error_is_one_sentence_that_tells_what_must_be() {
     }
 }
 
-/// Texts made of the pieces that URLs and their attackers are made of.
+/// Generates texts from pieces of URLs and of attacks on URL parsers.
 fn urlish() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         prop::sample::select(vec![
@@ -308,7 +309,7 @@ fn urlish() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
-/// Whatever is accepted is what an endpoint must be.
+/// Asserts that a text is either rejected or a valid endpoint.
 fn assert_sound(text: &str) {
     let Ok(endpoint) = parse(text) else { return };
     let url = endpoint.url();
@@ -322,8 +323,8 @@ fn assert_sound(text: &str) {
             assert_ne!(labels.last(), Some(&"localhost"));
             assert!(labels.join(".").parse::<IpAddr>().is_err(), "{name}");
         }
-        Host::Ipv4(v4) => assert_eq!(address::check(v4.into(), &AllowedNetworks::default()), Ok(())),
-        Host::Ipv6(v6) => assert_eq!(address::check(v6.into(), &AllowedNetworks::default()), Ok(())),
+        Host::Ipv4(v4) => assert_eq!(address::check_address(v4.into(), &AllowedNetworks::default()), Ok(())),
+        Host::Ipv6(v6) => assert_eq!(address::check_address(v6.into(), &AllowedNetworks::default()), Ok(())),
     }
     assert_eq!(Endpoint::from_stored(text).as_ref(), Ok(&endpoint));
     let again = accepted(url.as_str());
@@ -334,13 +335,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(5_000))]
 
     #[test]
-    fn no_text_panics_and_what_is_accepted_is_sound(text in any::<String>()) {
+    fn any_text_is_rejected_or_a_valid_endpoint(text in any::<String>()) {
         assert_sound(&text);
         assert_sound(&format!("https://{text}"));
     }
 
     #[test]
-    fn no_composed_text_panics_and_what_is_accepted_is_sound(text in urlish()) {
+    fn any_composed_text_is_rejected_or_a_valid_endpoint(text in urlish()) {
         assert_sound(&text);
         assert_sound(&format!("https://{text}"));
         assert_sound(&format!("https://{text}/hook"));

@@ -1,4 +1,4 @@
-//! The rules a second time, with plain arithmetic and no table, against the table.
+//! Compares the table with a second implementation of the rules, which uses arithmetic instead of a table.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -19,7 +19,7 @@ fn v4_is_public(address: Ipv4Addr) -> bool {
     !(private || local || documentation || other)
 }
 
-/// Within `2001::/23`.
+/// Returns whether an address within `2001::/23` is public.
 fn protocol_assignment_is_public(bits: u128) -> bool {
     let second = (bits >> 96) as u16;
     let anycast = (bits >> 3) == (0x2001_0001_u128 << 93) && matches!(bits as u8, 1..=3);
@@ -48,7 +48,7 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// Addresses from anywhere, near the edges of the rows, and inside them.
+/// Generates any addresses, addresses near the edges of the rows, and addresses inside them.
 fn addresses() -> impl Strategy<Value = IpAddr> {
     let near =
         (0..RANGES.len(), any::<u128>(), 0_u32..128, -2_i8..=2).prop_map(|(row, noise, shift, step)| {
@@ -77,33 +77,33 @@ proptest! {
 
     #[test]
     fn the_table_agrees_with_the_arithmetic(address in addresses()) {
-        let checked = check(address, &AllowedNetworks::default());
+        let checked = check_address(address, &AllowedNetworks::default());
         prop_assert_eq!(checked.is_ok(), is_public(address), "{:?}", checked);
     }
 
     #[test]
-    fn an_allowed_network_opens_exactly_itself(address in addresses(), other in addresses(), prefix in 0_u8..=128) {
+    fn an_allowed_network_allows_exactly_its_own_addresses(address in addresses(), other in addresses(), prefix in 0_u8..=128) {
         let bits = if other.is_ipv4() { prefix / 4 } else { prefix };
         let network = IpNet::new(other, bits).expect("prefix");
-        let checked = check(address, &AllowedNetworks::new(vec![network]));
+        let checked = check_address(address, &AllowedNetworks::new(vec![network]));
         prop_assert_eq!(checked.is_ok(), is_public(address) || network.contains(&address));
     }
 
     #[test]
-    fn a_network_survives_its_text(other in addresses(), prefix in 0_u8..=128) {
+    fn the_text_of_a_network_is_parsed_back_to_it(other in addresses(), prefix in 0_u8..=128) {
         let network = IpNet::new(other, if other.is_ipv4() { prefix / 4 } else { prefix }).expect("prefix");
         prop_assert_eq!(network.to_string().parse(), Ok(AllowedNetworks::new(vec![network])));
         prop_assert_eq!(other.to_string().parse(), Ok(AllowedNetworks::new(vec![IpNet::from(other)])));
     }
 }
 
-/// Each /16 of IPv4 once, and the blocks with rows of their own smaller than that in full.
+/// Checks one address of each IPv4 /16, and every address of the /24 blocks that contain smaller rows.
 #[test]
-fn ipv4_agrees_from_end_to_end() {
+fn the_table_agrees_with_the_arithmetic_over_all_of_ipv4() {
     let none = AllowedNetworks::default();
     let agree = |bits: u32| {
         let address = Ipv4Addr::from_bits(bits);
-        assert_eq!(check(address.into(), &none).is_ok(), v4_is_public(address), "{address}");
+        assert_eq!(check_address(address.into(), &none).is_ok(), v4_is_public(address), "{address}");
     };
     (0..1_u32 << 16).for_each(|upper| agree(upper << 16 | 0x1234));
     for walked in [[192, 0, 0, 0], [192, 88, 99, 0], [198, 51, 100, 0], [255, 255, 255, 0]] {

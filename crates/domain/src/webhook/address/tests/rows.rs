@@ -1,10 +1,11 @@
-//! One test a range: what decides about its first and last address and about the neighbours of
-//! both. Written from the registries, apart from the table that is tested.
+//! One test for each range: its first and last address, and the addresses next to them.
+//!
+//! The expectations were copied from the registries and not from the table under test.
 
 use super::super::registry::{RANGES, Verdict};
 use super::forbidden;
 
-/// A test for each range: `"address" => "name of the range that forbids it"`, or `ok`.
+/// Declares a test for each range: `"address" => "name of the range that forbids it"`, or `ok`.
 macro_rules! ranges {
     ($($test:ident { $($address:literal => $verdict:tt),+ $(,)? })+) => {
         $(#[test] fn $test() { $(assert_eq!(forbidden($address), ranges!(@ $verdict), $address);)+ })+
@@ -205,7 +206,7 @@ ranges! {
 }
 
 #[test]
-fn no_row_has_gone_and_none_has_come_unseen() {
+fn the_table_contains_exactly_the_expected_rows() {
     let of =
         |verdict| RANGES.iter().filter(move |range| range.verdict == verdict).map(|r| r.network.to_string());
     let sorted = |mut networks: Vec<String>| {
@@ -227,7 +228,7 @@ fn no_row_has_gone_and_none_has_come_unseen() {
 }
 
 #[test]
-fn no_two_rows_have_the_same_block_and_every_row_names_its_rfc() {
+fn every_row_has_its_own_network_and_names_its_rfc() {
     for (at, range) in RANGES.iter().enumerate() {
         assert_eq!(range.network, range.network.trunc());
         assert!(range.row.reference.starts_with("RFC "), "{range:?}");

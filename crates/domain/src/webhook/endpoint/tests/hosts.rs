@@ -1,11 +1,12 @@
-//! Hosts: every spelling of a forbidden address, and the public ones beside them.
+//! Tests of hosts: every spelling of a forbidden address, and similar public addresses.
 
 use std::net::Ipv4Addr;
 
 use super::*;
 
-/// Each host is refused, bare and with a port and a path, as the range of this name; stored, it is
-/// taken.
+/// Asserts that each host is rejected because of this range, without and with a port and a path.
+///
+/// The same text is accepted from the database, because every connection checks the address again.
 fn forbidden(range: &str, hosts: &[&str]) {
     for host in hosts {
         for text in [format!("https://{host}"), format!("HTTPS://{host}:8443/hook?a=b")] {
@@ -112,7 +113,7 @@ fn ipv6_in_every_spelling() {
 
 #[rustfmt::skip] // Tables: many short words a line.
 #[test]
-fn public_addresses_beside_them_are_accepted() {
+fn similar_public_addresses_are_accepted() {
     public(&[
         "1.1.1.1", "8.8.8.8", "8.8.8.8.", "134744072", "0x08080808", "010.010.010.010", "8.8.2056", "8.526344",
         "\u{ff18}.8.8.8", "126.255.255.255", "128.0.0.1", "2147483648", "0x7effffff", "11.0.0.0", "172.15.255.255",
@@ -125,7 +126,7 @@ fn public_addresses_beside_them_are_accepted() {
 
 #[rustfmt::skip] // Tables: many short words a line.
 #[test]
-fn localhost_is_refused_in_every_spelling() {
+fn localhost_is_rejected_in_every_spelling() {
     for host in [
         "localhost", "localhost.", "LOCALHOST", "LocalHost.", "a.localhost", "a.b.localhost.", "localhost.localhost",
         "%6cocalhost", "local%68ost", "localhost%2e", "\u{ff4c}\u{ff4f}calhost", "loca\u{ad}lhost", "localho\u{17f}t",
@@ -147,7 +148,7 @@ fn localhost_is_refused_in_every_spelling() {
 }
 
 #[test]
-fn an_allowed_network_opens_an_address_in_every_spelling() {
+fn an_allowed_network_allows_an_address_in_every_spelling() {
     let with = |host: &str, networks| Endpoint::parse(&format!("https://{host}/"), &allow(networks));
     for host in ["127.0.0.1", "127.1", "2130706433", "0x7f.1", "127.0.0.1.", "\u{ff11}27.0.0.1"] {
         assert!(with(host, "127.0.0.0/8").is_ok(), "{host}");
@@ -161,21 +162,21 @@ fn an_allowed_network_opens_an_address_in_every_spelling() {
 
 #[rustfmt::skip] // Tables: many short words a line.
 #[test]
-fn what_looks_like_an_address_and_is_none_is_refused() {
+fn malformed_addresses_are_rejected() {
     malformed(&E::HostAddress, &[
         "https://127.0.0.256/", "https://1.2.3.4.5/", "https://256.1/", "https://4294967296/", "https://0x100000000/",
         "https://127.0.0.08/", "https://example.1/", "https://example.0x7f/", "https://127.0..1/",
         "https://.127.0.0.1/", "https://[::1", "https://[]/", "https://[:::1]/", "https://[::1::]/",
         "https://[1:2:3:4:5:6:7]/", "https://[::ffff:127.0.0.256]/", "https://[::127.1]/", "https://[::0x7f.0.0.1]/",
         "https://[127.0.0.1]/", "https://[localhost]/", "https://[v1.x]/", "https://[::g]/",
-        // Zone ids (RFC 6874), which mean something on one machine alone.
+        // Zone ids (RFC 6874), which have a meaning on one machine only.
         "https://[fe80::1%eth0]/", "https://[fe80::1%25eth0]/", "https://[::1%25]/", "https://[fe80::1%1]/",
     ]);
 }
 
 #[rustfmt::skip] // Tables: many short words a line.
 #[test]
-fn what_is_no_name_of_the_dns_is_refused() {
+fn invalid_dns_names_are_rejected() {
     let label = format!("https://{}.com/", "a".repeat(64));
     let long = format!("https://{}abcdef/", "abcdef.".repeat(36));
     malformed(&E::HostName, &[
@@ -192,7 +193,7 @@ fn what_is_no_name_of_the_dns_is_refused() {
 
 #[rustfmt::skip] // Tables: many short words a line.
 #[test]
-fn names_of_the_dns_are_accepted() {
+fn valid_dns_names_are_accepted() {
     let label = format!("{}.com", "a".repeat(63));
     let host = format!("{}a", "abcdef.".repeat(36));
     assert_eq!(host.len(), 253);
@@ -205,7 +206,7 @@ fn names_of_the_dns_are_accepted() {
     assert_eq!(accepted("https://B\u{dc}CHER.example/").host(), Host::Domain("xn--bcher-kva.example"));
 }
 
-/// Ten spellings of one IPv4 address that a URL can have.
+/// Returns ten spellings of one IPv4 address in a URL.
 fn spellings(address: Ipv4Addr) -> [String; 10] {
     let [a, b, c, d] = address.octets();
     let bits = address.to_bits();
@@ -229,11 +230,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn every_spelling_of_an_ipv4_address_is_judged_as_the_address(bits: u32, special in 0_usize..22) {
+    fn every_spelling_of_an_ipv4_address_is_treated_like_the_address(bits: u32, special in 0_usize..22) {
         let firsts = [0, 10, 100, 127, 169, 172, 192, 198, 203, 224, 255];
         let bits = firsts.get(special).map_or(bits, |first| first << 24 | bits & 0xff_ffff);
         let address = Ipv4Addr::from_bits(bits);
-        let judged = address::check(address.into(), &AllowedNetworks::default()).map_err(E::Forbidden);
+        let judged = address::check_address(address.into(), &AllowedNetworks::default()).map_err(E::Forbidden);
         for host in spellings(address) {
             let endpoint = parse(&format!("https://{host}/"));
             prop_assert_eq!(endpoint.as_ref().err(), judged.as_ref().err(), "{}", host);
@@ -242,11 +243,11 @@ proptest! {
     }
 
     #[test]
-    fn every_ipv6_address_is_judged_as_the_address(bits: u128, special in 0_usize..16) {
+    fn every_ipv6_address_is_treated_alike_in_each_spelling(bits: u128, special in 0_usize..16) {
         let firsts = [0, 0x64, 0x2001, 0x2002, 0x2606, 0x2a00, 0x3fff, 0xfd00, 0xfe80];
         let bits = firsts.get(special).map_or(bits, |first| first << 112 | bits >> 16);
         let address = Ipv6Addr::from_bits(bits);
-        let judged = address::check(address.into(), &AllowedNetworks::default()).map_err(E::Forbidden);
+        let judged = address::check_address(address.into(), &AllowedNetworks::default()).map_err(E::Forbidden);
         let long = address.segments().map(|segment| format!("{segment:04X}")).join(":");
         for host in [address.to_string(), long] {
             let endpoint = parse(&format!("https://[{host}]/"));
