@@ -14,13 +14,16 @@
 //! - [`assignment`] distributes webhooks to the replicas of the deliverer.
 //! - [`ids`], [`time`], [`trace`], [`text`], [`limits`] and [`vocabulary`] are values that all of them share.
 //!
-//! Imports lead only from `delivery` to `webhook`, and from all of them to the shared values.
+//! Imports lead only from `delivery` to `webhook`, and from all of them to the shared values. The feature `clap` adds
+//! `settings`, the command-line settings of the retry schedule and of the health rule.
 
 pub mod assignment;
 pub mod delivery;
 pub mod event;
 pub mod ids;
 pub mod limits;
+#[cfg(feature = "clap")]
+pub mod settings;
 pub mod text;
 pub mod time;
 pub mod trace;

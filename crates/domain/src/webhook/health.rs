@@ -9,6 +9,9 @@ use chrono::TimeDelta;
 use super::status::DisabledReason;
 use crate::time::Timestamp;
 
+/// Maximum length of the health window.
+pub const MAX_HEALTH_WINDOW: Duration = Duration::from_secs(24 * 3600);
+
 /// The thresholds at which a webhook is disabled; each is a setting.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HealthRule {
