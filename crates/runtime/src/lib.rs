@@ -3,7 +3,7 @@
 //! webhooks.
 
 pub mod error;
-pub mod figures;
+pub mod metrics;
 pub mod lifecycle;
 pub mod ops;
 pub mod progress;
