@@ -1,9 +1,11 @@
-//! Error chains as text: an error shows its own level, its causes are in `source`.
+//! Error chains as text.
+//!
+//! The text of an error describes only its own level, and `source` returns its cause.
 
 use std::error::Error;
 use std::fmt;
 
-/// Shows an error with all its causes, `outer: middle: inner`, for the one place that logs it.
+/// An error with all its causes as text, `outer: middle: inner`, for the place that logs it.
 #[derive(Debug)]
 pub struct Chain<'a>(pub &'a dyn Error);
 
@@ -14,7 +16,7 @@ impl fmt::Display for Chain<'_> {
         let mut cause = self.0.source();
         while let Some(error) = cause {
             let text = error.to_string();
-            // Some libraries repeat the cause in their own text.
+            // Some libraries repeat the cause in their own text, so it must not be written twice.
             if !shown.contains(&text) {
                 write!(f, ": {text}")?;
                 shown = text;

@@ -1,4 +1,6 @@
-//! Start and stop: every long-lived part gets one token, and the process leaves when all are done.
+//! Start and stop of a service.
+//!
+//! The service gets a cancellation token, passes it to its tasks, and returns when all of them have finished.
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -11,13 +13,17 @@ use tracing::{error, info, warn};
 use crate::error::Chain;
 use crate::tasks;
 
-/// Beyond the longest thing in flight, what the process may take to leave (contract §7).
+/// Time to stop in addition to the longest operation in flight (contract §7).
 pub const DRAIN_MARGIN: Duration = Duration::from_secs(5);
 
-/// Runs a service until SIGTERM or SIGINT, then gives it `longest_in_flight` and a little less
-/// than [`DRAIN_MARGIN`] to finish. Exits 0 after a stop that was asked for, 1 after an error, and with
-/// [`tasks::BROKEN_EXIT_CODE`] at once after a panic.
-pub fn run<F, E>(longest_in_flight: Duration, service: impl FnOnce(CancellationToken) -> F) -> ExitCode
+/// Runs a service until SIGTERM or SIGINT, then gives it time to finish.
+///
+/// The time is `longest_in_flight` and a little less than [`DRAIN_MARGIN`], so that the process ends before its supervisor
+/// kills it. The exit status is 0 after a requested stop, 1 after an error, and [`tasks::BROKEN_EXIT_CODE`] after a panic.
+pub fn run_service<F, E>(
+    longest_in_flight: Duration,
+    service: impl FnOnce(CancellationToken) -> F,
+) -> ExitCode
 where
     F: Future<Output = Result<(), E>>,
     E: std::error::Error + 'static,
@@ -27,7 +33,7 @@ where
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            error!(error = %Chain(&error), "could not start the runtime");
+            error!(error = %Chain(&error), "could not start the tokio runtime");
             return ExitCode::FAILURE;
         }
     };
@@ -42,13 +48,13 @@ where
         tokio::select! {
             result = service(stop.clone()) => exit_code(result),
             () = deadline => {
-                warn!("not all work was finished in time; it goes to another process");
+                warn!("the drain timeout passed; another process takes over the unfinished work");
                 ExitCode::SUCCESS
             }
         }
     });
-    tasks::leave();
-    // What is still running holds nothing that a restart would lose.
+    tasks::ignore_further_panics();
+    // Tasks that still run are dropped. Nothing is lost, because RabbitMQ delivers their unacknowledged messages again.
     runtime.shutdown_background();
     code
 }
@@ -56,32 +62,33 @@ where
 fn exit_code<E: std::error::Error + 'static>(result: Result<(), E>) -> ExitCode {
     match result {
         Ok(()) => {
-            info!("stopped");
+            info!("the service stopped");
             ExitCode::SUCCESS
         }
         Err(error) => {
-            error!(error = %Chain(&error), "stopped by an error");
+            error!(error = %Chain(&error), "the service stopped because of an error");
             ExitCode::FAILURE
         }
     }
 }
 
 async fn stop_on_signal(stop: CancellationToken) {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        error!("signals cannot be received; stop the process with SIGKILL");
+    let term = signal(SignalKind::terminate());
+    let int = signal(SignalKind::interrupt());
+    let (Ok(mut term), Ok(mut int)) = (term, int) else {
+        error!("cannot receive signals; stop the process with SIGKILL");
         return;
     };
     tokio::select! {
-        _ = term.recv() => info!("SIGTERM: finishing what is in flight"),
-        _ = int.recv() => info!("SIGINT: finishing what is in flight"),
+        _ = term.recv() => info!("received SIGTERM; finishing the operations in flight"),
+        _ = int.recv() => info!("received SIGINT; finishing the operations in flight"),
     }
     stop.cancel();
 }
 
-/// A socket for each request in flight: the soft limit on open files is often as low as 1,024.
+/// Raises the soft limit on open files, which is often 1,024, because each request in flight needs a socket.
 fn raise_file_limit() {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        warn!(%error, "the limit on open files stays as it is");
+        warn!(%error, "could not raise the limit on open files");
     }
 }

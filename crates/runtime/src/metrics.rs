@@ -1,88 +1,97 @@
-//! The metrics of a process as a table: what it does not count yet is there as 0, so that an alert can
-//! tell "never happened" from "not measured", and each is explained where it is read (`deploy/metrics.md`).
+//! Definitions of metrics: the name, kind, labels and meaning of each metric in one table.
+//!
+//! A counter starts at 0 when the process registers it, so that an alert can distinguish "never happened" from "not
+//! measured". The meaning is the HELP text, which `deploy/metrics.md` repeats.
 
 use metrics::{Gauge, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::readiness::Readiness;
-
-/// How a metric behaves.
+/// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// It only grows.
+pub enum MetricKind {
+    /// A number that only grows.
     Counter,
-    /// It goes up and down.
+    /// A number that goes up and down.
     Gauge,
-    /// It counts values by their size.
+    /// The distribution of values over buckets.
     Histogram,
 }
 
-/// One metric.
+/// The definition of one metric.
 #[derive(Debug, Clone, Copy)]
-pub struct Figure {
-    kind: Kind,
+pub struct MetricDef {
+    kind: MetricKind,
     name: &'static str,
     labels: &'static [&'static str],
     help: &'static str,
 }
 
-impl Figure {
-    /// A metric of this kind, name and meaning.
+impl MetricDef {
+    /// Creates the definition of a metric without labels.
     #[must_use]
-    pub const fn new(kind: Kind, name: &'static str, help: &'static str) -> Self {
+    pub const fn new(kind: MetricKind, name: &'static str, help: &'static str) -> Self {
         Self { kind, name, labels: &[], help }
     }
 
-    /// Told apart by these labels, each of a bounded number of values.
+    /// Adds labels, each with a bounded number of values.
     #[must_use]
-    pub const fn by(self, labels: &'static [&'static str]) -> Self {
+    pub const fn with_labels(self, labels: &'static [&'static str]) -> Self {
         Self { labels, ..self }
     }
 }
 
-/// What every process of ours has.
-const EVERYWHERE: &[Figure] = &[
-    Figure::new(Kind::Gauge, "postrider_build_info", "Always 1; the label tells the version that runs")
-        .by(&["version"]),
-    Figure::new(Kind::Gauge, "postrider_server_up", "Whether PostgreSQL commits and RabbitMQ confirms what this process stores there",
+/// The metrics of every process.
+const COMMON_METRICS: &[MetricDef] = &[
+    MetricDef::new(
+        MetricKind::Gauge,
+        "postrider_build_info",
+        "Always 1; the label tells the version that runs",
     )
-    .by(&["server"]),
-    Figure::new(
-        Kind::Gauge,
+    .with_labels(&["version"]),
+    MetricDef::new(
+        MetricKind::Gauge,
+        "postrider_server_up",
+        "Whether PostgreSQL commits and RabbitMQ confirms what this process stores there",
+    )
+    .with_labels(&["server"]),
+    MetricDef::new(
+        MetricKind::Gauge,
         "postrider_stalled_seconds",
-        "For how long work that this process has in hand has made no progress, by the work: 0, or a minute and more",
+        "Seconds for which unfinished work has made no progress, by kind of work; 0 below a minute",
     )
-    .by(&["what"]),
+    .with_labels(&["what"]),
 ];
 
-/// Explains the metrics of a process to whoever reads them, and begins those that count at 0. Those with
-/// labels begin when their values are known.
-pub fn describe(figures: &[Figure], version: &'static str) {
-    EVERYWHERE.iter().chain(figures).for_each(begin);
+/// Registers the metrics of a process with their meanings, and starts counters and histograms without labels at 0.
+///
+/// The caller starts counters with labels by [`init_counters`], because only it knows the values of the labels.
+pub fn register_metrics(metrics: &[MetricDef], version: &'static str) {
+    COMMON_METRICS.iter().chain(metrics).for_each(register_metric);
     gauge!("postrider_build_info", "version" => version).set(1);
 }
 
-fn begin(figure: &Figure) {
-    let (name, unlabelled) = (figure.name, figure.labels.is_empty());
-    match figure.kind {
-        Kind::Counter => {
-            describe_counter!(name, figure.help);
-            if unlabelled {
+fn register_metric(metric: &MetricDef) {
+    let name = metric.name;
+    let has_labels = !metric.labels.is_empty();
+    match metric.kind {
+        MetricKind::Counter => {
+            describe_counter!(name, metric.help);
+            if !has_labels {
                 counter!(name).increment(0);
             }
         }
-        // Nothing is said of what was not looked at yet.
-        Kind::Gauge => describe_gauge!(name, figure.help),
-        Kind::Histogram => {
-            describe_histogram!(name, figure.help);
-            if unlabelled {
+        // A gauge starts with its first measurement, because 0 would be a wrong value.
+        MetricKind::Gauge => describe_gauge!(name, metric.help),
+        MetricKind::Histogram => {
+            describe_histogram!(name, metric.help);
+            if !has_labels {
                 drop(histogram!(name));
             }
         }
     }
 }
 
-/// Begins a counter at 0 for each value of its one label.
-pub fn begin_each(
+/// Starts a counter at 0 for each value of its label.
+pub fn init_counters(
     counter: &'static str,
     label: &'static str,
     values: impl IntoIterator<Item = &'static str>,
@@ -90,34 +99,22 @@ pub fn begin_each(
     values.into_iter().for_each(|value| counter!(counter, label => value).increment(0));
 }
 
-/// Something that is under way: one in a gauge, as long as it lives.
+/// Counts one in a gauge until it is dropped.
 #[derive(Debug)]
 #[must_use]
-pub struct UnderWay(Gauge);
+pub struct GaugeGuard(Gauge);
 
-impl UnderWay {
-    /// One more in this gauge.
-    pub fn begin(name: &'static str) -> Self {
+impl GaugeGuard {
+    /// Increments a gauge until the guard is dropped.
+    pub fn increment(name: &'static str) -> Self {
         let gauge = gauge!(name);
         gauge.increment(1);
         Self(gauge)
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.decrement(1);
-    }
-}
-
-/// Says which servers answer and which work stands still, as of now.
-pub(crate) fn readiness(readiness: &Readiness) {
-    let answers = |server: &'static str, up: bool| {
-        gauge!("postrider_server_up", "server" => server).set(u8::from(up));
-    };
-    answers("database", readiness.has_database());
-    answers("broker", readiness.has_broker());
-    for (what, stalled) in readiness.progress_of_each() {
-        gauge!("postrider_stalled_seconds", "what" => what).set(stalled.unwrap_or_default().as_secs_f64());
     }
 }

@@ -11,14 +11,13 @@ use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 
-use crate::metrics;
-pub use crate::readiness::Readiness;
+use crate::readiness::Readiness;
 use crate::tasks;
 
-/// How often what was measured is summed up, whether somebody asks or not.
-const TIDY_EVERY: Duration = Duration::from_secs(5);
+/// Interval between aggregations of the recorded histogram values.
+const METRICS_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The operations listener could not be opened.
+/// An error about an address that the operations listener cannot listen on.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} (POSTRIDER_OPS_LISTEN)")]
 pub struct ListenError {
@@ -26,45 +25,48 @@ pub struct ListenError {
     source: std::io::Error,
 }
 
-/// Opens the listener and serves it in the background until the process ends: a draining service is
-/// still watched.
+/// Starts the listener, which runs until the process ends, so that a draining service is still monitored.
 ///
 /// # Errors
-/// When the address cannot be listened on.
-pub async fn serve(
+/// When the process cannot listen on the address.
+pub async fn start_listener(
     address: SocketAddr,
     readiness: Readiness,
     metrics: PrometheusHandle,
 ) -> Result<(), ListenError> {
     let listener = TcpListener::bind(address).await.map_err(|source| ListenError { address, source })?;
-    tasks::spawn_essential("metrics upkeep", tidy(metrics.clone()));
+    tasks::spawn_essential("metrics upkeep", run_metrics_upkeep(metrics.clone()));
     let app = Router::new()
         .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(readyz).with_state(readiness.clone()))
-        .route("/metrics", get(render).with_state((readiness, metrics)));
+        .route("/readyz", get(report_readiness).with_state(readiness.clone()))
+        .route("/metrics", get(render_metrics).with_state((readiness, metrics)));
     tasks::spawn_essential("operations listener", async move {
         if let Err(error) = axum::serve(listener, app).await {
-            tracing::error!(%error, "the operations listener ended");
+            tracing::error!(%error, "the operations listener stopped");
         }
     });
     Ok(())
 }
 
-/// Sums up what histograms were told, for good: each keeps every value until then, and nobody may ever ask.
-async fn tidy(metrics: PrometheusHandle) {
+/// Aggregates the values of histograms at an interval.
+///
+/// A histogram keeps every value until then, so its memory would grow without bound if nobody fetched `/metrics`.
+async fn run_metrics_upkeep(metrics: PrometheusHandle) {
     loop {
-        tokio::time::sleep(TIDY_EVERY).await;
+        tokio::time::sleep(METRICS_UPKEEP_INTERVAL).await;
         metrics.run_upkeep();
     }
 }
 
-async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {
+async fn report_readiness(State(readiness): State<Readiness>) -> impl IntoResponse {
     let status = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness.report()))
 }
 
-async fn render(State((readiness, metrics)): State<(Readiness, PrometheusHandle)>) -> impl IntoResponse {
-    metrics::readiness(&readiness);
+async fn render_metrics(
+    State((readiness, metrics)): State<(Readiness, PrometheusHandle)>,
+) -> impl IntoResponse {
+    readiness.export_gauges();
     metrics.run_upkeep();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
 }

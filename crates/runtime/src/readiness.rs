@@ -1,15 +1,18 @@
-//! Whether a service can do its work: both servers take what it stores, and what it has in hand moves.
+//! The readiness of a service, which `/readyz` reports.
+//!
+//! A service is ready when PostgreSQL and RabbitMQ store what it sends and no work is stalled. The services set the state
+//! of the servers, because only they know which statement or publication proves it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use metrics::gauge;
 use serde::Serialize;
 use tracing::{info, warn};
 
 use crate::progress::Progress;
 
-/// Whether PostgreSQL and RabbitMQ take what a service stores there, and whether its work moves. Cheap to
-/// clone.
+/// The state of both servers and the progress of the work, cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness(Arc<Inner>);
 
@@ -20,18 +23,20 @@ struct Inner {
     watched: Mutex<Vec<Progress>>,
 }
 
-/// One of the two servers, as its watch saw it last.
+/// The state of one of the two servers.
 #[derive(Debug, Default, PartialEq, Eq)]
 enum Server {
-    /// Nothing is known yet, or nobody said why.
+    /// The state is not known yet, or the server is away for an unknown reason.
     #[default]
     Away,
     AwayBecause(String),
     Up,
 }
 
-/// The answer of `/readyz`. The fields that tell why something is not ready are left out while there is
-/// nothing to tell, so that a healthy answer has the three of the contract and no more.
+/// The response of `/readyz`.
+///
+/// The fields with reasons are omitted if they are empty, so that a healthy response has exactly the three fields of the
+/// contract.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ReadinessReport {
@@ -46,7 +51,7 @@ pub(crate) struct ReadinessReport {
     stalled: Vec<Stalled>,
 }
 
-/// Work that stands still.
+/// Stalled work in the response of `/readyz`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Stalled {
@@ -55,60 +60,71 @@ struct Stalled {
 }
 
 impl Readiness {
-    /// Notes whether PostgreSQL has the schema and takes what is stored.
+    /// Sets whether PostgreSQL has the schema and commits.
     pub fn set_database(&self, up: bool) {
-        note(&self.0.database, "database", if up { Server::Up } else { Server::Away });
+        set_server(&self.0.database, "database", if up { Server::Up } else { Server::Away });
     }
 
-    /// Notes whether RabbitMQ has the topology and takes what is published.
+    /// Sets whether RabbitMQ has the topology and confirms.
     pub fn set_broker(&self, up: bool) {
-        note(&self.0.broker, "broker", if up { Server::Up } else { Server::Away });
+        set_server(&self.0.broker, "broker", if up { Server::Up } else { Server::Away });
     }
 
-    /// Notes why PostgreSQL is away, and logs that when it changes.
+    /// Sets why PostgreSQL is away, and logs a new reason.
     pub fn set_database_away(&self, reason: impl Into<String>) {
-        note(&self.0.database, "database", Server::AwayBecause(reason.into()));
+        set_server(&self.0.database, "database", Server::AwayBecause(reason.into()));
     }
 
-    /// Notes why RabbitMQ is away, and logs that when it changes.
+    /// Sets why RabbitMQ is away, and logs a new reason.
     pub fn set_broker_away(&self, reason: impl Into<String>) {
-        note(&self.0.broker, "broker", Server::AwayBecause(reason.into()));
+        set_server(&self.0.broker, "broker", Server::AwayBecause(reason.into()));
     }
 
-    /// Begins to watch work of this name: as long as it is stalled, the service is not ready. The name is a
-    /// word for `/readyz` and for the label of a metric, and is used once.
+    /// Creates a [`Progress`] that makes the service unready while its work is stalled.
+    ///
+    /// The name appears in `/readyz` and as the label of a metric, so it must be unique.
     #[must_use]
-    pub fn watch_progress(&self, what: &'static str) -> Progress {
-        let progress = Progress::new(what);
+    pub fn watch_progress(&self, name: &'static str) -> Progress {
+        let progress = Progress::new(name);
         lock(&self.0.watched).push(progress.clone());
         progress
     }
 
-    /// Whether both servers are up and all work moves.
+    /// Returns whether both servers are up and no work is stalled.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.report().ready
     }
 
-    pub(crate) fn has_database(&self) -> bool {
+    fn has_database(&self) -> bool {
         lock(&self.0.database).is_up()
     }
 
-    pub(crate) fn has_broker(&self) -> bool {
+    fn has_broker(&self) -> bool {
         lock(&self.0.broker).is_up()
     }
 
-    /// Each work that is watched, and for how long it has been stalled, if it is.
-    pub(crate) fn progress_of_each(&self) -> Vec<(&'static str, Option<Duration>)> {
-        lock(&self.0.watched).iter().map(|progress| (progress.what(), progress.stalled())).collect()
+    /// Sets the gauges of the servers and of stalled work.
+    pub(crate) fn export_gauges(&self) {
+        gauge!("postrider_server_up", "server" => "database").set(u8::from(self.has_database()));
+        gauge!("postrider_server_up", "server" => "broker").set(u8::from(self.has_broker()));
+        for (name, stalled) in self.progress_of_each() {
+            gauge!("postrider_stalled_seconds", "what" => name)
+                .set(stalled.unwrap_or_default().as_secs_f64());
+        }
+    }
+
+    /// Returns the name of each kind of work, and for how long it has been stalled, if it is.
+    fn progress_of_each(&self) -> Vec<(&'static str, Option<Duration>)> {
+        lock(&self.0.watched).iter().map(|progress| (progress.name(), progress.stalled_for())).collect()
     }
 
     pub(crate) fn report(&self) -> ReadinessReport {
-        let stalled = self
+        let stalled: Vec<Stalled> = self
             .progress_of_each()
             .into_iter()
-            .filter_map(|(what, stalled)| Some(Stalled { what, for_seconds: stalled?.as_secs() }));
-        let stalled: Vec<Stalled> = stalled.collect();
+            .filter_map(|(what, stalled)| Some(Stalled { what, for_seconds: stalled?.as_secs() }))
+            .collect();
         let database = lock(&self.0.database);
         let broker = lock(&self.0.broker);
         ReadinessReport {
@@ -139,18 +155,18 @@ impl Server {
     }
 }
 
-/// Notes what was found, and logs a reason once, however often it is found again.
-fn note(server: &Mutex<Server>, name: &'static str, found: Server) {
+/// Sets the state of a server, and logs a reason only if it is new.
+fn set_server(server: &Mutex<Server>, name: &'static str, state: Server) {
     let mut server = lock(server);
-    if *server == found {
+    if *server == state {
         return;
     }
-    match &found {
+    match &state {
         Server::AwayBecause(reason) => warn!(server = name, reason, "a server is away"),
         Server::Up if server.reason().is_some() => info!(server = name, "a server is back"),
         Server::Up | Server::Away => {}
     }
-    *server = found;
+    *server = state;
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -160,16 +176,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::STALLED_AFTER;
+    use crate::progress::STALL_TIMEOUT;
 
     fn text(readiness: &Readiness) -> String {
         serde_json::to_string(&readiness.report()).expect("JSON")
     }
 
     #[test]
-    fn a_healthy_report_has_the_fields_of_the_contract_and_no_more() {
+    fn a_healthy_report_has_exactly_the_fields_of_the_contract() {
         let readiness = Readiness::default();
-        let _moves = readiness.watch_progress("routing").begin();
+        let _item = readiness.watch_progress("routing").begin();
         assert_eq!(text(&readiness), r#"{"ready":false,"database":"away","broker":"away"}"#);
         readiness.set_database(true);
         assert_eq!(text(&readiness), r#"{"ready":false,"database":"up","broker":"away"}"#);
@@ -179,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_is_told_until_the_server_is_up() {
+    fn a_reason_is_reported_until_the_server_is_up() {
         let readiness = Readiness::default();
         readiness.set_database(true);
         readiness.set_broker_away("ACCESS_REFUSED");
@@ -198,20 +214,20 @@ mod tests {
     }
 
     #[test]
-    fn work_that_stands_still_is_named_with_its_time() {
+    fn stalled_work_is_reported_with_its_duration() {
         let readiness = Readiness::default();
         readiness.set_database(true);
         readiness.set_broker(true);
-        let still = readiness.watch_progress("routing");
-        let _moves = readiness.watch_progress("recording").begin();
-        let in_hand = still.begin();
-        still.rewind(STALLED_AFTER + Duration::from_secs(15));
+        let stalled = readiness.watch_progress("routing");
+        let _item = readiness.watch_progress("recording").begin();
+        let item = stalled.begin();
+        stalled.rewind(STALL_TIMEOUT + Duration::from_secs(15));
         assert_eq!(
             text(&readiness),
             r#"{"ready":false,"database":"up","broker":"up","stalled":[{"what":"routing","forSeconds":75}]}"#
         );
         assert!(!readiness.is_ready());
-        in_hand.done();
+        item.done();
         assert!(readiness.is_ready());
     }
 }

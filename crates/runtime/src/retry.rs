@@ -72,7 +72,8 @@ mod tests {
         let started = Instant::now();
         let mut results = [Err("first"), Err("second"), Ok(7)].into_iter();
         let mut errors = Vec::new();
-        let operation = || std::future::ready(results.next().unwrap_or(Err("asked again after it succeeded")));
+        let operation =
+            || std::future::ready(results.next().unwrap_or(Err("asked again after it succeeded")));
         let value = until_ok(operation, |error: &&str| errors.push((*error).to_owned())).await;
         assert_eq!((value, errors), (7, vec!["first".to_owned(), "second".to_owned()]));
         assert_eq!(started.elapsed(), MIN_RETRY_DELAY * 3);

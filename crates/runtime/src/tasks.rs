@@ -1,18 +1,18 @@
-//! Panics, and tasks that end although they should not: both end the process.
+//! Panics, and tasks that end although they should run forever: both end the process.
 //!
-//! A service is many tasks that wait for each other over channels. When one of them is gone, the others
-//! wait for good, hold messages that nobody acknowledges, and look healthy from outside. A task that
-//! panicked also left whatever it shared in a state that no test has seen. So a panic on any thread, those
-//! of libraries included (such as the one that reads a broker's connection), exits the process with
-//! [`BROKEN_EXIT_CODE`]. Nothing is lost with it: a supervisor starts the process again, and RabbitMQ hands
-//! out again, at once, what was not acknowledged. It counts those returns (`x-delivery-count`), so that an
-//! event whose content causes the panic reaches the delivery limit of the routers' queue and leaves it.
+//! A service consists of many tasks that wait for each other over channels. If one of them ended, the others would wait
+//! forever, hold unacknowledged messages, and look healthy from outside. A panic may also leave shared data in a state
+//! that no test covers. So a panic on any thread, including threads of libraries, exits with [`BROKEN_EXIT_CODE`].
 //!
-//! [`contain`] is the exception, for one HTTP exchange: the answer to a request of the API, and the request to an
-//! endpoint. It holds nothing that outlives it, and one client or one endpoint may cause it again and again: exiting
-//! would let it stop the service for all others.
+//! No message is lost: a supervisor restarts the process, and RabbitMQ immediately delivers the unacknowledged messages
+//! again. RabbitMQ counts these deliveries (`x-delivery-count`), so that an event whose content causes the panic reaches
+//! the delivery limit of the routers' queue and leaves it.
 //!
-//! The process exits rather than aborts, because a core dump would hold the master key and secrets.
+//! [`contain_panic`] is the exception, for one HTTP exchange: a request to the API, or a request to an endpoint. An
+//! exchange leaves no shared data behind, and a client or an endpoint may cause the same panic again and again. If the
+//! process exited, one of them could stop the service for all others.
+//!
+//! The process exits and does not abort, because a core dump would contain the master key and secrets.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::future::poll_fn;
@@ -26,66 +26,68 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
-/// Exit status after a panic or the end of an essential task: `EX_SOFTWARE` of sysexits(3), so that a
-/// supervisor's records tell it from an error (1) and a refused setting (2).
+/// Exit status after a panic or the end of an essential task: `EX_SOFTWARE` of sysexits(3).
+///
+/// The records of a supervisor thus distinguish it from an error (1) and an invalid setting (2).
 pub const BROKEN_EXIT_CODE: i32 = 70;
 
-/// Set once the service has returned: the runtime is then torn down under whatever still runs.
+/// Set when the service has returned, because tasks that still run may panic while the runtime shuts down.
 static LEAVING: AtomicBool = AtomicBool::new(false);
 
 tokio::task_local! {
-    /// The name of the task that runs, for the log.
+    /// The name of the current task, for the log.
     static NAME: &'static str;
-    /// Set while a future of [`contain`] runs.
+    /// Set while a future of [`contain_panic`] runs.
     static CONTAINED: ();
 }
 
-/// The future of [`contain`] panicked. The panic is logged already.
+/// An error about a future that panicked; the panic hook has logged the panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a panic was contained")]
 pub struct Panicked;
 
-/// Has every panic of the process, from now on, logged with its location and end the process; see the module.
+/// Installs a panic hook that logs every panic with its location and exits the process.
 pub fn exit_on_panic() {
     panic::set_hook(Box::new(on_panic));
 }
 
-/// Panics no longer end the process: the service has returned, and its exit status stands.
-pub(crate) fn leave() {
+/// Lets further panics only be logged, because the service has returned with its own exit status.
+pub(crate) fn ignore_further_panics() {
     LEAVING.store(true, Ordering::Relaxed);
 }
 
-/// Spawns a task that runs for good. The process exits when it ends.
+/// Spawns a task that runs forever; the process exits if it ends.
 pub fn spawn_essential(
     name: &'static str,
     task: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {
-    tokio::spawn(essential(name, task))
+    tokio::spawn(run_essential(name, task))
 }
 
-/// Runs a task that runs for good, for a caller that spawns it itself. The process exits when it ends.
-pub async fn essential(name: &'static str, task: impl Future<Output = ()>) {
+/// Runs a task that runs forever, for a caller that spawns it itself; the process exits if it ends.
+pub async fn run_essential(name: &'static str, task: impl Future<Output = ()>) {
     NAME.scope(name, task).await;
-    exit_without(name);
+    exit_because_ended(name);
 }
 
-/// Runs a task that may end once `stop` is cancelled. The process exits when it ends before.
-pub async fn until_stopped(name: &'static str, stop: CancellationToken, task: impl Future<Output = ()>) {
+/// Runs a task that may end after `stop` is cancelled; the process exits if it ends before.
+pub async fn run_until_stopped(name: &'static str, stop: CancellationToken, task: impl Future<Output = ()>) {
     NAME.scope(name, task).await;
     if !stop.is_cancelled() {
-        exit_without(name);
+        exit_because_ended(name);
     }
 }
 
-/// Runs a future whose panic is its own affair: it is logged, and the process goes on. Tasks that the
-/// future spawns are not part of it.
+/// Runs a future whose panic is logged and does not end the process.
+///
+/// This does not apply to tasks that the future spawns.
 ///
 /// # Errors
-/// When it panicked.
-pub async fn contain<F: Future>(future: F) -> Result<F::Output, Panicked> {
+/// When the future panicked.
+pub async fn contain_panic<F: Future>(future: F) -> Result<F::Output, Panicked> {
     let mut future = pin!(CONTAINED.scope((), future));
     poll_fn(|context| {
-        // After a panic the future is only dropped.
+        // After a panic the future is not polled again, only dropped.
         match panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
             Ok(polled) => polled.map(Ok),
             Err(_) => Poll::Ready(Err(Panicked)),
@@ -94,16 +96,16 @@ pub async fn contain<F: Future>(future: F) -> Result<F::Output, Panicked> {
     .await
 }
 
-fn exit_without(name: &'static str) -> ! {
-    error!(task = name, "a task ended that the service cannot do without; the process exits");
+fn exit_because_ended(name: &'static str) -> ! {
+    error!(task = name, "an essential task ended; the process exits");
     process::exit(BROKEN_EXIT_CODE);
 }
 
 fn on_panic(panicked: &PanicHookInfo<'_>) {
-    let panic = panicked.payload_as_str().unwrap_or("a value that is no text");
+    let panic = panicked.payload_as_str().unwrap_or("a value that is not text");
     let location = panicked.location().map(tracing::field::display);
     if LEAVING.load(Ordering::Relaxed) {
-        debug!(panic, location, "a panic while the process leaves");
+        debug!(panic, location, "a thread panicked while the process exits");
         return;
     }
     let task = NAME.try_with(|name| *name).ok();
@@ -111,11 +113,14 @@ fn on_panic(panicked: &PanicHookInfo<'_>) {
     let captured = backtrace.status() == BacktraceStatus::Captured;
     let backtrace = captured.then(|| tracing::field::display(&backtrace));
     if CONTAINED.try_with(|()| ()).is_ok() {
-        error!(panic, location, task, backtrace, "a panic; the request fails and the process goes on");
+        error!(
+            panic,
+            location, task, backtrace, "a request panicked; the request fails and the process continues"
+        );
         return;
     }
     let current = std::thread::current();
     let thread = current.name().unwrap_or("without a name");
-    error!(panic, location, thread, task, backtrace, "a panic; the process exits");
+    error!(panic, location, thread, task, backtrace, "a thread panicked; the process exits");
     process::exit(BROKEN_EXIT_CODE);
 }

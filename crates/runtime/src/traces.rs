@@ -1,5 +1,7 @@
-//! Traces over OTLP, off unless a collector is named: what is done with an event becomes a span beneath the
-//! span of whoever published it.
+//! Traces over OTLP.
+//!
+//! The work on an event becomes a span whose parent is the span of the event's producer. Traces are off unless the
+//! settings name a collector.
 
 mod collector;
 
@@ -23,16 +25,16 @@ use crate::settings;
 
 pub use opentelemetry::trace::SpanKind;
 
-/// Longest wait for the collector.
-const EXPORT: Duration = Duration::from_secs(5);
-/// Where a collector takes spans, beneath its address.
-const PATH: &str = "/v1/traces";
+/// Maximum duration of a request to the collector.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Path of the collector that accepts spans.
+const TRACES_PATH: &str = "/v1/traces";
 
-/// Where traces go.
+/// The settings of traces.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Traces")]
 pub struct TraceSettings {
-    /// Collector that takes traces over OTLP/HTTP, such as http://localhost:4318; none when empty
+    /// Address of a collector for OTLP/HTTP, such as http://localhost:4318; empty for no traces
     #[arg(
         long,
         env = "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -41,12 +43,12 @@ pub struct TraceSettings {
         hide_default_value = true
     )]
     pub otlp_endpoint: CollectorUrl,
-    /// Share of the events without a trace of their producer's that begin one, from 0 to 1
-    #[arg(long, env = "POSTRIDER_TRACE_SHARE", value_name = "SHARE", default_value = "0", value_parser = share)]
+    /// Share of the events without a producer's trace for which a trace begins, from 0 to 1
+    #[arg(long, env = "POSTRIDER_TRACE_SHARE", value_name = "SHARE", default_value = "0", value_parser = parse_share)]
     pub trace_share: f64,
 }
 
-/// The address of a collector, or none.
+/// The address of a collector, if there is one.
 #[derive(Debug, Clone)]
 pub struct CollectorUrl(Option<String>);
 
@@ -57,41 +59,43 @@ impl FromStr for CollectorUrl {
         match text {
             "" => Ok(Self(None)),
             url if url.starts_with("http://") || url.starts_with("https://") => {
-                Ok(Self(Some(format!("{}{PATH}", url.trim_end_matches('/')))))
+                Ok(Self(Some(format!("{}{TRACES_PATH}", url.trim_end_matches('/')))))
             }
             _ => Err("it begins with http:// or https://".to_owned()),
         }
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+fn parse_share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "it is a number from 0 to 1".to_owned())
 }
 
-/// Begins spans. Cheap to clone; without a collector it begins none.
+/// The source of spans, cheap to clone; without a collector it starts none.
 #[derive(Debug, Clone, Default)]
-pub struct Traces(Option<Arc<Sending>>);
+pub struct Traces(Option<Arc<Exporter>>);
 
 #[derive(Debug)]
-struct Sending {
+struct Exporter {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
 }
 
-/// Something that takes a while. It ends when it is dropped.
+/// A span, which ends when it is dropped.
 #[derive(Debug)]
 pub struct Span(opentelemetry_sdk::trace::Span);
 
 impl Traces {
-    /// Traces of a service. Called within the runtime; a collector that is away costs spans, nothing else.
+    /// Starts the traces of a service, within the tokio runtime.
+    ///
+    /// If the collector is away, only spans are lost.
     #[must_use]
     pub fn start(settings: &TraceSettings, service: &'static str, version: &'static str) -> Self {
         let Some(endpoint) = settings.otlp_endpoint.0.clone() else { return Self::default() };
-        match provider(endpoint, settings.trace_share, service, version) {
+        match build_provider(endpoint, settings.trace_share, service, version) {
             Ok(provider) => {
                 let tracer = provider.tracer("postrider");
-                Self(Some(Arc::new(Sending { provider, tracer })))
+                Self(Some(Arc::new(Exporter { provider, tracer })))
             }
             Err(error) => settings::refuse(&format!(
                 "setting --otlp-endpoint (OTEL_EXPORTER_OTLP_ENDPOINT) is not valid: {error}"
@@ -99,57 +103,59 @@ impl Traces {
         }
     }
 
-    /// Begins a span that started at `began`, beneath the `traceparent` of whoever is before us. `None` when
-    /// it is not to be recorded: then the trace goes on as it came.
+    /// Starts a span at the time `began` whose parent is the span in the `traceparent` of the previous service.
+    ///
+    /// Returns `None` if the span is not recorded; the caller then passes the `traceparent` on unchanged.
     #[must_use]
-    pub fn span(
+    pub fn start_span(
         &self,
         name: &'static str,
         kind: SpanKind,
         parent: Option<String>,
         began: SystemTime,
     ) -> Option<Span> {
-        let sending = self.0.as_ref()?;
-        let parent = parent.and_then(|text| context_of(&text));
+        let exporter = self.0.as_ref()?;
+        let parent = parent.and_then(|text| parse_traceparent(&text));
         let parent =
             parent.map_or_else(Context::new, |parent| Context::new().with_remote_span_context(parent));
-        let builder = sending.tracer.span_builder(name).with_kind(kind).with_start_time(began);
-        let span = builder.start_with_context(&sending.tracer, &parent);
+        let builder = exporter.tracer.span_builder(name).with_kind(kind).with_start_time(began);
+        let span = builder.start_with_context(&exporter.tracer, &parent);
         span.is_recording().then_some(Span(span))
     }
 
-    /// Sends what was not sent yet.
+    /// Sends the remaining spans and stops.
     pub async fn stop(self) {
-        let Some(sending) = self.0 else { return };
-        // It blocks, while the requests that it waits for need this runtime.
-        let stopping = tokio::task::spawn_blocking(move || sending.provider.shutdown_with_timeout(EXPORT));
+        let Some(exporter) = self.0 else { return };
+        // The shutdown blocks its thread until requests that run on this runtime are done, so it needs its own thread.
+        let stopping =
+            tokio::task::spawn_blocking(move || exporter.provider.shutdown_with_timeout(EXPORT_TIMEOUT));
         if let Ok(Err(error)) = stopping.await {
-            warn!(%error, "the last spans were not sent");
+            warn!(%error, "could not send the last spans");
         }
     }
 }
 
 impl Span {
-    /// What goes to whoever comes next.
+    /// Returns the `traceparent` for the next service.
     #[must_use]
     pub fn traceparent(&self) -> String {
         let context = self.0.span_context();
         format!("00-{}-{}-{:02x}", context.trace_id(), context.span_id(), context.trace_flags().to_u8())
     }
 
-    /// Notes something of it.
-    pub fn note(&mut self, name: &'static str, value: impl Into<Value>) {
+    /// Sets an attribute.
+    pub fn set_attribute(&mut self, name: &'static str, value: impl Into<Value>) {
         self.0.set_attribute(KeyValue::new(name, value));
     }
 
-    /// Notes that it failed.
-    pub fn fail(&mut self, why: String) {
+    /// Marks the span as failed.
+    pub fn set_error(&mut self, why: String) {
         self.0.set_status(Status::error(why));
     }
 }
 
-/// A `traceparent` whose form was checked where it came in.
-fn context_of(text: &str) -> Option<SpanContext> {
+/// Parses a `traceparent` whose form was checked when the message was received.
+fn parse_traceparent(text: &str) -> Option<SpanContext> {
     let mut parts = text.split('-').skip(1);
     let trace = TraceId::from_hex(parts.next()?).ok()?;
     let span = SpanId::from_hex(parts.next()?).ok()?;
@@ -158,7 +164,7 @@ fn context_of(text: &str) -> Option<SpanContext> {
     context.is_valid().then_some(context)
 }
 
-fn provider(
+fn build_provider(
     endpoint: String,
     share: f64,
     service: &'static str,
@@ -168,7 +174,7 @@ fn provider(
         .with_http()
         .with_protocol(Protocol::HttpJson)
         .with_endpoint(endpoint)
-        .with_timeout(EXPORT)
+        .with_timeout(EXPORT_TIMEOUT)
         .with_http_client(Collector::new()?)
         .build()
         .map_err(|error| error.to_string())?;
@@ -185,16 +191,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_collector_is_an_http_address_or_none() {
+    fn a_collector_is_an_http_address_or_empty() {
         let path = |text: &str| text.parse::<CollectorUrl>().map(|url| url.0);
         assert_eq!(path(""), Ok(None));
         assert_eq!(path("http://localhost:4318/"), Ok(Some("http://localhost:4318/v1/traces".to_owned())));
         assert!(path("localhost:4318").is_err());
-        assert!(share("1.1").is_err() && share("0.5") == Ok(0.5));
+        assert!(parse_share("1.1").is_err() && parse_share("0.5") == Ok(0.5));
     }
 
     #[test]
     fn without_a_collector_there_are_no_spans() {
-        assert!(Traces::default().span("x", SpanKind::Client, None, SystemTime::now()).is_none());
+        assert!(Traces::default().start_span("x", SpanKind::Client, None, SystemTime::now()).is_none());
     }
 }

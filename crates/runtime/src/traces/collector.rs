@@ -1,4 +1,4 @@
-//! How spans reach a collector.
+//! The HTTP client that sends spans to a collector.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,9 +8,11 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::runtime::Handle;
 
-use super::EXPORT;
+use super::EXPORT_TIMEOUT;
 
-/// Sends to the collector from the exporter's own thread, over this runtime.
+/// An HTTP client for the exporter.
+///
+/// The exporter calls it from its own thread, and the client runs the request on the tokio runtime.
 pub(super) struct Collector {
     http: reqwest::Client,
     runtime: Handle,
@@ -25,7 +27,8 @@ impl Collector {
             .map_err(|error| error.to_string())?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let client = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(EXPORT);
+        let client =
+            reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(EXPORT_TIMEOUT);
         let redirects = reqwest::redirect::Policy::none();
         let http = client.redirect(redirects).build().map_err(|error| error.to_string())?;
         Ok(Self { http, runtime: Handle::current() })
@@ -43,10 +46,10 @@ impl HttpClient for Collector {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let http = self.http.clone();
         let sending = self.runtime.spawn(async move {
-            let answer = http.execute(request.try_into()?).await?;
+            let reply = http.execute(request.try_into()?).await?;
             let mut response = Response::new(Bytes::new());
-            *response.status_mut() = answer.status();
-            *response.body_mut() = answer.bytes().await?;
+            *response.status_mut() = reply.status();
+            *response.body_mut() = reply.bytes().await?;
             Ok::<_, reqwest::Error>(response)
         });
         Ok(sending.await??)
