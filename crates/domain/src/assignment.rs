@@ -22,7 +22,9 @@ const MAX_LOAD_DEVIATION_PERCENT: usize = 10;
 pub enum Role {
     /// The replica subscribes first and delivers.
     Owner,
-    /// The replica subscribes after the owner, so that RabbitMQ continues with it when the owner's connection ends.
+    /// The replica subscribes after the owner.
+    ///
+    /// RabbitMQ continues with it as soon as the owner's connection ends.
     Standby,
     /// The replica does not subscribe.
     Unassigned,
@@ -71,7 +73,7 @@ impl Assignment {
         Self { by_webhook }
     }
 
-    /// Returns the role of `me` for a webhook; a replica that the assignment does not contain is unassigned.
+    /// Returns the role of the replica `me` for a webhook.
     #[must_use]
     pub fn role_of(&self, me: Uuid, webhook: WebhookId) -> Role {
         match self.by_webhook.get(&webhook) {

@@ -1,7 +1,7 @@
 //! The life of a delivery: its states, its attempts, and the decision after each attempt.
 //!
-//! [`attempt`] holds the facts of an attempt and [`judge_attempt`] the decision. [`retry`] computes the time of the next
-//! attempt and the delay queues on the way to it. [`adaptive_concurrency`] limits the requests to one endpoint.
+//! [`attempt`] holds the facts of an attempt and [`judge_attempt`] the decision. [`retry`] computes the time of the
+//! next attempt and the delay queues on the way to it. [`adaptive_concurrency`] limits the requests to one endpoint.
 //! [`envelope`] is the body of a request.
 
 pub mod adaptive_concurrency;

@@ -52,7 +52,7 @@ vocabulary! {
         UnknownType = "unknown_type",
         /// `data` does not match the type's enforced schema.
         SchemaViolation = "schema_violation",
-        /// The routing key, a property or a header name is not UTF-8, or there are too many or too deeply nested headers.
+        /// The routing key, a property or a header name is not UTF-8, or the headers exceed their limits.
         Unreadable = "unreadable",
         /// The `expiration` of the message passed before a router received it.
         Expired = "expired",

@@ -1,8 +1,8 @@
 //! Nouns and rules of Postrider, without I/O and without a clock.
 //!
-//! Every function is reproducible from its inputs. The time is a parameter ([`time::Timestamp`]). Random numbers are used
-//! only to generate ids, secrets and keys. Therefore each rule is tested by itself, many of them over whole simulated
-//! lives (`tests/simulation`), and the services only carry out what the rules decide.
+//! Every function is reproducible from its inputs. The time is a parameter ([`time::Timestamp`]). Random numbers are
+//! used only to generate ids, secrets and keys. Therefore each rule is tested by itself, many of them over whole
+//! simulated lives (`tests/simulation`), and the services only carry out what the rules decide.
 //!
 //! The modules follow the way of an event:
 //!

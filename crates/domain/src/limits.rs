@@ -42,7 +42,9 @@ pub const DEFAULT_ROTATION_OVERLAP_SECONDS: i32 = 24 * 3600;
 pub const DEFAULT_PAGE_SIZE: u32 = 100;
 /// Maximum number of items on a list page (contract §4).
 pub const MAX_PAGE_SIZE: u32 = 1000;
-/// Maximum number of webhooks of one brand without deleted ones, so that the fan-out of one event is bounded.
+/// Maximum number of webhooks of one brand, which bounds the fan-out of one event.
+///
+/// Deleted webhooks do not count.
 pub const MAX_WEBHOOKS_PER_BRAND: i64 = 1000;
 
 const _: () = assert!(MAX_RESPONSE_KEPT_BYTES <= MAX_RESPONSE_READ_BYTES);

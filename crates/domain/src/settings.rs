@@ -106,7 +106,9 @@ fn parse_share(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Parses a duration such as `5s`, with the error texts of `runtime::settings`, which this crate may not import.
+/// Parses a duration such as `5s`.
+///
+/// The error texts are those of `runtime::settings`, which this crate may not import.
 fn parse_duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text.trim()).map_err(|error| format!("{error}; write it like 5s, 2m, 1h or 7d"))
 }

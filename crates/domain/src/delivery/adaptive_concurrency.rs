@@ -1,19 +1,20 @@
 //! Adaptive concurrency: how many requests to one endpoint may be in flight, and how soon the next may start.
 //!
-//! The limit follows AIMD (additive increase, multiplicative decrease): it grows by one with each success and halves with
-//! each failure, down to one.
+//! The limit follows AIMD (additive increase, multiplicative decrease): it grows by one with each success and halves
+//! with each failure, down to one.
 //!
-//! An endpoint that has failed [`FAILURES_BEFORE_COOLDOWN`] times in a row gets a cool-down after each request. It grows
-//! with the attempts that this replica makes at all endpoints, because a failure costs the platform more than a success
-//! does. A few requests are enough to show that the endpoint works again.
+//! An endpoint that has failed [`FAILURES_BEFORE_COOLDOWN`] times in a row gets a cool-down after each request. It
+//! grows with the attempts that this replica makes at all endpoints, because a failure costs the platform more than a
+//! success does. A few requests are enough to show that the endpoint works again.
 
 use std::time::{Duration, Instant};
 
 /// Number of consecutive failures after which an endpoint gets cool-downs.
 pub const FAILURES_BEFORE_COOLDOWN: u32 = 100;
-/// Length of the cool-down for each attempt a second at any endpoint, so that other endpoints get most of the capacity.
+/// Length of the cool-down for each attempt a second at any endpoint.
 ///
-/// A failing endpoint that is alone gets at most 500 attempts a second. Beside 5,000 attempts a second it gets 50.
+/// With this value a failing endpoint that is alone gets at most 500 attempts a second. Beside 5,000 attempts a second
+/// it gets 50, so that the other endpoints get most of the capacity.
 const COOLDOWN_PER_ATTEMPT: Duration = Duration::from_micros(4);
 /// Maximum length of a cool-down, so that an endpoint that works again is noticed at once.
 pub const MAX_COOLDOWN: Duration = Duration::from_millis(100);
@@ -42,7 +43,9 @@ impl AdaptiveConcurrency {
         self.limit
     }
 
-    /// Returns how long the next request has to wait while this replica makes `attempts_per_second` at all endpoints.
+    /// Returns how long the next request has to wait.
+    ///
+    /// `attempts_per_second` is the attempt rate of this replica at all endpoints.
     #[must_use]
     pub fn cooldown(self, now: Instant, attempts_per_second: u32) -> Duration {
         let Some(last_failure) = self.last_failure.filter(|_| self.failures >= FAILURES_BEFORE_COOLDOWN)

@@ -19,8 +19,8 @@ pub struct EventHead {
 
 /// Encodes the envelope: exactly these seven keys in this order.
 ///
-/// `data` is copied byte for byte, so that receivers get the numbers and the key order that the producer wrote. The other
-/// values need no escaping, because none of them can contain a character that JSON escapes.
+/// `data` is copied byte for byte, so that receivers get the numbers and the key order that the producer wrote. The
+/// other values need no escaping, because none of them can contain a character that JSON escapes.
 #[must_use]
 pub fn encode_envelope(head: &EventHead, webhook: WebhookId, attempt: AttemptId, data: &str) -> Vec<u8> {
     let mut body = Vec::with_capacity(256 + data.len());

@@ -17,7 +17,9 @@ pub const MAX_RETRY_WINDOW: Duration = Duration::from_secs(24 * 3600);
 pub const MIN_RETRY_DELAY: Duration = Duration::from_millis(10);
 /// Delay of the level that every schedule has, for delays that an endpoint chose (`Retry-After`).
 pub const FINEST_DELAY: Duration = Duration::from_secs(1);
-/// Maximum time by which a level may exceed the remaining delay, so that a scheduled delay still takes one level.
+/// Maximum time by which a level may exceed the remaining delay.
+///
+/// A part of a scheduled delay has passed when its message is published, and it should still take one level.
 const MAX_OVERSHOOT: Duration = Duration::from_millis(500);
 
 /// An invalid retry setting.
@@ -67,10 +69,10 @@ impl RetrySchedule {
         Ok(Self { delays, window })
     }
 
-    /// Returns when the attempt after the `attempt`th (from 1) may start, or `None` if there is none.
+    /// Returns when the attempt after the `attempt`th (from 1) may start.
     ///
     /// The delay counts from the end of the failed attempt and is at least as long as the endpoint's `Retry-After`.
-    /// There is no further attempt when the schedule has no further delay or the attempt would start after the window.
+    /// Returns `None` when the schedule has no further delay or the attempt would start after the window.
     #[must_use]
     pub fn next_attempt(
         &self,

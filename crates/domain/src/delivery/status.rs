@@ -52,7 +52,9 @@ impl DeliveryStatus {
         }
     }
 
-    /// Returns the status of pending deliveries after their webhook changed to `webhook`; `None` if they stay pending.
+    /// Returns the status of pending deliveries after their webhook changed to `webhook`.
+    ///
+    /// Returns `None` if they stay pending.
     #[must_use]
     pub fn when_webhook_becomes(webhook: WebhookStatus) -> Option<Self> {
         match webhook {

@@ -38,7 +38,7 @@ impl Enablement {
                 .unwrap_or(false)
     }
 
-    /// Switches a type, a group or everything, so that afterwards every type that the pattern covers is `on`.
+    /// Switches every type that the pattern covers `on` or off.
     pub fn set_switch(&mut self, pattern: &TypePattern, on: bool) {
         let covered = |key: &str| match pattern {
             TypePattern::All => true,

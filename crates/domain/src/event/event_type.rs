@@ -49,7 +49,9 @@ impl fmt::Display for EventType {
     }
 }
 
-/// A type, a group of types, or `*` for all, which a webhook subscribes to or support enables.
+/// A type, a group of types, or `*` for all types.
+///
+/// Webhooks subscribe to patterns, and support enables patterns for a brand.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TypePattern {
     /// `*`, which covers every type.

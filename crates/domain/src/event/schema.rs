@@ -31,8 +31,8 @@ pub struct Violation(String);
 impl DataSchema {
     /// Parses a schema of the draft that its `$schema` names, or else of 2020-12.
     ///
-    /// References to other documents are rejected, so that nothing is fetched. Patterns that cannot be matched in linear
-    /// time are rejected, so that no value can stall the router.
+    /// References to other documents are rejected, so that nothing is fetched. Patterns that cannot be matched in
+    /// linear time are rejected, so that no value can stall the router.
     ///
     /// # Errors
     /// When the text is not JSON or not a valid schema of its draft.

@@ -86,8 +86,9 @@ impl InvalidNetwork {
 impl FromStr for AllowedNetworks {
     type Err = InvalidNetwork;
 
-    /// Parses networks in CIDR notation, separated by commas; a bare address is a network of one address.
+    /// Parses networks in CIDR notation, separated by commas.
     ///
+    /// A bare address is a network of one address.
     /// White space around entries and empty entries are ignored, so an empty text allows nothing.
     fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
@@ -122,7 +123,7 @@ pub fn check_address(address: IpAddr, allowed: &AllowedNetworks) -> Result<(), F
     }
 }
 
-/// Checks that requests may go to a DNS name with these addresses, because each of them may be called.
+/// Checks that requests may go to a DNS name with these addresses.
 ///
 /// Without an address the check succeeds, because a name that does not resolve yet is accepted (contract §4).
 ///

@@ -2,7 +2,8 @@
 //!
 //! An endpoint keeps two texts: the text that the user wrote, which the API shows unchanged, and the URL normalised
 //! according to the WHATWG rules, which the deliverer calls. Spellings that other URL parsers may read differently
-//! (line breaks, backslashes, missing slashes, an empty user name) are rejected, so that both texts mean the same request.
+//! (line breaks, backslashes, missing slashes, an empty user name) are rejected, so that both texts mean the same
+//! request.
 
 #[cfg(test)]
 mod tests;
@@ -182,7 +183,9 @@ fn check_characters(text: &str) -> Result<(), EndpointError> {
     Ok(())
 }
 
-/// Checks the scheme and the authority in the text itself, because the URL parser would repair or remove too much.
+/// Checks the scheme and the authority in the text itself.
+///
+/// The URL parser cannot check them, because it would repair or remove too much.
 fn check_start(text: &str) -> Result<(), EndpointError> {
     let (scheme, rest) = text.split_once(':').ok_or(EndpointError::NotHttps)?;
     if scheme.eq_ignore_ascii_case("http") {

@@ -103,7 +103,7 @@ impl Keys {
     }
 }
 
-/// A prepared key, so that the computations that depend only on the key happen once and not for each request.
+/// A prepared key, so that work that depends only on the key happens once.
 #[derive(Clone)]
 pub struct Signer(Prepared);
 

@@ -1,7 +1,7 @@
 //! Private keys for signatures that third parties can verify: Ed25519, scheme `v1a` of Standard Webhooks 1.0.
 //!
-//! A receiver that verifies `v1` could also sign, because both take the same secret. With `v1a` the endpoint's owner, and
-//! anybody to whom the owner shows a request, verifies with a public key.
+//! A receiver that verifies `v1` could also sign, because both take the same secret. With `v1a` the endpoint's owner,
+//! and anybody to whom the owner shows a request, verifies with a public key.
 
 use std::fmt;
 

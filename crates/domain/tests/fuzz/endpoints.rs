@@ -1,4 +1,5 @@
-//! Endpoint URLs, and the addresses that may be hidden in them ([`domain::webhook::endpoint`], [`domain::webhook::address`]).
+//! Endpoint URLs, and the addresses that may be hidden in them ([`domain::webhook::endpoint`],
+//! [`domain::webhook::address`]).
 
 use domain::limits::MAX_ENDPOINT_CHARS;
 use domain::webhook::address::{self, AllowedNetworks};

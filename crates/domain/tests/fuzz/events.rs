@@ -56,7 +56,7 @@ fn assert_sound(message: &[u8], message_id: Option<&str>) {
     }
 }
 
-/// Asserts that `data` is one JSON value in an envelope, and that the envelope is decoded to the same event.
+/// Asserts that the envelope of an accepted event is valid and is decoded to the same event.
 fn assert_reads_back(event: &IncomingEvent<'_>, message_id: Option<&str>) {
     let id: EventId = "01F2SFVYVD0H873S2VRT8VQSPM".parse().expect("an id");
     let created = event.created.unwrap_or_else(now);
@@ -66,7 +66,8 @@ fn assert_reads_back(event: &IncomingEvent<'_>, message_id: Option<&str>) {
     let envelope = encode_envelope(&head, WebhookId(uuid::Uuid::nil()), AttemptId::generate(0), event.data);
     let keys: Vec<String> = serde_json::from_slice::<serde_json::Map<String, Value>>(&envelope)
         .map(|object| object.keys().cloned().collect())
-        // `data` may be nested too deeply for serde_json or contain a lone surrogate; it is still JSON and is passed on.
+        // `data` may be nested too deeply for serde_json or contain a lone surrogate; it is still JSON and is passed
+        // on.
         .unwrap_or_default();
     assert!(keys.is_empty() || keys.len() == 7, "the envelope has {keys:?}");
     let again = decode_message(&envelope, message_id);

@@ -1,7 +1,7 @@
 //! Fuzz tests of the parsers of outside bytes, with a corpus of hostile inputs, intact and mutated.
 //!
-//! No input makes a parser panic. An accepted input is valid and is parsed back from its own text. A rejected input gets
-//! a reason, and no reason is longer than a line.
+//! No input makes a parser panic. An accepted input is valid and is parsed back from its own text. A rejected input
+//! gets a reason, and no reason is longer than a line.
 
 mod endpoints;
 mod events;

@@ -36,7 +36,9 @@ fn each_webhook_has_one_owner_and_few_webhooks_move_when_replicas_change() {
     });
 }
 
-/// Adds or removes a replica, and changes the order, because the database may list replicas in any order.
+/// Adds or removes a replica, and rotates the replicas.
+///
+/// The database may list replicas in any order.
 fn change_replicas(replicas: &mut Vec<Uuid>, rng: &mut Rng) {
     if replicas.len() == 1 || (replicas.len() < MAX_REPLICAS && rng.percent(50)) {
         replicas.push(rng.id());
@@ -47,7 +49,9 @@ fn change_replicas(replicas: &mut Vec<Uuid>, rng: &mut Rng) {
     replicas.rotate_left(turn);
 }
 
-/// Returns the roles that all replicas see, and checks that there is one owner and, if possible, one standby.
+/// Returns the roles of all replicas.
+///
+/// Checks that there is one owner and, if there are two replicas, one standby.
 fn assign_roles(replicas: &[Uuid], webhooks: &[WebhookId]) -> Roles {
     let assignment = Assignment::compute(replicas, webhooks);
     assert!(

@@ -44,8 +44,8 @@ fn every_delivery_ends_within_its_window_and_by_the_rules() {
 }
 
 fn draw_delay(rng: &mut Rng) -> Duration {
-    let most = *rng.pick(&[1_000, 30_000, 1_200_000, 3_600_000]);
-    Duration::from_millis(rng.number(10..=most))
+    let max_millis = *rng.pick(&[1_000, 30_000, 1_200_000, 3_600_000]);
+    Duration::from_millis(rng.number(10..=max_millis))
 }
 
 impl Life<'_> {
@@ -108,7 +108,9 @@ fn draw_facts(rng: &mut Rng) -> Facts {
     }
 }
 
-/// Passes delay queues until `until` and returns the arrival, which is never early and late by less than the finest delay.
+/// Passes delay queues until `until` and returns the arrival.
+///
+/// The arrival is never early, and late by less than the finest delay.
 fn pass_delay_queues(levels: &DelayLevels, from: Timestamp, until: Timestamp) -> Timestamp {
     let mut now = from;
     let mut hops = 0;

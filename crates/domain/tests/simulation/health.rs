@@ -57,8 +57,8 @@ impl Webhook {
     }
 
     fn attempt(&mut self, succeeded: bool, rng: &mut Rng) {
-        let most = u64::try_from(self.rule.window.as_millis() / 25).expect("fits");
-        self.now += TimeDelta::milliseconds(i64::try_from(rng.number(0..=most)).expect("fits"));
+        let max_millis = u64::try_from(self.rule.window.as_millis() / 25).expect("fits");
+        self.now += TimeDelta::milliseconds(i64::try_from(rng.number(0..=max_millis)).expect("fits"));
         self.window.push_back((self.now, succeeded));
         let began = self.now - TimeDelta::from_std(self.rule.window).expect("fits");
         while self.window.front().is_some_and(|(at, _)| *at < began) {

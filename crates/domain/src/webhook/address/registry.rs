@@ -1,10 +1,11 @@
 //! The table of special ranges.
 //!
-//! It contains the IANA IPv4 and IPv6 Special-Purpose Address Registries (both as updated on 2025-10-09), multicast, the
-//! ranges outside IPv6 global unicast, and the IPv6 forms that embed an IPv4 address.
+//! It contains the IANA IPv4 and IPv6 Special-Purpose Address Registries (both as updated on 2025-10-09), multicast,
+//! the ranges outside IPv6 global unicast, and the IPv6 forms that embed an IPv4 address.
 //!
-//! A registry row that is globally reachable is accepted; rows with `False` and `N/A` are forbidden. The embedding forms
-//! are always forbidden, because a translator or tunnel on the way may lead them to an IPv4 address that was not checked.
+//! A registry row that is globally reachable is accepted; rows with `False` and `N/A` are forbidden. The embedding
+//! forms are always forbidden, because a translator or tunnel on the way may lead them to an IPv4 address that was not
+//! checked.
 //!
 //! - <https://www.iana.org/assignments/iana-ipv4-special-registry>
 //! - <https://www.iana.org/assignments/iana-ipv6-special-registry>
@@ -30,7 +31,9 @@ pub(super) struct Row {
     pub(super) reference: &'static str,
 }
 
-/// A range of addresses; the range with the longest prefix that contains an address decides about it.
+/// A range of addresses.
+///
+/// The range with the longest prefix that contains an address decides about it.
 #[derive(Debug)]
 pub(super) struct Range {
     pub(super) network: IpNet,
@@ -51,7 +54,9 @@ const fn v4(
     Range { network, verdict, row: Row { name, reference } }
 }
 
-/// Creates a range of IPv6 from the leading segments of its first address; the other segments are zero.
+/// Creates a range of IPv6 from the leading segments of its first address.
+///
+/// The other segments are zero.
 const fn v6(
     leading: &[u16],
     prefix: u8,
