@@ -28,7 +28,7 @@ pub mod traces;
 
 /// The allocator of all services.
 ///
-/// Messages are allocated on one thread and freed on another, which mimalloc is built for: under load the deliverer needs
-/// a tenth less CPU time than with the allocator of glibc, for 25 MiB more memory.
+/// Messages are allocated on one thread and freed on another, which mimalloc is built for: under load the deliverer
+/// needs a tenth less CPU time than with the allocator of glibc, for 25 MiB more memory.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

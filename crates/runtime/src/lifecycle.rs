@@ -18,8 +18,9 @@ pub const DRAIN_MARGIN: Duration = Duration::from_secs(5);
 
 /// Runs a service until SIGTERM or SIGINT, then gives it time to finish.
 ///
-/// The time is `longest_in_flight` and a little less than [`DRAIN_MARGIN`], so that the process ends before its supervisor
-/// kills it. The exit status is 0 after a requested stop, 1 after an error, and [`tasks::BROKEN_EXIT_CODE`] after a panic.
+/// The time is `longest_in_flight` and a little less than [`DRAIN_MARGIN`], so that the process ends before its
+/// supervisor kills it. The exit status is 0 after a requested stop, 1 after an error, and [`tasks::BROKEN_EXIT_CODE`]
+/// after a panic.
 pub fn run_service<F, E>(
     longest_in_flight: Duration,
     service: impl FnOnce(CancellationToken) -> F,
@@ -86,7 +87,9 @@ async fn stop_on_signal(stop: CancellationToken) {
     stop.cancel();
 }
 
-/// Raises the soft limit on open files, which is often 1,024, because each request in flight needs a socket.
+/// Raises the soft limit on open files to the hard limit.
+///
+/// The soft limit is often 1,024, which is too low, because each request in flight needs a socket.
 fn raise_file_limit() {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         warn!(%error, "could not raise the limit on open files");

@@ -61,9 +61,10 @@ const COMMON_METRICS: &[MetricDef] = &[
     .with_labels(&["what"]),
 ];
 
-/// Registers the metrics of a process with their meanings, and starts counters and histograms without labels at 0.
+/// Registers the metrics of a process with their meanings.
 ///
-/// The caller starts counters with labels by [`init_counters`], because only it knows the values of the labels.
+/// Counters and histograms without labels start at 0. The caller starts counters with labels by [`init_counters`],
+/// because only the caller knows the values of the labels.
 pub fn register_metrics(metrics: &[MetricDef], version: &'static str) {
     COMMON_METRICS.iter().chain(metrics).for_each(register_metric);
     gauge!("postrider_build_info", "version" => version).set(1);

@@ -1,13 +1,13 @@
 //! Detection of stalled work.
 //!
-//! A service may reach both of its servers and still make no progress, for example because PostgreSQL refuses a statement
-//! again and again, a queue confirms nothing, or a lock is never released. [`Progress`] watches one kind of work that is
-//! quick unless something is wrong. [`crate::readiness::Readiness`] combines several of them.
+//! A service may reach both of its servers and still make no progress, for example because PostgreSQL refuses a
+//! statement again and again, a queue confirms nothing, or a lock is never released. [`Progress`] watches one kind of
+//! work that is quick unless something is wrong. [`crate::readiness::Readiness`] combines several of them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Time without progress after which unfinished work is stalled and the service is not ready (contract §7).
+/// Time without progress after which unfinished work is stalled (contract §7).
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The progress of one kind of work, cheap to clone.

@@ -1,7 +1,7 @@
 //! The readiness of a service, which `/readyz` reports.
 //!
-//! A service is ready when PostgreSQL and RabbitMQ store what it sends and no work is stalled. The services set the state
-//! of the servers, because only they know which statement or publication proves it.
+//! A service is ready when PostgreSQL and RabbitMQ store what it sends and no work is stalled. The services set the
+//! state of the servers, because only they know which statement or publication proves it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -35,8 +35,8 @@ enum Server {
 
 /// The response of `/readyz`.
 ///
-/// The fields with reasons are omitted if they are empty, so that a healthy response has exactly the three fields of the
-/// contract.
+/// The fields with reasons are omitted if they are empty, so that a healthy response has exactly the three fields of
+/// the contract.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ReadinessReport {
@@ -114,7 +114,7 @@ impl Readiness {
         }
     }
 
-    /// Returns the name of each kind of work, and for how long it has been stalled, if it is.
+    /// Returns the name of each kind of work, and for how long it has been stalled.
     fn progress_of_each(&self) -> Vec<(&'static str, Option<Duration>)> {
         lock(&self.0.watched).iter().map(|progress| (progress.name(), progress.stalled_for())).collect()
     }

@@ -11,7 +11,9 @@ use clap::{Command, Parser};
 /// Exit status after an invalid or missing setting.
 pub const EXIT_BAD_SETTING: i32 = 2;
 
-/// Parses the settings of a service, or prints one line about the invalid one and exits with [`EXIT_BAD_SETTING`].
+/// Parses the settings of a service.
+///
+/// If a setting is invalid, it prints one line and exits with [`EXIT_BAD_SETTING`].
 #[must_use]
 pub fn parse_settings<T: Parser>() -> T {
     match T::try_parse() {

@@ -4,9 +4,9 @@
 //! forever, hold unacknowledged messages, and look healthy from outside. A panic may also leave shared data in a state
 //! that no test covers. So a panic on any thread, including threads of libraries, exits with [`BROKEN_EXIT_CODE`].
 //!
-//! No message is lost: a supervisor restarts the process, and RabbitMQ immediately delivers the unacknowledged messages
-//! again. RabbitMQ counts these deliveries (`x-delivery-count`), so that an event whose content causes the panic reaches
-//! the delivery limit of the routers' queue and leaves it.
+//! No message is lost: a supervisor restarts the process, and RabbitMQ immediately delivers the unacknowledged
+//! messages again. RabbitMQ counts these deliveries (`x-delivery-count`), so that an event whose content causes the
+//! panic reaches the delivery limit of the routers' queue and leaves it.
 //!
 //! [`contain_panic`] is the exception, for one HTTP exchange: a request to the API, or a request to an endpoint. An
 //! exchange leaves no shared data behind, and a client or an endpoint may cause the same panic again and again. If the
@@ -31,7 +31,9 @@ use tracing::{debug, error};
 /// The records of a supervisor thus distinguish it from an error (1) and an invalid setting (2).
 pub const BROKEN_EXIT_CODE: i32 = 70;
 
-/// Set when the service has returned, because tasks that still run may panic while the runtime shuts down.
+/// Set when the service has returned.
+///
+/// From then on panics are only logged, because the shutdown of the runtime may cause them.
 static LEAVING: AtomicBool = AtomicBool::new(false);
 
 tokio::task_local! {
@@ -51,7 +53,7 @@ pub fn exit_on_panic() {
     panic::set_hook(Box::new(on_panic));
 }
 
-/// Lets further panics only be logged, because the service has returned with its own exit status.
+/// Makes the panic hook only log further panics, because the service has an exit status.
 pub(crate) fn ignore_further_panics() {
     LEAVING.store(true, Ordering::Relaxed);
 }
@@ -64,7 +66,9 @@ pub fn spawn_essential(
     tokio::spawn(run_essential(name, task))
 }
 
-/// Runs a task that runs forever, for a caller that spawns it itself; the process exits if it ends.
+/// Runs a task that must not end; the process exits if it ends.
+///
+/// It is for callers that spawn the task themselves.
 pub async fn run_essential(name: &'static str, task: impl Future<Output = ()>) {
     NAME.scope(name, task).await;
     exit_because_ended(name);

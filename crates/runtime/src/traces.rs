@@ -103,7 +103,7 @@ impl Traces {
         }
     }
 
-    /// Starts a span at the time `began` whose parent is the span in the `traceparent` of the previous service.
+    /// Starts a span at the time `began`, as a child of the `traceparent` of the previous service.
     ///
     /// Returns `None` if the span is not recorded; the caller then passes the `traceparent` on unchanged.
     #[must_use]
