@@ -17,7 +17,9 @@ use proptest::sample::{Index, select};
 
 /// Maximum number of mutations of one input.
 const MAX_MUTATIONS: usize = 6;
-/// Maximum number of repetitions of a piece; high, because they produce deep nesting and long runs.
+/// Maximum number of repetitions of a piece.
+///
+/// It is high, because repetitions produce deep nesting and long runs.
 const MAX_REPEATS: usize = 3_000;
 /// Maximum size of a piece that is cut out or repeated.
 const MAX_PIECE_BYTES: usize = 40;
@@ -46,7 +48,9 @@ fn unescape_line(line: &str) -> Vec<u8> {
     bytes
 }
 
-/// An input whose `Debug` form is a line of a corpus, so that a failing input can be added to it.
+/// An input whose `Debug` form is a line of a corpus.
+///
+/// A failing test prints it, so that the line can be added to the corpus.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Input(pub Vec<u8>);
 
@@ -77,7 +81,9 @@ enum Mutation {
     Splice(Index, Index),
 }
 
-/// Generates inputs of the corpus, intact or damaged; `tokens`, such as keywords of the format, are inserted whole.
+/// Generates inputs of the corpus, intact or damaged.
+///
+/// `tokens`, such as keywords of the format, are inserted whole.
 ///
 /// # Panics
 /// When the corpus is empty.
