@@ -4,53 +4,31 @@
 /// The text of `sql/<name>.sql`.
 macro_rules! sql {
     ($name:literal) => {
-        include_str!(concat!("../sql/", $name, ".sql"))
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/", $name, ".sql"))
     };
 }
 
-pub mod activity;
-pub mod attempts;
-pub mod audit;
-pub mod boot;
-pub mod brands;
-pub mod change;
+pub mod api;
 pub mod clock;
-pub mod config;
-pub mod deliveries;
-mod epochs;
+pub mod db;
+pub mod delivery;
 pub mod error;
-pub mod event_types;
-pub mod health;
 mod health_settings;
-mod held;
-pub mod idempotency;
-pub mod ingest;
 pub mod instances;
+pub mod keyset;
 pub mod maintenance;
 pub mod migrate;
-pub mod online_index;
-pub mod outbox;
-pub mod overview;
-pub mod partitions;
-pub mod place;
 pub mod pool;
-pub mod record;
-pub mod redeliveries;
-pub mod redelivery_claims;
-pub mod reseal;
-pub mod retention;
+pub mod redelivery;
+pub mod routing;
 mod rows;
-mod schema_change;
+pub mod secrets;
 pub mod settings;
-pub mod settle;
-pub mod stats;
-pub mod stranded;
+pub mod startup;
 mod tls;
-pub mod tokens;
-pub mod vault;
-pub mod webhooks;
 
-pub use change::{Change, Db};
+pub use api::transaction::AuditedTransaction;
+pub use db::Executor;
 pub use error::StoreError;
 pub use health_settings::HealthSettings;
 pub use pool::Store;

@@ -6,10 +6,10 @@ use tokio_postgres::Client;
 use tracing::{info, warn};
 
 use crate::error::StoreError;
-use crate::online_index;
-use crate::partitions;
+use crate::maintenance::online_index;
+use crate::maintenance::partitions;
+use crate::maintenance::schema_change::SCHEMA_LOCK;
 use crate::pool::Store;
-use crate::schema_change::SCHEMA_LOCK;
 
 mod embedded {
     refinery::embed_migrations!("migrations");

@@ -8,10 +8,11 @@ use deadpool_postgres::{
 use metrics::gauge;
 use runtime::error::Chain;
 use runtime::figures::{Figure, Kind};
-use tokio_postgres::{NoTls, Row, types::ToSql};
+use tokio_postgres::{NoTls, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::debug;
 
+use crate::db::{Executor, Params};
 use crate::error::StoreError;
 use crate::settings::StoreSettings;
 
@@ -77,7 +78,7 @@ impl Store {
         Self::with_options(settings, application, &session_options())
     }
 
-    /// The same for one kind of statement, which takes batches ([`crate::ingest`], [`crate::record`]).
+    /// The same for one kind of statement, which takes batches ([`crate::routing::ingest`], [`crate::delivery::record`]).
     #[must_use]
     pub fn for_batches(settings: &StoreSettings, application: &str) -> Self {
         Self::with_options(settings, application, &format!("{} {BATCHES}", session_options()))
@@ -196,11 +197,7 @@ impl Store {
     }
 
     /// Runs a statement, prepared once for each connection, for its rows.
-    pub(crate) async fn query(
-        &self,
-        sql: &str,
-        params: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, StoreError> {
+    pub(crate) async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
         self.answered(async |client| {
             let statement = client.prepare_cached(sql).await?;
             client.query(&statement, params).await
@@ -209,21 +206,23 @@ impl Store {
     }
 
     /// Runs a statement for at most one row.
-    pub(crate) async fn query_opt(
-        &self,
-        sql: &str,
-        params: &[&(dyn ToSql + Sync)],
-    ) -> Result<Option<Row>, StoreError> {
+    pub(crate) async fn query_opt(&self, sql: &str, params: Params<'_>) -> Result<Option<Row>, StoreError> {
         Ok(self.query(sql, params).await?.into_iter().next())
     }
 
     /// Runs a statement for the number of rows that it changed.
-    pub(crate) async fn execute(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
+    pub(crate) async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, StoreError> {
         self.answered(async |client| {
             let statement = client.prepare_cached(sql).await?;
             client.execute(&statement, params).await
         })
         .await
+    }
+}
+
+impl Executor for Store {
+    async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
+        self.query(sql, params).await
     }
 }
 

@@ -97,7 +97,7 @@ async fn get_events_reads_its_indexes_in_order() {
         database.client.batch_execute(&format!("PREPARE {page} ({types}) AS {sql}")).await.expect("prepared");
         for filter in ["NULL, NULL, NULL", "'failed', NULL, NULL", "NULL, 'delivered', 'A'"] {
             let explain = format!("EXPLAIN EXECUTE {page} ({places}, {filter}, 101, 0, 10000, 8000000)");
-            let in_order = store::deliveries::IN_ORDER;
+            let in_order = store::delivery::deliveries::IN_ORDER;
             let messages = database
                 .client
                 .simple_query(&format!(

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use chrono::Utc;
 use domain::ids::{BrandId, EventId, WebhookId};
 use domain::time::whole_millis;
-use store::ingest::{self, Ingest, NewEvent, Target};
 use store::maintenance::{Maintained, maintain};
+use store::routing::ingest::{self, Ingest, NewEvent, Target};
 
 use crate::support::{RETENTION, TestStore};
 
@@ -160,11 +160,15 @@ async fn only_what_routing_reads_moves_its_version() {
     let cases = UNREAD.map(|change| (change, false)).into_iter().chain(READ.map(|change| (change, true)));
     for (change, read) in cases {
         let known = test.version().await;
-        let all = store::config::version(&test.store).await.expect("version");
+        let all = store::routing::configuration::version(&test.store).await.expect("version");
         test.sql.batch_execute(change).await.expect("changed");
         assert_eq!(test.version().await > known, read, "{change}");
-        assert!(store::config::version(&test.store).await.expect("version") > all, "{change}");
-        let changes = store::config::routing_changes(&test.store, known).await.expect("changes");
+        assert!(
+            store::routing::configuration::version(&test.store).await.expect("version") > all,
+            "{change}"
+        );
+        let changes =
+            store::routing::configuration::routing_changes(&test.store, known).await.expect("changes");
         let rows = changes.event_types.len() + changes.brands.len() + changes.webhooks.len();
         assert_eq!(rows > 0, read, "{change}");
     }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
+use store::delivery::record;
 use store::instances::{self, Instance};
 use store::maintenance::{Maintained, Maintenance, maintain};
-use store::{partitions, record, retention};
+use store::maintenance::{partitions, retention};
 
 use crate::record::{SLICE, attempt, owed_delivery};
 use crate::support::{RETENTION, TestStore};

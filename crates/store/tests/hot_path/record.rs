@@ -5,10 +5,10 @@ use domain::delivery::DeliveryStatus;
 use domain::ids::{AttemptId, EventId};
 use domain::outcome::{Facts, Trigger};
 use domain::time::whole_millis;
-use store::activity::{BOUNDS_MS, BUCKETS};
-use store::ingest::{self, NewEvent, Target};
-use store::record::{self, AttemptRecord, DeliveryKey, FullStanding, Standing};
-use store::settle;
+use store::delivery::activity::{BOUNDS_MS, BUCKETS};
+use store::delivery::generations;
+use store::delivery::record::{self, AttemptRecord, DeliveryKey, FullStanding, Standing};
+use store::routing::ingest::{self, NewEvent, Target};
 
 use crate::support::TestStore;
 
@@ -117,8 +117,14 @@ async fn an_expired_delivery_is_passed_over_and_holds_up_nobody() {
 async fn what_waits_is_settled_once_and_only_a_success_in_flight_overrules_it() {
     let test = TestStore::new().await;
     let (key, other) = (owed_delivery(&test).await, owed_delivery(&test).await);
-    assert_eq!(settle::settle(&test.store, key.webhook, 2, DeliveryStatus::Held).await.expect("settled"), 1);
-    assert_eq!(settle::settle(&test.store, key.webhook, 2, DeliveryStatus::Held).await.expect("again"), 0);
+    assert_eq!(
+        generations::settle(&test.store, key.webhook, 2, DeliveryStatus::Held).await.expect("settled"),
+        1
+    );
+    assert_eq!(
+        generations::settle(&test.store, key.webhook, 2, DeliveryStatus::Held).await.expect("again"),
+        0
+    );
     let of_other = stands(&test, other).await;
     assert_eq!(of_other.standing.status, DeliveryStatus::Pending, "another webhook's waits on");
 

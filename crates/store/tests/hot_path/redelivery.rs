@@ -4,12 +4,13 @@ use chrono::{TimeDelta, Utc};
 use domain::delivery::DeliveryStatus;
 use domain::outcome::Trigger;
 use domain::time::whole_millis;
-use store::change::Db;
-use store::place::Place;
-use store::record::{self, DeliveryKey};
-use store::redeliveries::{self, Done, Due, Job, Selection};
-use store::redelivery_claims as claims;
-use store::settle;
+use store::Executor;
+use store::delivery::generations;
+use store::delivery::record::{self, DeliveryKey};
+use store::keyset::Place;
+use store::redelivery::jobs::{self, Job, Selection};
+use store::redelivery::lease;
+use store::redelivery::queue::{self, Done, Due};
 use uuid::Uuid;
 
 use crate::record::{SLICE, attempt, owed_delivery};
@@ -42,7 +43,7 @@ fn done(due: &[Due]) -> Vec<Done> {
 }
 
 async fn job(test: &TestStore, key: DeliveryKey, job: &Job) -> Job {
-    redeliveries::find_job(&test.store, key.webhook, job.id).await.expect("read").expect("there")
+    jobs::find_job(&test.store, key.webhook, job.id).await.expect("read").expect("there")
 }
 
 #[tokio::test]
@@ -50,30 +51,29 @@ async fn a_job_walks_everything_once_however_often_it_is_interrupted() {
     let test = TestStore::new().await;
     let key = owed_delivery(&test).await;
     more(&test, key, 24).await;
-    let asked = redeliveries::insert_job(&test.store, key.webhook, Trigger::Redeliver, &selection(None))
-        .await
-        .expect("made");
+    let asked =
+        jobs::insert_job(&test.store, key.webhook, Trigger::Redeliver, &selection(None)).await.expect("made");
     assert_eq!(asked.total, 25);
     let mut rounds = 0;
-    while let Some(open) = redeliveries::next_job(&test.store, key.webhook).await.expect("read") {
-        redeliveries::walk(&test.store, key.webhook, &open, 10).await.expect("walked");
+    while let Some(open) = jobs::next_job(&test.store, key.webhook).await.expect("read") {
+        jobs::walk(&test.store, key.webhook, &open, 10).await.expect("walked");
         // Whoever walks from the same place again moves nothing.
-        redeliveries::walk(&test.store, key.webhook, &open, 10).await.expect("no effect");
+        jobs::walk(&test.store, key.webhook, &open, 10).await.expect("no effect");
         rounds += 1;
     }
     assert!((3..=4).contains(&rounds), "{rounds}");
-    assert_eq!(redeliveries::webhooks(&test.store).await.expect("read"), [key.webhook]);
+    assert_eq!(jobs::webhooks(&test.store).await.expect("read"), [key.webhook]);
     let mut sent = Vec::new();
     loop {
-        let due = redeliveries::take(&test.store, key.webhook, 7).await.expect("taken");
+        let due = queue::take(&test.store, key.webhook, 7).await.expect("taken");
         if due.is_empty() {
             break;
         }
         // Taken and not done: it is handed out again.
-        let again = redeliveries::take(&test.store, key.webhook, 7).await.expect("taken");
+        let again = queue::take(&test.store, key.webhook, 7).await.expect("taken");
         assert_eq!(done(&due).len(), done(&again).len());
-        redeliveries::done(&test.store, key.webhook, &done(&due)).await.expect("done");
-        redeliveries::done(&test.store, key.webhook, &done(&due)).await.expect("counted once");
+        queue::done(&test.store, key.webhook, &done(&due)).await.expect("done");
+        queue::done(&test.store, key.webhook, &done(&due)).await.expect("counted once");
         sent.extend(due.into_iter().map(|due| (due.event, due.round)));
     }
     sent.sort();
@@ -82,7 +82,7 @@ async fn a_job_walks_everything_once_however_often_it_is_interrupted() {
     let ended = job(&test, key, &asked).await;
     assert!(ended.walked && !ended.stopped);
     assert_eq!((ended.queued, ended.done, ended.delivered), (25, 25, 25));
-    assert!(redeliveries::webhooks(&test.store).await.expect("read").is_empty());
+    assert!(jobs::webhooks(&test.store).await.expect("read").is_empty());
     test.drop_it().await;
 }
 
@@ -93,13 +93,12 @@ async fn a_job_takes_only_what_stands_where_it_says() {
     more(&test, key, 4).await;
     record::attempts(&test.store, &[attempt(key, 200)], SLICE).await.expect("delivered");
     let delivered = selection(Some(DeliveryStatus::Delivered));
-    let asked = redeliveries::insert_job(&test.store, key.webhook, Trigger::Redeliver, &delivered)
-        .await
-        .expect("made");
+    let asked =
+        jobs::insert_job(&test.store, key.webhook, Trigger::Redeliver, &delivered).await.expect("made");
     assert_eq!(asked.total, 1);
-    let open = redeliveries::next_job(&test.store, key.webhook).await.expect("read").expect("open");
-    redeliveries::walk(&test.store, key.webhook, &open, 10).await.expect("walked");
-    let due = redeliveries::take(&test.store, key.webhook, 10).await.expect("taken");
+    let open = jobs::next_job(&test.store, key.webhook).await.expect("read").expect("open");
+    jobs::walk(&test.store, key.webhook, &open, 10).await.expect("walked");
+    let due = queue::take(&test.store, key.webhook, 10).await.expect("taken");
     assert_eq!(due.iter().map(|due| due.event).collect::<Vec<_>>(), [key.event]);
     test.drop_it().await;
 }
@@ -109,25 +108,22 @@ async fn one_event_goes_before_a_job_and_asked_for_twice_it_is_sent_once() {
     let test = TestStore::new().await;
     let key = owed_delivery(&test).await;
     more(&test, key, 9).await;
-    redeliveries::insert_job(&test.store, key.webhook, Trigger::Redeliver, &selection(None))
-        .await
-        .expect("made");
+    jobs::insert_job(&test.store, key.webhook, Trigger::Redeliver, &selection(None)).await.expect("made");
     let other = owed_delivery(&test).await;
-    let open = redeliveries::next_job(&test.store, key.webhook).await.expect("read").expect("open");
-    redeliveries::walk(&test.store, key.webhook, &open, 5).await.expect("walked");
+    let open = jobs::next_job(&test.store, key.webhook).await.expect("read").expect("open");
+    jobs::walk(&test.store, key.webhook, &open, 5).await.expect("walked");
     for _ in 0..2 {
         let queued =
-            redeliveries::begin(&test.store, key.webhook, &[place(key)], Trigger::Redeliver, None, None)
-                .await;
+            queue::begin(&test.store, key.webhook, &[place(key)], Trigger::Redeliver, None, None).await;
         assert_eq!(queued.expect("begun"), 1);
     }
-    let due = redeliveries::take(&test.store, key.webhook, 10).await.expect("taken");
+    let due = queue::take(&test.store, key.webhook, 10).await.expect("taken");
     assert_eq!((due.len(), due[0].event, due[0].round), (6, key.event, 3));
-    assert!(redeliveries::take(&test.store, other.webhook, 10).await.expect("taken").is_empty());
+    assert!(queue::take(&test.store, other.webhook, 10).await.expect("taken").is_empty());
     // Done with an older round: what was asked for meanwhile stays.
     let older = Done { round: 2, ..done(&due)[0] };
-    redeliveries::done(&test.store, key.webhook, &[older]).await.expect("no effect");
-    assert_eq!(redeliveries::take(&test.store, key.webhook, 10).await.expect("taken").len(), 6);
+    queue::done(&test.store, key.webhook, &[older]).await.expect("no effect");
+    assert_eq!(queue::take(&test.store, key.webhook, 10).await.expect("taken").len(), 6);
     test.drop_it().await;
 }
 
@@ -136,20 +132,19 @@ async fn a_webhook_that_stops_receiving_stops_its_jobs_and_empties_its_queue() {
     let test = TestStore::new().await;
     let key = owed_delivery(&test).await;
     more(&test, key, 9).await;
-    let asked = redeliveries::insert_job(&test.store, key.webhook, Trigger::Redeliver, &selection(None))
-        .await
-        .expect("made");
-    let open = redeliveries::next_job(&test.store, key.webhook).await.expect("read").expect("open");
-    redeliveries::walk(&test.store, key.webhook, &open, 5).await.expect("walked");
+    let asked =
+        jobs::insert_job(&test.store, key.webhook, Trigger::Redeliver, &selection(None)).await.expect("made");
+    let open = jobs::next_job(&test.store, key.webhook).await.expect("read").expect("open");
+    jobs::walk(&test.store, key.webhook, &open, 5).await.expect("walked");
     test.store
         .rows("UPDATE webhooks SET status = 'paused' WHERE id = $1 RETURNING id", &[&key.webhook.0])
         .await
         .expect("paused");
-    assert!(redeliveries::take(&test.store, key.webhook, 10).await.expect("taken").is_empty());
-    assert!(redeliveries::next_job(&test.store, key.webhook).await.expect("read").is_none());
+    assert!(queue::take(&test.store, key.webhook, 10).await.expect("taken").is_empty());
+    assert!(jobs::next_job(&test.store, key.webhook).await.expect("read").is_none());
     assert!(job(&test, key, &asked).await.stopped);
-    redeliveries::walk(&test.store, key.webhook, &open, 5).await.expect("no effect");
-    assert!(redeliveries::webhooks(&test.store).await.expect("read").is_empty());
+    jobs::walk(&test.store, key.webhook, &open, 5).await.expect("no effect");
+    assert!(jobs::webhooks(&test.store).await.expect("read").is_empty());
     test.drop_it().await;
 }
 
@@ -157,7 +152,7 @@ async fn a_webhook_that_stops_receiving_stops_its_jobs_and_empties_its_queue() {
 async fn jobs_that_ended_are_forgotten_in_time() {
     let test = TestStore::new().await;
     let key = owed_delivery(&test).await;
-    let asked = redeliveries::insert_job(
+    let asked = jobs::insert_job(
         &test.store,
         key.webhook,
         Trigger::Redeliver,
@@ -168,12 +163,12 @@ async fn jobs_that_ended_are_forgotten_in_time() {
     let touched = "UPDATE redelivery_jobs SET updated = updated - interval '1 day'";
     let old = async || test.sql.batch_execute(touched).await.expect("made older");
     old().await;
-    redeliveries::forget(&test.store, RETENTION / 7).await.expect("nothing to forget");
-    let open = redeliveries::next_job(&test.store, key.webhook).await.expect("read").expect("still open");
-    redeliveries::walk(&test.store, key.webhook, &open, 5).await.expect("walked");
+    jobs::forget(&test.store, RETENTION / 7).await.expect("nothing to forget");
+    let open = jobs::next_job(&test.store, key.webhook).await.expect("read").expect("still open");
+    jobs::walk(&test.store, key.webhook, &open, 5).await.expect("walked");
     old().await;
-    redeliveries::forget(&test.store, RETENTION / 7).await.expect("forgotten");
-    let found = redeliveries::find_job(&test.store, key.webhook, asked.id).await.expect("read");
+    jobs::forget(&test.store, RETENTION / 7).await.expect("forgotten");
+    let found = jobs::find_job(&test.store, key.webhook, asked.id).await.expect("read");
     assert!(found.is_none());
     test.drop_it().await;
 }
@@ -183,19 +178,19 @@ async fn one_holder_at_a_time_until_it_lets_go_or_its_claim_lapses() {
     let test = TestStore::new().await;
     let (webhook, other) = (test.webhook().await, test.webhook().await);
     let [one, two] = [Uuid::new_v4(), Uuid::new_v4()];
-    let claim = async |webhook, holder| claims::claim(&test.store, webhook, holder).await.expect("asked");
+    let claim = async |webhook, holder| lease::claim(&test.store, webhook, holder).await.expect("asked");
     assert!(claim(webhook, one).await && claim(webhook, one).await, "and it extends it");
     assert!(!claim(webhook, two).await);
     assert!(claim(other, two).await, "each webhook has its own");
 
-    claims::release(&test.store, webhook, two).await.expect("no effect");
+    lease::release(&test.store, webhook, two).await.expect("no effect");
     assert!(!claim(webhook, two).await, "only the holder lets go");
-    claims::release(&test.store, webhook, one).await.expect("released");
+    lease::release(&test.store, webhook, one).await.expect("released");
     assert!(claim(webhook, two).await);
 
     let lapsed =
         "UPDATE redelivery_claims SET until = until - make_interval(secs => $1) WHERE webhook_id = $2";
-    test.sql.execute(lapsed, &[&claims::HELD_FOR.as_secs_f64(), &webhook.0]).await.expect("made older");
+    test.sql.execute(lapsed, &[&lease::HELD_FOR.as_secs_f64(), &webhook.0]).await.expect("made older");
     assert!(claim(webhook, one).await);
     assert!(!claim(webhook, two).await);
     test.drop_it().await;
@@ -212,31 +207,31 @@ async fn what_is_stored_late_under_an_older_generation_is_sent_with_what_is_held
         test.sql.batch_execute(&change).await.expect("changed");
     };
     change("status = 'disabled', disabled_reason = 'support', disabled_at = now()").await;
-    settle::settle(&test.store, webhook, 2, DeliveryStatus::Held).await.expect("settled");
+    generations::settle(&test.store, webhook, 2, DeliveryStatus::Held).await.expect("settled");
     change("status = 'active', disabled_reason = NULL, disabled_at = NULL, settled_generation = 3").await;
     let held = selection(Some(DeliveryStatus::Held));
-    let asked = redeliveries::insert_job(&test.store, webhook, Trigger::Held, &held).await.expect("made");
-    let open = redeliveries::next_job(&test.store, webhook).await.expect("read").expect("open");
-    redeliveries::walk(&test.store, webhook, &open, 10).await.expect("walked");
-    let due = redeliveries::take(&test.store, webhook, 10).await.expect("taken");
+    let asked = jobs::insert_job(&test.store, webhook, Trigger::Held, &held).await.expect("made");
+    let open = jobs::next_job(&test.store, webhook).await.expect("read").expect("open");
+    jobs::walk(&test.store, webhook, &open, 10).await.expect("walked");
+    let due = queue::take(&test.store, webhook, 10).await.expect("taken");
     assert_eq!(due.iter().map(|due| due.event).collect::<Vec<_>>(), [key.event]);
-    redeliveries::done(&test.store, webhook, &done(&due)).await.expect("done");
+    queue::done(&test.store, webhook, &done(&due)).await.expect("done");
 
     let late = Uuid::new_v4();
     let insert = "INSERT INTO deliveries (webhook_id, created, event_id, brand_id, type, generation) \
                   VALUES ($1, now() - interval '30 minutes', $2, 'acme', 'A.B', 1)";
     test.sql.execute(insert, &[&webhook.0, &late]).await.expect("stored late");
-    assert!(redeliveries::next_job(&test.store, webhook).await.expect("read").is_none(), "not yet");
-    assert!(redeliveries::webhooks(&test.store).await.expect("read").is_empty(), "nobody is kept busy");
+    assert!(jobs::next_job(&test.store, webhook).await.expect("read").is_none(), "not yet");
+    assert!(jobs::webhooks(&test.store).await.expect("read").is_empty(), "nobody is kept busy");
     assert!(!job(&test, key, &asked).await.walked);
     // One who walked at the same time moves nothing.
-    redeliveries::walk(&test.store, webhook, &open, 10).await.expect("no effect");
+    jobs::walk(&test.store, webhook, &open, 10).await.expect("no effect");
 
     let passed = "UPDATE redelivery_jobs SET first_walked_at = first_walked_at - interval '75 s'";
     test.sql.batch_execute(passed).await.expect("older");
-    let open = redeliveries::next_job(&test.store, webhook).await.expect("read").expect("open again");
-    redeliveries::walk(&test.store, webhook, &open, 10).await.expect("walked");
-    let due = redeliveries::take(&test.store, webhook, 10).await.expect("taken");
+    let open = jobs::next_job(&test.store, webhook).await.expect("read").expect("open again");
+    jobs::walk(&test.store, webhook, &open, 10).await.expect("walked");
+    let due = queue::take(&test.store, webhook, 10).await.expect("taken");
     assert_eq!(due.iter().map(|due| due.event.to_uuid()).collect::<Vec<_>>(), [late]);
     let ended = job(&test, key, &asked).await;
     assert!(ended.walked);

@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::signature::Secret;
 use domain::signing_key::SigningKey;
-use store::reseal;
-use store::vault::{Vault, VaultSettings};
+use store::secrets::keyring::{Vault, VaultSettings};
+use store::secrets::reencrypt;
 
 use crate::support::TestStore;
 
@@ -42,9 +42,9 @@ async fn every_secret_is_sealed_anew_and_what_cannot_be_opened_is_told_and_left(
         .expect("sealed");
 
     let both = vault(2, &[1]);
-    let resealed = reseal::all(&test.store, &both).await.expect("sealed anew");
+    let resealed = reencrypt::all(&test.store, &both).await.expect("sealed anew");
     assert_eq!((resealed.done, resealed.unreadable.len()), (1, 1));
-    let again = reseal::all(&test.store, &both).await.expect("nothing left");
+    let again = reencrypt::all(&test.store, &both).await.expect("nothing left");
     assert_eq!((again.done, again.unreadable.len()), (0, 1));
 
     let find =

@@ -78,7 +78,7 @@ impl TestStore {
     }
 
     pub(crate) async fn version(&self) -> i64 {
-        store::config::routing_version(&self.store).await.expect("version")
+        store::routing::configuration::routing_version(&self.store).await.expect("version")
     }
 
     pub(crate) async fn count(&self, table: &str) -> i64 {

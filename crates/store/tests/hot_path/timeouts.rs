@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::Db;
+use store::Executor;
 use tokio_postgres::error::SqlState;
 
 use crate::support::TestStore;

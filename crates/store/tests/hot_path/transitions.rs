@@ -3,9 +3,10 @@
 use chrono::TimeDelta;
 use domain::delivery::{DeliveryStatus, Transition};
 use domain::outcome::Trigger;
-use store::place::Place;
-use store::record::{self, AttemptRecord, DeliveryKey};
-use store::{redeliveries, settle};
+use store::delivery::generations;
+use store::delivery::record::{self, AttemptRecord, DeliveryKey};
+use store::keyset::Place;
+use store::redelivery::queue;
 
 use crate::record::{SLICE, attempt, owed_delivery, stands};
 use crate::support::TestStore;
@@ -48,12 +49,12 @@ async fn carry_out(test: &TestStore, key: DeliveryKey, transition: Transition) {
             record::attempts(&test.store, &[late], SLICE).await.map(drop)
         }
         Transition::WindowOver => record::finish(&test.store, key, 2, DeliveryStatus::Failed).await.map(drop),
-        Transition::Stopped(status) => settle::settle(&test.store, key.webhook, 2, status).await.map(drop),
+        Transition::Stopped(status) => {
+            generations::settle(&test.store, key.webhook, 2, status).await.map(drop)
+        }
         Transition::BegunAgain => {
             let place = Place { at: key.created, id: key.event.to_uuid() };
-            redeliveries::begin(&test.store, key.webhook, &[place], Trigger::Redeliver, None, None)
-                .await
-                .map(drop)
+            queue::begin(&test.store, key.webhook, &[place], Trigger::Redeliver, None, None).await.map(drop)
         }
     }
     .expect("carried out");

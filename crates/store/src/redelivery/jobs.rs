@@ -1,23 +1,23 @@
-//! Sending again: the queue of deliveries whose first attempt of a new round is due, and the jobs that
-//! put a range of a webhook's events into it.
+//! Jobs, each of which puts a range of a webhook's events into the queue of redeliveries.
 
 use std::time::Duration;
 
 use domain::delivery::DeliveryStatus;
-use domain::event_type::{EventType, TypePattern};
-use domain::ids::{BrandId, EventId, WebhookId};
+use domain::event_type::TypePattern;
+use domain::ids::WebhookId;
 use domain::outcome::Trigger;
 use domain::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::change::Db;
-use crate::deliveries::{self, Order, Page, Range};
+use crate::db::{Executor, Params};
+use crate::delivery::deliveries::{self, Order, Page, Range};
+use crate::delivery::generations;
 use crate::error::StoreError;
-use crate::place::Place;
+use crate::keyset::Place;
 use crate::pool::{STATEMENT_TIMEOUT, Store};
+use crate::redelivery::queue;
 use crate::rows::{millis, read, read_word};
-use crate::settle;
 
 /// How long after its first walk a job for what is held walks its range again.
 ///
@@ -92,94 +92,12 @@ enum Reached {
     End,
 }
 
-/// A delivery whose first attempt of a new round is due.
-#[derive(Debug)]
-pub struct Due {
-    /// When the event happened.
-    pub created: Timestamp,
-    /// The event.
-    pub event: EventId,
-    /// The round that it was begun in.
-    pub round: i32,
-    /// All else; `None` when it has expired.
-    pub delivery: Option<DueDelivery>,
-}
-
-/// What an attempt needs of a [`Due`].
-#[derive(Debug)]
-pub struct DueDelivery {
-    /// Why it is sent again.
-    pub trigger: Trigger,
-    /// Whose it is.
-    pub brand_id: BrandId,
-    /// What happened.
-    pub event_type: EventType,
-    /// The webhook's generation when it was begun again.
-    pub generation: i32,
-    /// Attempts recorded before this round.
-    pub round_base: i32,
-    /// The data, byte for byte.
-    pub data: String,
-}
-
-/// A [`Due`] that was dealt with.
-#[derive(Debug, Clone, Copy)]
-pub struct Done {
-    /// When the event happened.
-    pub created: Timestamp,
-    /// The event.
-    pub event: EventId,
-    /// The round that it was begun in.
-    pub round: i32,
-    /// Whether the attempt succeeded.
-    pub delivered: bool,
-}
-
-/// Begins deliveries of a webhook again, each in a new round: those of these events, and only those
-/// that stand at `status` where one is given. How many went into the queue for this caller.
-///
-/// # Errors
-/// When the database fails.
-pub async fn begin(
-    db: &impl Db,
-    webhook: WebhookId,
-    places: &[Place],
-    trigger: Trigger,
-    job: Option<Uuid>,
-    status: Option<DeliveryStatus>,
-) -> Result<i64, StoreError> {
-    let (created, events): (Vec<_>, Vec<_>) = places.iter().map(|place| (place.at, place.id)).unzip();
-    let status = status.map(DeliveryStatus::as_str);
-    let rows = db
-        .rows(sql!("redelivery/begin"), &[&webhook.0, &created, &events, &trigger.as_str(), &job, &status])
-        .await?;
-    let counted = rows.iter().map(|row| read::<bool>(row, "counted").map(i64::from));
-    counted.sum()
-}
-
-/// Stores a test event for one webhook and puts it into the queue. False when there is no such webhook.
-///
-/// # Errors
-/// When the database fails.
-pub async fn insert_test(
-    db: &impl Db,
-    webhook: WebhookId,
-    event: EventId,
-    created: Timestamp,
-    event_type: &EventType,
-    data: &str,
-) -> Result<bool, StoreError> {
-    let params: crate::change::Params<'_> =
-        &[&event.to_uuid(), &webhook.0, &created, &event_type.as_str(), &data];
-    Ok(db.row(sql!("redelivery/test"), params).await?.is_some())
-}
-
 /// Makes a job. `Held` sends only what is held.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn insert_job(
-    db: &impl Db,
+    db: &impl Executor,
     webhook: WebhookId,
     trigger: Trigger,
     selection: &Selection,
@@ -214,7 +132,7 @@ fn pattern_text(selection: &Selection) -> Option<&str> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn find_job(db: &impl Db, webhook: WebhookId, id: Uuid) -> Result<Option<Job>, StoreError> {
+pub async fn find_job(db: &impl Executor, webhook: WebhookId, id: Uuid) -> Result<Option<Job>, StoreError> {
     db.row(sql!("redelivery/find_job"), &[&id, &webhook.0]).await?.as_ref().map(job).transpose()
 }
 
@@ -227,34 +145,12 @@ pub async fn webhooks(store: &Store) -> Result<Vec<WebhookId>, StoreError> {
     rows.iter().map(|row| read(row, "webhook_id").map(WebhookId)).collect()
 }
 
-/// The next deliveries in a webhook's queue, `limit` at most.
-///
-/// # Errors
-/// When the database fails.
-pub async fn take(store: &Store, webhook: WebhookId, limit: i64) -> Result<Vec<Due>, StoreError> {
-    let rows = store.query(sql!("redelivery/take"), &[&webhook.0, &limit]).await?;
-    rows.iter().map(due).collect()
-}
-
-/// Takes out of a webhook's queue what was dealt with, and counts it for its job.
-///
-/// # Errors
-/// When the database fails; then it is dealt with again, which the delivery's own record prevents.
-pub async fn done(store: &Store, webhook: WebhookId, done: &[Done]) -> Result<(), StoreError> {
-    let created: Vec<_> = done.iter().map(|done| done.created).collect();
-    let events: Vec<_> = done.iter().map(|done| done.event.to_uuid()).collect();
-    let rounds: Vec<_> = done.iter().map(|done| done.round).collect();
-    let delivered: Vec<_> = done.iter().map(|done| done.delivered).collect();
-    store.execute(sql!("redelivery/done"), &[&webhook.0, &created, &events, &rounds, &delivered]).await?;
-    Ok(())
-}
-
 /// The oldest job of a webhook that is to be walked on now.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn next_job(store: &Store, webhook: WebhookId) -> Result<Option<OpenJob>, StoreError> {
-    let params: crate::change::Params<'_> = &[&webhook.0, &millis(SECOND_WALK_DELAY)];
+    let params: Params<'_> = &[&webhook.0, &millis(SECOND_WALK_DELAY)];
     store.query_opt(sql!("redelivery/next_job"), params).await?.as_ref().map(open_job).transpose()
 }
 
@@ -265,7 +161,7 @@ pub async fn next_job(store: &Store, webhook: WebhookId) -> Result<Option<OpenJo
 /// When the database fails; nothing is half done then.
 pub async fn walk(store: &Store, webhook: WebhookId, job: &OpenJob, limit: i64) -> Result<(), StoreError> {
     if !job.first_walk && job.after == job.start() {
-        settle::settle_ended(store, webhook).await?;
+        generations::settle_ended(store, webhook).await?;
     }
     let page = deliveries::page(store, webhook, &job.range(), limit).await?;
     let places: Vec<Place> = page.items.iter().map(deliveries::Delivery::place).collect();
@@ -276,7 +172,7 @@ pub async fn walk(store: &Store, webhook: WebhookId, job: &OpenJob, limit: i64) 
         return Ok(());
     }
     let status = job.selection.status;
-    let queued = begin(&transaction, webhook, &places, job.trigger, Some(job.id), status).await?;
+    let queued = queue::begin(&transaction, webhook, &places, job.trigger, Some(job.id), status).await?;
     transaction.row(sql!("redelivery/count_queued"), &[&job.id, &queued]).await?;
     Ok(transaction.commit().await?)
 }
@@ -316,7 +212,7 @@ impl OpenJob {
     }
 
     /// Moves the job to where it stands now; false when somebody else moved or stopped it.
-    async fn advance(&self, db: &impl Db, reached: Reached) -> Result<bool, StoreError> {
+    async fn advance(&self, db: &impl Executor, reached: Reached) -> Result<bool, StoreError> {
         let to = match reached {
             Reached::Place(place) => place,
             Reached::FirstEnd => self.start(),
@@ -325,7 +221,7 @@ impl OpenJob {
         let ended = matches!(reached, Reached::End);
         let first_ended = matches!(reached, Reached::FirstEnd);
         let Place { at, id } = self.after;
-        let params: crate::change::Params<'_> =
+        let params: Params<'_> =
             &[&self.id, &at, &id, &to.at, &to.id, &ended, &self.first_walk, &first_ended];
         Ok(db.row(sql!("redelivery/walk"), params).await?.is_some())
     }
@@ -366,25 +262,5 @@ fn job(row: &Row) -> Result<Job, StoreError> {
         stopped: read(row, "stopped")?,
         created: read(row, "created")?,
         updated: read(row, "updated")?,
-    })
-}
-
-fn due(row: &Row) -> Result<Due, StoreError> {
-    let data: Option<String> = read(row, "data")?;
-    let delivery = data.map(|data| {
-        Ok::<_, StoreError>(DueDelivery {
-            trigger: read_word(row, "trigger")?,
-            brand_id: read_word(row, "brand_id")?,
-            event_type: read_word(row, "type")?,
-            generation: read(row, "generation")?,
-            round_base: read(row, "round_base")?,
-            data,
-        })
-    });
-    Ok(Due {
-        created: read(row, "created")?,
-        event: EventId::from_uuid(read(row, "event_id")?),
-        round: read(row, "round")?,
-        delivery: delivery.transpose()?,
     })
 }

@@ -5,7 +5,8 @@ use domain::ids::BrandId;
 use domain::time::Timestamp;
 use tokio_postgres::Row;
 
-use crate::change::{Change, Db};
+use crate::api::transaction::AuditedTransaction;
+use crate::db::Executor;
 use crate::error::StoreError;
 use crate::rows::{read, read_word};
 
@@ -40,7 +41,7 @@ pub struct Contact {
 /// # Errors
 /// When the database fails.
 pub async fn insert(
-    change: &Change<'_>,
+    change: &AuditedTransaction<'_>,
     id: &BrandId,
     name: &str,
     contact: Option<&Contact>,
@@ -54,7 +55,7 @@ pub async fn insert(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn find(db: &impl Db, id: &BrandId) -> Result<Option<Brand>, StoreError> {
+pub async fn find(db: &impl Executor, id: &BrandId) -> Result<Option<Brand>, StoreError> {
     db.row(sql!("brands/find"), &[&id.as_str()]).await?.as_ref().map(brand).transpose()
 }
 
@@ -62,7 +63,7 @@ pub async fn find(db: &impl Db, id: &BrandId) -> Result<Option<Brand>, StoreErro
 ///
 /// # Errors
 /// When the database fails.
-pub async fn lock(change: &Change<'_>, id: &BrandId) -> Result<Option<Brand>, StoreError> {
+pub async fn lock(change: &AuditedTransaction<'_>, id: &BrandId) -> Result<Option<Brand>, StoreError> {
     change.row(sql!("brands/lock"), &[&id.as_str()]).await?.as_ref().map(brand).transpose()
 }
 
@@ -70,7 +71,7 @@ pub async fn lock(change: &Change<'_>, id: &BrandId) -> Result<Option<Brand>, St
 ///
 /// # Errors
 /// When the database fails.
-pub async fn page(db: &impl Db, after: Option<&BrandId>, limit: i64) -> Result<Vec<Brand>, StoreError> {
+pub async fn page(db: &impl Executor, after: Option<&BrandId>, limit: i64) -> Result<Vec<Brand>, StoreError> {
     let after = after.map_or("", BrandId::as_str);
     db.rows(sql!("brands/page"), &[&after, &limit]).await?.iter().map(brand).collect()
 }
@@ -80,7 +81,7 @@ pub async fn page(db: &impl Db, after: Option<&BrandId>, limit: i64) -> Result<V
 ///
 /// # Errors
 /// When the database fails.
-pub async fn update(change: &Change<'_>, changed: &Brand) -> Result<Option<Brand>, StoreError> {
+pub async fn update(change: &AuditedTransaction<'_>, changed: &Brand) -> Result<Option<Brand>, StoreError> {
     let (contact_name, email) = parts(changed.contact.as_ref());
     let (patterns, states): (Vec<&str>, Vec<bool>) = changed.enablement.switches().unzip();
     let row = change

@@ -6,9 +6,9 @@ use domain::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use crate::delivery::record::DeliveryKey;
 use crate::error::StoreError;
 use crate::pool::Store;
-use crate::record::DeliveryKey;
 use crate::rows::{read, read_word};
 
 /// Most deliveries of one page.

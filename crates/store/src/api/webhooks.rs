@@ -11,11 +11,12 @@ use domain::webhook::{DisabledReason, WebhookStatus};
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
-use crate::change::{Change, Db};
+use crate::api::transaction::AuditedTransaction;
+use crate::db::{Executor, Params};
 use crate::error::StoreError;
-use crate::place::Place;
+use crate::keyset::Place;
 use crate::rows::{read, read_word};
-use crate::vault::Vault;
+use crate::secrets::keyring::Vault;
 
 /// A webhook, without its secret.
 // No Debug: the values of headers may be secrets.
@@ -65,7 +66,7 @@ pub struct Disabled {
 /// # Errors
 /// When the database fails.
 pub async fn insert(
-    change: &Change<'_>,
+    change: &AuditedTransaction<'_>,
     vault: &Vault,
     new: &Webhook,
     keys: &Keys,
@@ -97,7 +98,7 @@ pub async fn insert(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn update(change: &Change<'_>, to: &Webhook) -> Result<Option<Webhook>, StoreError> {
+pub async fn update(change: &AuditedTransaction<'_>, to: &Webhook) -> Result<Option<Webhook>, StoreError> {
     let disabled = to.disabled.as_ref();
     let row = change
         .row(
@@ -125,7 +126,7 @@ pub async fn update(change: &Change<'_>, to: &Webhook) -> Result<Option<Webhook>
 ///
 /// # Errors
 /// When the database fails.
-pub async fn delete(change: &Change<'_>, id: WebhookId) -> Result<bool, StoreError> {
+pub async fn delete(change: &AuditedTransaction<'_>, id: WebhookId) -> Result<bool, StoreError> {
     Ok(change.row(sql!("webhooks/delete"), &[&id.0]).await?.is_some())
 }
 
@@ -133,7 +134,7 @@ pub async fn delete(change: &Change<'_>, id: WebhookId) -> Result<bool, StoreErr
 ///
 /// # Errors
 /// When the database fails.
-pub async fn find(db: &impl Db, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+pub async fn find(db: &impl Executor, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
     db.row(sql!("webhooks/find"), &[&id.0]).await?.as_ref().map(webhook).transpose()
 }
 
@@ -141,7 +142,7 @@ pub async fn find(db: &impl Db, id: WebhookId) -> Result<Option<Webhook>, StoreE
 ///
 /// # Errors
 /// When the database fails.
-pub async fn lock(change: &Change<'_>, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+pub async fn lock(change: &AuditedTransaction<'_>, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
     change.row(sql!("webhooks/lock"), &[&id.0]).await?.as_ref().map(webhook).transpose()
 }
 
@@ -150,7 +151,7 @@ pub async fn lock(change: &Change<'_>, id: WebhookId) -> Result<Option<Webhook>,
 /// # Errors
 /// When the database fails, or a key was sealed under another master key.
 pub async fn keys(
-    db: &impl Db,
+    db: &impl Executor,
     vault: &Vault,
     brand: &BrandId,
     id: WebhookId,
@@ -171,7 +172,7 @@ pub async fn keys(
 /// # Errors
 /// When the database fails.
 pub async fn set_signing_key(
-    change: &Change<'_>,
+    change: &AuditedTransaction<'_>,
     vault: &Vault,
     webhook: &Webhook,
     key: Option<&SigningKey>,
@@ -187,7 +188,7 @@ pub async fn set_signing_key(
 /// # Errors
 /// When the database fails.
 pub async fn rotate(
-    change: &Change<'_>,
+    change: &AuditedTransaction<'_>,
     vault: &Vault,
     webhook: &Webhook,
     keys: &Keys,
@@ -195,8 +196,7 @@ pub async fn rotate(
 ) -> Result<Option<Option<Timestamp>>, StoreError> {
     let sealed = vault.seal(&webhook.brand_id, webhook.id, &keys.secret);
     let sealed_key = keys.signing_key.as_ref().map(|key| vault.seal_key(&webhook.brand_id, webhook.id, key));
-    let params: crate::change::Params<'_> =
-        &[&webhook.id.0, &sealed, &f64::from(overlap_seconds), &sealed_key];
+    let params: Params<'_> = &[&webhook.id.0, &sealed, &f64::from(overlap_seconds), &sealed_key];
     let row = change.row(sql!("webhooks/rotate"), params).await?;
     row.map(|row| read(&row, "previous_secret_expires")).transpose()
 }
@@ -206,7 +206,7 @@ pub async fn rotate(
 /// # Errors
 /// When the database fails.
 pub async fn page_of_brand(
-    db: &impl Db,
+    db: &impl Executor,
     brand: &BrandId,
     status: Option<WebhookStatus>,
     after: Place,
@@ -224,7 +224,7 @@ pub async fn page_of_brand(
 /// # Errors
 /// When the database fails.
 pub async fn page_of_all(
-    db: &impl Db,
+    db: &impl Executor,
     status: Option<WebhookStatus>,
     after: Place,
     limit: i64,
@@ -238,7 +238,7 @@ pub async fn page_of_all(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn count(change: &Change<'_>, brand: &BrandId) -> Result<i64, StoreError> {
+pub async fn count(change: &AuditedTransaction<'_>, brand: &BrandId) -> Result<i64, StoreError> {
     let row = change.row(sql!("webhooks/count"), &[&brand.as_str()]).await?;
     row.as_ref().map_or(Ok(0), |row| read(row, "count"))
 }
@@ -247,7 +247,7 @@ pub async fn count(change: &Change<'_>, brand: &BrandId) -> Result<i64, StoreErr
 ///
 /// # Errors
 /// When the database fails.
-pub async fn count_naming(change: &Change<'_>, type_name: &str) -> Result<i64, StoreError> {
+pub async fn count_naming(change: &AuditedTransaction<'_>, type_name: &str) -> Result<i64, StoreError> {
     let row = change.row(sql!("webhooks/count_naming"), &[&type_name]).await?;
     row.as_ref().map_or(Ok(0), |row| read(row, "count"))
 }

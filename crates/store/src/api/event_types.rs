@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
-use crate::change::{Change, Db};
+use crate::api::transaction::AuditedTransaction;
+use crate::db::Executor;
 use crate::error::StoreError;
 use crate::rows::{read, read_word};
 
@@ -48,7 +49,7 @@ pub struct Definition {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn names(db: &impl Db) -> Result<Vec<String>, StoreError> {
+pub async fn names(db: &impl Executor) -> Result<Vec<String>, StoreError> {
     db.rows(sql!("event_types/names"), &[]).await?.iter().map(|row| read(row, "name")).collect()
 }
 
@@ -57,7 +58,7 @@ pub async fn names(db: &impl Db) -> Result<Vec<String>, StoreError> {
 /// # Errors
 /// When the database fails.
 pub async fn page(
-    db: &impl Db,
+    db: &impl Executor,
     after: Option<&EventType>,
     limit: i64,
 ) -> Result<Vec<CatalogueType>, StoreError> {
@@ -69,7 +70,7 @@ pub async fn page(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn find(db: &impl Db, name: &EventType) -> Result<Option<CatalogueType>, StoreError> {
+pub async fn find(db: &impl Executor, name: &EventType) -> Result<Option<CatalogueType>, StoreError> {
     let row = db.row(sql!("event_types/find"), &[&name.as_str()]).await?;
     row.as_ref().map(catalogue_type).transpose()
 }
@@ -78,7 +79,10 @@ pub async fn find(db: &impl Db, name: &EventType) -> Result<Option<CatalogueType
 ///
 /// # Errors
 /// When the database fails.
-pub async fn lock(change: &Change<'_>, name: &EventType) -> Result<Option<CatalogueType>, StoreError> {
+pub async fn lock(
+    change: &AuditedTransaction<'_>,
+    name: &EventType,
+) -> Result<Option<CatalogueType>, StoreError> {
     let row = change.row(sql!("event_types/lock"), &[&name.as_str()]).await?;
     row.as_ref().map(catalogue_type).transpose()
 }
@@ -88,7 +92,7 @@ pub async fn lock(change: &Change<'_>, name: &EventType) -> Result<Option<Catalo
 /// # Errors
 /// When the database fails.
 pub async fn put(
-    change: &Change<'_>,
+    change: &AuditedTransaction<'_>,
     name: &EventType,
     to: &Definition,
 ) -> Result<Option<CatalogueType>, StoreError> {
@@ -106,7 +110,7 @@ pub async fn put(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn remove(change: &Change<'_>, name: &EventType) -> Result<bool, StoreError> {
+pub async fn remove(change: &AuditedTransaction<'_>, name: &EventType) -> Result<bool, StoreError> {
     Ok(change.row(sql!("event_types/remove"), &[&name.as_str()]).await?.is_some())
 }
 

@@ -6,7 +6,7 @@ use domain::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::change::Db;
+use crate::db::Executor;
 use crate::error::StoreError;
 use crate::rows::{read, read_word};
 
@@ -36,7 +36,7 @@ pub struct Attempt {
 /// # Errors
 /// When the database fails.
 pub async fn page(
-    db: &impl Db,
+    db: &impl Executor,
     webhook: WebhookId,
     (event, created): (EventId, Timestamp),
     after: Option<AttemptId>,

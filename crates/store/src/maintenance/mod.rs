@@ -1,6 +1,12 @@
 //! What keeps the schema in shape: partitions ahead, expired ones gone, a new epoch of keys each day, and what nobody
 //! asks for any more forgotten. The database's clock alone decides what is old.
 
+pub(crate) mod epochs;
+pub mod online_index;
+pub mod partitions;
+pub mod retention;
+pub(crate) mod schema_change;
+
 use std::time::Duration;
 
 use runtime::error::Chain;
@@ -8,10 +14,10 @@ use tokio_postgres::error::SqlState;
 use tracing::{info, warn};
 
 use crate::error::StoreError;
+use crate::maintenance::schema_change::{SCHEMA_LOCK, SchemaChange};
 use crate::pool::Store;
+use crate::redelivery::jobs;
 use crate::rows::read;
-use crate::schema_change::{SCHEMA_LOCK, SchemaChange};
-use crate::{epochs, partitions, redeliveries, retention};
 
 /// The advisory lock of the one process that maintains.
 const MAINTENANCE_LOCK: i64 = SCHEMA_LOCK + 1;
@@ -80,7 +86,7 @@ impl Maintenance {
         self.note("begin an epoch", turned);
         let dropped = epochs::drop_old(&mut self.change, self.retention).await;
         self.note("drop old epochs", dropped);
-        let forgotten = redeliveries::forget(&self.store, self.retention).await;
+        let forgotten = jobs::forget(&self.store, self.retention).await;
         self.note("forget redeliveries", forgotten);
         if self.finished { Maintained::Finished } else { Maintained::Unfinished }
     }

@@ -10,10 +10,10 @@ use tracing::{debug, info};
 
 use crate::clock;
 use crate::error::StoreError;
+use crate::maintenance::online_index;
+use crate::maintenance::retention;
 use crate::migrate::{self, MigrateError};
-use crate::online_index;
 use crate::pool::Store;
-use crate::retention;
 use crate::rows::read;
 use crate::settings::StoreSettings;
 

@@ -12,9 +12,9 @@ use std::time::Duration;
 use tracing::info;
 
 use crate::error::StoreError;
+use crate::maintenance::schema_change::SchemaChange;
 use crate::pool::Store;
 use crate::rows::{millis, read};
-use crate::schema_change::SchemaChange;
 
 /// The tables with a partition for each day (UTC).
 const DAILY: [&str; 4] = ["events", "deliveries", "attempts", "webhook_activity"];

@@ -4,10 +4,11 @@ use domain::ids::{BrandId, WebhookId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use crate::db::Params;
 use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::{read, read_word};
-use crate::vault::Vault;
+use crate::secrets::keyring::Vault;
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -54,7 +55,7 @@ async fn one(store: &Store, vault: &Vault, row: &Row) -> Result<u64, StoreError>
     let keys: [Option<&[u8]>; 2] = [read(row, "signing_key")?, read(row, "previous_signing_key")?];
     let [secret, previous] = secrets.map(|sealed| sealed.map(secret_anew).transpose());
     let [key, previous_key] = keys.map(|sealed| sealed.map(key_anew).transpose());
-    let found: crate::change::Params<'_> = &[&id, &secrets[0], &secrets[1], &keys[0], &keys[1]];
-    let anew: crate::change::Params<'_> = &[&secret?, &previous?, &key?, &previous_key?];
+    let found: Params<'_> = &[&id, &secrets[0], &secrets[1], &keys[0], &keys[1]];
+    let anew: Params<'_> = &[&secret?, &previous?, &key?, &previous_key?];
     store.execute(sql!("webhooks/reseal"), &[found, anew].concat()).await
 }

@@ -8,9 +8,9 @@ use domain::time::Timestamp;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{IsolationLevel, Row};
 
-use crate::change::Db;
+use crate::db::Executor;
 use crate::error::StoreError;
-use crate::place::Place;
+use crate::keyset::Place;
 use crate::pool::Store;
 use crate::rows::{read, read_word};
 
@@ -203,7 +203,7 @@ async fn scan(
 /// # Errors
 /// When the database fails.
 pub async fn find(
-    db: &impl Db,
+    db: &impl Executor,
     brand: &BrandId,
     webhook: WebhookId,
     event: EventId,

@@ -11,12 +11,12 @@ use domain::time::Timestamp;
 use domain::webhook::WebhookStatus;
 use tokio_postgres::Row;
 
-use crate::change::Db;
+use crate::db::Executor;
 use crate::error::StoreError;
-pub use crate::held::HeldConfiguration;
 use crate::pool::Store;
+pub use crate::routing::locked_configuration::HeldConfiguration;
 use crate::rows::{read, read_word};
-use crate::vault::Vault;
+use crate::secrets::keyring::Vault;
 
 /// Nothing known yet: everything is newer.
 pub const NO_VERSION: i64 = 0;
@@ -112,7 +112,7 @@ pub async fn version(store: &Store) -> Result<i64, StoreError> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn routing_version(db: &impl Db) -> Result<i64, StoreError> {
+pub async fn routing_version(db: &impl Executor) -> Result<i64, StoreError> {
     let row = db.row(sql!("config/routing_version"), &[]).await?;
     row.as_ref().map_or(Ok(NO_VERSION), |row| read(row, "version"))
 }
@@ -121,7 +121,7 @@ pub async fn routing_version(db: &impl Db) -> Result<i64, StoreError> {
 ///
 /// # Errors
 /// When the database fails or holds what this program does not know.
-pub async fn routing_changes(db: &impl Db, known: i64) -> Result<RoutingChanges, StoreError> {
+pub async fn routing_changes(db: &impl Executor, known: i64) -> Result<RoutingChanges, StoreError> {
     // The version first: what changes meanwhile may be among the rows, and is asked for again.
     let version = routing_version(db).await?;
     let event_types = db.rows(sql!("config/event_types"), &[&known]).await?;

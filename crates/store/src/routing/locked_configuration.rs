@@ -3,7 +3,7 @@
 use deadpool_postgres::Object;
 use tokio_postgres::Row;
 
-use crate::change::{Db, Params};
+use crate::db::{Executor, Params};
 use crate::error::StoreError;
 use crate::pool::{ANSWER_TIMEOUT, Store};
 
@@ -51,7 +51,7 @@ impl HeldConfiguration {
     }
 }
 
-impl Db for HeldConfiguration {
+impl Executor for HeldConfiguration {
     async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
         self.answered(async |client| {
             let statement = client.prepare_cached(sql).await?;

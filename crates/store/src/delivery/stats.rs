@@ -7,7 +7,7 @@ use domain::outcome::Outcome;
 use domain::time::Timestamp;
 use tokio_postgres::Row;
 
-use crate::activity::BOUNDS_MS;
+use crate::delivery::activity::BOUNDS_MS;
 use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::read;

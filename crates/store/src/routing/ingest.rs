@@ -4,10 +4,10 @@ use domain::delivery::DeliveryStatus;
 use domain::ids::{BrandId, EventId, WebhookId};
 use domain::time::Timestamp;
 
-use crate::change::Db;
-use crate::config::NO_VERSION;
+use crate::db::Executor;
 use crate::error::StoreError;
 use crate::pool::Store;
+use crate::routing::configuration::NO_VERSION;
 use crate::rows::read;
 
 /// Most events of one batch.
@@ -86,7 +86,7 @@ struct Columns<'a> {
 ///
 /// # Errors
 /// When the database fails; then nothing is stored, or all of it and the answer was lost.
-pub async fn store(db: &impl Db, version: i64, batch: &[NewEvent<'_>]) -> Result<Ingest, StoreError> {
+pub async fn store(db: &impl Executor, version: i64, batch: &[NewEvent<'_>]) -> Result<Ingest, StoreError> {
     let c = columns(batch);
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 11] = [
         &version,

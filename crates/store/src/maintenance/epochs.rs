@@ -5,9 +5,9 @@ use std::time::Duration;
 use tracing::info;
 
 use crate::error::StoreError;
-use crate::partitions;
+use crate::maintenance::partitions;
+use crate::maintenance::schema_change::SchemaChange;
 use crate::rows::{millis, read};
-use crate::schema_change::SchemaChange;
 
 /// How long one epoch of deduplication keys lasts at least.
 const EPOCH: Duration = Duration::from_secs(24 * 3600);

@@ -8,7 +8,7 @@ use domain::ids::{AttemptId, EventId, WebhookId};
 use domain::outcome::{Facts, Trigger};
 use domain::time::Timestamp;
 
-use crate::activity;
+use crate::delivery::activity;
 use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::{read, read_word};

@@ -7,9 +7,10 @@ use domain::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::change::{Change, Db};
+use crate::api::transaction::AuditedTransaction;
+use crate::db::Executor;
 use crate::error::StoreError;
-use crate::place::Place;
+use crate::keyset::Place;
 use crate::rows::{read, read_word};
 
 /// The SHA-256 of a token.
@@ -67,7 +68,7 @@ pub struct Token {
 /// # Errors
 /// When the database fails.
 pub async fn insert(
-    change: &Change<'_>,
+    change: &AuditedTransaction<'_>,
     brand: &BrandId,
     name: &str,
     role: Role,
@@ -83,7 +84,7 @@ pub async fn insert(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn find(db: &impl Db, sha256: &Digest) -> Result<Option<Token>, StoreError> {
+pub async fn find(db: &impl Executor, sha256: &Digest) -> Result<Option<Token>, StoreError> {
     db.row(sql!("tokens/find"), &[&sha256.as_slice()]).await?.as_ref().map(token).transpose()
 }
 
@@ -91,7 +92,12 @@ pub async fn find(db: &impl Db, sha256: &Digest) -> Result<Option<Token>, StoreE
 ///
 /// # Errors
 /// When the database fails.
-pub async fn page(db: &impl Db, brand: &BrandId, after: Place, limit: i64) -> Result<Vec<Token>, StoreError> {
+pub async fn page(
+    db: &impl Executor,
+    brand: &BrandId,
+    after: Place,
+    limit: i64,
+) -> Result<Vec<Token>, StoreError> {
     let rows = db.rows(sql!("tokens/page"), &[&brand.as_str(), &after.at, &after.id, &limit]).await?;
     rows.iter().map(token).collect()
 }
@@ -100,7 +106,7 @@ pub async fn page(db: &impl Db, brand: &BrandId, after: Place, limit: i64) -> Re
 ///
 /// # Errors
 /// When the database fails.
-pub async fn count(change: &Change<'_>, brand: &BrandId) -> Result<i64, StoreError> {
+pub async fn count(change: &AuditedTransaction<'_>, brand: &BrandId) -> Result<i64, StoreError> {
     let row = change.row(sql!("tokens/count"), &[&brand.as_str()]).await?;
     row.as_ref().map_or(Ok(0), |row| read(row, "count"))
 }
@@ -109,7 +115,11 @@ pub async fn count(change: &Change<'_>, brand: &BrandId) -> Result<i64, StoreErr
 ///
 /// # Errors
 /// When the database fails.
-pub async fn delete(change: &Change<'_>, brand: &BrandId, id: Uuid) -> Result<Option<Token>, StoreError> {
+pub async fn delete(
+    change: &AuditedTransaction<'_>,
+    brand: &BrandId,
+    id: Uuid,
+) -> Result<Option<Token>, StoreError> {
     change.row(sql!("tokens/delete"), &[&brand.as_str(), &id]).await?.as_ref().map(token).transpose()
 }
 

@@ -7,9 +7,9 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
 
-use crate::change::{Change, Db};
+use crate::db::Executor;
 use crate::error::StoreError;
-use crate::place::Place;
+use crate::keyset::Place;
 use crate::rows::{read, read_word};
 
 /// What is recorded of one write. Nothing in it is secret: see to that before it gets here.
@@ -50,16 +50,15 @@ pub struct Recorded {
     pub after: Option<Value>,
 }
 
-pub(crate) async fn insert(change: &Change<'_>, entry: &Entry) -> Result<(), StoreError> {
+pub(crate) async fn insert(db: &impl Executor, entry: &Entry) -> Result<(), StoreError> {
     let brand = entry.brand_id.as_ref().map(BrandId::as_str);
     let (before, after) = (entry.before.as_ref().map(Json), entry.after.as_ref().map(Json));
     let id = Uuid::new_v4();
-    change
-        .rows(
-            sql!("audit/insert"),
-            &[&id, &entry.actor, &entry.action, &brand, &entry.subject, &before, &after],
-        )
-        .await?;
+    db.rows(
+        sql!("audit/insert"),
+        &[&id, &entry.actor, &entry.action, &brand, &entry.subject, &before, &after],
+    )
+    .await?;
     Ok(())
 }
 
@@ -67,7 +66,7 @@ pub(crate) async fn insert(change: &Change<'_>, entry: &Entry) -> Result<(), Sto
 ///
 /// # Errors
 /// When the database fails.
-pub async fn page(db: &impl Db, before: Place, limit: i64) -> Result<Vec<Recorded>, StoreError> {
+pub async fn page(db: &impl Executor, before: Place, limit: i64) -> Result<Vec<Recorded>, StoreError> {
     db.rows(sql!("audit/page"), &[&before.at, &before.id, &limit]).await?.iter().map(recorded).collect()
 }
 

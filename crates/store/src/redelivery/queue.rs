@@ -1,0 +1,138 @@
+//! The queue of deliveries whose first attempt of a new round is due.
+
+use domain::delivery::DeliveryStatus;
+use domain::event_type::EventType;
+use domain::ids::{BrandId, EventId, WebhookId};
+use domain::outcome::Trigger;
+use domain::time::Timestamp;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::db::{Executor, Params};
+use crate::error::StoreError;
+use crate::keyset::Place;
+use crate::pool::Store;
+use crate::rows::{read, read_word};
+
+/// A delivery whose first attempt of a new round is due.
+#[derive(Debug)]
+pub struct Due {
+    /// When the event happened.
+    pub created: Timestamp,
+    /// The event.
+    pub event: EventId,
+    /// The round that it was begun in.
+    pub round: i32,
+    /// All else; `None` when it has expired.
+    pub delivery: Option<DueDelivery>,
+}
+
+/// What an attempt needs of a [`Due`].
+#[derive(Debug)]
+pub struct DueDelivery {
+    /// Why it is sent again.
+    pub trigger: Trigger,
+    /// Whose it is.
+    pub brand_id: BrandId,
+    /// What happened.
+    pub event_type: EventType,
+    /// The webhook's generation when it was begun again.
+    pub generation: i32,
+    /// Attempts recorded before this round.
+    pub round_base: i32,
+    /// The data, byte for byte.
+    pub data: String,
+}
+
+/// A [`Due`] that was dealt with.
+#[derive(Debug, Clone, Copy)]
+pub struct Done {
+    /// When the event happened.
+    pub created: Timestamp,
+    /// The event.
+    pub event: EventId,
+    /// The round that it was begun in.
+    pub round: i32,
+    /// Whether the attempt succeeded.
+    pub delivered: bool,
+}
+
+/// Begins deliveries of a webhook again, each in a new round: those of these events, and only those
+/// that stand at `status` where one is given. How many went into the queue for this caller.
+///
+/// # Errors
+/// When the database fails.
+pub async fn begin(
+    db: &impl Executor,
+    webhook: WebhookId,
+    places: &[Place],
+    trigger: Trigger,
+    job: Option<Uuid>,
+    status: Option<DeliveryStatus>,
+) -> Result<i64, StoreError> {
+    let (created, events): (Vec<_>, Vec<_>) = places.iter().map(|place| (place.at, place.id)).unzip();
+    let status = status.map(DeliveryStatus::as_str);
+    let rows = db
+        .rows(sql!("redelivery/begin"), &[&webhook.0, &created, &events, &trigger.as_str(), &job, &status])
+        .await?;
+    let counted = rows.iter().map(|row| read::<bool>(row, "counted").map(i64::from));
+    counted.sum()
+}
+
+/// Stores a test event for one webhook and puts it into the queue. False when there is no such webhook.
+///
+/// # Errors
+/// When the database fails.
+pub async fn insert_test(
+    db: &impl Executor,
+    webhook: WebhookId,
+    event: EventId,
+    created: Timestamp,
+    event_type: &EventType,
+    data: &str,
+) -> Result<bool, StoreError> {
+    let params: Params<'_> = &[&event.to_uuid(), &webhook.0, &created, &event_type.as_str(), &data];
+    Ok(db.row(sql!("redelivery/test"), params).await?.is_some())
+}
+
+/// The next deliveries in a webhook's queue, `limit` at most.
+///
+/// # Errors
+/// When the database fails.
+pub async fn take(store: &Store, webhook: WebhookId, limit: i64) -> Result<Vec<Due>, StoreError> {
+    let rows = store.query(sql!("redelivery/take"), &[&webhook.0, &limit]).await?;
+    rows.iter().map(due).collect()
+}
+
+/// Takes out of a webhook's queue what was dealt with, and counts it for its job.
+///
+/// # Errors
+/// When the database fails; then it is dealt with again, which the delivery's own record prevents.
+pub async fn done(store: &Store, webhook: WebhookId, done: &[Done]) -> Result<(), StoreError> {
+    let created: Vec<_> = done.iter().map(|done| done.created).collect();
+    let events: Vec<_> = done.iter().map(|done| done.event.to_uuid()).collect();
+    let rounds: Vec<_> = done.iter().map(|done| done.round).collect();
+    let delivered: Vec<_> = done.iter().map(|done| done.delivered).collect();
+    store.execute(sql!("redelivery/done"), &[&webhook.0, &created, &events, &rounds, &delivered]).await?;
+    Ok(())
+}
+
+fn due(row: &Row) -> Result<Due, StoreError> {
+    let data: Option<String> = read(row, "data")?;
+    let delivery = data.map(|data| {
+        Ok::<_, StoreError>(DueDelivery {
+            trigger: read_word(row, "trigger")?,
+            brand_id: read_word(row, "brand_id")?,
+            event_type: read_word(row, "type")?,
+            generation: read(row, "generation")?,
+            round_base: read(row, "round_base")?,
+            data,
+        })
+    });
+    Ok(Due {
+        created: read(row, "created")?,
+        event: EventId::from_uuid(read(row, "event_id")?),
+        round: read(row, "round")?,
+        delivery: delivery.transpose()?,
+    })
+}

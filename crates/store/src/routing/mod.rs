@@ -1,0 +1,5 @@
+//! Statements of the router: the configuration that it matches events against, and storing events.
+
+pub mod configuration;
+pub mod ingest;
+pub mod locked_configuration;
