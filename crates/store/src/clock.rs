@@ -26,7 +26,7 @@ pub fn now() -> Timestamp {
 }
 
 /// Takes the time that the database told when it was asked at `asked`.
-pub(crate) fn set(at: Timestamp, asked: Instant) {
+pub(crate) fn adopt_time(at: Timestamp, asked: Instant) {
     if asked.elapsed() <= MAX_ROUND_TRIP {
         *ANCHOR.write().unwrap_or_else(PoisonError::into_inner) = Some(Anchor { at, since: asked });
     }
@@ -39,10 +39,10 @@ mod tests {
     #[test]
     fn the_time_goes_on_from_what_the_database_told_and_a_slow_answer_tells_nothing() {
         let told = chrono::Utc::now() + chrono::TimeDelta::days(10);
-        set(told, Instant::now());
+        adopt_time(told, Instant::now());
         assert!(now() >= told && now() < told + MAX_ROUND_TRIP * 60);
         let late = Instant::now().checked_sub(MAX_ROUND_TRIP * 2).expect("a machine that runs for longer");
-        set(told - chrono::TimeDelta::days(20), late);
+        adopt_time(told - chrono::TimeDelta::days(20), late);
         assert!(now() >= told, "it was not taken");
     }
 }

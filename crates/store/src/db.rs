@@ -17,7 +17,7 @@ pub trait Executor: Sync {
     ///
     /// # Errors
     /// When the database fails.
-    fn rows(
+    fn query_rows(
         &self,
         sql: &str,
         params: Params<'_>,
@@ -27,17 +27,17 @@ pub trait Executor: Sync {
     ///
     /// # Errors
     /// When the database fails.
-    fn row(
+    fn query_row(
         &self,
         sql: &str,
         params: Params<'_>,
     ) -> impl Future<Output = Result<Option<Row>, StoreError>> + Send {
-        async move { Ok(self.rows(sql, params).await?.into_iter().next()) }
+        async move { Ok(self.query_rows(sql, params).await?.into_iter().next()) }
     }
 }
 
 impl Executor for Transaction<'_> {
-    async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
+    async fn query_rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
         let statement = self.prepare_cached(sql).await?;
         Ok(self.query(&statement, params).await?)
     }

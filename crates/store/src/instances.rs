@@ -6,15 +6,15 @@ use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::pool::Store;
-use crate::rows::{millis, read};
+use crate::rows::{read, to_millis};
 
 /// How often a process renews its row.
-pub const RENEW_EVERY: Duration = Duration::from_secs(1);
+pub const RENEW_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a process counts as alive after it renewed its row. What owner and standby leave behind when
 /// they die together is taken up after this and one renewal of another's.
-pub const ALIVE_FOR: Duration = Duration::from_secs(4);
+pub const ALIVE_TIMEOUT: Duration = Duration::from_secs(4);
 
-const _: () = assert!(ALIVE_FOR.as_secs() >= 3 * RENEW_EVERY.as_secs());
+const _: () = assert!(ALIVE_TIMEOUT.as_secs() >= 3 * RENEW_INTERVAL.as_secs());
 
 /// A process of ours.
 #[derive(Debug, Clone)]
@@ -44,9 +44,9 @@ impl Instance {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn renew(store: &Store, me: &Instance) -> Result<(), StoreError> {
+pub async fn renew_instance(store: &Store, me: &Instance) -> Result<(), StoreError> {
     let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
-        &[&me.id, &me.service, &me.host, &me.version, &millis(me.retention)];
+        &[&me.id, &me.service, &me.host, &me.version, &to_millis(me.retention)];
     store.execute(sql!("instances/renew"), params).await?;
     Ok(())
 }
@@ -55,8 +55,8 @@ pub async fn renew(store: &Store, me: &Instance) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn alive(store: &Store, service: &str) -> Result<Vec<Uuid>, StoreError> {
-    let rows = store.query(sql!("instances/alive"), &[&service, &ALIVE_FOR.as_secs_f64()]).await?;
+pub async fn list_alive(store: &Store, service: &str) -> Result<Vec<Uuid>, StoreError> {
+    let rows = store.query(sql!("instances/alive"), &[&service, &ALIVE_TIMEOUT.as_secs_f64()]).await?;
     rows.iter().map(|row| read(row, "id")).collect()
 }
 
@@ -64,7 +64,7 @@ pub async fn alive(store: &Store, service: &str) -> Result<Vec<Uuid>, StoreError
 ///
 /// # Errors
 /// When the database fails; then its row grows old.
-pub async fn leave(store: &Store, me: &Instance) -> Result<(), StoreError> {
+pub async fn remove_instance(store: &Store, me: &Instance) -> Result<(), StoreError> {
     store.execute(sql!("instances/leave"), &[&me.id]).await?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 /// A place in a list: a row, or a gap where one could be. Instants have whole milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct KeysetPosition {
     /// When.
     pub at: Timestamp,
     /// Which of the rows of that instant.
@@ -17,7 +17,7 @@ pub struct Place {
 /// 9999-12-31T23:59:59.999Z in milliseconds of the Unix epoch: RFC 3339 writes nothing later.
 const LAST_MILLIS: i64 = 253_402_300_799_999;
 
-impl Place {
+impl KeysetPosition {
     /// Before every row.
     pub const FIRST: Self = Self { at: DateTime::UNIX_EPOCH, id: Uuid::nil() };
 
@@ -52,11 +52,14 @@ mod tests {
     #[test]
     fn nothing_lies_between_a_place_and_its_previous() {
         let at = domain::time::parse("2021-04-08T19:36:02.938Z").expect("valid");
-        let place = Place { at, id: Uuid::from_u128(8) };
-        assert_eq!(place.previous(), Place { at, id: Uuid::from_u128(7) });
-        let first_of_instant = Place { at, id: Uuid::nil() };
-        assert_eq!(first_of_instant.previous(), Place::just_before(at));
-        assert!(Place::FIRST < Place::just_before(at) && Place::just_before(at) < first_of_instant);
-        assert!(place < Place::last());
+        let place = KeysetPosition { at, id: Uuid::from_u128(8) };
+        assert_eq!(place.previous(), KeysetPosition { at, id: Uuid::from_u128(7) });
+        let first_of_instant = KeysetPosition { at, id: Uuid::nil() };
+        assert_eq!(first_of_instant.previous(), KeysetPosition::just_before(at));
+        assert!(
+            KeysetPosition::FIRST < KeysetPosition::just_before(at)
+                && KeysetPosition::just_before(at) < first_of_instant
+        );
+        assert!(place < KeysetPosition::last());
     }
 }

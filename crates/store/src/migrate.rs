@@ -43,8 +43,8 @@ pub enum MigrateError {
 ///
 /// # Errors
 /// When PostgreSQL does not answer or a migration fails; nothing is half done then.
-pub async fn migrate(store: &Store, retention: Duration) -> Result<(), MigrateError> {
-    let mut client = store.session().await?;
+pub async fn migrate_schema(store: &Store, retention: Duration) -> Result<(), MigrateError> {
+    let mut client = store.dedicated_session().await?;
     let lock_timeout = format!("SET lock_timeout = {}", LOCK_TIMEOUT.as_millis());
     client.batch_execute(&lock_timeout).await.map_err(StoreError::from)?;
     lock_schema(&client).await?;
@@ -58,7 +58,7 @@ pub async fn migrate(store: &Store, retention: Duration) -> Result<(), MigrateEr
     unlocked.map_err(StoreError::from)?;
     online_index::create_on_new_tables(&client).await?;
     drop(client);
-    partitions::create(store, retention).await?;
+    partitions::create_partitions(store, retention).await?;
     Ok(())
 }
 
@@ -86,7 +86,7 @@ async fn lock_schema(client: &Client) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// [`MigrateError::Behind`] when it is not.
-pub async fn check(store: &Store) -> Result<(), MigrateError> {
+pub async fn check_schema(store: &Store) -> Result<(), MigrateError> {
     let newest =
         embedded::migrations::runner().get_migrations().iter().map(refinery::Migration::version).max();
     let row = store.query_opt("SELECT max(version) FROM refinery_schema_history", &[]).await;

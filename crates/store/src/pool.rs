@@ -17,7 +17,7 @@ use crate::error::StoreError;
 use crate::settings::StoreSettings;
 
 /// Longest wait for a connection to be made or to become free.
-const WAIT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for an answer. A server that hangs, or a connection that is only half open, would otherwise hold the
 /// caller forever; no statement of a service needs a fraction of it.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,7 +33,7 @@ const _: () = assert!(LOCK_TIMEOUT.as_millis() < STATEMENT_TIMEOUT.as_millis());
 const _: () = assert!(STATEMENT_TIMEOUT.as_millis() < ANSWER_TIMEOUT.as_millis());
 
 /// What the pool shows of itself.
-pub const FIGURES: [Figure; 3] = [
+pub const METRICS: [Figure; 3] = [
     Figure::new(
         Kind::Gauge,
         "postrider_database_connections",
@@ -49,11 +49,11 @@ pub const FIGURES: [Figure; 3] = [
 ];
 /// No statement of ours gains from being compiled. The planner thinks so where partitions have no statistics yet, and
 /// compiling took longer than everything else that the server did.
-const DEFAULTS: &str = "-c timezone=UTC -c jit=off";
+const SESSION_OPTIONS: &str = "-c timezone=UTC -c jit=off";
 /// For statements that take batches of one to hundreds, thousands of times a minute: planned once, where
 /// planning for each batch anew costs as much as running it, and by index, for a plan that was made while
 /// a table was small is kept when it is large.
-const BATCHES: &str = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off";
+const BATCH_OPTIONS: &str = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off";
 
 /// PostgreSQL, through a bounded pool. Cheap to clone. A connection that broke is replaced at its
 /// next use, so the store comes back by itself after the server did.
@@ -81,12 +81,15 @@ impl Store {
     /// The same for one kind of statement, which takes batches ([`crate::routing::ingest`], [`crate::delivery::record`]).
     #[must_use]
     pub fn for_batches(settings: &StoreSettings, application: &str) -> Self {
-        Self::with_options(settings, application, &format!("{} {BATCHES}", session_options()))
+        Self::with_options(settings, application, &format!("{} {BATCH_OPTIONS}", session_options()))
     }
 
     fn with_options(settings: &StoreSettings, application: &str, options: &str) -> Self {
         let mut config = settings.database_url.config.clone();
-        config.application_name(application).connect_timeout(WAIT).keepalives_idle(Duration::from_secs(10));
+        config
+            .application_name(application)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .keepalives_idle(Duration::from_secs(10));
         config
             .keepalives_interval(Duration::from_secs(5))
             .keepalives_retries(2)
@@ -101,7 +104,11 @@ impl Store {
         let pool = Pool::builder(manager)
             .max_size(settings.database_pool.into())
             .runtime(Runtime::Tokio1)
-            .timeouts(Timeouts { wait: Some(WAIT), create: Some(WAIT), recycle: Some(WAIT) })
+            .timeouts(Timeouts {
+                wait: Some(CONNECT_TIMEOUT),
+                create: Some(CONNECT_TIMEOUT),
+                recycle: Some(CONNECT_TIMEOUT),
+            })
             .build()
             .unwrap_or_else(|_| unreachable!("a runtime is given with the timeouts"));
         Self { pool, tls: settings.database_url.tls.clone(), answer_timeout: ANSWER_TIMEOUT }
@@ -126,7 +133,7 @@ impl Store {
     ///
     /// # Errors
     /// When PostgreSQL does not answer.
-    pub(crate) async fn session(&self) -> Result<ClientWrapper, StoreError> {
+    pub(crate) async fn dedicated_session(&self) -> Result<ClientWrapper, StoreError> {
         let client = Object::take(self.client().await?);
         client.batch_execute("SET statement_timeout = 0").await?;
         Ok(client)
@@ -137,24 +144,24 @@ impl Store {
     /// # Errors
     /// When it is not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.answered(async |client| client.simple_query("SELECT 1").await.map(drop)).await
+        self.run_with_timeout(async |client| client.simple_query("SELECT 1").await.map(drop)).await
     }
 
     /// Shows how much of the pool is used.
-    pub(crate) fn show_pool(&self) {
+    pub(crate) fn update_metrics(&self) {
         let status = self.pool.status();
         let show = |state: &'static str, connections: usize| {
-            gauge!("postrider_database_connections", "state" => state).set(count(connections));
+            gauge!("postrider_database_connections", "state" => state).set(saturating_count(connections));
         };
         show("idle", status.available);
         show("in_use", status.size.saturating_sub(status.available));
-        gauge!("postrider_database_connections_max").set(count(status.max_size));
-        gauge!("postrider_database_waiting").set(count(status.waiting));
+        gauge!("postrider_database_connections_max").set(saturating_count(status.max_size));
+        gauge!("postrider_database_waiting").set(saturating_count(status.waiting));
     }
 
     /// Runs a step over a connection. A connection that does not answer in time is closed together with all idle ones
     /// that are as old, because whatever broke it may have broken them. The server is asked to end the statement.
-    async fn answered<T>(
+    async fn run_with_timeout<T>(
         &self,
         step: impl AsyncFnOnce(&Object) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, StoreError> {
@@ -164,15 +171,15 @@ impl Store {
             Ok(answer) => Ok(answer?),
             Err(elapsed) => {
                 self.pool.retain(|_, metrics| metrics.created > began);
-                tokio::spawn(self.clone().abandon(Object::take(client)));
+                tokio::spawn(self.clone().cancel_and_close(Object::take(client)));
                 Err(StoreError::Unavailable(Box::new(elapsed)))
             }
         }
     }
 
     /// Asks the server to end the statement that runs on a connection, and closes the connection.
-    async fn abandon(self, client: ClientWrapper) {
-        match tokio::time::timeout(CANCEL_TIMEOUT, self.cancel(&client)).await {
+    async fn cancel_and_close(self, client: ClientWrapper) {
+        match tokio::time::timeout(CANCEL_TIMEOUT, self.cancel_statement(&client)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => debug!(error = %Chain(&error), "a statement could not be cancelled"),
             Err(_) => debug!("a statement could not be cancelled within {CANCEL_TIMEOUT:?}"),
@@ -183,7 +190,7 @@ impl Store {
     ///
     /// A transaction that waits for its standby would become visible when it is cancelled, although no standby has it.
     /// A router that finds its events stored that way acknowledges them, and a failover then loses them.
-    async fn cancel(&self, client: &ClientWrapper) -> Result<(), StoreError> {
+    async fn cancel_statement(&self, client: &ClientWrapper) -> Result<(), StoreError> {
         let token = client.cancel_token();
         let standbys = "SELECT current_setting('synchronous_standby_names') <> ''";
         let commits_to_standby: bool = self.client().await?.query_one(standbys, &[]).await?.try_get(0)?;
@@ -198,7 +205,7 @@ impl Store {
 
     /// Runs a statement, prepared once for each connection, for its rows.
     pub(crate) async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
-        self.answered(async |client| {
+        self.run_with_timeout(async |client| {
             let statement = client.prepare_cached(sql).await?;
             client.query(&statement, params).await
         })
@@ -212,7 +219,7 @@ impl Store {
 
     /// Runs a statement for the number of rows that it changed.
     pub(crate) async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, StoreError> {
-        self.answered(async |client| {
+        self.run_with_timeout(async |client| {
             let statement = client.prepare_cached(sql).await?;
             client.execute(&statement, params).await
         })
@@ -221,7 +228,7 @@ impl Store {
 }
 
 impl Executor for Store {
-    async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
+    async fn query_rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
         self.query(sql, params).await
     }
 }
@@ -230,9 +237,9 @@ impl Executor for Store {
 fn session_options() -> String {
     let statement = STATEMENT_TIMEOUT.as_millis();
     let lock = LOCK_TIMEOUT.as_millis();
-    format!("-c statement_timeout={statement} -c lock_timeout={lock} {DEFAULTS}")
+    format!("-c statement_timeout={statement} -c lock_timeout={lock} {SESSION_OPTIONS}")
 }
 
-fn count(number: usize) -> u32 {
+fn saturating_count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -9,7 +9,7 @@ use tokio_postgres::types::FromSql;
 use crate::error::StoreError;
 
 /// A span as statements take it: whole milliseconds.
-pub(crate) fn millis(span: Duration) -> i64 {
+pub(crate) fn to_millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 

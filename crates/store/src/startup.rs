@@ -28,28 +28,28 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// from then on, because that may take hours.
 ///
 /// Ends the process when another one keeps events longer than its settings say.
-pub async fn make_ready(store: &Store, settings: &StoreSettings, readiness: &Readiness) {
+pub async fn wait_until_ready(store: &Store, settings: &StoreSettings, readiness: &Readiness) {
     let mut backoff = Backoff::default();
-    while let Err(error) = try_prepare(store, settings).await {
+    while let Err(error) = prepare_schema(store, settings).await {
         readiness.set_database_away(Chain(&error).to_string());
         backoff.wait().await;
     }
-    if let Err(error) = commit(store).await {
+    if let Err(error) = commit_probe(store).await {
         // The watch tries again in a moment.
         debug!(error = %Chain(&error), "the database did not tell the time");
     }
     readiness.set_database(true);
     info!("the database is ready");
     if !settings.no_migrate {
-        tokio::spawn(online_index::complete(store.clone()));
+        tokio::spawn(online_index::build_until_complete(store.clone()));
     }
 }
 
-async fn try_prepare(store: &Store, settings: &StoreSettings) -> Result<(), MigrateError> {
+async fn prepare_schema(store: &Store, settings: &StoreSettings) -> Result<(), MigrateError> {
     if settings.no_migrate {
-        migrate::check(store).await?;
+        migrate::check_schema(store).await?;
     } else {
-        migrate::migrate(store, settings.retention).await?;
+        migrate::migrate_schema(store, settings.retention).await?;
     }
     Ok(retention::refuse_shorter(store, settings.retention).await?)
 }
@@ -58,25 +58,25 @@ async fn try_prepare(store: &Store, settings: &StoreSettings) -> Result<(), Migr
 ///
 /// A server may answer every question and commit nothing: its synchronous standby is away, it became a
 /// standby itself, or its disk hangs.
-pub async fn watch(store: Store, readiness: Readiness) {
+pub async fn monitor_database(store: Store, readiness: Readiness) {
     loop {
-        store.show_pool();
-        probe(&store, &readiness).await;
+        store.update_metrics();
+        update_readiness(&store, &readiness).await;
         tokio::time::sleep(WATCH_INTERVAL).await;
     }
 }
 
 /// Commits, and takes over the database's time.
-async fn commit(store: &Store) -> Result<(), StoreError> {
+async fn commit_probe(store: &Store) -> Result<(), StoreError> {
     let asked = Instant::now();
     if let Some(row) = store.query_opt(sql!("probe/commit"), &[]).await? {
-        clock::set(read(&row, "now")?, asked);
+        clock::adopt_time(read(&row, "now")?, asked);
     }
     Ok(())
 }
 
-async fn probe(store: &Store, readiness: &Readiness) {
-    let mut committing = pin!(commit(store));
+async fn update_readiness(store: &Store, readiness: &Readiness) {
+    let mut committing = pin!(commit_probe(store));
     match tokio::time::timeout(COMMIT_TIMEOUT, &mut committing).await {
         Ok(Ok(())) => readiness.set_database(true),
         Ok(Err(error)) => readiness.set_database_away(Chain(&error).to_string()),

@@ -48,7 +48,7 @@ impl TlsSettings {
         let mut rest = Vec::new();
         for (name, value) in pairs {
             match name.as_str() {
-                "sslmode" => asked = Some(mode(&value)?),
+                "sslmode" => asked = Some(parse_mode(&value)?),
                 "sslrootcert" => settings.roots = Some(value.into()),
                 "sslcert" => settings.certificate = Some(value.into()),
                 "sslkey" => settings.key = Some(value.into()),
@@ -70,7 +70,7 @@ impl TlsSettings {
     }
 
     /// What is negotiated with the server.
-    pub(crate) fn negotiation(&self) -> SslMode {
+    pub(crate) fn negotiated_mode(&self) -> SslMode {
         match self.mode {
             Mode::Disable => SslMode::Disable,
             Mode::Prefer => SslMode::Prefer,
@@ -89,11 +89,13 @@ impl TlsSettings {
             .map_err(|error| error.to_string())?;
         let builder = match self.mode {
             Mode::VerifyFull => builder.with_root_certificates(self.root_store()?),
-            _ => builder.dangerous().with_custom_certificate_verifier(Arc::new(self.lenient(provider)?)),
+            _ => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(self.lenient_verifier(provider)?)),
         };
         let config = match (&self.certificate, &self.key) {
             (Some(certificate), Some(key)) => {
-                let chain = certificates(certificate, "sslcert")?;
+                let chain = read_certificates(certificate, "sslcert")?;
                 let key = PrivateKeyDer::from_pem_file(key).map_err(|error| format!("sslkey: {error}"))?;
                 builder.with_client_auth_cert(chain, key).map_err(|error| format!("sslcert: {error}"))?
             }
@@ -109,13 +111,13 @@ impl TlsSettings {
             return Ok(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() });
         };
         let mut roots = RootCertStore::empty();
-        for certificate in certificates(file, "sslrootcert")? {
+        for certificate in read_certificates(file, "sslrootcert")? {
             roots.add(certificate).map_err(|error| format!("sslrootcert: {error}"))?;
         }
         Ok(roots)
     }
 
-    fn lenient(&self, provider: Arc<CryptoProvider>) -> Result<Lenient, String> {
+    fn lenient_verifier(&self, provider: Arc<CryptoProvider>) -> Result<Lenient, String> {
         let chain = (self.mode == Mode::VerifyCa).then(|| {
             let roots = Arc::new(self.root_store()?);
             WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
@@ -126,7 +128,7 @@ impl TlsSettings {
     }
 }
 
-fn mode(text: &str) -> Result<Mode, String> {
+fn parse_mode(text: &str) -> Result<Mode, String> {
     Ok(match text {
         "disable" => Mode::Disable,
         "prefer" | "allow" => Mode::Prefer,
@@ -137,7 +139,7 @@ fn mode(text: &str) -> Result<Mode, String> {
     })
 }
 
-fn certificates(file: &PathBuf, parameter: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+fn read_certificates(file: &PathBuf, parameter: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match read {
         Ok(found) if found.is_empty() => Err(format!("{parameter}: it holds no certificate")),
@@ -209,7 +211,7 @@ mod tests {
         )
         .expect("valid");
         assert_eq!(rest, "postgres://u:p@h:5432/db?application_name=a+b");
-        assert_eq!((tls.mode, tls.negotiation()), (Mode::Require, SslMode::Require));
+        assert_eq!((tls.mode, tls.negotiated_mode()), (Mode::Require, SslMode::Require));
         assert!(tls.certificate.is_some() && tls.key.is_some());
     }
 

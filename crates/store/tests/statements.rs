@@ -52,7 +52,7 @@ impl TestDatabase {
         let url = format!("{}/{name}", server.rsplit_once('/').expect("a database in the URL").0);
         let settings = Settings::try_parse_from(["test", "--database-url", &url]).expect("settings");
         let store = Store::new(&settings.store, "test");
-        store::migrate::migrate(&store, Duration::from_secs(24 * 3600)).await.expect("migrated");
+        store::migrate::migrate_schema(&store, Duration::from_secs(24 * 3600)).await.expect("migrated");
         Self { client: connect(&url).await, admin, name }
     }
 
@@ -97,7 +97,7 @@ async fn get_events_reads_its_indexes_in_order() {
         database.client.batch_execute(&format!("PREPARE {page} ({types}) AS {sql}")).await.expect("prepared");
         for filter in ["NULL, NULL, NULL", "'failed', NULL, NULL", "NULL, 'delivered', 'A'"] {
             let explain = format!("EXPLAIN EXECUTE {page} ({places}, {filter}, 101, 0, 10000, 8000000)");
-            let in_order = store::delivery::deliveries::IN_ORDER;
+            let in_order = store::delivery::deliveries::IN_INDEX_ORDER;
             let messages = database
                 .client
                 .simple_query(&format!(

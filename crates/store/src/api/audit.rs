@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::db::Executor;
 use crate::error::StoreError;
-use crate::keyset::Place;
+use crate::keyset::KeysetPosition;
 use crate::rows::{read, read_word};
 
 /// What is recorded of one write. Nothing in it is secret: see to that before it gets here.
@@ -31,7 +31,7 @@ pub struct Entry {
 
 /// An entry as it was recorded.
 #[derive(Debug, Clone)]
-pub struct Recorded {
+pub struct RecordedEntry {
     /// Its identity.
     pub id: Uuid,
     /// When.
@@ -50,11 +50,11 @@ pub struct Recorded {
     pub after: Option<Value>,
 }
 
-pub(crate) async fn insert(db: &impl Executor, entry: &Entry) -> Result<(), StoreError> {
+pub(crate) async fn insert_entry(db: &impl Executor, entry: &Entry) -> Result<(), StoreError> {
     let brand = entry.brand_id.as_ref().map(BrandId::as_str);
     let (before, after) = (entry.before.as_ref().map(Json), entry.after.as_ref().map(Json));
     let id = Uuid::new_v4();
-    db.rows(
+    db.query_rows(
         sql!("audit/insert"),
         &[&id, &entry.actor, &entry.action, &brand, &entry.subject, &before, &after],
     )
@@ -66,13 +66,21 @@ pub(crate) async fn insert(db: &impl Executor, entry: &Entry) -> Result<(), Stor
 ///
 /// # Errors
 /// When the database fails.
-pub async fn page(db: &impl Executor, before: Place, limit: i64) -> Result<Vec<Recorded>, StoreError> {
-    db.rows(sql!("audit/page"), &[&before.at, &before.id, &limit]).await?.iter().map(recorded).collect()
+pub async fn list_entries(
+    db: &impl Executor,
+    before: KeysetPosition,
+    limit: i64,
+) -> Result<Vec<RecordedEntry>, StoreError> {
+    db.query_rows(sql!("audit/page"), &[&before.at, &before.id, &limit])
+        .await?
+        .iter()
+        .map(read_entry)
+        .collect()
 }
 
-fn recorded(row: &Row) -> Result<Recorded, StoreError> {
+fn read_entry(row: &Row) -> Result<RecordedEntry, StoreError> {
     let brand_id: Option<&str> = read(row, "brand_id")?;
-    Ok(Recorded {
+    Ok(RecordedEntry {
         id: read(row, "id")?,
         at: read(row, "at")?,
         actor: read(row, "actor")?,

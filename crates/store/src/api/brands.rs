@@ -40,40 +40,44 @@ pub struct Contact {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn insert(
+pub async fn insert_brand(
     change: &AuditedTransaction<'_>,
     id: &BrandId,
     name: &str,
     contact: Option<&Contact>,
 ) -> Result<Option<Brand>, StoreError> {
-    let (contact_name, email) = parts(contact);
-    let row = change.row(sql!("brands/insert"), &[&id.as_str(), &name, &contact_name, &email]).await?;
-    row.as_ref().map(brand).transpose()
+    let (contact_name, email) = contact_columns(contact);
+    let row = change.query_row(sql!("brands/insert"), &[&id.as_str(), &name, &contact_name, &email]).await?;
+    row.as_ref().map(read_brand).transpose()
 }
 
 /// The brand of this id.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn find(db: &impl Executor, id: &BrandId) -> Result<Option<Brand>, StoreError> {
-    db.row(sql!("brands/find"), &[&id.as_str()]).await?.as_ref().map(brand).transpose()
+pub async fn find_brand(db: &impl Executor, id: &BrandId) -> Result<Option<Brand>, StoreError> {
+    db.query_row(sql!("brands/find"), &[&id.as_str()]).await?.as_ref().map(read_brand).transpose()
 }
 
 /// The brand of this id, locked until the change ends.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn lock(change: &AuditedTransaction<'_>, id: &BrandId) -> Result<Option<Brand>, StoreError> {
-    change.row(sql!("brands/lock"), &[&id.as_str()]).await?.as_ref().map(brand).transpose()
+pub async fn lock_brand(change: &AuditedTransaction<'_>, id: &BrandId) -> Result<Option<Brand>, StoreError> {
+    change.query_row(sql!("brands/lock"), &[&id.as_str()]).await?.as_ref().map(read_brand).transpose()
 }
 
 /// A page of all brands by id: at most `limit` of those after `after`.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn page(db: &impl Executor, after: Option<&BrandId>, limit: i64) -> Result<Vec<Brand>, StoreError> {
+pub async fn list_brands(
+    db: &impl Executor,
+    after: Option<&BrandId>,
+    limit: i64,
+) -> Result<Vec<Brand>, StoreError> {
     let after = after.map_or("", BrandId::as_str);
-    db.rows(sql!("brands/page"), &[&after, &limit]).await?.iter().map(brand).collect()
+    db.query_rows(sql!("brands/page"), &[&after, &limit]).await?.iter().map(read_brand).collect()
 }
 
 /// Writes a brand's name, contact and switches, and the brand as it is then. `None` when it is not
@@ -81,23 +85,26 @@ pub async fn page(db: &impl Executor, after: Option<&BrandId>, limit: i64) -> Re
 ///
 /// # Errors
 /// When the database fails.
-pub async fn update(change: &AuditedTransaction<'_>, changed: &Brand) -> Result<Option<Brand>, StoreError> {
-    let (contact_name, email) = parts(changed.contact.as_ref());
+pub async fn update_brand(
+    change: &AuditedTransaction<'_>,
+    changed: &Brand,
+) -> Result<Option<Brand>, StoreError> {
+    let (contact_name, email) = contact_columns(changed.contact.as_ref());
     let (patterns, states): (Vec<&str>, Vec<bool>) = changed.enablement.switches().unzip();
     let row = change
-        .row(
+        .query_row(
             sql!("brands/update"),
             &[&changed.id.as_str(), &changed.name, &contact_name, &email, &patterns, &states],
         )
         .await?;
-    row.as_ref().map(brand).transpose()
+    row.as_ref().map(read_brand).transpose()
 }
 
-fn parts(contact: Option<&Contact>) -> (Option<&str>, Option<&str>) {
+fn contact_columns(contact: Option<&Contact>) -> (Option<&str>, Option<&str>) {
     contact.map(|contact| (contact.name.as_str(), contact.email.as_str())).unzip()
 }
 
-fn brand(row: &Row) -> Result<Brand, StoreError> {
+fn read_brand(row: &Row) -> Result<Brand, StoreError> {
     let patterns: Vec<String> = read(row, "switch_patterns")?;
     let states: Vec<bool> = read(row, "switch_states")?;
     let contact: (Option<String>, Option<String>) = (read(row, "contact_name")?, read(row, "contact_email")?);

@@ -49,72 +49,82 @@ pub struct Definition {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn names(db: &impl Executor) -> Result<Vec<String>, StoreError> {
-    db.rows(sql!("event_types/names"), &[]).await?.iter().map(|row| read(row, "name")).collect()
+pub async fn list_names(db: &impl Executor) -> Result<Vec<String>, StoreError> {
+    db.query_rows(sql!("event_types/names"), &[]).await?.iter().map(|row| read(row, "name")).collect()
 }
 
 /// A page of the catalogue by name: at most `limit` of those after `after`.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn page(
+pub async fn list_event_types(
     db: &impl Executor,
     after: Option<&EventType>,
     limit: i64,
 ) -> Result<Vec<CatalogueType>, StoreError> {
     let after = after.map_or("", EventType::as_str);
-    db.rows(sql!("event_types/page"), &[&after, &limit]).await?.iter().map(catalogue_type).collect()
+    db.query_rows(sql!("event_types/page"), &[&after, &limit])
+        .await?
+        .iter()
+        .map(read_catalogue_type)
+        .collect()
 }
 
 /// An entry.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn find(db: &impl Executor, name: &EventType) -> Result<Option<CatalogueType>, StoreError> {
-    let row = db.row(sql!("event_types/find"), &[&name.as_str()]).await?;
-    row.as_ref().map(catalogue_type).transpose()
+pub async fn find_event_type(
+    db: &impl Executor,
+    name: &EventType,
+) -> Result<Option<CatalogueType>, StoreError> {
+    let row = db.query_row(sql!("event_types/find"), &[&name.as_str()]).await?;
+    row.as_ref().map(read_catalogue_type).transpose()
 }
 
 /// An entry, locked until the change ends.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn lock(
+pub async fn lock_event_type(
     change: &AuditedTransaction<'_>,
     name: &EventType,
 ) -> Result<Option<CatalogueType>, StoreError> {
-    let row = change.row(sql!("event_types/lock"), &[&name.as_str()]).await?;
-    row.as_ref().map(catalogue_type).transpose()
+    let row = change.query_row(sql!("event_types/lock"), &[&name.as_str()]).await?;
+    row.as_ref().map(read_catalogue_type).transpose()
 }
 
 /// Writes an entry that is new, was removed before, or is replaced. `None` when it is built in.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn put(
+pub async fn put_event_type(
     change: &AuditedTransaction<'_>,
     name: &EventType,
     to: &Definition,
 ) -> Result<Option<CatalogueType>, StoreError> {
     let (schema, example) = (to.schema.as_ref().map(Json), to.example.as_ref().map(Json));
     let row = change
-        .row(
+        .query_row(
             sql!("event_types/put"),
             &[&name.as_str(), &to.description, &schema, &to.enforce_schema, &example],
         )
         .await?;
-    row.as_ref().map(catalogue_type).transpose()
+    row.as_ref().map(read_catalogue_type).transpose()
 }
 
 /// Takes an entry out of the catalogue; false when it is not there or built in.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn remove(change: &AuditedTransaction<'_>, name: &EventType) -> Result<bool, StoreError> {
-    Ok(change.row(sql!("event_types/remove"), &[&name.as_str()]).await?.is_some())
+pub async fn remove_event_type(
+    change: &AuditedTransaction<'_>,
+    name: &EventType,
+) -> Result<bool, StoreError> {
+    Ok(change.query_row(sql!("event_types/remove"), &[&name.as_str()]).await?.is_some())
 }
 
-fn catalogue_type(row: &Row) -> Result<CatalogueType, StoreError> {
+fn read_catalogue_type(row: &Row) -> Result<CatalogueType, StoreError> {
     Ok(CatalogueType {
         name: read_word(row, "name")?,
         description: read(row, "description")?,

@@ -13,7 +13,7 @@ pub type Fingerprint = [u8; 32];
 
 /// What is kept of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptRequest {
     /// What its body was.
     pub fingerprint: Fingerprint,
     /// The ids of its events, in their order.
@@ -24,7 +24,12 @@ pub struct Kept {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn keep(store: &Store, brand: &BrandId, key: &str, request: Kept) -> Result<Kept, StoreError> {
+pub async fn keep_request(
+    store: &Store,
+    brand: &BrandId,
+    key: &str,
+    request: KeptRequest,
+) -> Result<KeptRequest, StoreError> {
     let ids: Vec<Uuid> = request.ids.iter().map(|id| id.to_uuid()).collect();
     let fingerprint = request.fingerprint.as_slice();
     let row = store.query_opt(sql!("idempotency/keep"), &[&brand.as_str(), &key, &fingerprint, &ids]).await?;
@@ -33,13 +38,13 @@ pub async fn keep(store: &Store, brand: &BrandId, key: &str, request: Kept) -> R
     }
     // Another statement: the insert's own snapshot may not show who came first.
     let row = store.query_opt(sql!("idempotency/find"), &[&brand.as_str(), &key]).await?;
-    row.as_ref().map_or(Ok(request), kept)
+    row.as_ref().map_or(Ok(request), read_request)
 }
 
-fn kept(row: &Row) -> Result<Kept, StoreError> {
+fn read_request(row: &Row) -> Result<KeptRequest, StoreError> {
     let fingerprint: &[u8] = read(row, "fingerprint")?;
     let ids: Vec<Uuid> = read(row, "ids")?;
-    Ok(Kept {
+    Ok(KeptRequest {
         fingerprint: fingerprint
             .try_into()
             .map_err(|_| StoreError::Unreadable("a fingerprint is not 32 bytes long".to_owned()))?,

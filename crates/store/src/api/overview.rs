@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::error::StoreError;
-use crate::instances::ALIVE_FOR;
+use crate::instances::ALIVE_TIMEOUT;
 use crate::pool::Store;
 use crate::rows::{read, read_word};
 
@@ -51,16 +51,16 @@ pub struct Backlog {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn services(store: &Store) -> Result<Vec<Service>, StoreError> {
-    let rows = store.query(sql!("overview/services"), &[&ALIVE_FOR.as_secs_f64()]).await?;
-    rows.iter().map(service).collect()
+pub async fn list_services(store: &Store) -> Result<Vec<Service>, StoreError> {
+    let rows = store.query(sql!("overview/services"), &[&ALIVE_TIMEOUT.as_secs_f64()]).await?;
+    rows.iter().map(read_service).collect()
 }
 
 /// The deliveries of all webhooks that wait.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn waiting(store: &Store) -> Result<Waiting, StoreError> {
+pub async fn count_waiting(store: &Store) -> Result<Waiting, StoreError> {
     let row = store.query_opt(sql!("overview/waiting"), &[]).await?;
     let row = row.ok_or_else(|| StoreError::Unreadable("no answer to a count".to_owned()))?;
     Ok(Waiting { deliveries: read(&row, "waiting")?, oldest: read(&row, "oldest")? })
@@ -70,7 +70,7 @@ pub async fn waiting(store: &Store) -> Result<Waiting, StoreError> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn backlog(store: &Store) -> Result<Backlog, StoreError> {
+pub async fn measure_backlog(store: &Store) -> Result<Backlog, StoreError> {
     let row = store.query_opt(sql!("overview/backlog"), &[]).await?;
     let row = row.ok_or_else(|| StoreError::Unreadable("no answer to a count".to_owned()))?;
     Ok(Backlog {
@@ -84,12 +84,12 @@ pub async fn backlog(store: &Store) -> Result<Backlog, StoreError> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn webhooks(store: &Store) -> Result<Vec<(WebhookStatus, i64)>, StoreError> {
+pub async fn count_webhooks(store: &Store) -> Result<Vec<(WebhookStatus, i64)>, StoreError> {
     let rows = store.query(sql!("overview/webhooks"), &[]).await?;
     rows.iter().map(|row| Ok((read_word(row, "status")?, read(row, "count")?))).collect()
 }
 
-fn service(row: &Row) -> Result<Service, StoreError> {
+fn read_service(row: &Row) -> Result<Service, StoreError> {
     Ok(Service {
         id: read(row, "id")?,
         service: read(row, "service")?,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::api::transaction::AuditedTransaction;
 use crate::db::Executor;
 use crate::error::StoreError;
-use crate::keyset::Place;
+use crate::keyset::KeysetPosition;
 use crate::rows::{read, read_word};
 
 /// The SHA-256 of a token.
@@ -67,7 +67,7 @@ pub struct Token {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn insert(
+pub async fn insert_token(
     change: &AuditedTransaction<'_>,
     brand: &BrandId,
     name: &str,
@@ -77,37 +77,37 @@ pub async fn insert(
     let id = Uuid::new_v4();
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
         [&id, &brand.as_str(), &name, &role.as_str(), &sha256.as_slice()];
-    change.row(sql!("tokens/insert"), &params).await?.as_ref().map(token).transpose()
+    change.query_row(sql!("tokens/insert"), &params).await?.as_ref().map(read_token).transpose()
 }
 
 /// The token with this SHA-256.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn find(db: &impl Executor, sha256: &Digest) -> Result<Option<Token>, StoreError> {
-    db.row(sql!("tokens/find"), &[&sha256.as_slice()]).await?.as_ref().map(token).transpose()
+pub async fn find_token(db: &impl Executor, sha256: &Digest) -> Result<Option<Token>, StoreError> {
+    db.query_row(sql!("tokens/find"), &[&sha256.as_slice()]).await?.as_ref().map(read_token).transpose()
 }
 
 /// A page of a brand's tokens, oldest first: at most `limit` of those after `after`.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn page(
+pub async fn list_tokens(
     db: &impl Executor,
     brand: &BrandId,
-    after: Place,
+    after: KeysetPosition,
     limit: i64,
 ) -> Result<Vec<Token>, StoreError> {
-    let rows = db.rows(sql!("tokens/page"), &[&brand.as_str(), &after.at, &after.id, &limit]).await?;
-    rows.iter().map(token).collect()
+    let rows = db.query_rows(sql!("tokens/page"), &[&brand.as_str(), &after.at, &after.id, &limit]).await?;
+    rows.iter().map(read_token).collect()
 }
 
 /// How many tokens a brand has.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn count(change: &AuditedTransaction<'_>, brand: &BrandId) -> Result<i64, StoreError> {
-    let row = change.row(sql!("tokens/count"), &[&brand.as_str()]).await?;
+pub async fn count_tokens(change: &AuditedTransaction<'_>, brand: &BrandId) -> Result<i64, StoreError> {
+    let row = change.query_row(sql!("tokens/count"), &[&brand.as_str()]).await?;
     row.as_ref().map_or(Ok(0), |row| read(row, "count"))
 }
 
@@ -115,15 +115,20 @@ pub async fn count(change: &AuditedTransaction<'_>, brand: &BrandId) -> Result<i
 ///
 /// # Errors
 /// When the database fails.
-pub async fn delete(
+pub async fn delete_token(
     change: &AuditedTransaction<'_>,
     brand: &BrandId,
     id: Uuid,
 ) -> Result<Option<Token>, StoreError> {
-    change.row(sql!("tokens/delete"), &[&brand.as_str(), &id]).await?.as_ref().map(token).transpose()
+    change
+        .query_row(sql!("tokens/delete"), &[&brand.as_str(), &id])
+        .await?
+        .as_ref()
+        .map(read_token)
+        .transpose()
 }
 
-fn token(row: &Row) -> Result<Token, StoreError> {
+fn read_token(row: &Row) -> Result<Token, StoreError> {
     Ok(Token {
         id: read(row, "id")?,
         brand_id: read_word(row, "brand_id")?,

@@ -27,8 +27,8 @@ impl<'a> AuditedTransaction<'a> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn hold_configuration(&self) -> Result<(), StoreError> {
-        self.row(sql!("audit/hold_configuration"), &[]).await.map(|_| ())
+    pub async fn lock_configuration(&self) -> Result<(), StoreError> {
+        self.query_row(sql!("configuration/lock_exclusive"), &[]).await.map(|_| ())
     }
 
     /// Records who did what, and makes both last.
@@ -36,14 +36,14 @@ impl<'a> AuditedTransaction<'a> {
     /// # Errors
     /// When the database fails; then nothing was changed, unless the connection broke on the way.
     pub async fn commit(self, entry: &Entry) -> Result<(), StoreError> {
-        audit::insert(&self, entry).await?;
+        audit::insert_entry(&self, entry).await?;
         Ok(self.0.commit().await?)
     }
 }
 
 impl Executor for AuditedTransaction<'_> {
-    async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
-        self.0.rows(sql, params).await
+    async fn query_rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
+        self.0.query_rows(sql, params).await
     }
 }
 

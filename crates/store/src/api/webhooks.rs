@@ -14,9 +14,9 @@ use tokio_postgres::types::Json;
 use crate::api::transaction::AuditedTransaction;
 use crate::db::{Executor, Params};
 use crate::error::StoreError;
-use crate::keyset::Place;
+use crate::keyset::KeysetPosition;
 use crate::rows::{read, read_word};
-use crate::secrets::keyring::Vault;
+use crate::secrets::keyring::SecretKeyring;
 
 /// A webhook, without its secret.
 // No Debug: the values of headers may be secrets.
@@ -65,22 +65,22 @@ pub struct Disabled {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn insert(
+pub async fn insert_webhook(
     change: &AuditedTransaction<'_>,
-    vault: &Vault,
+    keyring: &SecretKeyring,
     new: &Webhook,
     keys: &Keys,
 ) -> Result<Option<Webhook>, StoreError> {
-    let sealed = vault.seal(&new.brand_id, new.id, &keys.secret);
-    let sealed_key = keys.signing_key.as_ref().map(|key| vault.seal_key(&new.brand_id, new.id, key));
+    let sealed = keyring.seal(&new.brand_id, new.id, &keys.secret);
+    let sealed_key = keys.signing_key.as_ref().map(|key| keyring.seal_key(&new.brand_id, new.id, key));
     let row = change
-        .row(
+        .query_row(
             sql!("webhooks/insert"),
             &[
                 &new.id.0,
                 &new.brand_id.as_str(),
                 &new.endpoint,
-                &words(&new.events),
+                &pattern_words(&new.events),
                 &new.status.as_str(),
                 &new.description,
                 &Json(&new.headers),
@@ -91,22 +91,25 @@ pub async fn insert(
             ],
         )
         .await?;
-    row.as_ref().map(webhook).transpose()
+    row.as_ref().map(read_webhook).transpose()
 }
 
 /// Writes all that may change of a webhook that is not deleted, and the webhook as it is then.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn update(change: &AuditedTransaction<'_>, to: &Webhook) -> Result<Option<Webhook>, StoreError> {
+pub async fn update_webhook(
+    change: &AuditedTransaction<'_>,
+    to: &Webhook,
+) -> Result<Option<Webhook>, StoreError> {
     let disabled = to.disabled.as_ref();
     let row = change
-        .row(
+        .query_row(
             sql!("webhooks/update"),
             &[
                 &to.id.0,
                 &to.endpoint,
-                &words(&to.events),
+                &pattern_words(&to.events),
                 &to.status.as_str(),
                 &disabled.map(|disabled| disabled.reason.as_str()),
                 &disabled.and_then(|disabled| disabled.detail.as_deref()),
@@ -118,7 +121,7 @@ pub async fn update(change: &AuditedTransaction<'_>, to: &Webhook) -> Result<Opt
             ],
         )
         .await?;
-    row.as_ref().map(webhook).transpose()
+    row.as_ref().map(read_webhook).transpose()
 }
 
 /// Deletes a webhook: it receives nothing and nobody but support sees it; its events stay readable
@@ -126,43 +129,46 @@ pub async fn update(change: &AuditedTransaction<'_>, to: &Webhook) -> Result<Opt
 ///
 /// # Errors
 /// When the database fails.
-pub async fn delete(change: &AuditedTransaction<'_>, id: WebhookId) -> Result<bool, StoreError> {
-    Ok(change.row(sql!("webhooks/delete"), &[&id.0]).await?.is_some())
+pub async fn delete_webhook(change: &AuditedTransaction<'_>, id: WebhookId) -> Result<bool, StoreError> {
+    Ok(change.query_row(sql!("webhooks/delete"), &[&id.0]).await?.is_some())
 }
 
 /// The webhook of this id, of any brand and status.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn find(db: &impl Executor, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
-    db.row(sql!("webhooks/find"), &[&id.0]).await?.as_ref().map(webhook).transpose()
+pub async fn find_webhook(db: &impl Executor, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+    db.query_row(sql!("webhooks/find"), &[&id.0]).await?.as_ref().map(read_webhook).transpose()
 }
 
 /// The webhook of this id, of any brand and status, locked until the change ends.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn lock(change: &AuditedTransaction<'_>, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
-    change.row(sql!("webhooks/lock"), &[&id.0]).await?.as_ref().map(webhook).transpose()
+pub async fn lock_webhook(
+    change: &AuditedTransaction<'_>,
+    id: WebhookId,
+) -> Result<Option<Webhook>, StoreError> {
+    change.query_row(sql!("webhooks/lock"), &[&id.0]).await?.as_ref().map(read_webhook).transpose()
 }
 
 /// The current keys of a webhook that is not deleted.
 ///
 /// # Errors
 /// When the database fails, or a key was sealed under another master key.
-pub async fn keys(
+pub async fn find_keys(
     db: &impl Executor,
-    vault: &Vault,
+    keyring: &SecretKeyring,
     brand: &BrandId,
     id: WebhookId,
 ) -> Result<Option<Keys>, StoreError> {
-    let Some(row) = db.row(sql!("webhooks/secret"), &[&id.0, &brand.as_str()]).await? else {
+    let Some(row) = db.query_row(sql!("webhooks/find_keys"), &[&id.0, &brand.as_str()]).await? else {
         return Ok(None);
     };
     let sealed_key: Option<&[u8]> = read(&row, "signing_key")?;
     Ok(Some(Keys {
-        secret: vault.open(brand, id, read(&row, "secret")?)?,
-        signing_key: sealed_key.map(|sealed| vault.open_key(brand, id, sealed)).transpose()?,
+        secret: keyring.open(brand, id, read(&row, "secret")?)?,
+        signing_key: sealed_key.map(|sealed| keyring.open_key(brand, id, sealed)).transpose()?,
     }))
 }
 
@@ -173,12 +179,12 @@ pub async fn keys(
 /// When the database fails.
 pub async fn set_signing_key(
     change: &AuditedTransaction<'_>,
-    vault: &Vault,
+    keyring: &SecretKeyring,
     webhook: &Webhook,
     key: Option<&SigningKey>,
 ) -> Result<(), StoreError> {
-    let sealed = key.map(|key| vault.seal_key(&webhook.brand_id, webhook.id, key));
-    change.rows(sql!("webhooks/set_signing_key"), &[&webhook.id.0, &sealed]).await?;
+    let sealed = key.map(|key| keyring.seal_key(&webhook.brand_id, webhook.id, key));
+    change.query_rows(sql!("webhooks/set_signing_key"), &[&webhook.id.0, &sealed]).await?;
     Ok(())
 }
 
@@ -187,17 +193,18 @@ pub async fn set_signing_key(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn rotate(
+pub async fn rotate_keys(
     change: &AuditedTransaction<'_>,
-    vault: &Vault,
+    keyring: &SecretKeyring,
     webhook: &Webhook,
     keys: &Keys,
     overlap_seconds: i32,
 ) -> Result<Option<Option<Timestamp>>, StoreError> {
-    let sealed = vault.seal(&webhook.brand_id, webhook.id, &keys.secret);
-    let sealed_key = keys.signing_key.as_ref().map(|key| vault.seal_key(&webhook.brand_id, webhook.id, key));
+    let sealed = keyring.seal(&webhook.brand_id, webhook.id, &keys.secret);
+    let sealed_key =
+        keys.signing_key.as_ref().map(|key| keyring.seal_key(&webhook.brand_id, webhook.id, key));
     let params: Params<'_> = &[&webhook.id.0, &sealed, &f64::from(overlap_seconds), &sealed_key];
-    let row = change.row(sql!("webhooks/rotate"), params).await?;
+    let row = change.query_row(sql!("webhooks/rotate_keys"), params).await?;
     row.map(|row| read(&row, "previous_secret_expires")).transpose()
 }
 
@@ -205,41 +212,41 @@ pub async fn rotate(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn page_of_brand(
+pub async fn list_webhooks_of_brand(
     db: &impl Executor,
     brand: &BrandId,
     status: Option<WebhookStatus>,
-    after: Place,
+    after: KeysetPosition,
     limit: i64,
 ) -> Result<Vec<Webhook>, StoreError> {
     let status = status.map(WebhookStatus::as_str);
     let rows = db
-        .rows(sql!("webhooks/page_of_brand"), &[&brand.as_str(), &status, &after.at, &after.id, &limit])
+        .query_rows(sql!("webhooks/page_of_brand"), &[&brand.as_str(), &status, &after.at, &after.id, &limit])
         .await?;
-    rows.iter().map(webhook).collect()
+    rows.iter().map(read_webhook).collect()
 }
 
 /// A page of all brands' webhooks, oldest first, without the deleted: at most `limit` after `after`.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn page_of_all(
+pub async fn list_all_webhooks(
     db: &impl Executor,
     status: Option<WebhookStatus>,
-    after: Place,
+    after: KeysetPosition,
     limit: i64,
 ) -> Result<Vec<Webhook>, StoreError> {
     let status = status.map(WebhookStatus::as_str);
-    let rows = db.rows(sql!("webhooks/page_of_all"), &[&status, &after.at, &after.id, &limit]).await?;
-    rows.iter().map(webhook).collect()
+    let rows = db.query_rows(sql!("webhooks/page_of_all"), &[&status, &after.at, &after.id, &limit]).await?;
+    rows.iter().map(read_webhook).collect()
 }
 
 /// How many webhooks a brand has, without the deleted.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn count(change: &AuditedTransaction<'_>, brand: &BrandId) -> Result<i64, StoreError> {
-    let row = change.row(sql!("webhooks/count"), &[&brand.as_str()]).await?;
+pub async fn count_webhooks(change: &AuditedTransaction<'_>, brand: &BrandId) -> Result<i64, StoreError> {
+    let row = change.query_row(sql!("webhooks/count"), &[&brand.as_str()]).await?;
     row.as_ref().map_or(Ok(0), |row| read(row, "count"))
 }
 
@@ -247,16 +254,19 @@ pub async fn count(change: &AuditedTransaction<'_>, brand: &BrandId) -> Result<i
 ///
 /// # Errors
 /// When the database fails.
-pub async fn count_naming(change: &AuditedTransaction<'_>, type_name: &str) -> Result<i64, StoreError> {
-    let row = change.row(sql!("webhooks/count_naming"), &[&type_name]).await?;
+pub async fn count_webhooks_naming_type(
+    change: &AuditedTransaction<'_>,
+    type_name: &str,
+) -> Result<i64, StoreError> {
+    let row = change.query_row(sql!("webhooks/count_naming_type"), &[&type_name]).await?;
     row.as_ref().map_or(Ok(0), |row| read(row, "count"))
 }
 
-fn words(patterns: &[TypePattern]) -> Vec<&str> {
+fn pattern_words(patterns: &[TypePattern]) -> Vec<&str> {
     patterns.iter().map(TypePattern::as_str).collect()
 }
 
-fn webhook(row: &Row) -> Result<Webhook, StoreError> {
+fn read_webhook(row: &Row) -> Result<Webhook, StoreError> {
     let events: Vec<String> = read(row, "events")?;
     let pattern =
         |text: &String| text.parse().map_err(|_| StoreError::Unreadable(format!("event type {text:?}")));
@@ -266,7 +276,7 @@ fn webhook(row: &Row) -> Result<Webhook, StoreError> {
         endpoint: read(row, "endpoint")?,
         events: events.iter().map(pattern).collect::<Result<_, _>>()?,
         status: read_word(row, "status")?,
-        disabled: disabled(row)?,
+        disabled: read_disabled(row)?,
         description: read(row, "description")?,
         headers: read::<Json<_>>(row, "headers")?.0,
         max_concurrency: read(row, "max_concurrency")?,
@@ -277,7 +287,7 @@ fn webhook(row: &Row) -> Result<Webhook, StoreError> {
     })
 }
 
-fn disabled(row: &Row) -> Result<Option<Disabled>, StoreError> {
+fn read_disabled(row: &Row) -> Result<Option<Disabled>, StoreError> {
     let at: Option<Timestamp> = read(row, "disabled_at")?;
     at.map(|at| {
         Ok(Disabled { reason: read_word(row, "disabled_reason")?, detail: read(row, "disabled_detail")?, at })

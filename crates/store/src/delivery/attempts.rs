@@ -35,7 +35,7 @@ pub struct Attempt {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn page(
+pub async fn list_attempts(
     db: &impl Executor,
     webhook: WebhookId,
     (event, created): (EventId, Timestamp),
@@ -43,12 +43,13 @@ pub async fn page(
     limit: i64,
 ) -> Result<Vec<Attempt>, StoreError> {
     let after = after.map_or(Uuid::nil(), AttemptId::to_uuid);
-    let rows =
-        db.rows(sql!("attempts/page"), &[&webhook.0, &created, &event.to_uuid(), &after, &limit]).await?;
-    rows.iter().map(attempt).collect()
+    let rows = db
+        .query_rows(sql!("attempts/page"), &[&webhook.0, &created, &event.to_uuid(), &after, &limit])
+        .await?;
+    rows.iter().map(read_attempt).collect()
 }
 
-fn attempt(row: &Row) -> Result<Attempt, StoreError> {
+fn read_attempt(row: &Row) -> Result<Attempt, StoreError> {
     Ok(Attempt {
         id: AttemptId::from_uuid(read(row, "attempt_id")?),
         started_at: read(row, "started_at")?,

@@ -10,28 +10,28 @@ use tokio_postgres::{IsolationLevel, Row};
 
 use crate::db::Executor;
 use crate::error::StoreError;
-use crate::keyset::Place;
+use crate::keyset::KeysetPosition;
 use crate::pool::Store;
 use crate::rows::{read, read_word};
 
 /// Most deliveries that are looked through for one page when a filter skips some of them: what
 /// makes a page of a rare type cost milliseconds, however much lies between.
-pub const SCAN: i64 = 10_000;
+pub const MAX_SCANNED_ROWS: i64 = 10_000;
 /// How much `data` one page holds before it ends early, in bytes: bounds a request's memory.
-pub const PAGE_BYTES: i64 = 8 * 1024 * 1024;
+pub const MAX_PAGE_BYTES: i64 = 8 * 1024 * 1024;
 
 /// For the transaction: read indexes in their order whatever the statistics say, for they lag behind
 /// a webhook that has just received its first million events.
-pub const IN_ORDER: &str =
+pub const IN_INDEX_ORDER: &str =
     "SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off";
 
 /// Which deliveries of a webhook are listed.
 #[derive(Debug, Clone)]
-pub struct Range {
+pub struct DeliveryRange {
     /// Those after this place,
-    pub after: Place,
+    pub after: KeysetPosition,
     /// up to this one, which is among them.
-    pub up_to: Place,
+    pub up_to: KeysetPosition,
     /// Only of this type or group.
     pub pattern: Option<TypePattern>,
     /// Only of this status.
@@ -40,21 +40,21 @@ pub struct Range {
     pub order: Order,
 }
 
-impl Range {
+impl DeliveryRange {
     /// The status, if there is an index for it: all but `delivered`.
     fn status_in_index(&self) -> Option<DeliveryStatus> {
         self.status.filter(|status| *status != DeliveryStatus::Delivered)
     }
 
-    fn sieve(&self) -> Sieve<'_> {
+    fn row_filter(&self) -> RowFilter<'_> {
         let pattern = self.pattern.as_ref().filter(|pattern| **pattern != TypePattern::All);
         let status = self.status.filter(|status| *status == DeliveryStatus::Delivered);
-        Sieve { pattern: pattern.map(TypePattern::as_str), status }
+        RowFilter { pattern: pattern.map(TypePattern::as_str), status }
     }
 
     /// Whether a look-up by index meets deliveries that are not listed.
-    fn skips_some(&self) -> bool {
-        let sieve = self.sieve();
+    fn filters_rows(&self) -> bool {
+        let sieve = self.row_filter();
         sieve.pattern.is_some() || sieve.status.is_some()
     }
 }
@@ -98,80 +98,86 @@ pub struct Delivery {
 impl Delivery {
     /// Its place in the webhook's list.
     #[must_use]
-    pub fn place(&self) -> Place {
-        Place { at: self.created, id: self.event_id.to_uuid() }
+    pub fn position(&self) -> KeysetPosition {
+        KeysetPosition { at: self.created, id: self.event_id.to_uuid() }
     }
 }
 
 /// A page of deliveries, and where it ended if there may be more.
 #[derive(Debug)]
-pub struct Page {
+pub struct DeliveryPage {
     /// The deliveries, in the order that was asked for.
     pub items: Vec<Delivery>,
     /// The last place that was looked at, unless that was the end of the range.
-    pub more_after: Option<Place>,
+    pub more_after: Option<KeysetPosition>,
 }
 
 /// A page of a webhook's deliveries: at most `limit`, fewer when a bound was met on the way.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn page(store: &Store, webhook: WebhookId, range: &Range, limit: i64) -> Result<Page, StoreError> {
+pub async fn list_deliveries(
+    store: &Store,
+    webhook: WebhookId,
+    range: &DeliveryRange,
+    limit: i64,
+) -> Result<DeliveryPage, StoreError> {
     // One snapshot: where the look-up stopped may be asked for in a second statement.
     let mut client = store.client().await?;
     let options = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
     let snapshot = options.start().await?;
-    snapshot.batch_execute(IN_ORDER).await?;
-    let (items, mut more_after) = sifted(&snapshot, webhook, range, limit).await?;
-    if more_after.is_none() && range.skips_some() {
-        more_after = end_of_scan(&snapshot, webhook, range).await?;
+    snapshot.batch_execute(IN_INDEX_ORDER).await?;
+    let (items, mut more_after) = load_page(&snapshot, webhook, range, limit).await?;
+    if more_after.is_none() && range.filters_rows() {
+        more_after = find_scan_end(&snapshot, webhook, range).await?;
     }
     snapshot.commit().await?;
-    Ok(Page { items, more_after })
+    Ok(DeliveryPage { items, more_after })
 }
 
 /// The deliveries that pass the sieve, and the last one's place when a bound of the page cut them.
-async fn sifted(
+async fn load_page(
     snapshot: &Transaction<'_>,
     webhook: WebhookId,
-    range: &Range,
+    range: &DeliveryRange,
     limit: i64,
-) -> Result<(Vec<Delivery>, Option<Place>), StoreError> {
-    let rows = scan(snapshot, webhook, range, &range.sieve(), (limit + 1, 0)).await?;
-    let mut items = rows.iter().map(delivery).collect::<Result<Vec<_>, _>>()?;
+) -> Result<(Vec<Delivery>, Option<KeysetPosition>), StoreError> {
+    let rows = run_page_query(snapshot, webhook, range, &range.row_filter(), (limit + 1, 0)).await?;
+    let mut items = rows.iter().map(read_delivery).collect::<Result<Vec<_>, _>>()?;
     let bytes: Option<i64> = rows.last().map(|row| read(row, "bytes")).transpose()?.flatten();
     let full = i64::try_from(items.len()).is_ok_and(|found| found > limit);
     if full {
         items.pop();
     }
-    let cut = full || bytes.is_some_and(|bytes| bytes >= PAGE_BYTES);
-    let more_after = items.last().filter(|_| cut).map(Delivery::place);
+    let cut = full || bytes.is_some_and(|bytes| bytes >= MAX_PAGE_BYTES);
+    let more_after = items.last().filter(|_| cut).map(Delivery::position);
     Ok((items, more_after))
 }
 
 /// Where the look-up stopped because it had looked through [`SCAN`] deliveries.
-async fn end_of_scan(
+async fn find_scan_end(
     snapshot: &Transaction<'_>,
     webhook: WebhookId,
-    range: &Range,
-) -> Result<Option<Place>, StoreError> {
-    let rows = scan(snapshot, webhook, range, &Sieve::default(), (1, SCAN - 1)).await?;
-    rows.first().map(|row| delivery(row).map(|delivery| delivery.place())).transpose()
+    range: &DeliveryRange,
+) -> Result<Option<KeysetPosition>, StoreError> {
+    let rows =
+        run_page_query(snapshot, webhook, range, &RowFilter::default(), (1, MAX_SCANNED_ROWS - 1)).await?;
+    rows.first().map(|row| read_delivery(row).map(|delivery| delivery.position())).transpose()
 }
 
 /// What a look-up sifts out of the rows that the index leads to.
 #[derive(Default)]
-struct Sieve<'a> {
+struct RowFilter<'a> {
     pattern: Option<&'a str>,
     status: Option<DeliveryStatus>,
 }
 
 /// Runs the page's statement, planned anew with these values.
-async fn scan(
+async fn run_page_query(
     snapshot: &Transaction<'_>,
     webhook: WebhookId,
-    range: &Range,
-    sieve: &Sieve<'_>,
+    range: &DeliveryRange,
+    sieve: &RowFilter<'_>,
     (limit, skip): (i64, i64),
 ) -> Result<Vec<Row>, StoreError> {
     let sql = match range.order {
@@ -192,8 +198,8 @@ async fn scan(
         (&sieve.pattern, Type::TEXT),
         (&limit, Type::INT8),
         (&skip, Type::INT8),
-        (&SCAN, Type::INT8),
-        (&PAGE_BYTES, Type::INT8),
+        (&MAX_SCANNED_ROWS, Type::INT8),
+        (&MAX_PAGE_BYTES, Type::INT8),
     ];
     Ok(snapshot.query_typed(sql, &params).await?)
 }
@@ -202,17 +208,17 @@ async fn scan(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn find(
+pub async fn find_delivery(
     db: &impl Executor,
     brand: &BrandId,
     webhook: WebhookId,
     event: EventId,
 ) -> Result<Option<Delivery>, StoreError> {
-    let row = db.row(sql!("deliveries/find"), &[&webhook.0, &event.to_uuid(), &brand.as_str()]).await?;
-    row.as_ref().map(delivery).transpose()
+    let row = db.query_row(sql!("deliveries/find"), &[&webhook.0, &event.to_uuid(), &brand.as_str()]).await?;
+    row.as_ref().map(read_delivery).transpose()
 }
 
-fn delivery(row: &Row) -> Result<Delivery, StoreError> {
+fn read_delivery(row: &Row) -> Result<Delivery, StoreError> {
     Ok(Delivery {
         event_id: EventId::from_uuid(read(row, "event_id")?),
         brand_id: read_word(row, "brand_id")?,

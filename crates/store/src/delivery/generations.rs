@@ -15,7 +15,7 @@ const CHUNK: i64 = 2000;
 ///
 /// # Errors
 /// When the database fails; what was settled stays so.
-pub async fn settle(
+pub async fn close_generations(
     store: &Store,
     webhook: WebhookId,
     generation: i32,
@@ -25,7 +25,7 @@ pub async fn settle(
     loop {
         let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
             [&webhook.0, &generation, &settle_as.as_str(), &CHUNK];
-        match store.execute(sql!("settle/chunk"), &params).await? {
+        match store.execute(sql!("generations/close_batch"), &params).await? {
             0 => return Ok(settled),
             some => settled += some,
         }
@@ -36,10 +36,12 @@ pub async fn settle(
 ///
 /// # Errors
 /// When the database fails; what was settled stays so.
-pub(crate) async fn settle_ended(store: &Store, webhook: WebhookId) -> Result<(), StoreError> {
-    let Some(row) = store.query_opt(sql!("settle/ended"), &[&webhook.0]).await? else { return Ok(()) };
+pub(crate) async fn close_ended(store: &Store, webhook: WebhookId) -> Result<(), StoreError> {
+    let Some(row) = store.query_opt(sql!("generations/find_closing_status"), &[&webhook.0]).await? else {
+        return Ok(());
+    };
     let settle_as = read_word(&row, "settle_as")?;
-    settle(store, webhook, read(&row, "generation")?, settle_as).await?;
+    close_generations(store, webhook, read(&row, "generation")?, settle_as).await?;
     Ok(())
 }
 
@@ -47,7 +49,7 @@ pub(crate) async fn settle_ended(store: &Store, webhook: WebhookId) -> Result<()
 ///
 /// # Errors
 /// When the database fails.
-pub async fn done(store: &Store, webhook: WebhookId, generation: i32) -> Result<(), StoreError> {
-    store.execute(sql!("settle/done"), &[&webhook.0, &generation]).await?;
+pub async fn record_closed(store: &Store, webhook: WebhookId, generation: i32) -> Result<(), StoreError> {
+    store.execute(sql!("generations/record_closed"), &[&webhook.0, &generation]).await?;
     Ok(())
 }

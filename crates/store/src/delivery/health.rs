@@ -16,18 +16,18 @@ use crate::rows::read;
 ///
 /// # Errors
 /// When the database fails.
-pub async fn figures(
+pub async fn load_stats(
     store: &Store,
     webhooks: &[WebhookId],
     now: Timestamp,
     window: Duration,
 ) -> Result<Vec<(WebhookId, HealthFigures)>, StoreError> {
     let ids: Vec<uuid::Uuid> = webhooks.iter().map(|id| id.0).collect();
-    let rows = store.query(sql!("health/figures"), &[&ids, &(now - window)]).await?;
-    rows.iter().map(|row| Ok((WebhookId(read(row, "id")?), of_row(row)?))).collect()
+    let rows = store.query(sql!("health/load_stats"), &[&ids, &(now - window)]).await?;
+    rows.iter().map(|row| Ok((WebhookId(read(row, "id")?), read_stats(row)?))).collect()
 }
 
-fn of_row(row: &Row) -> Result<HealthFigures, StoreError> {
+fn read_stats(row: &Row) -> Result<HealthFigures, StoreError> {
     let count = |column| read::<i64>(row, column).map(|n| u64::try_from(n).unwrap_or(0));
     let failures = count("failures")?;
     Ok(HealthFigures {
@@ -44,21 +44,21 @@ fn of_row(row: &Row) -> Result<HealthFigures, StoreError> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn disable(
+pub async fn disable_webhook(
     store: &Store,
     webhook: WebhookId,
     generation: i32,
     why: &Unhealthy,
     figures: Option<&HealthFigures>,
 ) -> Result<bool, StoreError> {
-    let (reason, figures) = (why.reason.as_str(), figures.map(as_json));
+    let (reason, figures) = (why.reason.as_str(), figures.map(stats_as_json));
     let changed = store
-        .execute(sql!("record/disable"), &[&webhook.0, &reason, &why.detail, &figures, &generation])
+        .execute(sql!("health/disable_webhook"), &[&webhook.0, &reason, &why.detail, &figures, &generation])
         .await?;
     Ok(changed > 0)
 }
 
-fn as_json(figures: &HealthFigures) -> Value {
+fn stats_as_json(figures: &HealthFigures) -> Value {
     let instant = |at: Option<Timestamp>| at.map(domain::time::format);
     json!({
         "attempts": figures.attempts,

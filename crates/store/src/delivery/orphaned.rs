@@ -12,11 +12,11 @@ use crate::pool::Store;
 use crate::rows::{read, read_word};
 
 /// Most deliveries of one page.
-pub const PAGE: i64 = 200;
+pub const PAGE_SIZE: i64 = 200;
 
 /// A delivery that is pending and whose message should be in the webhook's queue.
 #[derive(Debug)]
-pub struct Stranded {
+pub struct OrphanedDelivery {
     /// When the event happened.
     pub created: Timestamp,
     /// The event.
@@ -46,16 +46,16 @@ pub struct Stranded {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn page(
+pub async fn list_orphaned(
     store: &Store,
     webhook: WebhookId,
     due_before: Timestamp,
     after: Option<(Timestamp, EventId)>,
-) -> Result<Vec<Stranded>, StoreError> {
+) -> Result<Vec<OrphanedDelivery>, StoreError> {
     let (created, event) = after.map_or((Timestamp::UNIX_EPOCH, Uuid::nil()), |(at, id)| (at, id.to_uuid()));
     let rows =
-        store.query(sql!("stranded/page"), &[&webhook.0, &due_before, &created, &event, &PAGE]).await?;
-    rows.iter().map(stranded).collect()
+        store.query(sql!("orphaned/page"), &[&webhook.0, &due_before, &created, &event, &PAGE_SIZE]).await?;
+    rows.iter().map(read_orphaned).collect()
 }
 
 /// Notes that no queue has a message of these deliveries, so that each is attempted from the database as soon as its
@@ -64,11 +64,11 @@ pub async fn page(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn note(store: &Store, deliveries: &[DeliveryKey]) -> Result<(), StoreError> {
+pub async fn record_orphaned(store: &Store, deliveries: &[DeliveryKey]) -> Result<(), StoreError> {
     let webhooks: Vec<Uuid> = deliveries.iter().map(|key| key.webhook.0).collect();
     let created: Vec<Timestamp> = deliveries.iter().map(|key| key.created).collect();
     let events: Vec<Uuid> = deliveries.iter().map(|key| key.event.to_uuid()).collect();
-    store.execute(sql!("stranded/note"), &[&webhooks, &created, &events]).await?;
+    store.execute(sql!("orphaned/record"), &[&webhooks, &created, &events]).await?;
     Ok(())
 }
 
@@ -77,27 +77,27 @@ pub async fn note(store: &Store, deliveries: &[DeliveryKey]) -> Result<(), Store
 ///
 /// # Errors
 /// When the database fails.
-pub async fn retries_due(
+pub async fn find_overdue_retries(
     store: &Store,
     webhook: WebhookId,
     due_before: Timestamp,
     limit: i64,
-) -> Result<Vec<Stranded>, StoreError> {
-    let rows = store.query(sql!("stranded/retries_due"), &[&webhook.0, &due_before, &limit]).await?;
-    rows.iter().map(stranded).collect()
+) -> Result<Vec<OrphanedDelivery>, StoreError> {
+    let rows = store.query(sql!("orphaned/overdue_retries"), &[&webhook.0, &due_before, &limit]).await?;
+    rows.iter().map(read_orphaned).collect()
 }
 
 /// Finds out which of these webhooks have at least one delivery for [`retries_due`].
 ///
 /// # Errors
 /// When the database fails.
-pub async fn with_retries_due(
+pub async fn find_webhooks_with_overdue_retries(
     store: &Store,
     webhooks: &[WebhookId],
     due_before: Timestamp,
 ) -> Result<Vec<WebhookId>, StoreError> {
     let ids: Vec<Uuid> = webhooks.iter().map(|id| id.0).collect();
-    let rows = store.query(sql!("stranded/with_retries_due"), &[&ids, &due_before]).await?;
+    let rows = store.query(sql!("orphaned/webhooks_with_overdue_retries"), &[&ids, &due_before]).await?;
     rows.iter().map(|row| read(row, "id").map(WebhookId)).collect()
 }
 
@@ -105,18 +105,18 @@ pub async fn with_retries_due(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn among(
+pub async fn find_webhooks_with_orphans(
     store: &Store,
     webhooks: &[WebhookId],
     due_before: Timestamp,
 ) -> Result<Vec<WebhookId>, StoreError> {
     let ids: Vec<Uuid> = webhooks.iter().map(|id| id.0).collect();
-    let rows = store.query(sql!("stranded/among"), &[&ids, &due_before]).await?;
+    let rows = store.query(sql!("orphaned/webhooks_with_orphans"), &[&ids, &due_before]).await?;
     rows.iter().map(|row| read(row, "id").map(WebhookId)).collect()
 }
 
-fn stranded(row: &Row) -> Result<Stranded, StoreError> {
-    Ok(Stranded {
+fn read_orphaned(row: &Row) -> Result<OrphanedDelivery, StoreError> {
+    Ok(OrphanedDelivery {
         created: read(row, "created")?,
         event: EventId::from_uuid(read(row, "event_id")?),
         brand_id: read_word(row, "brand_id")?,

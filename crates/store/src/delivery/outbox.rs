@@ -7,7 +7,7 @@ use crate::pool::Store;
 use crate::rows::read;
 
 /// Most messages of one look.
-const BATCH: i64 = 100;
+const BATCH_SIZE: i64 = 100;
 
 /// A message to publish.
 #[derive(Debug)]
@@ -26,8 +26,8 @@ pub struct OutboxMessage {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn waiting(store: &Store) -> Result<Vec<OutboxMessage>, StoreError> {
-    let rows = store.query(sql!("outbox/waiting"), &[&BATCH]).await?;
+pub async fn list_waiting(store: &Store) -> Result<Vec<OutboxMessage>, StoreError> {
+    let rows = store.query(sql!("outbox/waiting"), &[&BATCH_SIZE]).await?;
     let message = |row: &tokio_postgres::Row| {
         Ok(OutboxMessage {
             id: read(row, "id")?,
@@ -43,7 +43,7 @@ pub async fn waiting(store: &Store) -> Result<Vec<OutboxMessage>, StoreError> {
 ///
 /// # Errors
 /// When the database fails; then they are published again, under the same ids.
-pub async fn sent(store: &Store, ids: &[Uuid]) -> Result<(), StoreError> {
-    store.execute(sql!("outbox/sent"), &[&ids]).await?;
+pub async fn delete_sent(store: &Store, ids: &[Uuid]) -> Result<(), StoreError> {
+    store.execute(sql!("outbox/delete_sent"), &[&ids]).await?;
     Ok(())
 }

@@ -56,7 +56,7 @@ pub struct AttemptRecord {
 
 /// Where a delivery stands in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct RoundStatus {
     /// Its status.
     pub status: DeliveryStatus,
     /// Its latest redelivery.
@@ -65,9 +65,9 @@ pub struct Standing {
 
 /// All that a message that may be a repetition is compared with.
 #[derive(Debug, Clone, Copy)]
-pub struct FullStanding {
+pub struct DeliveryState {
     /// Status and round.
-    pub standing: Standing,
+    pub standing: RoundStatus,
     /// Attempts recorded over all rounds.
     pub attempts: i32,
     /// When the round's first attempt started.
@@ -109,12 +109,12 @@ struct Columns<'a> {
 ///
 /// # Errors
 /// When the database fails; then nothing is recorded, or all of it and the answer was lost.
-pub async fn attempts(
+pub async fn record_attempts(
     store: &Store,
     batch: &[AttemptRecord],
     slice: Duration,
-) -> Result<Vec<Option<Standing>>, StoreError> {
-    let c = columns(batch, slice);
+) -> Result<Vec<Option<RoundStatus>>, StoreError> {
+    let c = to_columns(batch, slice);
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 20] = [
         &c.webhooks,
         &c.created,
@@ -139,7 +139,7 @@ pub async fn attempts(
     ];
     let mut standings = vec![None; batch.len()];
     for row in store.query(sql!("record/attempts"), &params).await? {
-        put(&mut standings, read(&row, "place")?, standing(&row)?);
+        place_answer(&mut standings, read(&row, "place")?, read_round_status(&row)?);
     }
     Ok(standings)
 }
@@ -162,7 +162,10 @@ impl AttemptRecord {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn outcome(store: &Store, record: &AttemptRecord) -> Result<Option<Standing>, StoreError> {
+pub async fn record_outcome(
+    store: &Store,
+    record: &AttemptRecord,
+) -> Result<Option<RoundStatus>, StoreError> {
     let event = record.key.event.to_uuid();
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 8] = [
         &record.key.webhook.0,
@@ -174,22 +177,22 @@ pub async fn outcome(store: &Store, record: &AttemptRecord) -> Result<Option<Sta
         &record.next_attempt_at,
         &record.first_started,
     ];
-    store.query_opt(sql!("record/outcome"), &params).await?.as_ref().map(standing).transpose()
+    store.query_opt(sql!("record/outcome"), &params).await?.as_ref().map(read_round_status).transpose()
 }
 
-fn standing(row: &tokio_postgres::Row) -> Result<Standing, StoreError> {
-    Ok(Standing { status: read_word(row, "status")?, round: read(row, "round")? })
+fn read_round_status(row: &tokio_postgres::Row) -> Result<RoundStatus, StoreError> {
+    Ok(RoundStatus { status: read_word(row, "status")?, round: read(row, "round")? })
 }
 
 /// Whether attempts are recorded at all: the same statement with an empty batch.
 ///
 /// # Errors
 /// When PostgreSQL is away, or refuses the statement whatever the attempts.
-pub async fn probe(store: &Store) -> Result<(), StoreError> {
-    attempts(store, &[], Duration::from_secs(1)).await.map(drop)
+pub async fn probe_recording(store: &Store) -> Result<(), StoreError> {
+    record_attempts(store, &[], Duration::from_secs(1)).await.map(drop)
 }
 
-fn columns(batch: &[AttemptRecord], slice: Duration) -> Columns<'_> {
+fn to_columns(batch: &[AttemptRecord], slice: Duration) -> Columns<'_> {
     let mut c = Columns::default();
     for record in batch {
         c.webhooks.push(record.key.webhook.0);
@@ -208,16 +211,16 @@ fn columns(batch: &[AttemptRecord], slice: Duration) -> Columns<'_> {
         c.next.push(record.next_attempt_at);
         c.first.push(record.first_started);
         c.ended.push(record.ended);
-        c.buckets.push(activity::bucket_of(record.duration_ms));
-        c.slices.push((!record.facts.ours).then(|| activity::slice_of(record.ended, slice)));
+        c.buckets.push(activity::duration_bucket(record.duration_ms));
+        c.slices.push((!record.facts.ours).then(|| activity::slice_start(record.ended, slice)));
     }
-    (c.streaked, c.streaks) = streaks(batch).into_iter().map(|(id, change)| (id.0, change)).unzip();
+    (c.streaked, c.streaks) = count_streaks(batch).into_iter().map(|(id, change)| (id.0, change)).unzip();
     c
 }
 
 /// How the row of failed deliveries of each webhook changes: so many more, or, below zero, begun
 /// anew by a success and then `-1 - change` more.
-fn streaks(batch: &[AttemptRecord]) -> BTreeMap<WebhookId, i32> {
+fn count_streaks(batch: &[AttemptRecord]) -> BTreeMap<WebhookId, i32> {
     let mut by_end: Vec<&AttemptRecord> = batch.iter().filter(|record| !record.facts.ours).collect();
     by_end.sort_by_key(|record| record.ended);
     let mut streaks = BTreeMap::new();
@@ -233,10 +236,10 @@ fn streaks(batch: &[AttemptRecord]) -> BTreeMap<WebhookId, i32> {
     streaks
 }
 
-impl FullStanding {
+impl DeliveryState {
     /// Of a delivery of which the database tells nothing: older than every message of it.
     pub const UNKNOWN: Self = Self {
-        standing: Standing { status: DeliveryStatus::Pending, round: 0 },
+        standing: RoundStatus { status: DeliveryStatus::Pending, round: 0 },
         attempts: 0,
         first_attempt_at: None,
         next_attempt_at: None,
@@ -247,28 +250,28 @@ impl FullStanding {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn standings(
+pub async fn load_states(
     store: &Store,
     deliveries: &[DeliveryKey],
-) -> Result<Vec<Option<FullStanding>>, StoreError> {
+) -> Result<Vec<Option<DeliveryState>>, StoreError> {
     let webhooks: Vec<_> = deliveries.iter().map(|key| key.webhook.0).collect();
     let created: Vec<_> = deliveries.iter().map(|key| key.created).collect();
     let events: Vec<_> = deliveries.iter().map(|key| key.event.to_uuid()).collect();
     let mut standings = vec![None; deliveries.len()];
-    for row in store.query(sql!("record/standings"), &[&webhooks, &created, &events]).await? {
-        let standing = FullStanding {
-            standing: standing(&row)?,
+    for row in store.query(sql!("record/load_states"), &[&webhooks, &created, &events]).await? {
+        let standing = DeliveryState {
+            standing: read_round_status(&row)?,
             attempts: read(&row, "attempts")?,
             first_attempt_at: read(&row, "first_attempt_at")?,
             next_attempt_at: read(&row, "next_attempt_at")?,
         };
-        put(&mut standings, read(&row, "place")?, standing);
+        place_answer(&mut standings, read(&row, "place")?, standing);
     }
     Ok(standings)
 }
 
 /// Puts an answer at its place, which the database counts from 1.
-fn put<T>(answers: &mut [Option<T>], place: i64, answer: T) {
+fn place_answer<T>(answers: &mut [Option<T>], place: i64, answer: T) {
     if let Some(slot) = usize::try_from(place - 1).ok().and_then(|at| answers.get_mut(at)) {
         *slot = Some(answer);
     }
@@ -278,7 +281,7 @@ fn put<T>(answers: &mut [Option<T>], place: i64, answer: T) {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn finish(
+pub async fn finish_delivery(
     store: &Store,
     key: DeliveryKey,
     round: i32,
@@ -286,7 +289,10 @@ pub async fn finish(
 ) -> Result<bool, StoreError> {
     let event = key.event.to_uuid();
     let ended = store
-        .execute(sql!("record/finish"), &[&key.webhook.0, &key.created, &event, &round, &status.as_str()])
+        .execute(
+            sql!("record/finish_delivery"),
+            &[&key.webhook.0, &key.created, &event, &round, &status.as_str()],
+        )
         .await?;
     Ok(ended > 0)
 }

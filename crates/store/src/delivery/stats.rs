@@ -7,14 +7,14 @@ use domain::outcome::Outcome;
 use domain::time::Timestamp;
 use tokio_postgres::Row;
 
-use crate::delivery::activity::BOUNDS_MS;
+use crate::delivery::activity::DURATION_BOUNDS_MS;
 use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::read;
 
 /// The attempts that ended in one step.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step {
+pub struct TimeBucket {
     /// When it begins.
     pub at: Timestamp,
     /// How many attempts ended so, in the order of [`Outcome::ALL`].
@@ -23,7 +23,7 @@ pub struct Step {
     durations: Vec<i32>,
 }
 
-impl Step {
+impl TimeBucket {
     /// The number of attempts.
     #[must_use]
     pub fn attempts(&self) -> i64 {
@@ -40,7 +40,7 @@ impl Step {
         let mut before = 0.0;
         for (bucket, count) in self.durations.iter().copied().map(f64::from).enumerate() {
             if count > 0.0 && before + count >= wanted {
-                let (low, high) = bounds(bucket);
+                let (low, high) = duration_bounds(bucket);
                 return Some(low + (high - low) * ((wanted - before) / count).clamp(0.0, 1.0));
             }
             before += count;
@@ -50,8 +50,8 @@ impl Step {
 }
 
 /// From where to where a bucket reaches, in milliseconds. The last has no end: it counts as its start.
-fn bounds(bucket: usize) -> (f64, f64) {
-    let at = |place: usize| BOUNDS_MS.get(place).copied().map(f64::from);
+fn duration_bounds(bucket: usize) -> (f64, f64) {
+    let at = |place: usize| DURATION_BOUNDS_MS.get(place).copied().map(f64::from);
     let low = bucket.checked_sub(1).and_then(at).unwrap_or(0.0);
     (low, at(bucket).unwrap_or(low))
 }
@@ -60,35 +60,35 @@ fn bounds(bucket: usize) -> (f64, f64) {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn of_webhook(
+pub async fn load_webhook_stats(
     store: &Store,
     webhook: WebhookId,
     from: Timestamp,
     to: Timestamp,
     step: Duration,
-) -> Result<Vec<Step>, StoreError> {
+) -> Result<Vec<TimeBucket>, StoreError> {
     let seconds = step.as_secs_f64();
-    let rows = store.query(sql!("stats/of_webhook"), &[&webhook.0, &from, &to, &seconds]).await?;
-    rows.iter().map(of_row).collect()
+    let rows = store.query(sql!("stats/one_webhook"), &[&webhook.0, &from, &to, &seconds]).await?;
+    rows.iter().map(read_bucket).collect()
 }
 
 /// The steps of `[from, to)` in which attempts of any webhook ended, in order.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn of_all(
+pub async fn load_total_stats(
     store: &Store,
     from: Timestamp,
     to: Timestamp,
     step: Duration,
-) -> Result<Vec<Step>, StoreError> {
-    let rows = store.query(sql!("stats/of_all"), &[&from, &to, &step.as_secs_f64()]).await?;
-    rows.iter().map(of_row).collect()
+) -> Result<Vec<TimeBucket>, StoreError> {
+    let rows = store.query(sql!("stats/all_webhooks"), &[&from, &to, &step.as_secs_f64()]).await?;
+    rows.iter().map(read_bucket).collect()
 }
 
-fn of_row(row: &Row) -> Result<Step, StoreError> {
+fn read_bucket(row: &Row) -> Result<TimeBucket, StoreError> {
     let count = |outcome: &Outcome| Ok((*outcome, read(row, outcome.as_str())?));
-    Ok(Step {
+    Ok(TimeBucket {
         at: read(row, "at")?,
         outcomes: Outcome::ALL.iter().map(count).collect::<Result<_, StoreError>>()?,
         durations: read(row, "durations")?,
@@ -99,8 +99,8 @@ fn of_row(row: &Row) -> Result<Step, StoreError> {
 mod tests {
     use super::*;
 
-    fn step(durations: &[i32]) -> Step {
-        Step { at: Timestamp::UNIX_EPOCH, outcomes: Vec::new(), durations: durations.to_vec() }
+    fn step(durations: &[i32]) -> TimeBucket {
+        TimeBucket { at: Timestamp::UNIX_EPOCH, outcomes: Vec::new(), durations: durations.to_vec() }
     }
 
     #[test]

@@ -7,17 +7,17 @@ use tracing::info;
 use crate::error::StoreError;
 use crate::maintenance::partitions;
 use crate::maintenance::schema_change::SchemaChange;
-use crate::rows::{millis, read};
+use crate::rows::{read, to_millis};
 
 /// How long one epoch of deduplication keys lasts at least.
-const EPOCH: Duration = Duration::from_secs(24 * 3600);
+const EPOCH_LENGTH: Duration = Duration::from_secs(24 * 3600);
 
 /// Begins a new epoch of keys when the current one is a day old by the database's clock.
 ///
 /// # Errors
 /// When the database fails, or a transaction that reads the epoch lasts; the next call goes on.
-pub(crate) async fn turn(change: &mut SchemaChange) -> Result<(), StoreError> {
-    let rows = change.query(sql!("ingest/epoch_due"), &[&millis(EPOCH)]).await?;
+pub(crate) async fn begin_epoch(change: &mut SchemaChange) -> Result<(), StoreError> {
+    let rows = change.query(sql!("partitions/epoch_due"), &[&to_millis(EPOCH_LENGTH)]).await?;
     let row = rows.first().ok_or_else(|| StoreError::Unreadable("no ingest epoch".to_owned()))?;
     let (current, due): (i32, bool) = (read(row, "current")?, read(row, "due")?);
     if !due {
@@ -40,8 +40,11 @@ pub(crate) async fn turn(change: &mut SchemaChange) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// When the database fails; the next call goes on.
-pub(crate) async fn drop_old(change: &mut SchemaChange, retention: Duration) -> Result<(), StoreError> {
+pub(crate) async fn drop_old_epochs(
+    change: &mut SchemaChange,
+    retention: Duration,
+) -> Result<(), StoreError> {
     // Each epoch lasted a day at least: those between tell how long ago one ended.
-    let kept = i32::try_from(retention.as_secs().div_ceil(EPOCH.as_secs())).unwrap_or(i32::MAX);
+    let kept = i32::try_from(retention.as_secs().div_ceil(EPOCH_LENGTH.as_secs())).unwrap_or(i32::MAX);
     partitions::drop_epochs(change, kept).await
 }

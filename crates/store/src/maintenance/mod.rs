@@ -50,12 +50,12 @@ impl std::fmt::Debug for Maintenance {
 
 /// Brings everything in shape, unless another process is at it. No statement of others waits for any step for longer
 /// than a moment, and a step that fails is logged and keeps no other from its work.
-pub async fn maintain(store: &Store, retention: Duration) -> Maintained {
+pub async fn run_maintenance(store: &Store, retention: Duration) -> Maintained {
     match Maintenance::begin(store, retention).await {
         Ok(Some(round)) => round.run().await,
         Ok(None) => Maintained::Skipped,
         Err(error) => {
-            report("begin", &error);
+            log_failure("begin", &error);
             Maintained::Unfinished
         }
     }
@@ -67,7 +67,7 @@ impl Maintenance {
     /// # Errors
     /// When the database fails.
     pub async fn begin(store: &Store, retention: Duration) -> Result<Option<Self>, StoreError> {
-        let retention = retention::longest(store, retention).await?;
+        let retention = retention::find_longest(store, retention).await?;
         let mut change = SchemaChange::begin(store).await?;
         let rows = change.query(sql!("partitions/try_maintain"), &[&MAINTENANCE_LOCK]).await?;
         let locked = rows.first().map(|row| read(row, "locked")).transpose()?.unwrap_or(false);
@@ -80,27 +80,27 @@ impl Maintenance {
         self.note("finish dropping", dropped);
         let created = partitions::create_days(&mut self.change, self.retention).await;
         self.note("create partitions", created);
-        let dropped = partitions::drop_expired(&mut self.change, self.retention).await;
+        let dropped = partitions::drop_expired_days(&mut self.change, self.retention).await;
         self.note("drop expired partitions", dropped);
-        let turned = epochs::turn(&mut self.change).await;
+        let turned = epochs::begin_epoch(&mut self.change).await;
         self.note("begin an epoch", turned);
-        let dropped = epochs::drop_old(&mut self.change, self.retention).await;
+        let dropped = epochs::drop_old_epochs(&mut self.change, self.retention).await;
         self.note("drop old epochs", dropped);
-        let forgotten = jobs::forget(&self.store, self.retention).await;
+        let forgotten = jobs::delete_ended(&self.store, self.retention).await;
         self.note("forget redeliveries", forgotten);
         if self.finished { Maintained::Finished } else { Maintained::Unfinished }
     }
 
     fn note(&mut self, step: &'static str, outcome: Result<(), StoreError>) {
         if let Err(error) = outcome {
-            report(step, &error);
+            log_failure(step, &error);
             self.finished = false;
         }
     }
 }
 
 /// Logs a step that failed. That a lock was not to be had is no fault: a dump or another long transaction has it.
-fn report(step: &'static str, error: &StoreError) {
+fn log_failure(step: &'static str, error: &StoreError) {
     if is_locked(error) {
         info!(step, "maintenance waits for a transaction of others; it is tried again soon");
     } else {

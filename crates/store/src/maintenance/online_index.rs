@@ -62,7 +62,7 @@ impl OnlineIndex {
 }
 
 /// Builds all indexes that are missing, and ends when they are complete.
-pub(crate) async fn complete(store: Store) {
+pub(crate) async fn build_until_complete(store: Store) {
     loop {
         match build_missing(&store).await {
             Ok(true) => return,
@@ -78,14 +78,14 @@ pub(crate) async fn complete(store: Store) {
 /// # Errors
 /// When the database fails; the next call continues.
 pub async fn build_missing(store: &Store) -> Result<bool, StoreError> {
-    let client = store.session().await?;
+    let client = store.dedicated_session().await?;
     // Not a lock to wait for: `CREATE INDEX CONCURRENTLY` would wait for the transaction that waits.
     let locked: bool = client.query_one("SELECT pg_try_advisory_lock($1)", &[&BUILD_LOCK]).await?.get(0);
     if !locked {
         return Ok(false);
     }
     for index in &ONLINE_INDEXES {
-        build(&client, index).await?;
+        build_index(&client, index).await?;
     }
     Ok(true)
 }
@@ -93,16 +93,16 @@ pub async fn build_missing(store: &Store) -> Result<bool, StoreError> {
 /// Creates the indexes of tables that have no partition yet, as on a new database.
 pub(crate) async fn create_on_new_tables(client: &Client) -> Result<(), StoreError> {
     for index in &ONLINE_INDEXES {
-        if missing(client, index).await?.is_empty() {
+        if find_missing_parts(client, index).await?.is_empty() {
             create_parent(client, index).await?;
         }
     }
     Ok(())
 }
 
-async fn build(client: &Client, index: &OnlineIndex) -> Result<(), StoreError> {
+async fn build_index(client: &Client, index: &OnlineIndex) -> Result<(), StoreError> {
     create_parent(client, index).await?;
-    for partition in missing(client, index).await? {
+    for partition in find_missing_parts(client, index).await? {
         let began = Instant::now();
         build_part(client, index, &partition).await?;
         info!(index = index.name, partition, seconds = began.elapsed().as_secs(), "built an index");
@@ -141,8 +141,8 @@ async fn build_part(client: &Client, index: &OnlineIndex, partition: &str) -> Re
     Ok(())
 }
 
-async fn missing(client: &Client, index: &OnlineIndex) -> Result<Vec<String>, StoreError> {
-    let rows = client.query(sql!("online_index/missing"), &[&index.table, &index.name]).await?;
+async fn find_missing_parts(client: &Client, index: &OnlineIndex) -> Result<Vec<String>, StoreError> {
+    let rows = client.query(sql!("online_index/find_missing_parts"), &[&index.table, &index.name]).await?;
     rows.iter().map(|row| read(row, "partition")).collect()
 }
 

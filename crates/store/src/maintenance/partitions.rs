@@ -14,7 +14,7 @@ use tracing::info;
 use crate::error::StoreError;
 use crate::maintenance::schema_change::SchemaChange;
 use crate::pool::Store;
-use crate::rows::{millis, read};
+use crate::rows::{read, to_millis};
 
 /// The tables with a partition for each day (UTC).
 const DAILY: [&str; 4] = ["events", "deliveries", "attempts", "webhook_activity"];
@@ -27,26 +27,26 @@ const LEAVING: &str = "postrider: an expired partition, to be dropped";
 ///
 /// # Errors
 /// When the database fails; the tables are tried one by one.
-pub async fn create(store: &Store, retention: Duration) -> Result<(), StoreError> {
+pub async fn create_partitions(store: &Store, retention: Duration) -> Result<(), StoreError> {
     create_days(&mut SchemaChange::begin(store).await?, retention).await
 }
 
 pub(crate) async fn create_days(change: &mut SchemaChange, retention: Duration) -> Result<(), StoreError> {
     let mut outcome = Ok(());
     for table in DAILY {
-        if let Err(error) = create_days_of(change, table, retention).await {
+        if let Err(error) = create_days_of_table(change, table, retention).await {
             outcome = Err(error);
         }
     }
     outcome
 }
 
-async fn create_days_of(
+async fn create_days_of_table(
     change: &mut SchemaChange,
     table: &str,
     retention: Duration,
 ) -> Result<(), StoreError> {
-    let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[&table, &millis(retention), &DAYS_AHEAD];
+    let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[&table, &to_millis(retention), &DAYS_AHEAD];
     let row = change.attach(sql!("partitions/attach_days"), params).await?;
     let created: i64 = read(&row, "created")?;
     if created > 0 {
@@ -59,12 +59,15 @@ async fn create_days_of(
 ///
 /// # Errors
 /// When the database fails; what is half done is finished by [`finish_dropping`].
-pub(crate) async fn drop_expired(change: &mut SchemaChange, retention: Duration) -> Result<(), StoreError> {
+pub(crate) async fn drop_expired_days(
+    change: &mut SchemaChange,
+    retention: Duration,
+) -> Result<(), StoreError> {
     let mut partitions = Vec::new();
-    for row in change.query(sql!("partitions/expired"), &[&millis(retention)]).await? {
+    for row in change.query(sql!("partitions/expired"), &[&to_millis(retention)]).await? {
         partitions.push((read(&row, "parent")?, read(&row, "partition")?));
     }
-    drop_all(change, &partitions).await
+    drop_partitions(change, &partitions).await
 }
 
 /// Drops the partitions of event keys that are more than `kept` epochs older than the current one.
@@ -76,19 +79,22 @@ pub(crate) async fn drop_epochs(change: &mut SchemaChange, kept: i32) -> Result<
     for row in change.query(sql!("partitions/old_epochs"), &[&kept]).await? {
         partitions.push(("event_keys".to_owned(), read(&row, "partition")?));
     }
-    drop_all(change, &partitions).await
+    drop_partitions(change, &partitions).await
 }
 
 /// Drops partitions, each given with its table. A table allows one unfinished detaching at a time, so that the others
 /// of a table are left after one that failed.
-async fn drop_all(change: &mut SchemaChange, partitions: &[(String, String)]) -> Result<(), StoreError> {
+async fn drop_partitions(
+    change: &mut SchemaChange,
+    partitions: &[(String, String)],
+) -> Result<(), StoreError> {
     let mut outcome = Ok(());
     let mut stuck = HashSet::new();
     for (table, partition) in partitions {
         if stuck.contains(table) {
             continue;
         }
-        if let Err(error) = drop_one(change, table, partition).await {
+        if let Err(error) = drop_partition(change, table, partition).await {
             stuck.insert(table);
             outcome = Err(error);
         }
@@ -96,7 +102,7 @@ async fn drop_all(change: &mut SchemaChange, partitions: &[(String, String)]) ->
     outcome
 }
 
-async fn drop_one(change: &mut SchemaChange, table: &str, partition: &str) -> Result<(), StoreError> {
+async fn drop_partition(change: &mut SchemaChange, table: &str, partition: &str) -> Result<(), StoreError> {
     change.execute(&format!("COMMENT ON TABLE {partition} IS '{LEAVING}'")).await?;
     change.execute(&format!("ALTER TABLE {table} DETACH PARTITION {partition} CONCURRENTLY")).await?;
     drop_detached(change, partition).await

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use crate::error::StoreError;
 use crate::pool::Store;
-use crate::rows::{millis, read};
+use crate::rows::{read, to_millis};
 
 /// A process counts as there when it was seen within this time. That is longer than it counts as alive
 /// ([`crate::instances::ALIVE_FOR`]), because events that are dropped do not come back.
-pub const SEEN_WITHIN: Duration = Duration::from_secs(60);
+pub const SEEN_TIMEOUT: Duration = Duration::from_secs(60);
 
-const _: () = assert!(SEEN_WITHIN.as_secs() > crate::instances::ALIVE_FOR.as_secs());
+const _: () = assert!(SEEN_TIMEOUT.as_secs() > crate::instances::ALIVE_TIMEOUT.as_secs());
 
 /// Another process keeps events longer than this one would.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Longer {
+pub struct LongerRetention {
     /// How long.
     pub retention: Duration,
     /// Which service it is.
@@ -27,23 +27,23 @@ pub struct Longer {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn longer(store: &Store, own: Duration) -> Result<Option<Longer>, StoreError> {
-    let row = store.query_opt(sql!("instances/longest_retention"), &[&millis(SEEN_WITHIN)]).await?;
+pub async fn find_longer(store: &Store, own: Duration) -> Result<Option<LongerRetention>, StoreError> {
+    let row = store.query_opt(sql!("instances/longest_retention"), &[&to_millis(SEEN_TIMEOUT)]).await?;
     let Some(row) = row else { return Ok(None) };
     let longest: i64 = read(&row, "retention_ms")?;
-    if longest <= millis(own) {
+    if longest <= to_millis(own) {
         return Ok(None);
     }
     let retention = Duration::from_millis(u64::try_from(longest).unwrap_or(0));
-    Ok(Some(Longer { retention, service: read(&row, "service")?, host: read(&row, "host")? }))
+    Ok(Some(LongerRetention { retention, service: read(&row, "service")?, host: read(&row, "host")? }))
 }
 
 /// The longest retention of this process and all others that are there.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn longest(store: &Store, own: Duration) -> Result<Duration, StoreError> {
-    Ok(longer(store, own).await?.map_or(own, |longer| longer.retention))
+pub async fn find_longest(store: &Store, own: Duration) -> Result<Duration, StoreError> {
+    Ok(find_longer(store, own).await?.map_or(own, |longer| longer.retention))
 }
 
 /// Ends this process when its retention is shorter than another's, which would lose events that the other promises.
@@ -51,15 +51,15 @@ pub async fn longest(store: &Store, own: Duration) -> Result<Duration, StoreErro
 /// # Errors
 /// When the database fails.
 pub(crate) async fn refuse_shorter(store: &Store, own: Duration) -> Result<(), StoreError> {
-    match longer(store, own).await? {
-        Some(longer) => runtime::settings::refuse(&longer.refusal(own)),
+    match find_longer(store, own).await? {
+        Some(longer) => runtime::settings::refuse(&longer.describe_refusal(own)),
         None => Ok(()),
     }
 }
 
-impl Longer {
+impl LongerRetention {
     /// One line that names the setting and both values.
-    fn refusal(&self, own: Duration) -> String {
+    fn describe_refusal(&self, own: Duration) -> String {
         let Self { retention, service, host } = self;
         format!(
             "setting --retention (POSTRIDER_RETENTION) is not valid: {own:?} is shorter than the {retention:?} of a \
@@ -74,12 +74,12 @@ mod tests {
 
     #[test]
     fn the_refusal_is_one_line_with_the_setting_and_both_values() {
-        let longer = Longer {
+        let longer = LongerRetention {
             retention: Duration::from_secs(604_800),
             service: "router".to_owned(),
             host: "one".to_owned(),
         };
-        let line = longer.refusal(Duration::from_secs(86_400));
+        let line = longer.describe_refusal(Duration::from_secs(86_400));
         assert!(
             ["POSTRIDER_RETENTION", "86400s", "604800s", "router", "one"]
                 .iter()

@@ -11,13 +11,13 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::db::{Executor, Params};
-use crate::delivery::deliveries::{self, Order, Page, Range};
+use crate::delivery::deliveries::{self, DeliveryPage, DeliveryRange, Order};
 use crate::delivery::generations;
 use crate::error::StoreError;
-use crate::keyset::Place;
+use crate::keyset::KeysetPosition;
 use crate::pool::{STATEMENT_TIMEOUT, Store};
 use crate::redelivery::queue;
-use crate::rows::{millis, read, read_word};
+use crate::rows::{read, read_word, to_millis};
 
 /// How long after its first walk a job for what is held walks its range again.
 ///
@@ -77,7 +77,7 @@ pub struct OpenJob {
     id: Uuid,
     trigger: Trigger,
     selection: Selection,
-    after: Place,
+    after: KeysetPosition,
     first_walk: bool,
 }
 
@@ -85,7 +85,7 @@ pub struct OpenJob {
 #[derive(Debug, Clone, Copy)]
 enum Reached {
     /// In the middle of its range.
-    Place(Place),
+    Position(KeysetPosition),
     /// At the end of its first walk, of two.
     FirstEnd,
     /// At its end.
@@ -102,11 +102,11 @@ pub async fn insert_job(
     trigger: Trigger,
     selection: &Selection,
 ) -> Result<Job, StoreError> {
-    let before = Place::just_before(selection.from);
+    let before = KeysetPosition::just_before(selection.from);
     let (status, pattern) = (selection.status.map(DeliveryStatus::as_str), pattern_text(selection));
     let row = db
-        .row(
-            sql!("redelivery/insert_job"),
+        .query_row(
+            sql!("redelivery_jobs/insert"),
             &[
                 &Uuid::new_v4(),
                 &webhook.0,
@@ -120,7 +120,10 @@ pub async fn insert_job(
             ],
         )
         .await?;
-    row.as_ref().map(job).transpose()?.ok_or_else(|| StoreError::Unreadable("no job was made".to_owned()))
+    row.as_ref()
+        .map(read_job)
+        .transpose()?
+        .ok_or_else(|| StoreError::Unreadable("no job was made".to_owned()))
 }
 
 /// The pattern of a selection, if it narrows anything.
@@ -133,15 +136,15 @@ fn pattern_text(selection: &Selection) -> Option<&str> {
 /// # Errors
 /// When the database fails.
 pub async fn find_job(db: &impl Executor, webhook: WebhookId, id: Uuid) -> Result<Option<Job>, StoreError> {
-    db.row(sql!("redelivery/find_job"), &[&id, &webhook.0]).await?.as_ref().map(job).transpose()
+    db.query_row(sql!("redelivery_jobs/find"), &[&id, &webhook.0]).await?.as_ref().map(read_job).transpose()
 }
 
 /// The webhooks that have something to be sent again.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn webhooks(store: &Store) -> Result<Vec<WebhookId>, StoreError> {
-    let rows = store.query(sql!("redelivery/webhooks"), &[&millis(SECOND_WALK_DELAY)]).await?;
+pub async fn find_webhooks(store: &Store) -> Result<Vec<WebhookId>, StoreError> {
+    let rows = store.query(sql!("redelivery_jobs/find_webhooks"), &[&to_millis(SECOND_WALK_DELAY)]).await?;
     rows.iter().map(|row| read(row, "webhook_id").map(WebhookId)).collect()
 }
 
@@ -149,9 +152,9 @@ pub async fn webhooks(store: &Store) -> Result<Vec<WebhookId>, StoreError> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn next_job(store: &Store, webhook: WebhookId) -> Result<Option<OpenJob>, StoreError> {
-    let params: Params<'_> = &[&webhook.0, &millis(SECOND_WALK_DELAY)];
-    store.query_opt(sql!("redelivery/next_job"), params).await?.as_ref().map(open_job).transpose()
+pub async fn find_open_job(store: &Store, webhook: WebhookId) -> Result<Option<OpenJob>, StoreError> {
+    let params: Params<'_> = &[&webhook.0, &to_millis(SECOND_WALK_DELAY)];
+    store.query_opt(sql!("redelivery_jobs/find_open"), params).await?.as_ref().map(read_open_job).transpose()
 }
 
 /// Walks a job on by a page of `limit` events: those that it selects go into the queue, in the same
@@ -159,12 +162,17 @@ pub async fn next_job(store: &Store, webhook: WebhookId) -> Result<Option<OpenJo
 ///
 /// # Errors
 /// When the database fails; nothing is half done then.
-pub async fn walk(store: &Store, webhook: WebhookId, job: &OpenJob, limit: i64) -> Result<(), StoreError> {
+pub async fn walk_job(
+    store: &Store,
+    webhook: WebhookId,
+    job: &OpenJob,
+    limit: i64,
+) -> Result<(), StoreError> {
     if !job.first_walk && job.after == job.start() {
-        generations::settle_ended(store, webhook).await?;
+        generations::close_ended(store, webhook).await?;
     }
-    let page = deliveries::page(store, webhook, &job.range(), limit).await?;
-    let places: Vec<Place> = page.items.iter().map(deliveries::Delivery::place).collect();
+    let page = deliveries::list_deliveries(store, webhook, &job.range(), limit).await?;
+    let positions: Vec<KeysetPosition> = page.items.iter().map(deliveries::Delivery::position).collect();
     let reached = job.reached(&page);
     let mut client = store.client().await?;
     let transaction = client.transaction().await?;
@@ -172,8 +180,9 @@ pub async fn walk(store: &Store, webhook: WebhookId, job: &OpenJob, limit: i64) 
         return Ok(());
     }
     let status = job.selection.status;
-    let queued = queue::begin(&transaction, webhook, &places, job.trigger, Some(job.id), status).await?;
-    transaction.row(sql!("redelivery/count_queued"), &[&job.id, &queued]).await?;
+    let queued =
+        queue::begin_rounds(&transaction, webhook, &positions, job.trigger, Some(job.id), status).await?;
+    transaction.query_row(sql!("redelivery_jobs/count_queued"), &[&job.id, &queued]).await?;
     Ok(transaction.commit().await?)
 }
 
@@ -182,16 +191,16 @@ pub async fn walk(store: &Store, webhook: WebhookId, job: &OpenJob, limit: i64) 
 ///
 /// # Errors
 /// When the database fails.
-pub async fn forget(store: &Store, retention: Duration) -> Result<(), StoreError> {
-    store.execute(sql!("redelivery/forget"), &[&millis(retention)]).await?;
+pub async fn delete_ended(store: &Store, retention: Duration) -> Result<(), StoreError> {
+    store.execute(sql!("redelivery_jobs/delete_ended"), &[&to_millis(retention)]).await?;
     Ok(())
 }
 
 impl OpenJob {
-    fn range(&self) -> Range {
-        Range {
+    fn range(&self) -> DeliveryRange {
+        DeliveryRange {
             after: self.after,
-            up_to: Place::just_before(self.selection.to),
+            up_to: KeysetPosition::just_before(self.selection.to),
             pattern: self.selection.pattern.clone(),
             status: self.selection.status,
             order: Order::Ascending,
@@ -199,13 +208,13 @@ impl OpenJob {
     }
 
     /// Where each walk begins.
-    fn start(&self) -> Place {
-        Place::just_before(self.selection.from)
+    fn start(&self) -> KeysetPosition {
+        KeysetPosition::just_before(self.selection.from)
     }
 
-    fn reached(&self, page: &Page) -> Reached {
+    fn reached(&self, page: &DeliveryPage) -> Reached {
         match page.more_after {
-            Some(place) => Reached::Place(place),
+            Some(place) => Reached::Position(place),
             None if self.first_walk && self.trigger == Trigger::Held => Reached::FirstEnd,
             None => Reached::End,
         }
@@ -214,20 +223,20 @@ impl OpenJob {
     /// Moves the job to where it stands now; false when somebody else moved or stopped it.
     async fn advance(&self, db: &impl Executor, reached: Reached) -> Result<bool, StoreError> {
         let to = match reached {
-            Reached::Place(place) => place,
+            Reached::Position(place) => place,
             Reached::FirstEnd => self.start(),
-            Reached::End => Place::just_before(self.selection.to),
+            Reached::End => KeysetPosition::just_before(self.selection.to),
         };
         let ended = matches!(reached, Reached::End);
         let first_ended = matches!(reached, Reached::FirstEnd);
-        let Place { at, id } = self.after;
+        let KeysetPosition { at, id } = self.after;
         let params: Params<'_> =
             &[&self.id, &at, &id, &to.at, &to.id, &ended, &self.first_walk, &first_ended];
-        Ok(db.row(sql!("redelivery/walk"), params).await?.is_some())
+        Ok(db.query_row(sql!("redelivery_jobs/advance"), params).await?.is_some())
     }
 }
 
-fn selection(row: &Row) -> Result<Selection, StoreError> {
+fn read_selection(row: &Row) -> Result<Selection, StoreError> {
     let status: Option<&str> = read(row, "status")?;
     let pattern: Option<&str> = read(row, "pattern")?;
     Ok(Selection {
@@ -238,22 +247,22 @@ fn selection(row: &Row) -> Result<Selection, StoreError> {
     })
 }
 
-fn open_job(row: &Row) -> Result<OpenJob, StoreError> {
+fn read_open_job(row: &Row) -> Result<OpenJob, StoreError> {
     Ok(OpenJob {
         id: read(row, "id")?,
         trigger: read_word(row, "trigger")?,
-        selection: selection(row)?,
-        after: Place { at: read(row, "after_created")?, id: read(row, "after_event")? },
+        selection: read_selection(row)?,
+        after: KeysetPosition { at: read(row, "after_created")?, id: read(row, "after_event")? },
         first_walk: read(row, "first_walk")?,
     })
 }
 
-fn job(row: &Row) -> Result<Job, StoreError> {
+fn read_job(row: &Row) -> Result<Job, StoreError> {
     Ok(Job {
         id: read(row, "id")?,
         webhook: WebhookId(read(row, "webhook_id")?),
         trigger: read_word(row, "trigger")?,
-        selection: selection(row)?,
+        selection: read_selection(row)?,
         total: read(row, "total")?,
         queued: read(row, "queued")?,
         done: read(row, "done")?,

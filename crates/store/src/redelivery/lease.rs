@@ -9,19 +9,19 @@ use crate::error::StoreError;
 use crate::pool::Store;
 
 /// How often a holder extends its claim.
-pub const EXTEND_EVERY: Duration = Duration::from_secs(2);
+pub const EXTEND_INTERVAL: Duration = Duration::from_secs(2);
 /// How long a claim lasts that is not extended: so long nothing is sent again after its holder died.
-pub const HELD_FOR: Duration = Duration::from_secs(6);
+pub const LEASE_TIMEOUT: Duration = Duration::from_secs(6);
 
-const _: () = assert!(HELD_FOR.as_secs() >= 3 * EXTEND_EVERY.as_secs());
+const _: () = assert!(LEASE_TIMEOUT.as_secs() >= 3 * EXTEND_INTERVAL.as_secs());
 
 /// Takes the claim on a webhook's redeliveries, or extends it; false when another holder has it.
 ///
 /// # Errors
 /// When the database fails; then the claim may have been taken, and lapses.
-pub async fn claim(store: &Store, webhook: WebhookId, holder: Uuid) -> Result<bool, StoreError> {
-    let seconds = HELD_FOR.as_secs_f64();
-    let row = store.query_opt(sql!("redelivery/claim"), &[&webhook.0, &holder, &seconds]).await?;
+pub async fn claim_redelivery(store: &Store, webhook: WebhookId, holder: Uuid) -> Result<bool, StoreError> {
+    let seconds = LEASE_TIMEOUT.as_secs_f64();
+    let row = store.query_opt(sql!("redelivery_lease/claim"), &[&webhook.0, &holder, &seconds]).await?;
     Ok(row.is_some())
 }
 
@@ -29,7 +29,7 @@ pub async fn claim(store: &Store, webhook: WebhookId, holder: Uuid) -> Result<bo
 ///
 /// # Errors
 /// When the database fails; then the claim lapses.
-pub async fn release(store: &Store, webhook: WebhookId, holder: Uuid) -> Result<(), StoreError> {
-    store.execute(sql!("redelivery/release"), &[&webhook.0, &holder]).await?;
+pub async fn release_redelivery(store: &Store, webhook: WebhookId, holder: Uuid) -> Result<(), StoreError> {
+    store.execute(sql!("redelivery_lease/release"), &[&webhook.0, &holder]).await?;
     Ok(())
 }

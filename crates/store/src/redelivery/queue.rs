@@ -10,13 +10,13 @@ use uuid::Uuid;
 
 use crate::db::{Executor, Params};
 use crate::error::StoreError;
-use crate::keyset::Place;
+use crate::keyset::KeysetPosition;
 use crate::pool::Store;
 use crate::rows::{read, read_word};
 
 /// A delivery whose first attempt of a new round is due.
 #[derive(Debug)]
-pub struct Due {
+pub struct DueRedelivery {
     /// When the event happened.
     pub created: Timestamp,
     /// The event.
@@ -46,7 +46,7 @@ pub struct DueDelivery {
 
 /// A [`Due`] that was dealt with.
 #[derive(Debug, Clone, Copy)]
-pub struct Done {
+pub struct CompletedRedelivery {
     /// When the event happened.
     pub created: Timestamp,
     /// The event.
@@ -62,18 +62,21 @@ pub struct Done {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn begin(
+pub async fn begin_rounds(
     db: &impl Executor,
     webhook: WebhookId,
-    places: &[Place],
+    positions: &[KeysetPosition],
     trigger: Trigger,
     job: Option<Uuid>,
     status: Option<DeliveryStatus>,
 ) -> Result<i64, StoreError> {
-    let (created, events): (Vec<_>, Vec<_>) = places.iter().map(|place| (place.at, place.id)).unzip();
+    let (created, events): (Vec<_>, Vec<_>) = positions.iter().map(|place| (place.at, place.id)).unzip();
     let status = status.map(DeliveryStatus::as_str);
     let rows = db
-        .rows(sql!("redelivery/begin"), &[&webhook.0, &created, &events, &trigger.as_str(), &job, &status])
+        .query_rows(
+            sql!("redelivery_queue/begin_rounds"),
+            &[&webhook.0, &created, &events, &trigger.as_str(), &job, &status],
+        )
         .await?;
     let counted = rows.iter().map(|row| read::<bool>(row, "counted").map(i64::from));
     counted.sum()
@@ -83,7 +86,7 @@ pub async fn begin(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn insert_test(
+pub async fn insert_test_event(
     db: &impl Executor,
     webhook: WebhookId,
     event: EventId,
@@ -92,32 +95,42 @@ pub async fn insert_test(
     data: &str,
 ) -> Result<bool, StoreError> {
     let params: Params<'_> = &[&event.to_uuid(), &webhook.0, &created, &event_type.as_str(), &data];
-    Ok(db.row(sql!("redelivery/test"), params).await?.is_some())
+    Ok(db.query_row(sql!("redelivery_queue/insert_test_event"), params).await?.is_some())
 }
 
 /// The next deliveries in a webhook's queue, `limit` at most.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn take(store: &Store, webhook: WebhookId, limit: i64) -> Result<Vec<Due>, StoreError> {
-    let rows = store.query(sql!("redelivery/take"), &[&webhook.0, &limit]).await?;
-    rows.iter().map(due).collect()
+pub async fn load_due(
+    store: &Store,
+    webhook: WebhookId,
+    limit: i64,
+) -> Result<Vec<DueRedelivery>, StoreError> {
+    let rows = store.query(sql!("redelivery_queue/load_due"), &[&webhook.0, &limit]).await?;
+    rows.iter().map(read_due).collect()
 }
 
 /// Takes out of a webhook's queue what was dealt with, and counts it for its job.
 ///
 /// # Errors
 /// When the database fails; then it is dealt with again, which the delivery's own record prevents.
-pub async fn done(store: &Store, webhook: WebhookId, done: &[Done]) -> Result<(), StoreError> {
+pub async fn complete_redeliveries(
+    store: &Store,
+    webhook: WebhookId,
+    done: &[CompletedRedelivery],
+) -> Result<(), StoreError> {
     let created: Vec<_> = done.iter().map(|done| done.created).collect();
     let events: Vec<_> = done.iter().map(|done| done.event.to_uuid()).collect();
     let rounds: Vec<_> = done.iter().map(|done| done.round).collect();
     let delivered: Vec<_> = done.iter().map(|done| done.delivered).collect();
-    store.execute(sql!("redelivery/done"), &[&webhook.0, &created, &events, &rounds, &delivered]).await?;
+    store
+        .execute(sql!("redelivery_queue/complete"), &[&webhook.0, &created, &events, &rounds, &delivered])
+        .await?;
     Ok(())
 }
 
-fn due(row: &Row) -> Result<Due, StoreError> {
+fn read_due(row: &Row) -> Result<DueRedelivery, StoreError> {
     let data: Option<String> = read(row, "data")?;
     let delivery = data.map(|data| {
         Ok::<_, StoreError>(DueDelivery {
@@ -129,7 +142,7 @@ fn due(row: &Row) -> Result<Due, StoreError> {
             data,
         })
     });
-    Ok(Due {
+    Ok(DueRedelivery {
         created: read(row, "created")?,
         event: EventId::from_uuid(read(row, "event_id")?),
         round: read(row, "round")?,

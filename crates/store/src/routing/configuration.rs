@@ -14,9 +14,8 @@ use tokio_postgres::Row;
 use crate::db::Executor;
 use crate::error::StoreError;
 use crate::pool::Store;
-pub use crate::routing::locked_configuration::HeldConfiguration;
 use crate::rows::{read, read_word};
-use crate::secrets::keyring::Vault;
+use crate::secrets::keyring::SecretKeyring;
 
 /// Nothing known yet: everything is newer.
 pub const NO_VERSION: i64 = 0;
@@ -102,8 +101,8 @@ pub struct DeliveryChange {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn version(store: &Store) -> Result<i64, StoreError> {
-    let row = store.query_opt(sql!("config/version"), &[]).await?;
+pub async fn load_version(store: &Store) -> Result<i64, StoreError> {
+    let row = store.query_opt(sql!("configuration/version"), &[]).await?;
     row.as_ref().map_or(Ok(NO_VERSION), |row| read(row, "version"))
 }
 
@@ -112,8 +111,8 @@ pub async fn version(store: &Store) -> Result<i64, StoreError> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn routing_version(db: &impl Executor) -> Result<i64, StoreError> {
-    let row = db.row(sql!("config/routing_version"), &[]).await?;
+pub async fn load_routing_version(db: &impl Executor) -> Result<i64, StoreError> {
+    let row = db.query_row(sql!("configuration/routing_version"), &[]).await?;
     row.as_ref().map_or(Ok(NO_VERSION), |row| read(row, "version"))
 }
 
@@ -121,17 +120,17 @@ pub async fn routing_version(db: &impl Executor) -> Result<i64, StoreError> {
 ///
 /// # Errors
 /// When the database fails or holds what this program does not know.
-pub async fn routing_changes(db: &impl Executor, known: i64) -> Result<RoutingChanges, StoreError> {
+pub async fn load_routing_changes(db: &impl Executor, known: i64) -> Result<RoutingChanges, StoreError> {
     // The version first: what changes meanwhile may be among the rows, and is asked for again.
-    let version = routing_version(db).await?;
-    let event_types = db.rows(sql!("config/event_types"), &[&known]).await?;
-    let brands = db.rows(sql!("config/brands"), &[&known]).await?;
-    let webhooks = db.rows(sql!("config/webhooks_for_routing"), &[&known]).await?;
+    let version = load_routing_version(db).await?;
+    let event_types = db.query_rows(sql!("configuration/event_types"), &[&known]).await?;
+    let brands = db.query_rows(sql!("configuration/brands"), &[&known]).await?;
+    let webhooks = db.query_rows(sql!("configuration/webhooks_for_routing"), &[&known]).await?;
     Ok(RoutingChanges {
         version,
-        event_types: event_types.iter().map(event_type_change).collect::<Result<_, _>>()?,
-        brands: brands.iter().map(brand_change).collect::<Result<_, _>>()?,
-        webhooks: webhooks.iter().map(routing_change).collect::<Result<_, _>>()?,
+        event_types: event_types.iter().map(read_event_type_change).collect::<Result<_, _>>()?,
+        brands: brands.iter().map(read_brand_change).collect::<Result<_, _>>()?,
+        webhooks: webhooks.iter().map(read_routing_change).collect::<Result<_, _>>()?,
     })
 }
 
@@ -140,21 +139,21 @@ pub async fn routing_changes(db: &impl Executor, known: i64) -> Result<RoutingCh
 ///
 /// # Errors
 /// When the database fails.
-pub async fn delivery_changes(
+pub async fn load_delivery_changes(
     store: &Store,
-    vault: &Vault,
+    keyring: &SecretKeyring,
     known: i64,
 ) -> Result<(i64, Vec<(WebhookId, Result<DeliveryChange, StoreError>)>), StoreError> {
-    let version = version(store).await?;
+    let version = load_version(store).await?;
     if version == known {
         return Ok((version, Vec::new()));
     }
-    let rows = store.query(sql!("config/webhooks_for_delivery"), &[&known]).await?;
-    let change = |row: &Row| Ok((WebhookId(read(row, "id")?), delivery_change(row, vault)));
+    let rows = store.query(sql!("configuration/webhooks_for_delivery"), &[&known]).await?;
+    let change = |row: &Row| Ok((WebhookId(read(row, "id")?), read_delivery_change(row, keyring)));
     Ok((version, rows.iter().map(change).collect::<Result<_, StoreError>>()?))
 }
 
-fn event_type_change(row: &Row) -> Result<EventTypeChange, StoreError> {
+fn read_event_type_change(row: &Row) -> Result<EventTypeChange, StoreError> {
     Ok(EventTypeChange {
         name: read(row, "name")?,
         removed: read(row, "removed")?,
@@ -162,14 +161,14 @@ fn event_type_change(row: &Row) -> Result<EventTypeChange, StoreError> {
     })
 }
 
-fn brand_change(row: &Row) -> Result<BrandChange, StoreError> {
+fn read_brand_change(row: &Row) -> Result<BrandChange, StoreError> {
     let patterns: Vec<String> = read(row, "switch_patterns")?;
     let states: Vec<bool> = read(row, "switch_states")?;
     let enablement = Enablement::from_switches(patterns.into_iter().zip(states));
     Ok(BrandChange { id: read_word(row, "brand_id")?, enablement })
 }
 
-fn routing_change(row: &Row) -> Result<RoutingChange, StoreError> {
+fn read_routing_change(row: &Row) -> Result<RoutingChange, StoreError> {
     let events: Vec<String> = read(row, "events")?;
     let parse =
         |text: &String| text.parse().map_err(|_| StoreError::Unreadable(format!("event type {text:?}")));
@@ -182,12 +181,12 @@ fn routing_change(row: &Row) -> Result<RoutingChange, StoreError> {
     })
 }
 
-fn delivery_change(row: &Row, vault: &Vault) -> Result<DeliveryChange, StoreError> {
+fn read_delivery_change(row: &Row, keyring: &SecretKeyring) -> Result<DeliveryChange, StoreError> {
     let (id, brand_id): (_, BrandId) = (WebhookId(read(row, "id")?), read_word(row, "brand_id")?);
     let headers: tokio_postgres::types::Json<BTreeMap<String, String>> = read(row, "headers")?;
     let keys = |secret: &[u8], key: Option<&[u8]>| {
-        let signing_key = key.map(|key| vault.open_key(&brand_id, id, key)).transpose()?;
-        Ok::<_, StoreError>(Keys { secret: vault.open(&brand_id, id, secret)?, signing_key })
+        let signing_key = key.map(|key| keyring.open_key(&brand_id, id, key)).transpose()?;
+        Ok::<_, StoreError>(Keys { secret: keyring.open(&brand_id, id, secret)?, signing_key })
     };
     let previous: Option<&[u8]> = read(row, "previous_secret")?;
     let previous_key = read(row, "previous_signing_key")?;

@@ -29,12 +29,12 @@ pub struct NewEvent<'a> {
     /// The data, byte for byte.
     pub data: &'a str,
     /// The webhooks that want it.
-    pub targets: &'a [Target],
+    pub recipients: &'a [Recipient],
 }
 
 /// A webhook that wants an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Target {
+pub struct Recipient {
     /// The webhook.
     pub webhook: WebhookId,
     /// The generation that the delivery belongs to.
@@ -57,13 +57,13 @@ pub enum Ingest {
 
 /// An event that was stored before, with the deliveries that it still owes.
 #[derive(Debug)]
-pub struct Owed {
+pub struct OwedEvent {
     /// The event's identity.
     pub id: EventId,
     /// When it happened, as it was taken first.
     pub created: Timestamp,
     /// The webhooks that nothing was recorded for yet, each with its delivery's generation.
-    pub targets: Vec<Target>,
+    pub recipients: Vec<Recipient>,
 }
 
 /// The columns of a batch, as the statement takes them.
@@ -86,8 +86,12 @@ struct Columns<'a> {
 ///
 /// # Errors
 /// When the database fails; then nothing is stored, or all of it and the answer was lost.
-pub async fn store(db: &impl Executor, version: i64, batch: &[NewEvent<'_>]) -> Result<Ingest, StoreError> {
-    let c = columns(batch);
+pub async fn store_events(
+    db: &impl Executor,
+    version: i64,
+    batch: &[NewEvent<'_>],
+) -> Result<Ingest, StoreError> {
+    let c = to_columns(batch);
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 11] = [
         &version,
         &c.brands,
@@ -101,7 +105,7 @@ pub async fn store(db: &impl Executor, version: i64, batch: &[NewEvent<'_>]) -> 
         &c.generations,
         &c.statuses,
     ];
-    let rows = db.rows(sql!("ingest/store"), &params).await?;
+    let rows = db.query_rows(sql!("ingest/store"), &params).await?;
     let row = rows.first().ok_or_else(|| StoreError::Unreadable("no answer to an ingest".to_owned()))?;
     if read::<i64>(row, "version")? != version {
         return Ok(Ingest::Stale);
@@ -119,11 +123,11 @@ pub async fn store(db: &impl Executor, version: i64, batch: &[NewEvent<'_>]) -> 
 ///
 /// # Errors
 /// When PostgreSQL is away, or refuses the statement whatever the events.
-pub async fn probe(store: &Store) -> Result<(), StoreError> {
-    self::store(store, NO_VERSION, &[]).await.map(drop)
+pub async fn probe_storing(store: &Store) -> Result<(), StoreError> {
+    self::store_events(store, NO_VERSION, &[]).await.map(drop)
 }
 
-fn columns<'a>(batch: &'a [NewEvent<'a>]) -> Columns<'a> {
+fn to_columns<'a>(batch: &'a [NewEvent<'a>]) -> Columns<'a> {
     let mut columns = Columns::default();
     for (event, place) in batch.iter().zip(1i64..) {
         columns.brands.push(event.brand_id.as_str());
@@ -132,12 +136,12 @@ fn columns<'a>(batch: &'a [NewEvent<'a>]) -> Columns<'a> {
         columns.created.push(event.created);
         columns.types.push(event.event_type);
         // An event that nobody wants leaves its key only.
-        columns.data.push(if event.targets.is_empty() { "" } else { event.data });
-        for target in event.targets {
-            let status = if target.held { DeliveryStatus::Held } else { DeliveryStatus::Pending };
+        columns.data.push(if event.recipients.is_empty() { "" } else { event.data });
+        for recipient in event.recipients {
+            let status = if recipient.held { DeliveryStatus::Held } else { DeliveryStatus::Pending };
             columns.places.push(place);
-            columns.webhooks.push(target.webhook.0);
-            columns.generations.push(target.generation);
+            columns.webhooks.push(recipient.webhook.0);
+            columns.generations.push(recipient.generation);
             columns.statuses.push(status.as_str());
         }
     }
@@ -149,27 +153,30 @@ fn columns<'a>(batch: &'a [NewEvent<'a>]) -> Columns<'a> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn owed(store: &Store, events: &[(&BrandId, &str)]) -> Result<Vec<Option<Owed>>, StoreError> {
+pub async fn find_owed(
+    store: &Store,
+    events: &[(&BrandId, &str)],
+) -> Result<Vec<Option<OwedEvent>>, StoreError> {
     let brands: Vec<&str> = events.iter().map(|(brand, _)| brand.as_str()).collect();
     let keys: Vec<&str> = events.iter().map(|(_, key)| *key).collect();
-    let mut owed: Vec<Option<Owed>> = events.iter().map(|_| None).collect();
+    let mut owed: Vec<Option<OwedEvent>> = events.iter().map(|_| None).collect();
     for row in &store.query(sql!("ingest/owed"), &[&brands, &keys]).await? {
         let place: i64 = read(row, "place")?;
         let Some(slot) = usize::try_from(place - 1).ok().and_then(|at| owed.get_mut(at)) else { continue };
-        let target = Target {
+        let recipient = Recipient {
             webhook: WebhookId(read(row, "webhook_id")?),
             generation: read(row, "generation")?,
             held: false,
         };
         let event = match slot {
             Some(event) => event,
-            None => slot.insert(Owed {
+            None => slot.insert(OwedEvent {
                 id: EventId::from_uuid(read(row, "event_id")?),
                 created: read(row, "created")?,
-                targets: Vec::new(),
+                recipients: Vec::new(),
             }),
         };
-        event.targets.push(target);
+        event.recipients.push(recipient);
     }
     Ok(owed)
 }

@@ -64,7 +64,7 @@ impl FromStr for OldMasterKeys {
 /// The keys that webhook secrets are encrypted with at rest.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Secrets at rest")]
-pub struct VaultSettings {
+pub struct KeyringSettings {
     /// Encrypts webhook secrets at rest: 32 bytes in base64, the same for every api and deliverer
     #[arg(long, env = "POSTRIDER_MASTER_KEY", value_name = "BASE64", hide_env_values = true)]
     pub master_key: MasterKey,
@@ -86,34 +86,34 @@ type KeyId = [u8; KEY_ID_BYTES];
 
 /// Seals and opens webhook secrets. Its `Debug` shows nothing of the keys.
 #[derive(Clone)]
-pub struct Vault {
+pub struct SecretKeyring {
     /// The key that seals, and then those that only open.
     keys: Vec<(KeyId, Aes256Gcm)>,
 }
 
-impl fmt::Debug for Vault {
+impl fmt::Debug for SecretKeyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Vault(…)")
     }
 }
 
-impl Vault {
+impl SecretKeyring {
     /// A vault under this master key alone.
     #[must_use]
     pub fn new(key: &MasterKey) -> Self {
-        Self { keys: vec![cipher(key)] }
+        Self { keys: vec![create_cipher(key)] }
     }
 
     /// A vault under the master key of the settings, which also opens what an old one sealed.
     #[must_use]
-    pub fn of(settings: &VaultSettings) -> Self {
+    pub fn from_settings(settings: &KeyringSettings) -> Self {
         let keys = std::iter::once(&settings.master_key).chain(&settings.old_master_keys.0);
-        Self { keys: keys.map(cipher).collect() }
+        Self { keys: keys.map(create_cipher).collect() }
     }
 
     /// What everything begins with that is sealed under the master key, and not under an old one.
     #[must_use]
-    pub fn mark(&self) -> &[u8] {
+    pub fn key_prefix(&self) -> &[u8] {
         &self.keys[0].0
     }
 
@@ -188,7 +188,7 @@ impl Vault {
     }
 }
 
-fn cipher(key: &MasterKey) -> (KeyId, Aes256Gcm) {
+fn create_cipher(key: &MasterKey) -> (KeyId, Aes256Gcm) {
     let digest = Sha256::digest(key.0);
     let mut key_id = [0; KEY_ID_BYTES];
     key_id.copy_from_slice(&digest[..KEY_ID_BYTES]);
@@ -203,30 +203,33 @@ fn associated_data(brand: &BrandId, webhook: WebhookId, purpose: &[u8]) -> Vec<u
 mod tests {
     use super::*;
 
-    fn vault(byte: u8) -> Vault {
-        Vault::new(&STANDARD.encode([byte; KEY_BYTES]).parse().expect("key"))
+    fn keyring(byte: u8) -> SecretKeyring {
+        SecretKeyring::new(&STANDARD.encode([byte; KEY_BYTES]).parse().expect("key"))
     }
 
     #[test]
     fn a_sealed_secret_opens_only_where_it_belongs() {
         let (secret, brand) = (Secret::draw(), "acme".parse().expect("brand"));
         let webhook = WebhookId(uuid::Uuid::from_u128(7));
-        let sealed = vault(1).seal(&brand, webhook, &secret);
-        assert_eq!(vault(1).open(&brand, webhook, &sealed).expect("opens"), secret);
+        let sealed = keyring(1).seal(&brand, webhook, &secret);
+        assert_eq!(keyring(1).open(&brand, webhook, &sealed).expect("opens"), secret);
         assert!(!sealed.windows(8).any(|w| secret.as_bytes().windows(8).any(|s| s == w)));
-        assert_ne!(sealed, vault(1).seal(&brand, webhook, &secret), "nonces are fresh");
+        assert_ne!(sealed, keyring(1).seal(&brand, webhook, &secret), "nonces are fresh");
 
-        assert!(vault(2).open(&brand, webhook, &sealed).is_err(), "another key");
-        assert!(vault(1).open(&"other".parse().expect("brand"), webhook, &sealed).is_err(), "another brand");
+        assert!(keyring(2).open(&brand, webhook, &sealed).is_err(), "another key");
         assert!(
-            vault(1).open(&brand, WebhookId(uuid::Uuid::from_u128(8)), &sealed).is_err(),
+            keyring(1).open(&"other".parse().expect("brand"), webhook, &sealed).is_err(),
+            "another brand"
+        );
+        assert!(
+            keyring(1).open(&brand, WebhookId(uuid::Uuid::from_u128(8)), &sealed).is_err(),
             "another webhook"
         );
         for at in 0..sealed.len() {
             let mut altered = sealed.clone();
             altered[at] ^= 1;
-            assert!(vault(1).open(&brand, webhook, &altered).is_err(), "altered at {at}");
-            assert!(vault(1).open(&brand, webhook, &sealed[..at]).is_err(), "cut at {at}");
+            assert!(keyring(1).open(&brand, webhook, &altered).is_err(), "altered at {at}");
+            assert!(keyring(1).open(&brand, webhook, &sealed[..at]).is_err(), "cut at {at}");
         }
     }
 
@@ -234,26 +237,29 @@ mod tests {
     fn a_signing_key_and_a_secret_do_not_stand_for_each_other() {
         let (key, brand) = (SigningKey::draw(), "acme".parse().expect("brand"));
         let webhook = WebhookId(uuid::Uuid::from_u128(7));
-        let sealed = vault(1).seal_key(&brand, webhook, &key);
-        assert_eq!(vault(1).open_key(&brand, webhook, &sealed).expect("opens"), key);
-        assert!(vault(1).open(&brand, webhook, &sealed).is_err());
-        let secret = vault(1).seal(&brand, webhook, &Secret::draw());
-        assert!(vault(1).open_key(&brand, webhook, &secret).is_err());
+        let sealed = keyring(1).seal_key(&brand, webhook, &key);
+        assert_eq!(keyring(1).open_key(&brand, webhook, &sealed).expect("opens"), key);
+        assert!(keyring(1).open(&brand, webhook, &sealed).is_err());
+        let secret = keyring(1).seal(&brand, webhook, &Secret::draw());
+        assert!(keyring(1).open_key(&brand, webhook, &secret).is_err());
     }
 
     #[test]
     fn an_old_key_opens_and_the_new_one_seals() {
         let key = |byte| STANDARD.encode([byte; KEY_BYTES]);
         let old_master_keys = format!("{}, {}", key(2), key(1)).parse().expect("keys");
-        let both = Vault::of(&VaultSettings { master_key: key(3).parse().expect("key"), old_master_keys });
+        let both = SecretKeyring::from_settings(&KeyringSettings {
+            master_key: key(3).parse().expect("key"),
+            old_master_keys,
+        });
         let (secret, brand) = (Secret::draw(), "acme".parse().expect("brand"));
         let webhook = WebhookId(uuid::Uuid::from_u128(7));
-        let sealed = vault(1).seal(&brand, webhook, &secret);
+        let sealed = keyring(1).seal(&brand, webhook, &secret);
         assert_eq!(both.open(&brand, webhook, &sealed).expect("opens"), secret);
-        assert!(!sealed.starts_with(both.mark()));
+        assert!(!sealed.starts_with(both.key_prefix()));
         let anew = both.seal(&brand, webhook, &secret);
-        assert!(anew.starts_with(both.mark()));
-        assert_eq!(vault(3).open(&brand, webhook, &anew).expect("opens"), secret);
+        assert!(anew.starts_with(both.key_prefix()));
+        assert_eq!(keyring(3).open(&brand, webhook, &anew).expect("opens"), secret);
         assert!("x".parse::<OldMasterKeys>().is_err() && "".parse::<OldMasterKeys>().is_ok());
     }
 

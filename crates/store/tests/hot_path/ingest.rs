@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use chrono::Utc;
 use domain::ids::{BrandId, EventId, WebhookId};
 use domain::time::whole_millis;
-use store::maintenance::{Maintained, maintain};
-use store::routing::ingest::{self, Ingest, NewEvent, Target};
+use store::maintenance::{Maintained, run_maintenance};
+use store::routing::ingest::{self, Ingest, NewEvent, Recipient};
 
 use crate::support::{RETENTION, TestStore};
 
-fn event<'a>(test: &'a TestStore, key: &'a str, targets: &'a [Target]) -> NewEvent<'a> {
+fn event<'a>(test: &'a TestStore, key: &'a str, recipients: &'a [Recipient]) -> NewEvent<'a> {
     let created = whole_millis(Utc::now());
     NewEvent {
         brand_id: &test.brand,
@@ -20,16 +20,16 @@ fn event<'a>(test: &'a TestStore, key: &'a str, targets: &'a [Target]) -> NewEve
         created,
         event_type: "A.B",
         data: "1.10",
-        targets,
+        recipients,
     }
 }
 
-fn to(webhook: WebhookId) -> Target {
-    Target { webhook, generation: 1, held: false }
+fn to(webhook: WebhookId) -> Recipient {
+    Recipient { webhook, generation: 1, held: false }
 }
 
 async fn store(test: &TestStore, batch: &[NewEvent<'_>]) -> Vec<bool> {
-    match ingest::store(&test.store, test.version().await, batch).await.expect("stored") {
+    match ingest::store_events(&test.store, test.version().await, batch).await.expect("stored") {
         Ingest::Stored { fresh } => fresh,
         Ingest::Stale => panic!("the version is current"),
     }
@@ -40,30 +40,35 @@ async fn a_batch_matched_against_an_older_configuration_writes_nothing() {
     let test = TestStore::new().await;
     let before = test.version().await;
     let webhook = test.webhook().await;
-    let targets = [to(webhook)];
-    let answer = ingest::store(&test.store, before, &[event(&test, "m:1", &targets)]).await.expect("answer");
+    let recipients = [to(webhook)];
+    let answer =
+        ingest::store_events(&test.store, before, &[event(&test, "m:1", &recipients)]).await.expect("answer");
     assert!(matches!(answer, Ingest::Stale));
     assert_eq!((test.count("event_keys").await, test.count("deliveries").await), (0, 0));
-    assert_eq!(store(&test, &[event(&test, "m:1", &targets)]).await, [true]);
+    assert_eq!(store(&test, &[event(&test, "m:1", &recipients)]).await, [true]);
     test.drop_it().await;
 }
 
 #[tokio::test]
 async fn an_identity_is_taken_once_and_what_it_owes_is_known() {
     let test = TestStore::new().await;
-    let targets = [to(test.webhook().await), to(test.webhook().await)];
-    let first = event(&test, "m:1", &targets);
+    let recipients = [to(test.webhook().await), to(test.webhook().await)];
+    let first = event(&test, "m:1", &recipients);
     assert_eq!(store(&test, &[event(&test, "m:0", &[]), NewEvent { ..first }]).await, [true, true]);
-    let again = [event(&test, "m:1", &targets), event(&test, "m:2", &targets), event(&test, "m:0", &targets)];
+    let again = [
+        event(&test, "m:1", &recipients),
+        event(&test, "m:2", &recipients),
+        event(&test, "m:0", &recipients),
+    ];
     assert_eq!(store(&test, &again).await, [false, true, false]);
     assert_eq!(test.count("events").await, 2, "an event that nobody wants leaves its key only");
     assert_eq!(test.count("deliveries").await, 4);
 
     let other: BrandId = "other".parse().expect("brand");
     let asked = [(&test.brand, "m:0"), (&test.brand, "m:2"), (&other, "m:1"), (&test.brand, "m:1")];
-    let owed = ingest::owed(&test.store, &asked).await.expect("owed");
+    let owed = ingest::find_owed(&test.store, &asked).await.expect("owed");
     let owed: Vec<_> =
-        owed.iter().map(|owed| owed.as_ref().map(|o| (o.id, o.created, o.targets.len()))).collect();
+        owed.iter().map(|owed| owed.as_ref().map(|o| (o.id, o.created, o.recipients.len()))).collect();
     let both = |event: &NewEvent<'_>| Some((event.id, event.created, 2));
     assert_eq!(owed, [None, both(&again[1]), None, both(&first)]);
     test.drop_it().await;
@@ -78,7 +83,7 @@ async fn duplicates_are_found_across_epochs_and_old_epochs_go() {
             .batch_execute("UPDATE ingest_epoch SET began = began - interval '25 hours'")
             .await
             .expect("aged");
-        while maintain(&test.store, RETENTION).await != Maintained::Finished {}
+        while run_maintenance(&test.store, RETENTION).await != Maintained::Finished {}
         let kept: i64 = test.count("event_keys").await;
         let fresh = store(&test, &[event(&test, "m:1", &[])]).await;
         assert_eq!(fresh, [kept == 0], "taken again only when its epoch is gone");
@@ -121,7 +126,7 @@ async fn concurrent_routers_take_each_identity_once_while_epochs_turn() {
             .await
             .expect("aged");
         // While a router stores a batch a turn may have to wait for the next time.
-        maintain(&test.store, RETENTION * 12).await;
+        run_maintenance(&test.store, RETENTION * 12).await;
     }
     for router in routers {
         router.await.expect("no error, no deadlock");
@@ -160,15 +165,15 @@ async fn only_what_routing_reads_moves_its_version() {
     let cases = UNREAD.map(|change| (change, false)).into_iter().chain(READ.map(|change| (change, true)));
     for (change, read) in cases {
         let known = test.version().await;
-        let all = store::routing::configuration::version(&test.store).await.expect("version");
+        let all = store::routing::configuration::load_version(&test.store).await.expect("version");
         test.sql.batch_execute(change).await.expect("changed");
         assert_eq!(test.version().await > known, read, "{change}");
         assert!(
-            store::routing::configuration::version(&test.store).await.expect("version") > all,
+            store::routing::configuration::load_version(&test.store).await.expect("version") > all,
             "{change}"
         );
         let changes =
-            store::routing::configuration::routing_changes(&test.store, known).await.expect("changes");
+            store::routing::configuration::load_routing_changes(&test.store, known).await.expect("changes");
         let rows = changes.event_types.len() + changes.brands.len() + changes.webhooks.len();
         assert_eq!(rows > 0, read, "{change}");
     }

@@ -6,7 +6,7 @@ mod migrating;
 mod plans;
 mod record;
 mod redelivery;
-mod reseal;
+mod reencrypt;
 mod support;
 mod timeouts;
 mod transitions;

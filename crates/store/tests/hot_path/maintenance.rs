@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use store::delivery::record;
 use store::instances::{self, Instance};
-use store::maintenance::{Maintained, Maintenance, maintain};
+use store::maintenance::{Maintained, Maintenance, run_maintenance};
 use store::maintenance::{partitions, retention};
 
 use crate::record::{SLICE, attempt, owed_delivery};
@@ -44,7 +44,7 @@ async fn make_work(test: &TestStore) {
 /// Maintains until nothing is left to do: a statistics run of PostgreSQL itself may be in the way of a round.
 async fn finish(test: &TestStore, retention: Duration) {
     for _ in 0..20 {
-        if maintain(&test.store, retention).await == Maintained::Finished {
+        if run_maintenance(&test.store, retention).await == Maintained::Finished {
             return;
         }
     }
@@ -66,7 +66,7 @@ async fn is_done(test: &TestStore) -> bool {
 /// Takes an event, with a delivery and an attempt.
 async fn deliver_one(test: &TestStore) {
     let key = owed_delivery(test).await;
-    record::attempts(&test.store, &[attempt(key, 200)], SLICE).await.expect("recorded");
+    record::record_attempts(&test.store, &[attempt(key, 200)], SLICE).await.expect("recorded");
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn events_are_taken_and_recorded_while_maintenance_meets_a_dump() {
 
     let maintaining = tokio::spawn({
         let store = test.store.clone();
-        async move { maintain(&store, RETENTION).await }
+        async move { run_maintenance(&store, RETENTION).await }
     });
     let mut delivered = 0;
     while !maintaining.is_finished() || delivered < 5 {
@@ -138,11 +138,11 @@ async fn one_process_maintains_at_a_time() {
     let test = TestStore::new().await;
     make_work(&test).await;
     let first = Maintenance::begin(&test.store, RETENTION).await.expect("begun").expect("nobody else");
-    assert_eq!(maintain(&test.store, RETENTION).await, Maintained::Skipped);
+    assert_eq!(run_maintenance(&test.store, RETENTION).await, Maintained::Skipped);
     assert!(!is_done(&test).await);
     assert_ne!(first.run().await, Maintained::Skipped);
     // The server lets go of the lock when it notices that the connection is closed.
-    while maintain(&test.store, RETENTION).await != Maintained::Finished {
+    while run_maintenance(&test.store, RETENTION).await != Maintained::Finished {
         tokio::task::yield_now().await;
     }
     assert!(is_done(&test).await);
@@ -156,7 +156,7 @@ async fn a_step_that_fails_keeps_no_other_from_its_work() {
     let obstacle = partition("events", 3);
     test.sql.batch_execute(&format!("CREATE TABLE {obstacle} (other text)")).await.expect("in the way");
     for _ in 0..20 {
-        assert_eq!(maintain(&test.store, RETENTION).await, Maintained::Unfinished);
+        assert_eq!(run_maintenance(&test.store, RETENTION).await, Maintained::Unfinished);
         if is_done(&test).await {
             break;
         }
@@ -172,8 +172,10 @@ async fn partitions_are_created_ahead_once_and_expired_ones_dropped() {
     let test = TestStore::new().await;
     let days = "pg_class WHERE relname LIKE 'deliveries_2%' AND relkind = 'r'";
     assert_eq!(test.count(days).await, 7 + 1 + 3);
-    let (one, two) =
-        tokio::join!(partitions::create(&test.store, 9 * DAY), partitions::create(&test.store, 9 * DAY));
+    let (one, two) = tokio::join!(
+        partitions::create_partitions(&test.store, 9 * DAY),
+        partitions::create_partitions(&test.store, 9 * DAY)
+    );
     one.and(two).expect("both at once");
     assert_eq!(test.count(days).await, 9 + 1 + 3);
     let parent = "SELECT indexdef FROM pg_indexes WHERE tablename = 'deliveries'";
@@ -192,22 +194,22 @@ async fn the_longest_retention_of_all_processes_counts() {
     let test = TestStore::new().await;
     attach(&test, "events", -10).await;
     let other = Instance::new("router", "1", 30 * DAY);
-    instances::renew(&test.store, &other).await.expect("there");
+    instances::renew_instance(&test.store, &other).await.expect("there");
     let before =
         "INSERT INTO instances (id, service, host, version) VALUES (gen_random_uuid(), 'router', 'h', '0')";
     test.sql.batch_execute(before).await.expect("a process of the release before");
 
-    let longer = retention::longer(&test.store, RETENTION).await.expect("asked").expect("longer");
+    let longer = retention::find_longer(&test.store, RETENTION).await.expect("asked").expect("longer");
     assert_eq!((longer.retention, longer.service.as_str()), (30 * DAY, "router"));
-    assert_eq!(retention::longer(&test.store, 30 * DAY).await.expect("asked"), None);
-    assert_eq!(retention::longest(&test.store, 40 * DAY).await.expect("asked"), 40 * DAY);
+    assert_eq!(retention::find_longer(&test.store, 30 * DAY).await.expect("asked"), None);
+    assert_eq!(retention::find_longest(&test.store, 40 * DAY).await.expect("asked"), 40 * DAY);
     finish(&test, RETENTION).await;
     assert!(exists(&test, &partition("events", -10)).await, "the other still shows it");
     assert!(exists(&test, &partition("events", -30)).await, "and takes as old a one");
 
     let gone = "UPDATE instances SET last_seen = last_seen - make_interval(secs => $1)";
-    test.sql.execute(gone, &[&retention::SEEN_WITHIN.as_secs_f64()]).await.expect("gone");
-    assert_eq!(retention::longer(&test.store, RETENTION).await.expect("asked"), None);
+    test.sql.execute(gone, &[&retention::SEEN_TIMEOUT.as_secs_f64()]).await.expect("gone");
+    assert_eq!(retention::find_longer(&test.store, RETENTION).await.expect("asked"), None);
     finish(&test, RETENTION).await;
     assert!(!exists(&test, &partition("events", -10)).await);
     test.drop_it().await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::migrate::{MigrateError, migrate};
+use store::migrate::{MigrateError, migrate_schema};
 
 use crate::support::{RETENTION, TestStore};
 
@@ -17,7 +17,7 @@ async fn a_migration_takes_the_schema_s_lock_when_another_process_releases_it() 
     test.sql.execute("SELECT pg_advisory_lock($1)", &[&SCHEMA_LOCK]).await.expect("locked");
     let migrating = tokio::spawn({
         let store = test.store.clone();
-        async move { migrate(&store, RETENTION).await }
+        async move { migrate_schema(&store, RETENTION).await }
     });
     let tries = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                  AND state = 'idle' AND query LIKE '%pg_try_advisory_lock%' AND pid <> pg_backend_pid()";
@@ -41,10 +41,10 @@ async fn a_migration_gives_up_on_a_locked_table_and_succeeds_later() {
     // The migration creates the same table, and waits for the transaction that does so.
     other.batch_execute("CREATE TABLE refinery_schema_history ()").await.expect("created");
     let patient = test.store_with("lock_timeout%3D0");
-    let migrated = tokio::time::timeout(GIVE_UP_TIMEOUT, migrate(&patient, RETENTION)).await;
+    let migrated = tokio::time::timeout(GIVE_UP_TIMEOUT, migrate_schema(&patient, RETENTION)).await;
     let error = migrated.expect("it gives up").expect_err("the table is locked");
     assert!(matches!(error, MigrateError::Migration(_)), "{error:?}");
     other.rollback().await.expect("ended");
-    migrate(&test.store, RETENTION).await.expect("migrated");
+    migrate_schema(&test.store, RETENTION).await.expect("migrated");
     test.drop_it().await;
 }

@@ -7,7 +7,7 @@ const OWED: &str = include_str!("../../sql/ingest/owed.sql");
 const BATCHES: [(&str, usize); 4] = [
     (include_str!("../../sql/ingest/store.sql"), 11),
     (include_str!("../../sql/record/attempts.sql"), 20),
-    (include_str!("../../sql/record/standings.sql"), 3),
+    (include_str!("../../sql/record/load_states.sql"), 3),
     (OWED, 2),
 ];
 

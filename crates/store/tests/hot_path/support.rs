@@ -35,7 +35,7 @@ async fn connect(url: &str) -> Client {
 impl TestStore {
     pub(crate) async fn new() -> Self {
         let test = Self::empty().await;
-        store::migrate::migrate(&test.store, RETENTION).await.expect("migrated");
+        store::migrate::migrate_schema(&test.store, RETENTION).await.expect("migrated");
         test.sql
             .batch_execute("INSERT INTO brands (brand_id, name) VALUES ('acme', 'Acme')")
             .await
@@ -78,7 +78,7 @@ impl TestStore {
     }
 
     pub(crate) async fn version(&self) -> i64 {
-        store::routing::configuration::routing_version(&self.store).await.expect("version")
+        store::routing::configuration::load_routing_version(&self.store).await.expect("version")
     }
 
     pub(crate) async fn count(&self, table: &str) -> i64 {

@@ -16,7 +16,7 @@ const ENDLESS: &str = "SELECT pg_sleep(3600)::text";
 async fn a_statement_that_the_client_gave_up_ends_on_the_server() {
     let test = TestStore::new().await;
     let store = test.store_with("statement_timeout%3D0").with_answer_timeout(Duration::from_secs(1));
-    let error = store.rows(ENDLESS, &[]).await.expect_err("it does not end");
+    let error = store.query_rows(ENDLESS, &[]).await.expect_err("it does not end");
     assert!(error.is_unavailable() && error.is_overload(), "{error:?}");
     let gone = async {
         while running(&test).await > 0 {
@@ -32,7 +32,7 @@ async fn a_statement_that_the_client_gave_up_ends_on_the_server() {
 async fn the_server_gives_up_on_a_lock_before_the_client_does() {
     let test = TestStore::new().await;
     test.sql.batch_execute("BEGIN; LOCK TABLE brands IN ACCESS EXCLUSIVE MODE").await.expect("locked");
-    let error = test.store.rows("SELECT name FROM brands", &[]).await.expect_err("the table is locked");
+    let error = test.store.query_rows("SELECT name FROM brands", &[]).await.expect_err("the table is locked");
     assert!(error.is_unavailable(), "{error:?}");
     let store::StoreError::Unavailable(cause) = &error else { unreachable!("it is unavailable") };
     let code = cause.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);

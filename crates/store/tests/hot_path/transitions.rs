@@ -5,7 +5,7 @@ use domain::delivery::{DeliveryStatus, Transition};
 use domain::outcome::Trigger;
 use store::delivery::generations;
 use store::delivery::record::{self, AttemptRecord, DeliveryKey};
-use store::keyset::Place;
+use store::keyset::KeysetPosition;
 use store::redelivery::queue;
 
 use crate::record::{SLICE, attempt, owed_delivery, stands};
@@ -42,19 +42,23 @@ fn ended(key: DeliveryKey, round: i32, status: DeliveryStatus) -> AttemptRecord 
 async fn carry_out(test: &TestStore, key: DeliveryKey, transition: Transition) {
     match transition {
         Transition::Attempted(status) => {
-            record::attempts(&test.store, &[ended(key, 2, status)], SLICE).await.map(drop)
+            record::record_attempts(&test.store, &[ended(key, 2, status)], SLICE).await.map(drop)
         }
         Transition::AttemptedBefore => {
             let late = ended(key, 1, DeliveryStatus::Delivered);
-            record::attempts(&test.store, &[late], SLICE).await.map(drop)
+            record::record_attempts(&test.store, &[late], SLICE).await.map(drop)
         }
-        Transition::WindowOver => record::finish(&test.store, key, 2, DeliveryStatus::Failed).await.map(drop),
+        Transition::WindowOver => {
+            record::finish_delivery(&test.store, key, 2, DeliveryStatus::Failed).await.map(drop)
+        }
         Transition::Stopped(status) => {
-            generations::settle(&test.store, key.webhook, 2, status).await.map(drop)
+            generations::close_generations(&test.store, key.webhook, 2, status).await.map(drop)
         }
         Transition::BegunAgain => {
-            let place = Place { at: key.created, id: key.event.to_uuid() };
-            queue::begin(&test.store, key.webhook, &[place], Trigger::Redeliver, None, None).await.map(drop)
+            let place = KeysetPosition { at: key.created, id: key.event.to_uuid() };
+            queue::begin_rounds(&test.store, key.webhook, &[place], Trigger::Redeliver, None, None)
+                .await
+                .map(drop)
         }
     }
     .expect("carried out");

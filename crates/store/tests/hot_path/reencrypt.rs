@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::signature::Secret;
 use domain::signing_key::SigningKey;
-use store::secrets::keyring::{Vault, VaultSettings};
+use store::secrets::keyring::{KeyringSettings, SecretKeyring};
 use store::secrets::reencrypt;
 
 use crate::support::TestStore;
@@ -13,16 +13,16 @@ fn key(byte: u8) -> String {
     STANDARD.encode([byte; 32])
 }
 
-fn vault(new: u8, old: &[u8]) -> Vault {
+fn keyring(new: u8, old: &[u8]) -> SecretKeyring {
     let old = old.iter().map(|byte| key(*byte)).collect::<Vec<_>>().join(",");
     let (master_key, old_master_keys) = (key(new).parse().expect("a key"), old.parse().expect("keys"));
-    Vault::of(&VaultSettings { master_key, old_master_keys })
+    SecretKeyring::from_settings(&KeyringSettings { master_key, old_master_keys })
 }
 
 #[tokio::test]
 async fn every_secret_is_sealed_anew_and_what_cannot_be_opened_is_told_and_left() {
     let test = TestStore::new().await;
-    let (old, secret, previous) = (vault(1, &[]), Secret::draw(), Secret::draw());
+    let (old, secret, previous) = (keyring(1, &[]), Secret::draw(), Secret::draw());
     let webhook = test.webhook().await;
     let seal = |secret| old.seal(&test.brand, webhook, secret);
     let (key, previous_key) = (SigningKey::draw(), SigningKey::draw());
@@ -35,22 +35,22 @@ async fn every_secret_is_sealed_anew_and_what_cannot_be_opened_is_told_and_left(
         .await
         .expect("sealed");
     let foreign = test.webhook().await;
-    let sealed = vault(9, &[]).seal(&test.brand, foreign, &secret);
+    let sealed = keyring(9, &[]).seal(&test.brand, foreign, &secret);
     test.sql
         .execute("UPDATE webhooks SET secret = $2 WHERE id = $1", &[&foreign.0, &sealed])
         .await
         .expect("sealed");
 
-    let both = vault(2, &[1]);
-    let resealed = reencrypt::all(&test.store, &both).await.expect("sealed anew");
+    let both = keyring(2, &[1]);
+    let resealed = reencrypt::reencrypt_secrets(&test.store, &both).await.expect("sealed anew");
     assert_eq!((resealed.done, resealed.unreadable.len()), (1, 1));
-    let again = reencrypt::all(&test.store, &both).await.expect("nothing left");
+    let again = reencrypt::reencrypt_secrets(&test.store, &both).await.expect("nothing left");
     assert_eq!((again.done, again.unreadable.len()), (0, 1));
 
     let find =
         "SELECT secret, previous_secret, signing_key, previous_signing_key FROM webhooks WHERE id = $1";
     let row = test.sql.query_one(find, &[&webhook.0]).await.expect("a webhook");
-    let new = vault(2, &[]);
+    let new = keyring(2, &[]);
     let open =
         |column: &str| new.open(&test.brand, webhook, row.get(column)).expect("opens with the new key alone");
     assert_eq!((open("secret"), open("previous_secret")), (secret, previous));
