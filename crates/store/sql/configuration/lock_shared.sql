@@ -1,2 +1,2 @@
--- Holds back every change of the configuration, each of which updates this row, until the transaction ends.
+-- Blocks every change of the configuration until the transaction ends, because each change updates this row.
 SELECT routing FROM config_version FOR SHARE

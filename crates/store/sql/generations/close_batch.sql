@@ -1,4 +1,4 @@
--- Settles some deliveries of ended generations: $1 webhook, $2 generation, $3 status, $4 how many
+-- Closes some pending deliveries of generations before $2: $1 webhook, $3 their new status, $4 limit
 WITH waiting AS (
     SELECT webhook_id, created, event_id
     FROM deliveries

@@ -1,2 +1,2 @@
--- What becomes of deliveries of ended generations: $1 webhook
+-- The status that pending deliveries of ended generations get: $1 webhook
 SELECT generation, settle_as FROM webhooks WHERE id = $1

@@ -1,4 +1,4 @@
--- What counts towards disabling: $1 webhooks, $2 the window's start
+-- The statistics that the health rule judges: $1 webhooks, $2 start of the window
 SELECT w.id,
        coalesce(sum(a.delivered), 0)::bigint AS delivered,
        coalesce(sum(a.http_status + a.timeout + a.dns + a.connect + a.tls + a.blocked + a.protocol), 0)::bigint AS failures,

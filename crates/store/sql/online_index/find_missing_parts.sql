@@ -1,4 +1,4 @@
--- Partitions of table $1 without their part of index $2, the newest first: it takes the most writes.
+-- Partitions of table $1 without their part of index $2. The newest is first, because it takes the most writes.
 SELECT c.relname::text AS partition
 FROM pg_inherits i
 JOIN pg_class c ON c.oid = i.inhrelid

@@ -1,6 +1,6 @@
--- Deliveries of a webhook whose next attempt is overdue: $1 webhook, $2 due before, $3 how many, the most overdue
--- first. A delivery that is in `redeliveries` is attempted from there. OFFSET 0 keeps the planner from reading whole
--- tables for the look-ups.
+-- Deliveries of a webhook whose next attempt is overdue, the most overdue first: $1 webhook, $2 due before, $3 limit.
+-- Deliveries in `redeliveries` are excluded, because they are attempted from there. OFFSET 0 keeps the planner from
+-- reading whole tables for the look-ups.
 SELECT due.created, due.event_id, due.brand_id, due.type, due.generation, due.round, due.attempts, due.round_base,
        due.first_attempt_at, due.next_attempt_at, e.data
 FROM (

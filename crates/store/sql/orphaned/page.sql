@@ -1,5 +1,5 @@
--- Deliveries of a webhook whose message should be in its queue: $1 webhook, $2 due before, $3 and $4
--- the last of the page before, $5 how many. What is to be sent again has none: it is sent from its table.
+-- Deliveries of a webhook whose message should be in its queue: $1 webhook, $2 due before, $3 and $4 the last delivery
+-- of the previous page, $5 limit. Redeliveries are excluded, because they are attempted from their table.
 SELECT d.created, d.event_id, d.brand_id, d.type, d.generation, d.round, d.attempts, d.round_base,
        d.first_attempt_at, d.next_attempt_at, e.data
 FROM deliveries d

@@ -1,5 +1,5 @@
--- Has deliveries attempted from the database: $1 webhooks, $2 created, $3 events (parallel arrays). One that waits
--- for its next attempt keeps its time. The last conditions lead every plan to the rows that are meant.
+-- Makes deliveries due, so that they are attempted from the database: $1 webhooks, $2 created, $3 events (parallel
+-- arrays). A planned next attempt keeps its time. The last conditions are redundant, so that every plan uses the index.
 UPDATE deliveries d
 SET next_attempt_at = now()
 FROM unnest($1::uuid[], $2::timestamptz[], $3::uuid[]) AS k(webhook_id, created, event_id)

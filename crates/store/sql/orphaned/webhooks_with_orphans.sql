@@ -1,5 +1,5 @@
--- Which of the webhooks $1 have a delivery that was due before $2. Only the oldest of each are looked
--- at: what has no message stays, and becomes the oldest.
+-- The webhooks among $1 that have a pending delivery that was due before $2. Only the oldest deliveries of each webhook
+-- are checked, because an orphaned delivery stays pending until it is the oldest.
 SELECT w.id
 FROM unnest($1::uuid[]) AS w (id)
 WHERE EXISTS (

@@ -1,5 +1,5 @@
--- Which of the webhooks $1 have a delivery whose next attempt was due before $2 and that is not in `redeliveries`.
--- The order leads every plan to the index of due retries.
+-- The webhooks among $1 that have a delivery whose next attempt was due before $2 and that is not in `redeliveries`.
+-- The ORDER BY makes every plan use the index of due retries.
 SELECT w.id
 FROM unnest($1::uuid[]) AS w (id),
      LATERAL (

@@ -1,4 +1,4 @@
--- Jobs, claims and idempotency keys that nobody asks for any more: last touched $1 milliseconds ago
+-- Deletes ended jobs, lapsed leases and idempotency keys that have not changed for $1 milliseconds.
 WITH threshold AS (
     SELECT now() - $1::bigint * interval '1 ms' AS at
 ), jobs AS (

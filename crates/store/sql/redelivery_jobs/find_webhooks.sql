@@ -1,4 +1,4 @@
--- The webhooks that have something to be sent again: $1 milliseconds until the second walk of a job
+-- The webhooks that have a redelivery in the queue or an open job: $1 milliseconds between two walks of a job
 SELECT webhook_id FROM redeliveries
 UNION
 SELECT webhook_id FROM redelivery_jobs

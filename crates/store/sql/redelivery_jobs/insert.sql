@@ -1,5 +1,5 @@
--- $1 id, $2 webhook, $3 trigger, $4 from, $5 to, $6 status or null, $7 type or group or null, ($8, $9)
--- the place before the first. The total is what there is now.
+-- $1 id, $2 webhook, $3 trigger, $4 from, $5 to, $6 status or null, $7 type or group or null, ($8, $9) the position
+-- before the first delivery. The total is the current number of selected deliveries.
 INSERT INTO redelivery_jobs (id, webhook_id, trigger, from_at, to_at, status, pattern, after_created, after_event, total)
 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9,
        (SELECT count(*) FROM deliveries

@@ -1,5 +1,5 @@
--- Takes or extends the claim on a webhook's redeliveries: $1 webhook, $2 holder, $3 seconds. No row when
--- somebody else has it. Only the database's clock counts.
+-- Claims or extends the lease on a webhook's redeliveries: $1 webhook, $2 holder, $3 seconds. Returns no row when
+-- another holder has it. Only the database's clock counts.
 INSERT INTO redelivery_claims AS c (webhook_id, holder, until)
 VALUES ($1, $2, now() + make_interval(secs => $3))
 ON CONFLICT (webhook_id) DO UPDATE SET holder = excluded.holder, until = excluded.until

@@ -1,6 +1,6 @@
--- Begins deliveries again: $1 webhook, $2 created, $3 events (parallel arrays), $4 trigger, $5 job or
--- null, $6 only those of this status, or null. A new round supersedes every message of older ones.
--- (The last condition says nothing new: it leads every plan to the few index entries that are meant.)
+-- Begins a new round of deliveries: $1 webhook, $2 created, $3 events (parallel arrays), $4 trigger, $5 job or null, $6
+-- a status that deliveries must have, or null. A new round supersedes every message of older rounds. The last condition
+-- is redundant, so that every plan uses the index.
 WITH begun AS (
     UPDATE deliveries d
     SET status = 'pending', round = d.round + 1, round_base = d.attempts, first_attempt_at = NULL,

@@ -1,8 +1,8 @@
--- Takes out of the queue what was attempted: $1 webhook; parallel arrays $2 created, $3 events,
--- $4 rounds, $5 whether it was delivered. What was begun anew meanwhile stays. One whose attempt was
--- recorded before a crash stands as delivered already.
+-- Removes attempted deliveries from the queue and counts them for their jobs: $1 webhook; parallel arrays $2 created,
+-- $3 events, $4 rounds, $5 whether it was delivered. A delivery that began another round meanwhile stays. The recorded
+-- status also counts as delivered, because a process may have crashed after it recorded the attempt.
 WITH held AS (
-    -- The jobs first, like whatever stops them: in another order the two could wait for each other.
+    -- Lock the jobs first, as every statement does that stops jobs, because another order could deadlock.
     SELECT id FROM redelivery_jobs
     WHERE id IN (
         SELECT r.job_id FROM redeliveries r

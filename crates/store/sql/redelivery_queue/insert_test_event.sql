@@ -1,4 +1,4 @@
--- A test event for one webhook: $1 event, $2 webhook, $3 created, $4 type, $5 data
+-- Stores a test event for one webhook: $1 event, $2 webhook, $3 created, $4 type, $5 data
 WITH target AS (
     SELECT id, brand_id, generation FROM webhooks WHERE id = $2
 ), stored AS (

@@ -1,5 +1,5 @@
--- The next deliveries to attempt again: $1 webhook, $2 how many. Single ones go before those of a job.
--- One that has expired has no data. With a LIMIT inside, no plan joins the whole tables.
+-- The next redeliveries of a webhook: $1 webhook, $2 limit. Single redeliveries go before redeliveries of a job.
+-- An expired delivery has no data. The subqueries have a LIMIT, so that no plan joins the whole tables.
 SELECT r.created, r.event_id, r.round, r.trigger, d.brand_id, d.type, d.generation, d.round_base, e.data
 FROM (
     SELECT * FROM redeliveries

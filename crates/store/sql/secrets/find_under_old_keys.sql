@@ -1,4 +1,5 @@
--- Webhooks with anything that is not sealed under the master key: $1 what that begins with, $2 ids after
+-- Webhooks with a secret that is not under the current master key: $1 prefix of secrets under that key, $2 id after
+-- which to begin
 SELECT id, brand_id, secret, previous_secret, signing_key, previous_signing_key
 FROM webhooks
 WHERE id > $2

@@ -1,4 +1,4 @@
--- What all webhooks' attempts came to: [$1, $2), $3 seconds of a step
+-- The attempts of all webhooks in time buckets: [$1, $2), $3 seconds of a bucket
 SELECT date_bin(make_interval(secs => $3), slice, $1) AS at,
        sum(delivered)::bigint AS delivered, sum(http_status)::bigint AS http_status,
        sum(timeout)::bigint AS timeout, sum(dns)::bigint AS dns, sum(connect)::bigint AS connect,

@@ -1,4 +1,4 @@
--- What a webhook's attempts came to: $1 webhook, [$2, $3), $4 seconds of a step
+-- The attempts of a webhook in time buckets: $1 webhook, [$2, $3), $4 seconds of a bucket
 SELECT date_bin(make_interval(secs => $4), slice, $2) AS at,
        sum(delivered)::bigint AS delivered, sum(http_status)::bigint AS http_status,
        sum(timeout)::bigint AS timeout, sum(dns)::bigint AS dns, sum(connect)::bigint AS connect,

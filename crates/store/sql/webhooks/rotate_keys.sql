@@ -1,5 +1,5 @@
--- $1 id, $2 new sealed secret, $3 seconds (double) for which the one before signs too, $4 new sealed signing key
--- of a webhook that has one, which follows the secret
+-- $1 id, $2 new sealed secret, $3 seconds (double) for which the old keys also sign, $4 new sealed signing key if the
+-- webhook has a signing key, which rotates together with the secret
 UPDATE webhooks
 SET secret = $2,
     previous_secret = CASE WHEN $3::double precision > 0 THEN secret END,
