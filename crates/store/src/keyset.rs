@@ -1,41 +1,42 @@
-//! Places in lists that are ordered by an instant and, within it, by an id. Pages are ranges between
-//! two places, so a list stays stable while rows arrive.
+//! Keyset pagination: positions in lists that are ordered by an instant and then by an id.
+//!
+//! A page is a range between two positions, so that a list stays stable while rows arrive.
 
 use chrono::{DateTime, TimeDelta};
 use domain::time::Timestamp;
 use uuid::Uuid;
 
-/// A place in a list: a row, or a gap where one could be. Instants have whole milliseconds.
+/// A position in a list: of a row, or of a gap between rows. Instants have whole milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeysetPosition {
-    /// When.
+    /// The instant.
     pub at: Timestamp,
-    /// Which of the rows of that instant.
+    /// The id among the rows of that instant.
     pub id: Uuid,
 }
 
-/// 9999-12-31T23:59:59.999Z in milliseconds of the Unix epoch: RFC 3339 writes nothing later.
-const LAST_MILLIS: i64 = 253_402_300_799_999;
+/// 9999-12-31T23:59:59.999Z in milliseconds of the Unix epoch, the last instant that RFC 3339 can write.
+const MAX_MILLIS: i64 = 253_402_300_799_999;
 
 impl KeysetPosition {
-    /// Before every row.
+    /// The position before every row.
     pub const FIRST: Self = Self { at: DateTime::UNIX_EPOCH, id: Uuid::nil() };
 
-    /// After every row.
+    /// Returns the position after every row.
     #[must_use]
     pub fn last() -> Self {
-        let at = DateTime::from_timestamp_millis(LAST_MILLIS)
+        let at = DateTime::from_timestamp_millis(MAX_MILLIS)
             .unwrap_or_else(|| unreachable!("a year of four digits"));
         Self { at, id: Uuid::max() }
     }
 
-    /// The last place before every row of `at`.
+    /// Returns the last position before every row of `at`.
     #[must_use]
     pub fn just_before(at: Timestamp) -> Self {
         Self { at: at - TimeDelta::milliseconds(1), id: Uuid::max() }
     }
 
-    /// The place right before this one.
+    /// Returns the position right before this one.
     #[must_use]
     pub fn previous(self) -> Self {
         match self.id.as_u128() {
@@ -50,16 +51,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_lies_between_a_place_and_its_previous() {
+    fn previous_is_the_position_right_before() {
         let at = domain::time::parse("2021-04-08T19:36:02.938Z").expect("valid");
-        let place = KeysetPosition { at, id: Uuid::from_u128(8) };
-        assert_eq!(place.previous(), KeysetPosition { at, id: Uuid::from_u128(7) });
+        let position = KeysetPosition { at, id: Uuid::from_u128(8) };
+        assert_eq!(position.previous(), KeysetPosition { at, id: Uuid::from_u128(7) });
         let first_of_instant = KeysetPosition { at, id: Uuid::nil() };
         assert_eq!(first_of_instant.previous(), KeysetPosition::just_before(at));
         assert!(
             KeysetPosition::FIRST < KeysetPosition::just_before(at)
                 && KeysetPosition::just_before(at) < first_of_instant
         );
-        assert!(place < KeysetPosition::last());
+        assert!(position < KeysetPosition::last());
     }
 }

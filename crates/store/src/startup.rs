@@ -1,4 +1,4 @@
-//! From no database to a ready one, and watching it from then on.
+//! Waiting until the database is ready at startup, and monitoring it from then on.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -17,17 +17,16 @@ use crate::pool::Store;
 use crate::rows::read;
 use crate::settings::StoreSettings;
 
-/// How often a commit is asked of the database.
-const WATCH_INTERVAL: Duration = Duration::from_secs(2);
-/// How long a commit may take: many times what one takes on a busy disk, and less than what others wait for
-/// an answer of the database, so that the cause is told before its effects.
+/// Interval between two commits that check the database.
+const MONITOR_INTERVAL: Duration = Duration::from_secs(2);
+/// Bounds a commit that checks the database. A commit on a busy disk takes a fraction of it. It is shorter than the
+/// timeout of all other statements, so that the readiness names the cause before its effects appear.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Waits until PostgreSQL answers and has the schema, which it migrates unless told not to, and tells
-/// `readiness` why it does not until then. Indexes of large tables that an upgrade brings are built in the background
-/// from then on, because that may take hours.
+/// Waits until PostgreSQL answers and its schema is current, and reports the reason to `readiness` until then.
 ///
-/// Ends the process when another one keeps events longer than its settings say.
+/// It migrates the schema unless the settings forbid it. New indexes of large tables are then built in the background,
+/// because that may take hours. Ends the process when its retention is shorter than that of another process.
 pub async fn wait_until_ready(store: &Store, settings: &StoreSettings, readiness: &Readiness) {
     let mut backoff = Backoff::default();
     while let Err(error) = prepare_schema(store, settings).await {
@@ -35,8 +34,8 @@ pub async fn wait_until_ready(store: &Store, settings: &StoreSettings, readiness
         backoff.wait().await;
     }
     if let Err(error) = commit_probe(store).await {
-        // The watch tries again in a moment.
-        debug!(error = %Chain(&error), "the database did not tell the time");
+        // `monitor_database` asks again within `MONITOR_INTERVAL`.
+        debug!(error = %Chain(&error), "could not read the time of the database");
     }
     readiness.set_database(true);
     info!("the database is ready");
@@ -54,19 +53,19 @@ async fn prepare_schema(store: &Store, settings: &StoreSettings) -> Result<(), M
     Ok(retention::refuse_shorter(store, settings.retention).await?)
 }
 
-/// Keeps the readiness true to whether PostgreSQL commits. Runs for good.
+/// Updates the readiness by whether PostgreSQL commits. Never returns.
 ///
-/// A server may answer every question and commit nothing: its synchronous standby is away, it became a
-/// standby itself, or its disk hangs.
+/// A query is not enough to check, because a server may answer every query and still commit nothing: its synchronous
+/// standby is away, it became a standby itself, or its disk hangs.
 pub async fn monitor_database(store: Store, readiness: Readiness) {
     loop {
         store.update_metrics();
         update_readiness(&store, &readiness).await;
-        tokio::time::sleep(WATCH_INTERVAL).await;
+        tokio::time::sleep(MONITOR_INTERVAL).await;
     }
 }
 
-/// Commits, and takes over the database's time.
+/// Commits a transaction, and adopts the time of the database.
 async fn commit_probe(store: &Store) -> Result<(), StoreError> {
     let asked = Instant::now();
     if let Some(row) = store.query_opt(sql!("probe/commit"), &[]).await? {
@@ -82,8 +81,8 @@ async fn update_readiness(store: &Store, readiness: &Readiness) {
         Ok(Err(error)) => readiness.set_database_away(Chain(&error).to_string()),
         Err(_) => {
             readiness.set_database_away(format!("no commit within {COMMIT_TIMEOUT:?}"));
-            // The statement is waited for until the pool gives it up, because a probe that is dropped half
-            // way would leave its connection busy for the next user, and each further probe another one.
+            // Wait until the pool gives the statement up. A probe that is dropped midway would leave its connection
+            // busy for the next user, and each further probe would block another connection.
             if committing.await.is_ok() {
                 readiness.set_database(true);
             }
