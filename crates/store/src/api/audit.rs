@@ -1,4 +1,4 @@
-//! Who changed what and when: an entry for every write of the API, in the same transaction.
+//! The audit: one entry for every write of the API, in the same transaction.
 
 use domain::ids::BrandId;
 use domain::time::Timestamp;
@@ -12,47 +12,48 @@ use crate::error::StoreError;
 use crate::keyset::KeysetPosition;
 use crate::rows::{read, read_word};
 
-/// What is recorded of one write. Nothing in it is secret: see to that before it gets here.
+/// An entry of the audit to write. The caller removes all secrets from it.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Who: `support`, or `token:` with the token's id and name.
+    /// The actor: `support`, or `token:` with the token's id and name.
     pub actor: String,
-    /// What was done, such as `webhook.create`.
+    /// The action, such as `webhook.create`.
     pub action: &'static str,
-    /// The brand concerned, if it is one's.
+    /// The brand concerned, if any.
     pub brand_id: Option<BrandId>,
-    /// What it was done to: a webhook's id, a type, a brand.
+    /// The object that was changed: a webhook's id, an event type, a brand.
     pub subject: String,
-    /// How it was; `None` for what was created.
+    /// The object before the change; `None` after a creation.
     pub before: Option<Value>,
-    /// How it is now; `None` for what was deleted.
+    /// The object after the change; `None` after a deletion.
     pub after: Option<Value>,
 }
 
-/// An entry as it was recorded.
+/// An entry of the audit that was recorded.
 #[derive(Debug, Clone)]
 pub struct RecordedEntry {
     /// Its identity.
     pub id: Uuid,
-    /// When.
+    /// When it was recorded.
     pub at: Timestamp,
-    /// Who.
+    /// The actor.
     pub actor: String,
-    /// What was done.
+    /// The action.
     pub action: String,
     /// The brand concerned.
     pub brand_id: Option<BrandId>,
-    /// What it was done to.
+    /// The object that was changed.
     pub subject: String,
-    /// How it was.
+    /// The object before the change.
     pub before: Option<Value>,
-    /// How it was afterwards.
+    /// The object after the change.
     pub after: Option<Value>,
 }
 
 pub(crate) async fn insert_entry(db: &impl Executor, entry: &Entry) -> Result<(), StoreError> {
     let brand = entry.brand_id.as_ref().map(BrandId::as_str);
-    let (before, after) = (entry.before.as_ref().map(Json), entry.after.as_ref().map(Json));
+    let before = entry.before.as_ref().map(Json);
+    let after = entry.after.as_ref().map(Json);
     let id = Uuid::new_v4();
     db.query_rows(
         sql!("audit/insert"),
@@ -62,7 +63,7 @@ pub(crate) async fn insert_entry(db: &impl Executor, entry: &Entry) -> Result<()
     Ok(())
 }
 
-/// A page of the audit, the newest entries first: at most `limit` of those before `before`.
+/// Lists at most `limit` entries before `before`, the newest first.
 ///
 /// # Errors
 /// When the database fails.

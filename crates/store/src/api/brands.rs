@@ -1,4 +1,4 @@
-//! Brands: who they are, whom to call, and what support enabled for them.
+//! Brands: their names, their contacts, and the event types that support enabled for them.
 
 use domain::catalogue::Enablement;
 use domain::ids::BrandId;
@@ -15,28 +15,28 @@ use crate::rows::{read, read_word};
 pub struct Brand {
     /// Its identity.
     pub id: BrandId,
-    /// What people call it.
+    /// Its display name.
     pub name: String,
-    /// Whom support reaches out to.
+    /// The contact for support.
     pub contact: Option<Contact>,
-    /// What it may receive.
+    /// The event types that it may receive.
     pub enablement: Enablement,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
-    /// When anything of it last changed.
+    /// When it last changed.
     pub updated: Timestamp,
 }
 
-/// A brand's point of contact.
+/// The contact of a brand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact {
     /// The name of a person or a team.
     pub name: String,
-    /// The mail address.
+    /// The email address.
     pub email: String,
 }
 
-/// Makes a brand for which nothing is enabled; `None` when there is one of this id.
+/// Creates a brand with no event type enabled. `None` when the id is taken.
 ///
 /// # Errors
 /// When the database fails.
@@ -51,7 +51,7 @@ pub async fn insert_brand(
     row.as_ref().map(read_brand).transpose()
 }
 
-/// The brand of this id.
+/// Finds a brand.
 ///
 /// # Errors
 /// When the database fails.
@@ -59,7 +59,7 @@ pub async fn find_brand(db: &impl Executor, id: &BrandId) -> Result<Option<Brand
     db.query_row(sql!("brands/find"), &[&id.as_str()]).await?.as_ref().map(read_brand).transpose()
 }
 
-/// The brand of this id, locked until the change ends.
+/// Finds a brand and locks it until the transaction ends.
 ///
 /// # Errors
 /// When the database fails.
@@ -67,7 +67,7 @@ pub async fn lock_brand(change: &AuditedTransaction<'_>, id: &BrandId) -> Result
     change.query_row(sql!("brands/lock"), &[&id.as_str()]).await?.as_ref().map(read_brand).transpose()
 }
 
-/// A page of all brands by id: at most `limit` of those after `after`.
+/// Lists at most `limit` brands after `after`, by id.
 ///
 /// # Errors
 /// When the database fails.
@@ -80,8 +80,7 @@ pub async fn list_brands(
     db.query_rows(sql!("brands/page"), &[&after, &limit]).await?.iter().map(read_brand).collect()
 }
 
-/// Writes a brand's name, contact and switches, and the brand as it is then. `None` when it is not
-/// there.
+/// Updates a brand's name, contact and switches, and returns the updated brand. `None` when it does not exist.
 ///
 /// # Errors
 /// When the database fails.
@@ -107,11 +106,12 @@ fn contact_columns(contact: Option<&Contact>) -> (Option<&str>, Option<&str>) {
 fn read_brand(row: &Row) -> Result<Brand, StoreError> {
     let patterns: Vec<String> = read(row, "switch_patterns")?;
     let states: Vec<bool> = read(row, "switch_states")?;
-    let contact: (Option<String>, Option<String>) = (read(row, "contact_name")?, read(row, "contact_email")?);
+    let contact_name: Option<String> = read(row, "contact_name")?;
+    let contact_email: Option<String> = read(row, "contact_email")?;
     Ok(Brand {
         id: read_word(row, "brand_id")?,
         name: read(row, "name")?,
-        contact: contact.0.zip(contact.1).map(|(name, email)| Contact { name, email }),
+        contact: contact_name.zip(contact_email).map(|(name, email)| Contact { name, email }),
         enablement: Enablement::from_switches(patterns.into_iter().zip(states)),
         created: read(row, "created")?,
         updated: read(row, "updated")?,

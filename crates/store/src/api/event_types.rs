@@ -11,31 +11,31 @@ use crate::db::Executor;
 use crate::error::StoreError;
 use crate::rows::{read, read_word};
 
-/// An entry of the catalogue. JSON is kept as it came in.
+/// An event type of the catalogue. Its JSON is stored unchanged.
 #[derive(Debug, Clone)]
 pub struct CatalogueType {
-    /// The type.
+    /// The name of the type.
     pub name: EventType,
-    /// What it means, for people.
+    /// Its meaning, for readers.
     pub description: String,
-    /// The JSON Schema of the events' `data`.
+    /// The JSON Schema of `data`.
     pub schema: Option<Box<RawValue>>,
-    /// Whether events that do not fit the schema are refused.
+    /// Whether events that do not match the schema are rejected.
     pub enforce_schema: bool,
     /// A sample of `data`.
     pub example: Option<Box<RawValue>>,
-    /// Whether it is the platform's own.
+    /// Whether the platform defines it.
     pub built_in: bool,
-    /// When it came into the catalogue.
+    /// When it was created.
     pub created: Timestamp,
     /// When it last changed.
     pub updated: Timestamp,
 }
 
-/// What support writes of an entry.
+/// The part of an event type that support defines.
 #[derive(Debug)]
 pub struct Definition {
-    /// What the type means.
+    /// Its meaning, for readers.
     pub description: String,
     /// The JSON Schema of `data`.
     pub schema: Option<Box<RawValue>>,
@@ -45,7 +45,7 @@ pub struct Definition {
     pub example: Option<Box<RawValue>>,
 }
 
-/// The names of all types in the catalogue.
+/// Lists the names of all event types.
 ///
 /// # Errors
 /// When the database fails.
@@ -53,7 +53,7 @@ pub async fn list_names(db: &impl Executor) -> Result<Vec<String>, StoreError> {
     db.query_rows(sql!("event_types/names"), &[]).await?.iter().map(|row| read(row, "name")).collect()
 }
 
-/// A page of the catalogue by name: at most `limit` of those after `after`.
+/// Lists at most `limit` event types after `after`, by name.
 ///
 /// # Errors
 /// When the database fails.
@@ -70,7 +70,7 @@ pub async fn list_event_types(
         .collect()
 }
 
-/// An entry.
+/// Finds an event type.
 ///
 /// # Errors
 /// When the database fails.
@@ -82,7 +82,7 @@ pub async fn find_event_type(
     row.as_ref().map(read_catalogue_type).transpose()
 }
 
-/// An entry, locked until the change ends.
+/// Finds an event type and locks it until the transaction ends.
 ///
 /// # Errors
 /// When the database fails.
@@ -94,7 +94,7 @@ pub async fn lock_event_type(
     row.as_ref().map(read_catalogue_type).transpose()
 }
 
-/// Writes an entry that is new, was removed before, or is replaced. `None` when it is built in.
+/// Creates or replaces an event type, or restores a removed one. `None` when it is built in.
 ///
 /// # Errors
 /// When the database fails.
@@ -103,7 +103,8 @@ pub async fn put_event_type(
     name: &EventType,
     to: &Definition,
 ) -> Result<Option<CatalogueType>, StoreError> {
-    let (schema, example) = (to.schema.as_ref().map(Json), to.example.as_ref().map(Json));
+    let schema = to.schema.as_ref().map(Json);
+    let example = to.example.as_ref().map(Json);
     let row = change
         .query_row(
             sql!("event_types/put"),
@@ -113,7 +114,7 @@ pub async fn put_event_type(
     row.as_ref().map(read_catalogue_type).transpose()
 }
 
-/// Takes an entry out of the catalogue; false when it is not there or built in.
+/// Removes an event type. False when it does not exist or is built in.
 ///
 /// # Errors
 /// When the database fails.

@@ -1,4 +1,4 @@
-//! The ids that a request with an `Idempotency-Key` was given, for when it is retried.
+//! Requests with an `Idempotency-Key`: the ids of their events, so that a retry gets the same ids.
 
 use domain::ids::{BrandId, EventId};
 use tokio_postgres::Row;
@@ -8,19 +8,19 @@ use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::read;
 
-/// SHA-256 of a request's body.
+/// The SHA-256 of a request's body.
 pub type Fingerprint = [u8; 32];
 
-/// What is kept of a request.
+/// The stored part of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptRequest {
-    /// What its body was.
+    /// The fingerprint of its body.
     pub fingerprint: Fingerprint,
-    /// The ids of its events, in their order.
+    /// The ids of its events, in order.
     pub ids: Vec<EventId>,
 }
 
-/// Keeps a request under a brand's key, unless there is one already: what is kept from now on.
+/// Stores a request under a brand's key, unless the key is taken. Returns the stored request.
 ///
 /// # Errors
 /// When the database fails.
@@ -36,7 +36,7 @@ pub async fn keep_request(
     if row.is_some() {
         return Ok(request);
     }
-    // Another statement: the insert's own snapshot may not show who came first.
+    // A second statement, because the snapshot of the insert may not show the row of a concurrent request.
     let row = store.query_opt(sql!("idempotency/find"), &[&brand.as_str(), &key]).await?;
     row.as_ref().map_or(Ok(request), read_request)
 }

@@ -1,4 +1,5 @@
-//! Statements of the management API, one module for each resource.
+//! Statements of the management API, one module for each resource. Every write is an
+//! [`transaction::AuditedTransaction`].
 
 pub mod audit;
 pub mod brands;

@@ -1,4 +1,4 @@
-//! What support sees at a glance.
+//! The overview for support: running services, and deliveries that wait.
 
 use domain::time::Timestamp;
 use domain::webhook::WebhookStatus;
@@ -10,44 +10,44 @@ use crate::instances::ALIVE_TIMEOUT;
 use crate::pool::Store;
 use crate::rows::{read, read_word};
 
-/// A process that was seen lately.
+/// A process that is alive.
 #[derive(Debug, Clone)]
 pub struct Service {
     /// Its identity, new with each start.
     pub id: Uuid,
-    /// Which of the three services it is.
+    /// Its service.
     pub service: String,
-    /// Where it runs.
+    /// The host that it runs on.
     pub host: String,
-    /// Which version it is.
+    /// Its version.
     pub version: String,
     /// When it started.
     pub started_at: Timestamp,
-    /// When it was seen last.
+    /// When it last renewed its row.
     pub last_seen: Timestamp,
 }
 
-/// The deliveries that wait.
+/// The number and age of the pending deliveries.
 #[derive(Debug, Clone, Copy)]
 pub struct Waiting {
-    /// How many.
+    /// The number of pending deliveries.
     pub deliveries: i64,
-    /// When the oldest one's event happened.
+    /// When the event of the oldest one happened.
     pub oldest: Option<Timestamp>,
 }
 
-/// What is still to be delivered.
+/// The backlog of all webhooks.
 #[derive(Debug, Clone, Copy)]
 pub struct Backlog {
-    /// How many deliveries wait, those for their next attempt included.
+    /// Pending deliveries, including deliveries between two attempts.
     pub waiting: i64,
-    /// How many of them are due.
+    /// Pending deliveries that are due.
     pub due: i64,
-    /// For how long the oldest one is due, of those that nobody asked for again.
+    /// Seconds for which the oldest delivery is due. Redeliveries do not count.
     pub overdue_seconds: f64,
 }
 
-/// The processes that were seen lately.
+/// Lists the processes that are alive.
 ///
 /// # Errors
 /// When the database fails.
@@ -56,7 +56,7 @@ pub async fn list_services(store: &Store) -> Result<Vec<Service>, StoreError> {
     rows.iter().map(read_service).collect()
 }
 
-/// The deliveries of all webhooks that wait.
+/// Counts the pending deliveries of all webhooks.
 ///
 /// # Errors
 /// When the database fails.
@@ -66,7 +66,7 @@ pub async fn count_waiting(store: &Store) -> Result<Waiting, StoreError> {
     Ok(Waiting { deliveries: read(&row, "waiting")?, oldest: read(&row, "oldest")? })
 }
 
-/// What is still to be delivered, to all webhooks.
+/// Measures the backlog of all webhooks.
 ///
 /// # Errors
 /// When the database fails.
@@ -80,7 +80,7 @@ pub async fn measure_backlog(store: &Store) -> Result<Backlog, StoreError> {
     })
 }
 
-/// How many webhooks stand where, without the deleted.
+/// Counts the webhooks of each status, without deleted ones.
 ///
 /// # Errors
 /// When the database fails.

@@ -1,4 +1,4 @@
-//! Brand tokens. Only their SHA-256 is kept.
+//! Brand tokens. The database stores only their SHA-256.
 
 use std::str::FromStr;
 
@@ -16,17 +16,17 @@ use crate::rows::{read, read_word};
 /// The SHA-256 of a token.
 pub type Digest = [u8; 32];
 
-/// What a token may do within its brand.
+/// The rights of a token within its brand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Look at everything but secrets.
+    /// Read everything except secrets.
     Read,
-    /// Change everything, and see secrets.
+    /// Change everything, and read secrets.
     Write,
 }
 
 impl Role {
-    /// The word that stands for it.
+    /// Returns the word of the API for the role.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -53,17 +53,17 @@ impl FromStr for Role {
 pub struct Token {
     /// Its identity, which is no secret.
     pub id: Uuid,
-    /// Whose it is.
+    /// The brand that it belongs to.
     pub brand_id: BrandId,
-    /// What people call it.
+    /// Its display name.
     pub name: String,
-    /// What it may do.
+    /// Its role.
     pub role: Role,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
 }
 
-/// Makes a token of a brand, which must be there.
+/// Creates a token of a brand that exists.
 ///
 /// # Errors
 /// When the database fails.
@@ -80,7 +80,7 @@ pub async fn insert_token(
     change.query_row(sql!("tokens/insert"), &params).await?.as_ref().map(read_token).transpose()
 }
 
-/// The token with this SHA-256.
+/// Finds a token by its SHA-256.
 ///
 /// # Errors
 /// When the database fails.
@@ -88,7 +88,7 @@ pub async fn find_token(db: &impl Executor, sha256: &Digest) -> Result<Option<To
     db.query_row(sql!("tokens/find"), &[&sha256.as_slice()]).await?.as_ref().map(read_token).transpose()
 }
 
-/// A page of a brand's tokens, oldest first: at most `limit` of those after `after`.
+/// Lists at most `limit` tokens of a brand after `after`, the oldest first.
 ///
 /// # Errors
 /// When the database fails.
@@ -102,7 +102,7 @@ pub async fn list_tokens(
     rows.iter().map(read_token).collect()
 }
 
-/// How many tokens a brand has.
+/// Counts the tokens of a brand.
 ///
 /// # Errors
 /// When the database fails.
@@ -111,7 +111,7 @@ pub async fn count_tokens(change: &AuditedTransaction<'_>, brand: &BrandId) -> R
     row.as_ref().map_or(Ok(0), |row| read(row, "count"))
 }
 
-/// Deletes a brand's token, which from then on opens nothing; the token as it was.
+/// Deletes a token of a brand, which is invalid from then on, and returns it.
 ///
 /// # Errors
 /// When the database fails.

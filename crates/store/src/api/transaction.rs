@@ -1,4 +1,4 @@
-//! A write of the API: one transaction that cannot end without an entry in the audit.
+//! A write of the API: one transaction that can only commit together with an entry in the audit.
 
 use deadpool_postgres::{Object, Transaction};
 use tokio_postgres::Row;
@@ -7,13 +7,12 @@ use crate::api::audit::{self, Entry};
 use crate::db::{Executor, Params};
 use crate::error::StoreError;
 
-/// A transaction that changes what is configured. Dropped without [`Self::commit`] it leaves
-/// everything as it was.
+/// A transaction that changes the configuration. If it is dropped without [`Self::commit`], nothing changes.
 #[must_use = "a transaction that is not committed is undone"]
 pub struct AuditedTransaction<'a>(Transaction<'a>);
 
 impl<'a> AuditedTransaction<'a> {
-    /// Begins a change on a connection from [`crate::Store::client`].
+    /// Begins the transaction on a connection from [`crate::Store::client`].
     ///
     /// # Errors
     /// When the database fails.
@@ -21,9 +20,10 @@ impl<'a> AuditedTransaction<'a> {
         Ok(Self(client.transaction().await?))
     }
 
-    /// Holds back every other change of the configuration until this one ends, so that what is read
-    /// from now on still holds when this one is written. Lock the row to be changed first: every
-    /// writer takes its row and then this, in this order.
+    /// Blocks every other change of the configuration until this transaction ends.
+    ///
+    /// Rows that are read from now on are therefore still current at the commit. Lock the row to be changed first,
+    /// because every writer locks its row and then the configuration, and another order could deadlock.
     ///
     /// # Errors
     /// When the database fails.
@@ -31,10 +31,10 @@ impl<'a> AuditedTransaction<'a> {
         self.query_row(sql!("configuration/lock_exclusive"), &[]).await.map(|_| ())
     }
 
-    /// Records who did what, and makes both last.
+    /// Writes the entry of the audit, and commits.
     ///
     /// # Errors
-    /// When the database fails; then nothing was changed, unless the connection broke on the way.
+    /// When the database fails. Nothing was changed then, unless the connection broke during the commit.
     pub async fn commit(self, entry: &Entry) -> Result<(), StoreError> {
         audit::insert_entry(&self, entry).await?;
         Ok(self.0.commit().await?)

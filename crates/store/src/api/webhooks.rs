@@ -1,4 +1,4 @@
-//! Webhooks: a brand's subscriptions.
+//! Webhooks, the subscriptions of brands.
 
 use std::collections::BTreeMap;
 
@@ -24,44 +24,44 @@ use crate::secrets::keyring::SecretKeyring;
 pub struct Webhook {
     /// Its identity.
     pub id: WebhookId,
-    /// Whose it is.
+    /// The brand that it belongs to.
     pub brand_id: BrandId,
-    /// Where requests go, as it was given.
+    /// The URL of its endpoint, as the brand wrote it.
     pub endpoint: String,
-    /// The types and groups that it wants.
+    /// The types and groups that it subscribes to.
     pub events: Vec<TypePattern>,
-    /// Whether it receives.
+    /// Its status.
     pub status: WebhookStatus,
-    /// Why it does not, when the platform or support disabled it.
+    /// The reason, when the platform or support disabled it.
     pub disabled: Option<Disabled>,
-    /// What people wrote about it.
+    /// Its description.
     pub description: Option<String>,
     /// Custom headers.
     pub headers: BTreeMap<String, String>,
-    /// Requests in flight at most.
+    /// Maximum number of requests in flight.
     pub max_concurrency: i32,
-    /// Requests a second at most.
+    /// Maximum number of requests per second.
     pub rate_per_second: Option<i32>,
-    /// Whether its requests are signed with `v1a`, too.
+    /// Whether its requests also carry a `v1a` signature.
     pub asymmetric: bool,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
-    /// When anything of it last changed.
+    /// When it last changed.
     pub updated: Timestamp,
 }
 
-/// How a webhook came to be disabled.
+/// The reason and time of a disabled webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disabled {
-    /// Why.
+    /// The reason.
     pub reason: DisabledReason,
-    /// The figures, or what support wrote.
+    /// The health statistics, or the text that support wrote.
     pub detail: Option<String>,
-    /// When.
+    /// When it was disabled.
     pub at: Timestamp,
 }
 
-/// Makes a webhook with its keys, and the webhook as it is then (its times are the database's).
+/// Creates a webhook with its keys, and returns it with the times of the database.
 ///
 /// # Errors
 /// When the database fails.
@@ -94,7 +94,7 @@ pub async fn insert_webhook(
     row.as_ref().map(read_webhook).transpose()
 }
 
-/// Writes all that may change of a webhook that is not deleted, and the webhook as it is then.
+/// Updates the mutable columns of a webhook that is not deleted, and returns the updated webhook.
 ///
 /// # Errors
 /// When the database fails.
@@ -124,8 +124,9 @@ pub async fn update_webhook(
     row.as_ref().map(read_webhook).transpose()
 }
 
-/// Deletes a webhook: it receives nothing and nobody but support sees it; its events stay readable
-/// until they expire. False when it is not there.
+/// Deletes a webhook. False when it does not exist.
+///
+/// It receives nothing and only support sees it. Its events stay readable until they expire.
 ///
 /// # Errors
 /// When the database fails.
@@ -133,7 +134,7 @@ pub async fn delete_webhook(change: &AuditedTransaction<'_>, id: WebhookId) -> R
     Ok(change.query_row(sql!("webhooks/delete"), &[&id.0]).await?.is_some())
 }
 
-/// The webhook of this id, of any brand and status.
+/// Finds a webhook of any brand and status.
 ///
 /// # Errors
 /// When the database fails.
@@ -141,7 +142,7 @@ pub async fn find_webhook(db: &impl Executor, id: WebhookId) -> Result<Option<We
     db.query_row(sql!("webhooks/find"), &[&id.0]).await?.as_ref().map(read_webhook).transpose()
 }
 
-/// The webhook of this id, of any brand and status, locked until the change ends.
+/// Finds a webhook of any brand and status, and locks it until the transaction ends.
 ///
 /// # Errors
 /// When the database fails.
@@ -152,10 +153,10 @@ pub async fn lock_webhook(
     change.query_row(sql!("webhooks/lock"), &[&id.0]).await?.as_ref().map(read_webhook).transpose()
 }
 
-/// The current keys of a webhook that is not deleted.
+/// Finds the current keys of a webhook that is not deleted.
 ///
 /// # Errors
-/// When the database fails, or a key was sealed under another master key.
+/// When the database fails, or a key is encrypted under an unknown master key.
 pub async fn find_keys(
     db: &impl Executor,
     keyring: &SecretKeyring,
@@ -172,8 +173,7 @@ pub async fn find_keys(
     }))
 }
 
-/// Has a webhook that is not deleted sign with this key, too, from now on, or with none. It is read as such by
-/// the next [`update`].
+/// Sets or removes the signing key of a webhook that is not deleted. The next [`update_webhook`] returns the change.
 ///
 /// # Errors
 /// When the database fails.
@@ -188,8 +188,9 @@ pub async fn set_signing_key(
     Ok(())
 }
 
-/// Gives a webhook that is not deleted new keys; those before sign too for `overlap_seconds`.
-/// Until when it does; the outer `None` when there is no such webhook.
+/// Replaces the keys of a webhook that is not deleted. The old keys also sign for `overlap_seconds`.
+///
+/// Returns when the old keys expire. The outer `None` means that the webhook does not exist.
 ///
 /// # Errors
 /// When the database fails.
@@ -208,7 +209,7 @@ pub async fn rotate_keys(
     row.map(|row| read(&row, "previous_secret_expires")).transpose()
 }
 
-/// A page of a brand's webhooks, oldest first, without the deleted: at most `limit` after `after`.
+/// Lists at most `limit` webhooks of a brand after `after`, the oldest first, without deleted ones.
 ///
 /// # Errors
 /// When the database fails.
@@ -226,7 +227,7 @@ pub async fn list_webhooks_of_brand(
     rows.iter().map(read_webhook).collect()
 }
 
-/// A page of all brands' webhooks, oldest first, without the deleted: at most `limit` after `after`.
+/// Lists at most `limit` webhooks of all brands after `after`, the oldest first, without deleted ones.
 ///
 /// # Errors
 /// When the database fails.
@@ -241,7 +242,7 @@ pub async fn list_all_webhooks(
     rows.iter().map(read_webhook).collect()
 }
 
-/// How many webhooks a brand has, without the deleted.
+/// Counts the webhooks of a brand, without deleted ones.
 ///
 /// # Errors
 /// When the database fails.
@@ -250,7 +251,7 @@ pub async fn count_webhooks(change: &AuditedTransaction<'_>, brand: &BrandId) ->
     row.as_ref().map_or(Ok(0), |row| read(row, "count"))
 }
 
-/// How many webhooks name this type itself, without the deleted.
+/// Counts the webhooks that name this event type itself, without deleted ones.
 ///
 /// # Errors
 /// When the database fails.

@@ -1,4 +1,4 @@
-//! What routing and delivering depend on, loaded by what is newer than a known version.
+//! The configuration of router and deliverer, loaded as the changes since a known version.
 
 use std::collections::BTreeMap;
 
@@ -17,17 +17,17 @@ use crate::pool::Store;
 use crate::rows::{read, read_word};
 use crate::secrets::keyring::SecretKeyring;
 
-/// Nothing known yet: everything is newer.
+/// The version of a process that has loaded nothing yet.
 pub const NO_VERSION: i64 = 0;
 
-/// A catalogue entry that changed.
+/// An event type that changed.
 #[derive(Debug)]
 pub struct EventTypeChange {
-    /// The type.
+    /// The name of the type.
     pub name: String,
-    /// Whether it is gone.
+    /// Whether it was removed.
     pub removed: bool,
-    /// The JSON Schema that its events must fit, where there is one that is enforced.
+    /// The JSON Schema of its events, if it is enforced.
     pub enforced_schema: Option<String>,
 }
 
@@ -36,7 +36,7 @@ pub struct EventTypeChange {
 pub struct BrandChange {
     /// The brand.
     pub id: BrandId,
-    /// What it may receive.
+    /// The event types that it may receive.
     pub enablement: Enablement,
 }
 
@@ -45,22 +45,22 @@ pub struct BrandChange {
 pub struct RoutingChange {
     /// The webhook.
     pub id: WebhookId,
-    /// Whose it is.
+    /// The brand that it belongs to.
     pub brand_id: BrandId,
-    /// What it wants.
+    /// The types and groups that it subscribes to.
     pub events: Vec<TypePattern>,
-    /// Whether it receives.
+    /// Its status.
     pub status: WebhookStatus,
-    /// The generation that its new deliveries belong to.
+    /// The generation of its new deliveries.
     pub generation: i32,
 }
 
-/// All that the router needs to know of what changed.
+/// All changes of the configuration that the router reads.
 #[derive(Debug)]
 pub struct RoutingChanges {
-    /// The version that these changes lead to, at least.
+    /// The version after these changes, at least.
     pub version: i64,
-    /// Catalogue entries.
+    /// Event types.
     pub event_types: Vec<EventTypeChange>,
     /// Brands.
     pub brands: Vec<BrandChange>,
@@ -73,31 +73,31 @@ pub struct RoutingChanges {
 pub struct DeliveryChange {
     /// The webhook.
     pub id: WebhookId,
-    /// Whose it is.
+    /// The brand that it belongs to.
     pub brand_id: BrandId,
-    /// Where requests go.
+    /// The URL of its endpoint.
     pub endpoint: String,
     /// Custom headers.
     pub headers: BTreeMap<String, String>,
-    /// Whether it receives.
+    /// Its status.
     pub status: WebhookStatus,
-    /// Deliveries of an older generation are settled, not attempted.
+    /// Its generation. Deliveries of older generations are closed and not attempted.
     pub generation: i32,
-    /// Generations below this one are settled in the database.
-    pub settled_generation: i32,
-    /// What deliveries of ended generations become.
-    pub settle_as: DeliveryStatus,
-    /// Requests in flight at most.
+    /// Generations below this one are closed in the database.
+    pub closed_generation: i32,
+    /// The status that pending deliveries of ended generations get.
+    pub closing_status: DeliveryStatus,
+    /// Maximum number of requests in flight.
     pub max_concurrency: i32,
-    /// Requests a second at most.
+    /// Maximum number of requests per second.
     pub rate_per_second: Option<i32>,
-    /// Sign every request.
+    /// The keys that sign every request.
     pub keys: Keys,
-    /// Sign too, until the instant.
+    /// The old keys, and the instant until which they also sign.
     pub previous_keys: Option<(Keys, Timestamp)>,
 }
 
-/// The version of all that is configured, as delivering reads it: every change makes it another.
+/// Loads the version of the whole configuration, which every change increases.
 ///
 /// # Errors
 /// When the database fails.
@@ -106,8 +106,10 @@ pub async fn load_version(store: &Store) -> Result<i64, StoreError> {
     row.as_ref().map_or(Ok(NO_VERSION), |row| read(row, "version"))
 }
 
-/// The version of what routing reads: types and their enforced schemas, what brands may receive, what webhooks want
-/// and whether they receive.
+/// Loads the version of the configuration that the router reads.
+///
+/// Changes of event types and their enforced schemas, of the types that brands may receive, and of the subscriptions
+/// and status of webhooks increase it.
 ///
 /// # Errors
 /// When the database fails.
@@ -116,12 +118,12 @@ pub async fn load_routing_version(db: &impl Executor) -> Result<i64, StoreError>
     row.as_ref().map_or(Ok(NO_VERSION), |row| read(row, "version"))
 }
 
-/// What changed after `known`, for the router.
+/// Loads the changes after version `known` for the router.
 ///
 /// # Errors
-/// When the database fails or holds what this program does not know.
+/// When the database fails, or holds a value that this program does not know.
 pub async fn load_routing_changes(db: &impl Executor, known: i64) -> Result<RoutingChanges, StoreError> {
-    // The version first: what changes meanwhile may be among the rows, and is asked for again.
+    // The version is read first, so that a change during these statements is loaded again and not missed.
     let version = load_routing_version(db).await?;
     let event_types = db.query_rows(sql!("configuration/event_types"), &[&known]).await?;
     let brands = db.query_rows(sql!("configuration/brands"), &[&known]).await?;
@@ -134,8 +136,9 @@ pub async fn load_routing_changes(db: &impl Executor, known: i64) -> Result<Rout
     })
 }
 
-/// The webhooks that changed after `known`, for the deliverer, and the version they lead to. One
-/// whose secret cannot be read is reported as such, so that it does not stop the others.
+/// Loads the webhooks that changed after version `known` for the deliverer, and the version after these changes.
+///
+/// A webhook whose secret cannot be read yields an error of its own, so that it does not stop the others.
 ///
 /// # Errors
 /// When the database fails.
@@ -182,7 +185,8 @@ fn read_routing_change(row: &Row) -> Result<RoutingChange, StoreError> {
 }
 
 fn read_delivery_change(row: &Row, keyring: &SecretKeyring) -> Result<DeliveryChange, StoreError> {
-    let (id, brand_id): (_, BrandId) = (WebhookId(read(row, "id")?), read_word(row, "brand_id")?);
+    let id = WebhookId(read(row, "id")?);
+    let brand_id: BrandId = read_word(row, "brand_id")?;
     let headers: tokio_postgres::types::Json<BTreeMap<String, String>> = read(row, "headers")?;
     let keys = |secret: &[u8], key: Option<&[u8]>| {
         let signing_key = key.map(|key| keyring.open_key(&brand_id, id, key)).transpose()?;
@@ -197,8 +201,8 @@ fn read_delivery_change(row: &Row, keyring: &SecretKeyring) -> Result<DeliveryCh
         headers: headers.0,
         status: read_word(row, "status")?,
         generation: read(row, "generation")?,
-        settled_generation: read(row, "settled_generation")?,
-        settle_as: read_word(row, "settle_as")?,
+        closed_generation: read(row, "settled_generation")?,
+        closing_status: read_word(row, "settle_as")?,
         max_concurrency: read(row, "max_concurrency")?,
         rate_per_second: read(row, "rate_per_second")?,
         keys: keys(read(row, "secret")?, read(row, "signing_key")?)?,

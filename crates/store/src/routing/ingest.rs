@@ -1,4 +1,4 @@
-//! Taking events: once each, with all their deliveries, in one statement a batch.
+//! Storing events: each event once, with all its deliveries, in one statement for each batch.
 
 use domain::delivery::DeliveryStatus;
 use domain::ids::{BrandId, EventId, WebhookId};
@@ -10,63 +10,63 @@ use crate::pool::Store;
 use crate::routing::configuration::NO_VERSION;
 use crate::rows::read;
 
-/// Most events of one batch.
+/// Bounds the events of one batch.
 pub const MAX_BATCH: usize = 500;
 
-/// An event to take, matched already. No two of a batch have the same brand and key.
+/// An event to store, with its recipients. No two events of a batch have the same brand and key.
 #[derive(Debug)]
 pub struct NewEvent<'a> {
-    /// Whose it is.
+    /// The brand that it belongs to.
     pub brand_id: &'a BrandId,
-    /// What it is deduplicated by ([`domain::event::Identity`]).
+    /// The key that it is deduplicated by ([`domain::event::Identity`]).
     pub key: &'a str,
-    /// Its identity, should it be fresh.
+    /// Its id, if it is not a duplicate.
     pub id: EventId,
     /// When it happened.
     pub created: Timestamp,
-    /// What happened.
+    /// Its type.
     pub event_type: &'a str,
     /// The data, byte for byte.
     pub data: &'a str,
-    /// The webhooks that want it.
+    /// The webhooks that receive it.
     pub recipients: &'a [Recipient],
 }
 
-/// A webhook that wants an event.
+/// A webhook that receives an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recipient {
     /// The webhook.
     pub webhook: WebhookId,
-    /// The generation that the delivery belongs to.
+    /// The generation of the delivery.
     pub generation: i32,
-    /// Whether it is disabled: then the delivery is kept as `held` and not queued.
+    /// Whether the webhook is disabled, so that the delivery is stored as `held` and not queued.
     pub held: bool,
 }
 
-/// What became of a batch.
+/// The result of storing a batch.
 #[derive(Debug)]
 pub enum Ingest {
-    /// Nothing was written: the configuration is another by now.
+    /// Nothing was stored, because the configuration has changed.
     Stale,
-    /// Everything is stored; for each event of the batch whether it was fresh, not a duplicate.
+    /// All events are stored.
     Stored {
-        /// In the order of the batch.
+        /// For each event, in the order of the batch: whether it is new and not a duplicate.
         fresh: Vec<bool>,
     },
 }
 
-/// An event that was stored before, with the deliveries that it still owes.
+/// A stored event some of whose deliveries have no attempt yet.
 #[derive(Debug)]
 pub struct OwedEvent {
-    /// The event's identity.
+    /// The event.
     pub id: EventId,
-    /// When it happened, as it was taken first.
+    /// When it happened, as stored.
     pub created: Timestamp,
-    /// The webhooks that nothing was recorded for yet, each with its delivery's generation.
+    /// The webhooks whose delivery has no attempt yet.
     pub recipients: Vec<Recipient>,
 }
 
-/// The columns of a batch, as the statement takes them.
+/// The columns of a batch, as parameters of the statement.
 #[derive(Default)]
 struct Columns<'a> {
     brands: Vec<&'a str>,
@@ -81,11 +81,10 @@ struct Columns<'a> {
     statuses: Vec<&'a str>,
 }
 
-/// Stores a batch that was matched against routing `version`: all of it or, when the
-/// configuration has changed, nothing.
+/// Stores a batch that was matched against routing version `version`, or nothing if the configuration has changed.
 ///
 /// # Errors
-/// When the database fails; then nothing is stored, or all of it and the answer was lost.
+/// When the database fails. Then nothing is stored, or everything is stored and only the answer was lost.
 pub async fn store_events(
     db: &impl Executor,
     version: i64,
@@ -106,7 +105,9 @@ pub async fn store_events(
         &c.statuses,
     ];
     let rows = db.query_rows(sql!("ingest/store"), &params).await?;
-    let row = rows.first().ok_or_else(|| StoreError::Unreadable("no answer to an ingest".to_owned()))?;
+    let row = rows.first().ok_or_else(|| {
+        StoreError::Unreadable("the statement that stores events returned no row".to_owned())
+    })?;
     if read::<i64>(row, "version")? != version {
         return Ok(Ingest::Stale);
     }
@@ -119,12 +120,12 @@ pub async fn store_events(
     Ok(Ingest::Stored { fresh })
 }
 
-/// Whether events are stored at all: the same statement with an empty batch.
+/// Checks that events can be stored, by running the same statement with an empty batch.
 ///
 /// # Errors
-/// When PostgreSQL is away, or refuses the statement whatever the events.
+/// When PostgreSQL does not answer, or refuses the statement for any events.
 pub async fn probe_storing(store: &Store) -> Result<(), StoreError> {
-    self::store_events(store, NO_VERSION, &[]).await.map(drop)
+    store_events(store, NO_VERSION, &[]).await.map(drop)
 }
 
 fn to_columns<'a>(batch: &'a [NewEvent<'a>]) -> Columns<'a> {
@@ -135,7 +136,7 @@ fn to_columns<'a>(batch: &'a [NewEvent<'a>]) -> Columns<'a> {
         columns.ids.push(event.id.to_uuid());
         columns.created.push(event.created);
         columns.types.push(event.event_type);
-        // An event that nobody wants leaves its key only.
+        // An event without recipients stores only its key.
         columns.data.push(if event.recipients.is_empty() { "" } else { event.data });
         for recipient in event.recipients {
             let status = if recipient.held { DeliveryStatus::Held } else { DeliveryStatus::Pending };
@@ -148,8 +149,9 @@ fn to_columns<'a>(batch: &'a [NewEvent<'a>]) -> Columns<'a> {
     columns
 }
 
-/// Finds the deliveries without any attempt of events that were stored before, each given by its brand and key. The
-/// answer is in the order of `events`, and `None` for an event that owes nothing.
+/// Finds the deliveries without any attempt of stored events, each given by its brand and key.
+///
+/// The answer is in the order of `events`, with `None` for an event without such deliveries.
 ///
 /// # Errors
 /// When the database fails.

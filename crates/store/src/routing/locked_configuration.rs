@@ -1,4 +1,4 @@
-//! A transaction in which the configuration stands still.
+//! A transaction during which the configuration does not change.
 
 use deadpool_postgres::Object;
 use tokio_postgres::Row;
@@ -7,44 +7,44 @@ use crate::db::{Executor, Params};
 use crate::error::StoreError;
 use crate::pool::{ANSWER_TIMEOUT, Store};
 
-/// A transaction that holds back every change of the configuration until it ends. Dropped without [`Self::commit`] it
-/// leaves everything as it was.
+/// A transaction that blocks every change of the configuration until it ends. If it is dropped without
+/// [`Self::commit`], nothing changes.
 #[must_use = "a transaction that is not committed is undone"]
 pub struct LockedConfiguration {
     client: Option<Object>,
 }
 
 impl LockedConfiguration {
-    /// Begins the transaction, after the changes that are under way.
+    /// Begins the transaction after the changes that are in progress.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn begin(store: &Store) -> Result<Self, StoreError> {
-        let held = Self { client: Some(store.client().await?) };
-        held.run_with_timeout(async |client| client.batch_execute("BEGIN").await).await?;
-        held.query_rows(sql!("configuration/lock_shared"), &[]).await?;
-        Ok(held)
+        let locked = Self { client: Some(store.client().await?) };
+        locked.run_with_timeout(async |client| client.batch_execute("BEGIN").await).await?;
+        locked.query_rows(sql!("configuration/lock_shared"), &[]).await?;
+        Ok(locked)
     }
 
-    /// Makes what was written last.
+    /// Commits the transaction.
     ///
     /// # Errors
-    /// When the database fails; it may have committed all the same, when the answer was lost.
+    /// When the database fails. The transaction may have committed nevertheless, if only the answer was lost.
     pub async fn commit(mut self) -> Result<(), StoreError> {
         self.run_with_timeout(async |client| client.batch_execute("COMMIT").await).await?;
-        // Only a connection without a transaction goes back to the pool.
+        // Only a connection without an open transaction returns to the pool.
         drop(self.client.take());
         Ok(())
     }
 
     async fn run_with_timeout<T>(
         &self,
-        step: impl AsyncFnOnce(&Object) -> Result<T, tokio_postgres::Error>,
+        operation: impl AsyncFnOnce(&Object) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, StoreError> {
         let Some(client) = &self.client else {
             return Err(StoreError::Unavailable("the transaction has ended".into()));
         };
-        match tokio::time::timeout(ANSWER_TIMEOUT, step(client)).await {
+        match tokio::time::timeout(ANSWER_TIMEOUT, operation(client)).await {
             Ok(answer) => Ok(answer?),
             Err(elapsed) => Err(StoreError::Unavailable(Box::new(elapsed))),
         }
@@ -63,7 +63,7 @@ impl Executor for LockedConfiguration {
 
 impl Drop for LockedConfiguration {
     fn drop(&mut self) {
-        // Its connection is closed, which undoes the transaction, whatever state it is in.
+        // Closing the connection rolls the transaction back in any state.
         drop(self.client.take().map(Object::take));
     }
 }

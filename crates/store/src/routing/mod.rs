@@ -1,4 +1,5 @@
-//! Statements of the router: the configuration that it matches events against, and storing events.
+//! Statements of the router: the configuration that it matches events against, and storing events. The deliverer
+//! loads its webhooks from here, too.
 
 pub mod configuration;
 pub mod ingest;
