@@ -1,5 +1,5 @@
-//! What keeps the schema in shape: partitions ahead, expired ones gone, a new epoch of keys each day, and what nobody
-//! asks for any more forgotten. The database's clock alone decides what is old.
+//! Maintenance of the schema: creating partitions ahead and dropping expired ones, beginning an epoch of event keys
+//! each day, and deleting expired jobs and idempotency keys. Ages are measured by the database's clock only.
 
 pub(crate) mod epochs;
 pub mod online_index;
@@ -19,25 +19,25 @@ use crate::pool::Store;
 use crate::redelivery::jobs;
 use crate::rows::read;
 
-/// The advisory lock of the one process that maintains.
+/// The advisory lock of the one process that maintains the schema.
 const MAINTENANCE_LOCK: i64 = SCHEMA_LOCK + 1;
 
 /// How a round of maintenance ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Maintained {
-    /// Everything is in shape.
+    /// Nothing is left to do.
     Finished,
-    /// A step failed, or a transaction of others was in its way: try again soon.
+    /// A step failed, or could not get a lock in time. Retry soon.
     Unfinished,
-    /// Another process is at it.
+    /// Another process maintains the schema.
     Skipped,
 }
 
-/// A round of maintenance. No other process maintains while it lasts.
+/// A round of maintenance. It excludes rounds of other processes.
 pub struct Maintenance {
     store: Store,
     change: SchemaChange,
-    /// How long events are kept: as long as any process says.
+    /// The longest retention of all processes.
     retention: Duration,
     finished: bool,
 }
@@ -48,8 +48,10 @@ impl std::fmt::Debug for Maintenance {
     }
 }
 
-/// Brings everything in shape, unless another process is at it. No statement of others waits for any step for longer
-/// than a moment, and a step that fails is logged and keeps no other from its work.
+/// Runs a round of maintenance, unless another process runs one.
+///
+/// Every step has short lock timeouts, so that other statements wait only for a moment. A failed step is logged, and
+/// the other steps still run.
 pub async fn run_maintenance(store: &Store, retention: Duration) -> Maintained {
     match Maintenance::begin(store, retention).await {
         Ok(Some(round)) => round.run().await,
@@ -62,7 +64,7 @@ pub async fn run_maintenance(store: &Store, retention: Duration) -> Maintained {
 }
 
 impl Maintenance {
-    /// Begins a round. `None` when another process is at it.
+    /// Begins a round. `None` when another process runs one.
     ///
     /// # Errors
     /// When the database fails.
@@ -74,24 +76,24 @@ impl Maintenance {
         Ok(locked.then(|| Self { store: store.clone(), change, retention, finished: true }))
     }
 
-    /// Does all there is to do.
+    /// Runs all steps.
     pub async fn run(mut self) -> Maintained {
         let dropped = partitions::finish_dropping(&mut self.change).await;
-        self.note("finish dropping", dropped);
+        self.note_outcome("finish dropping partitions", dropped);
         let created = partitions::create_days(&mut self.change, self.retention).await;
-        self.note("create partitions", created);
+        self.note_outcome("create partitions", created);
         let dropped = partitions::drop_expired_days(&mut self.change, self.retention).await;
-        self.note("drop expired partitions", dropped);
+        self.note_outcome("drop expired partitions", dropped);
         let turned = epochs::begin_epoch(&mut self.change).await;
-        self.note("begin an epoch", turned);
+        self.note_outcome("begin an epoch", turned);
         let dropped = epochs::drop_old_epochs(&mut self.change, self.retention).await;
-        self.note("drop old epochs", dropped);
+        self.note_outcome("drop old epochs", dropped);
         let forgotten = jobs::delete_ended(&self.store, self.retention).await;
-        self.note("forget redeliveries", forgotten);
+        self.note_outcome("forget redeliveries", forgotten);
         if self.finished { Maintained::Finished } else { Maintained::Unfinished }
     }
 
-    fn note(&mut self, step: &'static str, outcome: Result<(), StoreError>) {
+    fn note_outcome(&mut self, step: &'static str, outcome: Result<(), StoreError>) {
         if let Err(error) = outcome {
             log_failure(step, &error);
             self.finished = false;
@@ -99,12 +101,15 @@ impl Maintenance {
     }
 }
 
-/// Logs a step that failed. That a lock was not to be had is no fault: a dump or another long transaction has it.
+/// Logs a failed step. A lock timeout is no failure, because a dump or another long transaction may hold the lock.
 fn log_failure(step: &'static str, error: &StoreError) {
     if is_locked(error) {
-        info!(step, "maintenance waits for a transaction of others; it is tried again soon");
+        info!(
+            step,
+            "a step of maintenance could not get a lock, which another transaction holds; retrying soon"
+        );
     } else {
-        warn!(step, error = %Chain(error), "a step of maintenance failed; it is tried again soon");
+        warn!(step, error = %Chain(error), "a step of maintenance failed; retrying soon");
     }
 }
 

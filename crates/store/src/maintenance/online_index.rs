@@ -1,14 +1,14 @@
-//! Indexes of the large tables, built while events keep coming.
+//! Building indexes of the large tables while events keep arriving.
 //!
 //! A migration cannot add an index to a partitioned table without blocking its writers, because
 //! `CREATE INDEX CONCURRENTLY` works neither in a transaction nor on a partitioned table. Therefore:
 //!
-//! 1. The index is created `ON ONLY` the parent table, which needs a moment. Every partition created from then on
-//!    gets its part at once.
-//! 2. For each partition that exists already, the part is built concurrently and then attached.
+//! 1. The index is created `ON ONLY` the parent table, which takes a moment. Every partition that is created later gets
+//!    its part at once.
+//! 2. For each existing partition, the part is built concurrently and then attached.
 //!
-//! On a new database there is no partition yet, and the first step is all. Each step may be interrupted: the next
-//! call drops what is left of a part that was not finished, and continues.
+//! A new database has no partitions yet, so that the first step completes the index. Each step may be interrupted: the
+//! next call drops an unfinished part, and continues.
 
 use std::time::{Duration, Instant};
 
@@ -22,10 +22,10 @@ use crate::rows::read;
 
 /// An index of a partitioned table.
 ///
-/// A changed definition needs a new name, because an index is looked for by its name alone.
+/// A changed definition needs a new name, because an index is identified by its name alone.
 #[derive(Debug, Clone, Copy)]
 pub struct OnlineIndex {
-    /// Its name: the table's with a suffix.
+    /// The name: the name of the table with a suffix.
     pub name: &'static str,
     /// The partitioned table.
     pub table: &'static str,
@@ -35,7 +35,7 @@ pub struct OnlineIndex {
 
 /// All indexes that are built online.
 pub const ONLINE_INDEXES: [OnlineIndex; 1] = [
-    // Finds retries whose message is gone, or is kept in the database alone.
+    // Finds retries whose message was lost, or that only the database holds.
     OnlineIndex {
         name: "deliveries_retry_due",
         table: "deliveries",
@@ -43,43 +43,43 @@ pub const ONLINE_INDEXES: [OnlineIndex; 1] = [
     },
 ];
 
-/// The advisory lock of the process that builds. It is not the schema's: creating tomorrow's partitions would wait
-/// for hours otherwise.
+/// The advisory lock of the process that builds indexes. The schema's lock is not used, because creating tomorrow's
+/// partitions would otherwise wait for hours.
 const BUILD_LOCK: i64 = 0x0070_6f73_7472_6978;
-/// Longest time that a step which blocks writers waits for its turn, because writers queue behind it.
+/// Sets a short lock timeout for steps that block writers, because writers queue behind the waiting step.
 const BRIEF_LOCK_TIMEOUT: &str = "SET lock_timeout = '2s'";
-/// `CREATE INDEX CONCURRENTLY` waits for every transaction that began before it, and blocks none meanwhile.
+/// Removes the lock timeout for `CREATE INDEX CONCURRENTLY`. It waits for all earlier transactions and blocks none.
 const NO_LOCK_TIMEOUT: &str = "SET lock_timeout = 0";
-/// How long after a failure, or while another process builds, the next look is taken.
-const LOOK_INTERVAL: Duration = Duration::from_secs(30);
+/// Delay of the next try after a failure, or while another process builds.
+const BUILD_RETRY_DELAY: Duration = Duration::from_secs(30);
 
 impl OnlineIndex {
-    /// The name of the part of a partition: `deliveries_20261231_retry_due`.
+    /// Returns the name of the index of a partition: `deliveries_20261231_retry_due`.
     fn part_name(&self, partition: &str) -> String {
         let suffix = self.name.strip_prefix(self.table).unwrap_or(self.name);
         format!("{partition}{suffix}")
     }
 }
 
-/// Builds all indexes that are missing, and ends when they are complete.
+/// Builds all missing indexes, and returns when they are complete.
 pub(crate) async fn build_until_complete(store: Store) {
     loop {
         match build_missing(&store).await {
             Ok(true) => return,
             Ok(false) => {}
-            Err(error) => warn!(error = %Chain(&error), "an index could not be built; trying again"),
+            Err(error) => warn!(error = %Chain(&error), "could not build an index; retrying"),
         }
-        tokio::time::sleep(LOOK_INTERVAL).await;
+        tokio::time::sleep(BUILD_RETRY_DELAY).await;
     }
 }
 
-/// Builds the indexes that are missing, unless another process does. Whether all are complete now.
+/// Builds all missing indexes, unless another process does. Returns whether all are complete now.
 ///
 /// # Errors
-/// When the database fails; the next call continues.
+/// When the database fails. The next call continues.
 pub async fn build_missing(store: &Store) -> Result<bool, StoreError> {
     let client = store.dedicated_session().await?;
-    // Not a lock to wait for: `CREATE INDEX CONCURRENTLY` would wait for the transaction that waits.
+    // Do not wait for the lock, because `CREATE INDEX CONCURRENTLY` would wait for the waiting transaction.
     let locked: bool = client.query_one("SELECT pg_try_advisory_lock($1)", &[&BUILD_LOCK]).await?.get(0);
     if !locked {
         return Ok(false);
@@ -90,7 +90,7 @@ pub async fn build_missing(store: &Store) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// Creates the indexes of tables that have no partition yet, as on a new database.
+/// Creates the indexes of tables without partitions, as on a new database.
 pub(crate) async fn create_on_new_tables(client: &Client) -> Result<(), StoreError> {
     for index in &ONLINE_INDEXES {
         if find_missing_parts(client, index).await?.is_empty() {
@@ -116,7 +116,7 @@ async fn create_parent(client: &Client, index: &OnlineIndex) -> Result<(), Store
     }
     let OnlineIndex { name, table, definition } = index;
     client.batch_execute(BRIEF_LOCK_TIMEOUT).await?;
-    // Two processes may get here at once.
+    // Another process may create the index at the same time.
     client.batch_execute(&format!("CREATE INDEX IF NOT EXISTS {name} ON ONLY {table} {definition}")).await?;
     Ok(())
 }
@@ -126,7 +126,7 @@ async fn build_part(client: &Client, index: &OnlineIndex, partition: &str) -> Re
     client.batch_execute(NO_LOCK_TIMEOUT).await?;
     let mut valid = is_valid(client, &part).await?;
     if valid == Some(false) {
-        info!(index = part, "dropping an index that was not finished");
+        info!(index = part, "dropping an unfinished index");
         client.batch_execute(&format!("DROP INDEX CONCURRENTLY {part}")).await?;
         valid = None;
     }
@@ -146,7 +146,7 @@ async fn find_missing_parts(client: &Client, index: &OnlineIndex) -> Result<Vec<
     rows.iter().map(|row| read(row, "partition")).collect()
 }
 
-/// Whether an index is valid; `None` when there is none of this name.
+/// Returns whether an index is valid; `None` when it does not exist.
 async fn is_valid(client: &Client, name: &str) -> Result<Option<bool>, StoreError> {
     let row = client.query_opt(sql!("online_index/state"), &[&name]).await?;
     row.as_ref().map(|row| read(row, "valid")).transpose()

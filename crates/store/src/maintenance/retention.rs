@@ -1,4 +1,4 @@
-//! One retention for all processes: the longest decides what is dropped, and none may start with a shorter one.
+//! One retention for all processes. The longest retention applies, and no process starts with a shorter one.
 
 use std::time::Duration;
 
@@ -6,24 +6,25 @@ use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::{read, to_millis};
 
-/// A process counts as there when it was seen within this time. That is longer than it counts as alive
-/// ([`crate::instances::ALIVE_FOR`]), because events that are dropped do not come back.
+/// Time after its last renewal until the retention of a process no longer counts.
+///
+/// It is longer than [`crate::instances::ALIVE_TIMEOUT`], because dropped events cannot be restored.
 pub const SEEN_TIMEOUT: Duration = Duration::from_secs(60);
 
 const _: () = assert!(SEEN_TIMEOUT.as_secs() > crate::instances::ALIVE_TIMEOUT.as_secs());
 
-/// Another process keeps events longer than this one would.
+/// The longer retention of another process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LongerRetention {
-    /// How long.
+    /// Its retention.
     pub retention: Duration,
-    /// Which service it is.
+    /// Its service.
     pub service: String,
-    /// Where it runs.
+    /// The host that it runs on.
     pub host: String,
 }
 
-/// The process that keeps events longest, if it is longer than `own`.
+/// Finds the process with the longest retention, if it is longer than `own`.
 ///
 /// # Errors
 /// When the database fails.
@@ -38,7 +39,7 @@ pub async fn find_longer(store: &Store, own: Duration) -> Result<Option<LongerRe
     Ok(Some(LongerRetention { retention, service: read(&row, "service")?, host: read(&row, "host")? }))
 }
 
-/// The longest retention of this process and all others that are there.
+/// Finds the longest retention of this process and all other processes.
 ///
 /// # Errors
 /// When the database fails.
@@ -46,7 +47,7 @@ pub async fn find_longest(store: &Store, own: Duration) -> Result<Duration, Stor
     Ok(find_longer(store, own).await?.map_or(own, |longer| longer.retention))
 }
 
-/// Ends this process when its retention is shorter than another's, which would lose events that the other promises.
+/// Ends this process when its retention is shorter than another's, because it would drop events too early.
 ///
 /// # Errors
 /// When the database fails.
@@ -58,7 +59,7 @@ pub(crate) async fn refuse_shorter(store: &Store, own: Duration) -> Result<(), S
 }
 
 impl LongerRetention {
-    /// One line that names the setting and both values.
+    /// Describes the refusal in a line that names the setting and both values.
     fn describe_refusal(&self, own: Duration) -> String {
         let Self { retention, service, host } = self;
         format!(

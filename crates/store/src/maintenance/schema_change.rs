@@ -1,4 +1,4 @@
-//! A connection for changes of the schema that nobody waits for.
+//! A connection for schema changes that do not block other statements.
 
 use std::time::Duration;
 
@@ -11,22 +11,23 @@ use crate::pool::Store;
 
 /// The advisory lock under which the schema and its partitions are changed.
 pub(crate) const SCHEMA_LOCK: i64 = 0x0070_6f73_7472_6964;
-/// Longest wait for a lock that others queue behind: a hiccup for them, and no standstill.
+/// Bounds the wait for a lock while other statements queue behind it.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(200);
-/// Longest wait for a lock that nobody queues behind: on a table that nobody reads any more, for transactions to end,
-/// for another process that creates partitions. It is longer than an autovacuum needs to give way (1 s).
+/// Bounds the wait for a lock that no other statement queues behind, such as the lock on a detached table. It is longer
+/// than an autovacuum needs to give way (1 s).
 const QUIET_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longest wait for another process that creates partitions.
+/// Bounds the wait for another process that creates partitions.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest run of one statement: to drop a large table takes seconds.
+/// Bounds one statement. Dropping a large table takes seconds.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
-/// Longest wait for the answer to one step, a little longer than the server's own limit.
+/// Bounds the wait for the answer to one step. It is longer than the limit of the server, so that the server ends
+/// first.
 const STEP_TIMEOUT: Duration = Duration::from_secs(70);
 
 const _: () = assert!(STEP_TIMEOUT.as_millis() > STATEMENT_TIMEOUT.as_millis());
 
-/// A connection with short lock timeouts. It is closed when it is dropped, which ends whatever still runs on it and
-/// lets go of all that it holds.
+/// A connection with short lock timeouts. Dropping it closes the connection, which ends its statement and releases its
+/// locks.
 pub(crate) struct SchemaChange {
     client: Option<Object>,
 }
@@ -34,18 +35,19 @@ pub(crate) struct SchemaChange {
 impl SchemaChange {
     pub(crate) async fn begin(store: &Store) -> Result<Self, StoreError> {
         let mut change = Self { client: Some(store.client().await?) };
-        let (lock, statement) = (QUIET_LOCK_TIMEOUT.as_millis(), STATEMENT_TIMEOUT.as_millis());
+        let lock = QUIET_LOCK_TIMEOUT.as_millis();
+        let statement = STATEMENT_TIMEOUT.as_millis();
         change.execute(&format!("SET lock_timeout = {lock}; SET statement_timeout = {statement}")).await?;
         Ok(change)
     }
 
-    /// Runs a step. When it does not answer in time the connection is closed, and no further step runs.
-    async fn run<T>(
+    /// Runs a step. If PostgreSQL does not answer in time, the connection is closed and no further step runs.
+    async fn run_step<T>(
         &mut self,
         step: impl AsyncFnOnce(&mut Object) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, StoreError> {
         let Some(client) = self.client.as_mut() else {
-            return Err(StoreError::Unavailable("the connection was given up".into()));
+            return Err(StoreError::Unavailable("the connection was closed after a timeout".into()));
         };
         match tokio::time::timeout(STEP_TIMEOUT, step(client)).await {
             Ok(done) => Ok(done?),
@@ -56,9 +58,9 @@ impl SchemaChange {
         }
     }
 
-    /// Runs a statement by itself, outside of any transaction.
+    /// Runs a statement outside of any transaction.
     pub(crate) async fn execute(&mut self, sql: &str) -> Result<(), StoreError> {
-        self.run(async |client| client.batch_execute(sql).await).await
+        self.run_step(async |client| client.batch_execute(sql).await).await
     }
 
     pub(crate) async fn query(
@@ -66,17 +68,18 @@ impl SchemaChange {
         sql: &str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
-        self.run(async |client| client.query(sql, params).await).await
+        self.run_step(async |client| client.query(sql, params).await).await
     }
 
     /// Runs a query that attaches partitions, one process at a time.
-    pub(crate) async fn attach(
+    pub(crate) async fn attach_partitions(
         &mut self,
         sql: &str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Row, StoreError> {
-        let (turn, lock) = (TURN_TIMEOUT.as_millis(), LOCK_TIMEOUT.as_millis());
-        self.run(async |client| {
+        let turn = TURN_TIMEOUT.as_millis();
+        let lock = LOCK_TIMEOUT.as_millis();
+        self.run_step(async |client| {
             let transaction = client.transaction().await?;
             let turn = format!(
                 "SET LOCAL lock_timeout = {turn}; SELECT pg_advisory_xact_lock({SCHEMA_LOCK}); SET LOCAL lock_timeout = {lock}"
@@ -89,10 +92,10 @@ impl SchemaChange {
         .await
     }
 
-    /// Runs statements in one transaction that waits for its locks only shortly.
-    pub(crate) async fn transact(&mut self, sql: &str) -> Result<(), StoreError> {
+    /// Runs statements in one transaction with a short lock timeout.
+    pub(crate) async fn run_transaction(&mut self, sql: &str) -> Result<(), StoreError> {
         let lock = LOCK_TIMEOUT.as_millis();
-        self.run(async |client| {
+        self.run_step(async |client| {
             let transaction = client.transaction().await?;
             transaction.batch_execute(&format!("SET LOCAL lock_timeout = {lock}; {sql}")).await?;
             transaction.commit().await
@@ -102,7 +105,7 @@ impl SchemaChange {
 
     /// Drops a table, unless it was attached as a partition meanwhile.
     pub(crate) async fn drop_detached(&mut self, table: &str) -> Result<bool, StoreError> {
-        self.run(async |client| {
+        self.run_step(async |client| {
             let transaction = client.transaction().await?;
             transaction.batch_execute(&format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")).await?;
             let attached = "SELECT relispartition FROM pg_class WHERE oid = $1::text::regclass";

@@ -1,8 +1,8 @@
-//! Webhook secrets at rest: AES-256-GCM under the master key, bound to the brand, the webhook, and what they
-//! are for.
+//! Encryption of webhook secrets at rest: AES-256-GCM under the master key.
 //!
-//! A sealed secret is `key id (4) · nonce (12) · ciphertext and tag`. The key id tells which master
-//! key sealed it, so that a rotation can read both.
+//! A sealed secret is `key id (4) · nonce (12) · ciphertext and tag`. The associated data binds it to the brand, the
+//! webhook and its purpose. The key id names the master key, so that secrets under an old master key stay readable
+//! during a rotation.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,12 +22,12 @@ use crate::error::StoreError;
 const KEY_BYTES: usize = 32;
 const KEY_ID_BYTES: usize = 4;
 const NONCE_BYTES: usize = 12;
-/// What a sealed secret is bound to beside its webhook: nothing, as it was before there were signing keys.
-const SECRET: &[u8] = b"";
-/// What a sealed signing key is bound to.
-const SIGNING_KEY: &[u8] = b"/v1a";
+/// Purpose of a sealed secret in the associated data. Empty, because secrets were sealed before signing keys existed.
+const SECRET_PURPOSE: &[u8] = b"";
+/// Purpose of a sealed signing key in the associated data.
+const SIGNING_KEY_PURPOSE: &[u8] = b"/v1a";
 
-/// The master key (`POSTRIDER_MASTER_KEY`): 32 bytes in base64. Its `Debug` shows nothing of it.
+/// The master key (`POSTRIDER_MASTER_KEY`): 32 bytes in base64. Its `Debug` hides the key.
 #[derive(Clone)]
 pub struct MasterKey([u8; KEY_BYTES]);
 
@@ -36,9 +36,9 @@ impl FromStr for MasterKey {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let bytes = STANDARD.decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok());
-        bytes
-            .map(Self)
-            .ok_or_else(|| "it must be 32 bytes in base64; draw one with: openssl rand -base64 32".to_owned())
+        bytes.map(Self).ok_or_else(|| {
+            "it must be 32 bytes in base64; generate one with: openssl rand -base64 32".to_owned()
+        })
     }
 }
 
@@ -48,7 +48,7 @@ impl fmt::Debug for MasterKey {
     }
 }
 
-/// Master keys of before, of which secrets in the database may still be sealed with one.
+/// Old master keys under which secrets in the database may still be encrypted.
 #[derive(Debug, Clone, Default)]
 pub struct OldMasterKeys(Vec<MasterKey>);
 
@@ -61,15 +61,15 @@ impl FromStr for OldMasterKeys {
     }
 }
 
-/// The keys that webhook secrets are encrypted with at rest.
+/// The master keys that encrypt webhook secrets at rest.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Secrets at rest")]
 pub struct KeyringSettings {
     /// Encrypts webhook secrets at rest: 32 bytes in base64, the same for every api and deliverer
     #[arg(long, env = "POSTRIDER_MASTER_KEY", value_name = "BASE64", hide_env_values = true)]
     pub master_key: MasterKey,
-    /// Master keys of before, joined by commas: they open what was sealed with them, until all is sealed
-    /// anew with --reseal-secrets of the api
+    /// Old master keys, separated by commas: they decrypt secrets until --reseal-secrets of the api has re-encrypted
+    /// all of them
     #[arg(
         long,
         env = "POSTRIDER_OLD_MASTER_KEYS",
@@ -81,37 +81,37 @@ pub struct KeyringSettings {
     pub old_master_keys: OldMasterKeys,
 }
 
-/// Tells master keys apart without telling them: the start of a key's SHA-256.
+/// Identifies a master key without revealing it: the start of its SHA-256.
 type KeyId = [u8; KEY_ID_BYTES];
 
-/// Seals and opens webhook secrets. Its `Debug` shows nothing of the keys.
+/// Seals and opens webhook secrets. Its `Debug` hides the keys.
 #[derive(Clone)]
 pub struct SecretKeyring {
-    /// The key that seals, and then those that only open.
+    /// First the master key, which seals, and then the old keys, which only open.
     keys: Vec<(KeyId, Aes256Gcm)>,
 }
 
 impl fmt::Debug for SecretKeyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Vault(…)")
+        f.write_str("SecretKeyring(…)")
     }
 }
 
 impl SecretKeyring {
-    /// A vault under this master key alone.
+    /// Creates a keyring with this master key alone.
     #[must_use]
     pub fn new(key: &MasterKey) -> Self {
         Self { keys: vec![create_cipher(key)] }
     }
 
-    /// A vault under the master key of the settings, which also opens what an old one sealed.
+    /// Creates a keyring with the master key and the old master keys of the settings.
     #[must_use]
     pub fn from_settings(settings: &KeyringSettings) -> Self {
         let keys = std::iter::once(&settings.master_key).chain(&settings.old_master_keys.0);
         Self { keys: keys.map(create_cipher).collect() }
     }
 
-    /// What everything begins with that is sealed under the master key, and not under an old one.
+    /// Returns the prefix of every secret that is sealed under the current master key.
     #[must_use]
     pub fn key_prefix(&self) -> &[u8] {
         &self.keys[0].0
@@ -120,31 +120,29 @@ impl SecretKeyring {
     /// Seals a secret for storage, under a fresh random nonce.
     #[must_use]
     pub fn seal(&self, brand: &BrandId, webhook: WebhookId, secret: &Secret) -> Vec<u8> {
-        self.seal_bytes(&associated_data(brand, webhook, SECRET), secret.as_bytes())
+        self.seal_bytes(&associated_data(brand, webhook, SECRET_PURPOSE), secret.as_bytes())
     }
 
     /// Seals a private key for storage.
     #[must_use]
     pub fn seal_key(&self, brand: &BrandId, webhook: WebhookId, key: &SigningKey) -> Vec<u8> {
-        self.seal_bytes(&associated_data(brand, webhook, SIGNING_KEY), key.as_bytes())
+        self.seal_bytes(&associated_data(brand, webhook, SIGNING_KEY_PURPOSE), key.as_bytes())
     }
 
     fn seal_bytes(&self, aad: &[u8], msg: &[u8]) -> Vec<u8> {
         let nonce: [u8; NONCE_BYTES] = rand::random();
         let payload = Payload { msg, aad };
         let (key_id, cipher) = &self.keys[0];
-        let sealed = cipher
-            .encrypt(&Nonce::from(nonce), payload)
-            .unwrap_or_else(|_| unreachable!("AES-GCM fails only beyond 64 GiB"));
+        let sealed = cipher.encrypt(&Nonce::from(nonce), payload).expect("AES-GCM fails only beyond 64 GiB");
         [key_id.as_slice(), &nonce, &sealed].concat()
     }
 
     /// Opens a stored secret.
     ///
     /// # Errors
-    /// When it was sealed under another master key, for another webhook, or was altered.
+    /// When it was sealed under an unknown master key or for another webhook, or when it was altered.
     pub fn open(&self, brand: &BrandId, webhook: WebhookId, stored: &[u8]) -> Result<Secret, StoreError> {
-        self.open_bytes(brand, webhook, SECRET, stored).map(Secret::from_bytes)
+        self.open_bytes(brand, webhook, SECRET_PURPOSE, stored).map(Secret::from_bytes)
     }
 
     /// Opens a stored private key.
@@ -157,7 +155,7 @@ impl SecretKeyring {
         webhook: WebhookId,
         stored: &[u8],
     ) -> Result<SigningKey, StoreError> {
-        let seed = self.open_bytes(brand, webhook, SIGNING_KEY, stored)?.try_into();
+        let seed = self.open_bytes(brand, webhook, SIGNING_KEY_PURPOSE, stored)?.try_into();
         let seed =
             seed.map_err(|_| StoreError::Unreadable(format!("the signing key of webhook {webhook}")))?;
         Ok(SigningKey::from_bytes(seed))
@@ -208,8 +206,9 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_secret_opens_only_where_it_belongs() {
-        let (secret, brand) = (Secret::draw(), "acme".parse().expect("brand"));
+    fn a_sealed_secret_opens_only_for_its_brand_webhook_and_key() {
+        let secret = Secret::draw();
+        let brand = "acme".parse().expect("brand");
         let webhook = WebhookId(uuid::Uuid::from_u128(7));
         let sealed = keyring(1).seal(&brand, webhook, &secret);
         assert_eq!(keyring(1).open(&brand, webhook, &sealed).expect("opens"), secret);
@@ -234,8 +233,9 @@ mod tests {
     }
 
     #[test]
-    fn a_signing_key_and_a_secret_do_not_stand_for_each_other() {
-        let (key, brand) = (SigningKey::draw(), "acme".parse().expect("brand"));
+    fn a_signing_key_does_not_open_as_a_secret_nor_a_secret_as_a_signing_key() {
+        let key = SigningKey::draw();
+        let brand = "acme".parse().expect("brand");
         let webhook = WebhookId(uuid::Uuid::from_u128(7));
         let sealed = keyring(1).seal_key(&brand, webhook, &key);
         assert_eq!(keyring(1).open_key(&brand, webhook, &sealed).expect("opens"), key);
@@ -252,14 +252,15 @@ mod tests {
             master_key: key(3).parse().expect("key"),
             old_master_keys,
         });
-        let (secret, brand) = (Secret::draw(), "acme".parse().expect("brand"));
+        let secret = Secret::draw();
+        let brand = "acme".parse().expect("brand");
         let webhook = WebhookId(uuid::Uuid::from_u128(7));
         let sealed = keyring(1).seal(&brand, webhook, &secret);
         assert_eq!(both.open(&brand, webhook, &sealed).expect("opens"), secret);
         assert!(!sealed.starts_with(both.key_prefix()));
-        let anew = both.seal(&brand, webhook, &secret);
-        assert!(anew.starts_with(both.key_prefix()));
-        assert_eq!(keyring(3).open(&brand, webhook, &anew).expect("opens"), secret);
+        let resealed = both.seal(&brand, webhook, &secret);
+        assert!(resealed.starts_with(both.key_prefix()));
+        assert_eq!(keyring(3).open(&brand, webhook, &resealed).expect("opens"), secret);
         assert!("x".parse::<OldMasterKeys>().is_err() && "".parse::<OldMasterKeys>().is_ok());
     }
 
