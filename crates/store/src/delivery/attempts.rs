@@ -1,4 +1,4 @@
-//! The attempts of a delivery: one HTTP request each.
+//! Listing the attempts of a delivery.
 
 use domain::ids::{AttemptId, EventId, WebhookId};
 use domain::outcome::{Outcome, Trigger};
@@ -10,28 +10,28 @@ use crate::db::Executor;
 use crate::error::StoreError;
 use crate::rows::{read, read_word};
 
-/// One HTTP request and how it ended.
+/// One HTTP request and its outcome.
 #[derive(Debug, Clone)]
 pub struct Attempt {
     /// Its identity.
     pub id: AttemptId,
     /// When it started.
     pub started_at: Timestamp,
-    /// How long it took, in milliseconds.
+    /// Its duration in milliseconds.
     pub duration_ms: i32,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// The HTTP status, where one was received.
+    /// The HTTP status, if a response was received.
     pub status_code: Option<i32>,
-    /// What went wrong.
+    /// The error.
     pub error: Option<String>,
-    /// The start of the answer's body.
+    /// The start of the response body.
     pub response_body: Option<String>,
-    /// Why it was made.
+    /// The reason for the attempt.
     pub trigger: Trigger,
 }
 
-/// A page of a delivery's attempts, oldest first: at most `limit` of those after `after`.
+/// Lists at most `limit` attempts of a delivery after `after`, the oldest first.
 ///
 /// # Errors
 /// When the database fails.

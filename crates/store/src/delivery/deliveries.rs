@@ -1,4 +1,4 @@
-//! Get Events: the deliveries of one webhook with their events, always by index range.
+//! Get Events: listing the deliveries of one webhook with their events, always by index range.
 
 use deadpool_postgres::Transaction;
 use domain::delivery::DeliveryStatus;
@@ -14,34 +14,35 @@ use crate::keyset::KeysetPosition;
 use crate::pool::Store;
 use crate::rows::{read, read_word};
 
-/// Most deliveries that are looked through for one page when a filter skips some of them: what
-/// makes a page of a rare type cost milliseconds, however much lies between.
+/// Bounds the rows that are scanned for one page when a filter skips rows. A page of a rare type stays fast, and may
+/// therefore be short.
 pub const MAX_SCANNED_ROWS: i64 = 10_000;
-/// How much `data` one page holds before it ends early, in bytes: bounds a request's memory.
+/// Bounds the `data` of one page in bytes, and with it the memory of a request. A longer page ends early.
 pub const MAX_PAGE_BYTES: i64 = 8 * 1024 * 1024;
 
-/// For the transaction: read indexes in their order whatever the statistics say, for they lag behind
-/// a webhook that has just received its first million events.
+/// Settings of the transaction that force the planner to read indexes in order.
+///
+/// Its statistics are not enough, because they lag behind a webhook that has just received its first million events.
 pub const IN_INDEX_ORDER: &str =
     "SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off";
 
-/// Which deliveries of a webhook are listed.
+/// A selection of the deliveries of a webhook.
 #[derive(Debug, Clone)]
 pub struct DeliveryRange {
-    /// Those after this place,
+    /// Only deliveries after this position,
     pub after: KeysetPosition,
-    /// up to this one, which is among them.
+    /// up to and including this one.
     pub up_to: KeysetPosition,
-    /// Only of this type or group.
+    /// Only events of this type or group.
     pub pattern: Option<TypePattern>,
-    /// Only of this status.
+    /// Only deliveries of this status.
     pub status: Option<DeliveryStatus>,
-    /// From which end.
+    /// The order of the list.
     pub order: Order,
 }
 
 impl DeliveryRange {
-    /// The status, if there is an index for it: all but `delivered`.
+    /// Returns the status if an index covers it, which holds for all but `delivered`.
     fn status_in_index(&self) -> Option<DeliveryStatus> {
         self.status.filter(|status| *status != DeliveryStatus::Delivered)
     }
@@ -52,10 +53,10 @@ impl DeliveryRange {
         RowFilter { pattern: pattern.map(TypePattern::as_str), status }
     }
 
-    /// Whether a look-up by index meets deliveries that are not listed.
+    /// Returns whether the index range contains deliveries that the filter skips.
     fn filters_rows(&self) -> bool {
-        let sieve = self.row_filter();
-        sieve.pattern.is_some() || sieve.status.is_some()
+        let filter = self.row_filter();
+        filter.pattern.is_some() || filter.status.is_some()
     }
 }
 
@@ -73,46 +74,46 @@ pub enum Order {
 pub struct Delivery {
     /// The event.
     pub event_id: EventId,
-    /// Its brand.
+    /// The brand.
     pub brand_id: BrandId,
     /// When it happened.
     pub created: Timestamp,
-    /// What happened.
+    /// The type of the event.
     pub event_type: String,
-    /// Its data: JSON as it came in, byte for byte.
+    /// The data of the event: JSON, byte for byte as received.
     pub data: String,
-    /// Whether it is a test.
+    /// Whether it is a test event.
     pub test: bool,
-    /// Where the delivery stands.
+    /// The status of the delivery.
     pub status: DeliveryStatus,
-    /// Attempts so far.
+    /// The number of attempts.
     pub attempts: i32,
-    /// When the last one started.
+    /// When the last attempt started.
     pub last_attempt_at: Option<Timestamp>,
-    /// When the next one may start.
+    /// When the next attempt may start.
     pub next_attempt_at: Option<Timestamp>,
-    /// Why the last one failed.
+    /// The error of the last attempt.
     pub last_error: Option<String>,
 }
 
 impl Delivery {
-    /// Its place in the webhook's list.
+    /// Returns its position in the webhook's list.
     #[must_use]
     pub fn position(&self) -> KeysetPosition {
         KeysetPosition { at: self.created, id: self.event_id.to_uuid() }
     }
 }
 
-/// A page of deliveries, and where it ended if there may be more.
+/// A page of deliveries.
 #[derive(Debug)]
 pub struct DeliveryPage {
-    /// The deliveries, in the order that was asked for.
+    /// The deliveries, in the requested order.
     pub items: Vec<Delivery>,
-    /// The last place that was looked at, unless that was the end of the range.
+    /// The position after which the next page continues, unless the range ended.
     pub more_after: Option<KeysetPosition>,
 }
 
-/// A page of a webhook's deliveries: at most `limit`, fewer when a bound was met on the way.
+/// Lists at most `limit` deliveries of a webhook, fewer if the page reached another bound.
 ///
 /// # Errors
 /// When the database fails.
@@ -122,7 +123,7 @@ pub async fn list_deliveries(
     range: &DeliveryRange,
     limit: i64,
 ) -> Result<DeliveryPage, StoreError> {
-    // One snapshot: where the look-up stopped may be asked for in a second statement.
+    // One snapshot for both statements, because the second one asks for the position where the first one stopped.
     let mut client = store.client().await?;
     let options = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
     let snapshot = options.start().await?;
@@ -135,7 +136,7 @@ pub async fn list_deliveries(
     Ok(DeliveryPage { items, more_after })
 }
 
-/// The deliveries that pass the sieve, and the last one's place when a bound of the page cut them.
+/// Loads the deliveries that pass the filter, and the last position if a bound cut the page.
 async fn load_page(
     snapshot: &Transaction<'_>,
     webhook: WebhookId,
@@ -154,7 +155,7 @@ async fn load_page(
     Ok((items, more_after))
 }
 
-/// Where the look-up stopped because it had looked through [`SCAN`] deliveries.
+/// Finds the position where the scan stopped because it had read [`MAX_SCANNED_ROWS`] rows.
 async fn find_scan_end(
     snapshot: &Transaction<'_>,
     webhook: WebhookId,
@@ -165,19 +166,19 @@ async fn find_scan_end(
     rows.first().map(|row| read_delivery(row).map(|delivery| delivery.position())).transpose()
 }
 
-/// What a look-up sifts out of the rows that the index leads to.
+/// The filter on the rows of the index range.
 #[derive(Default)]
 struct RowFilter<'a> {
     pattern: Option<&'a str>,
     status: Option<DeliveryStatus>,
 }
 
-/// Runs the page's statement, planned anew with these values.
+/// Runs the statement of a page, planned for these values.
 async fn run_page_query(
     snapshot: &Transaction<'_>,
     webhook: WebhookId,
     range: &DeliveryRange,
-    sieve: &RowFilter<'_>,
+    filter: &RowFilter<'_>,
     (limit, skip): (i64, i64),
 ) -> Result<Vec<Row>, StoreError> {
     let sql = match range.order {
@@ -185,8 +186,9 @@ async fn run_page_query(
         Order::Descending => sql!("deliveries/page_desc"),
     };
     let in_index = range.status_in_index().map(DeliveryStatus::as_str);
-    let status = sieve.status.map(DeliveryStatus::as_str);
-    let (from, to) = (&range.after, &range.up_to);
+    let status = filter.status.map(DeliveryStatus::as_str);
+    let from = &range.after;
+    let to = &range.up_to;
     let params: [(&(dyn ToSql + Sync), Type); 12] = [
         (&webhook.0, Type::UUID),
         (&from.at, Type::TIMESTAMPTZ),
@@ -195,7 +197,7 @@ async fn run_page_query(
         (&to.id, Type::UUID),
         (&in_index, Type::TEXT),
         (&status, Type::TEXT),
-        (&sieve.pattern, Type::TEXT),
+        (&filter.pattern, Type::TEXT),
         (&limit, Type::INT8),
         (&skip, Type::INT8),
         (&MAX_SCANNED_ROWS, Type::INT8),
@@ -204,7 +206,7 @@ async fn run_page_query(
     Ok(snapshot.query_typed(sql, &params).await?)
 }
 
-/// The delivery of one event to one webhook of the brand.
+/// Finds the delivery of one event to one webhook of the brand.
 ///
 /// # Errors
 /// When the database fails.

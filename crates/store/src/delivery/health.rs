@@ -1,4 +1,4 @@
-//! The figures by which webhooks are judged, and disabling one.
+//! Health of webhooks: the statistics that the health rule judges, and disabling a webhook.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::read;
 
-/// The figures of these webhooks now, of those that are active.
+/// Loads the health statistics of those of the given webhooks that are active.
 ///
 /// # Errors
 /// When the database fails.
@@ -39,8 +39,9 @@ fn read_stats(row: &Row) -> Result<HealthFigures, StoreError> {
     })
 }
 
-/// Disables a webhook for the platform, if it is still active in the generation that was seen; the
-/// announcements are written with it. Whether this call did it.
+/// Disables a webhook on behalf of the platform, if it is still active in the generation that was judged.
+///
+/// The announcements are written in the same transaction. Returns whether this call disabled it.
 ///
 /// # Errors
 /// When the database fails.
@@ -51,7 +52,8 @@ pub async fn disable_webhook(
     why: &Unhealthy,
     figures: Option<&HealthFigures>,
 ) -> Result<bool, StoreError> {
-    let (reason, figures) = (why.reason.as_str(), figures.map(stats_as_json));
+    let reason = why.reason.as_str();
+    let figures = figures.map(stats_as_json);
     let changed = store
         .execute(sql!("health/disable_webhook"), &[&webhook.0, &reason, &why.detail, &figures, &generation])
         .await?;

@@ -1,4 +1,5 @@
-//! Statements about deliveries: their attempts, status and history.
+//! Statements about deliveries: attempts and what follows from them, lists for the API, health and statistics of
+//! webhooks, orphaned deliveries, closed generations, and the outbox.
 
 pub mod activity;
 pub mod attempts;

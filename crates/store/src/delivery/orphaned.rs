@@ -1,4 +1,6 @@
-//! Deliveries that no queue may have a message of: it went with a queue that was lost, or no queue took it.
+//! Orphaned deliveries, which have no message in any queue, and overdue retries.
+//!
+//! A delivery is orphaned when its message was lost together with a queue, or when no queue accepted the message.
 
 use domain::event_type::EventType;
 use domain::ids::{BrandId, EventId, WebhookId};
@@ -11,23 +13,23 @@ use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::{read, read_word};
 
-/// Most deliveries of one page.
+/// Bounds the deliveries of one page.
 pub const PAGE_SIZE: i64 = 200;
 
-/// A delivery that is pending and whose message should be in the webhook's queue.
+/// A pending delivery, with everything that an attempt needs.
 #[derive(Debug)]
 pub struct OrphanedDelivery {
     /// When the event happened.
     pub created: Timestamp,
     /// The event.
     pub event: EventId,
-    /// Whose it is.
+    /// The brand.
     pub brand_id: BrandId,
-    /// What happened.
+    /// The type of the event.
     pub event_type: EventType,
-    /// The generation it was routed in.
+    /// The generation of the delivery.
     pub generation: i32,
-    /// Its latest redelivery.
+    /// The latest round.
     pub round: i32,
     /// Attempts recorded over all rounds.
     pub attempts: i32,
@@ -41,8 +43,9 @@ pub struct OrphanedDelivery {
     pub data: String,
 }
 
-/// A page of a webhook's stranded deliveries that were due before an instant, after the last of the
-/// page before.
+/// Lists a page of the orphaned deliveries of a webhook that were due before an instant.
+///
+/// `after` is the last delivery of the previous page.
 ///
 /// # Errors
 /// When the database fails.
@@ -58,9 +61,10 @@ pub async fn list_orphaned(
     rows.iter().map(read_orphaned).collect()
 }
 
-/// Notes that no queue has a message of these deliveries, so that each is attempted from the database as soon as its
-/// webhook's owner looks for attempts that are due. A delivery that waits for its next attempt keeps its time; one
-/// that has ended is left alone.
+/// Records that no queue has a message of these deliveries.
+///
+/// The owner of the webhook then attempts each of them from the database, as soon as it looks for due attempts. The
+/// time of a planned next attempt does not change, and deliveries that have ended are skipped.
 ///
 /// # Errors
 /// When the database fails.
@@ -72,8 +76,9 @@ pub async fn record_orphaned(store: &Store, deliveries: &[DeliveryKey]) -> Resul
     Ok(())
 }
 
-/// The most overdue retries of a webhook: pending deliveries whose next attempt was due before an instant, except
-/// those that are attempted from `redeliveries`.
+/// Finds the most overdue retries of a webhook: pending deliveries whose next attempt was due before an instant.
+///
+/// Deliveries in `redeliveries` are excluded, because they are attempted from there.
 ///
 /// # Errors
 /// When the database fails.
@@ -87,7 +92,7 @@ pub async fn find_overdue_retries(
     rows.iter().map(read_orphaned).collect()
 }
 
-/// Finds out which of these webhooks have at least one delivery for [`retries_due`].
+/// Finds the webhooks among these that have a delivery for [`find_overdue_retries`].
 ///
 /// # Errors
 /// When the database fails.
@@ -101,7 +106,7 @@ pub async fn find_webhooks_with_overdue_retries(
     rows.iter().map(|row| read(row, "id").map(WebhookId)).collect()
 }
 
-/// Which of these webhooks have a delivery that was due before an instant.
+/// Finds the webhooks among these that have a pending delivery that was due before an instant.
 ///
 /// # Errors
 /// When the database fails.

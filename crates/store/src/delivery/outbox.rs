@@ -1,4 +1,4 @@
-//! Messages that were written with a change, to be published afterwards.
+//! The outbox: messages that were written in the transaction of a change and are published afterwards.
 
 use uuid::Uuid;
 
@@ -6,7 +6,7 @@ use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::read;
 
-/// Most messages of one look.
+/// Bounds the messages that one call loads.
 const BATCH_SIZE: i64 = 100;
 
 /// A message to publish.
@@ -22,7 +22,7 @@ pub struct OutboxMessage {
     pub body: String,
 }
 
-/// The oldest messages that wait.
+/// Lists the oldest messages of the outbox.
 ///
 /// # Errors
 /// When the database fails.
@@ -39,10 +39,10 @@ pub async fn list_waiting(store: &Store) -> Result<Vec<OutboxMessage>, StoreErro
     rows.iter().map(message).collect()
 }
 
-/// Forgets messages that the broker confirmed.
+/// Deletes messages that the broker confirmed.
 ///
 /// # Errors
-/// When the database fails; then they are published again, under the same ids.
+/// When the database fails. The messages are then published again with the same ids.
 pub async fn delete_sent(store: &Store, ids: &[Uuid]) -> Result<(), StoreError> {
     store.execute(sql!("outbox/delete_sent"), &[&ids]).await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Recording what was attempted, and moving deliveries on.
+//! Recording attempts, and updating the status of their deliveries.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,26 +13,26 @@ use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::{read, read_word};
 
-/// Most attempts of one batch.
+/// Bounds the attempts of one batch.
 pub const MAX_BATCH: usize = 500;
 
-/// Which delivery is meant.
+/// The key of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryKey {
-    /// To which webhook.
+    /// The webhook.
     pub webhook: WebhookId,
     /// When the event happened.
     pub created: Timestamp,
-    /// Which event.
+    /// The event.
     pub event: EventId,
 }
 
-/// One attempt and what follows from it.
+/// One attempt, and the state of its delivery after it.
 #[derive(Debug)]
 pub struct AttemptRecord {
-    /// Of which delivery.
+    /// The delivery.
     pub key: DeliveryKey,
-    /// Of which redelivery.
+    /// The round.
     pub round: i32,
     /// The attempt.
     pub attempt: AttemptId,
@@ -42,32 +42,34 @@ pub struct AttemptRecord {
     pub first_started: Timestamp,
     /// When it ended.
     pub ended: Timestamp,
-    /// How long it took, in milliseconds.
+    /// Its duration in milliseconds.
     pub duration_ms: i32,
-    /// How it went.
+    /// The facts of its outcome.
     pub facts: Facts,
-    /// Why it was made.
+    /// The reason for the attempt.
     pub trigger: Trigger,
-    /// What the delivery becomes.
+    /// The status of the delivery after it.
     pub status: DeliveryStatus,
     /// When the next attempt may start.
     pub next_attempt_at: Option<Timestamp>,
 }
 
-/// Where a delivery stands in the database.
+/// The status of a delivery in its latest round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RoundStatus {
-    /// Its status.
+    /// The status.
     pub status: DeliveryStatus,
-    /// Its latest redelivery.
+    /// The latest round.
     pub round: i32,
 }
 
-/// All that a message that may be a repetition is compared with.
+/// The recorded state of a delivery. A message that may be a duplicate is compared with it.
 #[derive(Debug, Clone, Copy)]
 pub struct DeliveryState {
-    /// Status and round.
-    pub standing: RoundStatus,
+    /// The status.
+    pub status: DeliveryStatus,
+    /// The latest round.
+    pub round: i32,
     /// Attempts recorded over all rounds.
     pub attempts: i32,
     /// When the round's first attempt started.
@@ -76,7 +78,7 @@ pub struct DeliveryState {
     pub next_attempt_at: Option<Timestamp>,
 }
 
-/// The columns of a batch, as the statement takes them.
+/// The columns of a batch, as parameters of the statement.
 #[derive(Default)]
 struct Columns<'a> {
     webhooks: Vec<uuid::Uuid>,
@@ -95,20 +97,21 @@ struct Columns<'a> {
     next: Vec<Option<Timestamp>>,
     first: Vec<Timestamp>,
     ended: Vec<Timestamp>,
-    /// `None` where it does not count against the webhook.
+    /// Time slices; `None` for an attempt that does not count for the health of the webhook.
     slices: Vec<Option<Timestamp>>,
-    /// By duration: [`activity::bucket_of`].
+    /// Duration buckets ([`activity::duration_bucket`]).
     buckets: Vec<i32>,
     streaked: Vec<uuid::Uuid>,
     streaks: Vec<i32>,
 }
 
-/// Records a batch in one statement, and counts it in slices of this length; no two of it are of
-/// the same delivery. The answer is, for each attempt, its delivery as it stands now; `None` when
-/// the delivery has expired.
+/// Records a batch of attempts in one statement, and counts them in time slices of the given length.
+///
+/// No two attempts of a batch belong to the same delivery. The answer holds for each attempt the status of its delivery
+/// afterwards; `None` when the delivery has expired.
 ///
 /// # Errors
-/// When the database fails; then nothing is recorded, or all of it and the answer was lost.
+/// When the database fails. Then nothing is recorded, or everything is recorded and only the answer was lost.
 pub async fn record_attempts(
     store: &Store,
     batch: &[AttemptRecord],
@@ -137,28 +140,30 @@ pub async fn record_attempts(
         &c.streaks,
         &c.buckets,
     ];
-    let mut standings = vec![None; batch.len()];
+    let mut statuses = vec![None; batch.len()];
     for row in store.query(sql!("record/attempts"), &params).await? {
-        place_answer(&mut standings, read(&row, "place")?, read_round_status(&row)?);
+        place_answer(&mut statuses, read(&row, "place")?, read_round_status(&row)?);
     }
-    Ok(standings)
+    Ok(statuses)
 }
 
-/// Stands for the error text of an attempt whose own PostgreSQL refuses to keep.
-const ERROR_NOT_KEPT: &str = "the text of this error could not be stored";
+/// Replaces the error text of an attempt when PostgreSQL refuses to store it.
+const ERROR_PLACEHOLDER: &str = "the text of this error could not be stored";
 
 impl AttemptRecord {
-    /// Leaves out what the delivery can do without: the texts from the endpoint, and the count for the webhook's
-    /// health. One of them is the likeliest cause when PostgreSQL refuses an attempt.
+    /// Removes the texts from the endpoint, and excludes the attempt from the webhook's health.
+    ///
+    /// The delivery does not need them, and they are the likeliest cause when PostgreSQL refuses an attempt.
     pub fn leave_out_details(&mut self) {
-        self.facts.error = self.facts.error.as_ref().map(|_| ERROR_NOT_KEPT.to_owned());
+        self.facts.error = self.facts.error.as_ref().map(|_| ERROR_PLACEHOLDER.to_owned());
         self.facts.response_body = None;
         self.facts.ours = true;
     }
 }
 
-/// Moves the delivery of an attempt on without keeping the attempt itself. The delivery as it stands then; `None`
-/// when it has expired.
+/// Updates the delivery of an attempt without storing the attempt itself.
+///
+/// Returns the status of the delivery afterwards; `None` when it has expired.
 ///
 /// # Errors
 /// When the database fails.
@@ -184,10 +189,10 @@ fn read_round_status(row: &tokio_postgres::Row) -> Result<RoundStatus, StoreErro
     Ok(RoundStatus { status: read_word(row, "status")?, round: read(row, "round")? })
 }
 
-/// Whether attempts are recorded at all: the same statement with an empty batch.
+/// Checks that attempts can be recorded, by running the same statement with an empty batch.
 ///
 /// # Errors
-/// When PostgreSQL is away, or refuses the statement whatever the attempts.
+/// When PostgreSQL does not answer, or refuses the statement for any attempts.
 pub async fn probe_recording(store: &Store) -> Result<(), StoreError> {
     record_attempts(store, &[], Duration::from_secs(1)).await.map(drop)
 }
@@ -214,22 +219,50 @@ fn to_columns(batch: &[AttemptRecord], slice: Duration) -> Columns<'_> {
         c.buckets.push(activity::duration_bucket(record.duration_ms));
         c.slices.push((!record.facts.ours).then(|| activity::slice_start(record.ended, slice)));
     }
-    (c.streaked, c.streaks) = count_streaks(batch).into_iter().map(|(id, change)| (id.0, change)).unzip();
+    for (webhook, change) in count_streaks(batch) {
+        c.streaked.push(webhook.0);
+        c.streaks.push(change.encode());
+    }
     c
 }
 
-/// How the row of failed deliveries of each webhook changes: so many more, or, below zero, begun
-/// anew by a success and then `-1 - change` more.
-fn count_streaks(batch: &[AttemptRecord]) -> BTreeMap<WebhookId, i32> {
+/// How a batch changes a webhook's streak, its number of failed deliveries in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StreakChange {
+    /// No delivery succeeded, and this many failed.
+    ExtendedBy(i32),
+    /// A delivery succeeded, and this many failed after the last success.
+    ResetTo(i32),
+}
+
+impl StreakChange {
+    /// Returns the change as `record/attempts.sql` takes it: `n` for an extension, `-1 - n` for a reset.
+    fn encode(self) -> i32 {
+        match self {
+            Self::ExtendedBy(failed) => failed,
+            Self::ResetTo(failed) => -1 - failed,
+        }
+    }
+
+    /// Returns the change after one more delivery has failed.
+    fn after_failure(self) -> Self {
+        match self {
+            Self::ExtendedBy(failed) => Self::ExtendedBy(failed + 1),
+            Self::ResetTo(failed) => Self::ResetTo(failed + 1),
+        }
+    }
+}
+
+/// Computes the change of each webhook's streak, in the order in which the attempts ended.
+fn count_streaks(batch: &[AttemptRecord]) -> BTreeMap<WebhookId, StreakChange> {
     let mut by_end: Vec<&AttemptRecord> = batch.iter().filter(|record| !record.facts.ours).collect();
     by_end.sort_by_key(|record| record.ended);
     let mut streaks = BTreeMap::new();
     for record in by_end {
-        let change: &mut i32 = streaks.entry(record.key.webhook).or_default();
+        let change = streaks.entry(record.key.webhook).or_insert(StreakChange::ExtendedBy(0));
         match record.status {
-            DeliveryStatus::Delivered => *change = -1,
-            DeliveryStatus::Failed if *change < 0 => *change -= 1,
-            DeliveryStatus::Failed => *change += 1,
+            DeliveryStatus::Delivered => *change = StreakChange::ResetTo(0),
+            DeliveryStatus::Failed => *change = change.after_failure(),
             DeliveryStatus::Pending | DeliveryStatus::Held | DeliveryStatus::Discarded => {}
         }
     }
@@ -237,16 +270,17 @@ fn count_streaks(batch: &[AttemptRecord]) -> BTreeMap<WebhookId, i32> {
 }
 
 impl DeliveryState {
-    /// Of a delivery of which the database tells nothing: older than every message of it.
+    /// The state of a delivery that cannot be loaded. It is older than every message, so that each is attempted.
     pub const UNKNOWN: Self = Self {
-        standing: RoundStatus { status: DeliveryStatus::Pending, round: 0 },
+        status: DeliveryStatus::Pending,
+        round: 0,
         attempts: 0,
         first_attempt_at: None,
         next_attempt_at: None,
     };
 }
 
-/// Where each of some deliveries stands; `None` where it has expired.
+/// Loads the states of deliveries; `None` for a delivery that has expired.
 ///
 /// # Errors
 /// When the database fails.
@@ -257,27 +291,28 @@ pub async fn load_states(
     let webhooks: Vec<_> = deliveries.iter().map(|key| key.webhook.0).collect();
     let created: Vec<_> = deliveries.iter().map(|key| key.created).collect();
     let events: Vec<_> = deliveries.iter().map(|key| key.event.to_uuid()).collect();
-    let mut standings = vec![None; deliveries.len()];
+    let mut states = vec![None; deliveries.len()];
     for row in store.query(sql!("record/load_states"), &[&webhooks, &created, &events]).await? {
-        let standing = DeliveryState {
-            standing: read_round_status(&row)?,
+        let state = DeliveryState {
+            status: read_word(&row, "status")?,
+            round: read(&row, "round")?,
             attempts: read(&row, "attempts")?,
             first_attempt_at: read(&row, "first_attempt_at")?,
             next_attempt_at: read(&row, "next_attempt_at")?,
         };
-        place_answer(&mut standings, read(&row, "place")?, standing);
+        place_answer(&mut states, read(&row, "place")?, state);
     }
-    Ok(standings)
+    Ok(states)
 }
 
-/// Puts an answer at its place, which the database counts from 1.
+/// Stores an answer at its place in the batch, which the database counts from 1.
 fn place_answer<T>(answers: &mut [Option<T>], place: i64, answer: T) {
     if let Some(slot) = usize::try_from(place - 1).ok().and_then(|at| answers.get_mut(at)) {
         *slot = Some(answer);
     }
 }
 
-/// Ends a delivery without a further attempt, if it is still pending in this round. Whether it was.
+/// Ends a delivery without a further attempt, if it is still pending in this round. Returns whether it was.
 ///
 /// # Errors
 /// When the database fails.

@@ -1,4 +1,4 @@
-//! What attempts came to, step by step, for plots.
+//! Statistics of attempts in time buckets, for charts.
 
 use std::time::Duration;
 
@@ -12,26 +12,27 @@ use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::read;
 
-/// The attempts that ended in one step.
+/// The attempts that ended in one time bucket.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TimeBucket {
-    /// When it begins.
+    /// When the bucket begins.
     pub at: Timestamp,
-    /// How many attempts ended so, in the order of [`Outcome::ALL`].
+    /// The number of attempts of each outcome, in the order of [`Outcome::ALL`].
     pub outcomes: Vec<(Outcome, i64)>,
-    /// How many lasted up to each of [`BOUNDS_MS`], and, last, longer.
+    /// The number of attempts in each duration bucket ([`DURATION_BOUNDS_MS`]).
     durations: Vec<i32>,
 }
 
 impl TimeBucket {
-    /// The number of attempts.
+    /// Returns the number of attempts.
     #[must_use]
     pub fn attempts(&self) -> i64 {
         self.outcomes.iter().map(|(_, count)| count).sum()
     }
 
-    /// The duration in milliseconds within which this share (0 to 1) of the attempts ended, even within
-    /// each bucket of [`BOUNDS_MS`]; `None` without attempts.
+    /// Returns the duration in milliseconds within which this share (0 to 1) of the attempts ended.
+    ///
+    /// Attempts count as evenly distributed within each duration bucket. `None` without attempts.
     #[must_use]
     pub fn percentile_ms(&self, share: f64) -> Option<f64> {
         let total: i64 = self.durations.iter().copied().map(i64::from).sum();
@@ -49,14 +50,17 @@ impl TimeBucket {
     }
 }
 
-/// From where to where a bucket reaches, in milliseconds. The last has no end: it counts as its start.
+/// Returns the bounds of a duration bucket in milliseconds. The last bucket has no upper bound and counts as its lower
+/// bound.
 fn duration_bounds(bucket: usize) -> (f64, f64) {
-    let at = |place: usize| DURATION_BOUNDS_MS.get(place).copied().map(f64::from);
+    let at = |bucket: usize| DURATION_BOUNDS_MS.get(bucket).copied().map(f64::from);
     let low = bucket.checked_sub(1).and_then(at).unwrap_or(0.0);
     (low, at(bucket).unwrap_or(low))
 }
 
-/// The steps of `[from, to)` in which attempts of a webhook ended, in order; the first begins at `from`.
+/// Loads the non-empty time buckets of `[from, to)` for the attempts of a webhook, in order.
+///
+/// A bucket of this `length` begins at `from`.
 ///
 /// # Errors
 /// When the database fails.
@@ -65,14 +69,14 @@ pub async fn load_webhook_stats(
     webhook: WebhookId,
     from: Timestamp,
     to: Timestamp,
-    step: Duration,
+    length: Duration,
 ) -> Result<Vec<TimeBucket>, StoreError> {
-    let seconds = step.as_secs_f64();
+    let seconds = length.as_secs_f64();
     let rows = store.query(sql!("stats/one_webhook"), &[&webhook.0, &from, &to, &seconds]).await?;
     rows.iter().map(read_bucket).collect()
 }
 
-/// The steps of `[from, to)` in which attempts of any webhook ended, in order.
+/// Loads the non-empty time buckets of `[from, to)` for the attempts of all webhooks, in order.
 ///
 /// # Errors
 /// When the database fails.
@@ -80,9 +84,9 @@ pub async fn load_total_stats(
     store: &Store,
     from: Timestamp,
     to: Timestamp,
-    step: Duration,
+    length: Duration,
 ) -> Result<Vec<TimeBucket>, StoreError> {
-    let rows = store.query(sql!("stats/all_webhooks"), &[&from, &to, &step.as_secs_f64()]).await?;
+    let rows = store.query(sql!("stats/all_webhooks"), &[&from, &to, &length.as_secs_f64()]).await?;
     rows.iter().map(read_bucket).collect()
 }
 
@@ -99,26 +103,27 @@ fn read_bucket(row: &Row) -> Result<TimeBucket, StoreError> {
 mod tests {
     use super::*;
 
-    fn step(durations: &[i32]) -> TimeBucket {
+    fn bucket(durations: &[i32]) -> TimeBucket {
         TimeBucket { at: Timestamp::UNIX_EPOCH, outcomes: Vec::new(), durations: durations.to_vec() }
     }
 
     #[test]
-    fn percentiles_lie_within_their_bucket() {
+    fn percentiles_are_interpolated_within_their_bucket() {
         // 90 attempts of up to 1 ms, 10 of 10 to 20 ms.
         let mut counts = [0; 15];
-        (counts[0], counts[4]) = (90, 10);
-        let step = step(&counts);
-        assert_eq!(step.percentile_ms(0.45), Some(0.5));
-        assert_eq!(step.percentile_ms(0.95), Some(15.0));
-        assert_eq!(step.percentile_ms(1.0), Some(20.0));
+        counts[0] = 90;
+        counts[4] = 10;
+        let bucket = bucket(&counts);
+        assert_eq!(bucket.percentile_ms(0.45), Some(0.5));
+        assert_eq!(bucket.percentile_ms(0.95), Some(15.0));
+        assert_eq!(bucket.percentile_ms(1.0), Some(20.0));
     }
 
     #[test]
-    fn what_lasted_longer_than_every_bound_counts_as_the_last_and_nothing_as_none() {
+    fn percentile_is_the_last_bound_for_longer_attempts_and_none_without_attempts() {
         let mut counts = [0; 15];
         counts[14] = 3;
-        assert_eq!(step(&counts).percentile_ms(0.5), Some(15_000.0));
-        assert_eq!(step(&[0; 15]).percentile_ms(0.5), None);
+        assert_eq!(bucket(&counts).percentile_ms(0.5), Some(15_000.0));
+        assert_eq!(bucket(&[0; 15]).percentile_ms(0.5), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Jobs, each of which puts a range of a webhook's events into the queue of redeliveries.
+//! Redelivery jobs. Each job walks over a range of a webhook's events and puts them into the queue, page by page.
 
 use std::time::Duration;
 
@@ -19,59 +19,58 @@ use crate::pool::{STATEMENT_TIMEOUT, Store};
 use crate::redelivery::queue;
 use crate::rows::{read, read_word, to_millis};
 
-/// How long after its first walk a job for what is held walks its range again.
+/// Delay between the two walks of a job for held deliveries.
 ///
-/// A router that matched a batch before the webhook was disabled may store it after all else was settled, and its
-/// deliveries are found to be held even later. When the first walk ends, such a batch is in its last statement, or
-/// through. So this is longer than any statement of a router runs, also of a router of the release before, whose
-/// statements run for up to 60 s.
+/// A router that matched a batch before the webhook was disabled may store it after the generation was closed, so that
+/// its deliveries become held even later. When the first walk ends, such a batch is at most in its last statement. The
+/// delay is therefore longer than any statement of a router, including the 60 s of the previous release.
 const SECOND_WALK_DELAY: Duration = Duration::from_secs(75);
 
 const _: () = assert!(SECOND_WALK_DELAY.as_millis() > STATEMENT_TIMEOUT.as_millis());
 
-/// Which events of a webhook a job sends again.
+/// The selection of events that a job redelivers.
 #[derive(Debug, Clone)]
 pub struct Selection {
-    /// Created at this instant or later,
+    /// Events created at this instant or later,
     pub from: Timestamp,
     /// and before this one.
     pub to: Timestamp,
-    /// Whose delivery stands here.
+    /// Only deliveries of this status.
     pub status: Option<DeliveryStatus>,
-    /// Of this type or group.
+    /// Only events of this type or group.
     pub pattern: Option<TypePattern>,
 }
 
-/// A job and how far it got.
+/// A job and its progress.
 #[derive(Debug, Clone)]
 pub struct Job {
     /// Its identity.
     pub id: Uuid,
-    /// Whose events are sent again.
+    /// The webhook whose events are redelivered.
     pub webhook: WebhookId,
     /// `Redeliver` or `Held`.
     pub trigger: Trigger,
-    /// Which of them.
+    /// The events that are redelivered.
     pub selection: Selection,
-    /// How many there were when it was asked for.
+    /// The number of events when the job was created.
     pub total: i64,
-    /// How many were begun again so far.
+    /// The number of deliveries that entered the queue so far.
     pub queued: i64,
-    /// How many of those had their first attempt, or ended without one.
+    /// The number of these that had their first attempt, or ended without an attempt.
     pub done: i64,
-    /// How many of those attempts succeeded.
+    /// The number of these attempts that succeeded.
     pub delivered: i64,
-    /// Whether all of the range was walked.
+    /// Whether the walk reached the end of the range.
     pub walked: bool,
-    /// Whether the webhook stopped receiving before that.
+    /// Whether the webhook stopped receiving before the end.
     pub stopped: bool,
-    /// When it was asked for.
+    /// When it was created.
     pub created: Timestamp,
-    /// When it last got on.
+    /// When it last made progress.
     pub updated: Timestamp,
 }
 
-/// A job that is to be walked on.
+/// A job whose walk is not finished.
 #[derive(Debug)]
 pub struct OpenJob {
     id: Uuid,
@@ -81,18 +80,18 @@ pub struct OpenJob {
     first_walk: bool,
 }
 
-/// Where a job stands after a page.
+/// The position of a job after a page.
 #[derive(Debug, Clone, Copy)]
 enum Reached {
-    /// In the middle of its range.
+    /// In the range.
     Position(KeysetPosition),
-    /// At the end of its first walk, of two.
+    /// At the end of the first of two walks.
     FirstEnd,
-    /// At its end.
+    /// At the end of its last walk.
     End,
 }
 
-/// Makes a job. `Held` sends only what is held.
+/// Creates a job. The trigger `Held` redelivers only held deliveries.
 ///
 /// # Errors
 /// When the database fails.
@@ -103,7 +102,8 @@ pub async fn insert_job(
     selection: &Selection,
 ) -> Result<Job, StoreError> {
     let before = KeysetPosition::just_before(selection.from);
-    let (status, pattern) = (selection.status.map(DeliveryStatus::as_str), pattern_text(selection));
+    let status = selection.status.map(DeliveryStatus::as_str);
+    let pattern = pattern_text(selection);
     let row = db
         .query_row(
             sql!("redelivery_jobs/insert"),
@@ -123,15 +123,15 @@ pub async fn insert_job(
     row.as_ref()
         .map(read_job)
         .transpose()?
-        .ok_or_else(|| StoreError::Unreadable("no job was made".to_owned()))
+        .ok_or_else(|| StoreError::Unreadable("the statement that creates a job returned no row".to_owned()))
 }
 
-/// The pattern of a selection, if it narrows anything.
+/// Returns the pattern of a selection, unless it matches every type.
 fn pattern_text(selection: &Selection) -> Option<&str> {
     selection.pattern.as_ref().filter(|pattern| **pattern != TypePattern::All).map(TypePattern::as_str)
 }
 
-/// A job of a webhook.
+/// Finds a job of a webhook.
 ///
 /// # Errors
 /// When the database fails.
@@ -139,7 +139,7 @@ pub async fn find_job(db: &impl Executor, webhook: WebhookId, id: Uuid) -> Resul
     db.query_row(sql!("redelivery_jobs/find"), &[&id, &webhook.0]).await?.as_ref().map(read_job).transpose()
 }
 
-/// The webhooks that have something to be sent again.
+/// Finds the webhooks that have a redelivery in the queue or an open job.
 ///
 /// # Errors
 /// When the database fails.
@@ -148,7 +148,7 @@ pub async fn find_webhooks(store: &Store) -> Result<Vec<WebhookId>, StoreError> 
     rows.iter().map(|row| read(row, "webhook_id").map(WebhookId)).collect()
 }
 
-/// The oldest job of a webhook that is to be walked on now.
+/// Finds the oldest open job of a webhook that is due to continue.
 ///
 /// # Errors
 /// When the database fails.
@@ -157,11 +157,12 @@ pub async fn find_open_job(store: &Store, webhook: WebhookId) -> Result<Option<O
     store.query_opt(sql!("redelivery_jobs/find_open"), params).await?.as_ref().map(read_open_job).transpose()
 }
 
-/// Walks a job on by a page of `limit` events: those that it selects go into the queue, in the same
-/// transaction in which it moves. Nothing happens when somebody else moved or stopped it meanwhile.
+/// Continues a job by a page of `limit` events: the selected deliveries go into the queue.
+///
+/// The job moves in the same transaction. Nothing happens when another process moved or stopped it meanwhile.
 ///
 /// # Errors
-/// When the database fails; nothing is half done then.
+/// When the database fails. Nothing was changed then.
 pub async fn walk_job(
     store: &Store,
     webhook: WebhookId,
@@ -186,8 +187,7 @@ pub async fn walk_job(
     Ok(transaction.commit().await?)
 }
 
-/// Forgets jobs that ended, and idempotency keys, that nobody touched for as long as the retention, by the database's
-/// clock.
+/// Deletes ended jobs, lapsed leases and idempotency keys that are older than the retention, by the database's clock.
 ///
 /// # Errors
 /// When the database fails.
@@ -207,23 +207,23 @@ impl OpenJob {
         }
     }
 
-    /// Where each walk begins.
+    /// Returns the position before the first event of a walk.
     fn start(&self) -> KeysetPosition {
         KeysetPosition::just_before(self.selection.from)
     }
 
     fn reached(&self, page: &DeliveryPage) -> Reached {
         match page.more_after {
-            Some(place) => Reached::Position(place),
+            Some(position) => Reached::Position(position),
             None if self.first_walk && self.trigger == Trigger::Held => Reached::FirstEnd,
             None => Reached::End,
         }
     }
 
-    /// Moves the job to where it stands now; false when somebody else moved or stopped it.
+    /// Moves the job to the position that it reached. False when another process moved or stopped it.
     async fn advance(&self, db: &impl Executor, reached: Reached) -> Result<bool, StoreError> {
         let to = match reached {
-            Reached::Position(place) => place,
+            Reached::Position(position) => position,
             Reached::FirstEnd => self.start(),
             Reached::End => KeysetPosition::just_before(self.selection.to),
         };

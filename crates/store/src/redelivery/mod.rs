@@ -1,5 +1,5 @@
-//! Redelivery: jobs select events, a queue holds the deliveries to attempt, and a lease names the replica that works
-//! through them.
+//! Redelivery: jobs select events, a queue holds the deliveries to attempt, and a lease names the replica that attempts
+//! them.
 
 pub mod jobs;
 pub mod lease;

@@ -1,4 +1,4 @@
-//! The queue of deliveries whose first attempt of a new round is due.
+//! The queue of redeliveries: deliveries whose first attempt of a new round is due.
 
 use domain::delivery::DeliveryStatus;
 use domain::event_type::EventType;
@@ -21,22 +21,22 @@ pub struct DueRedelivery {
     pub created: Timestamp,
     /// The event.
     pub event: EventId,
-    /// The round that it was begun in.
+    /// The new round.
     pub round: i32,
-    /// All else; `None` when it has expired.
+    /// The content of the delivery; `None` when it has expired.
     pub delivery: Option<DueDelivery>,
 }
 
-/// What an attempt needs of a [`Due`].
+/// The part of a [`DueRedelivery`] that an attempt needs.
 #[derive(Debug)]
 pub struct DueDelivery {
-    /// Why it is sent again.
+    /// The reason for the redelivery.
     pub trigger: Trigger,
-    /// Whose it is.
+    /// The brand.
     pub brand_id: BrandId,
-    /// What happened.
+    /// The type of the event.
     pub event_type: EventType,
-    /// The webhook's generation when it was begun again.
+    /// The webhook's generation when the round began.
     pub generation: i32,
     /// Attempts recorded before this round.
     pub round_base: i32,
@@ -44,21 +44,23 @@ pub struct DueDelivery {
     pub data: String,
 }
 
-/// A [`Due`] that was dealt with.
+/// A [`DueRedelivery`] that was attempted, or that ended without an attempt.
 #[derive(Debug, Clone, Copy)]
 pub struct CompletedRedelivery {
     /// When the event happened.
     pub created: Timestamp,
     /// The event.
     pub event: EventId,
-    /// The round that it was begun in.
+    /// The new round.
     pub round: i32,
     /// Whether the attempt succeeded.
     pub delivered: bool,
 }
 
-/// Begins deliveries of a webhook again, each in a new round: those of these events, and only those
-/// that stand at `status` where one is given. How many went into the queue for this caller.
+/// Begins a new round for the deliveries of a webhook at these positions, and puts them into the queue.
+///
+/// If `status` is given, only deliveries of this status are begun. Returns how many deliveries entered the queue on
+/// behalf of this caller.
 ///
 /// # Errors
 /// When the database fails.
@@ -70,7 +72,8 @@ pub async fn begin_rounds(
     job: Option<Uuid>,
     status: Option<DeliveryStatus>,
 ) -> Result<i64, StoreError> {
-    let (created, events): (Vec<_>, Vec<_>) = positions.iter().map(|place| (place.at, place.id)).unzip();
+    let (created, events): (Vec<_>, Vec<_>) =
+        positions.iter().map(|position| (position.at, position.id)).unzip();
     let status = status.map(DeliveryStatus::as_str);
     let rows = db
         .query_rows(
@@ -82,7 +85,7 @@ pub async fn begin_rounds(
     counted.sum()
 }
 
-/// Stores a test event for one webhook and puts it into the queue. False when there is no such webhook.
+/// Stores a test event for one webhook and puts it into the queue. False when the webhook does not exist.
 ///
 /// # Errors
 /// When the database fails.
@@ -98,7 +101,7 @@ pub async fn insert_test_event(
     Ok(db.query_row(sql!("redelivery_queue/insert_test_event"), params).await?.is_some())
 }
 
-/// The next deliveries in a webhook's queue, `limit` at most.
+/// Loads at most `limit` deliveries from the head of a webhook's queue. They stay in the queue.
 ///
 /// # Errors
 /// When the database fails.
@@ -111,10 +114,10 @@ pub async fn load_due(
     rows.iter().map(read_due).collect()
 }
 
-/// Takes out of a webhook's queue what was dealt with, and counts it for its job.
+/// Removes completed redeliveries from a webhook's queue, and counts them for their jobs.
 ///
 /// # Errors
-/// When the database fails; then it is dealt with again, which the delivery's own record prevents.
+/// When the database fails. The redeliveries are then loaded again, and their recorded state prevents a second attempt.
 pub async fn complete_redeliveries(
     store: &Store,
     webhook: WebhookId,

@@ -1,4 +1,4 @@
-//! Migrating beside other sessions: it waits for its turn, and nobody waits for it.
+//! Migrating beside other sessions: a migration waits for the lock, and no session waits long for the migration.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use store::migrate::{MigrateError, migrate_schema};
 
 use crate::support::{RETENTION, TestStore};
 
-/// The advisory lock under which the schema is changed. It never changes, because processes of two releases share it.
+/// The advisory lock for schema changes. Its number is fixed, because processes of two releases share it.
 const SCHEMA_LOCK: i64 = 0x0070_6f73_7472_6964;
-/// Longest wait for a migration to give up on a lock, on a busy machine.
+/// Bounds the wait until a migration gives up on a lock, on a busy machine.
 const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn a_migration_takes_the_schema_s_lock_when_another_process_releases_it() {
-    let test = TestStore::empty().await;
+async fn a_migration_takes_the_schema_lock_when_another_process_releases_it() {
+    let test = TestStore::without_schema().await;
     test.sql.execute("SELECT pg_advisory_lock($1)", &[&SCHEMA_LOCK]).await.expect("locked");
     let migrating = tokio::spawn({
         let store = test.store.clone();
@@ -25,17 +25,21 @@ async fn a_migration_takes_the_schema_s_lock_when_another_process_releases_it() 
         assert!(!migrating.is_finished(), "it gave up");
         tokio::task::yield_now().await;
     }
-    assert_eq!(test.count("pg_tables WHERE tablename = 'events'").await, 0, "nothing is migrated meanwhile");
+    assert_eq!(
+        test.count_rows("pg_tables WHERE tablename = 'events'").await,
+        0,
+        "nothing is migrated meanwhile"
+    );
     test.sql.execute("SELECT pg_advisory_unlock($1)", &[&SCHEMA_LOCK]).await.expect("unlocked");
     migrating.await.expect("no panic").expect("migrated");
-    assert_eq!(test.count("pg_tables WHERE tablename = 'events'").await, 1);
-    test.drop_it().await;
+    assert_eq!(test.count_rows("pg_tables WHERE tablename = 'events'").await, 1);
+    test.drop_database().await;
 }
 
 /// Statements queue behind a migration that waits for a lock.
 #[tokio::test]
 async fn a_migration_gives_up_on_a_locked_table_and_succeeds_later() {
-    let test = TestStore::empty().await;
+    let test = TestStore::without_schema().await;
     let mut other = test.connect().await;
     let other = other.transaction().await.expect("begun");
     // The migration creates the same table, and waits for the transaction that does so.
@@ -46,5 +50,5 @@ async fn a_migration_gives_up_on_a_locked_table_and_succeeds_later() {
     assert!(matches!(error, MigrateError::Migration(_)), "{error:?}");
     other.rollback().await.expect("ended");
     migrate_schema(&test.store, RETENTION).await.expect("migrated");
-    test.drop_it().await;
+    test.drop_database().await;
 }
