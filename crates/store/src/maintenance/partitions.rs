@@ -23,7 +23,7 @@ const DAYS_AHEAD: i32 = 3;
 /// The comment on a partition that is being dropped. It marks the table after it was detached.
 const DROP_MARKER: &str = "postrider: an expired partition, to be dropped";
 
-/// Creates the daily partitions from the oldest day of the retention to [`DAYS_AHEAD`], by the database's clock.
+/// Creates the daily partitions from the oldest day of the retention to a few days ahead, by the database's clock.
 ///
 /// # Errors
 /// When the database fails for a table. The other tables still get their partitions.
