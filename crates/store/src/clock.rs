@@ -1,15 +1,17 @@
-//! The time by the database's clock, so that all processes agree on it and one with a wrong clock neither signs requests
-//! with a time that endpoints refuse nor plans attempts that nobody makes.
+//! The time by the database's clock, so that all processes agree on it.
+//!
+//! A process with a wrong clock of its own would otherwise sign requests with a time that endpoints refuse, and plan
+//! attempts that no process makes.
 
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use domain::time::Timestamp;
 
-/// An answer of the database that took longer than this does not tell the time well enough.
+/// Bounds the round trip of an answer that is adopted as the time. A slower answer is too inexact.
 const MAX_ROUND_TRIP: Duration = Duration::from_secs(1);
 
-/// The latest time that the database told. It goes on by the monotonic clock, which nobody can set.
+/// The latest time that the database reported. It advances by the monotonic clock, because nobody can set that one.
 static ANCHOR: RwLock<Option<Anchor>> = RwLock::new(None);
 
 #[derive(Debug, Clone, Copy)]
@@ -18,15 +20,15 @@ struct Anchor {
     since: Instant,
 }
 
-/// The time now, as the database told it last. Until it did, by this machine's clock.
+/// Returns the current time of the database. Before its first answer, this machine's clock is used.
 #[must_use]
 pub fn now() -> Timestamp {
     let anchor = *ANCHOR.read().unwrap_or_else(PoisonError::into_inner);
     anchor.map_or_else(chrono::Utc::now, |anchor| anchor.at + anchor.since.elapsed())
 }
 
-/// Takes the time that the database told when it was asked at `asked`.
-pub(crate) fn set(at: Timestamp, asked: Instant) {
+/// Adopts the time `at` that the database reported to a question of `asked`.
+pub(crate) fn adopt_time(at: Timestamp, asked: Instant) {
     if asked.elapsed() <= MAX_ROUND_TRIP {
         *ANCHOR.write().unwrap_or_else(PoisonError::into_inner) = Some(Anchor { at, since: asked });
     }
@@ -37,12 +39,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_goes_on_from_what_the_database_told_and_a_slow_answer_tells_nothing() {
-        let told = chrono::Utc::now() + chrono::TimeDelta::days(10);
-        set(told, Instant::now());
-        assert!(now() >= told && now() < told + MAX_ROUND_TRIP * 60);
+    fn time_advances_from_the_adopted_time_and_a_slow_answer_is_ignored() {
+        let reported = chrono::Utc::now() + chrono::TimeDelta::days(10);
+        adopt_time(reported, Instant::now());
+        assert!(now() >= reported && now() < reported + MAX_ROUND_TRIP * 60);
         let late = Instant::now().checked_sub(MAX_ROUND_TRIP * 2).expect("a machine that runs for longer");
-        set(told - chrono::TimeDelta::days(20), late);
-        assert!(now() >= told, "it was not taken");
+        adopt_time(reported - chrono::TimeDelta::days(20), late);
+        assert!(now() >= reported, "the slow answer was ignored");
     }
 }

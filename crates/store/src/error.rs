@@ -1,4 +1,4 @@
-//! What can go wrong with the database, by what the caller can do about it.
+//! Errors of the database, classified by whether a retry can succeed.
 
 use std::io;
 
@@ -6,37 +6,37 @@ use deadpool_postgres::PoolError;
 use runtime::error::Chain;
 use tokio_postgres::error::SqlState;
 
-/// Bytes of [`StoreError::refusal`]: it travels in a header of a message.
+/// Bounds [`StoreError::refusal`] in bytes, because the text travels in a header of a message.
 pub const MAX_REFUSAL_BYTES: usize = 1024;
 
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// PostgreSQL does not answer, or ended the connection: try again later.
+    /// PostgreSQL does not answer, or it ended the connection. A retry may succeed.
     #[error("PostgreSQL does not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The statement was refused: trying again is no use.
+    /// PostgreSQL refused the statement. A retry cannot succeed.
     #[error("PostgreSQL refused a statement")]
     Refused(#[source] tokio_postgres::Error),
-    /// What is stored cannot be read, such as a secret under another master key.
+    /// Stored data cannot be read, for example a secret that is encrypted under another master key.
     #[error("stored data cannot be read: {0}")]
     Unreadable(String),
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later.
+    /// Returns whether the same call may succeed later.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable(_))
     }
 
-    /// Whether the same call is refused again.
+    /// Returns whether PostgreSQL would refuse the same call again.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         matches!(self, Self::Refused(_))
     }
 
-    /// Whether a statement took too long or needed too much of the server: half of its batch may succeed.
+    /// Returns whether a statement took too long or too many resources, so that half of its batch may succeed.
     #[must_use]
     pub fn is_overload(&self) -> bool {
         let Self::Unavailable(cause) = self else { return false };
@@ -47,11 +47,11 @@ impl StoreError {
             })
     }
 
-    /// Whether a row was refused because the partition that it belongs to does not exist.
+    /// Returns whether PostgreSQL refused a row because its partition does not exist.
     #[must_use]
     pub fn misses_partition(&self) -> bool {
         match self {
-            // PostgreSQL reports it as a broken check without the name of a constraint.
+            // PostgreSQL reports a missing partition as a violated check without the name of a constraint.
             Self::Refused(error) => error.as_db_error().is_some_and(|error| {
                 *error.code() == SqlState::CHECK_VIOLATION && error.constraint().is_none()
             }),
@@ -59,7 +59,7 @@ impl StoreError {
         }
     }
 
-    /// PostgreSQL's own words about a statement that it refused, of at most [`MAX_REFUSAL_BYTES`].
+    /// Returns PostgreSQL's message about a statement that it refused, cut to [`MAX_REFUSAL_BYTES`].
     #[must_use]
     pub fn refusal(&self) -> String {
         let mut text = match self {
@@ -91,7 +91,7 @@ impl From<tokio_postgres::Error> for StoreError {
 
 impl From<PoolError> for StoreError {
     fn from(error: PoolError) -> Self {
-        // No statement was sent yet: whatever PostgreSQL or the pool says is of the connection.
+        // No statement was sent yet, so the error concerns the connection.
         match error {
             PoolError::Backend(error) => Self::Unavailable(Box::new(error)),
             other => Self::Unavailable(Box::new(other)),
@@ -99,17 +99,17 @@ impl From<PoolError> for StoreError {
     }
 }
 
-/// Whether an error is of the server's state and not of the statement's text.
+/// Returns whether the cause of an error is the server's state and not the statement's text.
 fn is_passing(error: &tokio_postgres::Error) -> bool {
     let Some(code) = error.code() else {
-        // No SQLSTATE: the connection broke, unless the parameters could not be written as the protocol has them.
+        // Without an SQLSTATE the connection broke, unless the protocol could not encode the parameters.
         return std::error::Error::source(error).is_none_or(|cause| {
             cause.downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() != io::ErrorKind::InvalidInput)
         });
     };
     let class = &code.code()[..2];
-    // 08 connection, 53 out of resources, 57 operator intervention, 58 system error; and what
-    // another transaction caused, or a schema or partition that is not there yet.
+    // Classes: 08 connection, 53 out of resources, 57 operator intervention, 58 system error. The states below have
+    // another transaction as their cause, or a schema that another process has not migrated yet.
     matches!(class, "08" | "53" | "57" | "58")
         || [
             SqlState::T_R_SERIALIZATION_FAILURE,

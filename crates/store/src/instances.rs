@@ -1,4 +1,5 @@
-//! Which processes are there: each renews its row, and the deliverers share the webhooks by them.
+//! The processes that are alive. Each renews its row, and the deliverers share the webhooks among those of their
+//! service.
 
 use std::time::Duration;
 
@@ -6,33 +7,33 @@ use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::pool::Store;
-use crate::rows::{millis, read};
+use crate::rows::{read, to_millis};
 
-/// How often a process renews its row.
-pub const RENEW_EVERY: Duration = Duration::from_secs(1);
-/// How long a process counts as alive after it renewed its row. What owner and standby leave behind when
-/// they die together is taken up after this and one renewal of another's.
-pub const ALIVE_FOR: Duration = Duration::from_secs(4);
+/// Interval at which a process renews its row.
+pub const RENEW_INTERVAL: Duration = Duration::from_secs(1);
+/// Time after its last renewal until a process counts as dead. When owner and standby die together, other replicas take
+/// over their webhooks after this timeout and one more renewal.
+pub const ALIVE_TIMEOUT: Duration = Duration::from_secs(4);
 
-const _: () = assert!(ALIVE_FOR.as_secs() >= 3 * RENEW_EVERY.as_secs());
+const _: () = assert!(ALIVE_TIMEOUT.as_secs() >= 3 * RENEW_INTERVAL.as_secs());
 
-/// A process of ours.
+/// A process of one of the three services.
 #[derive(Debug, Clone)]
 pub struct Instance {
-    /// New for each start.
+    /// Its identity, new for each start.
     pub id: Uuid,
     /// `subscription-api`, `router` or `deliverer`.
     pub service: &'static str,
-    /// Where it runs.
+    /// The host that it runs on.
     pub host: String,
-    /// Which version it is.
+    /// Its version.
     pub version: &'static str,
-    /// How long it keeps events readable.
+    /// The retention of events in its settings.
     pub retention: Duration,
 }
 
 impl Instance {
-    /// This process.
+    /// Describes this process.
     #[must_use]
     pub fn new(service: &'static str, version: &'static str, retention: Duration) -> Self {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
@@ -40,31 +41,31 @@ impl Instance {
     }
 }
 
-/// Says that the process is there.
+/// Renews the row of this process.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn renew(store: &Store, me: &Instance) -> Result<(), StoreError> {
+pub async fn renew_instance(store: &Store, me: &Instance) -> Result<(), StoreError> {
     let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
-        &[&me.id, &me.service, &me.host, &me.version, &millis(me.retention)];
+        &[&me.id, &me.service, &me.host, &me.version, &to_millis(me.retention)];
     store.execute(sql!("instances/renew"), params).await?;
     Ok(())
 }
 
-/// The processes of a service that are alive, by the database's clock alone, in order of their ids.
+/// Lists the processes of a service that are alive, by the database's clock, in order of their ids.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn alive(store: &Store, service: &str) -> Result<Vec<Uuid>, StoreError> {
-    let rows = store.query(sql!("instances/alive"), &[&service, &ALIVE_FOR.as_secs_f64()]).await?;
+pub async fn list_alive(store: &Store, service: &str) -> Result<Vec<Uuid>, StoreError> {
+    let rows = store.query(sql!("instances/alive"), &[&service, &ALIVE_TIMEOUT.as_secs_f64()]).await?;
     rows.iter().map(|row| read(row, "id")).collect()
 }
 
-/// Says that the process is leaving, so that others take over at once.
+/// Removes the row of this process, so that others take over at once.
 ///
 /// # Errors
-/// When the database fails; then its row grows old.
-pub async fn leave(store: &Store, me: &Instance) -> Result<(), StoreError> {
+/// When the database fails; then the row expires after [`ALIVE_TIMEOUT`].
+pub async fn remove_instance(store: &Store, me: &Instance) -> Result<(), StoreError> {
     store.execute(sql!("instances/leave"), &[&me.id]).await?;
     Ok(())
 }

@@ -1,57 +1,53 @@
-//! PostgreSQL: the schema, one file for each statement under `sql/`, a small function for each.
-//! It knows nothing of AMQP or HTTP.
+//! PostgreSQL: the schema, and one small function for each statement.
+//!
+//! Every statement is a file `sql/<noun>/<verb>.sql`, and the function that runs it is in the module of the same
+//! concept. A test prepares each file against a migrated database, and another test checks that each file is used. The
+//! crate knows neither AMQP nor HTTP.
+//!
+//! The modules at the top are the foundation: [`pool`] opens connections and bounds every wait, [`error`] tells callers
+//! whether a retry can succeed, [`db`] lets a statement run alone or inside a transaction, [`keyset`] describes pages,
+//! [`clock`] is the database's time, and [`instances`] lists the processes that are alive. [`startup`] waits for the
+//! database and migrates it ([`migrate`]).
+//!
+//! The folders hold the statements:
+//!
+//! - [`api`]: the resources of the management API. Every write is an [`AuditedTransaction`].
+//! - [`routing`]: the configuration that the router matches events against, and storing a batch of events.
+//! - [`delivery`]: attempts, delivery status, health of webhooks, orphaned deliveries, the outbox.
+//! - [`redelivery`]: jobs that select events, the queue of deliveries to attempt, and the lease on it.
+//! - [`secrets`]: the keyring that encrypts webhook secrets at rest.
+//! - [`maintenance`]: daily partitions, epochs of event keys, retention, and indexes that are built online.
+//!
+//! Folders import the foundation and, downward only, one another: maintenance → redelivery → delivery, and api and
+//! routing → secrets.
 
-/// The text of `sql/<name>.sql`.
+/// Includes the text of `sql/<name>.sql`.
 macro_rules! sql {
     ($name:literal) => {
-        include_str!(concat!("../sql/", $name, ".sql"))
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/", $name, ".sql"))
     };
 }
 
-pub mod activity;
-pub mod attempts;
-pub mod audit;
-pub mod boot;
-pub mod brands;
-pub mod change;
+pub mod api;
 pub mod clock;
-pub mod config;
-pub mod deliveries;
-mod epochs;
+pub mod db;
+pub mod delivery;
 pub mod error;
-pub mod event_types;
-pub mod health;
-mod health_settings;
-mod held;
-pub mod idempotency;
-pub mod ingest;
 pub mod instances;
+pub mod keyset;
 pub mod maintenance;
 pub mod migrate;
-pub mod online_index;
-pub mod outbox;
-pub mod overview;
-pub mod partitions;
-pub mod place;
 pub mod pool;
-pub mod record;
-pub mod redeliveries;
-pub mod redelivery_claims;
-pub mod reseal;
-pub mod retention;
+pub mod redelivery;
+pub mod routing;
 mod rows;
-mod schema_change;
+pub mod secrets;
 pub mod settings;
-pub mod settle;
-pub mod stats;
-pub mod stranded;
+pub mod startup;
 mod tls;
-pub mod tokens;
-pub mod vault;
-pub mod webhooks;
 
-pub use change::{Change, Db};
+pub use api::transaction::AuditedTransaction;
+pub use db::Executor;
 pub use error::StoreError;
-pub use health_settings::HealthSettings;
 pub use pool::Store;
 pub use settings::StoreSettings;

@@ -1,4 +1,4 @@
-//! The pool of connections.
+//! The pool of connections, and a bound on every wait for PostgreSQL.
 
 use std::time::{Duration, Instant};
 
@@ -8,58 +8,61 @@ use deadpool_postgres::{
 use metrics::gauge;
 use runtime::error::Chain;
 use runtime::figures::{Figure, Kind};
-use tokio_postgres::{NoTls, Row, types::ToSql};
+use tokio_postgres::{NoTls, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::debug;
 
+use crate::db::{Executor, Params};
 use crate::error::StoreError;
 use crate::settings::StoreSettings;
 
-/// Longest wait for a connection to be made or to become free.
-const WAIT: Duration = Duration::from_secs(5);
-/// Longest wait for an answer. A server that hangs, or a connection that is only half open, would otherwise hold the
-/// caller forever; no statement of a service needs a fraction of it.
+/// Bounds the wait for a new connection, and for a connection of the pool to become free.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bounds the wait for an answer, because a server that hangs or a half-open connection would otherwise block the
+/// caller forever. Statements of the services take a fraction of it.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest run of one statement of a service. The server ends a statement before the client gives up, because a
-/// statement that is sent again would otherwise run beside the one before it.
+/// Bounds one statement of a service. The server ends a statement before the client gives up, because a retried
+/// statement would otherwise run at the same time as the first.
 pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(9);
-/// Longest wait of a statement for a lock. It is shorter than the statement may run, so that the error names the lock.
+/// Bounds a statement's wait for a lock. It is shorter than [`STATEMENT_TIMEOUT`], so that the error names the lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest time that a request to cancel a statement may take.
+/// Bounds a request to cancel a statement.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 const _: () = assert!(LOCK_TIMEOUT.as_millis() < STATEMENT_TIMEOUT.as_millis());
 const _: () = assert!(STATEMENT_TIMEOUT.as_millis() < ANSWER_TIMEOUT.as_millis());
 
-/// What the pool shows of itself.
-pub const FIGURES: [Figure; 3] = [
+/// The metrics of the pool.
+pub const METRICS: [Figure; 3] = [
     Figure::new(
         Kind::Gauge,
         "postrider_database_connections",
-        "Connections of the pool to PostgreSQL, those in use and those that are idle",
+        "Connections of the pool to PostgreSQL, by whether they are in use or idle",
     )
     .by(&["state"]),
-    Figure::new(Kind::Gauge, "postrider_database_connections_max", "Most connections that the pool opens"),
+    Figure::new(Kind::Gauge, "postrider_database_connections_max", "Limit on the connections of the pool"),
     Figure::new(
         Kind::Gauge,
         "postrider_database_waiting",
-        "Who waits for a connection of the pool to become free",
+        "Callers that wait for a connection of the pool to become free",
     ),
 ];
-/// No statement of ours gains from being compiled. The planner thinks so where partitions have no statistics yet, and
-/// compiling took longer than everything else that the server did.
-const DEFAULTS: &str = "-c timezone=UTC -c jit=off";
-/// For statements that take batches of one to hundreds, thousands of times a minute: planned once, where
-/// planning for each batch anew costs as much as running it, and by index, for a plan that was made while
-/// a table was small is kept when it is large.
-const BATCHES: &str = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off";
+/// Options of every session. JIT compilation is off: the planner would choose it for partitions without statistics, and
+/// compiling then took longer than all other work of the server.
+const SESSION_OPTIONS: &str = "-c timezone=UTC -c jit=off";
+/// Options of sessions whose statements take batches of one to hundreds of rows, thousands of times a minute.
+///
+/// Such a statement is planned once, because planning it again for each batch costs as much as running it. It uses
+/// indexes only, because a plan that was made while a table was small stays in use when the table is large.
+const BATCH_OPTIONS: &str = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off";
 
-/// PostgreSQL, through a bounded pool. Cheap to clone. A connection that broke is replaced at its
-/// next use, so the store comes back by itself after the server did.
+/// PostgreSQL, through a bounded pool of connections. Cheap to clone.
+///
+/// The pool replaces a broken connection at its next use, so that the store works again as soon as the server does.
 #[derive(Clone)]
 pub struct Store {
     pool: Pool,
-    /// How the pool speaks TLS, because a request to cancel needs a connection of its own.
+    /// TLS settings of the pool. A request to cancel a statement needs them, because it opens its own connection.
     tls: Option<MakeRustlsConnect>,
     answer_timeout: Duration,
 }
@@ -71,21 +74,24 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// A store with no connection yet; the first use opens one.
+    /// Creates a store without a connection. The first use opens one.
     #[must_use]
     pub fn new(settings: &StoreSettings, application: &str) -> Self {
         Self::with_options(settings, application, &session_options())
     }
 
-    /// The same for one kind of statement, which takes batches ([`crate::ingest`], [`crate::record`]).
+    /// Creates a store for statements that take batches ([`crate::routing::ingest`], [`crate::delivery::record`]).
     #[must_use]
     pub fn for_batches(settings: &StoreSettings, application: &str) -> Self {
-        Self::with_options(settings, application, &format!("{} {BATCHES}", session_options()))
+        Self::with_options(settings, application, &format!("{} {BATCH_OPTIONS}", session_options()))
     }
 
     fn with_options(settings: &StoreSettings, application: &str, options: &str) -> Self {
         let mut config = settings.database_url.config.clone();
-        config.application_name(application).connect_timeout(WAIT).keepalives_idle(Duration::from_secs(10));
+        config
+            .application_name(application)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .keepalives_idle(Duration::from_secs(10));
         config
             .keepalives_interval(Duration::from_secs(5))
             .keepalives_retries(2)
@@ -100,89 +106,98 @@ impl Store {
         let pool = Pool::builder(manager)
             .max_size(settings.database_pool.into())
             .runtime(Runtime::Tokio1)
-            .timeouts(Timeouts { wait: Some(WAIT), create: Some(WAIT), recycle: Some(WAIT) })
+            .timeouts(Timeouts {
+                wait: Some(CONNECT_TIMEOUT),
+                create: Some(CONNECT_TIMEOUT),
+                recycle: Some(CONNECT_TIMEOUT),
+            })
             .build()
             .unwrap_or_else(|_| unreachable!("a runtime is given with the timeouts"));
         Self { pool, tls: settings.database_url.tls.clone(), answer_timeout: ANSWER_TIMEOUT }
     }
 
-    /// The same store with another bound on the wait for an answer, which tests set to a moment.
+    /// Replaces the bound on the wait for an answer. Tests set a short one.
     #[must_use]
     pub fn with_answer_timeout(self, answer_timeout: Duration) -> Self {
         Self { answer_timeout, ..self }
     }
 
-    /// A connection from the pool.
+    /// Takes a connection from the pool.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when none can be had in time.
+    /// [`StoreError::Unavailable`] when no connection is free in time.
     pub async fn client(&self) -> Result<Object, StoreError> {
         Ok(self.pool.get().await?)
     }
 
-    /// A connection of its own, outside the pool and without a limit on how long a statement runs, for what changes
-    /// the schema. It is closed when it is dropped.
+    /// Opens a connection outside the pool for schema changes, without a limit on how long a statement runs.
+    ///
+    /// It is closed when it is dropped.
     ///
     /// # Errors
     /// When PostgreSQL does not answer.
-    pub(crate) async fn session(&self) -> Result<ClientWrapper, StoreError> {
+    pub(crate) async fn dedicated_session(&self) -> Result<ClientWrapper, StoreError> {
         let client = Object::take(self.client().await?);
         client.batch_execute("SET statement_timeout = 0").await?;
         Ok(client)
     }
 
-    /// Asks PostgreSQL whether it is there.
+    /// Checks that PostgreSQL answers.
     ///
     /// # Errors
-    /// When it is not.
+    /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.answered(async |client| client.simple_query("SELECT 1").await.map(drop)).await
+        self.run_with_timeout(async |client| client.simple_query("SELECT 1").await.map(drop)).await
     }
 
-    /// Shows how much of the pool is used.
-    pub(crate) fn show_pool(&self) {
+    /// Sets the metrics of the pool to its current use.
+    pub(crate) fn update_metrics(&self) {
         let status = self.pool.status();
         let show = |state: &'static str, connections: usize| {
-            gauge!("postrider_database_connections", "state" => state).set(count(connections));
+            gauge!("postrider_database_connections", "state" => state).set(saturating_count(connections));
         };
         show("idle", status.available);
         show("in_use", status.size.saturating_sub(status.available));
-        gauge!("postrider_database_connections_max").set(count(status.max_size));
-        gauge!("postrider_database_waiting").set(count(status.waiting));
+        gauge!("postrider_database_connections_max").set(saturating_count(status.max_size));
+        gauge!("postrider_database_waiting").set(saturating_count(status.waiting));
     }
 
-    /// Runs a step over a connection. A connection that does not answer in time is closed together with all idle ones
-    /// that are as old, because whatever broke it may have broken them. The server is asked to end the statement.
-    async fn answered<T>(
+    /// Runs an operation on a connection, with a bound on the wait for the answer.
+    ///
+    /// A connection that does not answer in time is closed, and so are all idle connections that were opened before the
+    /// operation began, because the same cause may have broken them. The server is asked to end the statement.
+    async fn run_with_timeout<T>(
         &self,
-        step: impl AsyncFnOnce(&Object) -> Result<T, tokio_postgres::Error>,
+        operation: impl AsyncFnOnce(&Object) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, StoreError> {
         let client = self.client().await?;
         let began = Instant::now();
-        match tokio::time::timeout(self.answer_timeout, step(&client)).await {
+        match tokio::time::timeout(self.answer_timeout, operation(&client)).await {
             Ok(answer) => Ok(answer?),
             Err(elapsed) => {
                 self.pool.retain(|_, metrics| metrics.created > began);
-                tokio::spawn(self.clone().abandon(Object::take(client)));
+                tokio::spawn(self.clone().cancel_and_close(Object::take(client)));
                 Err(StoreError::Unavailable(Box::new(elapsed)))
             }
         }
     }
 
-    /// Asks the server to end the statement that runs on a connection, and closes the connection.
-    async fn abandon(self, client: ClientWrapper) {
-        match tokio::time::timeout(CANCEL_TIMEOUT, self.cancel(&client)).await {
+    /// Asks the server to end the statement of a connection, and closes the connection.
+    async fn cancel_and_close(self, client: ClientWrapper) {
+        match tokio::time::timeout(CANCEL_TIMEOUT, self.cancel_statement(&client)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => debug!(error = %Chain(&error), "a statement could not be cancelled"),
-            Err(_) => debug!("a statement could not be cancelled within {CANCEL_TIMEOUT:?}"),
+            Ok(Err(error)) => {
+                debug!(error = %Chain(&error), "could not cancel a statement that took too long")
+            }
+            Err(_) => debug!("could not cancel a statement that took too long within {CANCEL_TIMEOUT:?}"),
         }
     }
 
-    /// Ends the statement that runs on a connection, unless the server commits to a synchronous standby.
+    /// Ends the statement of a connection, unless the server commits to a synchronous standby.
     ///
-    /// A transaction that waits for its standby would become visible when it is cancelled, although no standby has it.
-    /// A router that finds its events stored that way acknowledges them, and a failover then loses them.
-    async fn cancel(&self, client: &ClientWrapper) -> Result<(), StoreError> {
+    /// Cancelling a transaction that waits for its standby makes it visible although no standby has it. A router that
+    /// then finds its events stored would acknowledge them, and a failover would lose them.
+    async fn cancel_statement(&self, client: &ClientWrapper) -> Result<(), StoreError> {
         let token = client.cancel_token();
         let standbys = "SELECT current_setting('synchronous_standby_names') <> ''";
         let commits_to_standby: bool = self.client().await?.query_one(standbys, &[]).await?.try_get(0)?;
@@ -195,31 +210,23 @@ impl Store {
         }
     }
 
-    /// Runs a statement, prepared once for each connection, for its rows.
-    pub(crate) async fn query(
-        &self,
-        sql: &str,
-        params: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, StoreError> {
-        self.answered(async |client| {
+    /// Runs a statement, prepared once for each connection, and returns its rows.
+    pub(crate) async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
+        self.run_with_timeout(async |client| {
             let statement = client.prepare_cached(sql).await?;
             client.query(&statement, params).await
         })
         .await
     }
 
-    /// Runs a statement for at most one row.
-    pub(crate) async fn query_opt(
-        &self,
-        sql: &str,
-        params: &[&(dyn ToSql + Sync)],
-    ) -> Result<Option<Row>, StoreError> {
+    /// Runs a statement that returns at most one row.
+    pub(crate) async fn query_opt(&self, sql: &str, params: Params<'_>) -> Result<Option<Row>, StoreError> {
         Ok(self.query(sql, params).await?.into_iter().next())
     }
 
-    /// Runs a statement for the number of rows that it changed.
-    pub(crate) async fn execute(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
-        self.answered(async |client| {
+    /// Runs a statement and returns the number of rows that it changed.
+    pub(crate) async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, StoreError> {
+        self.run_with_timeout(async |client| {
             let statement = client.prepare_cached(sql).await?;
             client.execute(&statement, params).await
         })
@@ -227,13 +234,19 @@ impl Store {
     }
 }
 
-/// What each session of a service sets when it connects.
+impl Executor for Store {
+    async fn query_rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
+        self.query(sql, params).await
+    }
+}
+
+/// Returns the options that each session of a service sets when it connects.
 fn session_options() -> String {
     let statement = STATEMENT_TIMEOUT.as_millis();
     let lock = LOCK_TIMEOUT.as_millis();
-    format!("-c statement_timeout={statement} -c lock_timeout={lock} {DEFAULTS}")
+    format!("-c statement_timeout={statement} -c lock_timeout={lock} {SESSION_OPTIONS}")
 }
 
-fn count(number: usize) -> u32 {
+fn saturating_count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Reading columns, with the column named when it holds what this program does not know.
+//! Reading columns of a row. An error names the column that holds an unknown value.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use tokio_postgres::types::FromSql;
 
 use crate::error::StoreError;
 
-/// A span as statements take it: whole milliseconds.
-pub(crate) fn millis(span: Duration) -> i64 {
+/// Returns a duration in whole milliseconds, as statements take it.
+pub(crate) fn to_millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
@@ -18,7 +18,7 @@ pub(crate) fn read<'a, T: FromSql<'a>>(row: &'a Row, column: &str) -> Result<T, 
     row.try_get(column).map_err(|error| StoreError::Unreadable(format!("column {column}: {error}")))
 }
 
-/// Reads a text column that holds one of our words or ids.
+/// Reads a text column that holds a word of an enum, or an id.
 pub(crate) fn read_word<T: FromStr>(row: &Row, column: &str) -> Result<T, StoreError>
 where
     T::Err: std::fmt::Display,

@@ -1,4 +1,4 @@
-//! How PostgreSQL is reached and how long events are kept.
+//! Settings: the connection to PostgreSQL, and the retention of events.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::tls::TlsSettings;
 
-/// Longest retention: partitions are daily, and a thousand of them is where planning gets slow.
-pub const LONGEST_RETENTION: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Bounds the retention. Partitions are daily, and planning becomes slow at about a thousand of them.
+pub const MAX_RETENTION: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// The settings of the database.
 #[derive(Debug, Clone, Args)]
@@ -23,25 +23,25 @@ pub struct StoreSettings {
         value_name = "URL",
         hide_env_values = true,
         default_value = "postgres://postgres@127.0.0.1:5432/postrider",
-        value_parser = database_url
+        value_parser = parse_database_url
     )]
     pub database_url: DatabaseUrl,
-    /// Most connections that this process opens
+    /// Maximum number of connections that this process opens
     #[arg(long, env = "POSTRIDER_DATABASE_POOL", value_name = "N", default_value = "8", value_parser = clap::value_parser!(u16).range(2..=200))]
     pub database_pool: u16,
-    /// How long events stay readable
-    #[arg(long, env = "POSTRIDER_RETENTION", value_name = "SPAN", default_value = "7d", value_parser = retention)]
+    /// Time for which events stay readable
+    #[arg(long, env = "POSTRIDER_RETENTION", value_name = "SPAN", default_value = "7d", value_parser = parse_retention)]
     pub retention: Duration,
-    /// Leave the schema alone; another process or an operator migrates it
+    /// Do not migrate the schema; another process or an operator migrates it
     #[arg(long)]
     pub no_migrate: bool,
 }
 
-/// A connection URL that was read. Its `Debug` does not show the password.
+/// A parsed connection URL. Its `Debug` does not show the password.
 #[derive(Clone)]
 pub struct DatabaseUrl {
     pub(crate) config: Config,
-    /// How to speak TLS, unless the URL asks for none.
+    /// The TLS connector, unless the URL disables TLS.
     pub(crate) tls: Option<MakeRustlsConnect>,
 }
 
@@ -51,14 +51,14 @@ impl std::fmt::Debug for DatabaseUrl {
     }
 }
 
-fn database_url(text: &str) -> Result<DatabaseUrl, String> {
+fn parse_database_url(text: &str) -> Result<DatabaseUrl, String> {
     let (text, tls) = TlsSettings::split_off(text)?;
     let mut config: Config =
         text.parse().map_err(|_| "it is no postgres://user:password@host:port/database".to_owned())?;
-    config.ssl_mode(tls.negotiation());
-    Ok(DatabaseUrl { config, tls: tls.connector()? })
+    config.ssl_mode(tls.negotiated_mode());
+    Ok(DatabaseUrl { config, tls: tls.create_connector()? })
 }
 
-fn retention(text: &str) -> Result<Duration, String> {
-    runtime::settings::duration_within(text, LONGEST_RETENTION)
+fn parse_retention(text: &str) -> Result<Duration, String> {
+    runtime::settings::duration_within(text, MAX_RETENTION)
 }

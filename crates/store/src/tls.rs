@@ -1,4 +1,4 @@
-//! TLS to PostgreSQL, asked for as libpq does: `sslmode`, `sslrootcert`, `sslcert` and `sslkey` in the URL
+//! TLS to PostgreSQL, configured as in libpq: `sslmode`, `sslrootcert`, `sslcert` and `sslkey` in the URL
 //! (PostgreSQL manual, "Database Connection Control Functions").
 
 use std::path::PathBuf;
@@ -14,22 +14,22 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 use url::Url;
 
-/// What is checked of the server, after `sslmode`.
+/// The verification of the server, by `sslmode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
-    /// No TLS: what a URL without `sslmode` means, too.
+    /// No TLS. The default of a URL without `sslmode`.
     Disable,
-    /// TLS where the server offers it, unchecked.
+    /// TLS if the server offers it, without verification.
     Prefer,
-    /// TLS, unchecked: it keeps out who only listens.
+    /// TLS without verification. It protects against passive eavesdropping only.
     Require,
-    /// TLS, and the certificate comes from a root that is trusted.
+    /// TLS, and the certificate is issued by a trusted root.
     VerifyCa,
-    /// TLS, and the certificate is, moreover, of this host.
+    /// TLS, and the certificate is issued by a trusted root for this host.
     VerifyFull,
 }
 
-/// How TLS is asked for.
+/// The TLS settings of a connection URL.
 #[derive(Debug)]
 pub(crate) struct TlsSettings {
     mode: Mode,
@@ -39,7 +39,7 @@ pub(crate) struct TlsSettings {
 }
 
 impl TlsSettings {
-    /// Takes the settings of TLS out of a connection URL: the rest, and the settings.
+    /// Splits a connection URL into the URL without TLS settings, and the settings.
     pub(crate) fn split_off(text: &str) -> Result<(String, Self), String> {
         let mut settings = Self { mode: Mode::Disable, roots: None, certificate: None, key: None };
         let Ok(mut url) = Url::parse(text) else { return Ok((text.to_owned(), settings)) };
@@ -48,7 +48,7 @@ impl TlsSettings {
         let mut rest = Vec::new();
         for (name, value) in pairs {
             match name.as_str() {
-                "sslmode" => asked = Some(mode(&value)?),
+                "sslmode" => asked = Some(parse_mode(&value)?),
                 "sslrootcert" => settings.roots = Some(value.into()),
                 "sslcert" => settings.certificate = Some(value.into()),
                 "sslkey" => settings.key = Some(value.into()),
@@ -56,7 +56,7 @@ impl TlsSettings {
             }
         }
         settings.mode = match asked {
-            // As libpq: with a root to check against, it is checked.
+            // As in libpq, a root certificate implies that the server is verified.
             Some(Mode::Require) if settings.roots.is_some() => Mode::VerifyCa,
             Some(mode) => mode,
             None if settings.roots.is_some() => Mode::VerifyFull,
@@ -69,8 +69,8 @@ impl TlsSettings {
         Ok((url.to_string(), settings))
     }
 
-    /// What is negotiated with the server.
-    pub(crate) fn negotiation(&self) -> SslMode {
+    /// Returns the mode that the client negotiates with the server.
+    pub(crate) fn negotiated_mode(&self) -> SslMode {
         match self.mode {
             Mode::Disable => SslMode::Disable,
             Mode::Prefer => SslMode::Prefer,
@@ -78,8 +78,8 @@ impl TlsSettings {
         }
     }
 
-    /// How to speak TLS; `None` when none is asked for.
-    pub(crate) fn connector(&self) -> Result<Option<MakeRustlsConnect>, String> {
+    /// Creates the TLS connector; `None` when TLS is disabled.
+    pub(crate) fn create_connector(&self) -> Result<Option<MakeRustlsConnect>, String> {
         if self.mode == Mode::Disable {
             return Ok(None);
         }
@@ -89,11 +89,13 @@ impl TlsSettings {
             .map_err(|error| error.to_string())?;
         let builder = match self.mode {
             Mode::VerifyFull => builder.with_root_certificates(self.root_store()?),
-            _ => builder.dangerous().with_custom_certificate_verifier(Arc::new(self.lenient(provider)?)),
+            _ => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(self.lenient_verifier(provider)?)),
         };
         let config = match (&self.certificate, &self.key) {
             (Some(certificate), Some(key)) => {
-                let chain = certificates(certificate, "sslcert")?;
+                let chain = read_certificates(certificate, "sslcert")?;
                 let key = PrivateKeyDer::from_pem_file(key).map_err(|error| format!("sslkey: {error}"))?;
                 builder.with_client_auth_cert(chain, key).map_err(|error| format!("sslcert: {error}"))?
             }
@@ -103,30 +105,30 @@ impl TlsSettings {
         Ok(Some(MakeRustlsConnect::new(config)))
     }
 
-    /// The roots of `sslrootcert`, else those that browsers trust.
+    /// Returns the roots of `sslrootcert`, or else the roots that browsers trust.
     fn root_store(&self) -> Result<RootCertStore, String> {
         let Some(file) = &self.roots else {
             return Ok(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() });
         };
         let mut roots = RootCertStore::empty();
-        for certificate in certificates(file, "sslrootcert")? {
+        for certificate in read_certificates(file, "sslrootcert")? {
             roots.add(certificate).map_err(|error| format!("sslrootcert: {error}"))?;
         }
         Ok(roots)
     }
 
-    fn lenient(&self, provider: Arc<CryptoProvider>) -> Result<Lenient, String> {
+    fn lenient_verifier(&self, provider: Arc<CryptoProvider>) -> Result<LenientVerifier, String> {
         let chain = (self.mode == Mode::VerifyCa).then(|| {
             let roots = Arc::new(self.root_store()?);
             WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
                 .build()
                 .map_err(|error| format!("sslrootcert: {error}"))
         });
-        Ok(Lenient { chain: chain.transpose()?, provider })
+        Ok(LenientVerifier { chain: chain.transpose()?, provider })
     }
 }
 
-fn mode(text: &str) -> Result<Mode, String> {
+fn parse_mode(text: &str) -> Result<Mode, String> {
     Ok(match text {
         "disable" => Mode::Disable,
         "prefer" | "allow" => Mode::Prefer,
@@ -137,7 +139,7 @@ fn mode(text: &str) -> Result<Mode, String> {
     })
 }
 
-fn certificates(file: &PathBuf, parameter: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+fn read_certificates(file: &PathBuf, parameter: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match read {
         Ok(found) if found.is_empty() => Err(format!("{parameter}: it holds no certificate")),
@@ -146,15 +148,16 @@ fn certificates(file: &PathBuf, parameter: &str) -> Result<Vec<CertificateDer<'s
     }
 }
 
-/// Checks less than the name: the chain, or nothing at all. Signatures are always checked, so that the
-/// server holds the key of the certificate that it shows.
+/// Verifies the certificate chain or nothing, but never the host name.
+///
+/// Signatures are always verified, so that the server must hold the key of its certificate.
 #[derive(Debug)]
-struct Lenient {
+struct LenientVerifier {
     chain: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Lenient {
+impl ServerCertVerifier for LenientVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -165,7 +168,7 @@ impl ServerCertVerifier for Lenient {
     ) -> Result<ServerCertVerified, Error> {
         let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
         match chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            // The chain is checked before the name.
+            // rustls verifies the chain before the name, so that this error implies a valid chain.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => Ok(ServerCertVerified::assertion()),
@@ -203,18 +206,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_settings_leave_the_url_and_the_rest_stays() {
+    fn split_off_removes_only_the_tls_settings_from_the_url() {
         let (rest, tls) = TlsSettings::split_off(
             "postgres://u:p@h:5432/db?sslmode=require&application_name=a%20b&sslcert=/c&sslkey=/k",
         )
         .expect("valid");
         assert_eq!(rest, "postgres://u:p@h:5432/db?application_name=a+b");
-        assert_eq!((tls.mode, tls.negotiation()), (Mode::Require, SslMode::Require));
+        assert_eq!((tls.mode, tls.negotiated_mode()), (Mode::Require, SslMode::Require));
         assert!(tls.certificate.is_some() && tls.key.is_some());
     }
 
     #[test]
-    fn a_root_to_check_against_is_checked_against() {
+    fn a_root_certificate_implies_verification() {
         let mode =
             |query| TlsSettings::split_off(&format!("postgres://h/db{query}")).map(|(_, tls)| tls.mode);
         assert_eq!(mode(""), Ok(Mode::Disable));
@@ -225,10 +228,10 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named() {
+    fn the_error_names_the_parameter_that_cannot_be_read() {
         let connector = |query| {
             let (_, tls) = TlsSettings::split_off(&format!("postgres://h/db?{query}")).expect("a URL");
-            tls.connector()
+            tls.create_connector()
                 .map(|connector| connector.is_some())
                 .map_err(|error| error.split(':').next().map(str::to_owned))
         };

@@ -1,8 +1,8 @@
-//! Migrations may neither scan nor rebuild a large table under a lock that stops its readers or writers.
+//! Migrations must not scan or rebuild a large table under a lock that blocks its readers or writers.
 
 use std::path::Path;
 
-/// The migrations up to this one were released before the rule.
+/// The last migration that was released before the rule.
 const LAST_WITHOUT_RULE: u32 = 5;
 /// The tables that grow with the events.
 const LARGE_TABLES: [&str; 6] =
@@ -27,14 +27,14 @@ fn migrations_neither_scan_nor_rebuild_large_tables() {
         if version.parse::<u32>().expect("a number") > LAST_WITHOUT_RULE {
             checked += 1;
             let sql = std::fs::read_to_string(&path).expect("a file");
-            assert_eq!(refusals(&sql), Vec::<&str>::new(), "{name}");
+            assert_eq!(list_refusals(&sql), Vec::<&str>::new(), "{name}");
         }
     }
     assert!(checked > 0, "no migration is newer than V{LAST_WITHOUT_RULE}");
 }
 
 #[test]
-fn a_constraint_that_is_checked_at_once_is_refused() {
+fn a_constraint_that_scans_the_table_is_refused() {
     for sql in [
         "ALTER TABLE brands ADD CHECK (name <> '')",
         "alter table only brands\n  add constraint named check (name <> '')",
@@ -45,7 +45,7 @@ fn a_constraint_that_is_checked_at_once_is_refused() {
         "ALTER TABLE deliveries ADD kind text REFERENCES kinds",
         "DO $$ BEGIN ALTER TABLE a ADD CHECK (x > 0); END $$",
     ] {
-        assert_eq!(refusals(sql), [SCANS], "{sql}");
+        assert_eq!(list_refusals(sql), [SCANS], "{sql}");
     }
 }
 
@@ -57,13 +57,13 @@ fn an_index_of_a_large_table_is_refused() {
             format!("CREATE UNIQUE INDEX IF NOT EXISTS named ON ONLY {table} USING btree (created)"),
             format!("CREATE INDEX CONCURRENTLY named\n    ON public.{table}(created)"),
         ] {
-            assert_eq!(refusals(&sql), [BUILDS], "{sql}");
+            assert_eq!(list_refusals(&sql), [BUILDS], "{sql}");
         }
     }
 }
 
 #[test]
-fn what_holds_up_nobody_is_allowed() {
+fn statements_that_block_nobody_are_allowed() {
     for sql in [
         "ALTER TABLE deliveries ADD CONSTRAINT named CHECK (x > 0) NOT VALID, ADD COLUMN y text",
         "ALTER TABLE deliveries VALIDATE CONSTRAINT named",
@@ -73,26 +73,29 @@ fn what_holds_up_nobody_is_allowed() {
         "CREATE INDEX webhooks_by_events ON webhooks (events)",
         "-- CREATE INDEX ON events (created);\nSELECT 1",
     ] {
-        assert_eq!(refusals(sql), Vec::<&str>::new(), "{sql}");
+        assert_eq!(list_refusals(sql), Vec::<&str>::new(), "{sql}");
     }
 }
 
-/// Why statements of a migration are refused.
-fn refusals(sql: &str) -> Vec<&'static str> {
-    let words = words(sql);
+/// Returns the reasons for which statements of a migration are refused.
+fn list_refusals(sql: &str) -> Vec<&'static str> {
+    let words = split_words(sql);
     let statements = words.split(|word| word == ";");
-    statements.flat_map(|statement| [scans(statement), builds(statement)]).flatten().collect()
+    statements.flat_map(|statement| [refuse_scan(statement), refuse_build(statement)]).flatten().collect()
 }
 
-/// Whether a statement adds a constraint and has it checked at once.
-fn scans(statement: Words<'_>) -> Option<&'static str> {
-    let altered = after(statement, &["alter", "table"])?;
-    let altered = skip(altered, &["if", "exists", "only"]);
+/// Refuses a statement that adds a constraint and validates it at once.
+fn refuse_scan(statement: Words<'_>) -> Option<&'static str> {
+    let altered = words_after(statement, &["alter", "table"])?;
+    let altered = skip_words(altered, &["if", "exists", "only"]);
     let (table, actions) = altered.split_first()?;
-    at_top(actions).split(|word| *word == ",").any(|action| checks_at_once(table, action)).then_some(SCANS)
+    words_at_top(actions)
+        .split(|word| *word == ",")
+        .any(|action| checks_at_once(table, action))
+        .then_some(SCANS)
 }
 
-/// Whether an action of ALTER TABLE, of which no word is in parentheses, scans the table.
+/// Returns whether an action of ALTER TABLE scans the table. `action` has no words in parentheses.
 fn checks_at_once(table: &str, action: &[&str]) -> bool {
     let Some((&"add", added)) = action.split_first() else { return false };
     let has = |word| added.contains(&word);
@@ -104,17 +107,16 @@ fn checks_at_once(table: &str, action: &[&str]) -> bool {
     }
 }
 
-/// Whether a statement builds an index of a large table.
-fn builds(statement: Words<'_>) -> Option<&'static str> {
-    let created = after(statement, &["create", "index"])
-        .or_else(|| after(statement, &["create", "unique", "index"]))?;
-    let table = skip(after(created, &["on"])?, &["only"]).first()?;
+/// Refuses a statement that builds an index of a large table.
+fn refuse_build(statement: Words<'_>) -> Option<&'static str> {
+    let created = words_after(statement, &["create", "index"])
+        .or_else(|| words_after(statement, &["create", "unique", "index"]))?;
+    let table = skip_words(words_after(created, &["on"])?, &["only"]).first()?;
     LARGE_TABLES.contains(&table.as_str()).then_some(BUILDS)
 }
 
-/// The words of SQL in lower case, without comments, quoted names' quotes and the schema. Punctuation that separates
-/// is a word of its own.
-fn words(sql: &str) -> Vec<String> {
+/// Splits SQL into words in lower case, without comments, quotes of names, and the schema. Each separator is a word.
+fn split_words(sql: &str) -> Vec<String> {
     let lines = sql.lines().map(|line| line.split("--").next().unwrap_or_default());
     let mut text =
         lines.collect::<Vec<_>>().join("\n").to_lowercase().replace('"', "").replace("public.", "");
@@ -128,20 +130,20 @@ fn words(sql: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-/// The words after the first place where these stand.
-fn after<'a>(words: Words<'a>, these: &[&str]) -> Option<Words<'a>> {
+/// Returns the words after the first occurrence of `these`.
+fn words_after<'a>(words: Words<'a>, these: &[&str]) -> Option<Words<'a>> {
     let at = words.windows(these.len()).position(|window| window == these)?;
     Some(&words[at + these.len()..])
 }
 
-/// The words without these at their beginning.
-fn skip<'a>(words: Words<'a>, these: &[&str]) -> Words<'a> {
+/// Returns the words without those of `these` at the beginning.
+fn skip_words<'a>(words: Words<'a>, these: &[&str]) -> Words<'a> {
     let skipped = words.iter().take_while(|word| these.contains(&word.as_str())).count();
     &words[skipped..]
 }
 
-/// The words that stand in no parentheses.
-fn at_top(words: Words<'_>) -> Vec<&str> {
+/// Returns the words outside of parentheses.
+fn words_at_top(words: Words<'_>) -> Vec<&str> {
     let mut depth = 0;
     let mut top = Vec::new();
     for word in words {

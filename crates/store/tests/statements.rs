@@ -1,5 +1,5 @@
-//! Every statement under `sql/` fits the schema: each is prepared against a migrated database, and
-//! each is used.
+//! Every statement under `sql/` is used and matches the schema, because PostgreSQL prepares it against a migrated
+//! database.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,12 +21,12 @@ async fn connect(url: &str) -> Client {
     client
 }
 
-fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
+fn list_files(directory: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).expect("a directory") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            found.extend(files(&path, extension));
+            found.extend(list_files(&path, extension));
         } else if path.extension().is_some_and(|own| own == extension) {
             found.push(path);
         }
@@ -35,7 +35,7 @@ fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
     found
 }
 
-/// A migrated database that goes with the test.
+/// A migrated database that the test drops at its end.
 struct TestDatabase {
     client: Client,
     admin: Client,
@@ -52,34 +52,34 @@ impl TestDatabase {
         let url = format!("{}/{name}", server.rsplit_once('/').expect("a database in the URL").0);
         let settings = Settings::try_parse_from(["test", "--database-url", &url]).expect("settings");
         let store = Store::new(&settings.store, "test");
-        store::migrate::migrate(&store, Duration::from_secs(24 * 3600)).await.expect("migrated");
+        store::migrate::migrate_schema(&store, Duration::from_secs(24 * 3600)).await.expect("migrated");
         Self { client: connect(&url).await, admin, name }
     }
 
-    async fn drop_it(self) {
+    async fn drop_database(self) {
         let drop_database = format!("DROP DATABASE {} WITH (FORCE)", self.name);
         self.admin.batch_execute(&drop_database).await.expect("dropped");
     }
 }
 
-fn statements() -> PathBuf {
+fn sql_directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("sql")
 }
 
 #[tokio::test]
 async fn every_statement_can_be_prepared() {
     let database = TestDatabase::new().await;
-    let statements = files(&statements(), "sql");
+    let statements = list_files(&sql_directory(), "sql");
     assert!(statements.len() > 40, "{} statements", statements.len());
     for path in &statements {
         let sql = std::fs::read_to_string(path).expect("a file");
         let prepared = database.client.prepare(&sql).await;
         assert!(prepared.is_ok(), "{}: {:?}", path.display(), prepared.err());
     }
-    database.drop_it().await;
+    database.drop_database().await;
 }
 
-/// Rows that arrived since the last statistics must not turn a page into a sort of them all.
+/// A page must not sort all rows, even if many rows arrived since the last statistics.
 #[tokio::test]
 async fn get_events_reads_its_indexes_in_order() {
     let database = TestDatabase::new().await;
@@ -93,11 +93,11 @@ async fn get_events_reads_its_indexes_in_order() {
     let places = format!("'{webhook}', now() - interval '1 day', '{0}', now(), '{0}'", Uuid::nil());
     for page in ["page_asc", "page_desc"] {
         let sql =
-            std::fs::read_to_string(statements().join(format!("deliveries/{page}.sql"))).expect("a file");
+            std::fs::read_to_string(sql_directory().join(format!("deliveries/{page}.sql"))).expect("a file");
         database.client.batch_execute(&format!("PREPARE {page} ({types}) AS {sql}")).await.expect("prepared");
         for filter in ["NULL, NULL, NULL", "'failed', NULL, NULL", "NULL, 'delivered', 'A'"] {
             let explain = format!("EXPLAIN EXECUTE {page} ({places}, {filter}, 101, 0, 10000, 8000000)");
-            let in_order = store::deliveries::IN_ORDER;
+            let in_order = store::delivery::deliveries::IN_INDEX_ORDER;
             let messages = database
                 .client
                 .simple_query(&format!(
@@ -122,18 +122,18 @@ async fn get_events_reads_its_indexes_in_order() {
             assert!(plan.contains("Index Scan") && plan.contains(index), "{page} {filter}:\n{plan}");
         }
     }
-    database.drop_it().await;
+    database.drop_database().await;
 }
 
 #[test]
 fn every_statement_is_used() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let source: String = files(&root.join("src"), "rs")
+    let source: String = list_files(&root.join("src"), "rs")
         .iter()
         .map(|path| std::fs::read_to_string(path).expect("a file"))
         .collect();
-    for path in files(&statements(), "sql") {
-        let name = path.strip_prefix(statements()).expect("below it").with_extension("");
+    for path in list_files(&sql_directory(), "sql") {
+        let name = path.strip_prefix(sql_directory()).expect("below it").with_extension("");
         let name = name.to_str().expect("UTF-8");
         assert!(source.contains(&format!("sql!(\"{name}\")")), "{name} is not used");
     }

@@ -1,4 +1,4 @@
--- $1 id. Not FOR UPDATE, which would wait for those who make a webhook or a token of the brand.
+-- $1 id. Not FOR UPDATE, which would wait for transactions that create a webhook or a token of the brand.
 SELECT brand_id, name, contact_name, contact_email, switch_patterns, switch_states, created, updated
 FROM brands
 WHERE brand_id = $1

@@ -1,4 +1,4 @@
--- $1 the id that the page comes after, or empty; $2 how many
+-- $1 the id after which the page begins, or empty; $2 limit
 SELECT brand_id, name, contact_name, contact_email, switch_patterns, switch_states, created, updated
 FROM brands
 WHERE brand_id > $1

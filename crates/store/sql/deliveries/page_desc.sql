@@ -1,10 +1,9 @@
--- Get Events, newest first: the deliveries of a webhook with their events.
--- $1 webhook; after ($2, $3) up to ($4, $5); $6 a status that is not 'delivered', or null;
--- $7 a status to sift by, or null; $8 a type or group to sift by, or null;
--- $9 how many after skipping $10; $11 rows looked through at most; $12 bytes of data at most.
--- Planned anew with these values, so that $6 leads to the partial index deliveries_undelivered and
--- null to the primary key: either is read in order, no further than $11 rows. The event is looked up
--- for each row of the page: with a LIMIT inside, no plan joins the whole tables.
+-- Get Events, newest first: the deliveries of a webhook with their events. $1 webhook; after ($2, $3) up to ($4, $5);
+-- $6 a status other than 'delivered', or null; $7 a status to filter by, or null; $8 a type or group to filter by, or
+-- null; $9 limit, $10 offset, $11 maximum number of rows to scan, $12 maximum bytes of data. The statement is planned
+-- for these values, so that the planner uses the partial index deliveries_undelivered for $6 and the primary key for
+-- null. It reads either in order, and at most $11 rows. The event of each row is looked up in a subquery with a LIMIT,
+-- so that no plan joins the whole tables.
 SELECT *
 FROM (
     SELECT p.*, coalesce(e.data, 'null') AS data,

@@ -1,5 +1,5 @@
--- $1 name, $2 description, $3 schema, $4 whether it is enforced, $5 example.
--- A type that comes back after it was removed begins anew. No row when it is built in.
+-- $1 name, $2 description, $3 schema, $4 whether the schema is enforced, $5 example.
+-- A removed type that is restored gets a new creation time. Returns no row when the type is built in.
 INSERT INTO event_types AS t (name, description, schema, enforce_schema, example)
 VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (name) DO UPDATE

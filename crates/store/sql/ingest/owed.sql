@@ -1,7 +1,7 @@
--- The deliveries that events stored before still owe, each with the event's place in the arrays: $1 brands, $2 keys.
--- A router that died between storing and publishing leaves such rows.
--- Each table is read by a key that the one before it gives: OFFSET 0 keeps the planner from reading all pending
--- deliveries of a webhook instead, which it prefers while a table has no statistics.
+-- The deliveries without any attempt of stored events, each with the place of its event in the arrays: $1 brands, $2
+-- keys. A router that died between storing and publishing leaves such rows. Each table is read by a key from the
+-- previous table. OFFSET 0 keeps the planner from reading all pending deliveries of a webhook instead, which it prefers
+-- while a table has no statistics.
 SELECT q.place, k.event_id, k.created, d.webhook_id, d.generation
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS q(brand_id, key, place),
      LATERAL (

@@ -1,14 +1,13 @@
--- Takes a batch of events in one statement, if the configuration that they were matched against
--- still stands. $1 its routing version; $2–$7 the events in parallel arrays; $8–$11 their deliveries, by
--- the event's place in the batch (from 1). The answer: the version now, and the places of the
--- events that were not taken before. Nothing is written when the version is another.
+-- Stores a batch of events in one statement, if the configuration that they were matched against is still current. $1
+-- routing version; $2–$7 the events in parallel arrays; $8–$11 their deliveries, by the event's place in the batch
+-- (from 1). Returns the current version, and the places of the events that are not duplicates. Nothing is written when
+-- the versions differ.
 --
--- Keys are looked up one by one, by index: OFFSET 0 keeps the planner from comparing the batch with all
--- keys that there are, which is cheaper only while there are few. IS TRUE makes a look-up in a hash of
--- what might become a comparison of each with each; it stays one as long as the planner expects the hash to fit
--- into work_mem. So tables of one row are asked for their row and never joined: nothing ever gathers statistics
--- of them, and by default they have two thousand. The data is fetched where it is stored, and not copied from list
--- to list, which spill to disk when it is long.
+-- Keys are looked up one by one in the index. OFFSET 0 keeps the planner from comparing the batch with all stored keys,
+-- which is cheaper only while the table is small. IS TRUE makes the planner use a hashed look-up instead of comparing
+-- each row with each other row, as long as it expects the hash to fit into work_mem. Tables of one row are therefore
+-- read in a subquery and never joined: they have no statistics, and the planner assumes two thousand rows. The data is
+-- read from the parameter where it is stored, because intermediate results that contain long data would spill to disk.
 WITH config AS (
     SELECT routing AS version FROM config_version
 ), batch AS (

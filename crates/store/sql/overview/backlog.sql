@@ -1,6 +1,6 @@
--- Deliveries that wait, over all webhooks; those that are due, and how long the oldest of them is due that
--- nobody asked for again: what is sent again may be days old. Each webhook is a range of its own in the
--- index of what is not delivered.
+-- The number of pending deliveries of all webhooks, the number that is due, and the time since the oldest became due.
+-- That time ignores redeliveries, because they may be days old. The pending deliveries of each webhook are a range of
+-- the index of undelivered deliveries.
 SELECT coalesce(sum(p.waiting), 0)::bigint AS waiting, coalesce(sum(p.due), 0)::bigint AS due,
        coalesce(extract(epoch FROM greatest(max(p.overdue), interval '0')), 0)::double precision AS overdue_seconds
 FROM webhooks w

@@ -1,4 +1,4 @@
--- $1 seconds after which a process that was not seen is gone
+-- $1 seconds after its last renewal until a process counts as dead
 SELECT id, service, host, version, started_at, last_seen
 FROM instances
 WHERE last_seen > now() - make_interval(secs => $1)

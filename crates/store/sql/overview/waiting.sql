@@ -1,4 +1,4 @@
--- Deliveries that wait, over all webhooks, each a range of its own in the index of what is not delivered.
+-- Pending deliveries of all webhooks. Those of each webhook are a range of the index of undelivered deliveries.
 SELECT coalesce(sum(p.waiting), 0)::bigint AS waiting, min(p.oldest) AS oldest
 FROM webhooks w
 CROSS JOIN LATERAL (

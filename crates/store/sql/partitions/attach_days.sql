@@ -1,5 +1,5 @@
--- Creates the daily partitions (UTC) of the table $1 that are missing, from the oldest day that is kept to some days
--- ahead, by the database's clock: $2 how long events are kept in milliseconds, $3 days ahead. How many.
+-- Creates the missing daily partitions (UTC) of the table $1, from the oldest day of the retention to some days ahead,
+-- by the database's clock: $2 retention in milliseconds, $3 days ahead. Returns the number of new partitions.
 SELECT count(*) FILTER (WHERE attach_partition($1, $1 || to_char(day, '_YYYYMMDD'), bounds)) AS created
 FROM generate_series(
          date_trunc('day', (now() - $2::bigint * interval '1 ms') AT TIME ZONE 'UTC'),

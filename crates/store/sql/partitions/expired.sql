@@ -1,4 +1,4 @@
--- Daily partitions that hold nothing younger than $1 milliseconds, by the database's clock, oldest first.
+-- Daily partitions that hold nothing younger than $1 milliseconds, by the database's clock, the oldest first.
 SELECT i.inhparent::regclass::text AS parent, c.relname::text AS partition
 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent IN ('events'::regclass, 'deliveries'::regclass, 'attempts'::regclass, 'webhook_activity'::regclass)

@@ -1,4 +1,4 @@
--- The partitions of event_keys that are more than $1 epochs older than the current one, oldest first.
+-- The partitions of event_keys that are more than $1 epochs older than the current epoch, the oldest first.
 SELECT partition
 FROM (
     SELECT c.relname::text AS partition, (regexp_match(c.relname, '_e(\d+)$'))[1]::integer AS epoch

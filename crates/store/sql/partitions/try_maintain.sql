@@ -1,2 +1,2 @@
--- Whether this session is the one that maintains now: $1 lock
+-- Takes the advisory lock $1 if no other session holds it.
 SELECT pg_try_advisory_lock($1) AS locked

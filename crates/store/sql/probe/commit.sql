@@ -1,3 +1,3 @@
--- Commits a record that is written and flushed like any other, and that a synchronous standby has to confirm.
--- It needs no table. (A transaction that was only given an id is not flushed.) The answer also tells the time.
+-- Commits a WAL record that is flushed like any other, and that a synchronous standby must confirm. It needs no table.
+-- (PostgreSQL does not flush a transaction that only got an id.) The answer includes the time.
 SELECT pg_logical_emit_message(true, 'postrider', ''), clock_timestamp() AS now

@@ -1,11 +1,11 @@
--- Records a batch of attempts and moves their deliveries on, all in one statement. Parallel arrays;
--- no delivery twice in a batch. A delivery that was settled or redelivered meanwhile keeps its
--- state, unless the attempt succeeded; one that has expired is passed over. The same batch again
--- changes nothing. The answer: for each place its delivery as it stands now.
+-- Records a batch of attempts and updates their deliveries in one statement. The parameters are parallel arrays,
+-- without two attempts of the same delivery. A delivery that was closed or redelivered meanwhile keeps its state,
+-- unless the attempt succeeded; an expired delivery is skipped. Recording the same batch again changes nothing. Returns
+-- the status of the delivery for each place of the batch.
 --
--- Written for batches of any size by one plan: what was kept is looked up in a hash (IN over the whole
--- of a list), where a join would compare each with each; a delivery is found by its key (OFFSET 0
--- keeps the planner from reading all of them instead); counts are no subqueries.
+-- One plan serves batches of any size. New attempts are looked up in a hash (IN over a whole list), because a join
+-- would compare each row with each other row. A delivery is found by its key; OFFSET 0 keeps the planner from reading
+-- all deliveries instead. Attempts are counted without subqueries.
 WITH q AS (
     SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::integer[], $5::uuid[], $6::timestamptz[],
                          $7::integer[], $8::text[], $9::integer[], $10::text[], $11::text[], $12::text[],
@@ -46,7 +46,7 @@ WITH q AS (
            min(q.ended_at) FILTER (WHERE q.outcome <> 'delivered'),
            max(q.ended_at) FILTER (WHERE q.outcome <> 'delivered')
     FROM q
-    -- Without a slice: the cause lies with the platform.
+    -- An attempt without a slice failed for a cause within the platform.
     WHERE q.slice IS NOT NULL AND (q.attempt_id IN (SELECT attempt_id FROM kept)) IS TRUE
     GROUP BY q.webhook_id, q.slice
     ORDER BY q.webhook_id, q.slice
@@ -67,8 +67,8 @@ WITH q AS (
         first_failure = least(a.first_failure, excluded.first_failure),
         last_failure = greatest(a.last_failure, excluded.last_failure)
 ), streaks AS (
-    -- $18 webhooks, $19 failed deliveries of each in this batch since its last success, negative
-    -- (-1 - n) when there was a success in the batch, for then the streak begins anew.
+    -- $18 webhooks, $19 the change of each streak: n failed deliveries more, or -1 - n for n failed deliveries after a
+    -- success within the batch, which reset the streak.
     INSERT INTO webhook_streaks (webhook_id, failed_in_row)
     SELECT s.webhook_id, CASE WHEN s.change < 0 THEN -1 - s.change
                               ELSE s.change + coalesce(old.failed_in_row, 0) END

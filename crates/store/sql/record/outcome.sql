@@ -1,6 +1,6 @@
--- Moves a delivery on without a record of the attempt, which PostgreSQL refuses to keep: $1 webhook, $2 created,
--- $3 event, $4 round, $5 started, $6 status, $7 next attempt, $8 when the round's first attempt started. The same
--- rules as in attempts.sql. The answer: the delivery as it stands now.
+-- Updates a delivery without storing its attempt, which PostgreSQL refused: $1 webhook, $2 created, $3 event, $4 round,
+-- $5 started, $6 status, $7 next attempt, $8 start of the round's first attempt. The rules of attempts.sql apply.
+-- Returns the delivery's status and round.
 UPDATE deliveries
 SET attempts = attempts + 1,
     status = CASE WHEN round = $4 AND (status = 'pending' OR $6 = 'delivered') THEN $6 ELSE status END,

@@ -1,4 +1,4 @@
--- $1 brand, ($2, $3) what the page comes after, $4 how many
+-- $1 brand, ($2, $3) position after which the page begins, $4 limit
 SELECT id, brand_id, name, role, created
 FROM tokens
 WHERE brand_id = $1 AND (created, id) > ($2, $3)

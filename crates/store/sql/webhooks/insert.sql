@@ -1,6 +1,6 @@
--- $1 id, $2 brand, $3 endpoint, $4 events, $5 status, $6 description, $7 headers,
--- $8 maxConcurrency, $9 ratePerSecond, $10 sealed secret, $11 sealed signing key or null. The clock and not
--- the transaction's start, so that the order of a brand's webhooks is that in which they came to be seen.
+-- $1 id, $2 brand, $3 endpoint, $4 events, $5 status, $6 description, $7 headers, $8 maxConcurrency, $9 ratePerSecond,
+-- $10 sealed secret, $11 sealed signing key or null. The time is the clock's and not the start of the transaction, so
+-- that a brand's webhooks are in the order in which they became visible.
 INSERT INTO webhooks (id, brand_id, endpoint, events, status, description, headers,
                       max_concurrency, rate_per_second, secret, signing_key, created, updated)
 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, clock.now, clock.now

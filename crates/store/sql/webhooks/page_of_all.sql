@@ -1,4 +1,4 @@
--- $1 status or null, ($2, $3) what the page comes after, $4 how many
+-- $1 status or null, ($2, $3) position after which the page begins, $4 limit
 SELECT id, brand_id, endpoint, events, status, disabled_reason, disabled_detail, disabled_at,
        description, headers, max_concurrency, rate_per_second, created, updated,
        signing_key IS NOT NULL AS asymmetric

@@ -1,4 +1,4 @@
--- $1 brand, $2 status or null, ($3, $4) what the page comes after, $5 how many
+-- $1 brand, $2 status or null, ($3, $4) position after which the page begins, $5 limit
 SELECT id, brand_id, endpoint, events, status, disabled_reason, disabled_detail, disabled_at,
        description, headers, max_concurrency, rate_per_second, created, updated,
        signing_key IS NOT NULL AS asymmetric

@@ -1,2 +1,2 @@
--- $1 id, $2 the sealed key that signs from now on, null for none. One of before signs no longer.
+-- $1 id, $2 the sealed signing key, or null for none. The previous signing key stops signing.
 UPDATE webhooks SET signing_key = $2, previous_signing_key = NULL WHERE id = $1 AND status <> 'deleted'

@@ -1,5 +1,5 @@
 -- $1 id, $2 endpoint, $3 events, $4 status, $5–$7 disabled reason, detail, at; $8 description,
--- $9 headers, $10 maxConcurrency, $11 ratePerSecond. Triggers see to all that follows from the status.
+-- $9 headers, $10 maxConcurrency, $11 ratePerSecond. Triggers derive the other columns from the status.
 UPDATE webhooks
 SET endpoint = $2, events = $3, status = $4, disabled_reason = $5, disabled_detail = $6, disabled_at = $7,
     disabled_figures = CASE WHEN disabled_reason = $5 THEN disabled_figures END,

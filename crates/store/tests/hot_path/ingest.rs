@@ -1,4 +1,4 @@
-//! Taking events: once each, whoever takes them and whenever.
+//! Storing events: each event once, by any router and at any time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use chrono::Utc;
 use domain::ids::{BrandId, EventId, WebhookId};
 use domain::time::whole_millis;
-use store::ingest::{self, Ingest, NewEvent, Target};
-use store::maintenance::{Maintained, maintain};
+use store::maintenance::{Maintained, run_maintenance};
+use store::routing::ingest::{self, Ingest, NewEvent, Recipient};
 
 use crate::support::{RETENTION, TestStore};
 
-fn event<'a>(test: &'a TestStore, key: &'a str, targets: &'a [Target]) -> NewEvent<'a> {
+fn build_event<'a>(test: &'a TestStore, key: &'a str, recipients: &'a [Recipient]) -> NewEvent<'a> {
     let created = whole_millis(Utc::now());
     NewEvent {
         brand_id: &test.brand,
@@ -20,16 +20,16 @@ fn event<'a>(test: &'a TestStore, key: &'a str, targets: &'a [Target]) -> NewEve
         created,
         event_type: "A.B",
         data: "1.10",
-        targets,
+        recipients,
     }
 }
 
-fn to(webhook: WebhookId) -> Target {
-    Target { webhook, generation: 1, held: false }
+fn recipient(webhook: WebhookId) -> Recipient {
+    Recipient { webhook, generation: 1, held: false }
 }
 
-async fn store(test: &TestStore, batch: &[NewEvent<'_>]) -> Vec<bool> {
-    match ingest::store(&test.store, test.version().await, batch).await.expect("stored") {
+async fn store_batch(test: &TestStore, batch: &[NewEvent<'_>]) -> Vec<bool> {
+    match ingest::store_events(&test.store, test.routing_version().await, batch).await.expect("stored") {
         Ingest::Stored { fresh } => fresh,
         Ingest::Stale => panic!("the version is current"),
     }
@@ -38,79 +38,89 @@ async fn store(test: &TestStore, batch: &[NewEvent<'_>]) -> Vec<bool> {
 #[tokio::test]
 async fn a_batch_matched_against_an_older_configuration_writes_nothing() {
     let test = TestStore::new().await;
-    let before = test.version().await;
-    let webhook = test.webhook().await;
-    let targets = [to(webhook)];
-    let answer = ingest::store(&test.store, before, &[event(&test, "m:1", &targets)]).await.expect("answer");
+    let before = test.routing_version().await;
+    let webhook = test.insert_webhook().await;
+    let recipients = [recipient(webhook)];
+    let answer = ingest::store_events(&test.store, before, &[build_event(&test, "m:1", &recipients)])
+        .await
+        .expect("answer");
     assert!(matches!(answer, Ingest::Stale));
-    assert_eq!((test.count("event_keys").await, test.count("deliveries").await), (0, 0));
-    assert_eq!(store(&test, &[event(&test, "m:1", &targets)]).await, [true]);
-    test.drop_it().await;
+    assert_eq!((test.count_rows("event_keys").await, test.count_rows("deliveries").await), (0, 0));
+    assert_eq!(store_batch(&test, &[build_event(&test, "m:1", &recipients)]).await, [true]);
+    test.drop_database().await;
 }
 
 #[tokio::test]
-async fn an_identity_is_taken_once_and_what_it_owes_is_known() {
+async fn an_event_is_stored_once_and_its_owed_deliveries_are_found() {
     let test = TestStore::new().await;
-    let targets = [to(test.webhook().await), to(test.webhook().await)];
-    let first = event(&test, "m:1", &targets);
-    assert_eq!(store(&test, &[event(&test, "m:0", &[]), NewEvent { ..first }]).await, [true, true]);
-    let again = [event(&test, "m:1", &targets), event(&test, "m:2", &targets), event(&test, "m:0", &targets)];
-    assert_eq!(store(&test, &again).await, [false, true, false]);
-    assert_eq!(test.count("events").await, 2, "an event that nobody wants leaves its key only");
-    assert_eq!(test.count("deliveries").await, 4);
+    let recipients = [recipient(test.insert_webhook().await), recipient(test.insert_webhook().await)];
+    let first = build_event(&test, "m:1", &recipients);
+    assert_eq!(
+        store_batch(&test, &[build_event(&test, "m:0", &[]), NewEvent { ..first }]).await,
+        [true, true]
+    );
+    let again = [
+        build_event(&test, "m:1", &recipients),
+        build_event(&test, "m:2", &recipients),
+        build_event(&test, "m:0", &recipients),
+    ];
+    assert_eq!(store_batch(&test, &again).await, [false, true, false]);
+    assert_eq!(test.count_rows("events").await, 2, "an event without recipients stores only its key");
+    assert_eq!(test.count_rows("deliveries").await, 4);
 
     let other: BrandId = "other".parse().expect("brand");
     let asked = [(&test.brand, "m:0"), (&test.brand, "m:2"), (&other, "m:1"), (&test.brand, "m:1")];
-    let owed = ingest::owed(&test.store, &asked).await.expect("owed");
+    let owed = ingest::find_owed(&test.store, &asked).await.expect("owed");
     let owed: Vec<_> =
-        owed.iter().map(|owed| owed.as_ref().map(|o| (o.id, o.created, o.targets.len()))).collect();
+        owed.iter().map(|owed| owed.as_ref().map(|o| (o.id, o.created, o.recipients.len()))).collect();
     let both = |event: &NewEvent<'_>| Some((event.id, event.created, 2));
     assert_eq!(owed, [None, both(&again[1]), None, both(&first)]);
-    test.drop_it().await;
+    test.drop_database().await;
 }
 
 #[tokio::test]
-async fn duplicates_are_found_across_epochs_and_old_epochs_go() {
+async fn duplicates_are_found_across_epochs_and_old_epochs_are_dropped() {
     let test = TestStore::new().await;
-    assert_eq!(store(&test, &[event(&test, "m:1", &[])]).await, [true]);
+    assert_eq!(store_batch(&test, &[build_event(&test, "m:1", &[])]).await, [true]);
     for _ in 0..10 {
         test.sql
             .batch_execute("UPDATE ingest_epoch SET began = began - interval '25 hours'")
             .await
             .expect("aged");
-        while maintain(&test.store, RETENTION).await != Maintained::Finished {}
-        let kept: i64 = test.count("event_keys").await;
-        let fresh = store(&test, &[event(&test, "m:1", &[])]).await;
-        assert_eq!(fresh, [kept == 0], "taken again only when its epoch is gone");
+        while run_maintenance(&test.store, RETENTION).await != Maintained::Finished {}
+        let kept: i64 = test.count_rows("event_keys").await;
+        let fresh = store_batch(&test, &[build_event(&test, "m:1", &[])]).await;
+        assert_eq!(fresh, [kept == 0], "stored again only after its epoch was dropped");
         test.sql
             .batch_execute("DELETE FROM event_keys WHERE epoch > 1")
             .await
-            .expect("only the first is followed");
+            .expect("only the first epoch matters");
     }
-    assert_eq!(test.count("event_keys_e11").await, 0);
+    assert_eq!(test.count_rows("event_keys_e11").await, 0);
     assert_eq!(
-        test.count("pg_class WHERE relname = 'event_keys_e1'").await,
+        test.count_rows("pg_class WHERE relname = 'event_keys_e1'").await,
         0,
         "expired after the retention"
     );
-    test.drop_it().await;
+    test.drop_database().await;
 }
 
-/// Two routers, the same keys, while the page is turned under them: each key is fresh exactly once.
+/// Several routers store the same keys while epochs begin. Each key is new exactly once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn concurrent_routers_take_each_identity_once_while_epochs_turn() {
+async fn concurrent_routers_store_each_event_once_while_epochs_begin() {
     const KEYS: usize = 400;
     let test = Arc::new(TestStore::new().await);
     let fresh = Arc::new(AtomicUsize::new(0));
     let routers = (0..4).map(|_| {
-        let (test, fresh) = (Arc::clone(&test), Arc::clone(&fresh));
+        let test = Arc::clone(&test);
+        let fresh = Arc::clone(&fresh);
         tokio::spawn(async move {
             for batch in 0..KEYS / 10 {
                 let mut keys: Vec<String> = (0..10).map(|n| format!("m:{}", batch * 10 + n)).collect();
                 keys.sort();
-                let batch: Vec<_> = keys.iter().map(|key| event(&test, key, &[])).collect();
-                let taken = store(&test, &batch).await.into_iter().filter(|fresh| *fresh).count();
-                fresh.fetch_add(taken, Ordering::Relaxed);
+                let batch: Vec<_> = keys.iter().map(|key| build_event(&test, key, &[])).collect();
+                let stored = store_batch(&test, &batch).await.into_iter().filter(|fresh| *fresh).count();
+                fresh.fetch_add(stored, Ordering::Relaxed);
             }
         })
     });
@@ -120,19 +130,19 @@ async fn concurrent_routers_take_each_identity_once_while_epochs_turn() {
             .batch_execute("UPDATE ingest_epoch SET began = began - interval '25 hours'")
             .await
             .expect("aged");
-        // While a router stores a batch a turn may have to wait for the next time.
-        maintain(&test.store, RETENTION * 12).await;
+        // A router that stores a batch may postpone the new epoch to the next round.
+        run_maintenance(&test.store, RETENTION * 12).await;
     }
     for router in routers {
         router.await.expect("no error, no deadlock");
     }
     assert_eq!(fresh.load(Ordering::Relaxed), KEYS);
-    Arc::into_inner(test).expect("the last").drop_it().await;
+    Arc::into_inner(test).expect("the last").drop_database().await;
 }
 
-/// Every change moves the version of all that is configured; routers and their batches see those that matter to them.
+/// Every change increases the version of the configuration. Only changes that routing reads increase its version.
 #[tokio::test]
-async fn only_what_routing_reads_moves_its_version() {
+async fn only_changes_that_routing_reads_increase_its_version() {
     const UNREAD: [&str; 9] = [
         "UPDATE webhooks SET endpoint = 'https://example.org/'",
         "UPDATE webhooks SET headers = '{\"a\":\"b\"}', description = 'x'",
@@ -156,17 +166,21 @@ async fn only_what_routing_reads_moves_its_version() {
         "UPDATE event_types SET removed_at = now()",
     ];
     let test = TestStore::new().await;
-    test.webhook().await;
+    test.insert_webhook().await;
     let cases = UNREAD.map(|change| (change, false)).into_iter().chain(READ.map(|change| (change, true)));
     for (change, read) in cases {
-        let known = test.version().await;
-        let all = store::config::version(&test.store).await.expect("version");
+        let known = test.routing_version().await;
+        let all = store::routing::configuration::load_version(&test.store).await.expect("version");
         test.sql.batch_execute(change).await.expect("changed");
-        assert_eq!(test.version().await > known, read, "{change}");
-        assert!(store::config::version(&test.store).await.expect("version") > all, "{change}");
-        let changes = store::config::routing_changes(&test.store, known).await.expect("changes");
+        assert_eq!(test.routing_version().await > known, read, "{change}");
+        assert!(
+            store::routing::configuration::load_version(&test.store).await.expect("version") > all,
+            "{change}"
+        );
+        let changes =
+            store::routing::configuration::load_routing_changes(&test.store, known).await.expect("changes");
         let rows = changes.event_types.len() + changes.brands.len() + changes.webhooks.len();
         assert_eq!(rows > 0, read, "{change}");
     }
-    test.drop_it().await;
+    test.drop_database().await;
 }

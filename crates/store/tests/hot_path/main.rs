@@ -1,4 +1,4 @@
-//! The statements that every event goes through, against a real PostgreSQL.
+//! The statements on the path of every event, and maintenance beside them, against a real PostgreSQL.
 
 mod ingest;
 mod maintenance;
@@ -6,7 +6,7 @@ mod migrating;
 mod plans;
 mod record;
 mod redelivery;
-mod reseal;
+mod reencrypt;
 mod support;
 mod timeouts;
 mod transitions;

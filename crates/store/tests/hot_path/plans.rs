@@ -1,4 +1,4 @@
-//! How the server would run the statements that take batches, when it has one plan for any size.
+//! The generic plans of the statements that take batches.
 
 use crate::support::TestStore;
 
@@ -7,41 +7,41 @@ const OWED: &str = include_str!("../../sql/ingest/owed.sql");
 const BATCHES: [(&str, usize); 4] = [
     (include_str!("../../sql/ingest/store.sql"), 11),
     (include_str!("../../sql/record/attempts.sql"), 20),
-    (include_str!("../../sql/record/standings.sql"), 3),
+    (include_str!("../../sql/record/load_states.sql"), 3),
     (OWED, 2),
 ];
 
-/// How plans write what is cheap for each row; NOT EXISTS as PostgreSQL does up to 16, and from 17 on.
+/// Subplans that are cheap for each row, as plans print them. NOT EXISTS is printed differently from PostgreSQL 17 on.
 const LOOK_UPS: [&str; 3] = ["(hashed SubPlan", "(NOT (SubPlan", "(NOT EXISTS(SubPlan"];
 
-/// A batch is neither compared row by row with itself nor with all that is stored, whether the planner knows
-/// nothing of the tables or knows that they are small: the plan is kept while they grow.
+/// A batch is compared row by row neither with itself nor with a whole table, with and without statistics of small
+/// tables, because the plan stays in use while the tables grow.
 #[tokio::test]
-async fn what_a_batch_costs_grows_with_its_size_alone() {
+async fn the_cost_of_a_batch_depends_on_its_size_alone() {
     let test = TestStore::new().await;
     for statistics in ["", "ANALYZE"] {
         test.sql.batch_execute(statistics).await.expect("statistics");
         for (statement, parameters) in BATCHES {
-            let plan = test.plan(statement, parameters).await;
+            let plan = test.explain(statement, parameters).await;
             assert!(!plan.contains("Join Filter"), "{plan}");
             for table in ["event_keys", "deliveries", "attempts", "events"] {
                 assert!(!plan.contains(&format!("Seq Scan on {table}_")), "{plan}");
             }
-            // What is run for each row of a batch looks into a hash, or asks an index whether there is a key.
+            // A subplan for each row of a batch must use a hash, or look up a key in an index.
             let answered = LOOK_UPS.iter().fold(plan.clone(), |rest, look_up| rest.replace(look_up, ""));
             assert!(!answered.contains("(SubPlan"), "{plan}");
         }
     }
-    test.drop_it().await;
+    test.drop_database().await;
 }
 
-/// After a router died, a batch of events that come again costs no more when webhooks have many pending deliveries.
+/// After a router died, a batch of redelivered events costs no more if webhooks have many pending deliveries.
 #[tokio::test]
 async fn owed_deliveries_are_found_by_their_keys() {
     let test = TestStore::new().await;
     for statistics in ["", "ANALYZE"] {
         test.sql.batch_execute(statistics).await.expect("statistics");
-        let plan = test.plan(OWED, 2).await;
+        let plan = test.explain(OWED, 2).await;
         for (table, keys) in [
             ("event_keys", &["brand_id", "key"][..]),
             ("webhooks", &["brand_id"]),
@@ -57,10 +57,10 @@ async fn owed_deliveries_are_found_by_their_keys() {
             }
         }
     }
-    test.drop_it().await;
+    test.drop_database().await;
 }
 
-/// The conditions with which a plan looks into the indexes of a table and of its partitions.
+/// Returns the conditions of the index scans of a table and its partitions.
 fn index_conditions<'a>(plan: &'a str, table: &str) -> Vec<&'a str> {
     let lines: Vec<&str> = plan.lines().collect();
     let is_scan = |line: &str| line.contains("Index") && line.contains(&format!(" on public.{table}"));

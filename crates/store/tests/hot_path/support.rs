@@ -1,4 +1,4 @@
-//! A migrated database of its own for each test, and a brand with webhooks in it.
+//! A migrated database for each test, with a brand and its webhooks.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ struct Settings {
     store: StoreSettings,
 }
 
-/// A database that goes with the test.
+/// A database that the test drops at its end.
 pub(crate) struct TestStore {
     pub(crate) store: Store,
     pub(crate) sql: Client,
@@ -34,8 +34,8 @@ async fn connect(url: &str) -> Client {
 
 impl TestStore {
     pub(crate) async fn new() -> Self {
-        let test = Self::empty().await;
-        store::migrate::migrate(&test.store, RETENTION).await.expect("migrated");
+        let test = Self::without_schema().await;
+        store::migrate::migrate_schema(&test.store, RETENTION).await.expect("migrated");
         test.sql
             .batch_execute("INSERT INTO brands (brand_id, name) VALUES ('acme', 'Acme')")
             .await
@@ -43,8 +43,8 @@ impl TestStore {
         test
     }
 
-    /// A database without a schema.
-    pub(crate) async fn empty() -> Self {
+    /// Creates a database without a schema.
+    pub(crate) async fn without_schema() -> Self {
         let server = std::env::var("E2E_DATABASE_URL")
             .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
         let name = format!("pr_{}", Uuid::new_v4().simple());
@@ -57,19 +57,19 @@ impl TestStore {
         Self { store, sql, brand: "acme".parse().expect("brand"), server, url, name }
     }
 
-    /// Another session of the test.
+    /// Opens another session.
     pub(crate) async fn connect(&self) -> Client {
         connect(&self.url).await
     }
 
-    /// A store whose sessions have these settings, such as `statement_timeout=0`.
+    /// Creates a store whose sessions have these settings, such as `statement_timeout=0`.
     pub(crate) fn store_with(&self, session_setting: &str) -> Store {
         let url = format!("{}?options=--{session_setting}", self.url);
         let settings = Settings::try_parse_from(["test", "--database-url", &url]).expect("settings").store;
         Store::new(&settings, "test")
     }
 
-    pub(crate) async fn webhook(&self) -> WebhookId {
+    pub(crate) async fn insert_webhook(&self) -> WebhookId {
         let id = Uuid::new_v4();
         let insert = "INSERT INTO webhooks (id, brand_id, endpoint, events, status, secret) \
                       VALUES ($1, 'acme', 'https://example.com/', '{*}', 'active', '')";
@@ -77,26 +77,26 @@ impl TestStore {
         WebhookId(id)
     }
 
-    pub(crate) async fn version(&self) -> i64 {
-        store::config::routing_version(&self.store).await.expect("version")
+    pub(crate) async fn routing_version(&self) -> i64 {
+        store::routing::configuration::load_routing_version(&self.store).await.expect("version")
     }
 
-    pub(crate) async fn count(&self, table: &str) -> i64 {
+    pub(crate) async fn count_rows(&self, table: &str) -> i64 {
         self.sql.query_one(&format!("SELECT count(*) FROM {table}"), &[]).await.expect("count").get(0)
     }
 
-    /// The plan of a statement with so many parameters, on a connection of the store.
-    pub(crate) async fn plan(&self, statement: &str, parameters: usize) -> String {
+    /// Returns the generic plan of a statement with this number of parameters.
+    pub(crate) async fn explain(&self, statement: &str, parameters: usize) -> String {
         let client = self.store.client().await.expect("a connection");
         client.batch_execute(&format!("PREPARE planned AS {statement}")).await.expect("prepared");
         let nulls = vec!["NULL"; parameters].join(", ");
         let rows =
             client.query(&format!("EXPLAIN (VERBOSE) EXECUTE planned ({nulls})"), &[]).await.expect("a plan");
-        client.batch_execute("DEALLOCATE planned").await.expect("forgotten");
+        client.batch_execute("DEALLOCATE planned").await.expect("deallocated");
         rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect()
     }
 
-    pub(crate) async fn drop_it(self) {
+    pub(crate) async fn drop_database(self) {
         let Self { store, sql, server, name, .. } = self;
         drop((store, sql));
         let drop = format!("DROP DATABASE {name} WITH (FORCE)");

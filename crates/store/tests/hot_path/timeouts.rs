@@ -1,48 +1,48 @@
-//! Statements that take too long: the server ends them before, or because, the client gives up.
+//! Statements that take too long: the server ends them, on its own or because the client cancels them.
 
 use std::time::Duration;
 
-use store::Db;
+use store::Executor;
 use tokio_postgres::error::SqlState;
 
 use crate::support::TestStore;
 
-/// Longest wait for a statement to end that was cancelled, on a busy machine.
+/// Bounds the wait until a cancelled statement ends, on a busy machine.
 const END_TIMEOUT: Duration = Duration::from_secs(60);
 /// Runs longer than any test.
 const ENDLESS: &str = "SELECT pg_sleep(3600)::text";
 
 #[tokio::test]
-async fn a_statement_that_the_client_gave_up_ends_on_the_server() {
+async fn a_statement_that_times_out_in_the_client_is_cancelled_on_the_server() {
     let test = TestStore::new().await;
     let store = test.store_with("statement_timeout%3D0").with_answer_timeout(Duration::from_secs(1));
-    let error = store.rows(ENDLESS, &[]).await.expect_err("it does not end");
+    let error = store.query_rows(ENDLESS, &[]).await.expect_err("it does not end");
     assert!(error.is_unavailable() && error.is_overload(), "{error:?}");
     let gone = async {
-        while running(&test).await > 0 {
+        while count_running(&test).await > 0 {
             tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(END_TIMEOUT, gone).await.expect("the statement was cancelled");
     store.ping().await.expect("the pool opens another connection");
-    test.drop_it().await;
+    test.drop_database().await;
 }
 
 #[tokio::test]
-async fn the_server_gives_up_on_a_lock_before_the_client_does() {
+async fn the_lock_timeout_of_the_server_ends_before_the_client_gives_up() {
     let test = TestStore::new().await;
     test.sql.batch_execute("BEGIN; LOCK TABLE brands IN ACCESS EXCLUSIVE MODE").await.expect("locked");
-    let error = test.store.rows("SELECT name FROM brands", &[]).await.expect_err("the table is locked");
+    let error = test.store.query_rows("SELECT name FROM brands", &[]).await.expect_err("the table is locked");
     assert!(error.is_unavailable(), "{error:?}");
     let store::StoreError::Unavailable(cause) = &error else { unreachable!("it is unavailable") };
     let code = cause.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
     assert_eq!(code, Some(&SqlState::LOCK_NOT_AVAILABLE), "{error:?}");
     test.sql.batch_execute("ROLLBACK").await.expect("unlocked");
-    test.drop_it().await;
+    test.drop_database().await;
 }
 
-/// How many sessions of the test's database run the endless statement.
-async fn running(test: &TestStore) -> i64 {
+/// Counts the sessions of the test's database that run the endless statement.
+async fn count_running(test: &TestStore) -> i64 {
     let running = "SELECT count(*) FROM pg_stat_activity \
                    WHERE datname = current_database() AND state = 'active' AND query = $1";
     test.sql.query_one(running, &[&ENDLESS]).await.expect("activity").get(0)

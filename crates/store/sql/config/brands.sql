@@ -1,2 +1,0 @@
--- $1 routing version known
-SELECT brand_id, switch_patterns, switch_states FROM brands WHERE routing_version > $1

@@ -1,7 +1,0 @@
--- The oldest job of a webhook that is to be walked on: $1 webhook, $2 milliseconds until a second walk
-SELECT id, from_at, to_at, status, pattern, trigger, after_created, after_event, first_walked_at IS NULL AS first_walk
-FROM redelivery_jobs
-WHERE webhook_id = $1 AND NOT walked AND NOT stopped
-  AND (first_walked_at IS NULL OR first_walked_at <= now() - $2::bigint * interval '1 ms')
-ORDER BY created, id
-LIMIT 1

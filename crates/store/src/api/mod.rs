@@ -1,0 +1,11 @@
+//! Statements of the management API, one module for each resource. Every write is an
+//! [`transaction::AuditedTransaction`].
+
+pub mod audit;
+pub mod brands;
+pub mod event_types;
+pub mod idempotency;
+pub mod overview;
+pub mod tokens;
+pub mod transaction;
+pub mod webhooks;

@@ -1,0 +1,72 @@
+//! Health of webhooks: the statistics that the health rule judges, and disabling a webhook.
+
+use std::time::Duration;
+
+use domain::health::{HealthFigures, Unhealthy};
+use domain::ids::WebhookId;
+use domain::time::Timestamp;
+use serde_json::{Value, json};
+use tokio_postgres::Row;
+
+use crate::error::StoreError;
+use crate::pool::Store;
+use crate::rows::read;
+
+/// Loads the health statistics of those of the given webhooks that are active.
+///
+/// # Errors
+/// When the database fails.
+pub async fn load_stats(
+    store: &Store,
+    webhooks: &[WebhookId],
+    now: Timestamp,
+    window: Duration,
+) -> Result<Vec<(WebhookId, HealthFigures)>, StoreError> {
+    let ids: Vec<uuid::Uuid> = webhooks.iter().map(|id| id.0).collect();
+    let rows = store.query(sql!("health/load_stats"), &[&ids, &(now - window)]).await?;
+    rows.iter().map(|row| Ok((WebhookId(read(row, "id")?), read_stats(row)?))).collect()
+}
+
+fn read_stats(row: &Row) -> Result<HealthFigures, StoreError> {
+    let count = |column| read::<i64>(row, column).map(|n| u64::try_from(n).unwrap_or(0));
+    let failures = count("failures")?;
+    Ok(HealthFigures {
+        attempts: failures + count("delivered")?,
+        failures,
+        first_failure: read(row, "first_failure")?,
+        last_failure: read(row, "last_failure")?,
+        failed_in_row: count("failed_in_row")?,
+    })
+}
+
+/// Disables a webhook on behalf of the platform, if it is still active in the generation that was judged.
+///
+/// The announcements are written in the same transaction. Returns whether this call disabled it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn disable_webhook(
+    store: &Store,
+    webhook: WebhookId,
+    generation: i32,
+    why: &Unhealthy,
+    figures: Option<&HealthFigures>,
+) -> Result<bool, StoreError> {
+    let reason = why.reason.as_str();
+    let figures = figures.map(stats_as_json);
+    let changed = store
+        .execute(sql!("health/disable_webhook"), &[&webhook.0, &reason, &why.detail, &figures, &generation])
+        .await?;
+    Ok(changed > 0)
+}
+
+fn stats_as_json(figures: &HealthFigures) -> Value {
+    let instant = |at: Option<Timestamp>| at.map(domain::time::format);
+    json!({
+        "attempts": figures.attempts,
+        "failures": figures.failures,
+        "firstFailureAt": instant(figures.first_failure),
+        "lastFailureAt": instant(figures.last_failure),
+        "failedDeliveriesInRow": figures.failed_in_row,
+    })
+}

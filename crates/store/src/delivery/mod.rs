@@ -1,0 +1,12 @@
+//! Statements about deliveries: attempts and what follows from them, lists for the API, health and statistics of
+//! webhooks, orphaned deliveries, closed generations, and the outbox.
+
+pub mod activity;
+pub mod attempts;
+pub mod deliveries;
+pub mod generations;
+pub mod health;
+pub mod orphaned;
+pub mod outbox;
+pub mod record;
+pub mod stats;

@@ -1,0 +1,120 @@
+//! Maintenance of the schema: creating partitions ahead and dropping expired ones, beginning an epoch of event keys
+//! each day, and deleting expired jobs and idempotency keys. Ages are measured by the database's clock only.
+
+pub(crate) mod epochs;
+pub mod online_index;
+pub mod partitions;
+pub mod retention;
+pub(crate) mod schema_change;
+
+use std::time::Duration;
+
+use runtime::error::Chain;
+use tokio_postgres::error::SqlState;
+use tracing::{info, warn};
+
+use crate::error::StoreError;
+use crate::maintenance::schema_change::{SCHEMA_LOCK, SchemaChange};
+use crate::pool::Store;
+use crate::redelivery::jobs;
+use crate::rows::read;
+
+/// The advisory lock of the one process that maintains the schema.
+const MAINTENANCE_LOCK: i64 = SCHEMA_LOCK + 1;
+
+/// How a round of maintenance ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Maintained {
+    /// Nothing is left to do.
+    Finished,
+    /// A step failed, or could not get a lock in time. Retry soon.
+    Unfinished,
+    /// Another process maintains the schema.
+    Skipped,
+}
+
+/// A round of maintenance. It excludes rounds of other processes.
+pub struct Maintenance {
+    store: Store,
+    change: SchemaChange,
+    /// The longest retention of all processes.
+    retention: Duration,
+    finished: bool,
+}
+
+impl std::fmt::Debug for Maintenance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Maintenance").field("retention", &self.retention).finish_non_exhaustive()
+    }
+}
+
+/// Runs a round of maintenance, unless another process runs one.
+///
+/// Every step has short lock timeouts, so that other statements wait only for a moment. A failed step is logged, and
+/// the other steps still run.
+pub async fn run_maintenance(store: &Store, retention: Duration) -> Maintained {
+    match Maintenance::begin(store, retention).await {
+        Ok(Some(round)) => round.run().await,
+        Ok(None) => Maintained::Skipped,
+        Err(error) => {
+            log_failure("begin", &error);
+            Maintained::Unfinished
+        }
+    }
+}
+
+impl Maintenance {
+    /// Begins a round. `None` when another process runs one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn begin(store: &Store, retention: Duration) -> Result<Option<Self>, StoreError> {
+        let retention = retention::find_longest(store, retention).await?;
+        let mut change = SchemaChange::begin(store).await?;
+        let rows = change.query(sql!("partitions/try_maintain"), &[&MAINTENANCE_LOCK]).await?;
+        let locked = rows.first().map(|row| read(row, "locked")).transpose()?.unwrap_or(false);
+        Ok(locked.then(|| Self { store: store.clone(), change, retention, finished: true }))
+    }
+
+    /// Runs all steps.
+    pub async fn run(mut self) -> Maintained {
+        let dropped = partitions::finish_dropping(&mut self.change).await;
+        self.note_outcome("finish dropping partitions", dropped);
+        let created = partitions::create_days(&mut self.change, self.retention).await;
+        self.note_outcome("create partitions", created);
+        let dropped = partitions::drop_expired_days(&mut self.change, self.retention).await;
+        self.note_outcome("drop expired partitions", dropped);
+        let turned = epochs::begin_epoch(&mut self.change).await;
+        self.note_outcome("begin an epoch", turned);
+        let dropped = epochs::drop_old_epochs(&mut self.change, self.retention).await;
+        self.note_outcome("drop old epochs", dropped);
+        let forgotten = jobs::delete_ended(&self.store, self.retention).await;
+        self.note_outcome("forget redeliveries", forgotten);
+        if self.finished { Maintained::Finished } else { Maintained::Unfinished }
+    }
+
+    fn note_outcome(&mut self, step: &'static str, outcome: Result<(), StoreError>) {
+        if let Err(error) = outcome {
+            log_failure(step, &error);
+            self.finished = false;
+        }
+    }
+}
+
+/// Logs a failed step. A lock timeout is no failure, because a dump or another long transaction may hold the lock.
+fn log_failure(step: &'static str, error: &StoreError) {
+    if is_locked(error) {
+        info!(
+            step,
+            "a step of maintenance could not get a lock, which another transaction holds; retrying soon"
+        );
+    } else {
+        warn!(step, error = %Chain(error), "a step of maintenance failed; retrying soon");
+    }
+}
+
+fn is_locked(error: &StoreError) -> bool {
+    let StoreError::Unavailable(cause) = error else { return false };
+    let code = cause.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
+    code == Some(&SqlState::LOCK_NOT_AVAILABLE)
+}

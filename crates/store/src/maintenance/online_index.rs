@@ -1,0 +1,153 @@
+//! Building indexes of the large tables while events keep arriving.
+//!
+//! A migration cannot add an index to a partitioned table without blocking its writers, because
+//! `CREATE INDEX CONCURRENTLY` works neither in a transaction nor on a partitioned table. Therefore:
+//!
+//! 1. The index is created `ON ONLY` the parent table, which takes a moment. Every partition that is created later gets
+//!    its part at once.
+//! 2. For each existing partition, the part is built concurrently and then attached.
+//!
+//! A new database has no partitions yet, so that the first step completes the index. Each step may be interrupted: the
+//! next call drops an unfinished part, and continues.
+
+use std::time::{Duration, Instant};
+
+use runtime::error::Chain;
+use tokio_postgres::Client;
+use tracing::{info, warn};
+
+use crate::error::StoreError;
+use crate::pool::Store;
+use crate::rows::read;
+
+/// An index of a partitioned table.
+///
+/// A changed definition needs a new name, because an index is identified by its name alone.
+#[derive(Debug, Clone, Copy)]
+pub struct OnlineIndex {
+    /// The name: the name of the table with a suffix.
+    pub name: &'static str,
+    /// The partitioned table.
+    pub table: &'static str,
+    /// The columns and the condition, as in `CREATE INDEX … ON table`.
+    pub definition: &'static str,
+}
+
+/// All indexes that are built online.
+pub const ONLINE_INDEXES: [OnlineIndex; 1] = [
+    // Finds retries whose message was lost, or that only the database holds.
+    OnlineIndex {
+        name: "deliveries_retry_due",
+        table: "deliveries",
+        definition: "(webhook_id, next_attempt_at) WHERE status = 'pending' AND next_attempt_at IS NOT NULL",
+    },
+];
+
+/// The advisory lock of the process that builds indexes. The schema's lock is not used, because creating tomorrow's
+/// partitions would otherwise wait for hours.
+const BUILD_LOCK: i64 = 0x0070_6f73_7472_6978;
+/// Sets a short lock timeout for steps that block writers, because writers queue behind the waiting step.
+const BRIEF_LOCK_TIMEOUT: &str = "SET lock_timeout = '2s'";
+/// Removes the lock timeout for `CREATE INDEX CONCURRENTLY`. It waits for all earlier transactions and blocks none.
+const NO_LOCK_TIMEOUT: &str = "SET lock_timeout = 0";
+/// Delay of the next try after a failure, or while another process builds.
+const BUILD_RETRY_DELAY: Duration = Duration::from_secs(30);
+
+impl OnlineIndex {
+    /// Returns the name of the index of a partition: `deliveries_20261231_retry_due`.
+    fn part_name(&self, partition: &str) -> String {
+        let suffix = self.name.strip_prefix(self.table).unwrap_or(self.name);
+        format!("{partition}{suffix}")
+    }
+}
+
+/// Builds all missing indexes, and returns when they are complete.
+pub(crate) async fn build_until_complete(store: Store) {
+    loop {
+        match build_missing(&store).await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => warn!(error = %Chain(&error), "could not build an index; retrying"),
+        }
+        tokio::time::sleep(BUILD_RETRY_DELAY).await;
+    }
+}
+
+/// Builds all missing indexes, unless another process does. Returns whether all are complete now.
+///
+/// # Errors
+/// When the database fails. The next call continues.
+pub async fn build_missing(store: &Store) -> Result<bool, StoreError> {
+    let client = store.dedicated_session().await?;
+    // Do not wait for the lock, because `CREATE INDEX CONCURRENTLY` would wait for the waiting transaction.
+    let locked: bool = client.query_one("SELECT pg_try_advisory_lock($1)", &[&BUILD_LOCK]).await?.get(0);
+    if !locked {
+        return Ok(false);
+    }
+    for index in &ONLINE_INDEXES {
+        build_index(&client, index).await?;
+    }
+    Ok(true)
+}
+
+/// Creates the indexes of tables without partitions, as on a new database.
+pub(crate) async fn create_on_new_tables(client: &Client) -> Result<(), StoreError> {
+    for index in &ONLINE_INDEXES {
+        if find_missing_parts(client, index).await?.is_empty() {
+            create_parent(client, index).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn build_index(client: &Client, index: &OnlineIndex) -> Result<(), StoreError> {
+    create_parent(client, index).await?;
+    for partition in find_missing_parts(client, index).await? {
+        let began = Instant::now();
+        build_part(client, index, &partition).await?;
+        info!(index = index.name, partition, seconds = began.elapsed().as_secs(), "built an index");
+    }
+    Ok(())
+}
+
+async fn create_parent(client: &Client, index: &OnlineIndex) -> Result<(), StoreError> {
+    if is_valid(client, index.name).await?.is_some() {
+        return Ok(());
+    }
+    let OnlineIndex { name, table, definition } = index;
+    client.batch_execute(BRIEF_LOCK_TIMEOUT).await?;
+    // Another process may create the index at the same time.
+    client.batch_execute(&format!("CREATE INDEX IF NOT EXISTS {name} ON ONLY {table} {definition}")).await?;
+    Ok(())
+}
+
+async fn build_part(client: &Client, index: &OnlineIndex, partition: &str) -> Result<(), StoreError> {
+    let part = index.part_name(partition);
+    client.batch_execute(NO_LOCK_TIMEOUT).await?;
+    let mut valid = is_valid(client, &part).await?;
+    if valid == Some(false) {
+        info!(index = part, "dropping an unfinished index");
+        client.batch_execute(&format!("DROP INDEX CONCURRENTLY {part}")).await?;
+        valid = None;
+    }
+    if valid.is_none() {
+        let definition = index.definition;
+        client
+            .batch_execute(&format!("CREATE INDEX CONCURRENTLY {part} ON {partition} {definition}"))
+            .await?;
+    }
+    client.batch_execute(BRIEF_LOCK_TIMEOUT).await?;
+    client.batch_execute(&format!("ALTER INDEX {} ATTACH PARTITION {part}", index.name)).await?;
+    Ok(())
+}
+
+async fn find_missing_parts(client: &Client, index: &OnlineIndex) -> Result<Vec<String>, StoreError> {
+    let rows = client.query(sql!("online_index/find_missing_parts"), &[&index.table, &index.name]).await?;
+    rows.iter().map(|row| read(row, "partition")).collect()
+}
+
+/// Returns whether an index is valid; `None` when it does not exist.
+async fn is_valid(client: &Client, name: &str) -> Result<Option<bool>, StoreError> {
+    let row = client.query_opt(sql!("online_index/state"), &[&name]).await?;
+    row.as_ref().map(|row| read(row, "valid")).transpose()
+}

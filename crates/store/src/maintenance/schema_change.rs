@@ -1,0 +1,131 @@
+//! A connection for schema changes that do not block other statements.
+
+use std::time::Duration;
+
+use deadpool_postgres::Object;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::error::StoreError;
+use crate::pool::Store;
+
+/// The advisory lock under which the schema and its partitions are changed.
+pub(crate) const SCHEMA_LOCK: i64 = 0x0070_6f73_7472_6964;
+/// Bounds the wait for a lock while other statements queue behind it.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(200);
+/// Bounds the wait for a lock that no other statement queues behind, such as the lock on a detached table. It is longer
+/// than an autovacuum needs to give way (1 s).
+const QUIET_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bounds the wait for another process that creates partitions.
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bounds one statement. Dropping a large table takes seconds.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bounds the wait for the answer to one step. It is longer than the limit of the server, so that the server ends
+/// first.
+const STEP_TIMEOUT: Duration = Duration::from_secs(70);
+
+const _: () = assert!(STEP_TIMEOUT.as_millis() > STATEMENT_TIMEOUT.as_millis());
+
+/// A connection with short lock timeouts. Dropping it closes the connection, which ends its statement and releases its
+/// locks.
+pub(crate) struct SchemaChange {
+    client: Option<Object>,
+}
+
+impl SchemaChange {
+    pub(crate) async fn begin(store: &Store) -> Result<Self, StoreError> {
+        let mut change = Self { client: Some(store.client().await?) };
+        let lock = QUIET_LOCK_TIMEOUT.as_millis();
+        let statement = STATEMENT_TIMEOUT.as_millis();
+        change.execute(&format!("SET lock_timeout = {lock}; SET statement_timeout = {statement}")).await?;
+        Ok(change)
+    }
+
+    /// Runs a step. If PostgreSQL does not answer in time, the connection is closed and no further step runs.
+    async fn run_step<T>(
+        &mut self,
+        step: impl AsyncFnOnce(&mut Object) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, StoreError> {
+        let Some(client) = self.client.as_mut() else {
+            return Err(StoreError::Unavailable("the connection was closed after a timeout".into()));
+        };
+        match tokio::time::timeout(STEP_TIMEOUT, step(client)).await {
+            Ok(done) => Ok(done?),
+            Err(elapsed) => {
+                self.close();
+                Err(StoreError::Unavailable(Box::new(elapsed)))
+            }
+        }
+    }
+
+    /// Runs a statement outside of any transaction.
+    pub(crate) async fn execute(&mut self, sql: &str) -> Result<(), StoreError> {
+        self.run_step(async |client| client.batch_execute(sql).await).await
+    }
+
+    pub(crate) async fn query(
+        &mut self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.run_step(async |client| client.query(sql, params).await).await
+    }
+
+    /// Runs a query that attaches partitions, one process at a time.
+    pub(crate) async fn attach_partitions(
+        &mut self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Row, StoreError> {
+        let turn = TURN_TIMEOUT.as_millis();
+        let lock = LOCK_TIMEOUT.as_millis();
+        self.run_step(async |client| {
+            let transaction = client.transaction().await?;
+            let turn = format!(
+                "SET LOCAL lock_timeout = {turn}; SELECT pg_advisory_xact_lock({SCHEMA_LOCK}); SET LOCAL lock_timeout = {lock}"
+            );
+            transaction.batch_execute(&turn).await?;
+            let row = transaction.query_one(sql, params).await?;
+            transaction.commit().await?;
+            Ok(row)
+        })
+        .await
+    }
+
+    /// Runs statements in one transaction with a short lock timeout.
+    pub(crate) async fn run_transaction(&mut self, sql: &str) -> Result<(), StoreError> {
+        let lock = LOCK_TIMEOUT.as_millis();
+        self.run_step(async |client| {
+            let transaction = client.transaction().await?;
+            transaction.batch_execute(&format!("SET LOCAL lock_timeout = {lock}; {sql}")).await?;
+            transaction.commit().await
+        })
+        .await
+    }
+
+    /// Drops a table, unless it was attached as a partition meanwhile.
+    pub(crate) async fn drop_detached(&mut self, table: &str) -> Result<bool, StoreError> {
+        self.run_step(async |client| {
+            let transaction = client.transaction().await?;
+            transaction.batch_execute(&format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")).await?;
+            let attached = "SELECT relispartition FROM pg_class WHERE oid = $1::text::regclass";
+            if transaction.query_one(attached, &[&table]).await?.try_get(0)? {
+                return Ok(false);
+            }
+            transaction.batch_execute(&format!("DROP TABLE {table}")).await?;
+            transaction.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    fn close(&mut self) {
+        drop(self.client.take().map(Object::take));
+    }
+}
+
+impl Drop for SchemaChange {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

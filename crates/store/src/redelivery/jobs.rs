@@ -1,0 +1,275 @@
+//! Redelivery jobs. Each job walks over a range of a webhook's events and puts them into the queue, page by page.
+
+use std::time::Duration;
+
+use domain::delivery::DeliveryStatus;
+use domain::event_type::TypePattern;
+use domain::ids::WebhookId;
+use domain::outcome::Trigger;
+use domain::time::Timestamp;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::db::{Executor, Params};
+use crate::delivery::deliveries::{self, DeliveryPage, DeliveryRange, Order};
+use crate::delivery::generations;
+use crate::error::StoreError;
+use crate::keyset::KeysetPosition;
+use crate::pool::{STATEMENT_TIMEOUT, Store};
+use crate::redelivery::queue;
+use crate::rows::{read, read_word, to_millis};
+
+/// Delay between the two walks of a job for held deliveries.
+///
+/// A router that matched a batch before the webhook was disabled may store it after the generation was closed, so that
+/// its deliveries become held even later. When the first walk ends, such a batch is at most in its last statement. The
+/// delay is therefore longer than any statement of a router, including the 60 s of the previous release.
+const SECOND_WALK_DELAY: Duration = Duration::from_secs(75);
+
+const _: () = assert!(SECOND_WALK_DELAY.as_millis() > STATEMENT_TIMEOUT.as_millis());
+
+/// The selection of events that a job redelivers.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// Events created at this instant or later,
+    pub from: Timestamp,
+    /// and before this one.
+    pub to: Timestamp,
+    /// Only deliveries of this status.
+    pub status: Option<DeliveryStatus>,
+    /// Only events of this type or group.
+    pub pattern: Option<TypePattern>,
+}
+
+/// A job and its progress.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Its identity.
+    pub id: Uuid,
+    /// The webhook whose events are redelivered.
+    pub webhook: WebhookId,
+    /// `Redeliver` or `Held`.
+    pub trigger: Trigger,
+    /// The events that are redelivered.
+    pub selection: Selection,
+    /// The number of events when the job was created.
+    pub total: i64,
+    /// The number of deliveries that entered the queue so far.
+    pub queued: i64,
+    /// The number of these that had their first attempt, or ended without an attempt.
+    pub done: i64,
+    /// The number of these attempts that succeeded.
+    pub delivered: i64,
+    /// Whether the walk reached the end of the range.
+    pub walked: bool,
+    /// Whether the webhook stopped receiving before the end.
+    pub stopped: bool,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it last made progress.
+    pub updated: Timestamp,
+}
+
+/// A job whose walk is not finished.
+#[derive(Debug)]
+pub struct OpenJob {
+    id: Uuid,
+    trigger: Trigger,
+    selection: Selection,
+    after: KeysetPosition,
+    first_walk: bool,
+}
+
+/// The position of a job after a page.
+#[derive(Debug, Clone, Copy)]
+enum Reached {
+    /// In the range.
+    Position(KeysetPosition),
+    /// At the end of the first of two walks.
+    FirstEnd,
+    /// At the end of its last walk.
+    End,
+}
+
+/// Creates a job. The trigger `Held` redelivers only held deliveries.
+///
+/// # Errors
+/// When the database fails.
+pub async fn insert_job(
+    db: &impl Executor,
+    webhook: WebhookId,
+    trigger: Trigger,
+    selection: &Selection,
+) -> Result<Job, StoreError> {
+    let before = KeysetPosition::just_before(selection.from);
+    let status = selection.status.map(DeliveryStatus::as_str);
+    let pattern = pattern_text(selection);
+    let row = db
+        .query_row(
+            sql!("redelivery_jobs/insert"),
+            &[
+                &Uuid::new_v4(),
+                &webhook.0,
+                &trigger.as_str(),
+                &selection.from,
+                &selection.to,
+                &status,
+                &pattern,
+                &before.at,
+                &before.id,
+            ],
+        )
+        .await?;
+    row.as_ref()
+        .map(read_job)
+        .transpose()?
+        .ok_or_else(|| StoreError::Unreadable("the statement that creates a job returned no row".to_owned()))
+}
+
+/// Returns the pattern of a selection, unless it matches every type.
+fn pattern_text(selection: &Selection) -> Option<&str> {
+    selection.pattern.as_ref().filter(|pattern| **pattern != TypePattern::All).map(TypePattern::as_str)
+}
+
+/// Finds a job of a webhook.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_job(db: &impl Executor, webhook: WebhookId, id: Uuid) -> Result<Option<Job>, StoreError> {
+    db.query_row(sql!("redelivery_jobs/find"), &[&id, &webhook.0]).await?.as_ref().map(read_job).transpose()
+}
+
+/// Finds the webhooks that have a redelivery in the queue or an open job.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_webhooks(store: &Store) -> Result<Vec<WebhookId>, StoreError> {
+    let rows = store.query(sql!("redelivery_jobs/find_webhooks"), &[&to_millis(SECOND_WALK_DELAY)]).await?;
+    rows.iter().map(|row| read(row, "webhook_id").map(WebhookId)).collect()
+}
+
+/// Finds the oldest open job of a webhook that is due to continue.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_open_job(store: &Store, webhook: WebhookId) -> Result<Option<OpenJob>, StoreError> {
+    let params: Params<'_> = &[&webhook.0, &to_millis(SECOND_WALK_DELAY)];
+    store.query_opt(sql!("redelivery_jobs/find_open"), params).await?.as_ref().map(read_open_job).transpose()
+}
+
+/// Continues a job by a page of `limit` events: the selected deliveries go into the queue.
+///
+/// The job moves in the same transaction. Nothing happens when another process moved or stopped it meanwhile.
+///
+/// # Errors
+/// When the database fails. Nothing was changed then.
+pub async fn walk_job(
+    store: &Store,
+    webhook: WebhookId,
+    job: &OpenJob,
+    limit: i64,
+) -> Result<(), StoreError> {
+    if !job.first_walk && job.after == job.start() {
+        generations::close_ended(store, webhook).await?;
+    }
+    let page = deliveries::list_deliveries(store, webhook, &job.range(), limit).await?;
+    let positions: Vec<KeysetPosition> = page.items.iter().map(deliveries::Delivery::position).collect();
+    let reached = job.reached(&page);
+    let mut client = store.client().await?;
+    let transaction = client.transaction().await?;
+    if !job.advance(&transaction, reached).await? {
+        return Ok(());
+    }
+    let status = job.selection.status;
+    let queued =
+        queue::begin_rounds(&transaction, webhook, &positions, job.trigger, Some(job.id), status).await?;
+    transaction.query_row(sql!("redelivery_jobs/count_queued"), &[&job.id, &queued]).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Deletes ended jobs, lapsed leases and idempotency keys that are older than the retention, by the database's clock.
+///
+/// # Errors
+/// When the database fails.
+pub async fn delete_ended(store: &Store, retention: Duration) -> Result<(), StoreError> {
+    store.execute(sql!("redelivery_jobs/delete_ended"), &[&to_millis(retention)]).await?;
+    Ok(())
+}
+
+impl OpenJob {
+    fn range(&self) -> DeliveryRange {
+        DeliveryRange {
+            after: self.after,
+            up_to: KeysetPosition::just_before(self.selection.to),
+            pattern: self.selection.pattern.clone(),
+            status: self.selection.status,
+            order: Order::Ascending,
+        }
+    }
+
+    /// Returns the position before the first event of a walk.
+    fn start(&self) -> KeysetPosition {
+        KeysetPosition::just_before(self.selection.from)
+    }
+
+    fn reached(&self, page: &DeliveryPage) -> Reached {
+        match page.more_after {
+            Some(position) => Reached::Position(position),
+            None if self.first_walk && self.trigger == Trigger::Held => Reached::FirstEnd,
+            None => Reached::End,
+        }
+    }
+
+    /// Moves the job to the position that it reached. False when another process moved or stopped it.
+    async fn advance(&self, db: &impl Executor, reached: Reached) -> Result<bool, StoreError> {
+        let to = match reached {
+            Reached::Position(position) => position,
+            Reached::FirstEnd => self.start(),
+            Reached::End => KeysetPosition::just_before(self.selection.to),
+        };
+        let ended = matches!(reached, Reached::End);
+        let first_ended = matches!(reached, Reached::FirstEnd);
+        let KeysetPosition { at, id } = self.after;
+        let params: Params<'_> =
+            &[&self.id, &at, &id, &to.at, &to.id, &ended, &self.first_walk, &first_ended];
+        Ok(db.query_row(sql!("redelivery_jobs/advance"), params).await?.is_some())
+    }
+}
+
+fn read_selection(row: &Row) -> Result<Selection, StoreError> {
+    let status: Option<&str> = read(row, "status")?;
+    let pattern: Option<&str> = read(row, "pattern")?;
+    Ok(Selection {
+        from: read(row, "from_at")?,
+        to: read(row, "to_at")?,
+        status: status.map(|_| read_word(row, "status")).transpose()?,
+        pattern: pattern.map(|_| read_word(row, "pattern")).transpose()?,
+    })
+}
+
+fn read_open_job(row: &Row) -> Result<OpenJob, StoreError> {
+    Ok(OpenJob {
+        id: read(row, "id")?,
+        trigger: read_word(row, "trigger")?,
+        selection: read_selection(row)?,
+        after: KeysetPosition { at: read(row, "after_created")?, id: read(row, "after_event")? },
+        first_walk: read(row, "first_walk")?,
+    })
+}
+
+fn read_job(row: &Row) -> Result<Job, StoreError> {
+    Ok(Job {
+        id: read(row, "id")?,
+        webhook: WebhookId(read(row, "webhook_id")?),
+        trigger: read_word(row, "trigger")?,
+        selection: read_selection(row)?,
+        total: read(row, "total")?,
+        queued: read(row, "queued")?,
+        done: read(row, "done")?,
+        delivered: read(row, "delivered")?,
+        walked: read(row, "walked")?,
+        stopped: read(row, "stopped")?,
+        created: read(row, "created")?,
+        updated: read(row, "updated")?,
+    })
+}

@@ -1,0 +1,6 @@
+//! Statements of the router: the configuration that it matches events against, and storing events. The deliverer
+//! loads its webhooks from here, too.
+
+pub mod configuration;
+pub mod ingest;
+pub mod locked_configuration;
