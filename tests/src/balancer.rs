@@ -1,4 +1,4 @@
-//! A TCP balancer in front of several RabbitMQ nodes: services take one address.
+//! A TCP balancer in front of several RabbitMQ nodes, so that services need one address only.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use tokio::time::timeout;
 
 use crate::ports::Port;
 
-/// The bytes with which a client of AMQP begins: `AMQP` and four of its version.
+/// The bytes with which an AMQP client begins: `AMQP` and four bytes of version.
 const HEADER_BYTES: usize = 8;
-/// A node that does not answer the header within this is passed over.
+/// The balancer skips a node that does not answer the header within this time.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A balancer. Its connections close when it is dropped.
+/// A balancer whose connections close when it is dropped.
 #[derive(Debug)]
 pub struct Balancer {
     port: Port,
@@ -23,7 +23,7 @@ pub struct Balancer {
 }
 
 impl Balancer {
-    /// Starts a balancer that hands connections to these nodes in turn, and passes over nodes that do not greet.
+    /// Starts a balancer that hands connections to these nodes in turn, and skips nodes that do not answer.
     ///
     /// # Panics
     /// When its port was taken meanwhile.
@@ -33,7 +33,7 @@ impl Balancer {
         Self { port, accepting: tokio::spawn(accept(listener, nodes)) }
     }
 
-    /// Where it listens.
+    /// Its listening address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.port.address()
@@ -47,7 +47,7 @@ impl Drop for Balancer {
 }
 
 async fn accept(listener: TcpListener, mut nodes: Vec<SocketAddr>) {
-    // The connections end with the task that holds them.
+    // Dropping the task that holds the connections closes them.
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         connections.spawn(serve(client, nodes.clone()));
@@ -56,7 +56,8 @@ async fn accept(listener: TcpListener, mut nodes: Vec<SocketAddr>) {
     }
 }
 
-/// Connects the client to the first of these nodes that greets. A client that none greets is closed.
+/// Connects the client to the first of these nodes that answers. If none does, it closes the client's
+/// connection.
 async fn serve(mut client: TcpStream, nodes: Vec<SocketAddr>) -> std::io::Result<()> {
     client.set_nodelay(true)?;
     let mut header = [0; HEADER_BYTES];

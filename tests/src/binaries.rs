@@ -1,15 +1,16 @@
-//! Where the services under test are.
+//! The binaries of the services under test.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// What has to be run when a service is missing or older than its source.
+/// The command to run when a service is missing or older than its source.
 const BUILD: &str = "cargo build --workspace --bins";
 
-/// The path of a service's binary: in `E2E_BIN_DIR`, else where cargo put it beside this test.
+/// Returns the path of a service's binary, in `E2E_BIN_DIR` if set, otherwise where cargo put it beside this
+/// test.
 ///
 /// # Panics
-/// When it is not there, or (unless `E2E_BIN_DIR` chose it) older than its source: a test against
+/// When it is missing, or (unless `E2E_BIN_DIR` chose it) older than its source, because a test of
 /// yesterday's binary proves nothing.
 #[must_use]
 pub fn path(service: &str) -> PathBuf {
@@ -26,14 +27,14 @@ pub fn path(service: &str) -> PathBuf {
     path
 }
 
-/// `target/<profile>`: tests lie in its `deps`.
+/// Returns `target/<profile>`; test binaries are in its `deps`.
 fn target_dir() -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
     let deps = test.parent().expect("a directory");
     if deps.ends_with("deps") { deps.parent().expect("target").to_owned() } else { deps.to_owned() }
 }
 
-/// A source file that changed after the binary was linked, by cargo's list beside it.
+/// Finds a source file that changed after the binary was linked, using cargo's list beside the binary.
 fn newer_source(binary: &Path) -> Option<PathBuf> {
     let linked = modified(binary)?;
     let list = std::fs::read_to_string(binary.with_extension("d")).ok()?;

@@ -1,4 +1,4 @@
-//! A brand as a test uses it: its token, its webhooks, and what Get Events says.
+//! A brand as a test uses it: its token, its webhooks, and the answers of Get Events.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,19 +20,19 @@ pub struct Brand {
     pub support: Api,
 }
 
-/// A webhook as it was created.
+/// A webhook at the time of its creation.
 #[derive(Debug, Clone)]
 pub struct Webhook {
     /// Its id.
     pub id: String,
     /// Its secret, `whsec_…`.
     pub secret: String,
-    /// All that the API said of it.
+    /// The whole answer of the API.
     pub json: Value,
 }
 
 impl Brand {
-    /// Makes a brand and enables these types or groups.
+    /// Creates a brand and enables these types or groups.
     pub async fn create(support: &Api, id: &str, enabled: &[&str]) -> Self {
         let contact = json!({"name": "Ada", "email": "ada@example.com"});
         let brand = json!({"brandId": id, "name": format!("Brand {id}"), "contact": contact});
@@ -46,19 +46,19 @@ impl Brand {
         brand
     }
 
-    /// Lets the brand receive a type or group.
+    /// Allows the brand to receive a type or group.
     pub async fn enable(&self, pattern: &str) {
         let path = format!("/admin/v1/brands/{}/event-types/{pattern}", self.id);
         let _ = self.support.put(&path, &json!({})).await.expect(204);
     }
 
-    /// Takes a type or group from the brand.
+    /// Withdraws a type or group from the brand.
     pub async fn disable(&self, pattern: &str) {
         let path = format!("/admin/v1/brands/{}/event-types/{pattern}", self.id);
         let _ = self.support.delete(&path).await.expect(204);
     }
 
-    /// `/v1/{brandId}/webhooks`, with `rest` behind it.
+    /// Returns `/v1/{brandId}/webhooks`, followed by `rest`.
     #[must_use]
     pub fn path(&self, rest: &str) -> String {
         format!("/v1/{}/webhooks{rest}", self.id)
@@ -69,7 +69,7 @@ impl Brand {
         self.webhook_of(&json!({"endpoint": endpoint, "events": events})).await
     }
 
-    /// Creates a webhook of this description.
+    /// Creates a webhook from this description.
     pub async fn webhook_of(&self, description: &Value) -> Webhook {
         let json = self.api.post(&self.path(""), description).await.expect(201).json();
         let text =
@@ -77,7 +77,7 @@ impl Brand {
         Webhook { id: text("id"), secret: text("secret"), json }
     }
 
-    /// The webhook as it is now.
+    /// Reads the webhook as it is now.
     pub async fn read(&self, webhook: &Webhook) -> Value {
         self.api.get(&self.path(&format!("/{}", webhook.id))).await.expect(200).json()
     }
@@ -92,29 +92,29 @@ impl Brand {
         let _ = self.api.delete(&self.path(&format!("/{}", webhook.id))).await.expect(204);
     }
 
-    /// Get Events, all pages; `query` such as `status=failed`, or empty.
+    /// Returns all pages of Get Events; `query` is empty or such as `status=failed`.
     pub async fn events(&self, webhook: &Webhook, query: &str) -> Vec<Value> {
         self.api.list(&self.path(&format!("/{}/events?{query}", webhook.id)), 1000).await
     }
 
-    /// One event as Get Events shows it; `None` while it is not there.
+    /// Returns one event as Get Events shows it; `None` while it is not listed.
     pub async fn event(&self, webhook: &Webhook, event: &str) -> Option<Value> {
         let answer = self.api.get(&self.path(&format!("/{}/events/{event}", webhook.id))).await;
         (answer.status != 404).then(|| answer.expect(200).json())
     }
 
-    /// The attempts of an event, in order.
+    /// Returns the attempts of an event, in order.
     pub async fn attempts(&self, webhook: &Webhook, event: &str) -> Vec<Value> {
         self.api.list(&self.path(&format!("/{}/events/{event}/attempts", webhook.id)), 100).await
     }
 
-    /// The path of what belongs to a webhook, such as `/secret`.
+    /// Returns the path of a webhook's resource, such as `/secret`.
     #[must_use]
     pub fn path_of(&self, webhook: &Webhook, rest: &str) -> String {
         self.path(&format!("/{}{rest}", webhook.id))
     }
 
-    /// Waits until the webhook has this status, and hands it out.
+    /// Waits until the webhook has this status, and returns it.
     pub async fn wait_webhook(&self, webhook: &Webhook, status: &str) -> Value {
         eventually(&format!("the webhook is {status}"), PATIENCE, async || {
             let read = self.read(webhook).await;
@@ -123,7 +123,7 @@ impl Brand {
         .await
     }
 
-    /// What Get Events says of the delivery of an event, once it has this status and as many attempts.
+    /// Waits until the delivery of an event has this status and number of attempts, and returns the event.
     pub async fn wait_delivery(&self, webhook: &Webhook, event: &str, status: &str, attempts: u64) -> Value {
         let what = format!("event {event} is {status} after {attempts} attempts");
         eventually(&what, PATIENCE, async || {
@@ -134,7 +134,7 @@ impl Brand {
         .await
     }
 
-    /// Waits until Get Events lists nothing with this query any more.
+    /// Waits until Get Events lists nothing for this query.
     pub async fn wait_none(&self, webhook: &Webhook, query: &str, within: Duration) {
         let path = self.path_of(webhook, &format!("/events?{query}&limit=1"));
         eventually(&format!("nothing is listed with {query}"), within, async || {
@@ -144,7 +144,7 @@ impl Brand {
         .await;
     }
 
-    /// Waits until the delivery of an event has this status, and hands the event out.
+    /// Waits until the delivery of an event has this status, and returns the event.
     pub async fn wait_status(&self, webhook: &Webhook, event: &str, status: &str) -> Value {
         let what = format!("event {event} is {status}");
         eventually(&what, PATIENCE, async || match self.event(webhook, event).await {
@@ -154,7 +154,7 @@ impl Brand {
         .await
     }
 
-    /// Waits until an event has as many recorded attempts, and hands them out.
+    /// Waits until an event has this number of recorded attempts, and returns them.
     pub async fn wait_attempts(&self, webhook: &Webhook, event: &str, number: usize) -> Vec<Value> {
         let what = format!("event {event} has {number} attempts");
         eventually(&what, PATIENCE, async || {
@@ -169,7 +169,7 @@ impl Brand {
         .await
     }
 
-    /// Waits until Get Events with this query lists exactly these events, in whatever order.
+    /// Waits until Get Events with this query lists exactly these events, in any order.
     pub async fn wait_listed(
         &self,
         webhook: &Webhook,
@@ -188,7 +188,7 @@ impl Brand {
     }
 }
 
-/// Draws a token for a brand.
+/// Creates a token for a brand.
 pub async fn create_token(support: &Api, brand: &str, role: &str) -> String {
     let path = format!("/admin/v1/brands/{brand}/tokens");
     let token =

@@ -1,5 +1,4 @@
-//! What an endpoint owner does after an outage, and to try a webhook: sending again, test events,
-//! a new secret.
+//! Actions of an endpoint owner after an outage, or to try a webhook: redelivery, test events, a new secret.
 
 use std::time::Duration;
 
@@ -9,17 +8,17 @@ use crate::PATIENCE;
 use crate::brand::{Brand, Webhook};
 use crate::poll::eventually;
 
-/// A range that is being sent again.
+/// A redelivery of a range.
 #[derive(Debug)]
 pub struct Job {
-    /// Where its progress is.
+    /// The path of its progress.
     pub path: String,
-    /// What was answered: `jobId` and `queued`.
+    /// The answer of the API, with `jobId` and `queued`.
     pub json: Value,
 }
 
 impl Brand {
-    /// Asks for one more delivery of an event.
+    /// Requests one more delivery of an event.
     ///
     /// # Panics
     /// When it is not queued.
@@ -29,10 +28,10 @@ impl Brand {
         assert_eq!(answer, json!({"queued": 1}));
     }
 
-    /// Asks for the events of a range again, `{"from","to","status"?,"type"?}`.
+    /// Requests the redelivery of a range, `{"from","to","status"?,"type"?}`.
     ///
     /// # Panics
-    /// When it is not taken, or the answer does not say where its progress is.
+    /// When the API rejects it, or the answer does not contain the path of its progress.
     pub async fn redeliver_range(&self, webhook: &Webhook, range: &Value) -> Job {
         let answer = self.api.post(&self.path_of(webhook, "/redeliver"), range).await.expect(202);
         let json = answer.json();
@@ -43,12 +42,12 @@ impl Brand {
         Job { path, json }
     }
 
-    /// How far a range is.
+    /// Reads the progress of a range.
     pub async fn progress(&self, job: &Job) -> Value {
         self.api.get(&job.path).await.expect(200).json()
     }
 
-    /// Waits until a range is in this state, and hands out its progress.
+    /// Waits until a range is in this state, and returns its progress.
     pub async fn wait_job(&self, job: &Job, state: &str, within: Duration) -> Value {
         eventually(&format!("the range is {state}"), within, async || {
             let progress = self.progress(job).await;
@@ -57,10 +56,10 @@ impl Brand {
         .await
     }
 
-    /// Waits until a range is finished, for as long as it gets on, and hands out its progress.
+    /// Waits until a range is finished, as long as it makes progress, and returns its progress.
     ///
     /// # Panics
-    /// When it stops.
+    /// When its progress stops.
     pub async fn wait_finished(&self, job: &Job) -> Value {
         let mut progress = self.progress(job).await;
         while progress["state"] == "running" {
@@ -74,7 +73,7 @@ impl Brand {
         progress
     }
 
-    /// Sends a test event, and hands out its id.
+    /// Sends a test event, and returns its id.
     ///
     /// # Panics
     /// When it is not queued.
@@ -88,16 +87,16 @@ impl Brand {
         self.api.post(&self.path_of(webhook, "/secret/rotate"), body).await.expect(200).json()
     }
 
-    /// The secret as it is now.
+    /// Reads the current secret.
     ///
     /// # Panics
-    /// When there is none in the answer.
+    /// When the answer contains none.
     pub async fn secret(&self, webhook: &Webhook) -> String {
         let answer = self.api.get(&self.path_of(webhook, "/secret")).await.expect(200).json();
         answer["secret"].as_str().unwrap_or_else(|| panic!("no secret in {answer}")).to_owned()
     }
 
-    /// The triggers of the attempts of an event, in order.
+    /// Returns the triggers of an event's attempts, in order.
     pub async fn triggers(&self, webhook: &Webhook, event: &str) -> Vec<String> {
         let attempts = self.attempts(webhook, event).await;
         attempts.iter().map(|attempt| attempt["trigger"].as_str().unwrap_or("").to_owned()).collect()

@@ -19,7 +19,7 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// The tool for this API's address and token.
+    /// Creates the tool for this API's address and token.
     #[must_use]
     pub fn new(url: &str, api: &Api) -> Self {
         Self { url: url.to_owned(), token: api.token().to_owned() }
@@ -32,16 +32,16 @@ impl Cli {
         command
     }
 
-    /// Runs it to its end.
+    /// Runs it until it exits.
     ///
     /// # Panics
-    /// When it does not end.
+    /// When it does not exit.
     pub async fn run(&self, args: &[&str]) -> Output {
         let output = tokio::time::timeout(PATIENCE, self.command(args).output()).await;
         output.unwrap_or_else(|_| panic!("postrider {args:?} does not end")).expect("it runs")
     }
 
-    /// What it prints for people.
+    /// Returns its output for people.
     ///
     /// # Panics
     /// When it fails.
@@ -52,16 +52,16 @@ impl Cli {
         out.into_owned()
     }
 
-    /// What it prints for programs.
+    /// Returns its output for programs.
     ///
     /// # Panics
-    /// When it fails, or prints no JSON.
+    /// When it fails, or does not print JSON.
     pub async fn json(&self, args: &[&str]) -> Value {
         let text = self.text(&[args, &["--output", "json"]].concat()).await;
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
-    /// What it says of why it fails.
+    /// Returns its message about a failure.
     ///
     /// # Panics
     /// When it does not fail.
@@ -72,7 +72,7 @@ impl Cli {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
-    /// Starts what runs until it is interrupted; `--output json`.
+    /// Starts a command that runs until it is interrupted, with `--output json`.
     ///
     /// # Panics
     /// When it does not start.
@@ -85,7 +85,7 @@ impl Cli {
     }
 }
 
-/// A command that runs. Dropping it kills it.
+/// A running command, which is killed when it is dropped.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -93,7 +93,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// The next line.
+    /// Returns the next line.
     ///
     /// # Panics
     /// When none comes in time.
@@ -103,10 +103,10 @@ impl Running {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
-    /// Interrupts it as Ctrl-C does, and waits for its end; whether that was a good one.
+    /// Interrupts it as Ctrl-C does, waits for its exit, and returns whether that was successful.
     ///
     /// # Panics
-    /// When it does not end.
+    /// When it does not exit.
     pub async fn interrupt(mut self) -> bool {
         send_signal(self.child.id().expect("it runs"), "INT");
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;

@@ -1,7 +1,6 @@
-//! The demo that `deploy/up` shows: an HTTPS receiver that verifies signatures, and a producer.
-//! They meet in a directory, the state: `ca.pem`, `cert.pem`, `key.pem`, `secret` (put there by
-//! whoever creates the webhook), `requests.log`, `last-request.txt`, and `received/<event id>.txt`
-//! for each verified event.
+//! The demo that `deploy/up` shows, with an HTTPS receiver that verifies signatures, and a producer. They
+//! share a directory, the state, with `ca.pem`, `cert.pem`, `key.pem`, `secret` (written by the creator of
+//! the webhook), `requests.log`, `last-request.txt`, and `received/<event id>.txt` for each verified event.
 
 mod json;
 pub mod receive;
@@ -14,13 +13,13 @@ use self::state::State;
 use crate::event::Event;
 use crate::producer::Producer;
 
-/// Between two looks for an event.
+/// Interval of the checks for an event.
 const STEP: Duration = Duration::from_millis(100);
 
-/// What went wrong, for the person at the terminal.
+/// An error for the person at the terminal.
 pub type DemoError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Publishes one event with a fresh id, persistent, mandatory and confirmed; the id.
+/// Publishes one event with a fresh id, persistent, mandatory and confirmed, and returns the id.
 ///
 /// # Errors
 /// When `data` is not JSON, or the broker does not confirm.
@@ -37,7 +36,7 @@ pub async fn publish(
     Ok(event.id().to_owned())
 }
 
-/// Waits until the receiver of this state has verified the event; its request as text.
+/// Waits until the receiver of this state has verified the event, and returns its request as text.
 ///
 /// # Errors
 /// When it has not within `timeout`.

@@ -1,36 +1,36 @@
-//! Chance that a seed repeats, on every machine and with every version of every library.
+//! Random numbers that a seed repeats, on every machine and with every version of every library.
 
-/// A row of numbers that its seed determines (splitmix64).
+/// A sequence of numbers that its seed determines (splitmix64).
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// The row of this seed.
+    /// Creates the sequence of this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next number.
+    /// Returns the next number.
     pub fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
     }
 
-    /// A number below `sides`.
+    /// Returns a number below `limit`.
     ///
     /// # Panics
-    /// When nothing is below it.
+    /// When `limit` is 0.
     pub fn below(&mut self, sides: usize) -> usize {
         usize::try_from(self.roll() % u64::try_from(sides).expect("64 bits")).expect("less than sides")
     }
 
-    /// One of these.
+    /// Returns one of these items.
     pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.below(items.len())]
     }
 
-    /// Brings these into an order by chance.
+    /// Puts these items into a random order.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
@@ -38,7 +38,7 @@ impl Dice {
     }
 }
 
-/// A number that looks like chance and is always the same for the same `x`.
+/// Returns a number that looks random and is always the same for the same `x`.
 #[must_use]
 pub fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,4 +1,4 @@
-//! Endpoints that attack whoever calls them: what they say is a list of steps.
+//! Endpoints that attack their callers with a list of steps.
 
 pub mod attacks;
 
@@ -13,47 +13,47 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::tls::{Authority, server_config};
 
-/// How much of an endless answer is written at once.
+/// Size of each write of an endless answer.
 const PIECE: usize = 64 * 1024;
 
-/// What an endpoint does to each connection.
+/// An endpoint's behaviour on each connection.
 #[derive(Debug, Clone)]
 pub struct Attack {
-    /// What it is called in the figures.
+    /// Its name in the measurements.
     pub name: &'static str,
-    /// Up to where it keeps to the rules.
+    /// The layer up to which it follows the rules.
     pub layer: Layer,
-    /// What it does, in order; then it closes.
+    /// Its steps, in order; then it closes the connection.
     pub steps: Vec<Step>,
-    /// How an attempt may end.
+    /// The permitted outcomes of an attempt.
     pub outcomes: &'static [&'static str],
 }
 
-/// Up to where an endpoint keeps to the rules.
+/// The layer up to which an endpoint follows the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layer {
-    /// It accepts the connection, and that is all.
+    /// It only accepts the connection.
     Tcp,
-    /// It speaks TLS as it should, with this protocol inside.
+    /// It speaks proper TLS, with this protocol inside.
     Tls(&'static str),
 }
 
-/// One thing that it does.
+/// One step of an attack.
 #[derive(Debug, Clone)]
 pub enum Step {
-    /// Waits for the first bytes of the other side.
+    /// Waits for the first bytes of the client.
     Hear,
-    /// Says this.
+    /// Sends these bytes.
     Say(Vec<u8>),
-    /// Says this again and again, as fast as it is read.
+    /// Sends these bytes again and again, as fast as the client reads.
     Forever(Vec<u8>),
-    /// Says these bytes one at a time, this far apart, again and again.
+    /// Sends these bytes one at a time, at this interval, again and again.
     Drip(Vec<u8>, Duration),
-    /// Says nothing more, and stays.
+    /// Sends nothing more, and keeps the connection open.
     Stay,
 }
 
-/// A server that attacks whoever connects, until it is dropped.
+/// A server that attacks its clients until it is dropped.
 #[derive(Debug)]
 pub struct Hostile {
     address: SocketAddr,
@@ -76,7 +76,7 @@ impl Hostile {
         };
         let steps: Arc<[Step]> = attack.steps.clone().into();
         let accepting = tokio::spawn(async move {
-            // Its connections end with it.
+            // Dropping the task closes its connections.
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 connections.spawn(serve(stream, acceptor.clone(), Arc::clone(&steps)));
@@ -85,7 +85,7 @@ impl Hostile {
         Self { address, accepting }
     }
 
-    /// An endpoint URL that leads to it.
+    /// Returns an endpoint URL that leads to it.
     #[must_use]
     pub fn url(&self) -> String {
         format!("https://localhost:{}/hook", self.address.port())
@@ -99,7 +99,7 @@ impl Drop for Hostile {
 }
 
 async fn serve(stream: TcpStream, acceptor: Option<TlsAcceptor>, steps: Arc<[Step]>) {
-    // How the other side takes it is what the test looks at.
+    // The test looks at the client's reaction, not at this result.
     let _ = match acceptor {
         None => act(stream, &steps).await,
         Some(acceptor) => match acceptor.accept(stream).await {
@@ -124,7 +124,7 @@ async fn act(stream: impl AsyncRead + AsyncWrite + Unpin, steps: &[Step]) -> std
         to.shutdown().await
     };
     let hearing = async {
-        // Whatever is said back is taken, so that only the answer is at fault.
+        // The server reads everything that the client sends, so that only its answer is at fault.
         while from.read(&mut heard).await? > 0 {}
         std::future::pending().await
     };

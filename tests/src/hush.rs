@@ -1,5 +1,6 @@
-//! The secrets and tokens that this process has seen, and looking for them in what a platform leaves behind:
-//! every log of its processes, and its database as a dump has it. So every test is a test of that, too.
+//! Collects the secrets and tokens that this process has seen, and searches for them in everything that a
+//! platform leaves behind, which is each process's log and a dump of its database. So every test checks that
+//! nothing leaks.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +12,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use crate::encodings::{Hidden, SHORTEST};
 
-/// How secrets of webhooks, their private keys and tokens begin.
+/// Prefixes of webhooks' secrets, of their private keys and of tokens.
 const PREFIXES: [&str; 3] = ["whsec_", "whsk_", "prt_"];
 
 static SEEN: LazyLock<Mutex<BTreeSet<String>>> = LazyLock::new(Mutex::default);
@@ -20,12 +21,12 @@ fn seen() -> MutexGuard<'static, BTreeSet<String>> {
     SEEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Notes a secret.
+/// Adds a secret to the search.
 pub(crate) fn note(secret: &str) {
     seen().insert(secret.to_owned());
 }
 
-/// Notes the secrets and tokens that an answer of the API shows.
+/// Adds the secrets and tokens in an answer of the API to the search.
 pub(crate) fn hear(answer: &str) {
     for (prefix, (at, _)) in
         PREFIXES.iter().flat_map(|p| answer.match_indices(p).map(move |found| (p, found)))
@@ -37,7 +38,7 @@ pub(crate) fn hear(answer: &str) {
     }
 }
 
-/// Where something of it stands, in words that do not repeat it.
+/// Describes the places that contain a secret, without repeating it.
 pub(crate) fn found_in(places: &[(String, Vec<u8>)]) -> Vec<String> {
     let forms: Vec<(&str, Vec<u8>)> =
         seen().iter().flat_map(|secret| hidden(secret)).flat_map(Hidden::into_forms).collect();
@@ -49,14 +50,14 @@ pub(crate) fn found_in(places: &[(String, Vec<u8>)]) -> Vec<String> {
     places.iter().filter_map(first).collect()
 }
 
-/// A secret as text, and as the bytes that it stands for.
+/// Encodes a secret as text, and as the bytes that it represents.
 fn hidden(secret: &str) -> Vec<Hidden> {
     let decoded = [STANDARD.decode(secret), URL_SAFE_NO_PAD.decode(secret)].into_iter().flatten();
     let all = std::iter::once(secret.as_bytes().to_vec()).chain(decoded);
     all.filter(|bytes| bytes.len() >= SHORTEST).map(|bytes| Hidden::new("a secret", &bytes)).collect()
 }
 
-/// The logs in the directory of a test.
+/// Reads the logs in the directory of a test.
 pub(crate) fn logs(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let files = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
     let logs = files.filter(|path| path.extension().is_some_and(|extension| extension == "log"));

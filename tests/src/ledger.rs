@@ -1,5 +1,5 @@
-//! What is owed, pair by pair, where there are too many requests to keep them: a confirm makes an event
-//! owed to each webhook that matches it, the witness at the endpoints reports arrivals.
+//! A ledger of owed deliveries, pair by pair, for runs with too many requests to keep them. A confirmed event
+//! is owed to each webhook that matches it, and the witness at the endpoints reports arrivals.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,32 +15,32 @@ use crate::receiver::{Received, Witness};
 use crate::script::Reply;
 use crate::signature;
 
-/// Faults of the platform that are kept in words; all are counted.
+/// Maximum number of wrong requests that are kept in words; all are counted.
 const WORDS: usize = 20;
-/// One pair in so many is answered with 503 at first.
+/// One in this number of pairs is answered with 503 at first.
 const REFUSED: u64 = 16;
-/// One pair in so many loses its connection at first.
+/// One in this number of pairs loses its connection at first.
 const DROPPED: u64 = 64;
-/// One pair in so many is answered late.
+/// One in this number of pairs is answered late.
 const LATE: u64 = 64;
-/// How late.
+/// The delay of a late answer.
 const LATENESS: Duration = Duration::from_millis(300);
 
-/// A webhook, by its place in the ledger.
+/// The position of a webhook in the ledger.
 pub type Place = usize;
-/// Events of a brand and type, by their place in the ledger.
+/// The position of a kind of events (a brand and a type) in the ledger.
 pub type Kind = usize;
 
-/// A webhook as the ledger knows it. Its endpoint's path is its place.
+/// A webhook in the ledger. The path of its endpoint is its position.
 #[derive(Debug, Clone)]
 pub struct Subscriber {
-    /// Whose it is.
+    /// Its brand.
     pub brand: String,
     /// The webhook.
     pub webhook: Webhook,
 }
 
-/// The ledger. One for a run.
+/// The ledger of one run.
 #[derive(Debug, Default)]
 pub struct Ledger {
     books: Mutex<Books>,
@@ -50,16 +50,16 @@ pub struct Ledger {
 #[derive(Debug, Default)]
 struct Books {
     subscribers: Vec<Subscriber>,
-    /// Those that answer nothing but errors.
+    /// Webhooks whose endpoint answers only errors.
     failing: HashSet<Place>,
-    /// Those whose events need not arrive: they may be discarded or held instead.
+    /// Webhooks whose events need not arrive, because they may be discarded or held instead.
     excused: HashSet<Place>,
     kinds: Vec<KindRow>,
     events: HashMap<Ulid, Sent>,
     confirmed: usize,
     pairs: HashMap<(Ulid, Place), Seen>,
     attempts: HashSet<Ulid>,
-    /// Pairs that have to arrive, and those of them that have.
+    /// The number of pairs that have to arrive, and the number of arrived ones.
     due: usize,
     arrived: usize,
     wrongs: Wrongs,
@@ -72,47 +72,47 @@ struct KindRow {
     places: Vec<Place>,
 }
 
-/// An event that was handed to a producer.
+/// An event that a producer got to publish.
 #[derive(Debug, Clone, Copy)]
 struct Sent {
     kind: Kind,
     number: u64,
     created: i64,
     confirmed: bool,
-    /// It may lie among the rejected messages instead of arriving.
+    /// Whether it may be among the rejected messages instead.
     disputed: bool,
 }
 
-/// What an endpoint saw of a pair.
+/// The observations of a pair at its endpoint.
 #[derive(Debug, Default, Clone, Copy)]
 struct Seen {
     requests: u32,
     accepted: u32,
 }
 
-/// What should never be.
+/// Requests that must not occur.
 #[derive(Debug, Default, Clone)]
 pub struct Wrongs {
-    /// Requests that differ from what was published, or are not signed as agreed.
+    /// Requests that differ from the published event, or have a wrong signature.
     pub altered: usize,
-    /// Requests that nobody asked for.
+    /// Requests without a published event.
     pub invented: usize,
-    /// Some of them in words.
+    /// Descriptions of some of them.
     pub words: Vec<String>,
 }
 
-/// The figures of a run.
+/// The counts of a run.
 #[derive(Debug, Clone)]
 pub struct Count {
     /// Events that were confirmed.
     pub events: usize,
-    /// Pairs of an event and a webhook that it was owed to.
+    /// Pairs of an event and a webhook to which it was owed.
     pub pairs: usize,
-    /// Pairs that have not arrived and have to.
+    /// Pairs that have to arrive and have not.
     pub missing: usize,
-    /// Times that a request was accepted although the pair had been before.
+    /// Requests that were accepted although the pair had arrived before.
     pub duplicates: usize,
-    /// What should never be.
+    /// Requests that must not occur.
     pub wrongs: Wrongs,
 }
 
@@ -129,13 +129,13 @@ impl Ledger {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The place that the next webhook will have.
+    /// The position of the next webhook.
     #[must_use]
     pub fn next_place(&self) -> Place {
         self.books().subscribers.len()
     }
 
-    /// Enters a webhook that gets all events of these kinds from now on.
+    /// Adds a webhook that gets all events of these kinds from now on.
     pub fn subscribe(&self, subscriber: Subscriber, kinds: &[Kind]) -> Place {
         let mut books = self.books();
         let place = books.subscribers.len();
@@ -146,7 +146,7 @@ impl Ledger {
         place
     }
 
-    /// Enters a kind of events.
+    /// Adds a kind of events.
     pub fn kind(&self, brand: &str, event_type: &str) -> Kind {
         let mut books = self.books();
         let row = KindRow { brand: brand.to_owned(), event_type: event_type.to_owned(), places: Vec::new() };
@@ -154,7 +154,7 @@ impl Ledger {
         books.kinds.len() - 1
     }
 
-    /// From now on a webhook's endpoint answers 500 to everything, or mends its ways.
+    /// Makes a webhook's endpoint answer 500 to everything from now on, or ends that.
     pub fn fail(&self, place: Place, fails: bool) {
         let mut books = self.books();
         if fails {
@@ -164,18 +164,19 @@ impl Ledger {
         };
     }
 
-    /// A webhook that will be deleted: what is on its way to it need not arrive, only be visible.
+    /// Marks a webhook that will be deleted, so that its remaining events need not arrive, but must be
+    /// visible.
     pub fn excuse(&self, place: Place) {
         self.books().excused.insert(place);
     }
 
-    /// All webhooks, by place.
+    /// Returns all webhooks in order.
     #[must_use]
     pub fn subscribers(&self) -> Vec<Subscriber> {
         self.books().subscribers.clone()
     }
 
-    /// Makes an event of a kind.
+    /// Creates an event of a kind.
     pub fn draw(&self, kind: Kind) -> Event {
         let event = self.draw_disputed(kind);
         let id = event.id().parse().expect("a ULID");
@@ -185,7 +186,7 @@ impl Ledger {
         event
     }
 
-    /// Makes an event of a kind that does not have to arrive, because the router may reject it.
+    /// Creates an event of a kind that does not have to arrive, because the router may reject it.
     pub fn draw_disputed(&self, kind: Kind) -> Event {
         let mut books = self.books();
         let number = books.events.len() as u64;
@@ -197,7 +198,7 @@ impl Ledger {
         Event { id: Some(id.to_string()), ..event }
     }
 
-    /// Notes that the broker has confirmed an event: it is owed.
+    /// Records that the broker has confirmed an event, so that it is owed.
     pub fn confirm(&self, event: &Event) {
         let mut books = self.books();
         let id: Ulid = event.id().parse().expect("a ULID");
@@ -206,8 +207,8 @@ impl Ledger {
         books.confirmed += usize::from(first);
     }
 
-    /// Notes that an event was rejected, so that it does not have to arrive. Whether that was right is for others
-    /// to judge. False when this ledger has no such event.
+    /// Records that an event was rejected, so that it does not have to arrive. The judge decides whether the
+    /// rejection was right. Returns false when this ledger has no such event.
     pub fn dispute(&self, id: &str) -> bool {
         let mut books = self.books();
         let Some(id) = id.parse().ok().filter(|id| books.events.contains_key(id)) else { return false };
@@ -220,27 +221,27 @@ impl Ledger {
         true
     }
 
-    /// The webhooks that an event is owed to, unless it was rejected.
+    /// Returns the webhooks to which an event is owed, unless it was rejected.
     #[must_use]
     pub fn places(&self, id: &str) -> Vec<Place> {
         let books = self.books();
         id.parse().map(|id| books.owed(id).map(|(place, _)| place).collect()).unwrap_or_default()
     }
 
-    /// How many events were confirmed.
+    /// Returns the number of confirmed events.
     #[must_use]
     pub fn confirmed(&self) -> usize {
         self.books().confirmed
     }
 
-    /// The pairs of these events that no endpoint has seen, with the webhooks in words.
+    /// Describes the pairs of these events that no endpoint has seen.
     #[must_use]
     pub fn unseen(&self, events: &[Event]) -> Vec<String> {
         self.seen_less_than(1, events, None)
     }
 
-    /// The pairs of these events whose endpoint was asked less often, with the webhooks in words. Pairs of the
-    /// webhook `but` do not count.
+    /// Describes the pairs of these events with fewer requests than this. Pairs of the webhook `but` do not
+    /// count.
     #[must_use]
     pub fn seen_less_than(&self, requests: u32, events: &[Event], but: Option<Place>) -> Vec<String> {
         let books = self.books();
@@ -251,7 +252,7 @@ impl Ledger {
             .collect()
     }
 
-    /// Those of these events that an endpoint was asked to take, and has not accepted yet.
+    /// Returns the events among these that an endpoint has received and not accepted yet.
     #[must_use]
     pub fn refused(&self, events: &[Event]) -> Vec<Event> {
         let books = self.books();
@@ -262,10 +263,10 @@ impl Ledger {
         events.iter().filter(refused).cloned().collect()
     }
 
-    /// Waits until `enough` says so, looking whenever something has arrived.
+    /// Waits until `enough` returns true, checking after each arrival.
     ///
     /// # Errors
-    /// When it does not within `timeout`.
+    /// When it is not true within `timeout`.
     pub async fn wait(
         &self,
         timeout: Duration,
@@ -286,14 +287,14 @@ impl Ledger {
         .await
     }
 
-    /// How many pairs have to arrive and have not.
+    /// Returns the number of pairs that have to arrive and have not.
     #[must_use]
     pub fn missing(&self) -> usize {
         let books = self.books();
         books.due - books.arrived
     }
 
-    /// The figures so far.
+    /// Returns the counts so far.
     #[must_use]
     pub fn count(&self) -> Count {
         let books = self.books();
@@ -304,7 +305,7 @@ impl Ledger {
         Count { events: books.confirmed, pairs, missing, duplicates, wrongs }
     }
 
-    /// What an event that a webhook was owed must look like in Get Events; `None` when it is none of its.
+    /// Returns how an event owed to a webhook must look in Get Events; `None` when it was not owed.
     #[must_use]
     pub fn owed(&self, place: Place, id: &str) -> Option<Owed> {
         let books = self.books();
@@ -318,7 +319,7 @@ impl Ledger {
         Some(Owed { event_type, created, data, requests, accepted, disputed, excused })
     }
 
-    /// How many confirmed events a webhook was owed, apart from disputed ones.
+    /// Returns the number of confirmed events owed to a webhook, without disputed ones.
     #[must_use]
     pub fn owed_to(&self, place: Place) -> usize {
         let books = self.books();
@@ -328,27 +329,27 @@ impl Ledger {
     }
 }
 
-/// An event as a webhook should have got it, and how it was received.
+/// The expected form of an event at a webhook, and how it was received.
 #[derive(Debug)]
 pub struct Owed {
     /// Its type.
     pub event_type: String,
-    /// When it happened.
+    /// Its time.
     pub created: String,
     /// Its data, byte for byte.
     pub data: String,
-    /// How often the endpoint was asked.
+    /// The number of requests to the endpoint.
     pub requests: u32,
     /// Whether the endpoint accepted it.
     pub accepted: bool,
-    /// Whether it may lie among the rejected messages instead.
+    /// Whether it may be among the rejected messages instead.
     pub disputed: bool,
     /// Whether it need not arrive at this webhook.
     pub excused: bool,
 }
 
 impl Books {
-    /// The webhooks that an event is owed to, with what they saw of it.
+    /// The webhooks to which an event is owed, with their observations of it.
     fn owed(&self, id: Ulid) -> impl Iterator<Item = (Place, Seen)> {
         let places = self.events.get(&id).map(|sent| self.kinds[sent.kind].places.as_slice());
         let seen = move |place: &Place| (*place, self.pairs.get(&(id, *place)).copied().unwrap_or_default());
@@ -360,7 +361,7 @@ impl Books {
         self.owed(id).filter(|(place, _)| !self.excused.contains(place)).map(|(_, seen)| seen)
     }
 
-    /// Enters an arrival, and says how it is answered.
+    /// Records an arrival, and returns the answer.
     fn arrive(&mut self, id: Ulid, place: Place) -> Reply {
         let failing = self.failing.contains(&place);
         let counts = !self.excused.contains(&place) && !self.events[&id].disputed;
@@ -374,7 +375,7 @@ impl Books {
         reply
     }
 
-    /// What a request should be, but for its attempt's id; an error when nobody asked for it.
+    /// Returns the expected request with this attempt's id; an error when the pair is not owed.
     fn expected(&self, id: Ulid, place: Place, attempt: Ulid) -> Result<String, String> {
         let sent = self.events.get(&id).ok_or("no such event was published")?;
         let row = &self.kinds[sent.kind];
@@ -439,13 +440,13 @@ impl Ledger {
     }
 }
 
-/// The text field of an envelope that is ours down to the byte.
+/// Returns a text field of an envelope that has exactly our form.
 fn field<'a>(body: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = body.split_once(&format!(r#""{name}":""#))?;
     rest.split_once('"').map(|(value, _)| value)
 }
 
-/// What an endpoint answers to a pair's request: most at once, some only the second time.
+/// Returns an endpoint's answer to a request of a pair; most are accepted at once, some only the second time.
 fn reply(id: Ulid, place: Place, request: u32) -> Reply {
     let chance = mix(id.random() as u64 ^ (place as u64));
     match request {
@@ -456,7 +457,7 @@ fn reply(id: Ulid, place: Place, request: u32) -> Reply {
     }
 }
 
-/// Data that only arrives unchanged when nobody parses and prints it.
+/// Returns data that arrives unchanged only if nobody parses and prints it.
 fn data(number: u64) -> String {
     let padding = "x".repeat(usize::try_from(number % 7).unwrap_or(0) * 100);
     format!(
@@ -464,7 +465,7 @@ fn data(number: u64) -> String {
     )
 }
 
-/// A time as the contract writes it.
+/// Formats a time as the contract does.
 fn time(millis: i64) -> String {
     let at = chrono::DateTime::from_timestamp_millis(millis).expect("a time of this age");
     at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)

@@ -1,5 +1,5 @@
-//! What a test leaves on the servers, written down while it runs, so that the next one removes it
-//! when this one is killed: a broker that is full of forgotten queues takes no connections.
+//! Records the resources of a test on the servers while it runs, so that the next test can remove them when
+//! this one is killed. Otherwise a broker full of forgotten queues stops accepting connections.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -12,33 +12,33 @@ use serde_json::{Value, json};
 use crate::database::{self, Database};
 use crate::rabbit::Rabbit;
 
-/// The record's name in the directory of a test.
+/// Name of the record in the directory of a test.
 const RECORD: &str = "leftovers.json";
-/// How the directories of tests begin.
+/// Prefix of the directories of tests.
 const DIRECTORY: &str = "postrider-e2e-";
-/// How long removing may take.
+/// How long the removal may take.
 const REMOVAL: Duration = Duration::from_secs(20);
-/// How long removing what others left may hold up a test.
+/// How long the removal of other tests' resources may hold up a test.
 const SWEEP: Duration = Duration::from_secs(10);
 
-/// Where a platform is on the servers.
+/// The resources of a platform on the servers.
 #[derive(Debug)]
 pub(crate) struct Leftovers {
     pub(crate) amqp_url: String,
     pub(crate) namespace: String,
     pub(crate) database: Database,
-    /// Queues and exchanges that are not of every platform, such as `wait.5s`.
+    /// Queues and exchanges that only this platform has, such as `wait.5s`.
     pub(crate) names: Vec<String>,
 }
 
-/// The record of a running test; others leave alone what it names as long as this lives.
+/// The record of a running test; while it exists, others leave its resources alone.
 #[derive(Debug)]
 pub(crate) struct Record {
     path: PathBuf,
     _lock: File,
 }
 
-/// A directory for one test.
+/// Returns the directory of one test.
 pub(crate) fn directory(unique: &str) -> PathBuf {
     std::env::temp_dir().join(format!("{DIRECTORY}{unique}"))
 }
@@ -78,7 +78,7 @@ impl Leftovers {
         })
     }
 
-    /// Removes all of it. A server that is gone took its part along.
+    /// Removes all resources. A server that is gone has taken its part along.
     ///
     /// # Errors
     /// When a server hangs.
@@ -99,15 +99,15 @@ impl Leftovers {
 }
 
 impl Record {
-    /// Strikes it out: nothing is left.
+    /// Deletes the record, because nothing is left.
     pub(crate) fn strike_out(&self) {
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// Removes what tests that were killed left behind.
+/// Removes the resources of tests that were killed.
 pub(crate) async fn sweep() {
-    // What is not reached now is left to the next test.
+    // The next test removes the rest.
     let _ = tokio::time::timeout(SWEEP, async {
         for directory in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
             let ours = directory.file_name().to_string_lossy().starts_with(DIRECTORY);
@@ -122,7 +122,7 @@ pub(crate) async fn sweep() {
     .await;
 }
 
-/// The record at this path, if whoever wrote it is gone.
+/// Returns the record at this path, if its process is gone.
 fn abandoned(path: PathBuf) -> Option<(Leftovers, Record)> {
     let lock = File::open(&path).ok()?;
     lock.try_lock().ok()?;

@@ -1,6 +1,6 @@
-//! The harness of the end-to-end tests: the real processes, servers and endpoints of Postrider, seen
-//! from outside as `CONTRACT.md` promises them. Nothing of Postrider's own crates is used here, so
-//! that a mistake in them cannot hide in its own check.
+//! The harness of the end-to-end tests: Postrider's real processes, servers and endpoints, seen from outside
+//! as `CONTRACT.md` promises. It uses none of Postrider's own crates, so that a mistake in them cannot hide
+//! in its own check.
 
 pub mod api;
 pub mod balancer;
@@ -52,5 +52,5 @@ pub mod traffic;
 
 use std::time::Duration;
 
-/// How long a test waits for something that should come at once; long, because the machine is busy.
+/// How long a test waits for something that should happen at once; long, because the machine is busy.
 pub const PATIENCE: Duration = Duration::from_secs(45);

@@ -1,4 +1,4 @@
-//! A developer's own server: plain HTTP on loopback, answers 200 and keeps what came.
+//! A developer's own server, which speaks plain HTTP on loopback, answers 200 and keeps the requests.
 
 use std::convert::Infallible;
 use std::time::Instant;
@@ -16,20 +16,20 @@ use tokio::task::JoinHandle;
 use crate::PATIENCE;
 use crate::receiver::Received;
 
-/// It stops when it is dropped.
+/// A server that stops when it is dropped.
 #[derive(Debug)]
 pub struct LocalServer {
-    /// Where it is.
+    /// Its URL.
     pub url: String,
     received: mpsc::UnboundedReceiver<Received>,
     accepting: JoinHandle<()>,
 }
 
 impl LocalServer {
-    /// Starts one on a port that is free.
+    /// Starts one on a free port.
     ///
     /// # Panics
-    /// When no port is.
+    /// When no port is free.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/webhooks", listener.local_addr().expect("an address"));
@@ -44,7 +44,7 @@ impl LocalServer {
         Self { url, received, accepting }
     }
 
-    /// The next request.
+    /// Returns the next request.
     ///
     /// # Panics
     /// When none comes in time.
@@ -70,7 +70,7 @@ async fn answer(
         let (method, version, headers) = (parts.method.to_string(), parts.version, parts.headers);
         let body = body.to_bytes();
         let received = Received { method, path, version, headers, body, at: Instant::now(), connection: 0 };
-        // The test may have seen enough.
+        // The test may already have ended.
         let _ = sender.send(received);
     }
     Ok(Response::new(Empty::new()))

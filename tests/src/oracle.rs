@@ -1,5 +1,5 @@
-//! What is owed: a confirm makes an event owed, and after the faults have healed every owed event
-//! must have arrived or be visible as not delivered, and nothing may have been invented.
+//! The oracle: a confirmed event is owed. After the faults every owed event must have arrived or be visible
+//! as not delivered, and no event may be invented.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,26 +9,26 @@ use crate::event::Event;
 use crate::producer::Producer;
 use crate::receiver::Endpoint;
 
-/// How long a producer waits before it dials again.
+/// How long a producer waits before it reconnects.
 const REDIAL: Duration = Duration::from_millis(200);
-/// How long a producer keeps dialling.
+/// Maximum number of attempts to connect.
 const DIALS: usize = 600;
 
-/// A ledger of what was published.
+/// The ids of published events.
 #[derive(Debug, Default)]
 pub struct Oracle {
-    /// Ids whose publish was confirmed.
+    /// Ids with a confirmed publish.
     pub owed: BTreeSet<String>,
-    /// All ids that were sent, confirmed or not.
+    /// All published ids, confirmed or not.
     pub sent: BTreeSet<String>,
 }
 
 impl Oracle {
-    /// Publishes events one after the other, `pause` apart, as a careful producer does: one that
-    /// was not confirmed is sent again over a new connection until it is.
+    /// Publishes events one after the other, `pause` apart, as a careful producer does. It republishes an
+    /// unconfirmed event over a new connection until it is confirmed.
     ///
     /// # Panics
-    /// When the broker stays away.
+    /// When the broker stays unreachable.
     pub async fn publish(&mut self, amqp_url: &str, namespace: &str, events: &[Event], pause: Duration) {
         let mut producer = dial(amqp_url, namespace).await;
         for event in events {
@@ -42,7 +42,7 @@ impl Oracle {
         }
     }
 
-    /// Waits until all that is owed has arrived at the endpoint.
+    /// Waits until every owed event has arrived at the endpoint.
     pub async fn wait_arrived(&self, endpoint: &Endpoint, within: Duration) {
         let what = format!("{} owed events arrive", self.owed.len());
         let arrived = endpoint.wait_until(&what, within, |all| {
@@ -55,7 +55,7 @@ impl Oracle {
         }
     }
 
-    /// Waits until Get Events lists exactly what is owed, all of it with this status.
+    /// Waits until Get Events lists exactly the owed events, all with this status.
     pub async fn wait_all(&self, brand: &Brand, webhook: &Webhook, status: &str, within: Duration) {
         brand.wait_listed(webhook, &format!("status={status}"), &self.owed, within).await;
         brand.wait_listed(webhook, "", &self.owed, within).await;

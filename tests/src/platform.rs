@@ -1,5 +1,5 @@
-//! A whole platform for one test: its own database and broker namespace, and as many processes of
-//! each service as it asks for.
+//! A whole platform for one test, with its own database and broker namespace and the requested number of
+//! processes.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -28,12 +28,13 @@ use crate::tls::{Authority, install_crypto};
 const SERVICES: [&str; 3] = ["subscription-api", "router", "deliverer"];
 /// The default retry delays.
 const DEFAULT_DELAYS: &str = "5s,30s,2m,5m,10m,20m";
-/// Rows of each table that are looked through: more than any test leaves but the long one of faults.
+/// Maximum number of rows of each table in the search, more than any test leaves except the long one of
+/// faults.
 const DUMPED_ROWS: usize = 100_000;
-/// How long looking through the database may take.
+/// How long the search in the database may take.
 const DUMPING: Duration = Duration::from_secs(20);
 
-/// A platform that is not started yet.
+/// A platform before its start.
 #[derive(Debug)]
 pub struct Builder {
     settings: Vec<(String, String)>,
@@ -52,79 +53,79 @@ impl Builder {
         self
     }
 
-    /// Gives the retries these delays, such as `1s,2s,1s`.
+    /// Sets the retry delays, such as `1s,2s,1s`.
     #[must_use]
     pub fn retries(self, delays: &str) -> Self {
         self.set("POSTRIDER_RETRY_DELAYS", delays)
     }
 
-    /// Gives the retries this delay first, and then more of a second than an endpoint's script can use up.
+    /// Sets this first delay, followed by more delays of a second than an endpoint's script uses.
     #[must_use]
     pub fn many_retries(self, first: &str) -> Self {
         self.retries(&format!("{first}{}", ",1s".repeat(30)))
     }
 
-    /// Gives a delivery this long, such as `2s`.
+    /// Sets the delivery window, such as `2s`.
     #[must_use]
     pub fn window(self, window: &str) -> Self {
         self.set("POSTRIDER_RETRY_WINDOW", window)
     }
 
-    /// Lets each delivery fail with its first attempt: the retry would come after the window.
+    /// Makes each delivery fail with its first attempt, because the retry would come after the window.
     #[must_use]
     pub fn one_attempt(self) -> Self {
         self.retries("5s").window("1s")
     }
 
-    /// Lets a webhook fail as often as it likes, unless it is gone.
+    /// Stops the platform from disabling a webhook for its failures, unless it is gone.
     #[must_use]
     pub fn never_disabled(self) -> Self {
         self.set("POSTRIDER_HEALTH_MIN_ATTEMPTS", "1000000")
             .set("POSTRIDER_HEALTH_FAILED_DELIVERIES", "1000000")
     }
 
-    /// Lets a token ask as often as it likes.
+    /// Removes the rate limit of tokens.
     #[must_use]
     pub fn unlimited_requests(self) -> Self {
         self.set("POSTRIDER_TOKEN_RATE", "100000")
     }
 
-    /// As many APIs.
+    /// Sets the number of APIs.
     #[must_use]
     pub fn apis(mut self, number: usize) -> Self {
         self.apis = number;
         self
     }
 
-    /// As many routers.
+    /// Sets the number of routers.
     #[must_use]
     pub fn routers(mut self, number: usize) -> Self {
         self.routers = number;
         self
     }
 
-    /// As many deliverers.
+    /// Sets the number of deliverers.
     #[must_use]
     pub fn deliverers(mut self, number: usize) -> Self {
         self.deliverers = number;
         self
     }
 
-    /// On this broker.
+    /// Chooses the broker.
     #[must_use]
     pub fn broker(mut self, amqp_url: &str) -> Self {
         amqp_url.clone_into(&mut self.amqp_url);
         self
     }
 
-    /// On this PostgreSQL server.
+    /// Chooses the PostgreSQL server.
     #[must_use]
     pub fn postgres(mut self, admin_url: &str) -> Self {
         admin_url.clone_into(&mut self.database_url);
         self
     }
 
-    /// The queues and exchanges of the delays.
+    /// Returns the delay queues and their exchanges.
     fn waits(&self) -> Vec<String> {
         let delays = self.settings.iter().find(|(name, _)| name == "POSTRIDER_RETRY_DELAYS");
         let delays = delays.map_or(DEFAULT_DELAYS, |(_, delays)| delays);
@@ -132,20 +133,20 @@ impl Builder {
         different.into_iter().map(wait_name).collect()
     }
 
-    /// Makes the database, starts the processes and waits until all are ready.
+    /// Creates the database, starts the processes and waits until all are ready.
     pub async fn start(self) -> Platform {
         let mut platform = self.prepare().await;
         platform.start_all().await;
         platform
     }
 
-    /// Makes the database and prepares the processes without starting them.
+    /// Creates the database and prepares the processes without starting them.
     ///
     /// # Panics
-    /// When a server is away.
+    /// When a server is unreachable.
     pub async fn prepare(self) -> Platform {
         install_crypto();
-        // Before anything is made that would have to be removed again.
+        // Checked before the test creates anything that it would have to remove.
         let _ = SERVICES.map(binaries::path);
         let unique = unique();
         leftovers::sweep().await;
@@ -179,14 +180,14 @@ impl Builder {
     }
 }
 
-/// A running platform. Dropping it kills its processes and removes its database and its queues.
+/// A running platform, which kills its processes and removes its database and queues when it is dropped.
 #[derive(Debug)]
 pub struct Platform {
-    /// What its broker names begin with.
+    /// Prefix of its names in the broker.
     pub namespace: String,
     /// The support token.
     pub support_token: String,
-    /// The processes of the API.
+    /// The API processes.
     pub apis: Vec<Process>,
     /// The routers.
     pub routers: Vec<Process>,
@@ -204,7 +205,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// One process of each service on the servers of the settings.
+    /// Prepares one process of each service on the servers of the settings.
     #[must_use]
     pub fn builder() -> Builder {
         let (amqp_url, database_url) = (amqp_url(), database_url());
@@ -257,10 +258,10 @@ impl Platform {
         }
     }
 
-    /// Prepares one more deliverer, the last of [`Self::deliverers`]; it is not started yet.
+    /// Adds another deliverer as the last of [`Self::deliverers`], without starting it.
     ///
     /// # Panics
-    /// Never: the deliverer was just added.
+    /// Never, because it has just added the deliverer.
     pub fn add_deliverer(&mut self) -> &mut Process {
         self.add_processes(0, 0, 1);
         self.deliverers.last_mut().expect("it was just added")
@@ -278,7 +279,7 @@ impl Platform {
         join_all(self.processes_mut().map(Process::wait_ready)).await;
     }
 
-    /// All processes.
+    /// Returns all processes.
     pub fn processes_mut(&mut self) -> impl Iterator<Item = &mut Process> {
         self.apis.iter_mut().chain(&mut self.routers).chain(&mut self.deliverers)
     }
@@ -287,42 +288,42 @@ impl Platform {
         self.apis.iter().chain(&self.routers).chain(&self.deliverers)
     }
 
-    /// The API with the support token.
+    /// Returns the API with the support token.
     #[must_use]
     pub fn support(&self) -> Api {
         Api::new(self.api_address(), Some(&self.support_token))
     }
 
-    /// Where the first API listens.
+    /// Returns the address of the first API.
     #[must_use]
     pub fn api_address(&self) -> SocketAddr {
         self.api_port[0].address()
     }
 
-    /// Makes a brand that may receive all notifications.
+    /// Creates a brand that may receive all notifications.
     pub async fn brand(&self, id: &str) -> Brand {
         Brand::create(&self.support(), id, &["NOTIFICATION"]).await
     }
 
-    /// The broker's URL.
+    /// Returns the broker's URL.
     #[must_use]
     pub fn amqp_url(&self) -> &str {
         &self.leftovers.amqp_url
     }
 
-    /// The database's URL.
+    /// Returns the database's URL.
     #[must_use]
     pub fn database_url(&self) -> String {
         self.leftovers.database.url()
     }
 
-    /// A directory of this test.
+    /// Returns the directory of this test.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// A producer, connected once.
+    /// Returns a producer, which is connected once.
     ///
     /// # Panics
     /// When the broker does not answer.
@@ -333,7 +334,7 @@ impl Platform {
         self.producer.get_or_init(connect).await
     }
 
-    /// A look into the broker, connected once.
+    /// Returns the broker's client, which is connected once.
     ///
     /// # Panics
     /// When the broker does not answer.
@@ -353,7 +354,7 @@ impl Drop for Platform {
         if std::thread::panicking() {
             self.processes().for_each(|process| eprintln!("{}", process.log_tail()));
         }
-        // In a thread of its own: this one may be inside the test's runtime.
+        // Runs in a thread of its own, because this one may be inside the test's runtime.
         let told = std::thread::scope(|scope| scope.spawn(|| self.leave()).join());
         if !std::thread::panicking() {
             let told = told.expect("the thread that cleans up");
@@ -364,8 +365,8 @@ impl Drop for Platform {
 }
 
 impl Platform {
-    /// Looks for secrets in what is left, and removes that from the servers. What was found, or could not be
-    /// looked through.
+    /// Searches for secrets in everything that is left, and removes it from the servers. Returns what it
+    /// found or could not search.
     fn leave(&self) -> Vec<String> {
         let (mut places, mut unseen) = (hush::logs(&self.dir), Vec::new());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -373,7 +374,7 @@ impl Platform {
             let url = self.database_url();
             match tokio::time::timeout(DUMPING, database::dump(&url, DUMPED_ROWS)).await {
                 Ok(Ok(dump)) => places.push(("the database".to_owned(), dump)),
-                // A server of the test's own may be gone already.
+                // A server of the test's own may have stopped already.
                 _ if self.leftovers.database.admin_url() != database_url() => {}
                 Ok(Err(error)) => unseen.push(format!("the database: {error}")),
                 Err(_) => unseen.push("the database: it does not answer".to_owned()),
@@ -387,7 +388,7 @@ impl Platform {
     }
 }
 
-/// The name of the wait queue of a delay such as `10m`.
+/// Returns the name of the delay queue of a delay such as `10m`.
 fn wait_name(delay: &str) -> String {
     match delay.strip_suffix('m').and_then(|minutes| minutes.parse::<u64>().ok()) {
         Some(minutes) => format!("wait.{}s", minutes * 60),

@@ -1,5 +1,5 @@
-//! Messages of a hostile or careless producer: properties, headers, bodies and sizes that nobody expects, each with
-//! the outcomes that are allowed. RabbitMQ accepts all of them.
+//! Messages of a hostile or careless producer: unexpected properties, headers, bodies and sizes, each with
+//! the permitted outcomes. RabbitMQ accepts all of them.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use ulid::Ulid;
 use crate::event::Event;
 use crate::raw_amqp::{Properties, Text, field, nested_arrays, nested_tables, text_field};
 
-/// Header tables this deep: at the first the stack of a thread ends in a debug build, at the second anywhere.
+/// Depths of header tables. The first overflows a thread's stack in a debug build, the second in any build.
 pub const DEPTHS: [usize; 2] = [1_200, 15_000];
-/// Over the 256 KiB of an event.
+/// More than the 256 KiB of an event.
 pub const LARGE_BYTES: usize = 300_000;
-/// As large as RabbitMQ 4 takes them, nearly.
+/// Nearly the maximum that RabbitMQ 4 accepts.
 pub const HUGE_BYTES: usize = 16_000_000;
-/// Characters of a key in `data` whose name, told whole, does not fit into a header.
+/// Length of a key in `data` that does not fit into a header when it is quoted in full.
 pub const LONG_KEY_CHARS: usize = 200_000;
-/// The expirations of events that may expire before they are routed, in milliseconds.
+/// Expirations of events that may expire before they are routed, in milliseconds.
 pub const EXPIRATIONS: [u64; 4] = [1, 20, 200, 1_000];
-/// When the last of them has passed.
+/// The time after which the last of them has expired.
 pub const ALL_EXPIRED: Duration = Duration::from_millis(1_200);
 
 /// A schema that types unknown keys.
@@ -30,7 +30,7 @@ pub fn strict_schema() -> serde_json::Value {
 
 /// Bytes that are not UTF-8: `ü` in Latin-1, a byte that never occurs, half a character.
 const NOT_UTF8: [&[u8]; 3] = [b"\xfc", b"\xff", b"order-\xe2\x82"];
-/// The short strings that RabbitMQ takes as they come.
+/// The short strings that RabbitMQ passes on unchanged.
 const SHORT_STRINGS: [Text; 8] = [
     Text::ContentType,
     Text::ContentEncoding,
@@ -41,17 +41,17 @@ const SHORT_STRINGS: [Text; 8] = [
     Text::AppId,
     Text::ClusterId,
 ];
-/// The codes of a message that cannot be read, or that stopped whoever read it.
+/// The reasons of a message that is unreadable, or that stopped its consumer.
 const UNREADABLE: &[&str] = &["unreadable", "poison"];
 
-/// The outcomes that are allowed for a confirmed message.
+/// The permitted outcomes of a confirmed message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It lies, whole, among the rejected messages, for one of these reasons.
+    /// It is, whole, among the rejected messages, for one of these reasons.
     Rejected(&'static [&'static str]),
-    /// It arrives as an event, or lies among the rejected messages for one of these reasons.
+    /// It arrives as an event, or is among the rejected messages for one of these reasons.
     ArrivesOrRejected(&'static [&'static str]),
-    /// Its type is not enabled for the brand: it is gone, and not among the rejected messages.
+    /// Its type is not enabled for the brand, so that it is gone, and not among the rejected messages.
     Dropped,
 }
 
@@ -66,21 +66,21 @@ pub struct Hostile {
     pub properties: Properties,
     /// Its body.
     pub body: Vec<u8>,
-    /// The event in it, where it may arrive as one.
+    /// The event in it, if it may arrive as one.
     pub event: Option<Event>,
-    /// The outcomes that are allowed.
+    /// The permitted outcomes.
     pub fate: Fate,
 }
 
 impl Hostile {
-    /// An event that is fine, and may be rejected all the same for one of these reasons.
+    /// Creates a good event that may still be rejected for one of these reasons.
     #[must_use]
     pub fn fine(what: &str, event: Event, reasons: &'static [&'static str]) -> Self {
         let fine = Self::unreadable(what.to_owned(), event, Properties::default());
         Self { fate: Fate::ArrivesOrRejected(reasons), ..fine }
     }
 
-    /// An event that would be fine but for its properties, or its routing key.
+    /// Creates an event that is good except for its properties or its routing key.
     fn unreadable(what: String, event: Event, properties: Properties) -> Self {
         let (key, body) = (event.event_type.clone().into_bytes(), event.body().into_bytes());
         let fate = Fate::ArrivesOrRejected(UNREADABLE);
@@ -99,8 +99,8 @@ impl Hostile {
     }
 }
 
-/// Each short string that is not UTF-8, a routing key and the name of a header among them. `draw` makes events that
-/// would be fine otherwise.
+/// Returns a message for each short string that is not UTF-8, including a routing key and the name of a
+/// header. `draw` creates good events.
 pub fn short_strings(mut draw: impl FnMut() -> Event) -> Vec<Hostile> {
     let mut all = Vec::new();
     for (place, property) in SHORT_STRINGS.into_iter().enumerate() {
@@ -121,7 +121,7 @@ pub fn short_strings(mut draw: impl FnMut() -> Event) -> Vec<Hostile> {
     all
 }
 
-/// Nothing tells what it is but a `message_id` that is not UTF-8.
+/// Returns a message whose only identity is a `message_id` that is not UTF-8.
 fn named_by_message_id_alone() -> Hostile {
     let body = json!({"brandId": unique("nobody"), "type": "SOME.KEY", "data": {}}).to_string();
     let reasons = &["unreadable", "poison", "invalid_message_id", "unknown_brand"];
@@ -129,7 +129,8 @@ fn named_by_message_id_alone() -> Hostile {
     Hostile { properties: Properties::default().text(Text::MessageId, NOT_UTF8[0]), ..hostile }
 }
 
-/// Headers nested thousands deep, as arrays and as tables; many of them; values of odd types.
+/// Returns messages with headers nested thousands deep, as arrays and as tables, with many headers, and with
+/// values of odd types.
 pub fn headers(mut draw: impl FnMut() -> Event) -> Vec<Hostile> {
     let mut all = Vec::new();
     for depth in DEPTHS {
@@ -154,7 +155,7 @@ pub fn headers(mut draw: impl FnMut() -> Event) -> Vec<Hostile> {
     all
 }
 
-/// Bodies that the router refuses, each for the reason that the contract names. `event` would be fine.
+/// Returns bodies that the router rejects, each for the reason that the contract names.
 #[must_use]
 pub fn bodies(brand: &str, event_type: &str) -> Vec<Hostile> {
     let fine = || Event::new(brand, event_type);
@@ -189,7 +190,7 @@ pub fn bodies(brand: &str, event_type: &str) -> Vec<Hostile> {
     ] {
         all.push(Hostile::refused(reason, &format!("{name} {value}"), changed(name, value)));
     }
-    // As text it would be a good name.
+    // As text the number would be a valid name.
     let numbers: [(&'static [&'static str], &str); 3] = [
         (&["invalid_brand_id", "unknown_brand"], "brandId"),
         (&["invalid_type", "unknown_type"], "type"),
@@ -202,21 +203,21 @@ pub fn bodies(brand: &str, event_type: &str) -> Vec<Hostile> {
     all
 }
 
-/// An event that is too large by its padding.
+/// Creates an event that is too large because of its padding.
 #[must_use]
 pub fn large(event: &Event, bytes: usize) -> Hostile {
     let padded = event.clone().data(&format!("\"{}\"", "x".repeat(bytes)));
     Hostile::refused(&["too_large"], &format!("{bytes} bytes"), padded.body().into_bytes())
 }
 
-/// An event of a type that is known and not enabled.
+/// Creates an event of a type that is known and not enabled.
 #[must_use]
 pub fn not_enabled(brand: &str, event_type: &str) -> Hostile {
     let body = Event::new(brand, event_type).body().into_bytes();
     Hostile { fate: Fate::Dropped, ..Hostile::refused(&[], "a type that is not enabled", body) }
 }
 
-/// Events that may expire before they are routed.
+/// Returns events that may expire before they are routed.
 pub fn expiring(mut draw: impl FnMut() -> Event) -> Vec<Hostile> {
     let expiring = |millis: u64| {
         let properties = Properties::default().text(Text::Expiration, millis.to_string().as_bytes());
@@ -226,13 +227,14 @@ pub fn expiring(mut draw: impl FnMut() -> Event) -> Vec<Hostile> {
     EXPIRATIONS.into_iter().cycle().take(EXPIRATIONS.len() * 3).map(expiring).collect()
 }
 
-/// An event that violates [`strict_schema`], with a key so long that it does not fit into a header.
+/// Creates an event that violates [`strict_schema`], with a key that does not fit into a header.
 #[must_use]
 pub fn long_key(brand: &str, event_type: &str) -> Event {
     Event::new(brand, event_type).data(&format!(r#"{{"{}":1}}"#, "k".repeat(LONG_KEY_CHARS)))
 }
 
-/// Events of the strict type that violate its schema with one long key, with several, and with nested ones.
+/// Creates events of the strict type that violate its schema with one long key, with several, and with nested
+/// ones.
 #[must_use]
 pub fn long_keys(brand: &str, event_type: &str) -> Vec<Hostile> {
     let part = "k".repeat(LONG_KEY_CHARS / 4);
@@ -246,13 +248,13 @@ pub fn long_keys(brand: &str, event_type: &str) -> Vec<Hostile> {
     violations.into_iter().map(refused).collect()
 }
 
-/// The fields of a table with the length in front of them.
+/// Encodes the fields of a table with their length in front.
 fn long_table(fields: &[u8]) -> Vec<u8> {
     let length = u32::try_from(fields.len()).expect("a length of 32 bits");
     [&length.to_be_bytes(), fields].concat()
 }
 
-/// Text that occurs once.
+/// Returns text that occurs only once.
 fn unique(text: &str) -> String {
     format!("{text}-{}", Ulid::generate())
 }
@@ -272,10 +274,10 @@ fn not_utf8(event: &Event) -> Vec<u8> {
     body.iter().map(|byte| if *byte == b'?' { 0xff } else { *byte }).collect()
 }
 
-/// The body with another value of this field, as JSON.
+/// Returns the body with another value of this field, as JSON.
 fn with(event: &Event, name: &str, value: &str) -> Vec<u8> {
     let mut body: serde_json::Value = serde_json::from_str(&event.body()).expect("the body of an event");
-    // Unique, whatever the field is.
+    // Makes the body unique, whatever the field is.
     body["data"] = json!({"n": Ulid::generate().to_string()});
     body[name] = serde_json::from_str(value).expect("a value");
     body.to_string().into_bytes()

@@ -1,14 +1,14 @@
-//! Ports that no other test takes meanwhile.
+//! Ports that no other test uses meanwhile.
 
 use std::fs::{File, OpenOptions};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
-/// Below the range that the kernel gives to outgoing connections.
+/// Below the kernel's range for outgoing connections.
 const RANGE: std::ops::Range<u16> = 20_000..25_000;
 
-/// A free port of 127.0.0.1, kept from other tests (also those of other processes) by a lock on a
-/// file until it is dropped.
+/// A free port of 127.0.0.1, reserved for this test (also against other processes) by a file lock until it is
+/// dropped.
 #[derive(Debug)]
 pub struct Port {
     number: u16,
@@ -16,7 +16,7 @@ pub struct Port {
 }
 
 impl Port {
-    /// Takes a free port.
+    /// Reserves a free port.
     ///
     /// # Panics
     /// When there is none.
@@ -44,7 +44,7 @@ impl Port {
         self.number
     }
 
-    /// `127.0.0.1` with this port.
+    /// Returns `127.0.0.1` with this port.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.number))

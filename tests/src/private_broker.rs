@@ -1,4 +1,4 @@
-//! A RabbitMQ node of the test's own, to be killed and started again.
+//! A RabbitMQ node of the test's own, which the test can kill and restart.
 
 use crate::ports::Port;
 use crate::rabbit_node::Node;
@@ -15,12 +15,12 @@ const PASSWORD: &str = "over-tls-alone";
 pub struct PrivateBroker {
     node: Node,
     secure: Port,
-    // After the node, which is registered there.
+    // Dropped after the node, which is registered there.
     _port_mapper: Option<PortMapper>,
 }
 
 impl PrivateBroker {
-    /// Starts a node with an empty state and waits until it answers.
+    /// Starts an empty node and waits until it answers.
     ///
     /// # Panics
     /// When RabbitMQ is not installed or does not start.
@@ -39,9 +39,9 @@ impl PrivateBroker {
         broker
     }
 
-    /// Starts one that also listens for TLS, asks clients there for a certificate from the authority of
-    /// `client_roots`, and shows `server`. The tests' own way in stays open. The account [`CLIENT`] is for
-    /// those who come over TLS.
+    /// Starts a node that also listens for TLS, where it asks clients for a certificate from the authority of
+    /// `client_roots` and presents `server`. The tests' own port stays open. The account [`CLIENT`] is for
+    /// clients over TLS.
     ///
     /// # Panics
     /// When RabbitMQ is not installed or does not start.
@@ -78,25 +78,25 @@ impl PrivateBroker {
         Self { node, secure: Port::take(), _port_mapper: port_mapper }
     }
 
-    /// Its URL.
+    /// Returns its URL.
     #[must_use]
     pub fn url(&self) -> String {
         self.url_of("guest", "guest")
     }
 
-    /// Its URL for this account.
+    /// Returns its URL for this account.
     #[must_use]
     pub fn url_of(&self, user: &str, password: &str) -> String {
         format!("amqp://{user}:{password}@{}/%2f", self.node.port().address())
     }
 
-    /// The URL over TLS for [`CLIENT`], at this name of the machine.
+    /// Returns the TLS URL for [`CLIENT`], with this name of the machine.
     #[must_use]
     pub fn client_url(&self, host: &str, query: &str) -> String {
         format!("amqps://{CLIENT}:{PASSWORD}@{host}:{}/%2f?{query}", self.secure.number())
     }
 
-    /// Creates an account that may configure, write and read what matches this regular expression.
+    /// Creates an account that may configure, write and read resources that match this regular expression.
     pub async fn add_user(&self, user: &str, password: &str, allowed: &str) {
         self.node.control(&["add_user", user, password]).await;
         self.node.control(&["set_permissions", user, allowed, allowed, allowed]).await;
@@ -108,7 +108,7 @@ impl PrivateBroker {
         self.node.control(&["set_policy", "--apply-to", "queues", name, pattern, &definition]).await;
     }
 
-    /// Account, whether it is over TLS, and the name in the client's certificate of each connection.
+    /// Returns the account, the use of TLS, and the name in the client's certificate of each connection.
     pub async fn connections(&self) -> Vec<[String; 3]> {
         let connections = self.node.list("list_connections", &["user", "ssl", "peer_cert_subject"]).await;
         let three = |columns: Vec<String>| {
@@ -118,9 +118,8 @@ impl PrivateBroker {
         connections.into_iter().map(three).collect()
     }
 
-    /// Makes a quorum queue answer nothing, as one that the broker has lost: it takes subscriptions
-    /// and messages, and neither confirms nor hands out any. Until it is deleted, or the node starts
-    /// again.
+    /// Makes a quorum queue unresponsive, as when the broker has lost it. It accepts subscriptions and
+    /// messages, and neither confirms nor delivers any, until it is deleted or the node restarts.
     ///
     /// # Panics
     /// When there is no such queue.
@@ -133,8 +132,8 @@ impl PrivateBroker {
         assert_eq!(said.trim(), "ok", "{queue} is not silent");
     }
 
-    /// Makes a queue answer again that was silenced. If it was deleted meanwhile, or is another of the same name,
-    /// this changes nothing.
+    /// Makes a silenced queue respond again. This changes nothing if it was deleted meanwhile, or replaced by
+    /// another of the same name.
     ///
     /// # Panics
     /// When the node does not answer.
@@ -152,7 +151,7 @@ impl PrivateBroker {
         self.node.kill();
     }
 
-    /// An orderly stop: the node closes its connections and writes its state.
+    /// Stops the node in order, so that it closes its connections and writes its state.
     ///
     /// # Panics
     /// When it does not run.
@@ -160,13 +159,13 @@ impl PrivateBroker {
         self.node.stop();
     }
 
-    /// Raises the memory alarm, which blocks all publishers, or ends it.
+    /// Raises the memory alarm, which blocks all publishers, or clears it.
     pub async fn alarm(&self, on: bool) {
         let watermark = if on { "0" } else { "0.4" };
         self.node.control(&["set_vm_memory_high_watermark", watermark]).await;
     }
 
-    /// How many messages each queue holds, those included that were handed out and not acknowledged.
+    /// Returns the number of messages in each queue, including the unacknowledged ones.
     ///
     /// # Panics
     /// When the node does not answer.
@@ -180,7 +179,7 @@ impl PrivateBroker {
         queues.into_iter().filter_map(queue).collect()
     }
 
-    /// Starts it again with the state it has, and waits until it answers.
+    /// Starts it again with its state, and waits until it answers.
     pub async fn restart(&mut self) {
         self.launch();
         self.node.wait_ready().await;

@@ -1,4 +1,4 @@
-//! A PostgreSQL server of the test's own, to be stopped and started again.
+//! A PostgreSQL server of the test's own, which the test can stop and restart.
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -14,13 +14,13 @@ use crate::process::send_signal;
 use crate::settings::unique;
 use crate::tls::PemIdentity;
 
-/// Where Debian puts the servers, one directory for each version.
+/// Debian's directory of the servers, with one directory for each version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
 /// The account of the services on a server that asks for certificates.
 pub const CLIENT: &str = "postrider";
 
-/// Ends the connections of all clients.
+/// Terminates the connections of all clients.
 const TERMINATE: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
     WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
 
@@ -30,13 +30,13 @@ pub struct PrivatePostgres {
     bin: PathBuf,
     dir: PathBuf,
     port: Port,
-    /// PostgreSQL refuses to run as root: the user and group `postgres` then.
+    /// The user and group `postgres`, because PostgreSQL refuses to run as root.
     owner: Option<(u32, u32)>,
     child: Option<Child>,
 }
 
 impl PrivatePostgres {
-    /// Starts a server with an empty state and waits until it answers.
+    /// Starts an empty server and waits until it answers.
     ///
     /// # Panics
     /// When PostgreSQL is not installed or does not start.
@@ -46,8 +46,8 @@ impl PrivatePostgres {
         postgres
     }
 
-    /// Starts one that lets [`CLIENT`] in over TLS alone, with a certificate in that name from the authority
-    /// of `client_roots`, and shows `server`. The tests' own account stays open.
+    /// Starts a server that presents `server` and accepts [`CLIENT`] only over TLS, with a certificate in
+    /// that name from the authority of `client_roots`. The tests' own account stays open.
     ///
     /// # Panics
     /// When PostgreSQL is not installed or does not start.
@@ -110,13 +110,13 @@ impl PrivatePostgres {
         command
     }
 
-    /// A URL of a database in which `CREATE DATABASE` may be said.
+    /// Returns the URL of a database in which `CREATE DATABASE` is allowed.
     #[must_use]
     pub fn admin_url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port.number())
     }
 
-    /// A URL of `database` for [`CLIENT`], at this name of the machine.
+    /// Returns a URL of `database` for [`CLIENT`], with this name of the machine.
     #[must_use]
     pub fn client_url(&self, host: &str, database: &str, query: &str) -> String {
         format!("postgres://{CLIENT}@{host}:{}/{database}?{query}", self.port.number())
@@ -130,7 +130,7 @@ impl PrivatePostgres {
         }
     }
 
-    /// A fast shutdown: connections are cut, the state is written.
+    /// Shuts the server down fast, so that connections are cut and the state is written.
     ///
     /// # Panics
     /// When it does not run.
@@ -140,7 +140,7 @@ impl PrivatePostgres {
         let _ = child.wait();
     }
 
-    /// Ends all connections but its own, from inside the server.
+    /// Terminates all connections except its own, from inside the server.
     ///
     /// # Panics
     /// When the server does not answer.
@@ -149,13 +149,12 @@ impl PrivatePostgres {
         client.batch_execute(TERMINATE).await.expect("the connections end");
     }
 
-    /// Starts it again with the state it has, and waits until it answers.
+    /// Starts it again with its state, and waits until it answers.
     pub async fn restart(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         while !self.answers().await {
             assert!(Instant::now() < deadline, "the private PostgreSQL does not answer: {}", self.log());
-            // One that was killed leaves its children behind for a moment, and refuses to start
-            // beside them.
+            // A killed server leaves its children behind for a moment, and refuses to start beside them.
             if self.child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None))) {
                 self.child = None;
                 self.launch();
@@ -175,7 +174,7 @@ impl PrivatePostgres {
             .command("postgres")
             .args(["-p", &self.port.number().to_string(), "-c", "listen_addresses=127.0.0.1", "-k", "", "-c"])
             .args(["max_connections=200"])
-            // What a killed server wrote is with the kernel: only the machine's end would lose it.
+            // The kernel keeps the writes of a killed server; only the end of the machine would lose them.
             .args(["-c", "fsync=off"])
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log file"))
@@ -203,7 +202,7 @@ impl Drop for PrivatePostgres {
     }
 }
 
-/// The newest server that is installed.
+/// Returns the directory of the newest installed server.
 fn bin() -> PathBuf {
     let version = |path: &Path| path.file_name()?.to_str()?.parse::<u32>().ok();
     let installed = std::fs::read_dir(DEBIAN).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -214,7 +213,7 @@ fn bin() -> PathBuf {
     )
 }
 
-/// The user and group `postgres`, when this test runs as root.
+/// Returns the user and group `postgres` when this test runs as root.
 fn owner() -> Option<(u32, u32)> {
     let id = |args: &[&str]| -> Option<u32> {
         let output = Command::new("id").args(args).output().ok()?;

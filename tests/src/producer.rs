@@ -1,4 +1,4 @@
-//! An event producer: persistent messages, `mandatory`, publisher confirms.
+//! An event producer with persistent messages, `mandatory` and publisher confirms.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProper
 
 use crate::event::Event;
 
-/// A confirm, or anything else the broker answers, is there within this or counts as missing.
+/// A confirm, or any other answer of the broker, that takes longer counts as missing.
 const LONGEST: Duration = Duration::from_secs(10);
 /// The AMQP delivery mode that survives a broker restart.
 const PERSISTENT: u8 = 2;
@@ -23,11 +23,11 @@ pub struct Producer {
     _connection: Connection,
 }
 
-/// Why a message may not be with the broker.
+/// The reason why the broker may not have a message.
 pub type NotConfirmed = String;
 
 impl Producer {
-    /// Connects to the broker; publishes to `{namespace}.events`.
+    /// Connects to the broker, to publish to `{namespace}.events`.
     ///
     /// # Errors
     /// When the broker does not answer.
@@ -77,7 +77,7 @@ impl Producer {
     /// Publishes an event and waits for the confirm.
     ///
     /// # Errors
-    /// When it is not confirmed: then nobody knows whether the broker has it.
+    /// When it is not confirmed, so that nobody knows whether the broker has it.
     pub async fn try_publish(&self, event: &Event) -> Result<(), NotConfirmed> {
         self.raw(&event.event_type, event.body().as_bytes(), event.message_id.as_deref()).await
     }

@@ -11,7 +11,7 @@ use crate::process::{Process, get};
 
 const CONFIG: &str = include_str!("../../deploy/prometheus/prometheus.yml");
 const ALERTS: &str = include_str!("../../deploy/prometheus/alerts.yml");
-/// How often it scrapes, instead of [`USUAL`].
+/// The scrape interval, instead of [`USUAL`].
 const SCRAPES: &str = "1s";
 const USUAL: &str = "15s";
 
@@ -23,10 +23,10 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts one and waits until it answers.
+    /// Starts a server and waits until it answers.
     ///
     /// # Panics
-    /// When Prometheus is not installed or does not start, or its configuration names no such targets.
+    /// When Prometheus is not installed or does not start, or its configuration lacks the targets.
     pub async fn start(platform: &Platform) -> Self {
         let dir = platform.dir().join("prometheus");
         std::fs::create_dir_all(&dir).expect("a directory for Prometheus");
@@ -67,7 +67,7 @@ impl Prometheus {
         prometheus
     }
 
-    /// Where it answers.
+    /// Returns its URL.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.port.address())

@@ -1,5 +1,5 @@
-//! A TCP relay in front of a server, which a test can cut, slow down, silence and heal: to the services
-//! the server is away and comes back, and no other test notices.
+//! A TCP relay in front of a server, which a test can cut, slow down, silence and restore. To the services
+//! the server fails and returns, and other tests do not notice.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,25 +13,25 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::ports::Port;
 
-/// How much is passed on at once.
+/// Maximum number of bytes that are passed on at once.
 const CHUNK: usize = 16 * 1024;
 
-/// What a relay does with the bytes of its connections.
+/// How a relay treats the bytes of its connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weather {
     /// It passes them on.
     Clear,
-    /// It passes each lot on after this long.
+    /// It passes each chunk on after this delay.
     Slow(Duration),
-    /// It takes connections and bytes, and passes nothing on, either way.
+    /// It accepts connections and bytes, and passes nothing on in either direction.
     Still,
-    /// The server hears, and its answers do not arrive.
+    /// The server receives requests, and its answers do not arrive.
     AnswersHeld,
-    /// The server is not heard any more, and what it says arrives.
+    /// The server receives nothing more, and its answers arrive.
     RequestsHeld,
 }
 
-/// Which way bytes go.
+/// A direction of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     ToServer,
@@ -53,7 +53,7 @@ impl Weather {
     }
 }
 
-/// The weather of the connections that are made now; those that were abandoned keep theirs.
+/// The mode of the current connections; abandoned connections keep their own.
 #[derive(Debug, Clone)]
 struct Sky(Arc<Mutex<watch::Sender<Weather>>>);
 
@@ -63,26 +63,26 @@ impl Sky {
     }
 }
 
-/// A relay. It is cut when it is dropped.
+/// A relay that is cut when it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     port: Port,
     target: SocketAddr,
     sky: Sky,
     relaying: Option<JoinHandle<()>>,
-    /// What was cut, as it lets go of the port.
+    /// The task of a cut relay, until it has released the port.
     ending: Option<JoinHandle<()>>,
 }
 
 impl Proxy {
-    /// A relay to `target` that is still cut.
+    /// Creates a relay to `target` that is still cut.
     #[must_use]
     pub fn cut_from(target: SocketAddr) -> Self {
         let sky = Sky(Arc::new(Mutex::new(watch::Sender::new(Weather::Clear))));
         Self { port: Port::take(), target, sky, relaying: None, ending: None }
     }
 
-    /// A relay to the server in this URL, open, and the URL that leads through it.
+    /// Creates an open relay to the server in this URL, and returns it with the URL that leads through it.
     ///
     /// # Panics
     /// When the URL has no host and port.
@@ -96,16 +96,16 @@ impl Proxy {
         (proxy, through)
     }
 
-    /// The port that it listens on.
+    /// Returns its listening port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port.number()
     }
 
-    /// Lets everything through: what was held back goes on, new connections are taken.
+    /// Lets everything through, so that held bytes go on and new connections are accepted.
     ///
     /// # Panics
-    /// When its port was taken meanwhile.
+    /// When another process has taken its port meanwhile.
     pub async fn heal(&mut self) {
         self.set(Weather::Clear);
         if let Some(ending) = self.ending.take() {
@@ -125,17 +125,17 @@ impl Proxy {
         }
     }
 
-    /// Treats all connections so from now on, also those that are there.
+    /// Applies this mode to all connections from now on, including the current ones.
     pub fn set(&mut self, weather: Weather) {
         self.sky.now().send_replace(weather);
     }
 
-    /// Forgets the connections that are there: they stay open and silent for good, as with a router in
-    /// between that lost its table. New ones pass.
+    /// Forgets the current connections, which stay open and silent for good, as after a router in between has
+    /// lost its table. New connections pass.
     pub fn abandon(&mut self) {
         let mut now = self.sky.now();
         now.send_replace(Weather::Still);
-        // The pumps of the old connections wait for a change that never comes.
+        // The tasks of the old connections wait for a change that never comes.
         *now = watch::Sender::new(Weather::Clear);
     }
 }
@@ -147,7 +147,7 @@ impl Drop for Proxy {
 }
 
 async fn relay(listener: TcpListener, target: SocketAddr, sky: Sky) {
-    // The connections go with the task that holds them.
+    // Dropping the task that holds the connections closes them.
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         let weather = sky.now().subscribe();
@@ -156,7 +156,7 @@ async fn relay(listener: TcpListener, target: SocketAddr, sky: Sky) {
     }
 }
 
-/// Passes bytes both ways until both sides are done, or one fails.
+/// Passes bytes in both directions until both sides are done, or one fails.
 async fn pass(client: TcpStream, target: SocketAddr, weather: watch::Receiver<Weather>) {
     let Ok(server) = TcpStream::connect(target).await else { return };
     let (from_client, to_client) = client.into_split();
@@ -176,7 +176,7 @@ async fn pump(
     loop {
         let read = from.read(&mut chunk).await?;
         let Ok(now) = weather.wait_for(|now| now.passes(way)).await.map(|now| *now) else {
-            // Abandoned: both sides keep waiting.
+            // The connection is abandoned, so that both sides keep waiting.
             return std::future::pending().await;
         };
         if !now.delay().is_zero() {

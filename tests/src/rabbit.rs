@@ -1,4 +1,4 @@
-//! What a test looks up in the broker, and the removal of a test's namespace.
+//! Queries of the broker, and the removal of a test's namespace.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use crate::PATIENCE;
 use crate::poll::eventually;
 
-/// The queue that the routers take events from, below the namespace.
+/// The queue from which the routers take events, below the namespace.
 pub const INGEST_QUEUE: &str = "ingest";
-/// The queue of messages that the router refused, below the namespace.
+/// The queue of messages that the router rejected, below the namespace.
 pub const REJECTED_QUEUE: &str = "rejected";
 
-/// The exchanges and queues of a namespace, apart from those of its delays and webhooks.
+/// The exchanges and queues of a namespace, without the ones of its delays and webhooks.
 const NAMES: [&str; 10] = [
     "events",
     INGEST_QUEUE,
@@ -45,7 +45,7 @@ impl Taken {
     /// A header as text.
     ///
     /// # Panics
-    /// When it is not there or not text.
+    /// When it is missing or not text.
     #[must_use]
     pub fn header(&self, name: &str) -> String {
         let headers = self.properties.headers().as_ref().expect("headers");
@@ -57,7 +57,7 @@ impl Taken {
     }
 }
 
-/// A queue of a test's own, bound to an exchange; it goes with the connection.
+/// A queue of the test's own, bound to an exchange; it is deleted with the connection.
 #[derive(Debug)]
 pub struct Ear {
     channel: Channel,
@@ -65,7 +65,7 @@ pub struct Ear {
 }
 
 impl Ear {
-    /// The next message, waiting for it.
+    /// Waits for the next message.
     pub async fn next(&self) -> Taken {
         take(&self.channel, &self.queue).await
     }
@@ -103,7 +103,7 @@ impl Rabbit {
         Ok(Self { connection, namespace: namespace.to_owned() })
     }
 
-    /// A channel to be thrown away: a look at a queue that is not there closes it.
+    /// Opens a channel for one query, because a look at a missing queue closes the channel.
     async fn channel(&self) -> Channel {
         self.connection.create_channel().await.expect("a channel")
     }
@@ -112,7 +112,7 @@ impl Rabbit {
         format!("{}.{suffix}", self.namespace)
     }
 
-    /// How many messages are ready in `{namespace}.{queue}`; `None` when there is no such queue.
+    /// Returns the number of ready messages in `{namespace}.{queue}`; `None` when there is no such queue.
     pub async fn depth(&self, queue: &str) -> Option<u32> {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let name = self.name(queue).into();
@@ -120,7 +120,7 @@ impl Rabbit {
         declared.ok().map(|queue| queue.message_count())
     }
 
-    /// Waits until `{namespace}.{queue}` holds as many messages.
+    /// Waits until `{namespace}.{queue}` holds this number of messages.
     pub async fn wait_depth(&self, queue: &str, messages: u32) {
         let what = format!("{} has {messages} messages", self.name(queue));
         eventually(&what, PATIENCE, async || match self.depth(queue).await {
@@ -130,12 +130,12 @@ impl Rabbit {
         .await;
     }
 
-    /// Takes the next message of `{namespace}.{queue}`, waiting for it.
+    /// Waits for the next message of `{namespace}.{queue}`, and takes it.
     pub async fn take(&self, queue: &str) -> Taken {
         take(&self.channel().await, &self.name(queue)).await
     }
 
-    /// Takes the next message of `{namespace}.{queue}`, waiting for it, and puts it back as one that was handed out.
+    /// Waits for the next message of `{namespace}.{queue}`, takes it, and requeues it as delivered once.
     ///
     /// # Panics
     /// When the broker does not take it back.
@@ -144,7 +144,7 @@ impl Rabbit {
         self.wait_depth(queue, 1).await;
     }
 
-    /// The same without waiting: the broker may move a message elsewhere that was returned too often.
+    /// Does the same without waiting, because the broker may move a message that was returned too often.
     ///
     /// # Panics
     /// When the broker does not take it back.
@@ -155,7 +155,8 @@ impl Rabbit {
         message.delivery.nack(options).await.expect("the message goes back");
     }
 
-    /// Hears from now on what is published to the exchange `{namespace}.{exchange}` with this key.
+    /// Receives from now on the messages that are published to the exchange `{namespace}.{exchange}` with
+    /// this key.
     ///
     /// # Panics
     /// When there is no such exchange.
@@ -171,10 +172,10 @@ impl Rabbit {
         Ear { channel, queue }
     }
 
-    /// Declares a classic queue of the namespace, which ours cannot be declared over.
+    /// Declares a classic queue in the namespace, which conflicts with the platform's declaration.
     ///
     /// # Panics
-    /// When the broker does not.
+    /// When the broker refuses.
     pub async fn declare_classic(&self, queue: &str) {
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         let name = self.name(queue).into();
@@ -182,16 +183,16 @@ impl Rabbit {
         declared.expect("a queue");
     }
 
-    /// Deletes a queue of the namespace; one that is not there is fine.
+    /// Deletes a queue of the namespace, if it exists.
     pub async fn delete_queue(&self, queue: &str) {
         let name = self.name(queue).into();
         let _ = self.channel().await.queue_delete(name, QueueDeleteOptions::default()).await;
     }
 
-    /// Takes a binding between two of the namespace away, as who died before it was made leaves it.
+    /// Removes a binding in the namespace, as after the death of a process before it was created.
     ///
     /// # Panics
-    /// When the broker does not.
+    /// When the broker refuses.
     pub async fn unbind(&self, exchange: &str, queue: &str, key: &str) {
         let (queue, exchange) = (self.name(queue).into(), self.name(exchange).into());
         let unbound =
@@ -204,8 +205,8 @@ impl Rabbit {
         let _ = self.channel().await.exchange_delete(name, ExchangeDeleteOptions::default()).await;
     }
 
-    /// Deletes all that a test's services declared, as far as names are known: `extra` are those of
-    /// its webhooks and delays. Nothing else may use the namespace any more.
+    /// Deletes everything that a test's services declared, as far as names are known; `extra` are the names
+    /// of its webhooks and delays. Nothing else may use the namespace any more.
     pub async fn remove_namespace(&self, extra: &[String]) {
         for name in NAMES.into_iter().chain(extra.iter().map(String::as_str)) {
             self.delete_queue(name).await;

@@ -14,7 +14,7 @@ use crate::rabbit_node::Node;
 use crate::rabbit_server::{PortMapper, Server};
 use crate::settings::unique;
 
-/// Nodes of a cluster: the fewest that lose one and go on.
+/// Nodes of a cluster, the smallest number that loses one and goes on.
 pub const NODES: usize = 3;
 /// Followers that lag behind their leader by at most this many log entries are in sync, because under load some
 /// entries are always on their way.
@@ -26,9 +26,9 @@ pub type Number = usize;
 /// The behaviour of nodes that see fewer than half of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartitionHandling {
-    /// They go on: RabbitMQ's default.
+    /// They go on, which is RabbitMQ's default.
     Ignore,
-    /// They close their connections until they see more.
+    /// They close their connections until they see more nodes.
     PauseMinority,
 }
 
@@ -46,7 +46,7 @@ impl PartitionHandling {
 pub struct RabbitCluster {
     balancer: Balancer,
     nodes: Vec<Node>,
-    // After the nodes, which are registered there.
+    // Dropped after the nodes, which are registered there.
     _port_mapper: Option<PortMapper>,
     home: Home,
 }
@@ -86,8 +86,8 @@ impl RabbitCluster {
         cluster
     }
 
-    /// Gives all nodes the same cookie, and the first node to look for. It looks for no other itself, because RabbitMQ 4
-    /// does not start before a node that it looks for is up.
+    /// Gives all nodes the same cookie, and the first node as their peer. The first node has no peer itself,
+    /// because RabbitMQ 4 does not start before its peer is up.
     fn configure(&self, handling: PartitionHandling, cookie: &str) {
         let path = self.home.0.join(".erlang.cookie");
         std::fs::write(&path, cookie).expect("the cookie of the cluster");
@@ -113,7 +113,7 @@ impl RabbitCluster {
         self.nodes[0].control(&["await_online_nodes", &NODES.to_string()]).await;
     }
 
-    /// The URL that leads to the nodes in turn.
+    /// Returns the URL that leads to the nodes in turn.
     #[must_use]
     pub fn url(&self) -> String {
         format!("amqp://guest:guest@{}/%2f", self.balancer.address())
@@ -124,7 +124,7 @@ impl RabbitCluster {
         self.nodes[node].kill();
     }
 
-    /// An orderly stop of a node.
+    /// Stops a node in order.
     ///
     /// # Panics
     /// When it does not run.
@@ -132,7 +132,7 @@ impl RabbitCluster {
         self.nodes[node].stop();
     }
 
-    /// Starts these nodes at once with the state they have, and waits until they greet clients.
+    /// Starts these nodes at once with their state, and waits until they accept clients.
     pub async fn restart(&mut self, nodes: &[Number]) {
         for node in nodes {
             self.nodes[*node].launch();
@@ -144,13 +144,13 @@ impl RabbitCluster {
         self.nodes.iter().find(|node| node.is_started()).expect("a node that runs")
     }
 
-    /// Runs `rabbitmqctl` on a node that runs, and hands out what it says.
+    /// Runs `rabbitmqctl` on a running node, and returns its output.
     pub async fn control(&self, args: &[&str]) -> String {
         self.running().control(args).await
     }
 
-    /// Runs an expression of Erlang for each queue `Q` with the name `Name`, on a node that runs: the values by the
-    /// names of the queues. An expression must be a text.
+    /// Evaluates an Erlang expression for each queue `Q` with the name `Name`, on a running node, and returns
+    /// the values by queue name. The expression must be a text.
     async fn of_each_queue(&self, erlang: &str) -> BTreeMap<String, String> {
         let all = format!(
             "[io_lib:format(\"~ts=~ts \", [Name, {erlang}]) || Q <- rabbit_amqqueue:list(), \
@@ -161,14 +161,14 @@ impl RabbitCluster {
         pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
-    /// The node that leads each quorum queue.
+    /// Returns the node that leads each quorum queue.
     async fn leaders(&self) -> BTreeMap<String, Number> {
         let leaders = self.of_each_queue("atom_to_list(element(2, amqqueue:get_pid(Q)))").await;
         let number = |name: &str| self.nodes.iter().position(|node| node.name() == name);
         leaders.into_iter().filter_map(|(queue, name)| Some((queue, number(&name)?))).collect()
     }
 
-    /// The node that leads most quorum queues.
+    /// Returns the node that leads most quorum queues.
     ///
     /// # Panics
     /// When there is none.
@@ -178,7 +178,7 @@ impl RabbitCluster {
         (0..NODES).max_by_key(led).expect("a node")
     }
 
-    /// Leaves a quorum queue one member, its leader, and says on which node that is.
+    /// Reduces a quorum queue to one member, its leader, and returns the node of that member.
     ///
     /// # Panics
     /// When there is no such queue, or a member stays.
@@ -196,13 +196,14 @@ impl RabbitCluster {
         leader
     }
 
-    /// The number of consumers of each quorum queue, with the ones that wait for the active one to leave.
+    /// Returns the number of consumers of each quorum queue, including waiting ones of a single active
+    /// consumer.
     pub async fn consumers(&self) -> BTreeMap<String, usize> {
         let consumers = self.of_each_queue("integer_to_list(length(rabbit_amqqueue:consumers(Q)))").await;
         consumers.into_iter().map(|(queue, number)| (queue, number.parse().expect("a number"))).collect()
     }
 
-    /// Waits until all members of all quorum queues run, and have what their leader has.
+    /// Waits until all members of all quorum queues run, and have the entries of their leader.
     ///
     /// # Panics
     /// When they do not in time.

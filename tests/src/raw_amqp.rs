@@ -1,5 +1,5 @@
-//! An AMQP 0-9-1 client that sends and reads any bytes, because a proper client refuses to send what a careless
-//! producer sends: short strings that are not UTF-8, tables nested thousands deep, header values of any type.
+//! An AMQP 0-9-1 client that sends and reads any bytes, because a proper client refuses a careless producer's
+//! messages: short strings that are not UTF-8, tables nested thousands deep, header values of any type.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 /// How long RabbitMQ may take to answer; a large message on a busy machine takes seconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
-/// The largest frame, as RabbitMQ proposes it; a header of a message has to fit into one.
+/// The largest frame, as RabbitMQ proposes it; the headers of a message have to fit into one.
 pub const MAX_FRAME_BYTES: usize = 131_072;
 /// Bytes of a frame around its payload.
 pub(crate) const FRAME_OVERHEAD: usize = 8;
@@ -28,10 +28,10 @@ const HEADER: u8 = 2;
 const BODY: u8 = 3;
 const HEARTBEAT: u8 = 8;
 
-/// Why something was not done.
+/// The reason of a failure.
 pub type Failure = String;
 
-/// A property of a message that is a short string: any bytes, 255 at most.
+/// A property of a message that is a short string of any bytes, at most 255.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Text {
     /// `content_type`.
@@ -42,7 +42,7 @@ pub enum Text {
     CorrelationId = 10,
     /// `reply_to`.
     ReplyTo = 9,
-    /// `expiration`: RabbitMQ refuses all but digits, which are milliseconds.
+    /// `expiration`; RabbitMQ refuses everything except digits, which are milliseconds.
     Expiration = 8,
     /// `message_id`.
     MessageId = 7,
@@ -57,26 +57,26 @@ pub enum Text {
 const HEADERS_BIT: u8 = 13;
 const DELIVERY_MODE_BIT: u8 = 12;
 
-/// The properties of a message, each as the bytes that stand for it on the wire.
+/// The properties of a message, each in its encoded form.
 #[derive(Debug, Clone)]
 pub struct Properties(BTreeMap<u8, Vec<u8>>);
 
 impl Default for Properties {
-    /// The properties of a persistent message.
+    /// Returns the properties of a persistent message.
     fn default() -> Self {
         Self(BTreeMap::from([(DELIVERY_MODE_BIT, vec![PERSISTENT])]))
     }
 }
 
 impl Properties {
-    /// With this short string.
+    /// Adds this short string.
     #[must_use]
     pub fn text(mut self, property: Text, value: &[u8]) -> Self {
         self.0.insert(property as u8, short_string(value));
         self
     }
 
-    /// With these headers: the fields of a table, encoded, without the length in front of them.
+    /// Adds these headers, the encoded fields of a table without their length in front.
     #[must_use]
     pub fn headers(mut self, fields: &[u8]) -> Self {
         self.0.insert(HEADERS_BIT, long_string(fields));
@@ -91,19 +91,19 @@ impl Properties {
     }
 }
 
-/// A field of a table: its name, its type and its value, the latter encoded.
+/// Encodes a field of a table from its name, its type and its encoded value.
 #[must_use]
 pub fn field(name: &[u8], kind: u8, value: &[u8]) -> Vec<u8> {
     [short_string(name), vec![kind], value.to_vec()].concat()
 }
 
-/// A field whose value is text.
+/// Encodes a field whose value is text.
 #[must_use]
 pub fn text_field(name: &[u8], value: &[u8]) -> Vec<u8> {
     field(name, b'S', &long_string(value))
 }
 
-/// A field whose value is an array in an array and so on, as many levels deep.
+/// Encodes a field whose value is an array in an array and so on, this number of levels deep.
 #[must_use]
 pub fn nested_arrays(name: &[u8], depth: usize) -> Vec<u8> {
     const LEVEL_BYTES: usize = 5;
@@ -118,7 +118,7 @@ pub fn nested_arrays(name: &[u8], depth: usize) -> Vec<u8> {
     encoded
 }
 
-/// A field whose value is a table in a table and so on, as many levels deep.
+/// Encodes a field whose value is a table in a table and so on, this number of levels deep.
 #[must_use]
 pub fn nested_tables(name: &[u8], depth: usize) -> Vec<u8> {
     const LEVEL_BYTES: usize = 7;
@@ -143,7 +143,7 @@ pub(crate) fn long_string(value: &[u8]) -> Vec<u8> {
     [&length.to_be_bytes(), value].concat()
 }
 
-/// A message that was taken from a queue, not acknowledged yet.
+/// A message that was taken from a queue and is not acknowledged yet.
 #[derive(Debug)]
 pub struct RawMessage {
     /// Its delivery tag.
@@ -155,7 +155,7 @@ pub struct RawMessage {
 }
 
 impl RawMessage {
-    /// A header that is text. Only the outermost table is looked through, however deep the others are.
+    /// Returns a header that is text. It searches only the outermost table, however deep the others are.
     #[must_use]
     pub fn header(&self, name: &[u8]) -> Option<Vec<u8>> {
         let mut reader = Reader(&self.headers);
@@ -181,7 +181,7 @@ impl RawClient {
     /// Connects to the broker of a URL such as `amqp://guest:guest@127.0.0.1:5672/%2f`.
     ///
     /// # Errors
-    /// When the broker is away or refuses.
+    /// When the broker is unreachable or refuses.
     pub async fn connect(amqp_url: &str) -> Result<Self, Failure> {
         let target = Target::parse(amqp_url).ok_or_else(|| format!("{amqp_url} is no URL of a broker"))?;
         let stream = TcpStream::connect(&target.address).await.map_err(text)?;
@@ -199,7 +199,7 @@ impl RawClient {
             [long_string(b""), short_string(b"PLAIN"), long_string(login.as_bytes()), short_string(b"en_US")];
         self.method(0, (10, 11), &start_ok.concat()).await?;
         self.expect(0, (10, 30)).await?;
-        // Two channels; frames of the default size; no heartbeats, since nobody here waits for them.
+        // Two channels; frames of the default size; no heartbeats, because this client ignores them.
         let frame = u32::try_from(MAX_FRAME_BYTES).expect("a size of 32 bits");
         let tune_ok = [&2_u16.to_be_bytes()[..], &frame.to_be_bytes(), &0_u16.to_be_bytes()].concat();
         self.method(0, (10, 31), &tune_ok).await?;
@@ -215,7 +215,8 @@ impl RawClient {
     /// Publishes a message, `mandatory`, and waits for the confirm.
     ///
     /// # Errors
-    /// When it is not confirmed: then nobody knows whether the broker has it. The connection may be closed.
+    /// When it is not confirmed, so that nobody knows whether the broker has it. The connection may be
+    /// closed.
     pub async fn publish(
         &mut self,
         exchange: &str,
@@ -254,7 +255,7 @@ impl RawClient {
     /// Takes the next message of a queue without acknowledging it; `None` when nothing is ready.
     ///
     /// # Errors
-    /// When the broker refuses or is away.
+    /// When the broker refuses or is unreachable.
     pub async fn get(&mut self, queue: &str) -> Result<Option<RawMessage>, Failure> {
         let get = [vec![0, 0], short_string(queue.as_bytes()), vec![0]].concat();
         self.method(CHANNEL, (BASIC, 70), &get).await?;
@@ -279,7 +280,7 @@ impl RawClient {
         Ok(Some(RawMessage { tag, headers, body }))
     }
 
-    /// Acknowledges a message that was taken.
+    /// Acknowledges a taken message.
     ///
     /// # Errors
     /// When the connection is gone.
@@ -304,7 +305,7 @@ impl RawClient {
         }
     }
 
-    /// The next frame of a channel, or the broker's goodbye on channel 0.
+    /// Reads the next frame of a channel, or the broker's close on channel 0.
     async fn next_frame(&mut self, channel: u16) -> Result<(u8, Vec<u8>), Failure> {
         let reading = async {
             loop {
@@ -344,14 +345,14 @@ fn shown(arguments: &[u8]) -> String {
     String::from_utf8_lossy(arguments).into_owned()
 }
 
-/// Whether the arguments of an `ack` cover this tag.
+/// Returns whether the arguments of an `ack` cover this tag.
 fn acknowledges(arguments: &[u8], tag: u64) -> bool {
     let mut reader = Reader(arguments);
     let (acked, multiple) = (reader.number(), reader.byte());
     acked.is_some_and(|acked| acked == tag || (multiple == Some(1) && (acked == 0 || acked > tag)))
 }
 
-/// The size of the body, and the fields of the headers.
+/// Returns the size of the body, and the fields of the headers.
 fn read_header(payload: &[u8]) -> Option<(u64, Vec<u8>)> {
     let mut reader = Reader(payload);
     let _class_and_weight = reader.take(4)?;
@@ -366,7 +367,7 @@ fn read_header(payload: &[u8]) -> Option<(u64, Vec<u8>)> {
     Some((size, headers.to_vec()))
 }
 
-/// The bytes that are left to read.
+/// The unread bytes.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -398,7 +399,7 @@ impl<'a> Reader<'a> {
         self.take(usize::try_from(length).ok()?)
     }
 
-    /// A value of a table. Tables and arrays begin with their length, so that none is entered.
+    /// Skips a value of a table. Tables and arrays begin with their length, so that none is entered.
     fn value(&mut self, kind: u8) -> Option<&'a [u8]> {
         match kind {
             b'V' => self.take(0),
@@ -413,7 +414,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Where a URL leads.
+/// The parts of a broker's URL.
 struct Target {
     address: String,
     user: String,

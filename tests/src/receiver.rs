@@ -1,4 +1,4 @@
-//! The endpoint owner's server: HTTPS on 127.0.0.1, keeps every request and answers by script.
+//! The endpoint owner's server, which speaks HTTPS on 127.0.0.1, keeps every request and answers by script.
 
 mod serve;
 
@@ -19,10 +19,10 @@ use crate::script::{Reply, Script};
 use crate::signature;
 use crate::tls::{Authority, server_config};
 
-/// Whichever port is free on this machine.
+/// Any free port of this machine.
 const ANY_PORT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
 
-/// A request as it arrived.
+/// A received request.
 #[derive(Debug, Clone)]
 pub struct Received {
     /// The method.
@@ -35,9 +35,9 @@ pub struct Received {
     pub headers: HeaderMap,
     /// The body, byte for byte.
     pub body: Bytes,
-    /// When its headers were there.
+    /// The arrival of its headers.
     pub at: Instant,
-    /// The connection that it came on, counted from 1.
+    /// The number of its connection, counted from 1.
     pub connection: usize,
 }
 
@@ -45,7 +45,7 @@ impl Received {
     /// A header as text.
     ///
     /// # Panics
-    /// When it is not there or not text.
+    /// When it is missing or not text.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         let value =
@@ -71,10 +71,10 @@ impl Received {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e} in {:?}", self.body))
     }
 
-    /// A text field of the envelope, such as `attemptId`.
+    /// Returns a text field of the envelope, such as `attemptId`.
     ///
     /// # Panics
-    /// When it is not there.
+    /// When it is missing.
     #[must_use]
     pub fn field(&self, name: &str) -> String {
         self.json()[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.text())).to_owned()
@@ -89,19 +89,19 @@ impl Received {
     /// Verifies the signature with this secret.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Describes the defect of the signature.
     pub fn verify(&self, secret: &str) -> Result<(), String> {
         signature::verify(secret, &self.headers, &self.body, signature::now())
     }
 }
 
-/// Judges requests as they come, where there are too many to be kept, and says what to answer.
+/// Judges and answers requests as they come, where there are too many to keep.
 pub trait Witness: Send + Sync + std::fmt::Debug {
-    /// A request has arrived.
+    /// Returns the answer to a request.
     fn answer(&self, request: &Received) -> Reply;
 }
 
-/// What the connections and the test share.
+/// The state that the connections and the test share.
 #[derive(Debug)]
 struct Shared {
     witness: Option<Arc<dyn Witness>>,
@@ -113,7 +113,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct PathState {
     script: Script,
-    /// What each event is answered, one attempt after the other, in place of the script.
+    /// The answers to each event, one attempt after the other, in place of the script.
     each: Vec<Reply>,
     requests: Vec<Arc<Received>>,
     in_flight: usize,
@@ -136,7 +136,7 @@ impl Shared {
         self.paths.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Notes that a request is being served.
+    /// Records that a request is being served.
     fn enter(&self, path: &str) {
         let mut paths = self.paths();
         let state = paths.entry(path.to_owned()).or_default();
@@ -150,7 +150,7 @@ impl Shared {
         }
     }
 
-    /// Keeps a request and says what to answer.
+    /// Keeps a request and returns the answer.
     fn keep(&self, path: &str, request: Received) -> Reply {
         if let Some(witness) = &self.witness {
             return witness.answer(&request);
@@ -176,22 +176,22 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Starts one with a certificate of this authority that speaks HTTP/2 and HTTP/1.1.
+    /// Starts a receiver with a certificate of this authority that speaks HTTP/2 and HTTP/1.1.
     pub async fn start(authority: &Authority) -> Self {
         Self::start_with(authority, &["h2", "http/1.1"]).await
     }
 
-    /// Starts one that keeps nothing and shows each request to this witness, who answers it.
+    /// Starts a receiver that keeps nothing and passes each request to this witness, which answers it.
     pub async fn start_before(authority: &Authority, witness: Arc<dyn Witness>) -> Self {
         Self::listen(authority, &["h2", "http/1.1"], ANY_PORT, Some(witness)).await
     }
 
-    /// Starts one that offers these protocols.
+    /// Starts a receiver that offers these protocols.
     pub async fn start_with(authority: &Authority, alpn: &[&str]) -> Self {
         Self::listen(authority, alpn, ANY_PORT, None).await
     }
 
-    /// Starts one on this port, which was a closed one so far.
+    /// Starts a receiver on this port, which was closed so far.
     pub async fn start_on(authority: &Authority, port: &Port) -> Self {
         Self::listen(authority, &["h2", "http/1.1"], port.address(), None).await
     }
@@ -215,20 +215,20 @@ impl Receiver {
         Self { shared, address, accepting }
     }
 
-    /// The endpoint at this path, which begins with `/`.
+    /// Returns the endpoint at this path, which begins with `/`.
     #[must_use]
     pub fn endpoint(&self, path: &str) -> Endpoint {
         let url = format!("https://localhost:{}{path}", self.address.port());
         Endpoint { shared: self.shared.clone(), path: path.to_owned(), url }
     }
 
-    /// How many connections were opened so far.
+    /// Returns the number of connections opened so far.
     #[must_use]
     pub fn connections(&self) -> usize {
         *self.shared.connections.borrow()
     }
 
-    /// The port that it listens on.
+    /// Returns its listening port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.address.port()
@@ -241,7 +241,7 @@ impl Drop for Receiver {
     }
 }
 
-/// One path of a receiver: what it answers and what came in.
+/// One path of a receiver, with its answers and its requests.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     shared: Arc<Shared>,
@@ -250,13 +250,13 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Its URL.
+    /// Returns its URL.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Answers these from now on, one for each request, the last for all further ones.
+    /// Answers with these from now on, one for each request, the last for all further ones.
     pub fn answer(&self, replies: impl IntoIterator<Item = Reply>) {
         let mut paths = self.shared.paths();
         let state = paths.entry(self.path.clone()).or_default();
@@ -264,23 +264,23 @@ impl Endpoint {
     }
 
     /// Answers each event with these from now on, one for each of its attempts, the last for all further
-    /// ones: in whatever order events and attempts come.
+    /// ones, regardless of the order of events.
     pub fn answer_each(&self, replies: impl IntoIterator<Item = Reply>) {
         self.shared.paths().entry(self.path.clone()).or_default().each = replies.into_iter().collect();
     }
 
-    /// Answers this from now on.
+    /// Answers with this from now on.
     pub fn always(&self, reply: Reply) {
         self.answer([reply]);
     }
 
-    /// What came in so far, in order.
+    /// Returns the requests so far, in order.
     #[must_use]
     pub fn requests(&self) -> Vec<Arc<Received>> {
         self.shared.paths().get(&self.path).map(|state| state.requests.clone()).unwrap_or_default()
     }
 
-    /// How often each event came in so far.
+    /// Returns the number of requests for each event so far.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<String, u64> {
         let mut counts = BTreeMap::new();
@@ -290,26 +290,26 @@ impl Endpoint {
         counts
     }
 
-    /// What came in so far for one event, in order.
+    /// Returns the requests so far for one event, in order.
     #[must_use]
     pub fn requests_of(&self, event: &str) -> Vec<Arc<Received>> {
         self.requests().into_iter().filter(|request| request.event_id() == event).collect()
     }
 
-    /// The most requests that were being served at the same time.
+    /// Returns the maximum number of requests that were served at the same time.
     #[must_use]
     pub fn most_in_flight(&self) -> usize {
         self.shared.paths().get(&self.path).map_or(0, |state| state.most_in_flight)
     }
 
-    /// The same so far, and begins to count anew.
+    /// Returns the same maximum so far, and starts a new count.
     #[must_use]
     pub fn forget_most_in_flight(&self) -> usize {
         let mut paths = self.shared.paths();
         paths.get_mut(&self.path).map_or(0, |state| std::mem::take(&mut state.most_in_flight))
     }
 
-    /// Waits for as many requests as `number`.
+    /// Waits for this number of requests.
     pub async fn wait_for(&self, number: usize) -> Vec<Arc<Received>> {
         self.wait_until(&format!("{number} requests at {}", self.path), PATIENCE, |all| all.len() >= number)
             .await
@@ -318,17 +318,17 @@ impl Endpoint {
     /// Waits for a request with this event.
     ///
     /// # Panics
-    /// When it does not come in time.
+    /// When it does not arrive in time.
     pub async fn wait_for_event(&self, id: &str) -> Arc<Received> {
         let what = format!("event {id} at {}", self.path);
         let all = self.wait_until(&what, PATIENCE, |all| all.iter().any(|r| r.event_id() == id)).await;
         all.into_iter().find(|r| r.event_id() == id).expect("it was there")
     }
 
-    /// Waits until what came in is as wanted.
+    /// Waits until the requests satisfy `wanted`.
     ///
     /// # Panics
-    /// When it is not within `timeout`.
+    /// When they do not within `timeout`.
     pub async fn wait_until(
         &self,
         what: &str,
@@ -350,7 +350,7 @@ impl Endpoint {
     }
 }
 
-/// The last few requests in a line each.
+/// Describes the last few requests in a line each.
 fn summary(all: &[Arc<Received>]) -> String {
     let line =
         |r: &Arc<Received>| format!("\n  {} {} {}", r.method, r.path, String::from_utf8_lossy(&r.body));

@@ -1,11 +1,11 @@
-//! The API's routes as its own document has them, so that a test of every route meets a new one by itself.
+//! The API's routes from its own document, so that a test of every route includes new ones automatically.
 
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::api::Api;
 
-/// How deep schemas refer to one another at most.
+/// Maximum depth of references between schemas.
 const DEPTH: usize = 8;
 
 /// One route.
@@ -15,36 +15,36 @@ pub struct Route {
     pub method: Method,
     /// The path with its parameters, `/v1/{brandId}/webhooks`.
     pub path: String,
-    /// What it is called.
+    /// Its operation name.
     pub operation: String,
-    /// The least that its body may say, where it takes one.
+    /// The smallest valid body, if it takes one.
     pub body: Option<Value>,
     /// A field that its body may have, with a value.
     pub field: Option<(String, Value)>,
-    /// Whether its pages go on with a cursor.
+    /// Whether its pages continue with a cursor.
     pub has_cursor: bool,
 }
 
 impl Route {
-    /// Whether it is a brand's.
+    /// Returns whether it is for brands.
     #[must_use]
     pub fn is_brands(&self) -> bool {
         self.path.starts_with("/v1/{brandId}/")
     }
 
-    /// Whether it is support's.
+    /// Returns whether it is for support.
     #[must_use]
     pub fn is_supports(&self) -> bool {
         self.path.starts_with("/admin/")
     }
 
-    /// Whether it takes a token that may write.
+    /// Returns whether it needs a token that may write.
     #[must_use]
     pub fn writes(&self) -> bool {
         self.method != Method::GET || self.operation == "readSecret"
     }
 
-    /// Its path with the value that `of` knows for each parameter.
+    /// Returns its path with the value that `of` returns for each parameter.
     #[must_use]
     pub fn fill(&self, of: impl Fn(&str) -> String) -> String {
         let part = |part: &str| match part.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
@@ -55,10 +55,10 @@ impl Route {
     }
 }
 
-/// All of them.
+/// Returns all routes.
 ///
 /// # Panics
-/// When the document does not say what it should.
+/// When the document is not as expected.
 pub async fn all(api: &Api) -> Vec<Route> {
     let document = api.get("/openapi.json").await.expect(200).json();
     let mut routes = Vec::new();
@@ -89,7 +89,7 @@ fn field(document: &Value, schema: &Value) -> Option<(String, Value)> {
     Some((name.clone(), sample(document, value, DEPTH)))
 }
 
-/// The schema that is meant: of a reference, and of several the first.
+/// Resolves a schema: the target of a reference, or the first of several.
 fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     if let Some(reference) = schema["$ref"].as_str() {
         return resolve(document, document.pointer(&reference[1..]).expect("it is there"));
@@ -99,7 +99,7 @@ fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     meant.map_or(schema, |kind| resolve(document, kind))
 }
 
-/// A value that fits, as small as it may be.
+/// Returns the smallest value that fits the schema.
 fn sample(document: &Value, schema: &Value, depth: usize) -> Value {
     assert!(depth > 0, "a schema that goes on and on: {schema}");
     let schema = resolve(document, schema);

@@ -1,4 +1,4 @@
-//! Standard Webhooks 1.0, verified as a receiver would, written from its text and not from ours.
+//! Verifies Standard Webhooks 1.0 as a receiver would, written from the specification and not from our code.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,14 +6,14 @@ use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
 use sha2::Sha256;
 
-/// How far the timestamp of a request may lie from now, in seconds: the published libraries' limit.
+/// Maximum distance of a request's timestamp from now, in seconds, the same as in the published libraries.
 const TOLERANCE_SECONDS: u64 = 5 * 60;
 
-/// Checks the three headers of a request against its body, the secret (`whsec_…`) and the clock
-/// (`now`, Unix seconds).
+/// Checks the three headers of a request against its body, the secret (`whsec_…`) and the clock (`now`, Unix
+/// seconds).
 ///
 /// # Errors
-/// What is wrong, in words.
+/// Describes the defect in words.
 pub fn verify(secret: &str, headers: &HeaderMap, body: &[u8], now: u64) -> Result<(), String> {
     let id = header(headers, "webhook-id")?;
     let timestamp = header(headers, "webhook-timestamp")?;
@@ -30,7 +30,7 @@ pub fn verify(secret: &str, headers: &HeaderMap, body: &[u8], now: u64) -> Resul
     if signatures.split(' ').any(fits) { Ok(()) } else { Err(format!("no signature fits: {signatures}")) }
 }
 
-/// The signature that this secret gives, as it stands in the header.
+/// Returns the signature with this secret, in the form of the header.
 ///
 /// # Errors
 /// When the secret is not `whsec_` and base64.
@@ -56,7 +56,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, String> {
     value.to_str().map_err(|_| format!("{name} is not text"))
 }
 
-/// Unix seconds now.
+/// Returns the current time in Unix seconds.
 #[must_use]
 pub fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())

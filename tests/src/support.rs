@@ -1,4 +1,4 @@
-//! What support does, with the support token.
+//! Support's actions, with the support token.
 
 use serde_json::{Value, json};
 
@@ -7,9 +7,9 @@ use crate::api::Api;
 use crate::brand::Webhook;
 use crate::poll::eventually;
 
-/// What the router refused, in the API.
+/// The API path of rejected messages.
 pub const REJECTED: &str = "/admin/v1/rejected";
-/// Who changed what.
+/// The API path of the audit.
 pub const AUDIT: &str = "/admin/v1/audit";
 
 /// Disables a webhook.
@@ -18,13 +18,13 @@ pub async fn disable(support: &Api, webhook: &Webhook, detail: &str) -> Value {
     support.post(&path, &json!({"detail": detail})).await.expect(200).json()
 }
 
-/// Enables a webhook again, with a body of `{"note","redeliverHeld"?}`.
+/// Enables a webhook again, with the body `{"note","redeliverHeld"?}`.
 pub async fn enable(support: &Api, webhook: &Webhook, body: &Value) -> Value {
     let path = format!("/admin/v1/webhooks/{}/enable", webhook.id);
     support.post(&path, body).await.expect(200).json()
 }
 
-/// Waits until as many messages are listed as rejected, and hands the list out.
+/// Waits until this number of messages is listed as rejected, and returns the list.
 pub async fn wait_rejected(support: &Api, number: usize) -> Vec<Value> {
     eventually(&format!("{number} messages are rejected"), PATIENCE, async || {
         let list = support.get(REJECTED).await.expect(200).json();
@@ -34,7 +34,7 @@ pub async fn wait_rejected(support: &Api, number: usize) -> Vec<Value> {
     .await
 }
 
-/// All that was changed so far.
+/// Returns all audit entries so far.
 pub async fn audit(support: &Api) -> Vec<Value> {
     support.list(AUDIT, 1000).await
 }

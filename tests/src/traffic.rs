@@ -1,4 +1,4 @@
-//! Careful producers under faults: what is not confirmed is sent again until it is.
+//! Careful producers under faults, which republish unconfirmed messages until they are confirmed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,29 +12,29 @@ use crate::event::Event;
 use crate::ledger::{Kind, Ledger};
 use crate::producer::Producer;
 
-/// How long a producer waits before it dials again.
+/// How long a producer waits before it reconnects.
 const REDIAL: Duration = Duration::from_millis(200);
-/// How long a producer keeps dialling.
+/// How long a producer keeps reconnecting.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Events that one producer has in flight.
 const BATCH: usize = 20;
-/// Producers beside one another.
+/// Number of concurrent producers.
 const PRODUCERS: usize = 4;
 
-/// Where and what is produced.
+/// The target and the kinds of events.
 #[derive(Debug, Clone)]
 pub struct Traffic {
     /// The broker.
     pub amqp_url: String,
-    /// What its names begin with.
+    /// Prefix of its names in the broker.
     pub namespace: String,
-    /// What is published, one kind after the other.
+    /// The published kinds, in turn.
     pub kinds: Vec<Kind>,
-    /// Where it is written down.
+    /// The ledger that records the events.
     pub ledger: Arc<Ledger>,
 }
 
-/// Producers at work. Dropping it stops them anywhere.
+/// Running producers; dropping it stops them at any point.
 #[derive(Debug)]
 pub struct Load {
     stop: watch::Sender<bool>,
@@ -42,10 +42,10 @@ pub struct Load {
 }
 
 impl Load {
-    /// Lets the producers publish what they still have to, and waits until all of it is confirmed.
+    /// Lets the producers publish their remaining events, and waits until all are confirmed.
     ///
     /// # Panics
-    /// When a producer gave up.
+    /// When a producer has given up.
     pub async fn end(mut self) {
         self.stop.send_replace(true);
         while let Some(ended) = self.producers.join_next().await {
@@ -55,8 +55,8 @@ impl Load {
 }
 
 impl Traffic {
-    /// Publishes at this pace in the background, until told to stop and at least `events` were confirmed;
-    /// what is left then goes out without a pause.
+    /// Publishes at this pace in the background, until told to stop and at least `events` are confirmed; the
+    /// rest then follows without a pause.
     #[must_use]
     pub fn start(&self, events: usize, per_second: usize) -> Load {
         let stop = watch::Sender::new(false);
@@ -73,7 +73,7 @@ impl Traffic {
         let mut producer = None;
         let mut ticks = interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // Producers begin at different kinds, and go through all of them.
+        // Each producer begins at a different kind, and goes through all of them.
         let mut next = first * self.kinds.len() / PRODUCERS;
         let last = next + events;
         while next < last || !*stop.borrow() {
@@ -95,7 +95,7 @@ impl Traffic {
         drawn
     }
 
-    /// Publishes until all of it is confirmed.
+    /// Publishes these events until all of them are confirmed.
     async fn deliver(&self, producer: &mut Option<Producer>, mut left: Vec<Event>) {
         while !left.is_empty() {
             let channel = match producer {

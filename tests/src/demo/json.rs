@@ -1,7 +1,7 @@
 //! JSON for people, with every number and string as it was sent.
 
-/// Indents JSON text without parsing its values: a parser would turn `1.10` into `1.1`. Text that is
-/// no JSON comes out with odd line breaks, and no worse.
+/// Indents JSON text without parsing its values, because a parser would turn `1.10` into `1.1`. Text that is
+/// not JSON gets odd line breaks, and nothing worse.
 pub(super) fn indent(text: &str) -> String {
     let mut out = Indented::default();
     let mut rest = text.trim().chars().peekable();
@@ -10,7 +10,7 @@ pub(super) fn indent(text: &str) -> String {
             '"' => out.string(&mut rest),
             '{' | '[' => {
                 while rest.next_if(|c| c.is_whitespace()).is_some() {}
-                // An empty one stays on its line.
+                // An empty object or array stays on its line.
                 match rest.next_if(|next| matches!(next, '}' | ']')) {
                     Some(close) => out.text.extend([c, close]),
                     None => out.open(c),

@@ -18,14 +18,14 @@ use super::record::Record;
 use super::state::State;
 use crate::tls::server_config;
 
-/// Largest request body that is read, in bytes; events are smaller.
+/// Maximum number of bytes of a request body; events are smaller.
 const BODY_BYTES: usize = 1024 * 1024;
 
-/// Serves HTTPS at `address` until the process ends. It answers 204 to what verifies and 401 to
-/// what does not, so that an event that comes before the secret is known comes again.
+/// Serves HTTPS at `address` until the process ends. It answers 204 to a verified request and 401 to any
+/// other, so that an event that comes before the secret is known is retried.
 ///
 /// # Errors
-/// When the address or the certificate cannot be had.
+/// When the address or the certificate is not available.
 pub async fn serve(address: SocketAddr, state: State) -> Result<(), DemoError> {
     let acceptor = TlsAcceptor::from(server_config(&state.identity()?, &["h2", "http/1.1"]));
     let listener =
@@ -46,7 +46,7 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, state: State) {
     let service = service_fn(move |request| answer(request, state.clone()));
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new());
-    // A connection that breaks off is no news to a receiver.
+    // A broken connection is normal for a receiver.
     let _ = server.serve_connection(TokioIo::new(stream), service).await;
 }
 

@@ -1,4 +1,4 @@
-//! One received request as people read it.
+//! A received request in a form for people.
 
 use std::fmt::Write;
 
@@ -8,16 +8,16 @@ use http::request::Parts;
 use super::json::indent;
 use crate::signature;
 
-/// A request and what its signature was worth.
+/// A request and the result of its verification.
 pub(super) struct Record {
     /// The text.
     pub(super) text: String,
-    /// The event's id, when the signature verified.
+    /// The event's id, if the signature is valid.
     pub(super) verified: Option<String>,
 }
 
 impl Record {
-    /// Looks at a request; `secret` is what is known of it, or why it is not.
+    /// Describes a request; `secret` is the known secret, or the reason why it is unknown.
     pub(super) fn of(head: &Parts, body: &[u8], secret: Result<String, String>) -> Self {
         let checked =
             secret.and_then(|secret| signature::verify(&secret, &head.headers, body, signature::now()));

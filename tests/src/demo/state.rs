@@ -1,4 +1,4 @@
-//! The directory in which the parts of the demo meet.
+//! The directory that the parts of the demo share.
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use super::DemoError;
 use super::record::Record;
 use crate::tls::{Authority, Identity, PemIdentity};
 
-/// Longest log of requests, in bytes; then it starts anew.
+/// Maximum size of the log of requests, in bytes; then it starts again.
 const LOG_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The state of a demo.
@@ -19,16 +19,16 @@ const LOG_BYTES: u64 = 8 * 1024 * 1024;
 pub struct State(PathBuf);
 
 impl State {
-    /// The state in this directory, which is made if it is not there.
+    /// Opens the state in this directory, which is created if it does not exist.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be created.
     pub fn open(dir: &Path) -> io::Result<Self> {
         fs::create_dir_all(dir.join("received"))?;
         Ok(Self(dir.to_owned()))
     }
 
-    /// Makes the authority and the certificate, unless they are there; the path of `ca.pem`.
+    /// Creates the authority and the certificate, unless they exist, and returns the path of `ca.pem`.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -39,13 +39,13 @@ impl State {
             let identity = authority.issue();
             self.put("key.pem", identity.key.as_bytes())?;
             self.put("cert.pem", identity.certificate.as_bytes())?;
-            // Last: once it is there, all are.
+            // Written last, so that all files exist once it does.
             self.put("ca.pem", authority.pem().as_bytes())?;
         }
         Ok(ca)
     }
 
-    /// What the receiver shows and signs with.
+    /// Reads the receiver's certificate and private key.
     ///
     /// # Errors
     /// When a file cannot be read or written.
@@ -55,7 +55,7 @@ impl State {
         Ok(PemIdentity { certificate: read("cert.pem")?, key: read("key.pem")? }.read()?)
     }
 
-    /// The webhook's secret, or why there is none yet.
+    /// Reads the webhook's secret, or returns why there is none yet.
     pub(super) fn secret(&self) -> Result<String, String> {
         let path = self.0.join("secret");
         let secret =
@@ -63,7 +63,7 @@ impl State {
         Ok(secret.trim().to_owned())
     }
 
-    /// Keeps a request.
+    /// Writes a request to the files.
     pub(super) fn keep(&self, record: &Record) -> io::Result<()> {
         let log = self.0.join("requests.log");
         let too_long = fs::metadata(&log).is_ok_and(|metadata| metadata.len() > LOG_BYTES);
@@ -77,10 +77,10 @@ impl State {
         }
     }
 
-    /// The verified request with this event, if it came.
+    /// Reads the verified request with this event, if it has arrived.
     ///
     /// # Errors
-    /// When the id is none, or the file cannot be read.
+    /// When the id is not a ULID, or the file cannot be read.
     pub fn received(&self, event_id: &str) -> Result<Option<String>, DemoError> {
         let name = event_file(event_id).ok_or_else(|| format!("{event_id:?} is not a ULID"))?;
         match fs::read_to_string(self.0.join(name)) {
@@ -90,13 +90,13 @@ impl State {
         }
     }
 
-    /// The last request, verified or not.
+    /// Reads the last request, verified or not.
     #[must_use]
     pub fn last_request(&self) -> Option<String> {
         fs::read_to_string(self.0.join("last-request.txt")).ok()
     }
 
-    /// Writes a file whole: who reads it sees the old one or the new one.
+    /// Writes a file atomically, so that readers see the old or the new content.
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let temporary = self.0.join(format!("{}.tmp", Ulid::generate()));
         let mut file = fs::File::options().create_new(true).write(true).mode(0o600).open(&temporary)?;
@@ -105,7 +105,7 @@ impl State {
     }
 }
 
-/// Where a verified event is kept. Only a ULID becomes a file name.
+/// Returns the file name of a verified event, which only a ULID can have.
 fn event_file(id: &str) -> Option<String> {
     id.parse::<Ulid>().ok().map(|id| format!("received/{id}.txt"))
 }

@@ -1,4 +1,4 @@
-//! The attacks, by the layer that they misuse.
+//! The attacks, grouped by the layer that they misuse.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use crate::frames::{self, frame, header};
 const BYTE_A_SECOND: Duration = Duration::from_secs(1);
 const LONG: usize = 64 * 1024;
 
-/// How an attempt ends that waits for something in vain.
+/// The outcome of an attempt that waits in vain.
 const TIMEOUT: &[&str] = &["timeout"];
-/// How one ends that is told nonsense; whoever says it may be heard to leave first.
+/// Outcomes of an attempt that receives nonsense; the client may see the server's close first.
 const NONSENSE: &[&str] = &["protocol", "connect"];
-/// How one ends whose TLS does not come about.
+/// Outcomes of an attempt without a TLS session.
 const NO_TLS: &[&str] = &["tls", "connect"];
-/// A 2xx counts once its headers are there.
+/// A 2xx counts once its headers have arrived.
 const DELIVERED: &[&str] = &["delivered"];
 
 fn text(text: &str) -> Step {
@@ -27,7 +27,7 @@ fn http1(name: &'static str, outcomes: &'static [&'static str], steps: Vec<Step>
     Attack { name, layer: Layer::Tls("http/1.1"), steps, outcomes }
 }
 
-/// Against HTTP/1.1.
+/// Returns the attacks against HTTP/1.1.
 #[must_use]
 pub fn of_http1() -> Vec<Attack> {
     const OK: &str = "HTTP/1.1 200 OK\r\n";
@@ -152,7 +152,8 @@ fn http2(name: &'static str, outcomes: &'static [&'static str], steps: Vec<Step>
     Attack { name, layer: Layer::Tls("h2"), steps, outcomes }
 }
 
-/// Informational answers without end over HTTP/2, to a client that does not offer it: TLS finds no protocol.
+/// Returns an endless series of informational answers over HTTP/2, for a client that does not offer it, so
+/// that TLS finds no protocol.
 #[must_use]
 pub fn http2_informational_flood() -> Attack {
     let informational = header(":status", "103");
@@ -160,7 +161,7 @@ pub fn http2_informational_flood() -> Attack {
     http2("h2: informational flood", &["connect", "tls"], vec![Forever(flood)])
 }
 
-/// Against HTTP/2, most of them on the first stream.
+/// Returns the attacks against HTTP/2, most of them on the first stream.
 #[must_use]
 pub fn of_http2() -> Vec<Attack> {
     use frames::{
@@ -235,7 +236,7 @@ fn tcp(name: &'static str, outcomes: &'static [&'static str], steps: Vec<Step>) 
     Attack { name, layer: Layer::Tcp, steps, outcomes }
 }
 
-/// Against TLS.
+/// Returns the attacks against TLS.
 #[must_use]
 pub fn of_tls() -> Vec<Attack> {
     const NO_TLS_IN_TIME: &[&str] = &["tls", "connect", "timeout"];
@@ -243,7 +244,7 @@ pub fn of_tls() -> Vec<Attack> {
         let length = u16::try_from(payload.len()).unwrap_or(u16::MAX).to_be_bytes();
         [&[kind, 3, 3], length.as_slice(), payload].concat()
     };
-    // A certificate message of 16 MiB, of which more and more comes.
+    // A certificate message of 16 MiB, sent bit by bit without end.
     let endless = record(22, &[&[11, 0xff, 0xff, 0xff], vec![0; 16_000].as_slice()].concat());
     vec![
         tcp("tls: closed at once", NO_TLS, vec![]),
@@ -266,7 +267,7 @@ pub fn of_tls() -> Vec<Attack> {
     ]
 }
 
-/// A server's hello that chooses TLS 1.0.
+/// Returns a server's hello that chooses TLS 1.0.
 fn hello_of_tls_1_0() -> Vec<u8> {
     let body = [[3, 1].as_slice(), &[7; 32], &[0, 0x00, 0x2f, 0]].concat();
     let length = u8::try_from(body.len()).unwrap_or(0);
@@ -274,11 +275,11 @@ fn hello_of_tls_1_0() -> Vec<u8> {
     [[22, 3, 1, 0, length + 4].as_slice(), &message].concat()
 }
 
-/// How many bytes of a bomb are sent; each thirteen bits of them are 258 bytes of zeros.
+/// Bytes of a bomb that are sent; every thirteen bits of them are 258 zero bytes.
 const BOMB: usize = 256 * 1024;
 
-/// A gzip stream that grows 150-fold (RFC 1951 §3.2.6, RFC 1952): one literal zero, then the longest repetition
-/// of it again and again.
+/// Returns a gzip stream that grows 150-fold (RFC 1951 §3.2.6, RFC 1952), which is one literal zero, then its
+/// longest repetition again and again.
 fn bomb() -> Vec<u8> {
     // The block's header (last, fixed codes), the literal 0; a length of 258 (code 285), a distance of 1 (code 0).
     let (start, again) = ("1".to_owned() + "10" + "00110000", "11000101".to_owned() + "00000");

@@ -24,10 +24,10 @@ use crate::script::{Answer, Body, Reply};
 
 type ReplyBody = UnsyncBoxBody<Bytes, Infallible>;
 
-/// What an endless body consists of.
+/// The repeated chunk of an endless body.
 const CHUNK: Bytes = Bytes::from_static(&[b'.'; 16 * 1024]);
 
-/// Takes connections until the receiver goes; the connections go with it.
+/// Accepts connections until the receiver is dropped, which closes them.
 pub(super) async fn accept(listener: TcpListener, tls: Arc<ServerConfig>, shared: Arc<Shared>) {
     let acceptor = TlsAcceptor::from(tls);
     let mut connections = JoinSet::new();
@@ -47,11 +47,11 @@ async fn serve(stream: TcpStream, number: usize, acceptor: TlsAcceptor, shared: 
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let service = service_fn(move |request| respond(request, number, shared.clone()));
     let server = auto::Builder::new(TokioExecutor::new());
-    // A connection that breaks off is the deliverer's business, not the receiver's.
+    // A broken connection is the deliverer's business, not the receiver's.
     let _ = server.serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// A path counts as in use until this goes, however the request ends.
+/// A guard that counts a path as in use until it is dropped, however the request ends.
 struct InFlight(Arc<Shared>, String);
 
 impl InFlight {
@@ -113,7 +113,7 @@ fn body(body: Body) -> ReplyBody {
     }
 }
 
-/// The same chunk again and again.
+/// Returns a body that repeats the same chunk without end.
 fn endless(chunk: Bytes, every: Duration) -> ReplyBody {
     let chunks = stream::unfold((), move |()| {
         let chunk = chunk.clone();
