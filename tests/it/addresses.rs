@@ -1,5 +1,5 @@
-//! Addresses that are never called: refused when they are given, and again when they are dialled
-//! (contract §4, §6).
+//! Forbidden addresses, rejected when a webhook is created and again when the deliverer connects (contract
+//! §4, §6).
 
 use std::cell::Cell;
 use std::fs::File;
@@ -19,12 +19,12 @@ use serde_json::{Value, json};
 
 use crate::Stage;
 
-/// A name that the receiver's certificate has, and that a test lets resolve as it likes.
+/// A name in the receiver's certificate, whose resolution the test controls.
 const NAME: &str = "hooks.test";
-/// Fewer would not be "over 100 spellings".
+/// A smaller number would not be "over 100 spellings".
 const SPELLINGS: usize = 100;
 
-/// A brand on a platform whose API alone runs, with nothing opened.
+/// Creates a brand on a platform that runs only its API, with no network opened.
 async fn strict_api() -> (Platform, Brand) {
     let builder = Platform::builder().routers(0).deliverers(0).unlimited_requests();
     let platform = builder.set("POSTRIDER_ALLOW_NETWORKS", "").start().await;
@@ -60,7 +60,7 @@ async fn every_spelling_of_a_forbidden_address_is_refused_and_the_public_ones_be
     eprintln!("{refused} spellings refused, {} public ones taken", PUBLIC.len());
 }
 
-/// A file of names and addresses, and how often it was written.
+/// A hosts file, and how often it was written.
 struct Names {
     file: PathBuf,
     written: Cell<u64>,
@@ -73,10 +73,10 @@ impl Names {
         names
     }
 
-    /// Lets [`NAME`] and its like resolve so; `localhost` is where it always is.
+    /// Makes [`NAME`] and similar names resolve as given; `localhost` keeps its address.
     fn set(&self, lines: &str) {
         std::fs::write(&self.file, format!("127.0.0.1 localhost\n{lines}\n")).expect("a file of names");
-        // Whoever reads it looks at the seconds of its time to see that it has changed.
+        // Readers compare the seconds of the file's time to see that it has changed.
         self.written.set(self.written.get() + 1);
         let time = SystemTime::now() + Duration::from_secs(self.written.get());
         File::options()
@@ -111,7 +111,8 @@ async fn a_name_is_refused_when_one_of_its_addresses_is_forbidden() {
     }
 }
 
-/// Waits until an attempt for a new event ends so. (The deliverer hears of a change within a moment.)
+/// Waits until an attempt for a new event ends with this outcome. (The deliverer learns of a change within a
+/// moment.)
 async fn ends(stage: &Stage, webhook: &Webhook, outcome: &str) -> Value {
     eventually(&format!("an attempt ends as {outcome}"), PATIENCE, async || {
         let event = stage.published(1).await.remove(0);
@@ -132,7 +133,7 @@ async fn a_name_that_leads_elsewhere_after_it_was_checked_is_blocked() {
     }
     platform.start_all().await;
     let brand = platform.brand("acme").await;
-    // Each request dials anew.
+    // Each request opens a new connection.
     let receiver = Receiver::start_with(&platform.authority, &["http/1.1"]).await;
     receiver.endpoint("/hook").always(Reply::ok().header("connection", "close"));
     let stage = Stage { platform, brand, receiver };
@@ -155,13 +156,13 @@ async fn a_name_that_leads_elsewhere_after_it_was_checked_is_blocked() {
     ends(&stage, &webhook, "delivered").await;
 }
 
-/// Whoever writes to the database gets no further than whoever asks the API.
+/// Writing to the database bypasses the check no more than using the API.
 #[tokio::test]
 async fn an_address_that_was_put_into_the_database_is_blocked() {
     let stage = Stage::with(Platform::builder().one_attempt().never_disabled().unlimited_requests()).await;
     let endpoint = stage.receiver.endpoint("/hook");
     let database = database::connect(&stage.platform.database_url()).await.expect("the database");
-    // 127.0.0.0/8 is open here; all its other spellings but the mapped and embedded ones mean the same.
+    // 127.0.0.0/8 is open here; all its other spellings, except the mapped and embedded ones, mean the same.
     let hosts: Vec<_> = IPV4.into_iter().chain(IPV6).chain(EMBEDDING).collect();
     let mut webhooks = Vec::new();
     for host in hosts {
@@ -172,7 +173,7 @@ async fn an_address_that_was_put_into_the_database_is_blocked() {
         webhooks.push((url, webhook));
     }
 
-    // Events that come before the deliverer has looked again would go to the old address.
+    // Events that come before the deliverer has refreshed would go to the old address.
     ends(&stage, &webhooks[webhooks.len() - 1].1, "blocked").await;
     let event = stage.published(1).await.remove(0);
 
@@ -210,7 +211,7 @@ async fn a_redirect_to_any_of_them_is_not_followed() {
     let (endpoint, webhook) = stage.webhook("/hook").await;
     let (target, port) = (stage.receiver.endpoint("/target"), stage.receiver.port());
     let hosts: Vec<_> = addresses().chain(["example.invalid"]).collect();
-    // The spellings of this machine lead to a receiver that would see it.
+    // The spellings of this machine lead to a receiver that would see the request.
     let statuses = [301, 302, 303, 307, 308].into_iter().cycle();
     let redirect = |(host, status): (&str, u16)| {
         Reply::status(status).header("location", location(&format!("https://{host}:{port}/target")))
@@ -230,7 +231,7 @@ async fn a_redirect_to_any_of_them_is_not_followed() {
     assert_eq!(endpoint.requests().len(), hosts.len());
 }
 
-/// A header has bytes of ASCII: other scripts are percent-encoded there.
+/// A header holds ASCII, so that other scripts are percent-encoded.
 fn location(url: &str) -> String {
     let encode = |c: char| {
         let mut bytes = [0; 4];

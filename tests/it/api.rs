@@ -1,4 +1,4 @@
-//! What the API takes and what it refuses (contract §4).
+//! Valid and invalid requests to the API (contract §4).
 
 use e2e::api::Api;
 use e2e::brand::{Brand, put_type};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::Stage;
 
-/// Endpoints that are never taken, whatever is allowed for development.
+/// Endpoints that the API never accepts, whatever is allowed for development.
 const BAD_ENDPOINTS: [&str; 22] = [
     "http://example.com/hook",
     "ftp://example.com/hook",
@@ -62,7 +62,7 @@ async fn without_allowed_networks_loopback_is_never_called_either() {
         let pointers = brand.api.post(&brand.path(""), &webhook(endpoint)).await.pointers();
         assert_eq!(pointers, ["/endpoint"], "{endpoint}");
     }
-    // A name that does not resolve yet is taken.
+    // A name that does not resolve yet is accepted.
     brand.webhook("https://not-yet.invalid/hook", &[SMS]).await;
 }
 

@@ -1,4 +1,5 @@
-//! Signatures that everybody may verify: `v1a` beside `v1`, for webhooks that ask for it (Standard Webhooks 1.0).
+//! Signatures that anybody can verify: `v1a` beside `v1`, for webhooks that ask for it (Standard Webhooks
+//! 1.0).
 
 use std::sync::Arc;
 
@@ -62,7 +63,7 @@ async fn another_library_verifies_v1a_with_the_public_key_alone() {
     assert!(verifies(&first, &request, request.text()));
     assert!(!verifies(&first, &request, &request.text().replace("acme", "acne")));
 
-    // A rotation changes the key, too; both sign during the overlap.
+    // A rotation replaces the key, too; both sign during the overlap.
     let rotated = stage.brand.rotate(&webhook, &json!({"overlapSeconds": 3600})).await;
     let second = key(&rotated);
     assert_ne!(first, second);
@@ -97,7 +98,7 @@ async fn it_is_asked_for_and_given_up_by_a_patch_and_others_see_nothing_of_it() 
     let reader = create_token(&stage.brand.support, "acme", "read").await;
     let reader = stage.brand.api.with_token(Some(&reader));
     let _ = reader.get(&stage.brand.path_of(&webhook, "/secret")).await.problem(403);
-    // Other changes leave it alone.
+    // Other changes keep the key.
     let changed = stage.brand.patch(&webhook, &json!({"description": "x"})).await;
     assert_eq!(changed["signatures"], json!(BOTH));
 

@@ -1,4 +1,4 @@
-//! Who changed what, and when (contract §4).
+//! The audit of all changes, with actor and time (contract §4).
 
 use e2e::api::Api;
 use e2e::brand::{Webhook, create_token};
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use crate::Stage;
 
 const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
-/// What a header of the owner's carries, and nobody else is shown.
+/// A header value that only the owner may see.
 const HEADER_SECRET: &str = "Bearer s3cret-of-the-owner";
 
-/// One write: by whom, what, and what the entry has to name.
+/// A write: its actor, its action, and the names that the entry has to contain.
 struct Write<'a> {
     by: &'a Api,
     method: Method,
@@ -23,7 +23,7 @@ struct Write<'a> {
 }
 
 impl Write<'_> {
-    /// Does it, and sees that it is in the audit.
+    /// Carries it out, and checks that the audit contains it.
     async fn seen_in_audit(self, support: &Api) -> Value {
         let before = audit(support).await;
         let body = (!self.body.is_null()).then(|| self.body.to_string());
@@ -109,14 +109,14 @@ async fn every_write_is_in_the_audit_and_no_secret() {
     for secret in secrets {
         assert!(!all.contains(&secret), "{secret} is in the audit");
     }
-    // Who did it is told apart.
+    // The audit distinguishes the actors.
     let who = |entry: &Value| entry["actor"].clone();
     assert!(by_support.iter().all(|entry| who(entry) == who(&by_support[0])), "{by_support:?}");
     assert!(by_brand.iter().all(|entry| who(entry) == who(&by_brand[0])), "{by_brand:?}");
     assert_ne!(who(&by_support[0]), who(&by_brand[0]));
 }
 
-/// A token that is drawn, used and deleted.
+/// Creates, uses and deletes a token.
 async fn tokens_are_audited(support: &Api, secrets: &mut Vec<String>) {
     let before = audit(support).await.len();
     secrets.push(create_token(support, "acme", "write").await);
@@ -141,7 +141,7 @@ async fn an_entry_says_who_when_and_what_it_was_before_and_after() {
     assert_eq!(entry["after"]["events"], json!([SMS]), "{entry}");
     let at = entry["at"].as_str().unwrap_or_else(|| panic!("no time in {entry}"));
     assert!(at >= time_ago(HOUR).as_str() && at <= time_ahead(HOUR).as_str(), "{entry}");
-    // What is refused, and what is read, changes nothing and is not there.
+    // Rejected requests and reads change nothing, so that the audit does not contain them.
     let before = audit(&stage.brand.support).await.len();
     let refused = stage.brand.path_of(&webhook, "");
     let _ = stage.brand.api.patch(&refused, &json!({"maxConcurrency": 0})).await.problem(422);

@@ -1,4 +1,4 @@
-//! A backup of the database, restored as `deploy/runbook.md` says, beside a broker that lost everything.
+//! A database backup, restored as `deploy/runbook.md` says, beside a broker that lost everything.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +12,7 @@ use e2e::signature;
 
 use crate::Stage;
 
-/// Seconds until the services are started again: past the delay of a retry.
+/// Seconds until the services start again, longer than the delay of a retry.
 const LATER: i64 = 900;
 
 #[tokio::test]
@@ -44,16 +44,16 @@ async fn a_restored_backup_delivers_what_was_pending_and_knows_what_was_delivere
     }
     create_anew(&url).await;
     run("pg_restore", &["--exit-on-error", "--dbname", &url, path(&backup)]);
-    // By then what was pending is due, and nobody knows of it but the database.
+    // By then the pending deliveries are due, and only the database knows of them.
     database::let_time_pass(&url, LATER).await;
     endpoint.always(Reply::ok());
     stage.platform.start_all().await;
 
-    // What came after the backup is gone, and nothing else is.
+    // Events after the backup are gone, and no others.
     let known: std::collections::BTreeSet<_> = ids(&delivered).union(&ids(&pending)).cloned().collect();
     stage.brand.wait_listed(&webhook, "", &known, PATIENCE).await;
     stage.brand.wait_listed(&webhook, "status=delivered", &known, PATIENCE).await;
-    // The secret is readable still, and an event that was delivered is not taken for a new one.
+    // The secret is still readable, and a delivered event does not count as new.
     assert_eq!(endpoint.requests().len(), 40 + 15);
     let last = endpoint.requests().pop().expect("a request");
     let [id, seconds] = ["webhook-id", "webhook-timestamp"].map(|name| last.header(name));
@@ -67,7 +67,7 @@ async fn a_restored_backup_delivers_what_was_pending_and_knows_what_was_delivere
     assert_eq!(endpoint.requests().len(), 40 + 15 + 1);
 }
 
-/// An empty database in place of this one.
+/// Replaces this database by an empty one.
 async fn create_anew(url: &str) {
     let (server, name) = url.rsplit_once('/').expect("a database in the URL");
     let name = name.split('?').next().expect("a name");

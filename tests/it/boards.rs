@@ -1,5 +1,5 @@
-//! Every panel of the boards shows something when a platform has something to show: `deploy/check/boards_live.py`
-//! asks a Prometheus that scrapes one under load.
+//! Every panel of the boards shows data when a platform has some; `deploy/check/boards_live.py` asks a
+//! Prometheus that scrapes a platform under load.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,13 +16,13 @@ use e2e::script::Reply;
 
 use crate::{LONG_PATIENCE, Stage, python};
 
-/// Events of one beat, and how long it lasts.
+/// Events of each beat, and the length of a beat.
 const EVENTS: usize = 20;
 const BEAT: Duration = Duration::from_millis(200);
-/// Beats between two rounds of what support and the brand do.
+/// Beats between two rounds of actions by support and the brand.
 const ROUND: usize = 5;
 
-/// What the boards do not show yet.
+/// Returns an error with the panels that show no data yet.
 fn missing(url: &str, pictures: Option<&Path>) -> Result<(), String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/check/boards_live.py");
     let mut command = Command::new(python::interpreter());
@@ -35,7 +35,7 @@ fn missing(url: &str, pictures: Option<&Path>) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(told) }
 }
 
-/// All that makes a panel move, until it is dropped.
+/// Causes everything that moves a panel, until the future is dropped.
 async fn press(stage: &Stage, webhook: &Webhook, flaky: &Endpoint) {
     let stranger = Api::new(stage.platform.api_address(), Some("nobody's token"));
     let producer = stage.platform.producer().await;
@@ -67,7 +67,7 @@ async fn every_panel_shows_data_of_a_platform_under_load() {
     let (down, _) = stage.webhook("/down").await;
     down.always(Reply::status(500));
     let prometheus = Prometheus::start(&stage.platform).await;
-    // For pictures that have something to show, a run takes minutes.
+    // A run for pictures takes minutes, so that they have something to show.
     let seconds = std::env::var("E2E_BOARDS_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     let pictures = std::env::var_os("E2E_BOARDS_PICTURES").map(PathBuf::from);
     let looking = async {

@@ -1,4 +1,4 @@
-//! The broker is killed with -9 and started again: what was confirmed arrives.
+//! The broker is killed with -9 and started again, and every confirmed event arrives.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use e2e::script::Reply;
 
 use crate::Stage;
 
-/// How long all may take to arrive once the broker is back: its own start of dead-lettering, and
-/// the services' reconnecting.
+/// How long everything may take to arrive once the broker is back; it includes the broker's own start of
+/// dead-lettering and the services' reconnecting.
 const HEALED: Duration = Duration::from_secs(100);
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The catalogue: schemas, examples, and types that are still used (contract §2, §4).
+//! The catalogue: schemas, examples, and types that are in use (contract §2, §4).
 
 use e2e::PATIENCE;
 use e2e::api::Answer;
@@ -13,7 +13,7 @@ use crate::Stage;
 
 const ORDER: &str = "NOTIFICATION.ORDER";
 
-/// Wants a number `n`, and items of a kind.
+/// Requires a number `n`, and items of a kind.
 fn schema() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -55,7 +55,7 @@ async fn a_schema_that_is_none_and_an_example_that_does_not_fit_are_a_422() {
     let _ = put(&stage, &good).await.expect(201);
 }
 
-/// What the schema does not allow.
+/// Events whose data the schema does not allow.
 fn bad_data() -> [Event; 3] {
     ["5", r#"{"n":0}"#, r#"{"n":1,"items":[1]}"#].map(|data| Event::new("acme", ORDER).data(data))
 }
@@ -91,7 +91,7 @@ async fn a_schema_that_is_not_enforced_describes_and_refuses_nothing() {
     assert_eq!(stage.platform.rabbit().await.depth("rejected").await, Some(0));
 }
 
-/// Waits until an event is either refused or delivered, and says whether it was refused.
+/// Waits until an event is either rejected or delivered, and returns whether it was rejected.
 async fn refused(stage: &Stage, webhook: &Webhook, event: &Event) -> bool {
     eventually("it is somewhere", PATIENCE, async || {
         let list = stage.brand.support.get(REJECTED).await.expect(200).text;
@@ -111,7 +111,7 @@ async fn a_schema_is_enforced_and_no_longer_enforced_while_events_come() {
     for (enforced, rejected) in [(true, true), (false, false), (true, true)] {
         order["enforceSchema"] = json!(enforced);
         let _ = put(&stage, &order).await.expect(200);
-        // The router may hear of it a moment later.
+        // The router may learn of the change a moment later.
         eventually("what does not fit goes where it belongs", PATIENCE, async || {
             let [bad, ..] = bad_data();
             stage.publish(&bad).await;

@@ -104,7 +104,7 @@ async fn events_are_read_sent_again_and_followed() {
     assert_eq!(brand.json(&["redeliver", id, events[0].id()]).await["queued"], 1);
 
     let mut tail = brand.start(&["tail", id, "--lines", "1"]);
-    // It has looked: what is published from here on is new to it.
+    // The tool has looked, so that later events are new to it.
     tail.next().await;
     let mut more = stage.published(1).await;
     let more = more.remove(0);

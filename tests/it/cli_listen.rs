@@ -28,7 +28,7 @@ async fn new_events_of_a_webhook_arrive_signed_with_its_secret() {
     let mut server = LocalServer::start().await;
     let brand = cli(&stage, &stage.brand.api);
     let mut listening = brand.start(&["listen", "--webhook", &webhook.id, "--forward-to", &server.url]);
-    // Until it listens nothing new is forwarded: so events are published until one comes.
+    // Before it listens nothing is forwarded, so the test publishes events until one arrives.
     let event = Event::sms("acme").data(r#"{"z":12345678901234567890,"a":1.10}"#);
     let mut first = None;
     while first.is_none() {
@@ -46,7 +46,7 @@ async fn new_events_of_a_webhook_arrive_signed_with_its_secret() {
         }
     };
     assert_as_from_the_platform(&request, &event);
-    // The platform's own delivery went its way.
+    // The platform's own delivery also arrived.
     let own = endpoint.wait_for_event(event.id()).await;
     assert_ne!(own.field("attemptId"), request.field("attemptId"));
     let again = ["listen", "--webhook", &webhook.id, "--event", old.id(), "--forward-to", &server.url];

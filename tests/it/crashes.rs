@@ -1,4 +1,4 @@
-//! `kill -9` at the worst moments: what was confirmed arrives, or is visible as not delivered.
+//! `kill -9` at the worst moments. Every confirmed event arrives, or is visible as not delivered.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,9 +13,9 @@ use e2e::script::{Gate, Reply};
 
 use crate::Stage;
 
-/// How long all may take to arrive after the last crash.
+/// How long everything may take to arrive after the last crash.
 const HEALED: Duration = Duration::from_secs(90);
-/// Between two publishes of a steady producer.
+/// Time between two publishes of a steady producer.
 const PACE: Duration = Duration::from_millis(5);
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn the_router_killed_under_load_loses_and_invents_nothing() {
     assert_eq!(endpoint.requests().len(), 600, "a crashed router sends nothing twice");
 }
 
-/// A message that the broker redelivers ends up with the id that was drawn for it first.
+/// A message that the broker redelivers keeps the id that was drawn for it first.
 #[tokio::test]
 async fn an_id_that_was_drawn_survives_the_crash_of_the_router() {
     let mut stage = Stage::set().await;
@@ -85,7 +85,7 @@ async fn the_deliverer_killed_with_requests_in_flight_sends_them_again() {
     endpoint.always(Reply::ok().behind(&gate));
     let events = Event::many("acme", 60);
     stage.platform.producer().await.publish_all(&events).await;
-    // As many as are in flight at once.
+    // The maximum that is in flight at once.
     endpoint.wait_for(10).await;
 
     stage.platform.deliverers[0].kill();
@@ -118,7 +118,7 @@ async fn the_deliverer_killed_while_deliveries_wait_forgets_none() {
     }
 }
 
-/// Waits until so many deliveries have an attempt recorded.
+/// Waits until this number of deliveries has a recorded attempt.
 async fn attempted(stage: &Stage, what: &str, number: usize, webhook: &e2e::brand::Webhook) {
     eventually(what, PATIENCE, async || {
         let events = stage.brand.events(webhook, "").await;
@@ -173,7 +173,7 @@ async fn everything_killed_at_once_comes_back_with_all_that_was_confirmed() {
     stage.brand.wait_listed(&webhook, "status=delivered", &stored, HEALED).await;
 }
 
-/// The broker lost everything: a new one, or one that was reset.
+/// The broker lost everything, because it is new or was reset.
 #[tokio::test]
 async fn services_that_start_with_an_empty_broker_declare_all_again() {
     let mut stage = Stage::set().await;
@@ -226,7 +226,7 @@ async fn a_queue_that_is_gone_is_made_again_and_nothing_is_lost() {
     assert!(stage.platform.rabbit().await.depth(&queue).await.is_some(), "the queue is there again");
 }
 
-/// A deliverer that starts finds the queue, and looks for no binding.
+/// A deliverer that starts finds the queue, and does not look for a binding.
 #[tokio::test]
 async fn a_queue_that_was_never_bound_is_bound_by_what_is_sent_to_it() {
     let mut stage = Stage::set().await;

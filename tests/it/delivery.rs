@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::Stage;
 
-/// The body that the guide promises: seven keys, this order, nothing between them.
+/// The body that the guide promises: seven keys in this order, with no space between them.
 fn envelope(event: &Event, webhook: &Webhook, request: &Received, created: &str) -> String {
     format!(
         r#"{{"id":"{}","brandId":"{}","webhookId":"{}","attemptId":"{}","created":"{created}","type":"{}","data":{}}}"#,
@@ -81,7 +81,7 @@ async fn an_event_without_a_time_has_the_time_when_the_router_took_it() {
     assert_eq!(listed["created"], created);
 }
 
-/// JSON that a parser would not give back as it was.
+/// JSON that a parser would not reproduce unchanged.
 const DATA: [&str; 12] = [
     "12345678901234567890",
     "1.10",
@@ -207,6 +207,6 @@ async fn no_more_requests_a_second_are_sent_than_the_webhook_allows() {
     }
     started.sort();
     let took = (started[19] - started[0]).to_std().expect("in order");
-    // A second's worth may come at once, the others one by one.
+    // The requests of one second may come at once, the others one by one.
     assert!(took >= Duration::from_millis(2800), "20 requests at 5 a second took {took:?}");
 }

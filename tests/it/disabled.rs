@@ -1,4 +1,4 @@
-//! What follows when a webhook is disabled, and how it comes back (contract §4, §5).
+//! The consequences of disabling a webhook, and its return (contract §4, §5).
 
 use e2e::PATIENCE;
 use e2e::brand::Webhook;
@@ -39,7 +39,7 @@ async fn support_hears_of_it_with_the_reason_and_whom_to_write_to() {
     assert!(text.contains(detail), "{detail} is not in {text}");
 }
 
-/// Waits for the event that says that a webhook was disabled.
+/// Waits for the event about a disabled webhook.
 async fn told(endpoint: &Endpoint) -> Value {
     let is_told = |request: &e2e::receiver::Received| request.field("type") == DISABLED;
     let all = endpoint.wait_until("the event", PATIENCE, |all| all.iter().any(|r| is_told(r))).await;
@@ -96,7 +96,7 @@ async fn it_is_told_even_if_no_other_webhook_is_there_and_of_support_too() {
     assert!(endpoint.requests().is_empty());
 }
 
-/// A webhook that support disabled, with one event that waits and five that arrived since.
+/// Returns a webhook that support disabled, with one waiting event and five later ones.
 async fn held(stage: &Stage) -> (Endpoint, Webhook, Vec<Event>) {
     let (endpoint, webhook) = stage.webhook("/hook").await;
     endpoint.answer([Reply::status(500), Reply::ok()]);
@@ -173,7 +173,7 @@ async fn a_change_of_a_disabled_webhook_leaves_it_disabled() {
 async fn a_backlog_is_held_and_sent_as_a_whole() {
     let mut stage = Stage::with(Platform::builder().retries("1s")).await;
     let endpoint = stage.receiver.endpoint("/hook");
-    // One at a time: the others wait behind the one that is in flight.
+    // With one request at a time, the others wait behind the one in flight.
     let one = json!({"endpoint": endpoint.url(), "events": ["NOTIFICATION"], "maxConcurrency": 1});
     let webhook = stage.brand.webhook_of(&one).await;
     let gate = Gate::closed();

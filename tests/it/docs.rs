@@ -1,5 +1,5 @@
-//! The snippets of the docs, run as they are shown: they verify what the platform sends, and what they
-//! publish arrives.
+//! The snippets of the docs, run as shown. They verify the platform's requests, and the events that they
+//! publish arrive.
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::Stage;
 use crate::python::interpreter;
 
-// What is shown is written for a crate of the reader's own.
+// The snippet is written for a crate of the reader's own.
 #[allow(unreachable_pub)]
 #[path = "../../crates/subscription-api/docs/snippets/produce.rs"]
 mod produce;
@@ -23,7 +23,7 @@ mod produce;
 mod verify;
 
 const HEADERS: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
-/// How each language reads a request as JSON, calls the snippet, and says what came of it.
+/// Each language's program that reads a request as JSON, calls the snippet, and prints the result.
 const PYTHON: &str = "import json, sys; sys.path.insert(0, sys.argv[1]); from verify import verify; r = json.load(sys.stdin); \
      print(json.dumps(verify(r['secret'], r['headers'], r['body'].encode())))";
 const NODE: &str = "import { readFileSync } from 'node:fs'; const { verify } = await import(`${process.argv[1]}/verify.mjs`); \
@@ -41,14 +41,14 @@ fn run(mut command: Command, input: &[u8]) -> Output {
         panic!("{command:?}: {error} (deploy/test installs what the snippets of the docs are run with)")
     });
     match child.stdin.take().expect("a pipe").write_all(input) {
-        // One that has seen enough in its arguments leaves without reading.
+        // A program that has seen enough in its arguments exits without reading.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
         written => written.expect("it reads"),
     }
     child.wait_with_output().expect("it ends")
 }
 
-/// A request with the secret that it is to be verified with.
+/// A request with the secret to verify it with.
 #[derive(Clone)]
 struct Request {
     secret: String,
@@ -66,7 +66,7 @@ impl Request {
         self.headers[name].to_str().expect("text")
     }
 
-    /// The same, sent an hour ago.
+    /// The same request, sent an hour ago.
     fn old(mut self) -> Self {
         let then = (signature::now() - 3600).to_string();
         let id = self.header("webhook-id").to_owned();
@@ -87,7 +87,7 @@ impl Request {
         json!({"secret": self.secret, "headers": headers, "body": self.body})
     }
 
-    /// What the snippet in an interpreted language says.
+    /// Returns the verdict of the snippet in an interpreted language.
     fn interpreted(&self, program: impl Into<OsString>, args: &[&str]) -> bool {
         let mut command = Command::new(program.into());
         command.args(args).arg(snippets());
@@ -105,7 +105,7 @@ impl Request {
         output.status.success()
     }
 
-    /// What each of the snippets says, by its language.
+    /// Returns the verdict of each snippet, by language.
     fn verdicts(&self) -> [(&'static str, bool); 5] {
         let rust = verify::verify(&self.secret, &self.headers, self.body.as_bytes());
         [
@@ -137,7 +137,7 @@ async fn the_snippets_verify_what_the_platform_sends_and_nothing_else() {
     let rotated = stage.brand.api.post(&rotate, &json!({})).await.expect(200).json();
     let other = rotated["secret"].as_str().expect("a secret");
     assert_all(&Request { secret: other.to_owned(), ..first }, false, "another secret");
-    // Both sign as soon as the deliverer knows of it.
+    // Both sign as soon as the deliverer has learned of the new secret.
     let both = eventually("both secrets sign", PATIENCE, async || {
         let event = stage.published(1).await.remove(0);
         let request = endpoint.wait_for_event(event.id()).await;
@@ -150,7 +150,7 @@ async fn the_snippets_verify_what_the_platform_sends_and_nothing_else() {
     }
 }
 
-/// Runs a program that publishes, with what the snippets take from the environment.
+/// Runs a program that publishes, with the environment variables that the snippets read.
 fn publish(stage: &Stage, mut command: Command) {
     command.env("AMQP_URL", stage.platform.amqp_url());
     command.env("EXCHANGE", format!("{}.events", stage.platform.namespace));
@@ -160,7 +160,7 @@ fn publish(stage: &Stage, mut command: Command) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Node looks for what a module imports beside the module.
+/// Node looks for the imports of a module beside the module.
 fn node_module(stage: &Stage) -> PathBuf {
     let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/node_modules");
     assert!(modules.is_dir(), "run npm ci in tests/docs (deploy/test does)");
@@ -198,7 +198,7 @@ async fn what_the_snippets_publish_arrives_once_however_often_they_run() {
     assert_eq!(from, ["from Node", "from Python", "from Rust", "from curl"]);
 }
 
-/// The lines of the docs that begin with `postrider`: each is one that the tool understands.
+/// The tool understands every line of the docs that begins with `postrider`.
 #[test]
 fn every_command_line_in_the_docs_is_one_that_postrider_knows() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/subscription-api/docs");
@@ -218,8 +218,8 @@ fn every_command_line_in_the_docs_is_one_that_postrider_knows() {
     assert!(seen > 10, "{seen} lines");
 }
 
-/// The tool reads its command line before it asks for a token: without one it says so, with status 1, and
-/// what it does not understand is status 2.
+/// The tool reads its command line before it asks for a token. Without a token it exits with status 1 and
+/// says so; a command line that it does not understand is status 2.
 fn check_line(line: &str) {
     let line = line.replacen("postrider", "\"$POSTRIDER\"", 1);
     let mut shell = Command::new("bash");

@@ -17,13 +17,13 @@ use e2e::tls::{Authority, PemIdentity};
 
 /// The one name in the servers' certificates.
 const NAME: &str = "localhost";
-/// The same machine, and not in the certificates.
+/// The same machine by another name, which is not in the certificates.
 const OTHER_NAME: &str = "127.0.0.1";
-/// Who holds connections to PostgreSQL, by whether they are encrypted and whose certificate was shown.
+/// Lists the connections to PostgreSQL by application, encryption and client certificate.
 const CONNECTIONS: &str = "SELECT DISTINCT application_name, ssl, coalesce(client_dn, '') \
     FROM pg_stat_activity JOIN pg_stat_ssl USING (pid) WHERE usename = $1 ORDER BY 1";
 
-/// Servers that ask for certificates, and a platform that was told of them and is not started.
+/// Servers that ask for certificates, and a configured platform that is not started.
 struct Encrypted {
     postgres: PrivatePostgres,
     broker: PrivateBroker,
@@ -31,7 +31,7 @@ struct Encrypted {
     files: Files,
 }
 
-/// What a service is told to speak TLS with.
+/// The TLS files of a service.
 #[derive(Clone)]
 struct Files {
     roots: PathBuf,
@@ -101,7 +101,7 @@ impl Encrypted {
         self.broker.client_url(host, &self.files.of_broker())
     }
 
-    /// Every connection of the services to PostgreSQL is encrypted and shows their certificate.
+    /// Checks that every connection of the services to PostgreSQL is encrypted and shows their certificate.
     async fn check_postgres(&self) {
         let admin = database::connect(&self.postgres.admin_url()).await.expect("the private PostgreSQL");
         let rows = admin.query(CONNECTIONS, &[&private_postgres::CLIENT]).await.expect("connections");
@@ -116,7 +116,7 @@ impl Encrypted {
         assert!(seen.iter().all(|(_, encrypted, shown)| *encrypted && *shown == subject), "{seen:?}");
     }
 
-    /// Every connection of the services to RabbitMQ is, too.
+    /// Checks the same for every connection of the services to RabbitMQ.
     async fn check_broker(&self) {
         let all = self.broker.connections().await;
         let seen: Vec<_> = all.iter().filter(|[user, ..]| user == private_broker::CLIENT).collect();
@@ -143,7 +143,7 @@ async fn an_event_goes_its_whole_way_over_tls_with_certificates_on_both_sides() 
     let event = Event::sms("acme");
     encrypted.platform.producer().await.publish(&event).await;
 
-    // Routed, failed, waited, come back, delivered, recorded.
+    // The event was routed, failed, waited, came back, and was delivered and recorded.
     let delivery = brand.wait_delivery(&webhook, event.id(), "delivered", 2).await;
     assert_eq!(delivery["status"], "delivered");
     endpoint.wait_for_event(event.id()).await.verify(&webhook.secret).expect("a signature");
@@ -151,14 +151,14 @@ async fn an_event_goes_its_whole_way_over_tls_with_certificates_on_both_sides() 
     encrypted.check_broker().await;
 }
 
-/// Starts `process`, which must not come through to `server` (`database` or `broker`), though to the other, and
+/// Starts `process`, which must fail to reach `server` (`database` or `broker`) and reach the other one, and
 /// waits until its log says why.
 async fn refused(process: &mut Process, server: &str, reason: &str) {
     process.start();
     let what = format!("{server} is away, because of {reason}");
     eventually(&what, PATIENCE, async || {
         let log = process.log();
-        // The last line is what a fault shows: the process tries again and again.
+        // The last line shows a failure; the process keeps trying.
         let last = log.lines().last().unwrap_or_default().to_owned();
         if log.contains(reason) { Ok(()) } else { Err(last) }
     })
@@ -221,7 +221,7 @@ async fn a_server_that_does_not_prove_its_name_and_a_client_without_a_certificat
         process.set("AMQP_URL", &url);
         refused(process, "broker", reason).await;
     }
-    // The name alone does not count with verify-ca; and nothing was wrong but what was changed.
+    // verify-ca ignores the name, so nothing was wrong except the changed setting.
     let router = &mut encrypted.platform.routers[0];
     router.set("AMQP_URL", &amqp_url);
     router.set("DATABASE_URL", &lenient);

@@ -1,5 +1,5 @@
-//! Every route asked for by chance, as the API's own document describes it: schemathesis finds no 5xx, no
-//! status that is not documented, and no answer that its schema does not allow.
+//! Random requests to every route, as the API's own document describes it. schemathesis finds no 5xx, no
+//! undocumented status, and no answer that its schema does not allow.
 
 use std::process::{Output, Stdio};
 
@@ -11,9 +11,9 @@ use serde_json::Value;
 use crate::Stage;
 use crate::python::interpreter;
 
-/// The same requests each time, so that its answer is of the change and not of chance.
+/// The seed keeps the requests the same each time, so that a failure comes from a change and not from chance.
 const SEED: &str = "19325";
-/// Requests made up for each route, at most, beside those that its constraints give.
+/// Maximum of generated requests for each route, in addition to the ones from its constraints.
 const EXAMPLES: &str = "6";
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_schema_conformance,response_headers_conformance";
@@ -22,7 +22,7 @@ fn setting(name: &str, default: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| default.to_owned())
 }
 
-/// What there is to be asked for; what is deleted is another webhook.
+/// The values for the routes' parameters; deletions use another webhook.
 fn settings(webhook: &Webhook, doomed: &Webhook, event: &str) -> String {
     format!(
         "[parameters]\n\"path.brandId\" = \"acme\"\n\"path.webhookId\" = \"{}\"\n\"path.eventId\" = \"{event}\"\n\n\
@@ -75,7 +75,7 @@ async fn no_request_makes_the_api_fail_or_say_what_it_does_not_document() {
     let routes: usize = paths.filter_map(Value::as_object).map(serde_json::Map::len).sum();
     assert!(said(&output).contains(&format!("Tested: {routes}")), "all {routes} routes: {}", said(&output));
 
-    // It does see what is not documented.
+    // It does detect an undocumented answer.
     let answers = &mut document["paths"]["/v1/{brandId}/webhooks/{webhookId}"]["get"]["responses"];
     assert!(answers.as_object_mut().and_then(|answers| answers.remove("200")).is_some());
     std::fs::write(file("wrong.json"), document.to_string()).expect("a document");

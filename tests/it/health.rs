@@ -1,4 +1,5 @@
-//! When the platform disables a webhook: at its figures and not one attempt before (contract §5).
+//! The platform disables a webhook at the thresholds of the health rule and not one attempt before (contract
+//! §5).
 
 use std::time::Duration;
 
@@ -14,11 +15,11 @@ use serde_json::{Value, json};
 
 use crate::Stage;
 
-/// Seconds, as the clocks of deliverers have it: within the window of an hour, and past the five sixths of it
-/// that the first and the last failure have to lie apart.
+/// Seconds on the clocks of the deliverers, within the window of an hour, and more than the five sixths of it
+/// that must lie between the first and the last failure.
 const LATER: i64 = 51 * 60;
 
-/// A webhook with an event type of its own, so that a test decides on each of its attempts.
+/// A webhook with an event type of its own, so that a test decides the result of each attempt.
 struct Subject {
     event_type: String,
     endpoint: Endpoint,
@@ -34,7 +35,7 @@ impl Subject {
         Self { event_type, endpoint, webhook }
     }
 
-    /// As many attempts that end like this, each of an event of its own.
+    /// Publishes this number of events, each with one attempt that ends like this.
     async fn attempts(&self, stage: &Stage, reply: Reply, number: usize) -> Vec<Event> {
         self.endpoint.always(reply);
         let events: Vec<_> = (0..number).map(|_| Event::new("acme", &self.event_type)).collect();
@@ -51,7 +52,7 @@ impl Subject {
         self.attempts(stage, Reply::ok(), number).await;
     }
 
-    /// As many deliveries that end `failed`, one after the other.
+    /// Publishes this number of events one after the other, whose deliveries end `failed`.
     async fn failed_deliveries(&self, stage: &Stage, number: usize) {
         for _ in 0..number {
             let event = self.attempts(stage, Reply::status(500), 1).await.remove(0);
@@ -65,7 +66,8 @@ impl Subject {
         assert_eq!(read["disabled"], Value::Null, "{read}");
     }
 
-    /// Waits until it is disabled for this reason after as many requests; the detail has the figures.
+    /// Waits until it is disabled for this reason after this number of requests; the detail contains the
+    /// numbers.
     async fn assert_disabled(&self, stage: &Stage, reason: &str, requests: usize, figures: &[&str]) {
         let read = stage.brand.wait_webhook(&self.webhook, "disabled").await;
         assert_eq!(read["disabled"]["reason"], reason, "{read}");
@@ -79,7 +81,7 @@ impl Subject {
     }
 }
 
-/// `failing` at 10 attempts of which 90 % failed; a delivery is attempted once.
+/// Configures `failing` at 10 attempts with 90 % failures; a delivery has one attempt.
 fn failing() -> Builder {
     Platform::builder()
         .one_attempt()
@@ -88,7 +90,7 @@ fn failing() -> Builder {
         .set("POSTRIDER_HEALTH_FAILED_DELIVERIES", "1000000")
 }
 
-/// `unresponsive` at 3 deliveries in a row.
+/// Configures `unresponsive` at 3 deliveries in a row.
 fn unresponsive() -> Builder {
     Platform::builder()
         .one_attempt()
@@ -105,7 +107,7 @@ async fn restart_all(stage: &mut Stage) {
     }
 }
 
-/// Both figures at once, since each takes the length of a window.
+/// Both thresholds at once, since each takes the length of a window.
 #[tokio::test]
 async fn failing_fires_at_its_figures_over_replicas_and_restarts() {
     let mut stage = Stage::with(failing().deliverers(2)).await;
@@ -118,11 +120,11 @@ async fn failing_fires_at_its_figures_over_replicas_and_restarts() {
     database::let_time_pass(&stage.platform.database_url(), LATER).await;
     restart_all(&mut stage).await;
 
-    // 9 attempts of 9, one too few; 17 of 19, which is 89 %.
+    // 9 of 9 attempts failed, one too few; 17 of 19 are 89 %.
     tokio::join!(few.failures(&stage, 1), some.failures(&stage, 2));
     few.assert_active(&stage).await;
     some.assert_active(&stage).await;
-    // 10 attempts of 10; 18 of 20, which is 90 %.
+    // 10 of 10 attempts failed; 18 of 20 are 90 %.
     tokio::join!(few.failures(&stage, 1), some.failures(&stage, 1));
 
     few.assert_disabled(&stage, "failing", 10, &["10"]).await;
@@ -144,7 +146,7 @@ async fn failures_older_than_the_window_do_not_count() {
     let stage = Stage::with(failing().set("POSTRIDER_HEALTH_WINDOW", "6s")).await;
     let subject = Subject::new(&stage, "OLD").await;
     subject.failures(&stage, 5).await;
-    // Five more, but when the first of all have left the window.
+    // Five more failures, after the first ones have left the window.
     tokio::time::sleep(Duration::from_millis(6500)).await;
     subject.failures(&stage, 5).await;
     subject.successes(&stage, 1).await;
@@ -157,7 +159,7 @@ async fn unresponsive_fires_at_the_last_failed_delivery_in_a_row_and_not_at_the_
     let subject = Subject::new(&stage, "DEAF").await;
     subject.failed_deliveries(&stage, 2).await;
     subject.successes(&stage, 1).await;
-    // A success in between: they are counted anew.
+    // After a success in between the count starts again.
     subject.failed_deliveries(&stage, 2).await;
     subject.assert_active(&stage).await;
     subject.failed_deliveries(&stage, 1).await;

@@ -1,4 +1,4 @@
-//! Tenants that attack: others' ids on every route, bodies that are too much, guessed tokens (contract §4).
+//! Tenants that attack with others' ids on every route, excessive bodies and guessed tokens (contract §4).
 
 use std::collections::BTreeMap;
 
@@ -16,16 +16,16 @@ use std::time::Duration;
 use crate::Stage;
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// Largest body of a request (contract §4).
+/// Maximum size of a request body (contract §4).
 const LARGEST_BODY: usize = 1024 * 1024;
-/// That a webhook is in no state for it may be told before what is wrong with a body.
+/// The API may report a conflict with the webhook's state before it validates the body.
 const STATE: u16 = 409;
-/// By how much bodies that are refused may grow the API.
+/// Maximum growth of the API caused by rejected bodies.
 const GROWTH: u64 = 32 * 1024 * 1024;
-/// Wrong tokens from one address before it is slowed down (`crates/SECURITY.md`).
+/// Wrong tokens from one address before the API slows it down (`crates/SECURITY.md`).
 const GUESSES: usize = 200;
 
-/// Two brands, of which one has all that can be had.
+/// Two brands; the rich one owns every kind of resource.
 struct Scene {
     stage: Stage,
     own: Webhook,
@@ -66,7 +66,7 @@ impl Scene {
         Self { stage, own, rich, ids, webhook, routes }
     }
 
-    /// A parameter of a route; `changed` says what is not the rich brand's.
+    /// Returns the value of a route's parameter; `changed` overrides the rich brand's.
     fn id(&self, name: &str, changed: &[(&str, &str)]) -> String {
         let changed = changed.iter().find(|(own, _)| *own == name).map(|(_, id)| (*id).to_owned());
         changed.or_else(|| self.ids.get(name).cloned()).unwrap_or_else(|| {
@@ -79,7 +79,7 @@ impl Scene {
         api.send(route.method.clone(), &path, route.body.as_ref().map(Value::to_string)).await
     }
 
-    /// All that the rich brand can see of itself.
+    /// Returns everything that the rich brand can see of itself.
     async fn state(&self) -> Value {
         let events = self.rich.events(&self.webhook, "").await;
         let audit = support::audit(&self.stage.platform.support()).await;
@@ -95,7 +95,7 @@ impl Scene {
     }
 }
 
-/// What a webhook, an event and a job would be called that nobody has.
+/// Returns ids of a webhook, an event and a job that do not exist.
 fn nobodys() -> [(&'static str, String); 4] {
     let (uuid, ulid) = (uuid::Uuid::new_v4().to_string(), ulid::Ulid::generate().to_string());
     [("brandId", "nobody".to_owned()), ("webhookId", uuid.clone()), ("eventId", ulid), ("jobId", uuid)]
@@ -110,7 +110,8 @@ async fn on_every_route_what_is_anothers_is_as_if_nobody_had_it() {
     let nobodys: Vec<(&str, &str)> = nobodys.iter().map(|(name, id)| (*name, id.as_str())).collect();
     let (mut tried, own) = (0, scene.own.id.as_str());
     for route in scene.routes.iter().filter(|route| route.is_brands()) {
-        // Through the other's path; through the own path; and, below a webhook, through the own webhook.
+        // Through the other's path, through the own path, and through the own webhook's path where the route
+        // is below a webhook.
         let ways: [&[(&str, &str)]; 3] =
             [&[], &[("brandId", "acme")], &[("brandId", "acme"), ("webhookId", own)]];
         let depth = 1 + route.path.matches("Id}").count().saturating_sub(1).min(2);
@@ -150,7 +151,7 @@ async fn every_route_asks_for_a_token_of_a_role_that_is_large_enough() {
         }
     }
     let mut after = scene.state().await;
-    // The reader's token was made meanwhile.
+    // The reader's token was created meanwhile.
     after[5] = before[5].clone();
     assert_eq!(after, before);
 }
@@ -166,7 +167,7 @@ async fn cursors_of_others_open_nothing() {
         let own = route.fill(|name| scene.id(name, &[("brandId", "acme"), ("webhookId", &scene.own.id)]));
         let _ = scene.rich.api.get(&format!("{path}?limit=1&cursor={cursor}")).await.expect(200);
         let answer = scene.stage.brand.api.get(&format!("{own}?limit=1&cursor={cursor}")).await;
-        // Of the catalogue, which all brands share, it opens the next page.
+        // The catalogue is common to all brands, so that the cursor opens its next page.
         let harmless =
             answer.status == 200 && !scene.ids.values().any(|id| id != SMS && answer.text.contains(id));
         assert!(harmless || [400, 404].contains(&answer.status), "{own}: {} {}", answer.status, answer.text);
@@ -175,7 +176,7 @@ async fn cursors_of_others_open_nothing() {
     assert!(tried >= 2, "{tried} lists have a second page");
 }
 
-/// Bodies that are too long, too deep, or say the same twice, for a route.
+/// Returns bodies for a route that are too long, too deep, or contain a key twice.
 fn bad_bodies(route: &Route) -> Vec<(&'static str, &'static [u16], String)> {
     let deep = |open: &str, close: &str, depth: usize| open.repeat(depth) + "1" + &close.repeat(depth);
     let mut bodies: Vec<(_, &[u16], _)> = vec![

@@ -1,4 +1,4 @@
-//! Events over HTTP: a producer like any other (contract §2).
+//! Events over HTTP, from a producer like any other (contract §2).
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::Stage;
 
 const EVENTS: &str = "/v1/acme/events";
-/// The most events of one request.
+/// Maximum number of events in one request.
 const MOST: usize = 500;
 
 fn sms(n: usize) -> Value {
@@ -26,13 +26,13 @@ fn many(number: usize) -> Value {
     json!({"events": (0..number).map(sms).collect::<Vec<_>>()})
 }
 
-/// Sends a body as it is, with an `Idempotency-Key` if there is one.
+/// Sends a body unchanged, with an `Idempotency-Key` if given.
 async fn send(api: &Api, body: &str, key: Option<&str>) -> Answer {
     let key = key.map(|key| ("idempotency-key", key));
     api.send_with(Method::POST, EVENTS, Some(body.to_owned()), key.as_slice()).await
 }
 
-/// The ids of an answer, in order.
+/// Returns the ids of an answer, in order.
 fn ids(answer: Answer) -> Vec<String> {
     let json = answer.expect(202).json();
     let ids = json["ids"].as_array().unwrap_or_else(|| panic!("no ids in {json}"));
@@ -191,7 +191,7 @@ async fn it_takes_a_token_of_the_brand_that_may_write() {
     }
 }
 
-/// Nothing is promised that the broker has not confirmed, and the key makes trying again safe.
+/// The API promises nothing that the broker has not confirmed, and the key makes a retry safe.
 #[tokio::test]
 async fn while_the_broker_is_away_it_is_refused_and_can_be_sent_again() {
     let (mut proxy, url) = Proxy::before(&amqp_url()).await;

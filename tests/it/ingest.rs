@@ -1,4 +1,4 @@
-//! What the router takes, once, and what it refuses (contract §2).
+//! The router accepts each event once, and rejects invalid ones (contract §2).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -57,7 +57,7 @@ async fn the_same_message_id_twice_is_one_event_with_one_drawn_id() {
     stage.publish(&last).await;
 
     endpoint.wait_for_event(last.id()).await;
-    // Order is not promised: the one before may come after.
+    // Order is not promised, so that the previous event may arrive later.
     endpoint.wait_for(2).await;
     let elsewhere = elsewhere.wait_for(1).await[0].event_id();
     let drawn: Vec<_> =
@@ -69,7 +69,7 @@ async fn the_same_message_id_twice_is_one_event_with_one_drawn_id() {
     stage.brand.wait_listed(&webhook, "", &ids, PATIENCE).await;
 }
 
-/// What is wrong, the body, the `message_id`, and the reason.
+/// Returns the body, the `message_id` and the reason of each invalid message.
 fn refused() -> Vec<(Vec<u8>, Option<String>, &'static str)> {
     let ulid = Event::sms("acme").id().to_owned();
     let message = |fields: &str| format!("{{{fields}}}").into_bytes();

@@ -1,4 +1,4 @@
-//! A bad endpoint costs the others nothing (contract §5).
+//! A bad endpoint does not affect the others (contract §5).
 
 use e2e::PATIENCE;
 use e2e::brand::Webhook;
@@ -11,7 +11,7 @@ use crate::Stage;
 
 #[tokio::test]
 async fn a_hanging_endpoint_holds_up_no_other() {
-    // Longer than the test waits: only then would a hanging endpoint let go.
+    // Longer than the test waits, because a hanging endpoint would let go only then.
     let stage = Stage::with(Platform::builder().set("POSTRIDER_REQUEST_TIMEOUT", "120s")).await;
     let mut hanging = Vec::new();
     for number in 0..3 {
@@ -21,7 +21,7 @@ async fn a_hanging_endpoint_holds_up_no_other() {
     }
     let (good, _) = stage.webhook("/good").await;
 
-    // More for each than an endpoint takes at once (maxConcurrency 10).
+    // More for each webhook than an endpoint takes at once (maxConcurrency 10).
     stage.platform.producer().await.publish_all(&Event::many("acme", 60)).await;
 
     good.wait_for(60).await;
@@ -47,7 +47,7 @@ async fn a_failing_endpoint_with_much_to_retry_holds_up_no_other() {
     assert!(!waiting.is_empty(), "the other one still has much to retry");
 }
 
-/// What is dead-lettered to a queue that is gone stalls the wait queues unless it is caught.
+/// Messages that are dead-lettered to a deleted queue stall the delay queues unless something catches them.
 #[tokio::test]
 async fn deleting_a_webhook_with_much_to_retry_holds_up_no_other() {
     let stage = Stage::with(Platform::builder().retries("3s").never_disabled()).await;

@@ -16,15 +16,15 @@ use serde_json::json;
 
 use crate::Stage;
 
-/// As a header's value and a URL's query have them.
+/// A credential in the form of a header's value and of a URL's query.
 const CREDENTIAL: &str = "Bearer-hush-4Zq9hXw2/Kd+7vRtY1==";
-/// More rows than there are.
+/// A limit above the number of rows.
 const ALL: usize = 1_000_000;
-/// All that happens is told.
+/// Logs everything that happens.
 const TALKATIVE: &str =
     "debug,hyper=trace,h2=trace,reqwest=trace,rustls=trace,lapin=trace,tokio_postgres=trace";
 
-/// What was said of itself by each process, in logs and in metrics.
+/// Collects the logs and metrics of each process.
 async fn told(stage: &Stage) -> Vec<(String, Vec<u8>)> {
     let mut told = Vec::new();
     let platform = &stage.platform;
@@ -37,7 +37,7 @@ async fn told(stage: &Stage) -> Vec<(String, Vec<u8>)> {
     told
 }
 
-/// What support can read that is not meant to show it.
+/// Collects what support can read and must not contain secrets.
 async fn shown(stage: &Stage) -> Vec<(String, Vec<u8>)> {
     let mut shown = Vec::new();
     for path in [
@@ -67,7 +67,7 @@ fn check(hidden: &[Hidden], places: &[(String, Vec<u8>)]) -> Vec<String> {
     found
 }
 
-/// Secrets drawn and changed, with and without `v1a`; each is used for a request.
+/// Draws and rotates secrets, with and without `v1a`; each of them signs a request.
 async fn rotate(stage: &Stage, hidden: &mut Vec<Hidden>) -> Webhook {
     let endpoint = stage.receiver.endpoint("/hook");
     endpoint.always(Reply::status(500).text("no"));
@@ -88,7 +88,7 @@ async fn rotate(stage: &Stage, hidden: &mut Vec<Hidden>) -> Webhook {
     webhook
 }
 
-/// Requests that are wrong in ways that might make somebody repeat what they hold.
+/// Sends wrong requests that might make the API repeat a secret.
 async fn mistakes(stage: &Stage, webhook: &Webhook, token: &str) {
     let (api, path) = (&stage.brand.api, stage.brand.path_of(webhook, ""));
     let secret = &webhook.secret;
@@ -115,7 +115,7 @@ async fn mistakes(stage: &Stage, webhook: &Webhook, token: &str) {
     let _ = api.with_token(Some(secret)).get("/v1/acme/webhooks").await.expect(401);
 }
 
-/// Endpoints that fail in every way, with a credential in the URL.
+/// Creates endpoints that fail in every way, with a credential in the URL.
 async fn failures(stage: &Stage) {
     for endpoint in ["https://webhooks.invalid", "https://localhost:1"] {
         let url = format!("{endpoint}/hook?key={CREDENTIAL}");
@@ -145,7 +145,7 @@ async fn no_secret_and_no_token_stands_in_the_database_or_a_log_in_any_encoding(
     let webhook = rotate(&stage, &mut hidden).await;
     mistakes(&stage, &webhook, &reader).await;
     failures(&stage).await;
-    // One that cannot open what others sealed says so.
+    // A service that cannot decrypt others' secrets says so.
     let other_key = STANDARD.encode([7; 32]);
     stage.platform.deliverers[0].set("POSTRIDER_MASTER_KEY", &other_key);
     stage.platform.deliverers[0].crash_and_restart().await;
@@ -162,7 +162,7 @@ async fn no_secret_and_no_token_stands_in_the_database_or_a_log_in_any_encoding(
     let mut found = check(&hidden, &dump);
     found.extend(check(&hidden, &told));
     found.extend(check(&hidden, &shown(&stage).await));
-    // The database holds headers and endpoints, since the API shows them; the logs do not.
+    // The database contains headers and endpoints, since the API shows them; the logs do not.
     found.extend(check(&[Hidden::new("a credential", CREDENTIAL.as_bytes())], &told));
 
     let size = |places: &[(String, Vec<u8>)]| places.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
@@ -173,14 +173,14 @@ async fn no_secret_and_no_token_stands_in_the_database_or_a_log_in_any_encoding(
         size(&told)
     );
     assert_eq!(found, Vec::<String>::new());
-    // What is looked through is what it should be, and what is there is found.
+    // The search covers the right places, because it finds an id that is there.
     let id = Hidden::new("the webhook's id", webhook.id.as_bytes());
     assert!(!check(std::slice::from_ref(&id), &dump).is_empty() && !check(&[id], &told).is_empty());
     let secret = stage.brand.api.get(&stage.brand.path_of(&webhook, "/secret")).await.expect(200);
     assert!(!check(&hidden, &[("/secret".to_owned(), secret.text.into_bytes())]).is_empty());
 }
 
-/// A setting that is not valid is named, and not repeated.
+/// An error about an invalid setting names the setting without its value.
 #[tokio::test]
 async fn a_secret_that_is_set_wrongly_is_not_told() {
     const HUSH: &str = "hush-hush-hush-hush";
@@ -209,7 +209,7 @@ async fn a_secret_that_is_set_wrongly_is_not_told() {
     }
 }
 
-/// Servers that are away are named without what opens them.
+/// An error about an unreachable server names the server without its password.
 #[tokio::test]
 async fn the_passwords_of_servers_that_are_away_are_not_told() {
     const HUSH: &str = "hush-hush-hush-hush";

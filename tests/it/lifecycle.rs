@@ -120,7 +120,7 @@ async fn a_deleted_webhook_is_gone_with_its_queue_and_its_events_stay_for_suppor
     stage.publish(&after).await;
 
     other.wait_for_event(after.id()).await;
-    // The consumer of a queue that is gone would make it again: it has to be gone, too.
+    // The consumer of a deleted queue would create it again, so it has to be gone, too.
     eventually("its queue is gone and nobody serves it any more", PATIENCE, async || {
         let served = stage.platform.deliverers[0].metric("postrider_deliverer_webhooks_owned").await;
         match stage.platform.rabbit().await.depth(&queue).await {
@@ -148,7 +148,7 @@ async fn a_deleted_webhook_is_gone_with_its_queue_and_its_events_stay_for_suppor
 async fn a_change_of_a_webhook_reaches_the_router_at_once() {
     let stage = Stage::set().await;
     for number in 0..10 {
-        // Published right after the API's 201: the router must already know the webhook.
+        // Published right after the API's 201, when the router must already know the webhook.
         let (endpoint, webhook) = stage.webhook(&format!("/{number}")).await;
         let event = Event::sms("acme");
         stage.publish(&event).await;

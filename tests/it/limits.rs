@@ -1,4 +1,4 @@
-//! What an owner asks of the requests: headers, and no more at once than so many (contract §4).
+//! Settings of the owner for requests: headers and a limit on concurrency (contract §4).
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::Stage;
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// Headers that are the platform's, or the connection's.
+/// Headers that belong to the platform or to the connection.
 const FORBIDDEN: [&str; 16] = [
     "host",
     "Host",
@@ -64,7 +64,7 @@ async fn headers_that_are_not_the_owners_are_a_422() {
         let changed = stage.brand.patch(&webhook, &json!({"headers": headers})).await;
         assert_eq!(changed["headers"], headers);
     }
-    // What was there counts, too.
+    // Headers that were there before count, too.
     stage.brand.patch(&webhook, &json!({"headers": many(20)})).await;
     let one_more = json!({"headers": {"x-one-more": "v"}});
     assert_eq!(stage.brand.api.patch(&path, &one_more).await.pointers(), ["/headers"]);
@@ -99,7 +99,7 @@ async fn a_raised_concurrency_is_in_force() {
 
     stage.brand.patch(&webhook, &json!({"maxConcurrency": 5})).await;
 
-    // While the change takes hold, what is in flight by the old limit is finished beside the new ones.
+    // While the change takes effect, requests under the old limit finish beside the new ones.
     eventually("five are in flight, or six", PATIENCE, async || {
         stage.published(20).await;
         stage.brand.wait_none(&webhook, "status=pending", PATIENCE).await;
@@ -109,7 +109,7 @@ async fn a_raised_concurrency_is_in_force() {
     .await;
 }
 
-/// Old and new events together, at two deliverers, keep to one limit.
+/// Old and new events together, at two deliverers, stay within one limit.
 #[tokio::test]
 async fn what_is_sent_again_shares_the_concurrency_with_what_is_new() {
     let stage = Stage::with(Platform::builder().deliverers(2)).await;
@@ -127,7 +127,7 @@ async fn what_is_sent_again_shares_the_concurrency_with_what_is_new() {
     assert_eq!(endpoint.most_in_flight(), 4);
 }
 
-/// Replicas that disagree for a while on whose the webhook is do not press it twice as hard.
+/// Replicas that disagree for a while about the owner of a webhook do not double the number of its requests.
 #[tokio::test]
 async fn what_is_sent_again_keeps_to_its_share_while_deliverers_come_and_go() {
     let mut stage = Stage::with(Platform::builder()).await;

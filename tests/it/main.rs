@@ -1,4 +1,4 @@
-//! What Postrider promises, one test for each promise, against the real processes and servers.
+//! Postrider's promises, one test for each, against the real processes and servers.
 
 mod addresses;
 mod api;
@@ -58,7 +58,7 @@ mod unreadable_webhook;
 mod upgrade;
 mod waiting;
 
-/// How many messages of a large number are in flight at once.
+/// Maximum number of messages in flight when a test publishes many.
 const PUBLISHED_AT_ONCE: usize = 1000;
 /// How long thousands of events may take.
 const LONG_PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
@@ -93,8 +93,8 @@ impl Stage {
         Self { platform, brand, receiver }
     }
 
-    /// A webhook that is active, one that is disabled, and one that is paused. The first's endpoint takes two
-    /// requests; all later ones fail and are tried again in ten minutes.
+    /// Creates an active, a disabled and a paused webhook. The endpoint of the first accepts two requests;
+    /// all later ones fail and are retried after ten minutes.
     async fn with_one_of_each() -> OneOfEach {
         use e2e::script::Reply;
         let stage = Self::with(e2e::platform::Platform::builder().retries("10m")).await;
@@ -107,7 +107,7 @@ impl Stage {
         OneOfEach { stage, endpoint, webhook, disabled }
     }
 
-    /// An endpoint at this path and a webhook that sends it all notifications.
+    /// Creates an endpoint at this path and a webhook that sends it all notifications.
     async fn webhook(&self, path: &str) -> (e2e::receiver::Endpoint, e2e::brand::Webhook) {
         let endpoint = self.receiver.endpoint(path);
         let webhook = self.brand.webhook(endpoint.url(), &["NOTIFICATION"]).await;
@@ -118,7 +118,7 @@ impl Stage {
         self.platform.producer().await.publish(event).await;
     }
 
-    /// As many SMS receipts, published.
+    /// Publishes this number of SMS receipts.
     async fn published(&self, number: usize) -> Vec<e2e::event::Event> {
         let events = e2e::event::Event::many("acme", number);
         for some in events.chunks(PUBLISHED_AT_ONCE) {
@@ -127,28 +127,29 @@ impl Stage {
         events
     }
 
-    /// Waits until these are in the webhook's queue, and stops the router: it may put several into a message.
+    /// Waits until these events are in the webhook's queue, and stops the router, which may put several
+    /// events into a message.
     async fn queued(&mut self, webhook: &e2e::brand::Webhook, ids: &std::collections::BTreeSet<String>) {
         self.brand.wait_listed(webhook, "status=pending", ids, e2e::PATIENCE).await;
-        // Stored is not queued yet; a router that is stopped finishes what it has in hand.
+        // A stored event is not queued yet; a stopping router finishes its work.
         self.platform.routers[0].terminate().await;
     }
 
-    /// As many SMS receipts that the webhook got and answered.
+    /// Publishes this number of SMS receipts and waits until the webhook has received and answered them.
     async fn delivered(&self, webhook: &e2e::brand::Webhook, number: usize) -> Vec<e2e::event::Event> {
         let events = self.published(number).await;
         self.settled(webhook, "delivered", &events).await;
         events
     }
 
-    /// One more SMS receipt that the webhook got and answered, whatever came before.
+    /// Publishes one more SMS receipt and waits until the webhook has received and answered it.
     async fn one_more(&self, webhook: &e2e::brand::Webhook) -> e2e::event::Event {
         let event = self.published(1).await.remove(0);
         self.brand.wait_status(webhook, event.id(), "delivered").await;
         event
     }
 
-    /// Waits until no request is in flight: what was sent so far has arrived.
+    /// Waits until no request is in flight, so that everything sent so far has arrived.
     async fn wait_no_request(&self) {
         for deliverer in &self.platform.deliverers {
             e2e::poll::eventually("no request is in flight", e2e::PATIENCE, async || {
@@ -161,7 +162,7 @@ impl Stage {
         }
     }
 
-    /// Waits until each of these events, and no other, has this status.
+    /// Waits until exactly these events have this status.
     async fn settled(&self, webhook: &e2e::brand::Webhook, status: &str, events: &[e2e::event::Event]) {
         let (query, ids) = (format!("status={status}"), e2e::event::ids(events));
         self.brand.wait_listed(webhook, &query, &ids, LONG_PATIENCE).await;

@@ -34,8 +34,8 @@ async fn types_groups_and_everything_match_whole_segments() {
 
     platform.producer().await.publish_all(&events).await;
 
-    // An event is stored for all of its webhooks at once: once each is where it belongs, none is
-    // still on its way to where it does not.
+    // An event is stored for all of its webhooks at once. So once each event is at its own webhooks, none is
+    // still on its way to another one.
     let all = ids(&events);
     brand.wait_listed(&webhooks[5], "", &all, PATIENCE).await;
     for ((_, wanted), (number, webhook)) in subscribed.iter().zip(webhooks.iter().enumerate()) {
@@ -70,7 +70,7 @@ async fn nothing_is_enabled_by_default_and_what_is_not_is_counted_and_dropped() 
     assert_eq!(platform.rabbit().await.depth("rejected").await, Some(0), "it is no rejection");
 }
 
-/// Waits until the router counted as many events as not enabled.
+/// Waits until the router has counted this number of events as not enabled.
 async fn counted(platform: &Platform, number: f64) {
     e2e::poll::eventually("the router counts what is not enabled", PATIENCE, async || {
         match platform.routers[0].metric(r#"postrider_events_total{outcome="not_enabled"}"#).await {
@@ -145,14 +145,15 @@ async fn an_endpoint_that_is_changed_gets_what_comes_after() {
     old.wait_for(1).await;
 
     stage.brand.patch(&webhook, &json!({"endpoint": new.url()})).await;
-    // The deliverer may serve the old one for the moment that it takes to hear of the change.
+    // The deliverer may use the old endpoint until it has learned of the change.
     e2e::poll::eventually("an event arrives at the new endpoint", PATIENCE, async || {
         stage.publish(&Event::sms("acme")).await;
         if new.requests().is_empty() { Err("none".to_owned()) } else { Ok(()) }
     })
     .await;
 
-    // What was published before this one is stored; what is no longer pending and not in flight has arrived.
+    // Events published before this one are stored; an event that is neither pending nor in flight has
+    // arrived.
     stage.one_more(&webhook).await;
     stage.brand.wait_none(&webhook, "status=pending", PATIENCE).await;
     stage.wait_no_request().await;

@@ -1,4 +1,4 @@
-//! The metrics, against their page: `deploy/metrics.md`.
+//! The metrics, compared with their page `deploy/metrics.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +11,10 @@ use e2e::script::Reply;
 use crate::{OneOfEach, Stage};
 
 const PAGE: &str = include_str!("../../deploy/metrics.md");
-/// Labels that Prometheus' own form of a histogram adds.
+/// The label that Prometheus adds to a histogram.
 const BUCKET: &str = "le";
 
-/// What is said of a metric: kind, labels, services, meaning.
+/// The description of a metric: kind, labels, services, meaning.
 #[derive(Debug, Default, PartialEq, Eq, Clone)]
 struct Said {
     kind: String,
@@ -29,7 +29,7 @@ fn words(cell: &str) -> BTreeSet<String> {
     cell.split([',', ' ', '`']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// The rows of the page's tables.
+/// Reads the rows of the page's tables.
 fn page() -> All {
     let rows = PAGE.lines().filter(|line| line.starts_with("| `postrider_"));
     rows.map(|row| {
@@ -46,7 +46,7 @@ fn page() -> All {
     .collect()
 }
 
-/// Adds what a process shows.
+/// Adds the metrics of a process.
 async fn shown(all: &mut All, service: &str, process: &Process) {
     let (status, text) = get(process.ops(), "/metrics").await.expect("/metrics");
     assert_eq!(status, 200, "{text}");
@@ -72,7 +72,7 @@ async fn shown(all: &mut All, service: &str, process: &Process) {
     }
 }
 
-/// The labels of one line, noted with its metric.
+/// Adds the labels of one line to its metric.
 fn sample(own: &mut All, line: &str) {
     let (name, rest) = line.split_at(line.find(['{', ' ']).expect("a value"));
     let base = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix));
@@ -116,7 +116,7 @@ async fn every_metric_is_on_the_page_and_everything_on_the_page_is_a_metric() {
     .await;
 }
 
-/// Waits until a metric of a process has this value, summed over the labels that are left out.
+/// Waits until a metric of a process has this value, summed over the omitted labels.
 async fn wait_value(process: &Process, name: &str, value: f64) {
     eventually(&format!("{name} is {value}"), PATIENCE, async || {
         let (_, text) = get(process.ops(), "/metrics").await.map_err(|error| error.to_string())?;
@@ -141,7 +141,7 @@ async fn they_count_what_happened() {
     let (api, router, deliverer) =
         (&stage.platform.apis[0], &stage.platform.routers[0], &stage.platform.deliverers[0]);
     for (process, line, value) in [
-        // One more: WEBHOOK.DISABLED, which no other webhook wants.
+        // One more is WEBHOOK.DISABLED, which no other webhook subscribes to.
         (router, "postrider_events_total{outcome=\"taken\"}", 4.0),
         (router, "postrider_events_total{outcome=\"rejected\"}", 1.0),
         (router, "postrider_rejected_total{reason=\"invalid_json\"}", 1.0),

@@ -1,4 +1,4 @@
-//! The servers go away and come back; the services come back by themselves (contract §7).
+//! The servers fail and return, and the services recover without help (contract §7).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use e2e::settings::{amqp_url, database_url};
 
 use crate::Stage;
 
-/// How long all may take to arrive once the server is back.
+/// How long everything may take to arrive once the server is back.
 const HEALED: Duration = Duration::from_secs(60);
-/// Events before an outage: many times the connections that a router has when it has little to do.
+/// Events before an outage, many times the connections that an idle router has.
 const PREPARING: usize = 10;
 
-/// Cuts the server off while events flow, sees that the services say so, heals it, and sees that
+/// Cuts the server off while events flow, checks that the services report it, reconnects it, and checks that
 /// all events arrive.
 async fn survives(builder: Builder, proxy: &mut Proxy, away: &str) {
     let mut stage = Stage::with(builder.retries("1s,1s,1s")).await;
     let (endpoint, webhook) = stage.webhook("/hook").await;
-    // The producer talks to the broker directly: the outage is the services'.
+    // The producer talks to the broker directly, because only the services have the outage.
     let producer = e2e::producer::Producer::connect(&amqp_url(), &stage.platform.namespace).await;
     let producer = producer.expect("the broker");
     let events = Event::many("acme", 60);
@@ -86,8 +86,8 @@ async fn services_that_started_before_their_servers_serve_once_these_are_up() {
     endpoint.wait_for_event(event.id()).await;
 }
 
-/// The database stores a batch, and its answer is lost: the router must not take its own batch for
-/// a second publish.
+/// The database stores a batch, and its answer is lost. The router must not take its own batch for a second
+/// publish.
 #[tokio::test]
 async fn an_event_whose_storing_was_not_heard_of_is_delivered() {
     let mut platform = Platform::builder().prepare().await;
@@ -98,8 +98,8 @@ async fn an_event_whose_storing_was_not_heard_of_is_delivered() {
     let receiver = e2e::receiver::Receiver::start(&platform.authority).await;
     let endpoint = receiver.endpoint("/hook");
     let webhook = brand.webhook(endpoint.url(), &["*"]).await;
-    // From here on the router knows the webhook, and stores an event at the first try: on each of its connections,
-    // which it uses in turn, the statement is prepared.
+    // From here on the router knows the webhook, and stores an event at the first try. It uses its
+    // connections in turn, so that the statement is prepared on each of them.
     for first in Event::many("acme", PREPARING) {
         platform.producer().await.publish(&first).await;
         endpoint.wait_for_event(first.id()).await;

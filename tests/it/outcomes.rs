@@ -1,4 +1,4 @@
-//! How attempts end, and what is kept of them (contract §3).
+//! How attempts end, and what the attempt record keeps (contract §3).
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 
 use crate::Stage;
 
-/// A platform whose first retry comes long after the test, so that first attempts stand alone.
+/// Starts a platform whose first retry comes long after the test, so that each delivery has one attempt.
 async fn stage() -> Stage {
     Stage::with(Platform::builder().retries("10m")).await
 }
 
-/// The first attempt at an endpoint that fails.
+/// Returns the first attempt at an endpoint that fails.
 async fn failure(stage: &Stage, endpoint: &str) -> Value {
     let webhook = stage.brand.webhook(endpoint, &[SMS]).await;
     let event = Event::sms("acme");
@@ -74,14 +74,14 @@ async fn a_request_that_is_not_answered_in_time_is_a_timeout() {
     let attempt = failure(&stage, endpoint.url()).await;
     assert_eq!(attempt["outcome"], "timeout", "{attempt}");
     let took = attempt["durationMs"].as_u64().expect("milliseconds");
-    // By default it would be fifteen.
+    // The default would be fifteen seconds.
     assert!((900..14_000).contains(&took), "{attempt}");
 }
 
 #[tokio::test]
 async fn a_name_that_does_not_resolve_is_dns() {
     let mut platform = Platform::builder().retries("10m").prepare().await;
-    // The machine's own name server may take its time to say so.
+    // The machine's own name server may take long to answer.
     let hosts = platform.dir().join("hosts");
     std::fs::write(&hosts, "127.0.0.1 localhost\n").expect("a file of names");
     platform.apis.iter_mut().chain(&mut platform.deliverers).for_each(|process| process.own_names(&hosts));
@@ -112,7 +112,7 @@ async fn an_answer_that_is_no_http_is_protocol() {
     for bytes in [b"SSH-2.0-OpenSSH_9.2\r\n\r\n".as_slice(), b"HTTP/1.1 abc\r\n\r\n", b""] {
         let server = RawServer::tls(&stage.platform.authority, bytes).await;
         let attempt = failure(&stage, &server.url()).await;
-        // A connection that is closed without an answer may also be called reset.
+        // A connection that closes without an answer may also be called reset.
         let fitting: &[&str] = if bytes.is_empty() { &["protocol", "connect"] } else { &["protocol"] };
         assert!(fitting.contains(&attempt["outcome"].as_str().unwrap_or("")), "{attempt}");
     }
@@ -139,7 +139,7 @@ async fn an_address_that_is_forbidden_when_it_is_dialled_is_blocked() {
 
 #[tokio::test]
 async fn a_2xx_counts_whatever_becomes_of_its_body() {
-    // A body that drips is read until the request's time is over.
+    // A dripping body is read until the request times out.
     let brief = Platform::builder().retries("10m").set("POSTRIDER_REQUEST_TIMEOUT", "5s");
     let stage = Stage::with(brief).await;
     let long = Reply::ok().text("a".repeat(1024 * 1024));

@@ -1,4 +1,4 @@
-//! What support sees of the whole platform (contract §4).
+//! Support's view of the whole platform (contract §4).
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ async fn overview(stage: &Stage) -> Value {
     stage.brand.support.get("/admin/v1/overview").await.expect(200).json()
 }
 
-/// Waits until the overview is as wanted.
+/// Waits until the overview satisfies `wanted`.
 async fn wait_overview(stage: &Stage, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     eventually(what, PATIENCE, async || {
         let overview = overview(stage).await;

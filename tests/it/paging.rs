@@ -1,5 +1,5 @@
-//! A property: paging through Get Events while new events arrive shows nothing twice and misses
-//! nothing (contract §4). Every page size, order and filter is walked.
+//! A property of Get Events: paging while new events arrive shows nothing twice and misses nothing (contract
+//! §4). The test walks every page size, order and filter.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,19 +14,19 @@ use crate::Stage;
 const SIZES: [usize; 4] = [1, 3, 10, 1000];
 const ORDERS: [&str; 2] = ["asc", "desc"];
 const MAIL: &str = "NOTIFICATION.MAIL";
-/// How old the events are, by turns; some are of now.
+/// Ages of the events, in turn; some happen now.
 const MINUTES_AGO: [Option<u64>; 7] = [None, Some(20), Some(70), Some(20), Some(160), None, Some(5)];
-/// Events that are there before the first page is asked for.
+/// Events that exist before the first request.
 const THERE: usize = 40;
 /// Events that arrive during each walk.
 const NEW: usize = 8;
-/// Between two of them.
+/// Time between two of them.
 const PACE: Duration = Duration::from_millis(15);
-/// No walk has so many pages.
+/// Maximum number of pages of a walk.
 const MOST_PAGES: usize = 2000;
 
-/// The `n`th event: mails and SMS by turns; several of the same time; some of now, some that belong
-/// among the old ones, wherever a walk may be at that moment.
+/// Returns the `n`th event. Mails and SMS alternate; several have the same time; some are from now and some
+/// from the past, so that they appear before or behind the position of a walk.
 fn event(n: usize) -> Event {
     let event_type = if n.is_multiple_of(2) { MAIL } else { SMS };
     let event = Event::new("acme", event_type);
@@ -53,7 +53,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// All items, page by page, in the order in which they were shown.
+    /// Returns all items, page by page, in the order in which they were shown.
     async fn items(&self) -> Vec<Value> {
         let (size, order, filter) = (self.size, self.order, self.filter);
         let path = format!("/events?limit={size}&order={order}{filter}");
@@ -70,7 +70,7 @@ impl Walk<'_> {
         panic!("{path} has no last page");
     }
 
-    /// Walks, and judges what was shown by what is there before and after.
+    /// Walks, and compares the shown events with the ones before and after the walk.
     async fn judge(&self) {
         let what = format!("pages of {}, {}, {:?}", self.size, self.order, self.filter);
         let before = self.all().await;
@@ -91,7 +91,7 @@ impl Walk<'_> {
         assert!(in_order, "{what}: {times:?}");
     }
 
-    /// What is there now, as one long page shows it.
+    /// Returns the events that exist now, as one long page shows them.
     async fn all(&self) -> BTreeSet<String> {
         let whole = Walk { size: 1000, order: "desc", ..*self };
         whole.items().await.iter().map(id).collect()

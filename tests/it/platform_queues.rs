@@ -1,4 +1,5 @@
-//! The platform's own queues hold up nobody when they store nothing: each is passed by, and used again once it answers.
+//! The platform's own queues hold up nobody when they store nothing. The services bypass each of them, and
+//! use it again once it answers.
 
 use std::time::Duration;
 
@@ -11,13 +12,13 @@ use e2e::support::wait_rejected;
 
 use crate::Stage;
 
-/// How long a delivery may take that is held up by a queue until that is passed by.
+/// How long a delivery may take until the service bypasses the silent queue.
 const PASSED_BY: Duration = Duration::from_secs(30);
-/// Failures beside a silent wait queue: more than the webhook may have in hand.
+/// Failures beside a silent delay queue, more than the webhook may have in hand.
 const FAILURES: usize = 60;
 
 struct Scene {
-    // Before the broker: it goes first, and takes its queues along.
+    // Declared before the broker, so that it is dropped first and removes its queues.
     stage: Stage,
     broker: PrivateBroker,
 }
@@ -48,7 +49,8 @@ async fn a_silent_wait_queue_delays_what_failed_and_nothing_else_and_is_made_ane
         .brand
         .wait_listed(&webhook, "status=delivered", &e2e::event::ids(&events), crate::LONG_PATIENCE)
         .await;
-    // It answers again, because it was deleted and declared: the next failure comes back through it.
+    // The queue answers again because it was deleted and declared, so that the next failure comes back
+    // through it.
     e2e::poll::eventually("a new wait queue", crate::LONG_PATIENCE, async || {
         let log = stage.platform.deliverers[0].log();
         if log.contains("making it anew") { Ok(()) } else { Err("it was not made anew".to_owned()) }
@@ -77,7 +79,7 @@ async fn a_silent_queue_of_refused_messages_holds_up_no_event_and_no_refused_mes
             .await;
     }
 
-    // It keeps its reason, although what could not be read does not travel with it.
+    // The message keeps its reason, although its unreadable parts do not travel with it.
     let odd = Event::sms("acme");
     let message = RawMessage::new(odd.event_type.as_bytes(), odd.body().as_bytes()).text("app_id", b"\xff");
     let mut producer = RawProducer::connect(stage.platform.amqp_url(), &stage.platform.namespace).await;
@@ -103,7 +105,7 @@ async fn events_are_led_past_a_silent_queue_and_those_in_it_arrive_once_it_answe
     scene.broker.silence(&queue).await;
     scene.stage.platform.routers[0].start();
 
-    // A producer whose event is not confirmed publishes it again.
+    // A producer republishes an event that is not confirmed.
     let during = Event::sms("acme");
     let producer = scene.stage.platform.producer().await;
     while producer.try_publish(&during).await.is_err() {}
@@ -138,8 +140,8 @@ async fn a_silent_queue_of_unrouted_deliveries_holds_up_nobody() {
     }
 }
 
-/// RabbitMQ writes this header itself when it moves a message, and 3.10 cannot bear every form of it: dead-lettering with
-/// confirms then ends for all queues of the node.
+/// RabbitMQ writes this header itself when it moves a message, and 3.10 fails on some forms of it, which ends
+/// dead-lettering with confirms for all queues of the node.
 #[tokio::test]
 async fn malformed_headers_of_the_broker_s_own_stop_no_retry_and_no_new_webhook() {
     let mut scene = Scene::set(|platform| platform.retries("1s")).await;
@@ -157,7 +159,7 @@ async fn malformed_headers_of_the_broker_s_own_stop_no_retry_and_no_new_webhook(
         let message = RawMessage::new(event.event_type.as_bytes(), event.body().as_bytes());
         let deaths = header(b"x-death", &[b"A".to_vec(), long(&deaths)].concat());
         let message = message.headers(&deaths).text("expiration", b"1");
-        // The broker restarts the queue over each of them, and may refuse the next one meanwhile.
+        // The broker restarts the queue after each of them, and may refuse the next one meanwhile.
         let mut producer = RawProducer::connect(platform.amqp_url(), &platform.namespace).await;
         while producer.try_publish(&message).await.is_err() {
             producer = RawProducer::connect(platform.amqp_url(), &platform.namespace).await;

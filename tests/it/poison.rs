@@ -1,4 +1,4 @@
-//! No message stops the routing of others, whatever it holds (contract §2).
+//! No message stops the routing of others, whatever it contains (contract §2).
 
 use e2e::PATIENCE;
 use e2e::brand::{Brand, Webhook, put_type};
@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 
 use crate::Stage;
 
-/// A type whose data is a map of texts.
+/// A type whose data maps strings to strings.
 const MAP: &str = "NOTIFICATION.MAP";
-/// Longest `x-reject-detail` (contract §2).
+/// Maximum length of `x-reject-detail` (contract §2).
 const MAX_DETAIL: usize = 1024;
 
-/// Two brands that receive, and a producer of any bytes.
+/// Two brands with a webhook each, and a producer that can send any bytes.
 struct Scene {
     stage: Stage,
     own: Webhook,
@@ -50,7 +50,8 @@ impl Scene {
         self.other.0.wait_status(&self.other.1, other.id(), "delivered").await;
     }
 
-    /// Publishes between good events, which all arrive, and finds the message, whole, among the rejected.
+    /// Publishes the message between good events, which all arrive, and finds it whole among the rejected
+    /// messages.
     async fn refuses(&mut self, case: &str, message: &RawMessage, reason: &str, detail: &str) {
         eprintln!("{case}");
         let body = message.body().to_vec();
@@ -71,7 +72,7 @@ impl Scene {
         assert!(told.contains(detail) && told.len() <= MAX_DETAIL, "{case}: {told}");
     }
 
-    /// The router never lost what it subscribed to, and runs since it was started.
+    /// Asserts that the router kept its subscription and its process.
     fn assert_undisturbed(&mut self) {
         let router = &mut self.stage.platform.routers[0];
         assert!(router.is_running());
@@ -79,7 +80,7 @@ impl Scene {
     }
 }
 
-/// A good event, to come with something that is not.
+/// Returns a good event, as the base of a bad message.
 fn message() -> RawMessage {
     RawMessage::new(SMS.as_bytes(), Event::sms("acme").body().as_bytes())
 }
@@ -111,7 +112,8 @@ async fn a_text_that_is_not_utf8_is_refused_and_stops_nobody() {
     scene.assert_undisturbed();
 }
 
-/// The text that stands for two names that cannot be read may be the same: as names they would make one event of two.
+/// Two unreadable names may have the same replacement text; if it counted as a name, two events would become
+/// one.
 #[tokio::test]
 async fn a_message_id_that_is_not_utf8_does_not_stand_for_another() {
     let mut scene = Scene::set().await;
@@ -150,7 +152,7 @@ async fn headers_that_nest_too_deeply_are_refused_and_stop_nobody() {
     scene.assert_undisturbed();
 }
 
-/// Each of them takes fifty times the memory that it took on the wire.
+/// Each value takes fifty times the memory that it took on the wire.
 #[tokio::test]
 async fn headers_of_too_many_values_are_refused_and_stop_nobody() {
     let mut scene = Scene::set().await;
@@ -196,7 +198,7 @@ async fn whatever_else_a_producer_sends_along_is_taken() {
         eprintln!("{case}");
         let event = Event::sms("acme");
         let message = RawMessage::new(SMS.as_bytes(), event.body().as_bytes()).headers(&headers);
-        // What stands for bytes that are not UTF-8 elsewhere is a character like any other.
+        // The replacement character is a character like any other when a producer sends it.
         scene.producer.publish(&message.text("message_id", "caf\u{fffd}?".as_bytes())).await;
         scene.stage.brand.wait_status(&scene.own, event.id(), "delivered").await;
     }
@@ -226,7 +228,7 @@ async fn a_long_key_in_the_data_does_not_make_a_long_detail() {
     scene.assert_undisturbed();
 }
 
-/// RabbitMQ adds a header to a message that comes again, and does not mind that the frame gets too large by that.
+/// RabbitMQ adds a header to a redelivered message, even if the frame becomes too large.
 #[tokio::test]
 async fn headers_that_fill_a_frame_stop_nobody() {
     let mut scene = Scene::set().await;

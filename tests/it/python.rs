@@ -1,4 +1,4 @@
-//! Other people's libraries work unchanged: `pika` as a producer, `standardwebhooks` as a verifier.
+//! Published libraries work unchanged: `pika` as a producer, `standardwebhooks` as a verifier.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -19,7 +19,7 @@ pub(crate) fn interpreter() -> std::ffi::OsString {
     })
 }
 
-/// Runs a script with JSON on its standard input; what it writes is JSON.
+/// Runs a script with JSON on its standard input, and returns its output as JSON.
 pub(crate) fn run(script: &str, input: &serde_json::Value) -> serde_json::Value {
     use std::io::Write;
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(script);

@@ -1,4 +1,5 @@
-//! What RabbitMQ takes out of the queue of events is refused with a reason, and nothing vanishes (contract §2).
+//! The router rejects messages that RabbitMQ removes from the queue of events, with a reason, and nothing
+//! vanishes (contract §2).
 
 use std::collections::BTreeSet;
 
@@ -12,7 +13,8 @@ use serde_json::json;
 
 use crate::Stage;
 
-/// A webhook, and a router that has stopped: no probe of its is left, which it sends before it subscribes to a queue.
+/// Creates a webhook and stops the router. No probe of the router is left, because it sends one before it
+/// subscribes to a queue.
 async fn without_router() -> (Stage, Endpoint) {
     let mut stage = Stage::set().await;
     let (endpoint, _) = stage.webhook("/hook").await;
@@ -64,7 +66,7 @@ async fn events_that_expire_while_no_router_runs_are_refused_and_republished() {
     }
 }
 
-/// The consumer stands for a router that dies of a message each time that it gets it.
+/// The consumer stands for a router that crashes whenever it receives the message.
 #[tokio::test]
 async fn a_message_that_its_consumer_dies_of_is_refused_as_poison_and_those_behind_it_arrive() {
     let (mut stage, endpoint) = without_router().await;
@@ -88,8 +90,8 @@ async fn a_message_that_its_consumer_dies_of_is_refused_as_poison_and_those_behi
     );
 }
 
-/// Messages that were returned several times are handled one by one, so that a message that kills its consumer collects
-/// the returns alone.
+/// Messages that were returned several times are handled one by one, so that a message that kills its
+/// consumer collects the returns alone.
 #[tokio::test]
 async fn messages_that_were_returned_several_times_are_handled_and_so_are_those_behind_them() {
     let (mut stage, endpoint) = without_router().await;

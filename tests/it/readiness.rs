@@ -1,4 +1,4 @@
-//! Ready means that work is possible: a commit returns, a probe is confirmed, and what is in hand moves.
+//! A ready service can work: a commit returns, a probe is confirmed, and started work progresses.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use serde_json::Value;
 
 use crate::Stage;
 
-/// Work stands still for a minute before the service says so.
+/// The service reports a stall after this time.
 const STALLED: Duration = Duration::from_secs(60);
 
-/// Waits until a process is not ready, of which only this server is the reason, and it says why.
+/// Waits until a process is not ready because of this server only, and says why.
 async fn wait_away(process: &Process, away: &str, reason: &str) {
     let other = if away == "database" { "broker" } else { "database" };
     eventually(&format!("{} says why the {away} is away", process.name()), PATIENCE, async || {
@@ -37,7 +37,7 @@ async fn wait_all_ready(platform: &mut Platform) {
     }
 }
 
-/// As when the only synchronous standby is away: PostgreSQL answers every question, and no commit returns.
+/// As when the only synchronous standby is away, PostgreSQL answers every query, and no commit returns.
 #[tokio::test]
 async fn a_database_that_answers_and_does_not_commit_is_away() {
     let postgres = PrivatePostgres::start().await;
@@ -86,7 +86,7 @@ async fn a_service_whose_queue_exists_otherwise_says_so() {
     wait_all_ready(&mut platform).await;
 }
 
-/// Both servers are well, and one lock holds up every record of an attempt.
+/// Both servers work, and one lock blocks every record of an attempt.
 #[tokio::test]
 async fn a_deliverer_that_cannot_record_for_a_minute_is_not_ready_and_says_so() {
     let mut stage = Stage::set().await;

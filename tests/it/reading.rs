@@ -1,4 +1,4 @@
-//! Get Events: every event of a webhook, page by page (contract §4).
+//! Get Events lists every event of a webhook, page by page (contract §4).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use crate::Stage;
 const HOUR: Duration = Duration::from_secs(3600);
 const OTHER: &str = "NOTIFICATION.MAIL";
 
-/// Twenty-five events, the `n`th `n` hours and 100 ago, every fifth of another type, all settled.
-/// They are published out of order. The oldest comes last.
+/// Publishes twenty-five events and waits until all are delivered. The `n`th is 100 + `n` hours old, and
+/// every fifth has another type. They are published out of order; the returned list ends with the oldest.
 async fn history(stage: &Stage) -> (Webhook, Vec<Event>) {
     put_type(&stage.brand.support, OTHER, &json!({"description": "A mail"})).await;
     let (_, webhook) = stage.webhook("/hook").await;
@@ -64,7 +64,7 @@ async fn a_listing_is_narrowed_by_time_type_and_status() {
         items.iter().map(|item| item["id"].as_str().expect("an id").to_owned()).collect::<BTreeSet<_>>()
     };
 
-    // From is inside, to is not.
+    // `from` is inclusive, `to` is exclusive.
     assert_eq!(listed(&format!("from={}&to={}", created(20), created(10))).await, ids(&events[11..=20]));
     assert_eq!(listed(&format!("from={}", created(3))).await, ids(&events[..=3]));
     assert_eq!(listed(&format!("to={}", created(3))).await, ids(&events[4..]));

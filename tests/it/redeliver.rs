@@ -1,4 +1,4 @@
-//! Sending events again: one, and those of a range (contract §4).
+//! Redelivery of one event, and of a range (contract §4).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -71,7 +71,7 @@ async fn a_waiting_event_is_sent_now_and_not_once_more_when_its_retry_is_due() {
 
     stage.brand.wait_delivery(&webhook, first.id(), "delivered", 2).await;
     assert_eq!(stage.brand.triggers(&webhook, first.id()).await, ["fresh", "redeliver"]);
-    // The retry of a later one comes after the first one's would have come.
+    // The retry of a later event comes after the time when the first one's would have come.
     let later = stage.published(1).await.remove(0);
     stage.brand.wait_delivery(&webhook, later.id(), "delivered", 2).await;
     assert_eq!(endpoint.requests().len(), 4);
@@ -92,7 +92,7 @@ async fn discarded_and_held_events_stay_so_until_they_are_asked_for() {
     stage.brand.wait_status(&webhook, held.id(), "held").await;
     enable(&stage.brand.support, &webhook, &json!({"note": "the test goes on"})).await;
 
-    // Enabled again, it gets what is new and nothing of the old.
+    // The webhook is enabled again, and gets new events but none of the old ones.
     stage.one_more(&webhook).await;
     assert_eq!(endpoint.requests().len(), 2);
     for (event, status) in [(&discarded, "discarded"), (&held, "held")] {
@@ -104,7 +104,7 @@ async fn discarded_and_held_events_stay_so_until_they_are_asked_for() {
     assert_eq!(stage.brand.triggers(&webhook, held.id()).await, ["redeliver"]);
 }
 
-/// Events 1 to 8, the `n`th `n` hours old, the odd ones SMS and the even ones mails; 1, 2, 5 and 6
+/// Publishes events 1 to 8, the `n`th `n` hours old; odd ones are SMS, even ones are mails; 1, 2, 5 and 6
 /// have failed, the others are delivered.
 async fn history(stage: &Stage) -> (Endpoint, Webhook, Vec<Event>) {
     put_type(&stage.brand.support, MAIL, &json!({"description": "A mail"})).await;
@@ -125,7 +125,7 @@ async fn history(stage: &Stage) -> (Endpoint, Webhook, Vec<Event>) {
     (endpoint, webhook, events)
 }
 
-/// Which events came in since `before`, by number, each with how often.
+/// Returns the events that arrived since `before`, by number, each with its count.
 fn came_since(endpoint: &Endpoint, before: &BTreeMap<String, u64>, events: &[Event]) -> Vec<(usize, u64)> {
     let now = endpoint.counts();
     let count = |counts: &BTreeMap<String, u64>, event: &Event| counts.get(event.id()).copied().unwrap_or(0);
@@ -144,7 +144,7 @@ async fn a_range_is_narrowed_by_time_status_and_type() {
         (json!({"from": oldest, "to": now, "status": "held"}), &[]),
         (json!({"from": oldest, "to": now, "status": "failed", "type": MAIL}), &[2, 6]),
         (json!({"from": oldest, "to": now, "status": "failed"}), &[1, 5]),
-        // From is inside, to is not.
+        // `from` is inclusive, `to` is exclusive.
         (json!({"from": created(4), "to": created(2)}), &[3, 4]),
         (json!({"from": created(7), "to": now, "type": "NOTIFICATION.SMS"}), &[1, 3, 5, 7]),
         (json!({"from": oldest, "to": now, "type": "*", "status": "delivered"}), &[1, 2, 3, 4, 5, 6, 7, 8]),
@@ -288,7 +288,7 @@ async fn a_range_stops_with_its_webhook() {
     endpoint.answer(std::iter::repeat_n(Reply::ok(), 30).chain([Reply::ok().behind(&gate)]));
     let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR)});
     let job = stage.brand.redeliver_range(&webhook, &range).await;
-    // The share of what is old, half of ten, stands at the gate.
+    // The old events' share, half of ten, waits at the gate.
     endpoint.wait_for(300 + 30 + 5).await;
 
     stage.brand.patch(&webhook, &json!({"enabled": false})).await;
@@ -303,7 +303,7 @@ async fn a_range_stops_with_its_webhook() {
     assert_eq!(endpoint.requests().len(), sent + 1, "what was stopped does not go on by itself");
 }
 
-/// Sends 400 events again and lets `crash` happen in the middle of it.
+/// Redelivers 400 events and runs `crash` in the middle.
 async fn range_through(builder: Builder, crash: impl AsyncFnOnce(&mut Platform)) {
     let mut stage = Stage::with(builder.retries("1s,1s,1s")).await;
     let (endpoint, webhook) = stage.webhook("/hook").await;
@@ -322,7 +322,7 @@ async fn range_through(builder: Builder, crash: impl AsyncFnOnce(&mut Platform))
     let counts = endpoint.counts();
     let again = events.iter().filter(|event| counts[event.id()] >= 2).count();
     assert_eq!(again, 400, "each was sent again");
-    // What a process held when it died comes twice: no more than a page.
+    // Events that a process held when it died come twice, but no more than a page of them.
     let requests = endpoint.requests().len();
     assert!(requests < 400 + 400 + 100, "and most of them once: {requests}");
 }

@@ -1,4 +1,4 @@
-//! Statements that PostgreSQL refuses: over one event or attempt, which stops nobody else's.
+//! Statements that PostgreSQL refuses because of one event or attempt, which must not stop the others.
 
 use e2e::PATIENCE;
 use e2e::database;
@@ -8,7 +8,7 @@ use ulid::Ulid;
 
 use crate::Stage;
 
-/// Has PostgreSQL refuse whatever a condition on a row holds for.
+/// Makes PostgreSQL refuse rows that satisfy a condition.
 async fn refuse(stage: &Stage, table: &str, before: &str, condition: &str) {
     let sql = database::connect(&stage.platform.database_url()).await.expect("the database");
     let name = format!("refuse_{table}");
@@ -21,7 +21,7 @@ async fn refuse(stage: &Stage, table: &str, before: &str, condition: &str) {
     .expect("a trigger");
 }
 
-/// `column = 'the event, as it is stored'`.
+/// Returns `column = 'the stored event'`.
 fn is(column: &str, event: &Event) -> String {
     let id: Ulid = event.id().parse().expect("a ULID");
     format!("{column} = '{:032x}'", u128::from(id))
@@ -35,7 +35,7 @@ async fn an_event_that_is_refused_goes_to_the_rejected_and_all_others_arrive() {
     let refused = [&events[3], &events[17], &events[18]];
     let condition = refused.map(|event| is("NEW.id", event)).join(" OR ");
     refuse(&stage, "events", "INSERT", &condition).await;
-    // All in one batch.
+    // They all form one batch.
     stage.platform.routers[0].terminate().await;
     stage.platform.producer().await.publish_all(&events).await;
     stage.platform.routers[0].start();
@@ -76,7 +76,7 @@ async fn what_the_database_refuses_of_an_attempt_stops_neither_its_delivery_nor_
         assert!(attempts.iter().all(|attempt| attempt["responseBody"].as_str() == kept), "{attempts:?}");
     }
     assert!(stage.brand.attempts(&webhook, attempt.id()).await.is_empty());
-    // Its retry came, too: it is pending only in the database.
+    // Its retry came, too; only the database still shows it as pending.
     let of_outcome = || endpoint.requests().into_iter().filter(|request| request.event_id() == outcome.id());
     endpoint.wait_for(events.len() * 2).await;
     assert!(of_outcome().count() >= 2);

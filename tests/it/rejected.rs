@@ -1,4 +1,4 @@
-//! What the router refused, and what support does with it (contract §2, §4).
+//! Rejected messages, and support's actions on them (contract §2, §4).
 
 use e2e::PATIENCE;
 use e2e::brand::put_type;
@@ -15,7 +15,7 @@ async fn republish(stage: &Stage, body: Value) -> u64 {
     answer["republished"].as_u64().unwrap_or_else(|| panic!("no number in {answer}"))
 }
 
-/// The reasons that are listed, sorted.
+/// Returns the listed reasons, sorted.
 fn reasons(items: &[Value]) -> Vec<&str> {
     let mut reasons: Vec<_> = items.iter().map(|item| item["reason"].as_str().expect("a reason")).collect();
     reasons.sort_unstable();
@@ -43,7 +43,7 @@ async fn what_was_refused_is_listed_whole_with_its_reason_and_stays() {
         assert_eq!((&bytes["bodyEncoding"], &bytes["body"]), (&json!("base64"), &json!("eyJpZCI6Iv8ifQ==")));
         assert_ne!(named["bodyEncoding"], bytes["bodyEncoding"]);
     }
-    // Looking takes nothing away. The broker counts what was handed back a moment later.
+    // Listing removes nothing. The broker counts the returned messages a moment later.
     stage.platform.rabbit().await.wait_depth("rejected", 3).await;
 }
 
@@ -57,7 +57,8 @@ async fn a_message_whose_cause_was_mended_arrives_after_it_is_republished() {
     wait_rejected(&stage.brand.support, 6).await;
 
     put_type(&stage.brand.support, LATER, &json!({"description": "Known at last"})).await;
-    // The router may hear of it a moment later: what it still refuses is back among the rejected.
+    // The router may learn of the type a moment later, and puts the messages that it still rejects back into
+    // the queue.
     assert_eq!(republish(&stage, json!({})).await, 6);
     e2e::poll::eventually("all have arrived", PATIENCE, async || {
         let arrived = endpoint.counts().len();

@@ -1,5 +1,5 @@
-//! Due retries go before fresh events (contract §3): a webhook with more waiting than the window lasts still gets every
-//! attempt of the schedule.
+//! Due retries go before fresh events (contract §3), so that a webhook with a longer backlog than its window
+//! still gets every attempt of the schedule.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use serde_json::json;
 
 use crate::{LONG_PATIENCE, Stage};
 
-/// Events, at [`RATE`] a second: three times as many as fit into the window.
+/// Events, at [`RATE`] a second, three times the number that fits into the window.
 const EVENTS: usize = 600;
 const RATE: u32 = 10;
-/// Attempts that fail before the endpoint is well again.
+/// Attempts that fail before the endpoint recovers.
 const FAILING: usize = 40;
 
 #[tokio::test]

@@ -14,14 +14,14 @@ use crate::Stage;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// The next event's request.
+/// Publishes an event and returns its request.
 async fn next(stage: &Stage, endpoint: &Endpoint) -> Arc<Received> {
     let event = stage.published(1).await.remove(0);
     endpoint.wait_for_event(event.id()).await
 }
 
-/// Waits until requests are signed with these secrets and no others. (The deliverer may use the old
-/// ones for the moment that it takes to hear of the change.)
+/// Waits until requests are signed with exactly these secrets. (The deliverer may use the old ones until it
+/// has learned of the change.)
 async fn signs_with(stage: &Stage, endpoint: &Endpoint, secrets: &[&str]) {
     eventually("requests are signed with these secrets alone", PATIENCE, async || {
         let request = next(stage, endpoint).await;
@@ -33,7 +33,7 @@ async fn signs_with(stage: &Stage, endpoint: &Endpoint, secrets: &[&str]) {
     .await;
 }
 
-/// Rotates, and hands out the new secret and when the one before expires.
+/// Rotates, and returns the new secret and the expiry of the previous one.
 async fn rotate(stage: &Stage, webhook: &Webhook, body: serde_json::Value) -> (String, Option<String>) {
     let answer = stage.brand.rotate(webhook, &body).await;
     let secret = answer["secret"].as_str().unwrap_or_else(|| panic!("no secret in {answer}")).to_owned();
@@ -79,7 +79,7 @@ async fn the_overlap_is_a_day_and_survives_a_restart() {
     stage.platform.deliverers[0].crash_and_restart().await;
     signs_with(&stage, &endpoint, &[&webhook.secret, &second]).await;
 
-    // A leak is mended at once, whatever overlap runs.
+    // A leaked secret can be revoked at once, even during an overlap.
     let (third, _) = rotate(&stage, &webhook, json!({"overlapSeconds": 0})).await;
     signs_with(&stage, &endpoint, &[&third]).await;
 }

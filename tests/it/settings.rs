@@ -18,8 +18,8 @@ use crate::Stage;
 const SERVICES: [&str; 3] = ["subscription-api", "router", "deliverer"];
 const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
-/// Runs a service that is expected to leave at once. The master key is given unless `settings` has
-/// one; an empty value takes it away.
+/// Runs a service that is expected to exit at once. It gets a master key unless `settings` contains one; an
+/// empty value removes it.
 fn run(service: &str, args: &[&str], settings: &[(&str, &str)]) -> Output {
     let mut command = Command::new(binaries::path(service));
     command.args(args).env_clear().env("POSTRIDER_MASTER_KEY", KEY);
@@ -75,7 +75,7 @@ fn help_lists_every_setting_as_flag_and_variable() {
     }
 }
 
-/// One line on standard error that names the setting, nothing else, exit 2.
+/// Asserts exit status 2 and one line on standard error that names the setting.
 fn assert_refused(service: &str, output: &Output, setting: &str, value: &str) {
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{service} with {setting}={value}: {} {text}", output.status);
@@ -130,7 +130,8 @@ fn a_bad_setting_is_one_line_that_names_it() {
     assert_refused("router", &unknown, "--nope", "");
 }
 
-/// All promise the same: one that would drop events which another still shows does not start beside it.
+/// All processes have the same retention. A process that would drop events which another still shows does not
+/// start beside it.
 #[tokio::test]
 async fn a_retention_shorter_than_that_of_a_running_process_is_refused() {
     let mut platform = Platform::builder().routers(2).start().await;
@@ -167,7 +168,7 @@ async fn each_starts_before_its_servers_and_says_which_is_away() {
             let report = process.wait_readyz(503).await;
             let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
             assert!(report.get(away).is_some() && report.get(other).is_some(), "{report}");
-            // The other one is found, sooner or later, and the missing one is still said to be.
+            // The process finds the other server sooner or later, and still reports the missing one.
             let seen = e2e::poll::eventually("the two are told apart", PATIENCE, async || {
                 let (status, text) = get(process.ops(), "/readyz").await.map_err(|e| e.to_string())?;
                 let report: serde_json::Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
@@ -182,7 +183,8 @@ async fn each_starts_before_its_servers_and_says_which_is_away() {
     }
 }
 
-/// All but the master key has a default. (The servers are given so that none is touched.)
+/// Every setting except the master key has a default. (The test sets the servers' addresses so that it
+/// touches none.)
 #[tokio::test]
 async fn the_master_key_is_all_that_must_be_set() {
     for service in SERVICES {
@@ -270,7 +272,7 @@ async fn sigterm_finishes_what_is_in_flight() {
     assert_eq!(endpoint.requests().len(), 6, "what was finished is not sent again");
 }
 
-/// Stops a deliverer, and opens the gate before its requests once it has heard.
+/// Stops a deliverer, and opens the gate before its requests once it has received the signal.
 async fn stop_behind(gate: &Gate, deliverer: &mut Process) -> ExitStatus {
     deliverer.signal("TERM");
     eventually("it heard SIGTERM", PATIENCE, async || match deliverer.log().contains("SIGTERM") {
@@ -282,8 +284,8 @@ async fn stop_behind(gate: &Gate, deliverer: &mut Process) -> ExitStatus {
     deliverer.wait_exit().await
 }
 
-/// Events that were routed together travel in one message: what a replica has begun of it is done, and what it has
-/// not begun is another's.
+/// Events that were routed together travel in one message. A stopping replica finishes the deliveries that it
+/// has started, and another replica gets the rest.
 #[tokio::test]
 async fn what_is_left_of_a_message_is_handed_on_when_its_replica_stops() {
     let mut stage = Stage::set().await;
@@ -339,7 +341,7 @@ async fn any_number_of_replicas_start_at_once_on_an_empty_database() {
     assert_eq!(requests.len(), 20);
 }
 
-/// The programs that are handed to others.
+/// The programs that users get.
 const PROGRAMS: [&str; 4] = ["subscription-api", "router", "deliverer", "postrider"];
 const CHANGES: &str = include_str!("../../crates/CHANGELOG.md");
 

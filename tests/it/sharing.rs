@@ -13,10 +13,10 @@ use serde_json::json;
 use crate::Stage;
 
 const WEBHOOKS: u8 = 16;
-/// Two missed heartbeats and the time to notice.
+/// Two missed heartbeats and the time to notice them.
 const TAKEOVER: Duration = Duration::from_secs(60);
 
-/// A stage with two deliverers and webhooks at `/0`, `/1` and so on.
+/// Creates a stage with two deliverers and webhooks at `/0`, `/1` and so on.
 async fn two_deliverers(retries: &str) -> Stage {
     let stage = Stage::with(Platform::builder().deliverers(2).retries(retries)).await;
     for number in 0..WEBHOOKS {
@@ -42,7 +42,7 @@ async fn round(stage: &Stage, number: usize, within: Duration) {
     }
 }
 
-/// Waits until all webhooks are owned and each deliverer has its share of them, give or take 15 in a hundred.
+/// Waits until all webhooks are owned and each deliverer has its share of them within 15 percent.
 async fn shared(stage: &Stage, webhooks: u8) {
     let webhooks = f64::from(webhooks);
     eventually("the webhooks are shared out evenly", TAKEOVER, async || {
@@ -114,7 +114,7 @@ async fn the_webhooks_of_a_frozen_deliverer_move() {
 #[tokio::test]
 async fn two_deliverers_together_keep_to_the_concurrency_of_a_webhook() {
     let stage = Stage::with(Platform::builder().deliverers(2)).await;
-    // They may not know of one another yet, so that the webhook moves meanwhile.
+    // The deliverers may not know each other yet, so that the webhook moves meanwhile.
     let endpoint = stage.receiver.endpoint("/hook");
     endpoint.always(Reply::ok().after(Duration::from_millis(30)));
     let webhook = json!({"endpoint": endpoint.url(), "events": [SMS], "maxConcurrency": 1});
@@ -129,7 +129,7 @@ async fn two_routers_take_each_event_once() {
     let stage = Stage::with(Platform::builder().routers(2)).await;
     let (endpoint, webhook) = stage.webhook("/hook").await;
     let mut events = Event::many("acme", 150);
-    // Each twice, at about the same time.
+    // Each event is published twice, at about the same time.
     events.extend(events.clone());
     stage.platform.producer().await.publish_all(&events).await;
     let ids = events.iter().map(|event| event.id().to_owned()).collect();

@@ -1,4 +1,4 @@
-//! A quorum queue that the broker has lost answers nothing: it is made anew from the database, and
+//! A quorum queue that the broker has lost answers nothing. The platform recreates it from the database, and
 //! meanwhile it holds up nobody else.
 
 use std::collections::BTreeSet;
@@ -13,17 +13,17 @@ use e2e::receiver::{Endpoint, Received};
 
 use crate::Stage;
 
-/// What others wait at most: the router gives a queue ten seconds to confirm, and five more when it
-/// is asked apart from all others, before it passes it by.
+/// Maximum delay of other deliveries. The router waits ten seconds for the queue's confirm, and five more
+/// when it asks the queue separately, before it bypasses the queue.
 const HELD_UP: Duration = Duration::from_secs(25);
-/// How long after the fault a silent queue is served again: it is noticed by what is overdue.
+/// How soon after the fault a silent queue is served again; overdue deliveries reveal it.
 const HEALED: Duration = Duration::from_secs(80);
-/// More than the deliverer takes of the unrouted deliveries at once, eight to a message.
+/// More unrouted deliveries than the deliverer takes at once, eight in a message.
 const WAITING: usize = 500;
 
 /// Two webhooks that were served until one of their queues fell silent.
 struct Scene {
-    // Before the broker: it goes first, and takes its queues along.
+    // Declared before the broker, so that it is dropped first and removes its queues.
     stage: Stage,
     broker: PrivateBroker,
     lost: (Endpoint, Webhook),
@@ -66,8 +66,8 @@ impl Scene {
         ids
     }
 
-    /// Publishes one event after the other, each as soon as the other webhook has the one before,
-    /// until the lost one is served again.
+    /// Publishes one event after the other, each as soon as the other webhook has the previous one, until the
+    /// silent queue's webhook is served again.
     async fn publish_until_healed(&mut self) {
         let (began, before) = (Instant::now(), self.lost.0.requests().len());
         while self.lost.0.requests().len() == before {
@@ -78,8 +78,8 @@ impl Scene {
         }
     }
 
-    /// Both webhooks got all that was published, each event once: what was queued from the database
-    /// and is in a queue as well is attempted once.
+    /// Asserts that both webhooks received each published event once. An event that was queued again from the
+    /// database and is also still in a queue is attempted once.
     async fn nothing_is_lost(&self) {
         for (endpoint, webhook) in [&self.lost, &self.other] {
             self.stage.brand.wait_listed(webhook, "status=delivered", &self.published, HEALED).await;
@@ -106,7 +106,7 @@ async fn a_queue_lost_between_two_subscriptions_is_made_anew_from_the_database()
     scene.nothing_is_lost().await;
 }
 
-/// The deliverer keeps its subscription, and nothing comes over it any more.
+/// The deliverer keeps its subscription, and receives no more messages over it.
 #[tokio::test]
 async fn a_queue_lost_under_a_subscription_is_made_anew_from_the_database() {
     let mut scene = Scene::set().await;
@@ -117,7 +117,7 @@ async fn a_queue_lost_under_a_subscription_is_made_anew_from_the_database() {
     scene.nothing_is_lost().await;
 }
 
-/// RabbitMQ 3.10, killed in the second after it made a queue, forgets where that is.
+/// RabbitMQ 3.10, killed in the second after it created a queue, forgets the place of the queue.
 #[tokio::test]
 async fn queues_made_just_before_the_broker_died_are_made_anew_from_the_database() {
     let mut scene = Scene::set().await;

@@ -1,4 +1,4 @@
-//! The figures of a webhook, for plots (contract §4).
+//! The statistics of a webhook, for plots (contract §4).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const OUTCOMES: [&str; 8] =
     ["delivered", "http_status", "timeout", "dns", "connect", "tls", "blocked", "protocol"];
 
-/// Attempts of four kinds, and how many of each the API lists.
+/// Causes attempts of four kinds, and returns how many of each the API lists.
 async fn some_attempts(stage: &Stage) -> (Webhook, BTreeMap<String, u64>) {
     let (endpoint, webhook) = stage.webhook("/hook").await;
     attempted(stage, &endpoint, &webhook, Reply::status(500), 4).await;
@@ -46,7 +46,7 @@ async fn stats(stage: &Stage, webhook: &Webhook, query: &str) -> Value {
     stage.brand.api.get(&stage.brand.path_of(webhook, &format!("/stats?{query}"))).await.expect(200).json()
 }
 
-/// The sums over all steps: by outcome, and of `attempts`.
+/// Returns the sums over all time buckets, by outcome and of `attempts`.
 fn sums(stats: &Value) -> (BTreeMap<String, u64>, u64) {
     let (mut sums, mut attempts) = (BTreeMap::new(), 0);
     for item in stats["items"].as_array().expect("items") {
@@ -84,7 +84,7 @@ async fn the_sums_agree_with_the_attempts() {
     assert_eq!(sums(&stats(&stage, &webhook, &before).await).1, 0);
 }
 
-/// Each step follows the one before, and the latencies of those with attempts are in order.
+/// Asserts that the buckets follow one another, and that the latencies of non-empty ones are in order.
 fn steps_are_regular(stats: &Value, step: i64) {
     let [wanted, shown] = [&json!(step), &stats["stepSeconds"]].map(Value::as_f64);
     assert_eq!(shown, wanted);

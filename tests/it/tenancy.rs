@@ -45,7 +45,7 @@ async fn an_event_reaches_its_own_brands_webhooks_alone() {
     assert_eq!(two.stage.receiver.endpoint("/other").requests().len(), 1);
 }
 
-/// What a brand may ask of a webhook, with a body where one is due.
+/// A brand's requests about a webhook, with a body where one is needed.
 const ROUTES: [(&str, &str, &str); 12] = [
     ("GET", "", ""),
     ("PATCH", "", r#"{"description":"mine"}"#),
@@ -61,7 +61,7 @@ const ROUTES: [(&str, &str, &str); 12] = [
     ("POST", "/test", "{}"),
 ];
 
-/// What support alone may ask for.
+/// Routes for support only.
 const ADMIN_ROUTES: [&str; 6] = [
     "/admin/v1/brands",
     "/admin/v1/webhooks",
@@ -89,7 +89,7 @@ async fn another_brand_is_as_if_it_did_not_exist() {
     let acme = &two.stage.brand.api;
 
     for route in ROUTES {
-        // By its owner's path, and through the own brand's path.
+        // Through its owner's path, and through the own brand's path.
         for brand in ["other", "acme"] {
             let seen = ask(acme, brand, &two, route).await.problem(404);
             let nobody = ask(acme, "nobody", &two, route).await.problem(404);

@@ -1,4 +1,4 @@
-//! Test events: the catalogue's example, to one webhook (contract §4).
+//! Test events send the catalogue's example to one webhook (contract §4).
 
 use e2e::PATIENCE;
 use e2e::brand::put_type;
@@ -38,7 +38,7 @@ async fn a_test_event_is_the_catalogues_example_to_this_webhook_alone() {
     let all = stage.brand.events(&webhook, "").await;
     assert_eq!(all.iter().map(|item| &item["test"]).collect::<Vec<_>>(), [&json!(true)], "{all:?}");
 
-    // The other webhook gets the next event, and nothing else.
+    // The other webhook gets the next event only.
     let event = Event::sms("acme");
     stage.publish(&event).await;
     other.wait_for_event(event.id()).await;

@@ -1,4 +1,4 @@
-//! When retries come (contract §3). These run alone, since they measure.
+//! The time of retries (contract §3). These tests run alone because they measure time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 use crate::Stage;
 
-/// How late a retry may come.
+/// Maximum delay of a retry.
 const OVERSHOOT: Duration = Duration::from_secs(1);
-/// Events whose retries are looked at, and how long after one another they are published. A machine that stands
-/// still for a moment makes late what is due meanwhile; it does not reach each gap of all of them.
+/// Number of events whose retries are measured, and the time between their publishes. A machine that stalls
+/// for a moment delays the retries that are due meanwhile, but not those of all events.
 const EVENTS: usize = 5;
 const APART: Duration = Duration::from_secs(1);
 
@@ -32,14 +32,14 @@ fn gaps(requests: &[Arc<Received>]) -> Vec<Duration> {
     requests.windows(2).map(|pair| pair[1].at - pair[0].at).collect()
 }
 
-/// No retry came before its time, and each of them in time for one event at least.
+/// Asserts that no retry came early, and that each was on time for at least one event.
 fn assert_gaps(endpoint: &Endpoint, events: &[Event], seconds: &[u64]) {
     let all: Vec<_> = events.iter().map(|event| gaps(&endpoint.requests_of(event.id()))).collect();
     assert!(all.iter().all(|gaps| gaps.len() == seconds.len()), "{all:?} instead of {seconds:?} s");
     for (n, seconds) in seconds.iter().enumerate() {
         let wanted = Duration::from_secs(*seconds);
         let least = all.iter().map(|gaps| gaps[n]).min().expect("some events");
-        // The wait counts from the end of the failed attempt, which lies just after its arrival.
+        // The delay starts at the end of the failed attempt, just after its arrival.
         assert!(least >= wanted && least < wanted + OVERSHOOT, "{all:?}: gap {n} is {seconds} s");
     }
 }
@@ -161,6 +161,6 @@ async fn a_burst_of_retries_is_on_time() {
     assert_eq!(gaps.len(), events.len(), "each was sent twice");
     gaps.sort();
     assert!(gaps[0] >= Duration::from_secs(2), "{gaps:?}");
-    // A machine that stands still for a moment makes some of the five bursts late.
+    // A machine that stalls for a moment delays some of the five bursts.
     assert!(gaps[gaps.len() / 4] < Duration::from_secs(2) + OVERSHOOT, "{gaps:?}");
 }

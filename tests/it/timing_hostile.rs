@@ -1,5 +1,5 @@
-//! Endpoints that attack: the deliverer's memory stays bounded, and deliveries to others stay fast
-//! (contract §5, `crates/SECURITY.md`).
+//! Endpoints that attack. The deliverer's memory stays bounded, and deliveries to others stay fast (contract
+//! §5, `crates/SECURITY.md`).
 
 use std::time::{Duration, Instant};
 
@@ -14,21 +14,21 @@ use serde_json::{Value, json};
 
 use crate::Stage;
 
-/// By how much the deliverer may grow, at its peak.
+/// Maximum growth of the deliverer's peak memory.
 const GROWTH: u64 = 32 * 1024 * 1024;
-/// How long deliveries to another endpoint may take.
+/// Maximum time of a delivery to another endpoint.
 const FAST: Duration = Duration::from_secs(1);
-/// How long an attacker has, unless `E2E_HOSTILE_TIMEOUT` says otherwise: more than a machine stands still for a
-/// moment, and less than the default of the setting, 15 s.
+/// The request timeout for attackers, unless `E2E_HOSTILE_TIMEOUT` overrides it. It is longer than a machine
+/// stalls for a moment, and shorter than the setting's default of 15 s.
 const LIMIT: &str = "3s";
-/// As many requests at the attacker at once.
+/// Requests to the attacker that are in flight at once.
 const AT_ONCE: usize = 10;
-/// Deliveries to the endpoint beside it, one after the other.
+/// Deliveries to the other endpoint, one after the other.
 const BESIDE: usize = 10;
-/// How long all attempts may take to end: the timeout of requests, and what recording takes.
+/// How long all attempts may take to end, which includes the request timeout and the recording.
 const OVER: Duration = Duration::from_secs(30);
 
-/// What was seen of an attack.
+/// Observations of an attack.
 #[derive(Debug)]
 struct Seen {
     growth: u64,
@@ -38,7 +38,7 @@ struct Seen {
 
 struct Scene {
     stage: Stage,
-    /// Another brand, whose endpoint keeps to the rules.
+    /// Another brand, whose endpoint follows the rules.
     calm: Brand,
     calm_endpoint: Endpoint,
 }
@@ -55,13 +55,13 @@ impl Scene {
         let calm_endpoint = stage.receiver.endpoint("/calm");
         calm.webhook(calm_endpoint.url(), &[SMS]).await;
         let scene = Self { stage, calm, calm_endpoint };
-        // What is allocated once, whoever is called, is not an attacker's doing.
+        // Memory that any first request allocates is not the attacker's doing.
         scene.beside().await;
         scene
     }
 
-    /// Delivers one event after the other to the endpoint beside, and hands out the longest time but one: a
-    /// machine that stands still for a moment holds up one of them, an attack more.
+    /// Delivers one event after the other to the other endpoint, and returns the second longest time. A
+    /// machine that stalls for a moment holds up one of them, an attack holds up more.
     async fn beside(&self) -> Duration {
         let mut took = Vec::new();
         for _ in 0..BESIDE {
@@ -74,7 +74,7 @@ impl Scene {
         took[BESIDE - 2]
     }
 
-    /// Lets the attacker be called, as often as one webhook may call at once.
+    /// Lets deliveries call the attacker, up to the concurrency of one webhook.
     async fn attack(&self, attack: &Attack) -> Seen {
         let hostile = Hostile::start(&self.stage.platform.authority, attack).await;
         let webhook = self.stage.brand.webhook(&hostile.url(), &[SMS]).await;
@@ -108,7 +108,8 @@ impl Scene {
     }
 }
 
-/// Carries out all of these, prints the figures, and judges them together, so that one run shows all.
+/// Runs all these attacks, prints the measurements, and judges them together, so that one run shows all of
+/// them.
 async fn withstands(attacks: &[Attack], http2: bool) {
     let scene = Scene::set(http2).await;
     let mut faults: Vec<Value> = Vec::new();
@@ -136,7 +137,8 @@ async fn endpoints_that_misuse_http2_cost_little_memory_and_others_nothing() {
     withstands(&of_http2(), true).await;
 }
 
-/// The one that costs more than it may where HTTP/2 is offered (58 MiB): why it is not, unless asked for.
+/// This attack costs more than allowed where HTTP/2 is offered (58 MiB), which is why HTTP/2 is off by
+/// default.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_insists_on_http2_gets_no_request_unless_it_is_offered() {
     withstands(&[http2_informational_flood()], false).await;

@@ -1,4 +1,4 @@
-//! How fast events come, old and new (contract §4). These run alone, since they measure.
+//! The rate of old and new events (contract §4). These tests run alone because they measure time.
 
 use std::time::{Duration, Instant};
 
@@ -13,15 +13,15 @@ use serde_json::json;
 use crate::{LONG_PATIENCE, Stage};
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// Old events that are sent again while new ones come.
+/// Old events that are redelivered while new ones arrive.
 const OLD: usize = 3000;
 /// New events whose latency is measured.
 const FRESH: usize = 40;
-/// Between two of them.
+/// Time between two of them.
 const PACE: Duration = Duration::from_millis(25);
 
-/// How long new events take from being published until they arrive, sorted: so many of them, and more until
-/// `over` says that it is.
+/// Measures how long new events take from publish to arrival, sorted. It publishes a fixed number of them,
+/// and more until `over` is true.
 async fn latencies(stage: &Stage, endpoint: &Endpoint, over: impl AsyncFn() -> bool) -> Vec<Duration> {
     let mut published = Vec::new();
     while published.len() < FRESH || !over().await {
@@ -65,12 +65,12 @@ async fn new_events_are_not_held_up_by_thousands_that_are_sent_again() {
         eprintln!("new events {what}: p50 {half:?}, p90 {most:?}, max {:?}", sorted[sorted.len() - 1]);
     }
     eprintln!("{OLD} old ones were sent again within {:?}", began.elapsed());
-    // A machine that stands still for a moment makes some late; what waits behind thousands is late as a whole.
+    // A machine that stalls for a moment delays some events; a backlog of thousands would delay all of them.
     let allowed = 10 * percentile(&alone, 50) + Duration::from_millis(500);
     assert!(percentile(&together, 50) <= allowed, "{together:?} beside {alone:?}");
 }
 
-/// The most of these times, in order, that lie within so long a span.
+/// Returns the largest number of these times, which are in order, within a span of this length.
 fn most_within(times: &[Instant], span: Duration) -> usize {
     let within = |n: usize| times[n..].iter().take_while(|at| **at - times[n] < span).count();
     (0..times.len()).map(within).max().unwrap_or(0)
@@ -105,7 +105,7 @@ async fn two_deliverers_together_keep_to_the_rate_of_a_webhook_for_old_and_new_e
     let requests = endpoint.requests().split_off(settled);
     let times: Vec<_> = requests.iter().map(|request| request.at).collect();
     assert!(times.len() >= old + 2 * RATE + 30, "{} requests", times.len());
-    // In two seconds at most two seconds' worth, and a second's worth that may come at once.
+    // Two seconds allow two seconds' worth of requests, and one second's worth as a burst.
     let most = most_within(&times, Duration::from_secs(2));
     eprintln!("at most {most} requests in two seconds at {RATE} a second; {} requests", times.len());
     assert!(most <= 3 * RATE + 2, "{most} requests in two seconds");

@@ -1,4 +1,4 @@
-//! The producer's trace goes with its event to the endpoint.
+//! A producer's trace continues through the event to the endpoint.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ async fn a_trace_of_an_http_producer_goes_on_too() {
     assert_eq!(endpoint.wait_for(1).await[0].header("traceparent"), TRACE);
 }
 
-/// The next spans that a collector is sent, by service and name.
+/// Returns the next spans that a collector receives, by service and name.
 async fn spans(collector: &mut LocalServer) -> Vec<(String, Value)> {
     let request = collector.next().await;
     assert_eq!(request.path, "/v1/traces");
@@ -93,6 +93,6 @@ async fn a_collector_gets_what_was_done_beneath_the_producers_span() {
     assert_eq!(text(deliver, "parentSpanId"), text(route, "spanId"));
     let expected = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{}-01", text(deliver, "spanId"));
     assert_eq!(request.header("traceparent"), expected);
-    // An event without a trace begins none unless it is asked for.
+    // By default an event without a trace does not start one.
     assert!(!endpoint.wait_for_event(plain.id()).await.headers.contains_key("traceparent"));
 }

@@ -1,4 +1,5 @@
-//! Deliveries of a webhook whose secret a deliverer cannot open wait (runbook, `PostriderWebhooksUnreadable`).
+//! Deliveries of a webhook wait while a deliverer cannot decrypt its secret (runbook,
+//! `PostriderWebhooksUnreadable`).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,7 +22,7 @@ async fn deliveries_wait_while_the_key_is_wrong_even_without_a_queue_and_arrive_
 
     let events = stage.published(20).await;
 
-    // It has seen them, and leaves them alone.
+    // The deliverer has seen these deliveries, and leaves them alone.
     eventually("nothing is unrouted any more", PATIENCE, async || {
         let taken = stage.platform.routers[0].metric("postrider_deliveries_queued_total").await;
         let parked = stage.platform.rabbit().await.depth("unrouted").await;

@@ -1,4 +1,4 @@
-//! Upgrades: one process at a time, nothing lost meanwhile, and back the same way.
+//! Upgrades replace one process at a time and lose nothing; so do downgrades.
 
 mod waiting_messages;
 
@@ -15,20 +15,21 @@ use serde_json::json;
 
 use crate::Stage;
 
-/// The folder with the binaries of the release before, where there is one: `deploy/lib/checks.sh`,
-/// `build_previous_release`. Else this build's processes are replaced by themselves.
+/// The variable with the folder of the previous release's binaries (`deploy/lib/checks.sh`,
+/// `build_previous_release`). Without it, this build's processes replace themselves.
 const PREVIOUS: &str = "E2E_PREVIOUS_BIN_DIR";
-/// How long all may take to arrive after the last change.
+/// How long everything may take to arrive after the last change.
 const SETTLED: Duration = Duration::from_secs(60);
-/// Between two publishes of a steady producer.
+/// Time between two publishes of a steady producer.
 const PACE: Duration = Duration::from_millis(20);
-/// Events that are published while processes are replaced, at least, and by one connection of the producer.
+/// Minimum of events that are published while processes are replaced, over one connection of the producer.
 const EVENTS: usize = 1200;
 const SOME: usize = 50;
-/// A quarter of the attempts fails, whosever they are: with these no event fails for good but once in 10^9 runs.
+/// A quarter of all attempts fails, so that with these retries an event fails for good only once in 10^9
+/// runs.
 const RETRIES: usize = 20;
 
-/// The folder with the binaries of the release before.
+/// Returns the folder with the previous release's binaries.
 fn previous_binaries() -> Option<PathBuf> {
     let previous = std::env::var_os(PREVIOUS).map(PathBuf::from);
     if previous.is_none() {
@@ -37,7 +38,7 @@ fn previous_binaries() -> Option<PathBuf> {
     previous
 }
 
-/// The old processes go on beside the new ones, on a schema that those brought up to date.
+/// The old processes go on beside the new ones, on a schema that the new ones have migrated.
 #[tokio::test]
 async fn processes_are_replaced_one_by_one_while_events_flow() {
     let previous = previous_binaries();
@@ -55,7 +56,7 @@ async fn processes_are_replaced_one_by_one_while_events_flow() {
     let replaced = AtomicBool::new(false);
     let publishing = async {
         let mut published = 0;
-        // However long replacing takes, events flow.
+        // Events flow for as long as the replacement takes.
         while published < EVENTS || !replaced.load(Ordering::Relaxed) {
             oracle.publish(&amqp_url, &namespace, &Event::many("acme", SOME), PACE).await;
             published += SOME;
@@ -74,7 +75,7 @@ async fn processes_are_replaced_one_by_one_while_events_flow() {
         oracle.wait_arrived(endpoint, SETTLED).await;
         oracle.wait_all(&stage.brand, webhook, "delivered", SETTLED).await;
     }
-    // What the old ones made the new ones can change.
+    // The new processes can change resources that the old ones created.
     let renamed = json!({"description": "made by the release before"});
     assert_eq!(stage.brand.patch(&webhook, &renamed).await["description"], renamed["description"]);
     let (newer, _) = stage.webhook("/newer").await;
@@ -90,7 +91,7 @@ async fn replace(process: &mut Process) {
     process.wait_ready().await;
 }
 
-/// Going back, or a process of the release before that starts once more, meets what a later one added.
+/// After a downgrade, or when a process of the previous release restarts, it meets the schema of a later one.
 #[tokio::test]
 async fn a_process_starts_on_the_schema_of_a_later_release() {
     let mut stage = Stage::set().await;

@@ -6,7 +6,7 @@ use e2e::script::Reply;
 
 use crate::Stage;
 
-/// Deliveries that fail soon after each other.
+/// Deliveries that fail within a short time.
 const EVENTS: u32 = 40;
 
 #[tokio::test]
@@ -19,7 +19,7 @@ async fn those_that_fail_together_wait_together_and_each_comes_back_once() {
     let events = stage.published(EVENTS as usize).await;
 
     endpoint.wait_for(EVENTS as usize).await;
-    // It finishes what it has in hand: all of it waits in the broker then.
+    // The deliverer finishes its work, so that all deliveries wait in the broker.
     stage.platform.deliverers[0].terminate().await;
     let messages = stage.platform.rabbit().await.depth("wait.10s").await.expect("a queue");
     assert!((1..EVENTS).contains(&messages), "{EVENTS} deliveries wait in {messages} messages");

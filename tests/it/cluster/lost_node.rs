@@ -1,4 +1,4 @@
-//! One of three nodes is killed: each queue that keeps its majority is served again within seconds.
+//! One of three nodes is killed, and each queue that keeps its majority is served again within seconds.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use e2e::rabbit_server::Server;
 
 use super::scene::Scene;
 
-/// How long a webhook whose queue has a majority may get nothing.
+/// How long a webhook whose queue has a majority may receive nothing.
 const MAX_SILENCE: Duration = Duration::from_secs(5);
 /// How long the killed node stays away.
 const OUTAGE: Duration = Duration::from_secs(15);
-/// How long the only member of a queue stays away: longer than a router gives a queue to confirm, twice.
+/// How long the only member of a queue stays away, longer than twice the router's confirm timeout.
 const LONG_OUTAGE: Duration = Duration::from_secs(30);
 
 on_each_server!(

@@ -1,4 +1,5 @@
-//! Settings of operators on one node: a limit on the length of queues, and an account that may do no more than it needs.
+//! Settings of operators on one node: a length limit for queues, and an account with no more permissions than
+//! it needs.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,9 +21,10 @@ use crate::Stage;
 
 /// The policy's limit on the messages of a queue.
 const MAX_LENGTH: u32 = 200;
-/// A queue counts as full a little below it, because the deliverer takes messages away meanwhile.
+/// A queue counts as full a little below the limit, because the deliverer takes messages away meanwhile.
 const FULL: u32 = MAX_LENGTH - 20;
-/// Events that fill the hanging webhook's queue, with eight of them in a message and what the deliverer has in hand.
+/// Events that fill the hanging webhook's queue, in addition to the deliverer's prefetched ones; a message
+/// holds eight.
 const FILLING: usize = 2500;
 /// Events for the other webhooks while the queue is full.
 const OTHERS: usize = 100;
@@ -81,14 +83,14 @@ async fn the_permissions_of_the_namespace_are_enough(server: Server) {
     let (endpoint, webhook) = stage.webhook("/hook").await;
     endpoint.answer_each([Reply::status(503), Reply::ok()]);
 
-    // Events of producers, which fail once, of the API, and of a test.
+    // Events of producers (which fail once), of the API and of a test.
     let mut owed = ids(&stage.delivered(&webhook, 20).await);
     let posted = stage.brand.api.send(Method::POST, "/v1/acme/events", Some(Event::sms("acme").body())).await;
     let _ = posted.expect(202);
     owed.insert(stage.brand.send_test(&webhook, &json!({"type": SMS})).await);
     endpoint.wait_until("22 events, each twice", PATIENCE, |all| all.len() == 44).await;
 
-    // Refused messages, and what comes after them.
+    // Rejected messages, and events after them.
     let producer = stage.platform.producer().await;
     let later: Vec<Event> = (0..3).map(|_| Event::new("acme", LATER)).collect();
     producer.publish_all(&later).await;
@@ -96,7 +98,7 @@ async fn the_permissions_of_the_namespace_are_enough(server: Server) {
     wait_rejected(&stage.brand.support, 4).await;
     owed.insert(stage.one_more(&webhook).await.id().to_owned());
 
-    // They are published again; one of them is still refused.
+    // The messages are republished; one of them is rejected again.
     put_type(&stage.brand.support, LATER, &json!({"description": "known at last"})).await;
     republish_until_arrived(&stage, &endpoint, &ids(&later)).await;
     wait_rejected(&stage.brand.support, 1).await;
@@ -112,8 +114,8 @@ async fn the_permissions_of_the_namespace_are_enough(server: Server) {
     assert_eq!(delivered.len(), owed.len() + 1, "and the event of the API, whose id was drawn there");
 }
 
-/// Publishes the refused messages again until these have arrived: the router may hear a moment later that their type is
-/// known.
+/// Republishes the rejected messages until these events have arrived, because the router may learn of their
+/// type a moment later.
 async fn republish_until_arrived(stage: &Stage, endpoint: &Endpoint, events: &BTreeSet<String>) {
     eventually("the republished events have arrived", PATIENCE, async || {
         let missing = events.difference(&endpoint.counts().into_keys().collect()).count();

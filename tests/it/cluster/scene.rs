@@ -21,12 +21,12 @@ const WEBHOOKS: usize = 10;
 pub(super) const REPLICAS: usize = 2;
 /// Retries that outlast every fault.
 const RETRIES: &str = "1s,1s,2s,3s,5s,5s,10s,10s,10s,10s,10s,10s";
-/// Events a second, each of which goes to two webhooks, so that each webhook gets twenty a second.
+/// Events a second. Each goes to two webhooks, so that each webhook gets twenty a second.
 const PACE: usize = 100;
 /// How long everything may take to arrive once all nodes are back.
 const CONVERGENCE_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// The platform and all around it. The order is that of dropping: the platform first.
+/// The platform and its surroundings. Fields are dropped in order, the platform first.
 pub(super) struct Scene {
     pub(super) platform: Platform,
     pub(super) cluster: RabbitCluster,
@@ -57,7 +57,7 @@ impl Scene {
         scene
     }
 
-    /// Prints what has happened and when, for the test's log.
+    /// Prints an action and its time, for the test's log.
     pub(super) fn note(&self, what: &str) {
         let count = self.ledger.count();
         eprintln!("{:6.1} s  {what}; {} missing", self.began.elapsed().as_secs_f64(), count.missing);
@@ -81,7 +81,7 @@ impl Scene {
         }
     }
 
-    /// Ends the load, and waits until all that is owed has arrived, with nothing restarted.
+    /// Ends the load, and waits until every owed event has arrived without a restart.
     ///
     /// # Panics
     /// When something is lost, altered or invented.
@@ -105,8 +105,8 @@ impl Scene {
         self.flowing().await;
     }
 
-    /// Waits until no queue has a consumer that no process reads: the shared ones are consumed once by each replica,
-    /// and each webhook's by no more than all replicas.
+    /// Waits until no queue has a consumer that no process reads. Each replica consumes the shared queues
+    /// once, and no more than all replicas consume a webhook's queue.
     pub(super) async fn no_ghosts(&self) {
         eventually("each consumer belongs to a process", PATIENCE, async || {
             let consumers = self.cluster.consumers().await;
@@ -120,7 +120,7 @@ impl Scene {
     }
 }
 
-/// Creates the webhooks: each gets the events of its own type and of the next webhook's.
+/// Creates the webhooks, each for the events of its own type and of the next webhook's.
 async fn subscribe(platform: &Platform, ledger: &Ledger, receiver: &Receiver) -> Vec<Kind> {
     let brand = platform.brand("acme").await;
     let types: Vec<String> = (0..WEBHOOKS).map(|number| format!("NOTIFICATION.CLUSTER.T{number}")).collect();

@@ -23,9 +23,10 @@ const RETRIES: &str =
     "1s,30s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s";
 /// The queue of the long delay.
 const LONG_WAIT: &str = "wait.30s";
-/// How long all may take to arrive after the last change.
+/// How long everything may take to arrive after the last change.
 const CONVERGENCE_TIMEOUT: Duration = Duration::from_secs(120);
-/// The type of the events for an endpoint that hangs: more than the deliverer has in hand, eight to a message.
+/// The type of the events for an endpoint that hangs, which are more than the deliverer has in hand, eight in
+/// a message.
 const HANGING: &str = "NOTIFICATION.HANGING";
 const HANGING_EVENTS: usize = 1000;
 /// The type of the events for an endpoint that fails.
@@ -35,7 +36,7 @@ const UNBOUND: &str = "NOTIFICATION.UNBOUND";
 /// A type that is unknown before the upgrade.
 const LATER: &str = "NOTIFICATION.LATER";
 
-/// A webhook with a type of its own, and what was published for it.
+/// A webhook with a type of its own, and the events that were published for it.
 struct Subscriber {
     endpoint: Endpoint,
     webhook: Webhook,
@@ -63,7 +64,7 @@ impl Subscriber {
         self.published.extend(ids(&events));
     }
 
-    /// All of it is delivered, and nothing else came.
+    /// Asserts that exactly the published events are delivered.
     async fn has_all(&self, stage: &Stage) {
         let (webhook, published) = (&self.webhook, &self.published);
         stage.brand.wait_listed(webhook, "status=delivered", published, CONVERGENCE_TIMEOUT).await;
@@ -71,7 +72,7 @@ impl Subscriber {
     }
 }
 
-/// The subscribers beside that of the steady load.
+/// The subscribers beside the steady load's.
 struct Subscribers {
     hanging: Subscriber,
     failing: Subscriber,
@@ -90,8 +91,9 @@ impl Subscribers {
         subscribers
     }
 
-    /// Leaves messages in the queues of webhooks, of the waits, of the rejected and of the unrouted deliveries. The
-    /// deliverers are stopped then, because otherwise they would send the unrouted ones on.
+    /// Leaves messages in the webhooks' queues, the delay queues, the queue of rejected messages and the
+    /// queue of unrouted deliveries. The deliverers are stopped then; otherwise they would forward the
+    /// unrouted ones.
     async fn wait_in_queues(&mut self, stage: &mut Stage, later: &[Event]) {
         self.hanging.publish(stage, HANGING_EVENTS).await;
         self.failing.publish(stage, SOME).await;
@@ -111,7 +113,7 @@ impl Subscribers {
     }
 }
 
-/// Waits until the first of these queues that is there holds a message.
+/// Waits until the first of these queues that exists holds a message.
 async fn wait_some(stage: &Stage, queues: &[&str]) {
     let rabbit = stage.platform.rabbit().await;
     eventually(&format!("messages wait in {queues:?}"), PATIENCE, async || {
@@ -127,7 +129,8 @@ async fn wait_some(stage: &Stage, queues: &[&str]) {
     .await;
 }
 
-/// An upgrade finds messages in every queue, and the queues of the release before lead nowhere any more.
+/// An upgrade finds messages in every queue, and nothing is published to the previous release's queues any
+/// more.
 #[tokio::test]
 async fn messages_that_wait_in_every_queue_arrive_after_the_upgrade() {
     let builder = Platform::builder().apis(2).routers(2).deliverers(2).retries(RETRIES).never_disabled();
@@ -169,8 +172,8 @@ async fn messages_that_wait_in_every_queue_arrive_after_the_upgrade() {
     rabbit.wait_depth("unrouted", 0).await;
 }
 
-/// Replaces all processes, one after the other, while the release before still runs beside the new one. The routers
-/// come back to events that waited for them.
+/// Replaces all processes, one after the other, while the previous release still runs beside the new one. The
+/// routers return to events that waited for them.
 async fn replace_all(stage: &mut Stage, steady: &Endpoint) {
     for router in &mut stage.platform.routers {
         router.terminate().await;
@@ -180,7 +183,7 @@ async fn replace_all(stage: &mut Stage, steady: &Endpoint) {
     for api in &mut platform.apis {
         replace(api).await;
     }
-    // The first of each is new, and the second still of the release before.
+    // The first process of each is new, and the second is still of the previous release.
     for process in [&mut platform.routers[0], &mut platform.deliverers[0]] {
         process.run_from(None);
     }
@@ -199,7 +202,7 @@ async fn replace_all(stage: &mut Stage, steady: &Endpoint) {
     steady.wait_for(arrived + SOME).await;
 }
 
-/// Publishes the messages again that the release before refused: they arrive once their type is known.
+/// Republishes the messages that the previous release rejected, which arrive once their type is known.
 async fn republish(stage: &Stage, later: &[Event]) {
     let subscriber = Subscriber::create(stage, "/later", LATER).await;
     eventually("what was refused arrives", PATIENCE, async || {
