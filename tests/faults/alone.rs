@@ -1,4 +1,4 @@
-//! Each fault alone, as far as the tests of `it/` do not have it: the whole judgement after each.
+//! Each fault alone, as far as the tests of `it/` do not cover it, with the whole judgement after each.
 
 use std::time::Duration;
 
@@ -14,23 +14,23 @@ use crate::silence::Queue;
 use crate::sql::Rows;
 use crate::world::{Link, World};
 
-/// Brands, with five webhooks each.
+/// Brands, each with five webhooks.
 const BRANDS: usize = 2;
-/// The load under each fault: events a second.
+/// The load under each fault, in events a second.
 const PACE: usize = 60;
-/// Deliveries flow again within this after a fault has healed.
+/// How soon deliveries have to flow again after the end of a fault.
 const FLOWING: Duration = Duration::from_secs(10);
-/// How many deliveries wait when the broker is killed.
+/// Deliveries that wait when the broker is killed.
 const THOUSANDS: usize = 3000;
-/// How long a burst may take to be attempted.
+/// How long it may take until each event of a burst was attempted.
 const ATTEMPTED: Duration = Duration::from_secs(120);
 
-/// Retries that are over long before the backlog of the slow endpoint is.
+/// Retries that end long before the backlog of the slow endpoint does.
 const SHORT_RETRIES: &str = "1s,1s,2s,3s";
-/// The time of these retries.
+/// The delivery window for these retries.
 const SHORT_WINDOW: &str = "20s";
 
-/// Lets faults happen under load, one after the other, and judges.
+/// Applies faults under load, one after the other, and judges.
 async fn alone(faults: &[Fault]) {
     alone_in(World::start(BRANDS).await, faults).await;
 }
@@ -39,7 +39,7 @@ async fn alone_in(mut world: World, faults: &[Fault]) {
     let load = world.traffic.start(0, PACE);
     let mut late = Vec::new();
     for fault in faults {
-        // Nothing of a single fault is left to chance but which of two replicas it is.
+        // In a single fault, chance decides only which of two replicas it hits.
         let healed = fault.happen(&mut world, &mut Dice::new(1)).await;
         let recovery = world.flowing(healed.at).await;
         let line = format!("{fault:?}: flowing after {recovery:?}, {healed:?}");
@@ -51,7 +51,7 @@ async fn alone_in(mut world: World, faults: &[Fault]) {
         }
     }
     load.end().await;
-    // The judge first, because what was late may also be lost.
+    // The judge comes first, because a late event may also be lost.
     let verdict = world.judge().await;
     eprintln!("{verdict:#?}");
     assert!(late.is_empty(), "too late after or beside these faults: {late:#?}");
@@ -132,7 +132,7 @@ each_alone! {
     an_api_whose_clock_is_ten_days_off: Fault::WrongClock(Service::Api);
 }
 
-/// A delivery that failed once gets its further attempts before the window is over, whatever waits beside it.
+/// A delivery that failed once gets its further attempts before the window ends, even beside a backlog.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backlog_that_takes_longer_than_the_retries() {
     let settings = |builder: Builder| builder.retries(SHORT_RETRIES).window(SHORT_WINDOW).never_disabled();
@@ -140,7 +140,7 @@ async fn a_backlog_that_takes_longer_than_the_retries() {
     alone_in(world, &[Fault::Backlog]).await;
 }
 
-/// A wait queue dead-letters thousands, and the broker is killed in the midst of it.
+/// The broker is killed while a delay queue dead-letters thousands of messages.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_broker_killed_while_thousands_come_back_from_waiting() {
     let mut world = World::start(BRANDS).await;
@@ -148,7 +148,7 @@ async fn the_broker_killed_while_thousands_come_back_from_waiting() {
     world.ledger.fail(place, true);
     let events = world.burst(kind, THOUSANDS).await;
     attempted(&world, &events).await;
-    // Those that failed first come back now, and go on to wait.
+    // The deliveries that failed first come back now, and wait again.
     world.ledger.fail(place, false);
     let half = |ledger: &e2e::ledger::Ledger| ledger.missing() < THOUSANDS / 2;
     world.ledger.wait(ATTEMPTED, half).await.expect("half of them come back");
@@ -156,7 +156,7 @@ async fn the_broker_killed_while_thousands_come_back_from_waiting() {
     survives_a_killed_broker(&mut world).await;
 }
 
-/// Unroutable dead letters stall a wait queue for good, unless they are caught.
+/// Unroutable dead letters stall a delay queue for good, unless something catches them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_broker_killed_while_deliveries_wait_for_a_webhook_that_is_gone() {
     let mut world = World::start(BRANDS).await;
@@ -168,7 +168,7 @@ async fn the_broker_killed_while_deliveries_wait_for_a_webhook_that_is_gone() {
     survives_a_killed_broker(&mut world).await;
 }
 
-/// Kills the broker, and asserts that nothing was lost by it.
+/// Kills the broker, and asserts that nothing was lost.
 async fn survives_a_killed_broker(world: &mut World) {
     world.broker.kill();
     world.broker.restart().await;
@@ -179,7 +179,7 @@ async fn survives_a_killed_broker(world: &mut World) {
     verdict.assert_kept();
 }
 
-/// Waits until each of these was attempted once at least.
+/// Waits until each of these events was attempted at least once.
 async fn attempted(world: &World, events: &[Event]) {
     let all = world.ledger.wait(ATTEMPTED, |ledger| ledger.unseen(events).is_empty()).await;
     all.unwrap_or_else(|_| panic!("never attempted: {:#?}", world.ledger.unseen(events)));

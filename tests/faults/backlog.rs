@@ -1,4 +1,4 @@
-//! More deliveries wait for an endpoint than it can take in the time of a retry.
+//! More deliveries wait for an endpoint than it can take before a retry is due.
 
 use std::time::Duration;
 
@@ -10,21 +10,22 @@ use tokio::time::Instant;
 use crate::fault::Meanwhile;
 use crate::world::World;
 
-/// Deliveries that wait: at the pace of the slow endpoint they take 30 s.
+/// Deliveries that wait, which take 30 s at the pace of the slow endpoint.
 const WAITING: usize = 600;
-/// Deliveries that are still unattempted when all failed ones are retried. The last few do not count, because a
-/// deliverer has some in hand in no particular order.
+/// Minimum of unattempted deliveries at the moment when all failed ones are retried. The last few do not
+/// count, because a deliverer has some in hand in no particular order.
 const MIN_UNATTEMPTED: usize = 60;
-/// Deliveries that fail before the endpoint is well again.
+/// Deliveries that fail before the endpoint recovers.
 const FAILING: usize = 30;
-/// Bounds each step, the whole of the backlog included.
+/// Bounds each step, including the whole backlog.
 const BACKLOG_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Lets an endpoint fail for a while with a backlog behind it. A delivery that failed once is due soon, so that its
-/// next attempt comes before the first attempts of the last ones.
+/// Makes an endpoint fail for a while with a backlog behind it. A delivery that failed once is due soon, so
+/// that its next attempt comes before the first attempts of the last deliveries.
 pub(crate) async fn outlasts_retries(world: &World) -> Meanwhile {
     let (place, kind) = world.slow.expect("a webhook for this fault");
-    // All of it is queued before the first failure, otherwise some of it would join the queue behind the retries.
+    // All of it is queued before the first failure; otherwise some of it would join the queue behind the
+    // retries.
     let events = queue_backlog(world, place, kind).await;
     let unseen = |ledger: &Ledger| ledger.unseen(&events).len();
     let left = unseen(&world.ledger);
@@ -34,7 +35,7 @@ pub(crate) async fn outlasts_retries(world: &World) -> Meanwhile {
     world.ledger.fail(place, false);
     let (failed, began) = (world.ledger.refused(&events), Instant::now());
     let retried = |ledger: &Ledger| ledger.seen_less_than(2, &failed, None).is_empty();
-    // Either way this ends before the timeout, unless the endpoint is not asked any more.
+    // Either way this ends before the timeout, unless the endpoint gets no more requests.
     let _ = world.ledger.wait(BACKLOG_TIMEOUT, |ledger| retried(ledger) || unseen(ledger) == 0).await;
     let unattempted = unseen(&world.ledger);
     let is_retried_first = retried(&world.ledger) && unattempted >= MIN_UNATTEMPTED;

@@ -1,4 +1,4 @@
-//! Checks each message of a hostile producer: it arrived, or it lies in the queue of rejected messages.
+//! Checks that each message of a hostile producer arrived or lies in the queue of rejected messages.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -13,20 +13,20 @@ use sha2::{Digest, Sha256};
 
 use crate::world::World;
 
-/// The most that the header `x-reject-detail` may have (contract §2).
+/// Maximum length of the header `x-reject-detail` (contract §2).
 const MAX_DETAIL_BYTES: usize = 1_024;
-/// How much of a message is shown.
+/// Maximum number of bytes of a message that a report shows.
 const SHOWN_BYTES: usize = 120;
 /// The codes for which a valid event may be rejected while the router's clock is days off.
 const WRONG_CLOCK: [&str; 1] = ["created_out_of_range"];
-/// Items of the page of rejected messages that is asked for.
+/// Items on a page of rejected messages.
 const PAGE: usize = 20;
-/// How long the page may take: some messages on it are large.
+/// How long the page may take; some of its messages are large.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
 type Fingerprint = [u8; 32];
 
-/// All that hostile producers sent.
+/// All messages that hostile producers sent.
 #[derive(Debug, Default)]
 pub(crate) struct Claims(Vec<Claim>);
 
@@ -35,15 +35,15 @@ pub(crate) struct Claims(Vec<Claim>);
 struct Claim {
     what: String,
     fate: Fate,
-    /// The body's fingerprint; `None` when the API put the body together.
+    /// The fingerprint of the body; `None` when the API composed the body.
     body: Option<Fingerprint>,
-    /// The id of the event in it.
+    /// The id of the event in the body.
     id: Option<String>,
-    /// It is owed an outcome.
+    /// Whether the broker confirmed it, so that it needs an outcome.
     confirmed: bool,
 }
 
-/// A message out of the queue of rejected ones.
+/// A message from the queue of rejected messages.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     body: Fingerprint,
@@ -54,20 +54,20 @@ pub(crate) struct Refusal {
 }
 
 impl Claims {
-    /// Notes what was sent over AMQP.
+    /// Records a message that was sent over AMQP.
     pub(crate) fn note(&mut self, sent: &Hostile, confirmed: bool) {
         let id = sent.event.as_ref().map(|event| event.id().to_owned());
         let body = Some(Sha256::digest(&sent.body).into());
         self.0.push(Claim { what: sent.what.clone(), fate: sent.fate, body, id, confirmed });
     }
 
-    /// Notes an event that the API took over HTTP, and that has to be rejected for one of these reasons.
+    /// Records an event that the API accepted over HTTP and that has to be rejected for one of these reasons.
     pub(crate) fn note_http(&mut self, what: &str, id: &str, reasons: &'static [&'static str]) {
         let (what, id, fate) = (format!("{what} over HTTP"), Some(id.to_owned()), Fate::Rejected(reasons));
         self.0.push(Claim { what, fate, body: None, id, confirmed: true });
     }
 
-    /// Each claim that was not kept, and each rejected message that should not be there, in words.
+    /// Describes each claim that was not kept, and each rejected message that should not be there.
     pub(crate) fn judge(
         &self,
         refusals: &[Refusal],
@@ -88,7 +88,7 @@ impl Claims {
         complaints
     }
 
-    /// Describes how the outcome of a claim differs from its fate.
+    /// Describes how the outcome of a claim differs from the expected one.
     fn broken(
         &self,
         claim: &Claim,
@@ -104,7 +104,7 @@ impl Claims {
         if let Some(other) = found.iter().find(|refusal| !refusal.reason.as_deref().is_some_and(fits)) {
             return Some(format!("rejected for another reason: {claim}: {other}"));
         }
-        // Some bodies are sent more than once.
+        // Some bodies are sent several times.
         let same = self.0.iter().filter(|other| other.confirmed && other.body == claim.body).count();
         let kept = match (claim.fate, &claim.id) {
             _ if !claim.confirmed => true,
@@ -168,7 +168,7 @@ impl Refusal {
     }
 }
 
-/// How many messages were rejected for each reason.
+/// Counts the rejected messages by reason.
 pub(crate) fn by_reason(refusals: &[Refusal]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for refusal in refusals {
@@ -178,8 +178,8 @@ pub(crate) fn by_reason(refusals: &[Refusal]) -> BTreeMap<String, usize> {
 }
 
 impl World {
-    /// Takes all messages out of the queue of rejected ones. A valid event among them does not have to arrive
-    /// any more.
+    /// Takes all messages out of the queue of rejected messages. A valid event among them no longer has to
+    /// arrive.
     pub(crate) async fn take_rejected(&self, into: &mut Vec<Refusal>) {
         let queue = format!("{}.{REJECTED_QUEUE}", self.platform.namespace);
         let mut client = RawClient::connect(&self.broker.url()).await.expect("the broker");
@@ -193,7 +193,7 @@ impl World {
         }
     }
 
-    /// Asks the API for what was rejected, whatever that is. A complaint when it does not answer properly.
+    /// Asks the API for the rejected messages. Returns a complaint when it does not answer properly.
     pub(crate) async fn rejected_are_listed(&self) -> Option<String> {
         let (support, path) = (self.support(), format!("/admin/v1/rejected?limit={PAGE}"));
         let asking = support.try_send(Method::GET, &path, None);

@@ -1,4 +1,4 @@
-//! The faults: each does harm to real processes, lasts, and is healed.
+//! The faults. Each harms real processes for a while and ends.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use crate::silence::Queue;
 use crate::sql::{self, Rows};
 use crate::world::{Link, World};
 
-/// A frozen replica's endpoints are served by another within this.
+/// How soon another replica has to serve a frozen replica's endpoints.
 pub(crate) const TAKEN_OVER: Duration = Duration::from_secs(15);
-/// How slow a slow way is.
+/// The delay of a slow connection.
 const DELAY: Duration = Duration::from_millis(150);
-/// How long most faults last.
+/// Duration of most faults.
 const SHORT: Duration = Duration::from_secs(2);
-/// Longer than two AMQP heartbeats, and than a service waits for the database's answer.
+/// Longer than two AMQP heartbeats and than a service waits for the database's answer.
 const LONG: Duration = Duration::from_secs(15);
-/// How far a clock is put.
+/// How far a clock is stepped.
 const STEP_SECONDS: i64 = 60;
-/// How far a clock is put that is wrong: by more than events are kept.
+/// How far a wrong clock is off, which is more than events are kept.
 const WRONG_SECONDS: i64 = 10 * 24 * 3600;
 
 /// A service.
@@ -35,20 +35,20 @@ pub(crate) enum Service {
     Deliverer,
 }
 
-/// What is done to a way between two processes.
+/// Harm to the connection between two processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Harm {
     /// Connections are closed and refused.
     Cut,
-    /// Everything comes late.
+    /// Every byte is delayed.
     Slow,
-    /// Connections are taken, and nothing passes.
+    /// Connections are accepted, and nothing passes.
     Stall,
-    /// Half open: what is asked arrives, the answers are lost with the connection.
+    /// Half open. Requests arrive, and the answers are lost with the connection.
     LoseAnswers,
-    /// Half open: what is asked is held back, and goes on in the end.
+    /// Half open. Requests are held back, and pass in the end.
     HoldRequests,
-    /// Connections are forgotten: open and silent for good.
+    /// Connections are forgotten, so that they stay open and silent for good.
     Abandon,
 }
 
@@ -57,71 +57,71 @@ pub(crate) enum Harm {
 pub(crate) enum Fault {
     /// `kill -9` of a process of a service.
     Crash(Service),
-    /// `kill -9` of all processes of ours at once.
+    /// `kill -9` of all our processes at once.
     CrashAll,
-    /// The broker is stopped in order and started again.
+    /// The broker stops in order and starts again.
     BrokerRestart,
     /// `kill -9` of the broker.
     BrokerKill,
-    /// PostgreSQL is stopped in order and started again.
+    /// PostgreSQL stops in order and starts again.
     DatabaseRestart,
     /// `kill -9` of PostgreSQL.
     DatabaseKill,
-    /// All connections to PostgreSQL are ended from inside it.
+    /// PostgreSQL terminates all connections from inside.
     ConnectionsTerminated,
     /// The broker's memory alarm blocks publishers.
     Alarm,
-    /// A deliverer stands still until others serve its endpoints, and wakes up.
+    /// A deliverer is frozen until others serve its endpoints, and then wakes up.
     Freeze,
-    /// The deliverers become one, four, and two.
+    /// The deliverers become one, then four, then two.
     Scale,
-    /// A process's clock is put forward, back beyond the true time, and right.
+    /// A process's clock is stepped forward, back beyond the true time, and right.
     Clock(Service),
     /// A process starts with a clock ten days ahead, then ten days behind, then right.
     WrongClock(Service),
-    /// Harm to a way.
+    /// Harm to a connection.
     Way(Link, Harm),
     /// A hostile producer.
     Poison(Poison),
-    /// A queue answers nothing for half a minute.
+    /// A queue does not answer for half a minute.
     Silent(Queue),
     /// The database refuses some rows of a table.
     Refused(Rows),
-    /// A dump holds all tables while maintenance has something to do.
+    /// A dump holds all tables while maintenance has work to do.
     Dump,
     /// An endpoint fails for a while with a backlog behind it.
     Backlog,
 }
 
-/// How deliveries went on beside a fault that may not stop them.
+/// How deliveries went on during a fault that must not stop them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Meanwhile {
-    /// How long they took; `None` when they did not come in time.
+    /// How long they took; `None` when they did not arrive in time.
     pub(crate) took: Option<Duration>,
     /// How long they may take.
     pub(crate) limit: Duration,
 }
 
 impl Meanwhile {
-    /// Whether they came in time.
+    /// Whether they arrived in time.
     pub(crate) fn is_in_time(self) -> bool {
         self.took.is_some_and(|took| took <= self.limit)
     }
 }
 
-/// How a fault went.
+/// The course of a fault.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Healed {
-    /// When everything was there again.
+    /// When everything was available again.
     pub(crate) at: Instant,
-    /// How long a frozen replica's endpoints waited for another.
+    /// How long a frozen replica's endpoints waited for another replica.
     pub(crate) taken_over: Option<Duration>,
-    /// How deliveries went on beside the fault.
+    /// How deliveries went on during the fault.
     pub(crate) meanwhile: Option<Meanwhile>,
 }
 
 impl Fault {
-    /// Does the harm, lets it last, heals it.
+    /// Applies the fault, waits, and ends it.
     pub(crate) async fn happen(self, world: &mut World, dice: &mut Dice) -> Healed {
         let (mut taken_over, mut meanwhile) = (None, None);
         match self {
@@ -197,7 +197,7 @@ impl Harm {
     }
 }
 
-/// A process of a service, any.
+/// Picks a process of a service by chance.
 fn process<'a>(world: &'a mut World, service: Service, dice: &mut Dice) -> &'a mut Process {
     let processes = match service {
         Service::Api => &mut world.platform.apis,
@@ -213,7 +213,8 @@ fn crash_all(world: &mut World) {
     world.platform.processes_mut().for_each(Process::start);
 }
 
-/// Forward, back beyond the true time, and right, each for as long as the process takes to see it.
+/// Steps the clock forward, back beyond the true time, and right, each for as long as the process takes to
+/// see it.
 async fn step_clock(process: &Process) {
     for seconds in [STEP_SECONDS, -STEP_SECONDS, 0] {
         process.step_clock(seconds);
@@ -221,8 +222,8 @@ async fn step_clock(process: &Process) {
     }
 }
 
-/// Starts a process with a clock that is ten days ahead, then behind, then right: what it does when it starts,
-/// such as maintenance, it does by that clock.
+/// Starts a process with a clock that is ten days ahead, then behind, then right. Work at its start, such as
+/// maintenance, uses that clock.
 async fn wrong_clock(world: &mut World, service: Service, dice: &mut Dice) {
     world.clocks_were_off = true;
     let process = process(world, service, dice);
@@ -233,8 +234,8 @@ async fn wrong_clock(world: &mut World, service: Service, dice: &mut Dice) {
     }
 }
 
-/// Freezes the deliverer that delivers most until its endpoints are served by others, and thaws it. How
-/// long that took.
+/// Freezes the deliverer that delivers most until others serve its endpoints, and thaws it. Returns how long
+/// that took.
 async fn freeze(world: &mut World) -> Duration {
     let one = busiest(world).await;
     let frozen = Instant::now();
@@ -244,8 +245,8 @@ async fn freeze(world: &mut World) -> Duration {
     taken_over
 }
 
-/// The deliverer that made most of the attempts while an event went to every webhook: one that has just
-/// started may stand by only, whatever it owns.
+/// Finds the deliverer that made most of the attempts while an event went to every webhook. Ownership alone
+/// does not tell, because a deliverer that has just started may only stand by.
 async fn busiest(world: &World) -> usize {
     let before = attempts(world).await;
     world.flowing(Instant::now()).await;

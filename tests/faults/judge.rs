@@ -1,7 +1,7 @@
-//! The judge, after all faults have healed: what was owed has arrived or is visible as not delivered,
-//! nothing was invented or altered, nothing is left over. It reads the broker, the API and the
-//! endpoints' books, and nothing else. A hostile producer's message that was confirmed has arrived, or lies among the
-//! rejected messages.
+//! The judge, after the end of all faults. Every owed event has arrived or is visible as not delivered;
+//! nothing was invented or altered; no queue holds anything. It reads the broker, the API and the endpoints'
+//! ledger, and nothing else. A hostile producer's confirmed message has arrived, or lies among the rejected
+//! messages.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -15,35 +15,35 @@ use tokio::time::Instant;
 use crate::claims::{self, Refusal};
 use crate::world::World;
 
-/// How long all may take to arrive once the load has ended.
+/// How long everything may take to arrive after the end of the load.
 const HEALED: Duration = Duration::from_secs(120);
-/// How often the judge looks whether all has ended.
+/// Interval at which the judge checks whether everything has ended.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// Duplicates are fewer than one pair in so many.
+/// Duplicates must be fewer than one pair in this number.
 const DUPLICATES: usize = 50;
-/// Items of a page of Get Events.
+/// Items on a page of Get Events.
 const PAGE: usize = 1000;
 
-/// What the judge found, in figures.
+/// The findings of the judge.
 #[derive(Debug)]
 pub(crate) struct Verdict {
     pub(crate) count: Count,
-    /// What is owed and neither arrived nor is visible as not delivered, or is listed otherwise.
+    /// Owed events that neither arrived nor are visible as not delivered, or that are listed differently.
     pub(crate) unaccounted: Vec<String>,
-    /// Pairs that had to arrive, and are listed as ended without.
+    /// Pairs that had to arrive, and are listed as ended without arrival.
     pub(crate) given_up: usize,
-    /// How many may be given up, because a clock was days off.
+    /// Maximum of deliveries that may be given up, because a clock was days off.
     pub(crate) may_give_up: bool,
-    /// Rejected messages by reason.
+    /// Counts of rejected messages by reason.
     pub(crate) rejected: BTreeMap<String, usize>,
 }
 
-/// The differences and counts that Get Events of all webhooks gives.
+/// The differences and counts that Get Events of all webhooks shows.
 #[derive(Debug, Default)]
 struct Listed {
     differences: Vec<String>,
     given_up: usize,
-    /// Events that might have been rejected instead, with the webhooks that list them.
+    /// Events that may have been rejected instead, with the webhooks that list them.
     disputed: HashSet<(String, Place)>,
 }
 
@@ -76,7 +76,7 @@ struct Delivery {
 }
 
 impl World {
-    /// Judges the run so far. The queue of rejected messages is empty then.
+    /// Judges the run so far. Afterwards the queue of rejected messages is empty.
     pub(crate) async fn judge(&self) -> Verdict {
         self.flowing(Instant::now()).await;
         let mut unaccounted: Vec<String> = self.rejected_are_listed().await.into_iter().collect();
@@ -95,13 +95,13 @@ impl World {
         Verdict { count, unaccounted, given_up, may_give_up, rejected: claims::by_reason(&rejected) }
     }
 
-    /// Waits until no queue holds a message, be it ready, waiting or handed out, and nothing is missing that is
-    /// still pending. An error says what is left.
+    /// Waits until no queue holds a message (ready, delayed or unacknowledged) and no missing event is
+    /// pending. The error names the remaining messages and events.
     async fn come_to_rest(&self, rejected: &mut Vec<Refusal>) -> Result<(), String> {
         let deadline = Instant::now() + HEALED;
         loop {
             self.take_rejected(rejected).await;
-            // It ends at once when all has arrived; what is lost will never arrive.
+            // The wait ends at once when everything has arrived; a lost event will never arrive.
             let _ = self.ledger.wait(LOOK_INTERVAL, |ledger| ledger.missing() == 0).await;
             let messages = self.broker.messages().await;
             let left: Vec<_> = messages.into_iter().filter(|(_, messages)| *messages > 0).collect();
@@ -138,8 +138,8 @@ impl Verdict {
         assert_eq!((*missing, wrongs.altered, wrongs.invented), (given_up, 0, 0), "{self:#?}");
     }
 
-    /// And unless few came twice: under two in a hundred of a run that is long enough to count them. (An
-    /// answer that is lost on the way makes a duplicate, and some faults are nothing but that.)
+    /// Also fails it unless duplicates are rare, below two in a hundred of a run that is long enough to count
+    /// them. (A lost answer causes a duplicate, and some faults do nothing else.)
     pub(crate) fn assert_sound(&self) {
         self.assert_kept();
         let Count { duplicates, pairs, .. } = &self.count;
@@ -147,7 +147,7 @@ impl Verdict {
     }
 }
 
-/// Compares Get Events of a webhook with the books: each difference in words.
+/// Compares Get Events of a webhook with the ledger, and describes each difference.
 async fn compare(support: &Api, ledger: &Ledger, place: Place, subscriber: &Subscriber, into: &mut Listed) {
     let mut listed = 0;
     let path = format!("/v1/{}/webhooks/{}/events?limit={PAGE}", subscriber.brand, subscriber.webhook.id);
@@ -180,7 +180,7 @@ async fn compare(support: &Api, ledger: &Ledger, place: Place, subscriber: &Subs
 }
 
 impl Item<'_> {
-    /// Whether the delivery ended without having arrived.
+    /// Whether the delivery ended without arrival.
     fn has_ended(&self) -> bool {
         ["failed", "held", "discarded"].contains(&self.delivery.status.as_str())
     }

@@ -1,5 +1,5 @@
-//! All faults in an order by chance, under load. `E2E_FAULTS_SEED` repeats an order;
-//! `E2E_FAULTS_LONG=1` makes it long; `E2E_FAULTS_EVENTS` and `E2E_FAULTS_COUNT` choose in between.
+//! All faults in a random order, under load. `E2E_FAULTS_SEED` repeats an order; `E2E_FAULTS_LONG=1` makes it
+//! long; `E2E_FAULTS_EVENTS` and `E2E_FAULTS_COUNT` choose a size in between.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::silence::Queue;
 use crate::sql::Rows;
 use crate::world::{Link, World};
 
-/// Brands, with five webhooks each.
+/// Brands, each with five webhooks.
 const BRANDS: usize = 10;
 /// Events and faults of the short run, and the load's pace in events a second.
 const SHORT: Size = Size { events: 20_000, faults: 41, per_second: 100 };
-/// Of the long one.
+/// The same for the long run.
 const LONG: Size = Size { events: 834_000, faults: 200, per_second: 400 };
-/// Deliveries flow again within this after a fault has healed.
+/// How soon deliveries have to flow again after the end of a fault.
 const FLOWING: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +102,7 @@ fn report(seed: u64, lines: &[Line], verdict: &crate::judge::Verdict) {
     );
 }
 
-/// The seed and the size that the environment asks for.
+/// Reads the seed and the size from the environment.
 fn chosen() -> (u64, Size) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seed = number("E2E_FAULTS_SEED").unwrap_or_else(|| u64::from(rand_seed()));
@@ -114,13 +114,13 @@ fn chosen() -> (u64, Size) {
     (seed, Size { events, faults, per_second: or("E2E_FAULTS_PACE", size.per_second) })
 }
 
-/// A seed that is another each time, and short to type.
+/// Returns a different seed each time, which is short to type.
 fn rand_seed() -> u16 {
     u16::try_from(uuid::Uuid::new_v4().as_u128() >> 112).unwrap_or_default()
 }
 
-/// Draws this number of faults, in an order by chance. Each round has every kind of harm to processes, servers and
-/// ways at least once, and some of the other faults, each by a chance of its own.
+/// Draws this number of faults in a random order. Each round has every kind of harm to processes, servers and
+/// connections at least once, and some of the other faults with a probability of their own.
 fn plan(dice: &mut Dice, faults: usize) -> Vec<Fault> {
     let mut plan = Vec::new();
     while plan.len() < faults {
@@ -167,8 +167,8 @@ fn round(dice: &mut Dice) -> Vec<Fault> {
     round
 }
 
-/// Groups of faults: with this chance in a hundred, a round has one fault of the group. Silent queues cost half a
-/// minute, and a wrong clock is rare because events that are rejected over it could hide other losses.
+/// Groups of faults with a probability in percent that a round has one fault of the group. Silent queues cost
+/// half a minute, and a wrong clock is rare because events that are rejected over it could hide other losses.
 const BY_CHANCE: &[(usize, &[Fault])] = &[
     (75, &[Fault::Poison(Poison::ShortStrings)]),
     (75, &[Fault::Poison(Poison::Headers)]),

@@ -13,19 +13,19 @@ use tokio::time::{Instant, sleep};
 
 use crate::world::{FORBIDDEN_TYPE, STRICT_TYPE, World};
 
-/// How long the producer keeps dialling.
+/// How long the producer keeps reconnecting.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(60);
 /// The reason of an event that violates an enforced schema.
 const VIOLATION: &[&str] = &["schema_violation"];
 
-/// A kind of messages that a hostile producer sends.
+/// A kind of message that a hostile producer sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Poison {
     /// Short strings that are not UTF-8.
     ShortStrings,
-    /// Headers nested thousands deep, and thousands of them.
+    /// Headers that are nested thousands deep, and thousands of headers.
     Headers,
-    /// Bodies that the router refuses, up to 300 KB.
+    /// Bodies that the router rejects, up to 300 KB.
     Bodies,
     /// A body of 16 MB.
     Huge,
@@ -36,7 +36,7 @@ pub(crate) enum Poison {
 }
 
 impl Poison {
-    /// Sends all of it, and notes what was confirmed.
+    /// Sends all messages of this kind, and records which were confirmed.
     pub(crate) async fn send(self, world: &mut World) {
         match self {
             Self::Expirations => send_expiring(world).await,
@@ -70,18 +70,18 @@ impl Poison {
     }
 }
 
-/// Draws events of all kinds, one after the other, that may be rejected.
+/// Draws events of all kinds in turn, which may be rejected.
 fn events(world: &World) -> impl FnMut() -> Event {
     let (ledger, kinds): (_, Vec<Kind>) = (world.ledger.clone(), world.traffic.kinds.clone());
     let mut kinds = kinds.into_iter().cycle();
     move || ledger.draw_disputed(kinds.next().expect("kinds without an end"))
 }
 
-/// Some while the router runs, some while it does not until all of them have expired.
+/// Sends some while the router runs, and some while it is stopped until all of them have expired.
 async fn send_expiring(world: &mut World) {
     let messages = Poison::Expirations.messages(world);
     send_all(world, messages).await;
-    // Routed or expired: none of these is in the hands of the router when that ends.
+    // After this, each of them is routed or expired, and none is left in the router.
     world.flowing(Instant::now()).await;
     world.platform.routers.iter_mut().for_each(Process::kill);
     let messages = Poison::Expirations.messages(world);
@@ -90,8 +90,8 @@ async fn send_expiring(world: &mut World) {
     world.platform.routers.iter_mut().for_each(Process::start);
 }
 
-/// Publishes these messages one after the other. A connection that dies is dialled again, and what was not
-/// confirmed over it is not sent again.
+/// Publishes these messages one after the other. After a lost connection it reconnects, and does not send the
+/// unconfirmed message again.
 pub(crate) async fn send_all(world: &mut World, messages: Vec<Hostile>) {
     let mut client = None;
     let exchange = format!("{}.events", world.platform.namespace);
@@ -120,7 +120,7 @@ async fn dial(amqp_url: &str) -> RawClient {
     .await
 }
 
-/// With the brand's own token. The API may refuse it, too.
+/// Uses the brand's own token. The API may reject it, too.
 async fn post_long_key(world: &mut World) {
     let brand = world.brands[0].clone();
     let event = poison::long_key(&brand.id, STRICT_TYPE);

@@ -1,4 +1,5 @@
-//! Queues that fall silent, as RabbitMQ 3.10 loses them: they take messages, and neither confirm nor hand out any.
+//! Queues that fall silent, as RabbitMQ 3.10 loses them. They accept messages, and neither confirm nor
+//! deliver any.
 
 use std::time::Duration;
 
@@ -13,38 +14,38 @@ use crate::world::World;
 
 /// How long a queue is silent.
 const SILENT_FOR: Duration = Duration::from_secs(30);
-/// Deliveries that have nothing to do with the silent queue flow within this.
+/// How soon deliveries that have nothing to do with the silent queue have to flow.
 const HELD_UP: Duration = Duration::from_secs(25);
-/// They flow within this when the queue is that of the routers, because another has to take over.
+/// The same for the routers' queue, because another queue has to take over.
 const TAKEN_OVER: Duration = Duration::from_secs(40);
-/// How often it is looked whether deliveries flow.
+/// Interval of the checks whether deliveries flow.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// Events beside a silent wait queue: one in thirteen fails at first, so that more of them have to wait than a
-/// webhook may have in hand.
+/// Events beside a silent delay queue. One in thirteen fails at first, so that more of them have to wait than
+/// a webhook may have in hand.
 const WAITING: usize = 1_000;
-/// Messages to be refused beside a silent queue of refused ones.
+/// Messages to be rejected beside a silent queue of rejected messages.
 const REFUSED: usize = 5;
-/// The webhook whose queue is silent or whose retries wait, and the kind of its events.
+/// The webhook whose queue is silent or whose retries are delayed, and the kind of its events.
 const LOST: (Place, Kind) = (1, 1);
 
 /// A queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Queue {
-    /// A webhook's.
+    /// A webhook's queue.
     Webhook,
-    /// That of the first retry.
+    /// The delay queue of the first retry.
     Wait,
-    /// That of refused messages.
+    /// The queue of rejected messages.
     Rejected,
-    /// That of deliveries whose webhook has no queue; and a webhook's, because the one is asked when the other
-    /// does not answer.
+    /// The queue of deliveries whose webhook has no queue, together with a webhook's, because the former is
+    /// used when the latter does not answer.
     Unrouted,
-    /// That of the routers.
+    /// The routers' queue.
     Ingest,
 }
 
 impl Queue {
-    /// Silences the queue, has something to do for it, looks whether deliveries flow all the same, and wakes it.
+    /// Silences the queue, gives it work, checks whether deliveries flow all the same, and wakes it.
     pub(crate) async fn fall_silent(self, world: &mut World) -> Meanwhile {
         let silenced = Instant::now();
         let names = self.names(world);
@@ -88,8 +89,8 @@ impl Queue {
     }
 }
 
-/// Looks again and again until then whether deliveries flow, because the first to find a queue silent may be the
-/// last to be let go. How long the slowest took.
+/// Checks until then whether deliveries flow, because the replica that finds a queue silent first may be the
+/// last to recover. Returns the duration of the slowest.
 async fn flows_until(world: &World, end: Instant, limit: Duration, but: Option<Place>) -> Option<Duration> {
     let mut slowest = Duration::ZERO;
     while Instant::now() < end {

@@ -15,13 +15,13 @@ use crate::fault::Meanwhile;
 use crate::poisoning::send_all;
 use crate::world::{REFUSED_TYPE, World};
 
-/// Deliveries that have nothing to do with the refused rows or the dump flow within this.
+/// How soon deliveries that have nothing to do with the refused rows or the dump have to flow.
 const HELD_UP: Duration = Duration::from_secs(12);
 /// Events whose rows are refused.
 const REFUSED: usize = 10;
-/// Why such an event may be rejected.
+/// The reason for which such an event may be rejected.
 const STORAGE: &[&str] = &["storage_refused"];
-/// How long the dump looks for maintenance that waits for it.
+/// How long the dump watches for maintenance that waits for it.
 const NOTICED: Duration = Duration::from_secs(5);
 
 /// A table with a rule that refuses rows.
@@ -41,8 +41,8 @@ impl Rows {
         }
     }
 
-    /// Has the database refuse the rows of some events, looks whether all others are delivered and recorded, and
-    /// ends that.
+    /// Makes the database refuse the rows of some events, checks whether all others are delivered and
+    /// recorded, and removes the rule.
     pub(crate) async fn are_refused(self, world: &mut World) -> Meanwhile {
         let (place, kind) = world.refused.expect("a webhook for this fault");
         let condition = match self {
@@ -68,7 +68,7 @@ impl Rows {
     }
 }
 
-/// Waits until Get Events says of each of these that it was delivered.
+/// Waits until Get Events shows each of these events as delivered.
 async fn recorded(world: &World, events: &[Event]) {
     let (support, subscribers) = (world.support(), world.ledger.subscribers());
     for event in events {
@@ -85,8 +85,8 @@ async fn recorded(world: &World, events: &[Event]) {
     }
 }
 
-/// Begins a dump, starts the routers anew with something to do for their maintenance, and looks whether deliveries
-/// flow before the dump ends.
+/// Begins a dump, restarts the routers with work for their maintenance, and checks whether deliveries flow
+/// before the dump ends.
 pub(crate) async fn dump(world: &mut World) -> Meanwhile {
     let url = world.platform.database_url();
     foreign_sql::give_maintenance_work(&url, Utc::now()).await;

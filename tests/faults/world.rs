@@ -1,4 +1,4 @@
-//! A platform with servers of its own, every way between them through a relay, under steady load.
+//! A platform with servers of its own and a relay in front of each connection, under steady load.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,11 +26,11 @@ use crate::claims::Claims;
 
 /// Webhooks of each brand.
 pub(crate) const WEBHOOKS: usize = 5;
-/// Retries that are through before a run ends, and outlast every fault.
+/// Retries that are over before a run ends, and outlast every fault.
 const RETRIES: &str = "1s,1s,2s,3s,5s,5s,10s,10s,10s,10s";
 /// Deliverers, unless a fault changes their number.
 const DELIVERERS: usize = 2;
-/// How long a sign of life may take before the run is given up.
+/// How long a sign of life may take before the run gives up.
 const GIVEN_UP: Duration = Duration::from_secs(120);
 
 /// A type whose schema is enforced.
@@ -41,16 +41,16 @@ pub(crate) const FORBIDDEN_TYPE: &str = "OTHER.FAULT";
 pub(crate) const REFUSED_TYPE: &str = "NOTIFICATION.FAULT.REFUSED";
 /// A type that goes to a slow endpoint.
 const SLOW_TYPE: &str = "NOTIFICATION.FAULT.SLOW";
-/// The pace of the slow endpoint, so that some hundred events are a backlog.
+/// The pace of the slow endpoint, so that some hundred events make a backlog.
 const SLOW_PER_SECOND: u32 = 20;
 
-/// A way from a service to a server, or to the endpoints.
+/// A connection from a service to a server, or to the endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Link {
     ApiToBroker,
     RouterToBroker,
     DeliverersToBroker,
-    /// Of the first deliverer alone: the others go on.
+    /// That of the first deliverer only, so that the others go on.
     OneDelivererToBroker,
     ApiToDatabase,
     RouterToDatabase,
@@ -59,7 +59,7 @@ pub(crate) enum Link {
     Endpoints,
 }
 
-/// The platform and all around it. What is dropped first is declared first.
+/// The platform and its surroundings. Fields are declared in the order in which they have to be dropped.
 pub(crate) struct World {
     pub(crate) platform: Platform,
     pub(crate) broker: PrivateBroker,
@@ -70,7 +70,7 @@ pub(crate) struct World {
     pub(crate) brands: Vec<Brand>,
     /// Messages of hostile producers.
     pub(crate) claims: Claims,
-    /// A clock was days off, so that deliveries may have been given up, visibly.
+    /// Whether a clock was days off, so that deliveries may have been given up visibly.
     pub(crate) clocks_were_off: bool,
     /// A webhook of the first brand that takes few events a second, and its kind of events.
     pub(crate) slow: Option<(Place, Kind)>,
@@ -83,12 +83,12 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Starts everything, with five webhooks for each of so many brands.
+    /// Starts everything, with five webhooks for each of this number of brands.
     pub(crate) async fn start(brands: usize) -> Self {
         Self::start_with(brands, |builder| builder.retries(RETRIES)).await
     }
 
-    /// The same with settings of its own, its retries among them.
+    /// Starts everything with further settings, including its retries.
     pub(crate) async fn start_with(brands: usize, settings: impl FnOnce(Builder) -> Builder) -> Self {
         let (broker, postgres) = tokio::join!(PrivateBroker::start(), PrivatePostgres::start());
         let builder = Platform::builder().broker(&broker.url()).postgres(&postgres.admin_url());
@@ -122,8 +122,9 @@ impl World {
         world
     }
 
-    /// Has the broker write down what queues there are. Killed in the second after it made them, RabbitMQ 3.10
-    /// forgets where they are: `it/silent_queue.rs` has that, and how long it then takes to heal.
+    /// Makes the broker persist its list of queues. RabbitMQ 3.10 forgets the place of a queue when it is
+    /// killed in the second after the declaration; `it/silent_queue.rs` covers that case and the time of the
+    /// repair.
     async fn settle(&mut self) {
         self.flowing(Instant::now()).await;
         self.broker.stop();
@@ -142,7 +143,7 @@ impl World {
             let kinds: Vec<Kind> =
                 (0..WEBHOOKS).map(|n| self.ledger.kind(&brand.id, &event_type(n))).collect();
             for own in 0..WEBHOOKS {
-                // The last takes the first's events, too, so that some fan out.
+                // The last webhook takes the first one's events, too, so that some events fan out.
                 let types = if own + 1 == WEBHOOKS { vec![own, 0] } else { vec![own] };
                 self.subscribe(&brand, &types, &types.iter().map(|n| kinds[*n]).collect::<Vec<_>>()).await;
             }
@@ -152,7 +153,7 @@ impl World {
         self.populate_for_faults(&support).await;
     }
 
-    /// Creates types and webhooks of the first brand that single faults need; the steady load does not use them.
+    /// Creates types and webhooks of the first brand for single faults; the steady load does not use them.
     async fn populate_for_faults(&mut self, support: &Api) {
         let description = json!({"description": "of the fault suite"});
         let strict =
@@ -167,7 +168,7 @@ impl World {
         self.slow = Some(self.subscribe_to(SLOW_TYPE, &limit).await);
     }
 
-    /// One more webhook of the first brand, with its kind of events.
+    /// Subscribes another webhook of the first brand, with its kind of events.
     async fn subscribe_to(&self, event_type: &str, more: &Value) -> (Place, Kind) {
         let brand = &self.brands[0];
         let kind = self.ledger.kind(&brand.id, event_type);
@@ -194,8 +195,8 @@ impl World {
         self.ledger.subscribe(Subscriber { brand: brand.id.clone(), webhook }, kinds)
     }
 
-    /// One more webhook, of the first brand, that answers 500 to everything, and its kind of events.
-    /// What it is owed need not arrive.
+    /// Subscribes another webhook of the first brand, which answers 500 to everything, with its kind of
+    /// events. Its events need not arrive.
     pub(crate) async fn victim(&self) -> (Place, Kind) {
         let brand = &self.brands[0];
         let kind = self.ledger.kind(&brand.id, &event_type(WEBHOOKS));
@@ -210,13 +211,14 @@ impl World {
         proxy
     }
 
-    /// The relay on this way.
+    /// The relay of this connection.
     pub(crate) fn way_mut(&mut self, link: Link) -> &mut Proxy {
         let (_, proxy) = self.ways.iter_mut().find(|(other, _)| *other == link).expect("every way is laid");
         proxy
     }
 
-    /// Brings the deliverers to this number: new ones are ready, superfluous ones have left in order.
+    /// Scales the deliverers to this number, so that new ones are ready and superfluous ones have stopped in
+    /// order.
     pub(crate) async fn scale(&mut self, deliverers: usize) {
         while self.platform.deliverers.len() > deliverers {
             let mut last = self.platform.deliverers.pop().expect("more than wanted");
@@ -234,13 +236,13 @@ impl World {
         }
     }
 
-    /// Waits until all processes are ready: to a fault that follows they are as before.
+    /// Waits until all processes are ready, so that the next fault finds them as before.
     pub(crate) async fn ready(&mut self) {
         join_all(self.platform.processes_mut().map(Process::wait_ready)).await;
     }
 
     /// Waits until an event of every kind, published now, has arrived at every webhook, and the API has
-    /// taken one. How long that took since `healed`.
+    /// accepted one. Returns the time since `healed`.
     pub(crate) async fn flowing(&self, healed: Instant) -> Duration {
         let (drawn, ()) = tokio::join!(self.traffic.publish(&self.traffic.kinds), self.api_takes_one());
         if self.ledger.wait(GIVEN_UP, |ledger| ledger.unseen(&drawn).is_empty()).await.is_err() {
@@ -249,9 +251,9 @@ impl World {
         healed.elapsed()
     }
 
-    /// Publishes an event of every kind, and waits for this long until all have arrived, at the webhook `but`
-    /// excepted. How long that took, and the events; `None` when it takes longer. Events that could not be
-    /// published in time are published later.
+    /// Publishes an event of every kind, and waits at most this long until all have arrived, except at the
+    /// webhook `but`. Returns the time taken, and the events; the time is `None` when it takes longer. Events
+    /// that could not be published in time are published later.
     pub(crate) async fn flows_within(
         &self,
         limit: Duration,
@@ -259,7 +261,7 @@ impl World {
     ) -> Option<(Duration, Vec<Event>)> {
         let began = Instant::now();
         let traffic = self.traffic.clone();
-        // A task of its own, because an event that was drawn has to be published in the end.
+        // This is a task of its own, because every drawn event has to be published in the end.
         let publishing = tokio::spawn(async move { traffic.publish(&traffic.kinds).await });
         let flowing = async {
             let drawn = publishing.await.expect("a producer");
@@ -269,7 +271,7 @@ impl World {
         timeout(limit, flowing).await.ok().flatten()
     }
 
-    /// Publishes an event through the API, as often as it takes.
+    /// Publishes an event through the API, as often as needed.
     async fn api_takes_one(&self) {
         let event = self.ledger.draw(self.traffic.kinds[0]);
         let (brand, path) = (&self.brands[0], format!("/v1/{}/events", self.brands[0].id));
@@ -286,13 +288,13 @@ impl World {
         self.platform.support()
     }
 
-    /// Publishes so many events of one kind.
+    /// Publishes this number of events of one kind.
     pub(crate) async fn burst(&self, kind: Kind, events: usize) -> Vec<Event> {
         self.traffic.publish(&vec![kind; events]).await
     }
 }
 
-/// Puts a relay into every way, and hands out the URLs by which deliverers that come later go.
+/// Puts a relay into every connection, and returns the URLs for deliverers that start later.
 async fn lay_ways(
     platform: &mut Platform,
     receiver: &Receiver,
