@@ -1,5 +1,5 @@
-//! What the machine itself could do, measured in the same run: the bare request, the bare hops through
-//! the broker, the bare rows. Absolute figures mean little on a shared machine; ratios to these do.
+//! The limits of the machine, measured in the same run: the bare request, the bare hops through the broker,
+//! the bare rows. Absolute numbers mean little on a shared machine; ratios to these limits do.
 
 mod chain;
 mod hop;
@@ -14,14 +14,14 @@ use crate::cpu::{LOAD, Reading, Seconds};
 use crate::stage::Stage;
 use crate::window::{Latency, float};
 
-/// Endpoint queues of the bare hop at most.
+/// Maximum number of endpoint queues of the bare hop.
 const HOP_QUEUES: u32 = 200;
 
-/// How fast one bare step is, and what it costs.
+/// The speed and the cost of one bare step.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Limit {
     pub(crate) per_second: f64,
-    /// Seconds of processor for 1,000 of them, by part.
+    /// Seconds of processor for 1,000 steps, by part.
     pub(crate) cpu_s_per_1000: Seconds,
 }
 
@@ -36,15 +36,16 @@ pub(crate) struct Limits {
     pub(crate) delivery_hop: Limit,
     /// Deliveries with their share of an event, as rows.
     pub(crate) rows: Limit,
-    /// Signed requests at the rate of the open loop, from their beginning to their arrival.
+    /// Signed requests at the rate of the open loop, from start to arrival.
     pub(crate) post_latency: Latency,
-    /// Messages through one queue, at that rate, from their publishing until they are there.
+    /// Messages through one queue, at that rate, from publish to delivery.
     pub(crate) hop_latency: Latency,
-    /// An event with its deliveries as rows, at that rate, until they are committed.
+    /// An event with its deliveries as rows, at that rate, until the commit.
     pub(crate) rows_latency: Latency,
-    /// All of these one after the other, at that rate, from an event's publishing to its request's arrival.
+    /// All of these one after the other, at that rate, from the publish of an event to the arrival of its
+    /// request.
     pub(crate) chain_latency: Latency,
-    /// Seconds of processor for 1,000 deliveries: the sum of what the steps need, without the receiver.
+    /// Seconds of processor for 1,000 deliveries, as the sum of the steps without the receiver.
     pub(crate) cpu_s_per_1000: f64,
 }
 
@@ -55,7 +56,7 @@ impl Limit {
         Self { per_second: float(done) / seconds, cpu_s_per_1000: cpu.collect() }
     }
 
-    /// What a step needs of these parts.
+    /// Returns the seconds that a step needs in these parts.
     fn needs(&self, parts: &[&str]) -> f64 {
         parts.iter().filter_map(|part| self.cpu_s_per_1000.get(*part)).sum()
     }

@@ -1,4 +1,4 @@
-//! The report: all of it as JSON, the gist as a table.
+//! The report, as JSON with everything and as a short table.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use crate::window::{Account, Latency, Window};
 
 /// The columns of processor time.
 const PARTS: [&str; 7] = ["api", "router", "deliverer", "broker", "postgres", "load", RECEIVER];
-/// What is needed for a delivery, the producer included, for the limits include it, too.
+/// The parts that a delivery needs, including the producer, because the limits include it, too.
 const NEEDED: [&str; 6] = ["api", "router", "deliverer", "broker", "postgres", "load"];
 
 /// One measurement.
@@ -36,7 +36,7 @@ pub(crate) struct Report {
     pub(crate) account: Account,
     /// Webhooks that each deliverer owns.
     pub(crate) shares: Vec<f64>,
-    /// At the end, by service.
+    /// The memory at the end, by service.
     pub(crate) memory_mib: BTreeMap<String, f64>,
     pub(crate) limits: Option<Limits>,
     pub(crate) measured: Vec<Measured>,
@@ -48,7 +48,7 @@ impl Measured {
         Self { name: name.to_owned(), window, needed_cpu_s_per_1000: needed, more: BTreeMap::new() }
     }
 
-    /// With a further figure.
+    /// Adds a further number.
     pub(crate) fn with(mut self, name: &str, figure: f64) -> Self {
         self.more.insert(name.to_owned(), figure);
         self
@@ -72,7 +72,7 @@ impl Report {
         self.account.is_whole()
     }
 
-    /// Prints the table, and writes the JSON to a file if there is to be one.
+    /// Prints the table, and writes the JSON to a file if requested.
     pub(crate) fn write(&self, json: Option<&Path>) {
         if let Some(path) = json {
             let text = serde_json::to_string_pretty(self).expect("a report is JSON");
@@ -127,7 +127,7 @@ impl Limits {
     }
 }
 
-/// The median and the ninety-ninth of a hundred.
+/// Formats the median and the 99th percentile.
 fn milliseconds(Latency { p50_ms, p99_ms, .. }: &Latency) -> String {
     format!("{p50_ms:.1} / {p99_ms:.1}")
 }

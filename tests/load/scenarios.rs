@@ -16,10 +16,10 @@ use crate::report::{Measured, Report};
 use crate::stage::Stage;
 use crate::window::Account;
 
-/// How long what is on its way may take to arrive; three attempts with the waits between them.
+/// How long events in flight may take to arrive, which includes three attempts and the delays between them.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Sets the stage, measures, takes account and reports; whether everything arrived that was confirmed.
+/// Sets up the stage, measures, accounts and reports; returns whether everything that was confirmed arrived.
 pub(crate) async fn run(args: &Args) -> bool {
     let mut stage = Stage::set(args).await;
     let limits = if args.no_limits { None } else { Some(Limits::measure(&stage, args).await) };
@@ -36,12 +36,13 @@ pub(crate) async fn run(args: &Args) -> bool {
         limits,
         measured,
     };
-    // Before the stage goes: RabbitMQ 3.10 does not always survive that ten thousand queues are taken away.
+    // Written before the stage is dropped, because RabbitMQ 3.10 does not always survive the deletion of ten
+    // thousand queues.
     report.write(args.json.as_deref());
     report.is_whole()
 }
 
-/// All rounds of a scenario. Windows beside a bad endpoint take turns with others.
+/// Measures all rounds of a scenario. Windows beside a bad endpoint alternate with others.
 async fn rounds(stage: &mut Stage, args: &Args, scenario: Scenario) -> Vec<Measured> {
     if let Some(bad) = Bad::of(scenario, args) {
         return beside::measure(stage, args, bad).await;

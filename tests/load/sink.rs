@@ -1,5 +1,5 @@
-//! The endpoints: one HTTPS server on threads of its own that keeps connections, notes each arrival
-//! and answers as the path says.
+//! The endpoints: one HTTPS server on threads of its own that keeps connections, records each arrival and
+//! answers as the path says.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,25 +25,25 @@ use crate::cpu::RECEIVER;
 const THREADS: usize = 2;
 /// How long a slow endpoint takes.
 const SLOW: Duration = Duration::from_millis(500);
-/// Of so many events one fails at first, at an endpoint that fails.
+/// A failing endpoint fails one in this number of events at first.
 const FAILS_ONE_IN: u32 = 5;
 
-/// What an endpoint does with a request; the first part of its path.
+/// How an endpoint treats a request; the first part of its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
     /// It answers 200.
     Well,
-    /// It answers 200, and its arrivals make no room in a closed loop.
+    /// It answers 200, and its arrivals free no place in a closed loop.
     Uncounted,
     /// It reads the request and never answers.
     Hangs,
-    /// It takes its time.
+    /// It answers late.
     Slow,
     /// It answers a fifth of the first attempts with 500.
     Fails,
 }
 
-/// The paths of the manners.
+/// The path of each manner.
 const PATHS: [(&str, Manner); 5] = [
     ("well", Manner::Well),
     ("uncounted", Manner::Uncounted),
@@ -108,7 +108,7 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, board: Arc<Board>) {
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let service = service_fn(move |request| respond(request, Arc::clone(&board)));
     let server = auto::Builder::new(TokioExecutor::new());
-    // Who breaks off a connection is seen by what does not arrive.
+    // A broken connection shows as a missing arrival.
     let _ = server.serve_connection(TokioIo::new(stream), service).await;
 }
 
@@ -133,7 +133,7 @@ async fn respond(
     Ok(status(200))
 }
 
-/// What a request is about.
+/// The event and endpoint of a request.
 struct Asked {
     manner: Manner,
     endpoint: u32,

@@ -1,4 +1,4 @@
-//! The producer: persistent messages, `mandatory`, confirms, many in flight.
+//! The producer, with persistent messages, `mandatory`, confirms, and many in flight.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,26 +11,26 @@ use tokio::task::JoinHandle;
 
 use crate::board::Board;
 
-/// Confirms that are waited for at once; beyond, publishing waits.
+/// Maximum number of unconfirmed messages; beyond it, publishing waits.
 const UNCONFIRMED: usize = 500;
 /// The AMQP delivery mode that survives a broker restart.
 const PERSISTENT: u8 = 2;
 
-/// Webhooks that want the same events.
+/// Webhooks that subscribe to the same events.
 #[derive(Debug, Clone)]
 pub(crate) struct Group {
     pub(crate) brand: String,
     pub(crate) event_type: String,
 }
 
-/// How fast events come.
+/// The rate of events.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pace {
-    /// So many on their way: the next comes when one has arrived.
+    /// This number in flight, so that the next one is published when one has arrived.
     Closed(u32),
-    /// So many a second.
+    /// This number a second.
     Open(u32),
-    /// So many, as fast as the broker confirms them.
+    /// This number, as fast as the broker confirms them.
     Flood(u32),
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    /// Ends it. What it published is published.
+    /// Stops publishing. Published messages stay published.
     pub(crate) async fn stop(self) {
         let _ = self.stop.send(true);
         self.task.await.expect("the producer goes on to the end");
@@ -84,7 +84,7 @@ impl Source {
         Arc::new(Self { channel, _connection: connection, exchange, groups, board, bytes, confirms })
     }
 
-    /// Begins to publish events of these groups in turn.
+    /// Starts to publish events of these groups in turn.
     pub(crate) fn start(self: &Arc<Self>, groups: Vec<u32>, pace: Pace) -> Flow {
         let (stop, stopped) = watch::channel(false);
         let source = Arc::clone(self);
@@ -107,7 +107,7 @@ impl Source {
         }
     }
 
-    /// Waits until the next may be published.
+    /// Waits until the next event may be published.
     async fn turn(&self, pace: Pace, ticks: &mut tokio::time::Interval) {
         match pace {
             Pace::Closed(_) => self.board.room.acquire().await.expect("it is never closed").forget(),
@@ -116,7 +116,7 @@ impl Source {
         }
     }
 
-    /// Publishes one event. Its confirm is counted in the background.
+    /// Publishes one event, and counts its confirm in the background.
     pub(crate) async fn publish(&self, group: u32) {
         let Group { brand, event_type } = &self.groups[group as usize];
         let body = message(&self.board.publish(group), brand, event_type, self.bytes);
@@ -130,13 +130,13 @@ impl Source {
     }
 }
 
-/// An event's message of about this size.
+/// Returns an event's message of about this size.
 pub(crate) fn message(id: &str, brand: &str, event_type: &str, bytes: usize) -> String {
     let head = format!(r#"{{"id":"{id}","brandId":"{brand}","type":"{event_type}","data":"#);
     format!("{head}{}}}", data(bytes.saturating_sub(head.len() + 1)))
 }
 
-/// An event's data of this size, such as a notification has.
+/// Returns an event's data of this size, similar to a notification's.
 pub(crate) fn data(bytes: usize) -> String {
     let frame = r#"{"phoneNumber":"+1234456789","locale":"en-US","message":""}"#.len();
     let text: String =
@@ -146,13 +146,13 @@ pub(crate) fn data(bytes: usize) -> String {
 
 fn ticks(pace: Pace) -> tokio::time::Interval {
     let rate = if let Pace::Open(rate) = pace { rate.max(1) } else { 1 };
-    // What comes late is made up for, so that a busy machine does not slow the load.
+    // Late ticks are made up for, so that a busy machine does not slow the load.
     tokio::time::interval(Duration::from_secs(1) / rate)
 }
 
 async fn count(mut unconfirmed: mpsc::Receiver<PublisherConfirm>, board: Arc<Board>) {
     while let Some(confirm) = unconfirmed.recv().await {
-        // What is not confirmed is missing in the end.
+        // An unconfirmed message is missing at the end.
         if let Ok(Confirmation::Ack(None)) = confirm.await {
             board.confirm();
         }

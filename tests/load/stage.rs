@@ -1,4 +1,4 @@
-//! What every measurement plays on: a platform, endpoints, webhooks and a producer.
+//! The base of every measurement: a platform, endpoints, webhooks and a producer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,17 +17,17 @@ use crate::cpu::Meter;
 use crate::sink::{Manner, Sink};
 use crate::source::{Group, Source};
 
-/// Requests to the API at once while the stage is set.
+/// Concurrent requests to the API during the setup.
 const ASKING: usize = 16;
-/// Groups of one brand at most, each with a type of its own.
+/// Maximum number of groups of one brand, each with a type of its own.
 const GROUPS_A_BRAND: u32 = 100;
-/// How long all webhooks may take until they are served.
+/// How long it may take until all webhooks are served.
 const SETTING: Duration = Duration::from_secs(300);
 
 /// A platform with webhooks that have each received an event.
 #[derive(Debug)]
 pub(crate) struct Stage {
-    // The order is that in which they end: the platform cleans up in the broker.
+    // Fields are dropped in order, so that the platform can clean up in the broker.
     pub(crate) platform: Platform,
     pub(crate) source: Arc<Source>,
     pub(crate) board: Arc<Board>,
@@ -75,11 +75,11 @@ impl Stage {
         (0..u32::try_from(groups).expect("few enough")).collect()
     }
 
-    /// Waits until as much has arrived as was published, or for so long.
+    /// Waits until every published event has arrived, or until the timeout.
     pub(crate) async fn drain(&self, patience: Duration) {
         let owed = self.board.published().len() * self.fan_out as usize;
         let arrived = async {
-            // Repeated arrivals may stand for missing ones: the report counts exactly.
+            // Repeated arrivals may hide missing ones here; the report counts exactly.
             while self.board.count() < owed
                 || (self.board.confirmed() as usize) < self.board.published().len()
             {
@@ -95,7 +95,7 @@ impl Stage {
         let _ = brand.patch(webhook, &json!({"endpoint": url})).await;
     }
 
-    /// Has a webhook's endpoint behave otherwise.
+    /// Changes the behaviour of a webhook's endpoint.
     pub(crate) async fn behave(&self, endpoint: u32, manner: Manner) {
         self.move_to(endpoint, &self.sink.url(manner, endpoint)).await;
     }
@@ -104,7 +104,7 @@ impl Stage {
         Meter::new(&self.platform)
     }
 
-    /// How many webhooks each deliverer owns, once all are owned.
+    /// Returns how many webhooks each deliverer owns, once all are owned.
     pub(crate) async fn shares(&self) -> Vec<f64> {
         eventually("every webhook has an owner", SETTING, async || {
             let mut shares = Vec::new();
@@ -120,7 +120,7 @@ impl Stage {
     }
 }
 
-/// At least two brands, where there are two groups.
+/// Spreads the groups over at least two brands, if there are two groups.
 fn groups(number: u32) -> Vec<Group> {
     let of_a_brand = number.div_ceil(2).min(GROUPS_A_BRAND);
     let group = |n: u32| Group {

@@ -1,4 +1,4 @@
-//! What a span of time showed: deliveries, their latency, and the processor time of each part.
+//! The observations of a span of time: deliveries, their latency, and the processor time of each part.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(crate) struct Latency {
     pub(crate) longest_ms: f64,
 }
 
-/// What was seen in one span.
+/// The observations of one span.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Window {
     pub(crate) seconds: f64,
@@ -28,7 +28,7 @@ pub(crate) struct Window {
     pub(crate) latency: Latency,
 }
 
-/// What is owed, and what of it is missing.
+/// The owed deliveries, and the missing ones among them.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(crate) struct Account {
     pub(crate) published: usize,
@@ -36,12 +36,12 @@ pub(crate) struct Account {
     pub(crate) owed: usize,
     pub(crate) missing: usize,
     pub(crate) repeated: usize,
-    /// Arrivals that nobody published.
+    /// Arrivals without a publish.
     pub(crate) invented: usize,
 }
 
 impl Window {
-    /// Watches for so long. Arrivals at endpoints that `counts` leaves out are not counted.
+    /// Watches for this long. Arrivals at endpoints that `counts` excludes are not counted.
     pub(crate) async fn watch(
         board: &Board,
         meter: &Meter,
@@ -54,7 +54,7 @@ impl Window {
         Self::of(board, (from, to), after.since(&before), counts)
     }
 
-    /// What was seen between two instants of the board, at this expense.
+    /// Returns the observations between two instants of the board, with their cost.
     pub(crate) fn of(
         board: &Board,
         (from, to): (Duration, Duration),
@@ -76,7 +76,7 @@ impl Window {
 }
 
 impl Latency {
-    /// Of these latencies, in any order.
+    /// Computes the percentiles of these latencies, in any order.
     pub(crate) fn of(mut latencies: Vec<Duration>) -> Self {
         latencies.sort_unstable();
         let at = |share: usize| {
@@ -97,7 +97,7 @@ fn latency(board: &Board, arrivals: &[Arrival]) -> Latency {
 }
 
 impl Account {
-    /// Of all that was published so far; `fan_out` endpoints follow one another for each group.
+    /// Accounts for everything published so far; `fan_out` endpoints follow one another for each group.
     pub(crate) fn of(board: &Board, fan_out: u32) -> Self {
         let (published, arrivals) = (board.published(), board.arrivals());
         let owed: HashSet<(u32, u32)> = published
@@ -123,7 +123,7 @@ impl Account {
     }
 }
 
-/// A count as a figure.
+/// Converts a count to a number for the report.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 pub(crate) fn float(count: usize) -> f64 {
     count as f64

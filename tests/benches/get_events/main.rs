@@ -1,5 +1,5 @@
-//! How long Get Events takes, through the real API, with a thousand deliveries of a webhook and with
-//! millions of them. How to run it and what was seen: `tests/README.md`.
+//! Measures Get Events through the real API, with a thousand deliveries of a webhook and with millions of
+//! them. `tests/README.md` says how to run it and shows the results.
 
 mod fill;
 mod measure;
@@ -12,9 +12,9 @@ use e2e::platform::Platform;
 use fill::Filled;
 use measure::Figures;
 
-/// The few that the many are compared with.
+/// The size of the small database, to compare the large one with.
 const FEW: i64 = 1_000;
-/// The many, unless `BENCH_EVENTS` says otherwise.
+/// The size of the large database, unless `BENCH_EVENTS` says otherwise.
 const MANY: i64 = 5_000_000;
 
 #[tokio::main]
@@ -25,7 +25,7 @@ async fn main() {
     table::print(&few, &figures, FEW, many);
 }
 
-/// The figures of one webhook with so many deliveries, in a database of its own that goes afterwards.
+/// Measures one webhook with this number of deliveries, in a database that is dropped afterwards.
 async fn measured(events: i64) -> Vec<Figures> {
     let builder = Platform::builder().routers(0).deliverers(0);
     let mut platform = builder.set("POSTRIDER_TOKEN_RATE", "1000000").start().await;
@@ -44,8 +44,8 @@ async fn measured(events: i64) -> Vec<Figures> {
     figures
 }
 
-/// Has the server write the plan of every statement of the API into its log, and the API connect
-/// anew, so that it applies.
+/// Makes the server log the plan of every statement of the API. The API reconnects, so that the setting
+/// applies.
 async fn explain(platform: &mut Platform, client: &tokio_postgres::Client) {
     for setting in [
         "session_preload_libraries = 'auto_explain'",

@@ -1,4 +1,4 @@
-//! Asks for pages, one after the other over one connection, and keeps how long each took.
+//! Requests pages, one after the other over one connection, and keeps the duration of each request.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::pages::Page;
 
-/// Requests before those that count.
+/// Requests before the measured ones.
 const WARM_UP: usize = 20;
-/// Requests that count.
+/// Measured requests.
 const SAMPLES: usize = 400;
 
 /// A user of the API with a connection that stays open.
@@ -19,10 +19,10 @@ pub(crate) struct Reader {
     token: String,
 }
 
-/// What was measured of a page.
+/// The measurements of a page.
 pub(crate) struct Figures {
     pub(crate) name: String,
-    /// How many items it had, of the last sample.
+    /// Number of items in the last sample.
     pub(crate) items: usize,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,

@@ -1,11 +1,11 @@
-//! The figures as a table.
+//! Prints the measurements as a table.
 
 use std::io::Write;
 use std::time::Duration;
 
 use crate::measure::Figures;
 
-/// Prints the figures of the few and of the many side by side.
+/// Prints the measurements of the small and the large database side by side.
 pub(crate) fn print(few: &[Figures], many: &[Figures], few_events: i64, many_events: i64) {
     let mut lines = vec![
         format!(

@@ -1,5 +1,5 @@
-//! The bare steps one after the other, at the rate of the open loop: what nobody can go below who keeps an event
-//! in two durable queues and in a database before it is sent.
+//! The bare steps one after the other, at the rate of the open loop. This is the lower bound for any service
+//! that keeps an event in two durable queues and in a database before it sends the request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +16,11 @@ use crate::args::Args;
 use crate::stage::Stage;
 use crate::window::Latency;
 
-/// What is left out while things begin to flow.
+/// Start of the measurement that does not count.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// From an event's publishing until its request has arrived: a hop, its rows committed, a hop, the request.
+/// Measures the time from the publish of an event to the arrival of its request: a hop, its rows committed, a
+/// hop, the request.
 pub(super) async fn latency(stage: &Stage, args: &Args) -> Latency {
     let events = Hop::declare(&stage.platform, "limit-chain-events", 1).await;
     let deliveries = Hop::declare(&stage.platform, "limit-chain-deliveries", 1).await;
@@ -52,7 +53,7 @@ async fn only(hop: &Hop) -> Consumer {
     hop.consume(Taking::EVENTS.prefetch).await.remove(0)
 }
 
-/// Rows, then on; acknowledged when the next queue has it.
+/// Inserts the rows and forwards each message, which is acknowledged when the next queue has it.
 async fn route(mut events: Consumer, inserter: Inserter, deliveries: Hop) {
     let publisher = deliveries.publisher().await;
     while let Some(Ok(event)) = events.next().await {

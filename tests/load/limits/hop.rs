@@ -1,4 +1,4 @@
-//! The bare hop through the broker: published with confirms, many in flight, consumed, acknowledged.
+//! The bare hop through the broker, published with confirms, many in flight, consumed, acknowledged.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,28 +22,28 @@ use crate::args::Args;
 use crate::stage::Stage;
 use crate::window::Latency;
 
-/// Messages on their way at most: as many as the router's batch.
+/// Maximum number of messages in flight, the same as the router's batch.
 const ON_THE_WAY: usize = 500;
-/// What is left out while things begin to flow.
+/// Start of the measurement that does not count.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// How a consumer takes and acknowledges messages.
+/// How a consumer prefetches and acknowledges messages.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Taking {
-    /// Messages handed out ahead.
+    /// Messages that the broker delivers in advance.
     pub(super) prefetch: u16,
-    /// Acknowledged at once at most.
+    /// Maximum number of messages in one acknowledgement.
     at_once: usize,
     /// How long an acknowledgement waits for others.
     linger: Duration,
 }
 
 impl Taking {
-    /// As the router does.
+    /// The router's values.
     pub(super) const EVENTS: Self = Self { prefetch: 1000, at_once: 500, linger: Duration::ZERO };
 
-    /// A little better than the deliverer does with a webhook's queue, whose channel has others. Each message
-    /// is one delivery, where the deliverer's may be several.
+    /// Returns values a little better than the deliverer's for a webhook's queue, which shares its channel.
+    /// Each message is one delivery, whereas the deliverer's may hold several.
     pub(super) fn deliveries(max_concurrency: u16) -> Self {
         Self {
             prefetch: max_concurrency * 4,
@@ -73,7 +73,8 @@ pub(super) async fn measure(stage: &Stage, args: &Args, name: &str, queues: u32,
     limit
 }
 
-/// Sends messages through one quorum queue at the rate of the open loop: from their publishing until they are there.
+/// Sends messages through one quorum queue at the rate of the open loop, and measures the time from publish
+/// to delivery.
 pub(super) async fn latency(stage: &Stage, args: &Args, name: &str) -> Latency {
     let hop = Hop::declare(&stage.platform, name, 1).await;
     let consumer = hop.consume(Taking::EVENTS.prefetch).await.remove(0);
@@ -98,7 +99,7 @@ pub(super) async fn latency(stage: &Stage, args: &Args, name: &str) -> Latency {
     Latency::of(took)
 }
 
-/// How long the messages took that were published after the warm-up.
+/// Returns the times of the messages that were published after the warm-up.
 async fn arrivals(mut consumer: Consumer, number: u32, began: Instant) -> Vec<Duration> {
     let mut took = Vec::new();
     for _ in 0..number {
@@ -113,7 +114,7 @@ async fn arrivals(mut consumer: Consumer, number: u32, began: Instant) -> Vec<Du
     took
 }
 
-/// An exchange with its queues, each bound by its own name.
+/// An exchange with its queues, each bound with its own name as the key.
 #[derive(Clone)]
 pub(super) struct Hop {
     publishing: Arc<Connection>,
@@ -159,7 +160,8 @@ impl Hop {
         channel
     }
 
-    /// Each on a channel of its own: what is acknowledged together is its own.
+    /// Consumes each queue on a channel of its own, because an acknowledgement of several messages covers a
+    /// channel.
     pub(super) async fn consume(&self, prefetch: u16) -> Vec<Consumer> {
         let mut consumers = Vec::new();
         for queue in self.queues.iter().map(String::as_str) {

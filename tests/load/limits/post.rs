@@ -1,4 +1,4 @@
-//! The bare request: the deliverer's own client and signature, and nothing around them.
+//! The bare request, with only the deliverer's own client and signature.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +17,12 @@ use crate::source;
 use crate::stage::Stage;
 use crate::window::Latency;
 
-/// Requests in flight at most: as many as the client keeps connections.
+/// Maximum number of requests in flight, the same as the client's kept connections.
 const IN_FLIGHT: u32 = 100;
-/// As the deliverer's own defaults.
+/// The deliverer's own defaults.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
-/// What is left out of the latency while connections are made.
+/// Start of the latency measurement that does not count, because connections are opened.
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// Sends requests to an endpoint of its own.
@@ -36,7 +36,7 @@ pub(super) struct Poster {
     sink: Sink,
 }
 
-/// As many as go through at once.
+/// Measures the maximum number of requests a second.
 pub(super) async fn throughput(stage: &Stage, args: &Args) -> Limit {
     let poster = Arc::new(Poster::new(stage, args));
     let in_flight = IN_FLIGHT.min(args.webhooks * u32::from(args.max_concurrency));
@@ -57,7 +57,7 @@ pub(super) async fn throughput(stage: &Stage, args: &Args) -> Limit {
     Limit::of(done, (to - from).as_secs_f64(), &before, &after)
 }
 
-/// At the rate of the open loop.
+/// Measures the latency at the rate of the open loop.
 pub(super) async fn latency(stage: &Stage, args: &Args) -> Latency {
     let poster = Arc::new(Poster::new(stage, args));
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / args.rate.max(1));
@@ -89,7 +89,7 @@ impl Poster {
             created: chrono::Utc::now(),
             event_type: "NOTIFICATION.LOAD.G0".parse().expect("a type"),
         };
-        // As much data as is left in a message of this size.
+        // The amount of data that fits into a message of this size.
         let empty = source::message(&head.id.to_string(), "brand-0", head.event_type.as_str(), 0).len();
         Self {
             client: deliverer::client::build(&settings).expect("the deliverer's client").http,
@@ -102,7 +102,7 @@ impl Poster {
         }
     }
 
-    /// How long those took that the board published after the warm-up.
+    /// Returns the latency of the events that the board published after the warm-up.
     pub(super) fn latency(&self, warm_up: Duration) -> Latency {
         let published = self.board.published();
         let took = self.board.arrivals().into_iter().filter_map(|arrival| {

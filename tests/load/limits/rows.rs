@@ -1,4 +1,4 @@
-//! The bare rows of events and their deliveries: one statement a batch, committed durably.
+//! The bare rows of events and their deliveries, with one durably committed statement for each batch.
 
 use std::time::{Duration, Instant};
 
@@ -11,11 +11,12 @@ use crate::source;
 use crate::stage::Stage;
 use crate::window::Latency;
 
-/// Deliveries in a batch: as many as the recorder takes at once.
+/// Deliveries in a batch, the same as the recorder's maximum.
 const BATCH: usize = 500;
 
-/// Rows as the platform has them when all is delivered at the first attempt: a key and an event, and
-/// for each of its webhooks a delivery and an attempt. The array has an event's id for each delivery.
+/// Inserts the rows that the platform has when everything is delivered at the first attempt: a key and an
+/// event, and a delivery and an attempt for each of its webhooks. The array contains an event's id for each
+/// delivery.
 const INSERT: &str = "
     WITH d AS (
         SELECT event_id, webhook_id, now() AS created
@@ -51,7 +52,7 @@ pub(super) async fn measure(stage: &Stage, args: &Args) -> Limit {
     Limit::of(done, seconds, &before, &after)
 }
 
-/// One event after the other, at the rate of the open loop: until its rows are committed.
+/// Measures one event after the other, at the rate of the open loop, until its rows are committed.
 pub(super) async fn latency(stage: &Stage, args: &Args) -> Latency {
     let inserter = Inserter::new(stage, args).await;
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / args.rate.max(1));
@@ -81,7 +82,7 @@ impl Inserter {
         Self { client, statement, webhooks, fan_out: args.fan_out, data: source::data(args.bytes) }
     }
 
-    /// Whole events until there are so many deliveries at least; how many there are.
+    /// Inserts whole events until there is at least this number of deliveries, and returns their number.
     pub(super) async fn insert(&self, deliveries: usize) -> usize {
         let mut events = Vec::new();
         while events.len() < deliveries {

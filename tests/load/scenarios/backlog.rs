@@ -15,11 +15,11 @@ use crate::window::{Window, float};
 
 /// How long a backlog may take to be routed, and to be delivered.
 const PATIENCE: Duration = Duration::from_secs(1800);
-/// How often memory is looked at.
+/// Interval of the memory readings.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 pub(super) async fn measure(stage: &mut Stage, args: &Args) -> Measured {
-    // While there are deliverers to find; those that are started later begin at nothing.
+    // The meter needs running deliverers; ones that start later begin at zero.
     let meter = stage.meter();
     for deliverer in &mut stage.platform.deliverers {
         let _ = deliverer.terminate().await;
@@ -43,7 +43,7 @@ pub(super) async fn measure(stage: &mut Stage, args: &Args) -> Measured {
         .with("deliverers_mib_at_most", deliverers.at_most.get())
 }
 
-/// What the processes of a service have together, in MiB.
+/// The memory of a service's processes together, in MiB.
 struct Memory {
     at_first: f64,
     at_most: Cell<f64>,
@@ -65,7 +65,8 @@ fn mib(processes: &[Process]) -> f64 {
     processes.iter().map(|process| process.memory().now).sum::<u64>() as f64 / 1_048_576.0
 }
 
-/// Waits until all of it lies in the endpoints' queues, by the routers' own count: a message holds several.
+/// Waits until all events are in the endpoints' queues, by the routers' own count, because a message holds
+/// several.
 async fn wait_routed(stage: &Stage, args: &Args, routers: &Memory, before: f64) {
     let owed = before + f64::from(args.backlog) * f64::from(args.fan_out);
     eventually("the backlog is routed", PATIENCE, async || {
@@ -83,7 +84,8 @@ async fn queued(stage: &Stage) -> f64 {
     join_all(counted).await.into_iter().sum()
 }
 
-/// Waits until everything has arrived. The memory of the deliverers, first when something had.
+/// Waits until everything has arrived. Returns the memory of the deliverers, beginning with the first
+/// arrival.
 async fn drained(stage: &Stage, owed: usize) -> Memory {
     let began = stage.board.now();
     let arrived = || stage.board.arrivals().last().is_some_and(|last| last.at > began);

@@ -1,8 +1,8 @@
-//! Many endpoints, of which one behaves badly: what the others notice, in its own brand and in another.
+//! Many endpoints with a bad one among them, and its effect on the others of its own brand and of another.
 //!
-//! The machine gives more in one minute than in the next, so each window beside a bad one is held against both of
-//! its neighbours, the windows beside a good one before and after it. [`Scenario::Control`] shows what is left of
-//! the machine's own ups and downs then: nothing is bad in it.
+//! The machine's speed varies from minute to minute, so each window beside a bad endpoint is compared with
+//! both of its neighbours, the windows beside a good one before and after it. [`Scenario::Control`] shows the
+//! remaining variation of the machine, because no endpoint is bad in it.
 
 use std::ops::Range;
 
@@ -17,21 +17,21 @@ use crate::source::Pace;
 use crate::stage::Stage;
 use crate::window::Window;
 
-/// Events a second for the one that behaves badly.
+/// Events a second for the bad endpoint.
 const FOR_THE_BAD_ONE: u32 = 100;
 
-/// What is the matter with the last endpoint.
+/// The defect of the last endpoint.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bad {
     name: &'static str,
-    /// `None`: nobody listens there.
+    /// `None` when no server listens there.
     manner: Option<Manner>,
-    /// Events that wait for it already.
+    /// Events that already wait for it.
     backlog: u32,
 }
 
 impl Bad {
-    /// `None` where all endpoints are alike.
+    /// Returns `None` for scenarios where all endpoints are alike.
     pub(super) fn of(scenario: Scenario, args: &Args) -> Option<Self> {
         let (name, manner, backlog) = match scenario {
             Scenario::Control => ("beside another good one", Some(Manner::Uncounted), 0),
@@ -45,7 +45,7 @@ impl Bad {
     }
 }
 
-/// The others beside a good one, beside one that is moved to a bad endpoint, beside a good one, and so on.
+/// Measures the others beside a good endpoint, beside a bad one, beside a good one, and so on.
 pub(super) async fn measure(stage: &Stage, args: &Args, bad: Bad) -> Vec<Measured> {
     assert!(args.fan_out == 1 && args.webhooks > 2, "this needs fan-out 1 and some webhooks");
     let last = args.webhooks - 1;
@@ -64,7 +64,7 @@ pub(super) async fn measure(stage: &Stage, args: &Args, bad: Bad) -> Vec<Measure
             wait_routed(stage).await;
         }
         windows.push(under(stage, args, last, bad.name).await);
-        // What it was sent meanwhile arrives after all.
+        // The events sent to it meanwhile arrive after all.
         stage.behave(last, Manner::Uncounted).await;
         stage.drain(PATIENCE).await;
         windows.push(under(stage, args, last, "beside a good one").await);
@@ -74,7 +74,7 @@ pub(super) async fn measure(stage: &Stage, args: &Args, bad: Bad) -> Vec<Measure
     held_against_their_neighbours(windows)
 }
 
-/// Waits until the routers have nothing to do.
+/// Waits until the routers are idle.
 async fn wait_routed(stage: &Stage) {
     let rabbit = stage.platform.rabbit().await;
     eventually("all is routed", PATIENCE, async || match rabbit.depth("ingest").await {
@@ -84,10 +84,10 @@ async fn wait_routed(stage: &Stage) {
     .await;
 }
 
-/// What a window shows of all others, of those of the same brand, and of those of another.
+/// Measurements of all other endpoints, of the same brand's, and of another brand's.
 type Parts = [Measured; 3];
 
-/// A closed loop over the others, while the last one gets its events at a fixed rate.
+/// Runs a closed loop over the others, while the last endpoint gets its events at a fixed rate.
 async fn under(stage: &Stage, args: &Args, last: u32, name: &str) -> Parts {
     let others = stage.source.start((0..last).collect(), Pace::Closed(args.on_the_way));
     let flow = stage.source.start(vec![last], Pace::Open(FOR_THE_BAD_ONE));
@@ -109,7 +109,7 @@ async fn under(stage: &Stage, args: &Args, last: u32, name: &str) -> Parts {
     ]
 }
 
-/// Every second window beside the mean of the two around it.
+/// Compares every second window with the mean of its two neighbours.
 fn held_against_their_neighbours(mut windows: Vec<Parts>) -> Vec<Measured> {
     for at in (1..windows.len()).step_by(2) {
         for part in 0..windows[at].len() {

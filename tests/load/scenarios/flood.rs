@@ -13,7 +13,7 @@ const TRICKLE: u32 = 20;
 pub(super) async fn measure(stage: &Stage, args: &Args) -> Vec<Measured> {
     let groups = args.groups();
     assert!(groups >= 2, "this needs two brands");
-    // The first half of the groups is one brand's, and floods.
+    // The first half of the groups belongs to one brand, and floods.
     let (flooding, trickling) = (0..groups.div_ceil(2), vec![groups - 1]);
     let trickle = stage.source.start(trickling, Pace::Open(TRICKLE));
     tokio::time::sleep(args.warm_up()).await;

@@ -1,5 +1,5 @@
-//! Deliverers that come, stop and die while every webhook gets events: how evenly they share the webhooks, and
-//! how long an endpoint heard nothing.
+//! Deliverers that start, stop and die while every webhook gets events, with the evenness of their shares and
+//! the longest silence of an endpoint.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::source::Pace;
 use crate::stage::Stage;
 use crate::window::Window;
 
-/// What happens to the deliverers, one after the other, beginning with one.
+/// Changes of the deliverers, one after the other, starting from one deliverer.
 const STEPS: [(&str, Step); 4] = [
     ("two deliverers after one", Step::Add(1)),
     ("four deliverers after two", Step::Add(2)),
@@ -37,7 +37,7 @@ pub(super) async fn measure(stage: &mut Stage, args: &Args) -> Vec<Measured> {
     measured
 }
 
-/// What is seen from a step on, until the webhooks are shared out anew and a span longer.
+/// Measures from a change on, until the webhooks are assigned again and a span longer.
 async fn watch(stage: &mut Stage, args: &Args, name: &str, step: Option<Step>) -> Measured {
     let from = stage.board.now();
     match step {
@@ -55,7 +55,7 @@ async fn watch(stage: &mut Stage, args: &Args, name: &str, step: Option<Step>) -
     }
     stage.shares().await;
     tokio::time::sleep(args.span()).await;
-    // Once more: all are owned before those that came have taken theirs.
+    // Read again, because all webhooks are owned before new deliverers have taken theirs.
     let shares = stage.shares().await;
     let seen = (from, stage.board.now());
     let bound = |better: fn(f64, f64) -> f64| shares.iter().copied().reduce(better).unwrap_or_default();
@@ -65,7 +65,7 @@ async fn watch(stage: &mut Stage, args: &Args, name: &str, step: Option<Step>) -
         .with("most_owned", bound(f64::max))
 }
 
-/// The longest that an endpoint heard nothing.
+/// Returns the longest time in which an endpoint got no request.
 fn longest_silence(stage: &Stage, (from, to): (Duration, Duration)) -> Duration {
     let mut heard = vec![vec![from]; stage.webhooks.len()];
     let arrivals = stage.board.arrivals();

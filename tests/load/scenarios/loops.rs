@@ -1,4 +1,4 @@
-//! All endpoints alike: a closed loop for throughput, an open one for latency.
+//! Equal endpoints: a closed loop for throughput, an open one for latency.
 
 use super::PATIENCE;
 use crate::args::Args;
@@ -18,7 +18,7 @@ pub(super) async fn latency(stage: &Stage, args: &Args) -> Measured {
     Measured::new("latency", window)
 }
 
-/// The same as throughput, with endpoints that fail a fifth of the first attempts.
+/// Measures throughput with endpoints that fail a fifth of the first attempts.
 pub(super) async fn failing(stage: &Stage, args: &Args) -> Measured {
     behave(stage, Manner::Fails).await;
     let window = under(stage, args, Pace::Closed(args.on_the_way)).await;
@@ -32,7 +32,7 @@ async fn behave(stage: &Stage, manner: Manner) {
     }
 }
 
-/// What a span under this load shows.
+/// Measures a span under this load.
 async fn under(stage: &Stage, args: &Args, pace: Pace) -> Window {
     let flow = stage.source.start(stage.groups(), pace);
     tokio::time::sleep(args.warm_up()).await;

@@ -1,5 +1,5 @@
-//! Router and deliverers start anew: how soon every queue is subscribed to, and how soon every webhook has got an event
-//! that waited for it.
+//! Router and deliverers restart. This measures the time until every queue is subscribed to, and until every
+//! webhook has received an event that waited for it.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ fn start(stage: &mut Stage) {
     }
 }
 
-/// Waits until the deliverers are subscribed to as many queues as there are webhooks.
+/// Waits until the deliverers are subscribed to one queue for each webhook.
 async fn wait_subscribed(stage: &mut Stage) {
     let webhooks = u32::try_from(stage.webhooks.len()).expect("few enough");
     for deliverer in &mut stage.platform.deliverers {
