@@ -1,5 +1,5 @@
-// The console in a real browser, against the real services. One file, in order: each step needs the
-// ones before it, as the people who use it do.
+// The console in a real browser, against the real services. One file in order, because each step needs the
+// ones before it, as for the people who use it.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -25,7 +25,7 @@ after(async () => {
   await world.receiver.stop();
 });
 
-/** A step after one that failed would fail for nothing. */
+/** True during a step and after a failed one, because later steps would fail, too. */
 let broken = false;
 const step = (name, run) =>
   test(name, async (t) => {
@@ -58,7 +58,7 @@ step('support keeps a brand', () => support.supportKeepsABrand(world));
 step('rejected events go in again', () => support.rejectedEventsGoInAgain(world));
 
 step('one brand sees nothing of another', async () => {
-  // For the pages that follow: one webhook that delivers, one that failed and is disabled.
+  // For the pages that follow, one webhook delivers and another has failed and is disabled.
   const make = (path) =>
     call(world.token, 'POST', `/v1/${BRAND}/webhooks`, { endpoint: world.receiver.url(path), events: ['NOTIFICATION'] });
   world.receiver.answer('/failing', 500, '{"error":"no"}');

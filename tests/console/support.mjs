@@ -1,4 +1,4 @@
-// What support does beside webhooks: the catalogue, and what was rejected for want of it.
+// Support beside webhooks: the catalogue, and messages that were rejected because a type was missing.
 
 import assert from 'node:assert/strict';
 import { asSupport, publish } from './api.mjs';
@@ -60,7 +60,7 @@ export async function supportDisables({ brand, webhook }) {
   });
 }
 
-/** Of what a brand deleted, support can still read the events. */
+/** Support can still read the events of a webhook that its brand deleted. */
 export async function supportReadsWhatWasDeleted({ brand, webhook }) {
   await withBrowser({}, async (page) => {
     await signIn(page, SUPPORT_TOKEN, '/audit');
