@@ -146,7 +146,7 @@ export async function supportEnablesIt({ brand, receiver, path, webhook }) {
     const dialog = page.getByRole('dialog');
     await dialog.getByRole('button', { name: 'Enable' }).click();
     await dialog.locator('[aria-invalid="true"], .note.bad').first().waitFor();
-    await dialog.getByLabel('Note').fill('Ada says it is mended');
+    await dialog.getByLabel('Note').fill('Ada says it is fixed');
     await dialog.getByRole('button', { name: 'Enable' }).click();
     await told(page, 'what was held is on its way');
     await page.locator('.tags').getByText('Active').waitFor();
@@ -156,7 +156,7 @@ export async function supportEnablesIt({ brand, receiver, path, webhook }) {
     await page.waitForFunction(() => !document.querySelector('.virtual .badge.warn'));
     await link(page, 'Audit').click();
     await page.getByRole('row').filter({ hasText: 'webhook.enable' }).getByText(/fields/).click();
-    await page.getByText('Ada says it is mended').waitFor();
+    await page.getByText('Ada says it is fixed').waitFor();
   });
   // The badges went when the events were queued again; they arrive a moment later.
   const held = `/v1/${brand}/webhooks/${webhook}/events?status=held`;

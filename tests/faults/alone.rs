@@ -151,7 +151,7 @@ async fn the_broker_killed_while_thousands_come_back_from_waiting() {
     // The deliveries that failed first come back now, and wait again.
     world.ledger.fail(place, false);
     let half = |ledger: &e2e::ledger::Ledger| ledger.missing() < THOUSANDS / 2;
-    world.ledger.wait(ATTEMPTED, half).await.expect("half of them come back");
+    world.ledger.wait(ATTEMPTED, half).await.expect("half of them are retried");
 
     survives_a_killed_broker(&mut world).await;
 }

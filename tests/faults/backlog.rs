@@ -31,7 +31,7 @@ pub(crate) async fn outlasts_retries(world: &World) -> Meanwhile {
     let left = unseen(&world.ledger);
     world.ledger.fail(place, true);
     let some_failed = |ledger: &Ledger| unseen(ledger) + FAILING <= left;
-    world.ledger.wait(BACKLOG_TIMEOUT, some_failed).await.expect("the slow endpoint is asked");
+    world.ledger.wait(BACKLOG_TIMEOUT, some_failed).await.expect("the slow endpoint gets a request");
     world.ledger.fail(place, false);
     let (failed, began) = (world.ledger.refused(&events), Instant::now());
     let retried = |ledger: &Ledger| ledger.seen_less_than(2, &failed, None).is_empty();

@@ -82,7 +82,7 @@ impl Claims {
             let reason = refusal.reason.as_deref().unwrap_or_default();
             let valid = refusal.id.as_deref().is_some_and(|id| !ledger.places(id).is_empty());
             if !(clocks_were_off && valid && WRONG_CLOCK.contains(&reason)) {
-                complaints.push(format!("rejected, and nothing was wrong with it: {refusal}"));
+                complaints.push(format!("a valid message was rejected: {refusal}"));
             }
         }
         complaints
@@ -183,7 +183,7 @@ impl World {
     pub(crate) async fn take_rejected(&self, into: &mut Vec<Refusal>) {
         let queue = format!("{}.{REJECTED_QUEUE}", self.platform.namespace);
         let mut client = RawClient::connect(&self.broker.url()).await.expect("the broker");
-        while let Some(message) = client.get(&queue).await.expect("a look at the rejected messages") {
+        while let Some(message) = client.get(&queue).await.expect("the list of rejected messages") {
             let refusal = Refusal::read(&message);
             if let Some(id) = &refusal.id {
                 self.ledger.dispute(id);

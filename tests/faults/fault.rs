@@ -171,7 +171,7 @@ impl Fault {
             Self::Way(link, harm) => harm.befall(world, link).await,
             Self::Poison(poison) => poison.send(world).await,
             Self::Freeze | Self::Silent(_) | Self::Refused(_) | Self::Dump | Self::Backlog => {
-                unreachable!("it has an outcome of its own")
+                unreachable!("the caller handles faults with an outcome of their own")
             }
         }
     }

@@ -74,7 +74,7 @@ impl Poison {
 fn events(world: &World) -> impl FnMut() -> Event {
     let (ledger, kinds): (_, Vec<Kind>) = (world.ledger.clone(), world.traffic.kinds.clone());
     let mut kinds = kinds.into_iter().cycle();
-    move || ledger.draw_disputed(kinds.next().expect("kinds without an end"))
+    move || ledger.draw_disputed(kinds.next().expect("endless kinds"))
 }
 
 /// Sends some while the router runs, and some while it is stopped until all of them have expired.
@@ -114,7 +114,7 @@ pub(crate) async fn send_all(world: &mut World, messages: Vec<Hostile>) {
 }
 
 async fn dial(amqp_url: &str) -> RawClient {
-    eventually("the broker takes a hostile producer", DIAL_TIMEOUT, async || {
+    eventually("the broker accepts a hostile producer", DIAL_TIMEOUT, async || {
         RawClient::connect(amqp_url).await
     })
     .await

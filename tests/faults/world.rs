@@ -207,13 +207,15 @@ impl World {
     }
 
     fn way(&self, link: Link) -> &Proxy {
-        let (_, proxy) = self.ways.iter().find(|(other, _)| *other == link).expect("every way is laid");
+        let (_, proxy) =
+            self.ways.iter().find(|(other, _)| *other == link).expect("a relay for every connection");
         proxy
     }
 
     /// The relay of this connection.
     pub(crate) fn way_mut(&mut self, link: Link) -> &mut Proxy {
-        let (_, proxy) = self.ways.iter_mut().find(|(other, _)| *other == link).expect("every way is laid");
+        let (_, proxy) =
+            self.ways.iter_mut().find(|(other, _)| *other == link).expect("a relay for every connection");
         proxy
     }
 
@@ -221,9 +223,9 @@ impl World {
     /// order.
     pub(crate) async fn scale(&mut self, deliverers: usize) {
         while self.platform.deliverers.len() > deliverers {
-            let mut last = self.platform.deliverers.pop().expect("more than wanted");
+            let mut last = self.platform.deliverers.pop().expect("more deliverers than requested");
             let (status, _) = last.terminate().await;
-            assert_eq!(status.code(), Some(0), "a deliverer leaves in order");
+            assert_eq!(status.code(), Some(0), "a deliverer stops in order");
         }
         while self.platform.deliverers.len() < deliverers {
             let (broker, database) = (self.broker_way.clone(), self.database_way.clone());
@@ -275,7 +277,7 @@ impl World {
     async fn api_takes_one(&self) {
         let event = self.ledger.draw(self.traffic.kinds[0]);
         let (brand, path) = (&self.brands[0], format!("/v1/{}/events", self.brands[0].id));
-        eventually("the API takes an event", GIVEN_UP, async || {
+        eventually("the API accepts an event", GIVEN_UP, async || {
             let answer = brand.api.try_send(Method::POST, &path, Some(event.body())).await?;
             if answer.status == 202 { Ok(()) } else { Err(format!("{answer:?}")) }
         })

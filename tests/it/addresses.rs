@@ -55,9 +55,9 @@ async fn every_spelling_of_a_forbidden_address_is_refused_and_the_public_ones_be
         let url = format!("https://{host}/hook");
         let created = brand.api.post(&brand.path(""), &webhook_at(&url)).await;
         assert_eq!(created.status, 201, "{url}: {}", created.text);
-        assert_eq!(created.json()["endpoint"], url, "as it was given");
+        assert_eq!(created.json()["endpoint"], url, "the endpoint is unchanged");
     }
-    eprintln!("{refused} spellings refused, {} public ones taken", PUBLIC.len());
+    eprintln!("{refused} spellings rejected, {} public ones accepted", PUBLIC.len());
 }
 
 /// A hosts file, and how often it was written.
@@ -202,7 +202,7 @@ async fn a_literal_address_is_blocked_once_its_network_is_no_longer_opened() {
 
     let attempt = stage.brand.wait_attempts(&webhook, event.id(), 1).await.remove(0);
     assert_eq!(attempt["outcome"], "blocked", "{attempt}");
-    assert_eq!(stage.receiver.connections(), connections, "it is not even dialled");
+    assert_eq!(stage.receiver.connections(), connections, "the deliverer does not connect");
 }
 
 #[tokio::test]

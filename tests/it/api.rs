@@ -135,7 +135,7 @@ async fn a_webhook_is_created_read_changed_and_listed() {
     assert_eq!(changed["description"], json!(null));
     assert_eq!(changed["ratePerSecond"], json!(null));
     assert_eq!(changed["events"], json!(["*"]));
-    assert_eq!(changed["maxConcurrency"], 5, "what is not named stays");
+    assert_eq!(changed["maxConcurrency"], 5, "other fields stay");
     assert!(changed["updated"].as_str() >= read["updated"].as_str(), "{changed}");
     assert_eq!(stage.brand.api.list(&stage.brand.path(""), 1).await, [changed]);
 }
@@ -183,7 +183,7 @@ async fn a_brand_sees_the_catalogue_with_what_is_enabled_for_it() {
     };
     assert_eq!(enabled(SMS), true);
     assert_eq!(enabled("ORDER.PAID"), false);
-    assert_eq!(enabled("WEBHOOK.DISABLED"), true, "the built-in one is enabled for every brand");
+    assert_eq!(enabled("WEBHOOK.DISABLED"), true, "the built-in type is enabled for every brand");
 }
 
 #[tokio::test]

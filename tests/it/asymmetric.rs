@@ -59,7 +59,7 @@ async fn another_library_verifies_v1a_with_the_public_key_alone() {
     assert_eq!(stage.brand.read(&webhook).await["signatures"], json!(BOTH));
 
     let request = signed(&stage, &webhook, &BOTH).await;
-    request.verify(&webhook.secret).expect("v1, as ever");
+    request.verify(&webhook.secret).expect("v1 signs as before");
     assert!(verifies(&first, &request, request.text()));
     assert!(!verifies(&first, &request, &request.text().replace("acme", "acne")));
 

@@ -74,12 +74,14 @@ async fn every_panel_shows_data_of_a_platform_under_load() {
         tokio::time::sleep(Duration::from_secs(seconds.unwrap_or(0))).await;
         eventually("every panel shows data", LONG_PATIENCE, async || {
             let (url, pictures) = (prometheus.url(), pictures.clone());
-            tokio::task::spawn_blocking(move || missing(&url, pictures.as_deref())).await.expect("the look")
+            tokio::task::spawn_blocking(move || missing(&url, pictures.as_deref()))
+                .await
+                .expect("the check of the boards")
         })
         .await;
     };
     tokio::select! {
-        () = press(&stage, &webhook, &flaky) => unreachable!("it presses on"),
+        () = press(&stage, &webhook, &flaky) => unreachable!("the load has no end"),
         () = looking => {}
     }
 }

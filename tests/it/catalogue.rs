@@ -93,7 +93,7 @@ async fn a_schema_that_is_not_enforced_describes_and_refuses_nothing() {
 
 /// Waits until an event is either rejected or delivered, and returns whether it was rejected.
 async fn refused(stage: &Stage, webhook: &Webhook, event: &Event) -> bool {
-    eventually("it is somewhere", PATIENCE, async || {
+    eventually("the event is delivered or rejected", PATIENCE, async || {
         let list = stage.brand.support.get(REJECTED).await.expect(200).text;
         let delivered = stage.brand.event(webhook, event.id()).await.is_some();
         let refused = list.contains(event.id());
@@ -112,7 +112,7 @@ async fn a_schema_is_enforced_and_no_longer_enforced_while_events_come() {
         order["enforceSchema"] = json!(enforced);
         let _ = put(&stage, &order).await.expect(200);
         // The router may learn of the change a moment later.
-        eventually("what does not fit goes where it belongs", PATIENCE, async || {
+        eventually("invalid data is handled by the new setting", PATIENCE, async || {
             let [bad, ..] = bad_data();
             stage.publish(&bad).await;
             let seen = refused(&stage, &webhook, &bad).await;

@@ -49,5 +49,5 @@ async fn ten_thousand_events_of_an_outage_all_arrive_when_they_are_sent_again() 
     assert!(counted.keys().eq(&ids(&events)), "{} of {EVENTS} arrived", counted.len());
     let disagreeing: Vec<_> =
         counted.iter().filter(|(id, times)| before[*id] + **times != after[*id]).take(5).collect();
-    assert!(disagreeing.is_empty(), "the listing counts otherwise: {disagreeing:?}");
+    assert!(disagreeing.is_empty(), "the listing has other counts: {disagreeing:?}");
 }

@@ -122,7 +122,7 @@ async fn support_looks_at_what_was_refused() {
     let stage = Stage::set().await;
     let support = cli(&stage, &stage.brand.support);
     stage.platform.producer().await.raw("SOME.KEY", b"not JSON", None).await.expect("a confirm");
-    let listed = eventually("the refused message is listed", PATIENCE, async || {
+    let listed = eventually("the rejected message is listed", PATIENCE, async || {
         let listed = support.json(&["rejected", "list"]).await;
         if listed[0].is_object() { Ok(listed) } else { Err(listed.to_string()) }
     })

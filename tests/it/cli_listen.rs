@@ -40,7 +40,7 @@ async fn new_events_of_a_webhook_arrive_signed_with_its_secret() {
     let request = loop {
         let request = server.next().await;
         request.verify(&webhook.secret).expect("a signature of the webhook's secret");
-        assert_ne!(request.event_id(), old.id(), "what was there before is not forwarded");
+        assert_ne!(request.event_id(), old.id(), "earlier events are not forwarded");
         if request.event_id() == event.id() {
             break request;
         }
@@ -52,7 +52,7 @@ async fn new_events_of_a_webhook_arrive_signed_with_its_secret() {
     let again = ["listen", "--webhook", &webhook.id, "--event", old.id(), "--forward-to", &server.url];
     assert_eq!(brand.json(&again).await["statusCode"], 200);
     while server.next().await.event_id() != old.id() {}
-    assert!(listening.interrupt().await, "a good end");
+    assert!(listening.interrupt().await, "a successful exit");
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn without_a_webhook_one_is_made_for_as_long_as_it_runs() {
     let mut server = LocalServer::start().await;
     let brand = cli(&stage, &stage.brand.api);
     let mut listening = brand.start(&["listen", "--events", "NOTIFICATION.SMS", "--forward-to", &server.url]);
-    let made = eventually("a webhook is made", PATIENCE, async || {
+    let made = eventually("a webhook is created", PATIENCE, async || {
         let listed = brand.json(&["webhooks", "list"]).await;
         if listed[0].is_object() { Ok(listed[0].clone()) } else { Err(listed.to_string()) }
     })
@@ -77,6 +77,6 @@ async fn without_a_webhook_one_is_made_for_as_long_as_it_runs() {
     let id = made["id"].as_str().expect("an id");
     let secret = stage.brand.api.get(&stage.brand.path(&format!("/{id}/secret"))).await.expect(200).json();
     server.next().await.verify(secret["secret"].as_str().expect("a secret")).expect("a signature");
-    assert!(listening.interrupt().await, "a good end");
+    assert!(listening.interrupt().await, "a successful exit");
     assert_eq!(brand.json(&["webhooks", "list"]).await, json!([]), "it is deleted again");
 }

@@ -43,7 +43,7 @@ async fn support_hears_of_it_with_the_reason_and_whom_to_write_to() {
 async fn told(endpoint: &Endpoint) -> Value {
     let is_told = |request: &e2e::receiver::Received| request.field("type") == DISABLED;
     let all = endpoint.wait_until("the event", PATIENCE, |all| all.iter().any(|r| is_told(r))).await;
-    all.iter().find(|request| is_told(request)).expect("it was there").json()
+    all.iter().find(|request| is_told(request)).expect("the event").json()
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn what_is_held_is_readable_and_sent_when_support_says_so() {
     assert_eq!((&one["delivery"]["attempts"], &one["delivery"]["nextAttemptAt"]), (&json!(0), &Value::Null));
     assert_eq!(stage.brand.attempts(&webhook, events[3].id()).await, [] as [Value; 0]);
 
-    let body = json!({"note": "the owner mended it", "redeliverHeld": true});
+    let body = json!({"note": "the owner fixed it", "redeliverHeld": true});
     let enabled = enable(&stage.brand.support, &webhook, &body).await;
 
     assert_eq!((&enabled["status"], &enabled["enabled"]), (&json!("active"), &json!(true)), "{enabled}");
@@ -150,10 +150,10 @@ async fn only_support_enables_again_and_says_why() {
     let nobody = format!("/admin/v1/webhooks/{}/enable", uuid::Uuid::new_v4());
     let _ = support.post(&nobody, &json!({"note": "x"})).await.problem(404);
 
-    enable(support, &webhook, &json!({"note": "the owner mended it"})).await;
+    enable(support, &webhook, &json!({"note": "the owner fixed it"})).await;
     stage.one_more(&webhook).await;
     stage.settled(&webhook, "held", &events).await;
-    assert_eq!(endpoint.requests().len(), 2, "what is held stays so unless it is asked for");
+    assert_eq!(endpoint.requests().len(), 2, "held events stay held unless the request redelivers them");
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn a_change_of_a_disabled_webhook_leaves_it_disabled() {
     disable(&stage.brand.support, &webhook, "wrong address").await;
     let changed = stage.brand.patch(&webhook, &json!({"endpoint": new.url()})).await;
     assert_eq!((&changed["status"], &changed["enabled"]), (&json!("disabled"), &json!(false)), "{changed}");
-    enable(&stage.brand.support, &webhook, &json!({"note": "mended"})).await;
+    enable(&stage.brand.support, &webhook, &json!({"note": "fixed"})).await;
     let event = stage.published(1).await.remove(0);
     new.wait_for_event(event.id()).await;
 }
@@ -190,7 +190,7 @@ async fn a_backlog_is_held_and_sent_as_a_whole() {
     stage.brand.wait_attempts(&webhook, &in_flight, 1).await;
     let held: Vec<_> = events.iter().filter(|event| event.id() != in_flight).cloned().collect();
     stage.settled(&webhook, "held", &held).await;
-    let body = json!({"note": "mended", "redeliverHeld": true});
+    let body = json!({"note": "fixed", "redeliverHeld": true});
     enable(&stage.brand.support, &webhook, &body).await;
     endpoint.wait_for(1 + 20).await;
     stage.platform.deliverers[0].crash_and_restart().await;

@@ -163,7 +163,7 @@ async fn refused(process: &mut Process, server: &str, reason: &str) {
         if log.contains(reason) { Ok(()) } else { Err(last) }
     })
     .await;
-    let state = eventually(&format!("the {server} alone is away"), PATIENCE, async || {
+    let state = eventually(&format!("only the {server} is unreachable"), PATIENCE, async || {
         let state = process.wait_readyz(503).await;
         let parts: serde_json::Value = serde_json::from_str(&state).expect("JSON");
         let away = ["database", "broker"].map(|part| parts[part] == "away");
@@ -171,7 +171,7 @@ async fn refused(process: &mut Process, server: &str, reason: &str) {
     })
     .await;
     eprintln!("{server}, {reason}: {state}");
-    assert!(process.is_running(), "it waits for a server that can be trusted");
+    assert!(process.is_running(), "it waits for a trusted server");
     process.kill();
 }
 

@@ -127,7 +127,7 @@ async fn on_every_route_what_is_anothers_is_as_if_nobody_had_it() {
     }
     assert!(tried >= 30, "{tried} ways");
     eprintln!("{tried} ways to another brand's things are closed");
-    assert_eq!(scene.state().await, before, "nothing of the other brand was changed");
+    assert_eq!(scene.state().await, before, "the other brand is unchanged");
 }
 
 #[tokio::test]
@@ -181,7 +181,7 @@ fn bad_bodies(route: &Route) -> Vec<(&'static str, &'static [u16], String)> {
     let deep = |open: &str, close: &str, depth: usize| open.repeat(depth) + "1" + &close.repeat(depth);
     let mut bodies: Vec<(_, &[u16], _)> = vec![
         ("too long", &[413], format!("{{\"long\":\"{}\"}}", "a".repeat(LARGEST_BODY))),
-        ("too long, of nothing", &[413], " ".repeat(LARGEST_BODY + 1)),
+        ("too long, only spaces", &[413], " ".repeat(LARGEST_BODY + 1)),
         ("deep lists", &[400, 422], deep("[", "]", 100_000)),
         ("deep objects", &[400, 422], deep("{\"a\":", "}", 100_000)),
         ("never closed", &[400], "[".repeat(500_000)),
@@ -189,7 +189,7 @@ fn bad_bodies(route: &Route) -> Vec<(&'static str, &'static [u16], String)> {
         ("another kind", &[422], "[]".to_owned()),
     ];
     if let Some((name, value)) = &route.field {
-        bodies.push(("the same twice", &[422], format!("{{\"{name}\":{value},\"{name}\":{value}}}")));
+        bodies.push(("a duplicate key", &[422], format!("{{\"{name}\":{value},\"{name}\":{value}}}")));
     }
     bodies
 }
@@ -229,7 +229,7 @@ async fn who_guesses_tokens_is_slowed_down_and_who_has_one_is_not() {
     let _ = stage.brand.api.get("/v1/acme/webhooks").await.expect(200);
     let (mut wrong, mut slowed) = (0, None);
     while slowed.is_none() {
-        assert!(wrong < 20 * GUESSES, "nobody slows it down");
+        assert!(wrong < 20 * GUESSES, "it is not slowed down");
         let guesses = (0..50).map(|_| {
             let guess = format!("prt_{}", uuid::Uuid::new_v4().simple());
             let api = stage.brand.api.with_token(Some(&guess));

@@ -85,7 +85,7 @@ async fn given_ids_are_kept_and_the_same_id_twice_is_one_event() {
     let second = ids(send(&stage.brand.api, &body, None).await);
 
     assert_eq!((first[0].as_str(), second[0].as_str()), (own.id(), own.id()));
-    assert_ne!(first[1], second[1], "without a key, what has no id is another event each time");
+    assert_ne!(first[1], second[1], "without a key, an event without an id is new each time");
     let all = first.into_iter().chain(second).collect();
     stage.brand.wait_listed(&webhook, "status=delivered", &all, PATIENCE).await;
     assert_eq!(endpoint.requests().len(), 3);
@@ -203,7 +203,7 @@ async fn while_the_broker_is_away_it_is_refused_and_can_be_sent_again() {
     let _ = send(&stage.brand.api, &body, key).await.problem(503);
 
     proxy.heal().await;
-    let taken = e2e::poll::eventually("it is taken", PATIENCE, async || {
+    let taken = e2e::poll::eventually("it is accepted", PATIENCE, async || {
         let answer = send(&stage.brand.api, &body, key).await;
         if answer.status == 202 { Ok(ids(answer)) } else { Err(answer.text) }
     })

@@ -152,7 +152,7 @@ async fn no_secret_and_no_token_stands_in_the_database_or_a_log_in_any_encoding(
     let log = &stage.platform.deliverers[0];
     let told_of =
         async || if log.log().contains("POSTRIDER_MASTER_KEY") { Ok(()) } else { Err(log.log_tail()) };
-    eventually("the deliverer tells of a secret that it cannot open", PATIENCE, told_of).await;
+    eventually("the deliverer reports a secret that it cannot decrypt", PATIENCE, told_of).await;
 
     let dump = vec![(
         "the database".to_owned(),
@@ -205,7 +205,7 @@ async fn a_secret_that_is_set_wrongly_is_not_told() {
         eprintln!("{}", log.trim_end());
         assert_eq!(status.code(), Some(2), "{log}");
         assert!(log.contains(setting) && log.trim_end().lines().count() == 1, "{log}");
-        assert_eq!(Hidden::new("what is secret", HUSH.as_bytes()).found_in(log.as_bytes()), None, "{log}");
+        assert_eq!(Hidden::new("the secret value", HUSH.as_bytes()).found_in(log.as_bytes()), None, "{log}");
     }
 }
 
@@ -224,7 +224,7 @@ async fn the_passwords_of_servers_that_are_away_are_not_told() {
         let told = log.matches("a server is away").count() >= 2;
         if told { Ok(log) } else { Err(log.len().to_string()) }
     };
-    let log = eventually("both servers are told to be away", PATIENCE, both).await;
+    let log = eventually("both servers are reported as unreachable", PATIENCE, both).await;
     let hidden = Hidden::new("the password", HUSH.as_bytes());
     assert_eq!(hidden.found_in(log.as_bytes()), None, "{log}");
 }

@@ -35,7 +35,7 @@ async fn a_410_disables_at_once_and_what_waits_is_held() {
     let disabled = stage.brand.support.list("/admin/v1/webhooks?brandId=acme&status=disabled", 10).await;
     assert_eq!(disabled.len(), 1, "{disabled:?}");
     assert_eq!(disabled[0]["id"], webhook.id);
-    assert_eq!(endpoint.requests().len(), 2, "what is held is not sent");
+    assert_eq!(endpoint.requests().len(), 2, "held events are not sent");
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn a_paused_webhook_receives_nothing_and_what_waited_is_discarded() {
 
     stage.brand.wait_status(&webhook, after.id(), "delivered").await;
     endpoint.wait_for_event(after.id()).await;
-    assert_eq!(endpoint.requests().len(), sent + 1, "neither what waited nor what it missed is sent");
+    assert_eq!(endpoint.requests().len(), sent + 1, "neither the waiting nor the missed event is sent");
     stage.brand.wait_listed(&webhook, "", &ids([&waiting, &after]), PATIENCE).await;
     stage.brand.wait_listed(&other_webhook, "", &ids([&waiting, &missed, &after]), PATIENCE).await;
 }

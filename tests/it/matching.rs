@@ -67,16 +67,18 @@ async fn nothing_is_enabled_by_default_and_what_is_not_is_counted_and_dropped() 
 
     brand.wait_listed(&webhook, "", &ids([&after]), PATIENCE).await;
     assert_eq!(endpoint.requests().len(), 1);
-    assert_eq!(platform.rabbit().await.depth("rejected").await, Some(0), "it is no rejection");
+    assert_eq!(platform.rabbit().await.depth("rejected").await, Some(0), "it is not a rejection");
 }
 
 /// Waits until the router has counted this number of events as not enabled.
 async fn counted(platform: &Platform, number: f64) {
-    e2e::poll::eventually("the router counts what is not enabled", PATIENCE, async || {
-        match platform.routers[0].metric(r#"postrider_events_total{outcome="not_enabled"}"#).await {
-            seen if (seen - number).abs() < 0.5 => Ok(()),
-            seen => Err(seen.to_string()),
-        }
+    e2e::poll::eventually("the router counts events that are not enabled", PATIENCE, async || match platform
+        .routers[0]
+        .metric(r#"postrider_events_total{outcome="not_enabled"}"#)
+        .await
+    {
+        seen if (seen - number).abs() < 0.5 => Ok(()),
+        seen => Err(seen.to_string()),
     })
     .await;
 }

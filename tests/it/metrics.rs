@@ -109,7 +109,7 @@ async fn every_metric_is_on_the_page_and_everything_on_the_page_is_a_metric() {
     stage.brand.wait_status(&webhook, event.id(), "delivered").await;
     stage.one_more(&webhook).await;
     let page = page();
-    eventually("the services show what the page says", PATIENCE, async || {
+    eventually("the services show the metrics of the page", PATIENCE, async || {
         let seen = seen(&stage).await;
         if seen == page { Ok(()) } else { Err(format!("the page should say:\n{}", as_page(&seen))) }
     })

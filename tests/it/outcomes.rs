@@ -134,7 +134,7 @@ async fn an_address_that_is_forbidden_when_it_is_dialled_is_blocked() {
     let attempt = stage.brand.wait_attempts(&webhook, event.id(), 1).await.remove(0);
     assert_eq!(attempt["outcome"], "blocked", "{attempt}");
     assert!(endpoint.requests().is_empty());
-    assert_eq!(stage.receiver.connections(), 0, "it is not even dialled");
+    assert_eq!(stage.receiver.connections(), 0, "the deliverer does not connect");
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ async fn it_shows_what_waits_what_is_disabled_and_what_was_refused() {
     endpoint.wait_for(3).await;
     stage.platform.producer().await.raw("SOME.KEY", b"not JSON", None).await.expect("a confirm");
 
-    let overview = wait_overview(&stage, "one waits and one was refused", |overview| {
+    let overview = wait_overview(&stage, "one waits and one was rejected", |overview| {
         let minutes = overview["minutes"].as_array().into_iter().flatten();
         let attempts: u64 = minutes.filter_map(|minute| minute["attempts"].as_u64()).sum();
         overview["waiting"]["deliveries"] == 1 && overview["rejected"] == 1 && attempts == 3

@@ -51,9 +51,9 @@ async fn a_silent_wait_queue_delays_what_failed_and_nothing_else_and_is_made_ane
         .await;
     // The queue answers again because it was deleted and declared, so that the next failure comes back
     // through it.
-    e2e::poll::eventually("a new wait queue", crate::LONG_PATIENCE, async || {
+    e2e::poll::eventually("a new delay queue", crate::LONG_PATIENCE, async || {
         let log = stage.platform.deliverers[0].log();
-        if log.contains("making it anew") { Ok(()) } else { Err("it was not made anew".to_owned()) }
+        if log.contains("making it anew") { Ok(()) } else { Err("it was not recreated".to_owned()) }
     })
     .await;
     stage.one_more(&webhook).await;

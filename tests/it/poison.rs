@@ -127,7 +127,7 @@ async fn a_message_id_that_is_not_utf8_does_not_stand_for_another() {
         assert_eq!((&item["reason"], &item["messageId"]), (&json!("unreadable"), &Value::Null), "{item}");
     }
     let _ = support.post(&format!("{REJECTED}/republish"), &json!({})).await.expect(202);
-    eventually("both are back, for want of an id", PATIENCE, async || {
+    eventually("both are rejected because they have no id", PATIENCE, async || {
         let items = wait_rejected(&support, 2).await;
         let nameless = items.iter().all(|item| item["reason"] == "missing_id");
         if nameless { Ok(()) } else { Err(format!("{items:?}")) }

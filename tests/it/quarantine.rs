@@ -55,7 +55,7 @@ async fn events_that_expire_while_no_router_runs_are_refused_and_republished() {
     let items = wait_rejected(&stage.brand.support, 20).await;
     let bodies: BTreeSet<_> = items.iter().filter_map(|item| item["body"].as_str()).collect();
     let published: Vec<_> = events.iter().map(Event::body).collect();
-    assert_eq!(bodies, published.iter().map(String::as_str).collect(), "each is there, whole");
+    assert_eq!(bodies, published.iter().map(String::as_str).collect(), "each is there and unaltered");
     assert!(items.iter().all(|item| item["reason"] == "expired"), "{items:#?}");
 
     let answer =

@@ -46,13 +46,13 @@ async fn a_database_that_answers_and_does_not_commit_is_away() {
     let reload = "SELECT pg_reload_conf()";
 
     admin.batch_execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'").await.expect("a setting");
-    admin.batch_execute(reload).await.expect("the setting counts");
+    admin.batch_execute(reload).await.expect("the setting is in force");
     for process in platform.processes_mut() {
         wait_away(process, "database", "no commit within").await;
     }
 
     admin.batch_execute("ALTER SYSTEM RESET synchronous_standby_names").await.expect("a setting");
-    admin.batch_execute(reload).await.expect("the setting counts");
+    admin.batch_execute(reload).await.expect("the setting is in force");
     wait_all_ready(&mut platform).await;
 }
 
@@ -98,14 +98,13 @@ async fn a_deliverer_that_cannot_record_for_a_minute_is_not_ready_and_says_so() 
     let event = stage.published(1).await.remove(0);
     endpoint.wait_for(1).await;
     let deliverer = &stage.platform.deliverers[0];
-    let report =
-        eventually("the deliverer says that it stands still", STALLED + PATIENCE, async || {
-            match get(deliverer.ops(), "/readyz").await {
-                Ok((503, report)) => Ok(report),
-                seen => Err(format!("{seen:?}")),
-            }
-        })
-        .await;
+    let report = eventually("the deliverer reports the stall", STALLED + PATIENCE, async || {
+        match get(deliverer.ops(), "/readyz").await {
+            Ok((503, report)) => Ok(report),
+            seen => Err(format!("{seen:?}")),
+        }
+    })
+    .await;
     let report: Value = serde_json::from_str(&report).expect("JSON");
     assert_eq!((&report["database"], &report["broker"]), (&"up".into(), &"up".into()), "{report}");
     assert_eq!(report["stalled"][0]["what"], "recording", "{report}");

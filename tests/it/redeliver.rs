@@ -31,7 +31,7 @@ async fn a_delivered_event_is_sent_once_more_with_a_fresh_attempt_id() {
     assert_eq!(again.header("webhook-id"), event.id());
     assert_ne!(again.field("attemptId"), first.field("attemptId"));
     let renamed = first.text().replace(&first.field("attemptId"), &again.field("attemptId"));
-    assert_eq!(again.text(), renamed, "all but the attempt's id is as it was");
+    assert_eq!(again.text(), renamed, "everything except the attempt's id is unchanged");
     again.verify(&webhook.secret).expect("a signature that verifies");
     let attempts = stage.brand.attempts(&webhook, event.id()).await;
     assert_eq!(attempts[1]["attemptId"], again.field("attemptId"), "{attempts:?}");
@@ -300,7 +300,7 @@ async fn a_range_stops_with_its_webhook() {
     gate.open();
     stage.brand.patch(&webhook, &json!({"enabled": true})).await;
     stage.one_more(&webhook).await;
-    assert_eq!(endpoint.requests().len(), sent + 1, "what was stopped does not go on by itself");
+    assert_eq!(endpoint.requests().len(), sent + 1, "a stopped redelivery does not resume");
 }
 
 /// Redelivers 400 events and runs `crash` in the middle.

@@ -39,7 +39,7 @@ async fn what_was_refused_is_listed_whole_with_its_reason_and_stays() {
         assert_eq!(named["body"], unknown.body(), "{named}");
         assert_eq!(named["bytes"], unknown.body().len(), "{named}");
         assert!(named["detail"].as_str().is_some_and(|detail| detail.contains(LATER)), "{named}");
-        let bytes = items.iter().find(|item| item["bytes"] == 10).expect("the one that is no text");
+        let bytes = items.iter().find(|item| item["bytes"] == 10).expect("the message that is not text");
         assert_eq!((&bytes["bodyEncoding"], &bytes["body"]), (&json!("base64"), &json!("eyJpZCI6Iv8ifQ==")));
         assert_ne!(named["bodyEncoding"], bytes["bodyEncoding"]);
     }
@@ -72,7 +72,7 @@ async fn a_message_whose_cause_was_mended_arrives_after_it_is_republished() {
 
     stage.brand.wait_listed(&webhook, "status=delivered", &ids(&events), PATIENCE).await;
     let rest = wait_rejected(&stage.brand.support, 1).await;
-    assert_eq!(reasons(&rest), ["invalid_json"], "what is still wrong is refused again");
+    assert_eq!(reasons(&rest), ["invalid_json"], "invalid messages are rejected again");
     assert_eq!(rest[0]["body"], "not JSON");
     assert_eq!(endpoint.requests().len(), 5);
 }

@@ -269,13 +269,13 @@ async fn sigterm_finishes_what_is_in_flight() {
     let last = Event::sms("acme");
     platform.producer().await.publish(&last).await;
     endpoint.wait_for_event(last.id()).await;
-    assert_eq!(endpoint.requests().len(), 6, "what was finished is not sent again");
+    assert_eq!(endpoint.requests().len(), 6, "finished deliveries are not sent again");
 }
 
 /// Stops a deliverer, and opens the gate before its requests once it has received the signal.
 async fn stop_behind(gate: &Gate, deliverer: &mut Process) -> ExitStatus {
     deliverer.signal("TERM");
-    eventually("it heard SIGTERM", PATIENCE, async || match deliverer.log().contains("SIGTERM") {
+    eventually("it received SIGTERM", PATIENCE, async || match deliverer.log().contains("SIGTERM") {
         true => Ok(()),
         false => Err(deliverer.log_tail()),
     })

@@ -45,7 +45,7 @@ async fn round(stage: &Stage, number: usize, within: Duration) {
 /// Waits until all webhooks are owned and each deliverer has its share of them within 15 percent.
 async fn shared(stage: &Stage, webhooks: u8) {
     let webhooks = f64::from(webhooks);
-    eventually("the webhooks are shared out evenly", TAKEOVER, async || {
+    eventually("each deliverer owns its share", TAKEOVER, async || {
         let (mut owned, mut owned_by) = (Vec::new(), 0.0);
         for deliverer in &stage.platform.deliverers {
             owned.push(deliverer.metric("postrider_deliverer_webhooks_owned").await);

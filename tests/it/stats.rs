@@ -79,7 +79,7 @@ async fn the_sums_agree_with_the_attempts() {
         steps_are_regular(&stats(&stage, &webhook, &query).await, step);
     }
     let default = stats(&stage, &webhook, "").await;
-    assert_eq!(sums(&default), (counts, total), "without a query it shows what was just now");
+    assert_eq!(sums(&default), (counts, total), "without a query it shows recent attempts");
     let before = format!("from={}&to={}", time_ago(3 * HOUR), time_ago(2 * HOUR));
     assert_eq!(sums(&stats(&stage, &webhook, &before).await).1, 0);
 }

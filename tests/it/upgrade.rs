@@ -76,7 +76,7 @@ async fn processes_are_replaced_one_by_one_while_events_flow() {
         oracle.wait_all(&stage.brand, webhook, "delivered", SETTLED).await;
     }
     // The new processes can change resources that the old ones created.
-    let renamed = json!({"description": "made by the release before"});
+    let renamed = json!({"description": "created by the previous release"});
     assert_eq!(stage.brand.patch(&webhook, &renamed).await["description"], renamed["description"]);
     let (newer, _) = stage.webhook("/newer").await;
     stage.published(5).await;

@@ -64,7 +64,7 @@ async fn one(stage: &mut Stage, args: &Args, scenario: Scenario) -> Vec<Measured
         Scenario::Restart => restart::measure(stage, args).await,
         Scenario::Handover => handover::measure(stage, args).await,
         Scenario::Control | Scenario::Hanging | Scenario::Refusing | Scenario::Slow | Scenario::Queued => {
-            unreachable!("those have a bad endpoint")
+            unreachable!("these scenarios have a bad endpoint")
         }
     }
 }

@@ -58,12 +58,12 @@ impl Flow {
     /// Stops publishing. Published messages stay published.
     pub(crate) async fn stop(self) {
         let _ = self.stop.send(true);
-        self.task.await.expect("the producer goes on to the end");
+        self.task.await.expect("the producer's task ends without a panic");
     }
 
     /// Waits for the end of a flood.
     pub(crate) async fn end(self) {
-        self.task.await.expect("the producer goes on to the end");
+        self.task.await.expect("the producer's task ends without a panic");
     }
 }
 
@@ -126,7 +126,7 @@ impl Source {
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let (exchange, key) = (self.exchange.as_str().into(), event_type.as_str().into());
         let sent = self.channel.basic_publish(exchange, key, options, body.as_bytes(), properties).await;
-        self.confirms.send(sent.expect("the broker takes it")).await.expect("someone counts confirms");
+        self.confirms.send(sent.expect("the broker accepts it")).await.expect("someone counts confirms");
     }
 }
 

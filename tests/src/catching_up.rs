@@ -63,7 +63,7 @@ impl Brand {
     pub async fn wait_finished(&self, job: &Job) -> Value {
         let mut progress = self.progress(job).await;
         while progress["state"] == "running" {
-            let next = eventually("the range gets on", PATIENCE, async || {
+            let next = eventually("the redelivery makes progress", PATIENCE, async || {
                 let next = self.progress(job).await;
                 if next == progress { Err(next.to_string()) } else { Ok(next) }
             });

@@ -22,7 +22,7 @@ impl Dice {
     /// # Panics
     /// When `limit` is 0.
     pub fn below(&mut self, sides: usize) -> usize {
-        usize::try_from(self.roll() % u64::try_from(sides).expect("64 bits")).expect("less than sides")
+        usize::try_from(self.roll() % u64::try_from(sides).expect("64 bits")).expect("less than the limit")
     }
 
     /// Returns one of these items.

@@ -126,7 +126,7 @@ impl Dump {
     /// gives up at once is not visible.
     pub async fn is_waited_for(&self, timeout: Duration) {
         let looking = async {
-            let client = database::connect(&self.database_url).await.expect("a look at the locks");
+            let client = database::connect(&self.database_url).await.expect("the list of locks");
             let waits = "SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database \
                 WHERE d.datname = current_database() AND l.locktype = 'relation' AND NOT l.granted";
             while client.query(waits, &[]).await.expect("the locks").is_empty() {

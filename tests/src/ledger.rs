@@ -181,7 +181,7 @@ impl Ledger {
         let event = self.draw_disputed(kind);
         let id = event.id().parse().expect("a ULID");
         let mut books = self.books();
-        books.events.get_mut(&id).expect("it was just drawn").disputed = false;
+        books.events.get_mut(&id).expect("a drawn event").disputed = false;
         books.due += books.due_of(id).count();
         event
     }
@@ -216,7 +216,7 @@ impl Ledger {
             let due: Vec<Seen> = books.due_of(id).collect();
             books.due -= due.len();
             books.arrived -= due.iter().filter(|seen| seen.accepted > 0).count();
-            books.events.get_mut(&id).expect("it is there").disputed = true;
+            books.events.get_mut(&id).expect("an event of this ledger").disputed = true;
         }
         true
     }
@@ -380,7 +380,7 @@ impl Books {
         let sent = self.events.get(&id).ok_or("no such event was published")?;
         let row = &self.kinds[sent.kind];
         if !row.places.contains(&place) {
-            return Err(format!("the webhook does not want {} of {}", row.event_type, row.brand));
+            return Err(format!("the webhook is not subscribed to {} of {}", row.event_type, row.brand));
         }
         let webhook = &self.subscribers[place].webhook.id;
         Ok(format!(

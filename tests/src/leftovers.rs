@@ -56,7 +56,7 @@ impl Leftovers {
             file.write_all(self.to_json().to_string().as_bytes())?;
             Ok::<_, io::Error>(file)
         };
-        let lock = record().expect("the record of what the test leaves behind");
+        let lock = record().expect("the record of the test's resources");
         Record { path, _lock: lock }
     }
 

@@ -51,7 +51,7 @@ impl Oracle {
         });
         let arrived = arrived.await;
         for request in arrived {
-            assert!(self.sent.contains(&request.event_id()), "nobody sent {}", request.text());
+            assert!(self.sent.contains(&request.event_id()), "{} was never published", request.text());
         }
     }
 
@@ -69,5 +69,5 @@ async fn dial(amqp_url: &str, namespace: &str) -> Producer {
             Err(_) => tokio::time::sleep(REDIAL).await,
         }
     }
-    panic!("the broker at {amqp_url} stays away");
+    panic!("the broker at {amqp_url} stays unreachable");
 }

@@ -358,7 +358,7 @@ impl Drop for Platform {
         let told = std::thread::scope(|scope| scope.spawn(|| self.leave()).join());
         if !std::thread::panicking() {
             let told = told.expect("the thread that cleans up");
-            assert!(told.is_empty(), "what nobody may see, or nobody could look through: {told:#?}");
+            assert!(told.is_empty(), "secrets that leaked, or places that could not be searched: {told:#?}");
             let _ = std::fs::remove_dir_all(&self.dir);
         }
     }

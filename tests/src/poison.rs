@@ -125,7 +125,7 @@ pub fn short_strings(mut draw: impl FnMut() -> Event) -> Vec<Hostile> {
 fn named_by_message_id_alone() -> Hostile {
     let body = json!({"brandId": unique("nobody"), "type": "SOME.KEY", "data": {}}).to_string();
     let reasons = &["unreadable", "poison", "invalid_message_id", "unknown_brand"];
-    let hostile = Hostile::refused(reasons, "no id but a message_id of other bytes", body.into_bytes());
+    let hostile = Hostile::refused(reasons, "no id except a message_id that is not UTF-8", body.into_bytes());
     Hostile { properties: Properties::default().text(Text::MessageId, NOT_UTF8[0]), ..hostile }
 }
 
@@ -148,7 +148,7 @@ pub fn headers(mut draw: impl FnMut() -> Event) -> Vec<Hostile> {
         text_field(b"traceparent", b"\xff"),
         field(b"x-delivery-count", b'l', &i64::MAX.to_be_bytes()),
     ];
-    for (what, fields) in [("4,000 headers", many), ("headers of the broker's, forged", forged.concat())] {
+    for (what, fields) in [("4,000 headers", many), ("forged headers of the broker", forged.concat())] {
         let properties = Properties::default().headers(&fields);
         all.push(Hostile::unreadable(what.to_owned(), draw(), properties));
     }

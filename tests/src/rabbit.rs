@@ -152,7 +152,7 @@ impl Rabbit {
         let channel = self.channel().await;
         let message = get(&channel, &self.name(queue), false).await;
         let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
-        message.delivery.nack(options).await.expect("the message goes back");
+        message.delivery.nack(options).await.expect("the message is requeued");
     }
 
     /// Receives from now on the messages that are published to the exchange `{namespace}.{exchange}` with
@@ -168,7 +168,7 @@ impl Rabbit {
         let (options, none) = (QueueBindOptions::default(), FieldTable::default());
         let bound =
             channel.queue_bind(queue.as_str().into(), exchange.into(), key.into(), options, none).await;
-        bound.expect("an exchange to hear");
+        bound.expect("an exchange to bind to");
         Ear { channel, queue }
     }
 
@@ -197,7 +197,7 @@ impl Rabbit {
         let (queue, exchange) = (self.name(queue).into(), self.name(exchange).into());
         let unbound =
             self.channel().await.queue_unbind(queue, exchange, key.into(), FieldTable::default()).await;
-        unbound.expect("the binding goes");
+        unbound.expect("the binding is removed");
     }
 
     async fn delete_exchange(&self, exchange: &str) {

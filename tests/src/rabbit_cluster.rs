@@ -92,7 +92,7 @@ impl RabbitCluster {
         let path = self.home.0.join(".erlang.cookie");
         std::fs::write(&path, cookie).expect("the cookie of the cluster");
         std::fs::set_permissions(&path, Permissions::from_mode(0o400))
-            .expect("a cookie that nobody else reads");
+            .expect("a cookie with private permissions");
         let handling = format!("cluster_partition_handling = {}\n", handling.name());
         self.nodes[0].configure(&handling);
         for node in &self.nodes[1..] {

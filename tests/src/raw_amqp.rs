@@ -333,7 +333,10 @@ impl RawClient {
         let frame =
             [&[kind][..], &channel.to_be_bytes(), &size.to_be_bytes(), payload, &[FRAME_END]].concat();
         let sending = self.stream.write_all(&frame);
-        timeout(ANSWER_TIMEOUT, sending).await.map_err(|_| "nothing is taken".to_owned())?.map_err(text)
+        timeout(ANSWER_TIMEOUT, sending)
+            .await
+            .map_err(|_| "the broker does not accept the frame".to_owned())?
+            .map_err(text)
     }
 }
 

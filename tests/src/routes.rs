@@ -101,7 +101,7 @@ fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
 
 /// Returns the smallest value that fits the schema.
 fn sample(document: &Value, schema: &Value, depth: usize) -> Value {
-    assert!(depth > 0, "a schema that goes on and on: {schema}");
+    assert!(depth > 0, "a schema with endless references: {schema}");
     let schema = resolve(document, schema);
     if let Some(example) = schema.get("example").or_else(|| schema["enum"].get(0)) {
         return example.clone();

@@ -110,7 +110,7 @@ impl Authority {
     /// Issues an identity for `localhost` and 127.0.0.1.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        self.issue().read().expect("what was just written")
+        self.issue().read().expect("a generated identity")
     }
 }
 

@@ -122,7 +122,7 @@ impl Traffic {
         loop {
             match Producer::connect(&self.amqp_url, &self.namespace).await {
                 Ok(producer) => return producer,
-                Err(error) => assert!(Instant::now() < deadline, "the broker stays away: {error}"),
+                Err(error) => assert!(Instant::now() < deadline, "the broker stays unreachable: {error}"),
             }
             tokio::time::sleep(REDIAL).await;
         }

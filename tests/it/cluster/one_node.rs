@@ -103,7 +103,7 @@ async fn the_permissions_of_the_namespace_are_enough(server: Server) {
     republish_until_arrived(&stage, &endpoint, &ids(&later)).await;
     wait_rejected(&stage.brand.support, 1).await;
     owed.extend(ids(&later));
-    eventually("the overview shows what is left", PATIENCE, async || {
+    eventually("the overview shows the remaining message", PATIENCE, async || {
         let overview = stage.brand.support.get("/admin/v1/overview").await.expect(200).json();
         if overview["rejected"] == 1 { Ok(()) } else { Err(overview.to_string()) }
     })
@@ -111,7 +111,7 @@ async fn the_permissions_of_the_namespace_are_enough(server: Server) {
     let delivered = stage.brand.events(&webhook, "status=delivered").await;
     let delivered: BTreeSet<&str> = delivered.iter().filter_map(|event| event["id"].as_str()).collect();
     assert!(owed.iter().all(|id| delivered.contains(id.as_str())), "{owed:?} of {delivered:?}");
-    assert_eq!(delivered.len(), owed.len() + 1, "and the event of the API, whose id was drawn there");
+    assert_eq!(delivered.len(), owed.len() + 1, "the event of the API, with its drawn id");
 }
 
 /// Republishes the rejected messages until these events have arrived, because the router may learn of their

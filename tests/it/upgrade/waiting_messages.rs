@@ -165,7 +165,7 @@ async fn messages_that_wait_in_every_queue_arrive_after_the_upgrade() {
     }
     republish(&stage, &later).await;
     let rabbit = stage.platform.rabbit().await;
-    eventually("the routers' queue of the release before is gone", PATIENCE, async || {
+    eventually("the routers' queue of the previous release is gone", PATIENCE, async || {
         rabbit.depth("router").await.map_or(Ok(()), |depth| Err(format!("it holds {depth} messages")))
     })
     .await;
@@ -205,7 +205,7 @@ async fn replace_all(stage: &mut Stage, steady: &Endpoint) {
 /// Republishes the messages that the previous release rejected, which arrive once their type is known.
 async fn republish(stage: &Stage, later: &[Event]) {
     let subscriber = Subscriber::create(stage, "/later", LATER).await;
-    eventually("what was refused arrives", PATIENCE, async || {
+    eventually("the rejected events arrive", PATIENCE, async || {
         if subscriber.endpoint.counts().keys().eq(&ids(later)) {
             return Ok(());
         }

@@ -70,7 +70,7 @@ async fn deliver(mut deliveries: Consumer, poster: Arc<Poster>) {
     while let Some(Ok(delivery)) = deliveries.next().await {
         let poster = Arc::clone(&poster);
         tokio::spawn(async move {
-            let id = std::str::from_utf8(&delivery.data).expect("what was published").trim_end();
+            let id = std::str::from_utf8(&delivery.data).expect("a published message").trim_end();
             poster.post(id).await;
             delivery.ack(BasicAckOptions::default()).await.expect("an open channel");
         });

@@ -104,8 +104,8 @@ async fn arrivals(mut consumer: Consumer, number: u32, began: Instant) -> Vec<Du
     let mut took = Vec::new();
     for _ in 0..number {
         let delivery = consumer.next().await.expect("a message").expect("an open channel");
-        let text = std::str::from_utf8(&delivery.data).expect("what was published");
-        let sent = Duration::from_micros(text.trim_end().parse().expect("when it was published"));
+        let text = std::str::from_utf8(&delivery.data).expect("a published message");
+        let sent = Duration::from_micros(text.trim_end().parse().expect("the time of its publish"));
         if sent > WARM_UP {
             took.push(began.elapsed().saturating_sub(sent));
         }
@@ -178,7 +178,7 @@ impl Hop {
         let properties = BasicProperties::default().with_delivery_mode(2);
         let (exchange, options) = (self.exchange.as_str().into(), BasicPublishOptions::default());
         let sent = channel.basic_publish(exchange, queue.into(), options, body, properties).await;
-        sent.expect("the broker takes it")
+        sent.expect("the broker accepts it")
     }
 
     pub(super) async fn delete(&self) {

@@ -35,8 +35,8 @@ impl Bad {
     pub(super) fn of(scenario: Scenario, args: &Args) -> Option<Self> {
         let (name, manner, backlog) = match scenario {
             Scenario::Control => ("beside another good one", Some(Manner::Uncounted), 0),
-            Scenario::Hanging => ("beside one that hangs", Some(Manner::Hangs), 0),
-            Scenario::Refusing => ("beside one that refuses", None, 0),
+            Scenario::Hanging => ("beside a hanging one", Some(Manner::Hangs), 0),
+            Scenario::Refusing => ("beside a refusing one", None, 0),
             Scenario::Slow => ("beside a slow one", Some(Manner::Slow), 0),
             Scenario::Queued => ("beside a slow one with a backlog", Some(Manner::Slow), args.backlog),
             _ => return None,

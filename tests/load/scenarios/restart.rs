@@ -27,7 +27,7 @@ pub(super) async fn measure(stage: &mut Stage, args: &Args) -> Vec<Measured> {
     stage.drain(PATIENCE).await;
     let owed = stage.board.published().len() * args.fan_out as usize;
     assert!(stage.board.count() >= owed, "{} of {owed} arrived", stage.board.count());
-    vec![subscribed, measured(stage, "from start until every webhook got what waited", from)]
+    vec![subscribed, measured(stage, "from start until every webhook got its waiting event", from)]
 }
 
 async fn stop(stage: &mut Stage) {

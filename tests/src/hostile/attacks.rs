@@ -97,7 +97,7 @@ pub fn of_http1() -> Vec<Attack> {
             vec![text(OK), text("content-length: 1\r\n\r\n"), Forever(long("a"))],
         ),
         http1(
-            "never as long as it says",
+            "always shorter than it says",
             DELIVERED,
             vec![text(OK), text("content-length: 999999999999\r\n\r\na"), Stay],
         ),
@@ -108,7 +108,7 @@ pub fn of_http1() -> Vec<Attack> {
             vec![text(OK), text("content-length: 1\r\ncontent-length: 2\r\n\r\nab"), Stay],
         ),
         http1(
-            "a length beyond all",
+            "an excessive length",
             NONSENSE,
             vec![text(OK), text("content-length: 99999999999999999999999\r\n\r\na"), Stay],
         ),
@@ -122,7 +122,7 @@ pub fn of_http1() -> Vec<Attack> {
             ],
         ),
         http1(
-            "a chunk beyond all",
+            "an excessive chunk",
             DELIVERED,
             vec![
                 text(OK),
@@ -139,7 +139,7 @@ pub fn of_http1() -> Vec<Attack> {
             ],
         ),
         http1(
-            "answers to what nobody asked",
+            "unrequested answers",
             DELIVERED,
             vec![Forever(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec())],
         ),
@@ -178,7 +178,7 @@ pub fn of_http2() -> Vec<Attack> {
         http2("h2: endless CONTINUATION", FAILED, vec![open(), Forever(frame(CONTINUATION, 0, 1, &more))]),
         http2("h2: empty CONTINUATION flood", FAILED, vec![open(), Forever(frame(CONTINUATION, 0, 1, &[]))]),
         http2(
-            "h2: a table that swells",
+            "h2: a growing table",
             FAILED,
             vec![Say(frame(HEADERS, END_HEADERS, 1, &[&[STATUS_200], bomb.as_slice()].concat())), Stay],
         ),
@@ -210,19 +210,19 @@ pub fn of_http2() -> Vec<Attack> {
             vec![ok(), Say(frame(HEADERS, END_STREAM, 1, &more)), Forever(frame(CONTINUATION, 0, 1, &more))],
         ),
         http2(
-            "h2: streams of nobody",
+            "h2: unrequested streams",
             FAILED,
             vec![Forever(frame(HEADERS, END_HEADERS, 4_001, &[STATUS_200]))],
         ),
         http2(
-            "h2: a frame beyond all",
+            "h2: an excessive frame",
             FAILED,
             vec![
                 Say([[0xff, 0xff, 0xff, DATA, 0, 0, 0, 0, 1].as_slice()].concat()),
                 Forever(vec![b'a'; LONG]),
             ],
         ),
-        http2("h2: frames of no known kind", FAILED, vec![Forever(frame(0xbe, 0, 1, &[0; 64]))]),
+        http2("h2: unknown frames", FAILED, vec![Forever(frame(0xbe, 0, 1, &[0; 64]))]),
         http2(
             "h2: a byte a second",
             FAILED,
