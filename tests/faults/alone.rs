@@ -144,7 +144,8 @@ async fn a_backlog_that_takes_longer_than_the_retries() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_broker_killed_while_thousands_come_back_from_waiting() {
     let mut world = World::start(BRANDS).await;
-    let (kind, place) = (world.traffic.kinds[1], 1);
+    let kind = world.traffic.kinds[1];
+    let place = 1;
     world.ledger.fail(place, true);
     let events = world.burst(kind, THOUSANDS).await;
     attempted(&world, &events).await;

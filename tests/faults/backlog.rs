@@ -33,7 +33,8 @@ pub(crate) async fn outlasts_retries(world: &World) -> Meanwhile {
     let some_failed = |ledger: &Ledger| unseen(ledger) + FAILING <= left;
     world.ledger.wait(BACKLOG_TIMEOUT, some_failed).await.expect("the slow endpoint gets a request");
     world.ledger.fail(place, false);
-    let (failed, began) = (world.ledger.refused(&events), Instant::now());
+    let failed = world.ledger.refused(&events);
+    let began = Instant::now();
     let retried = |ledger: &Ledger| ledger.seen_less_than(2, &failed, None).is_empty();
     // Either way this ends before the timeout, unless the endpoint gets no more requests.
     let _ = world.ledger.wait(BACKLOG_TIMEOUT, |ledger| retried(ledger) || unseen(ledger) == 0).await;

@@ -63,7 +63,9 @@ impl Claims {
 
     /// Records an event that the API accepted over HTTP and that has to be rejected for one of these reasons.
     pub(crate) fn note_http(&mut self, what: &str, id: &str, reasons: &'static [&'static str]) {
-        let (what, id, fate) = (format!("{what} over HTTP"), Some(id.to_owned()), Fate::Rejected(reasons));
+        let what = format!("{what} over HTTP");
+        let id = Some(id.to_owned());
+        let fate = Fate::Rejected(reasons);
         self.0.push(Claim { what, fate, body: None, id, confirmed: true });
     }
 
@@ -195,7 +197,8 @@ impl World {
 
     /// Asks the API for the rejected messages. Returns a complaint when it does not answer properly.
     pub(crate) async fn rejected_are_listed(&self) -> Option<String> {
-        let (support, path) = (self.support(), format!("/admin/v1/rejected?limit={PAGE}"));
+        let support = self.support();
+        let path = format!("/admin/v1/rejected?limit={PAGE}");
         let asking = support.try_send(Method::GET, &path, None);
         match tokio::time::timeout(PAGE_TIMEOUT, asking).await {
             Ok(Ok(answer)) if answer.status == 200 => None,

@@ -123,7 +123,8 @@ pub(crate) struct Healed {
 impl Fault {
     /// Applies the fault, waits, and ends it.
     pub(crate) async fn happen(self, world: &mut World, dice: &mut Dice) -> Healed {
-        let (mut taken_over, mut meanwhile) = (None, None);
+        let mut taken_over = None;
+        let mut meanwhile = None;
         match self {
             Self::Freeze => taken_over = Some(freeze(world).await),
             Self::Silent(queue) => meanwhile = Some(queue.fall_silent(world).await),

@@ -84,14 +84,16 @@ impl World {
         if let Err(left) = self.come_to_rest(&mut rejected).await {
             unaccounted.push(left);
         }
-        let (support, mut listed) = (self.support(), Listed::default());
+        let support = self.support();
+        let mut listed = Listed::default();
         for (place, subscriber) in self.ledger.subscribers().iter().enumerate() {
             compare(&support, &self.ledger, place, subscriber, &mut listed).await;
         }
         unaccounted.extend(listed.differences);
         let may_give_up = self.clocks_were_off;
         unaccounted.extend(self.claims.judge(&rejected, &self.ledger, &listed.disputed, may_give_up));
-        let (count, given_up) = (self.ledger.count(), listed.given_up);
+        let count = self.ledger.count();
+        let given_up = listed.given_up;
         Verdict { count, unaccounted, given_up, may_give_up, rejected: claims::by_reason(&rejected) }
     }
 

@@ -72,7 +72,8 @@ impl Poison {
 
 /// Draws events of all kinds in turn, which may be rejected.
 fn events(world: &World) -> impl FnMut() -> Event {
-    let (ledger, kinds): (_, Vec<Kind>) = (world.ledger.clone(), world.traffic.kinds.clone());
+    let ledger = world.ledger.clone();
+    let kinds: Vec<Kind> = world.traffic.kinds.clone();
     let mut kinds = kinds.into_iter().cycle();
     move || ledger.draw_disputed(kinds.next().expect("endless kinds"))
 }

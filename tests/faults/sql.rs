@@ -70,7 +70,8 @@ impl Rows {
 
 /// Waits until Get Events shows each of these events as delivered.
 async fn recorded(world: &World, events: &[Event]) {
-    let (support, subscribers) = (world.support(), world.ledger.subscribers());
+    let support = world.support();
+    let subscribers = world.ledger.subscribers();
     for event in events {
         for place in world.ledger.places(event.id()) {
             let webhook = &subscribers[place].webhook.id;

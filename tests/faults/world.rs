@@ -95,7 +95,8 @@ impl World {
         let mut platform = settings(builder).deliverers(DELIVERERS).prepare().await;
         let ledger = Arc::new(Ledger::default());
         let receiver = Receiver::start_before(&platform.authority, ledger.clone()).await;
-        let (amqp_url, namespace) = (broker.url(), platform.namespace.clone());
+        let amqp_url = broker.url();
+        let namespace = platform.namespace.clone();
         let mut ways = Vec::new();
         let (broker_way, database_way) = lay_ways(&mut platform, &receiver, &mut ways).await;
         platform.processes_mut().for_each(Process::own_clock);
@@ -228,7 +229,8 @@ impl World {
             assert_eq!(status.code(), Some(0), "a deliverer stops in order");
         }
         while self.platform.deliverers.len() < deliverers {
-            let (broker, database) = (self.broker_way.clone(), self.database_way.clone());
+            let broker = self.broker_way.clone();
+            let database = self.database_way.clone();
             let deliverer = self.platform.add_deliverer();
             deliverer.set("AMQP_URL", &broker);
             deliverer.set("DATABASE_URL", &database);
@@ -276,7 +278,8 @@ impl World {
     /// Publishes an event through the API, as often as needed.
     async fn api_takes_one(&self) {
         let event = self.ledger.draw(self.traffic.kinds[0]);
-        let (brand, path) = (&self.brands[0], format!("/v1/{}/events", self.brands[0].id));
+        let brand = &self.brands[0];
+        let path = format!("/v1/{}/events", self.brands[0].id);
         eventually("the API accepts an event", GIVEN_UP, async || {
             let answer = brand.api.try_send(Method::POST, &path, Some(event.body())).await?;
             if answer.status == 202 { Ok(()) } else { Err(format!("{answer:?}")) }
@@ -302,7 +305,8 @@ async fn lay_ways(
     receiver: &Receiver,
     ways: &mut Vec<(Link, Proxy)>,
 ) -> (String, String) {
-    let (amqp_url, database_url) = (platform.amqp_url().to_owned(), platform.database_url());
+    let amqp_url = platform.amqp_url().to_owned();
+    let database_url = platform.database_url();
     let mut lay = async |link: Link, url: &str| {
         let (proxy, through) = Proxy::before(url).await;
         ways.push((link, proxy));

@@ -167,7 +167,8 @@ async fn an_address_that_was_put_into_the_database_is_blocked() {
     let mut webhooks = Vec::new();
     for host in hosts {
         let webhook = stage.brand.webhook(endpoint.url(), &[SMS]).await;
-        let (url, id) = (format!("https://{host}:{}/hook", stage.receiver.port()), webhook.id.clone());
+        let url = format!("https://{host}:{}/hook", stage.receiver.port());
+        let id = webhook.id.clone();
         let update = "UPDATE webhooks SET endpoint = $1 WHERE id = $2::text::uuid";
         assert_eq!(database.execute(update, &[&url, &id]).await.expect("a changed row"), 1);
         webhooks.push((url, webhook));
@@ -209,7 +210,8 @@ async fn a_literal_address_is_blocked_once_its_network_is_no_longer_opened() {
 async fn a_redirect_to_any_of_them_is_not_followed() {
     let stage = Stage::with(Platform::builder().one_attempt().never_disabled()).await;
     let (endpoint, webhook) = stage.webhook("/hook").await;
-    let (target, port) = (stage.receiver.endpoint("/target"), stage.receiver.port());
+    let target = stage.receiver.endpoint("/target");
+    let port = stage.receiver.port();
     let hosts: Vec<_> = addresses().chain(["example.invalid"]).collect();
     // The spellings of this machine lead to a receiver that would see the request.
     let statuses = [301, 302, 303, 307, 308].into_iter().cycle();

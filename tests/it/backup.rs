@@ -19,7 +19,8 @@ const LATER: i64 = 900;
 async fn a_restored_backup_delivers_what_was_pending_and_knows_what_was_delivered() {
     let mut stage = Stage::with(Platform::builder().retries("10m")).await;
     let (endpoint, webhook) = stage.webhook("/hook").await;
-    let (producer, url) = (stage.platform.producer().await, stage.platform.database_url());
+    let producer = stage.platform.producer().await;
+    let url = stage.platform.database_url();
     let delivered = Event::many("acme", 20);
     producer.publish_all(&delivered).await;
     stage.brand.wait_listed(&webhook, "status=delivered", &ids(&delivered), PATIENCE).await;

@@ -73,7 +73,8 @@ async fn every_panel_shows_data_of_a_platform_under_load() {
     let looking = async {
         tokio::time::sleep(Duration::from_secs(seconds.unwrap_or(0))).await;
         eventually("every panel shows data", LONG_PATIENCE, async || {
-            let (url, pictures) = (prometheus.url(), pictures.clone());
+            let url = prometheus.url();
+            let pictures = pictures.clone();
             tokio::task::spawn_blocking(move || missing(&url, pictures.as_deref()))
                 .await
                 .expect("the check of the boards")

@@ -26,7 +26,8 @@ async fn the_broker_killed_while_deliveries_are_in_flight_loses_nothing() {
         (0..300).map(|n| if n % 3 == 0 { Reply::status(503) } else { Reply::ok() }).chain([Reply::ok()]),
     );
     let events = Event::many("acme", 300);
-    let (amqp_url, namespace) = (stage.platform.amqp_url().to_owned(), stage.platform.namespace.clone());
+    let amqp_url = stage.platform.amqp_url().to_owned();
+    let namespace = stage.platform.namespace.clone();
     let mut oracle = Oracle::default();
 
     let (_, ()) =

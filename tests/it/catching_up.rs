@@ -25,7 +25,8 @@ async fn ten_thousand_events_of_an_outage_all_arrive_when_they_are_sent_again() 
     let port = Port::take();
     let down = format!("https://localhost:{}/hook", port.number());
     let webhook = stage.brand.webhook(&down, &["NOTIFICATION"]).await;
-    let (began, from) = (Instant::now(), time_ago(MINUTE));
+    let began = Instant::now();
+    let from = time_ago(MINUTE);
     let events = stage.published(EVENTS).await;
     stage.brand.wait_listed(&webhook, "", &ids(&events), LONG_PATIENCE).await;
     stage.brand.wait_none(&webhook, "status=pending", LONG_PATIENCE).await;
@@ -34,7 +35,8 @@ async fn ten_thousand_events_of_an_outage_all_arrive_when_they_are_sent_again() 
     eprintln!("{EVENTS} events failed within {:?}", began.elapsed());
 
     let receiver = Receiver::start_on(&stage.platform.authority, &port).await;
-    let (endpoint, began) = (receiver.endpoint("/hook"), Instant::now());
+    let endpoint = receiver.endpoint("/hook");
+    let began = Instant::now();
     let range = json!({"from": from, "to": time_ahead(MINUTE)});
     let job = stage.brand.redeliver_range(&webhook, &range).await;
     assert_eq!(job.json["queued"], EVENTS);
@@ -45,7 +47,8 @@ async fn ten_thousand_events_of_an_outage_all_arrive_when_they_are_sent_again() 
         assert_eq!(done[field], EVENTS, "{field} of {done}");
     }
     stage.settled(&webhook, "delivered", &events).await;
-    let (counted, after) = (endpoint.counts(), attempts(&stage.brand.events(&webhook, "").await));
+    let counted = endpoint.counts();
+    let after = attempts(&stage.brand.events(&webhook, "").await);
     assert!(counted.keys().eq(&ids(&events)), "{} of {EVENTS} arrived", counted.len());
     let disagreeing: Vec<_> =
         counted.iter().filter(|(id, times)| before[*id] + **times != after[*id]).take(5).collect();

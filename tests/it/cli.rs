@@ -61,7 +61,8 @@ async fn support_sets_a_brand_up_and_the_brand_goes_on_by_itself() {
 async fn a_webhook_is_changed_paused_rotated_and_deleted() {
     let stage = Stage::set().await;
     let (_, webhook) = stage.webhook("/hook").await;
-    let (brand, id) = (cli(&stage, &stage.brand.api), webhook.id.as_str());
+    let brand = cli(&stage, &stage.brand.api);
+    let id = webhook.id.as_str();
     let changed =
         brand.json(&["webhooks", "update", id, "--max-concurrency", "3", "--description", "Mine"]).await;
     assert_eq!((&changed["maxConcurrency"], &changed["description"]), (&json!(3), &json!("Mine")));
@@ -86,7 +87,8 @@ async fn events_are_read_sent_again_and_followed() {
     endpoint.always(Reply::status(500));
     let events = stage.published(3).await;
     stage.settled(&webhook, "failed", &events).await;
-    let (brand, id) = (cli(&stage, &stage.brand.api), webhook.id.as_str());
+    let brand = cli(&stage, &stage.brand.api);
+    let id = webhook.id.as_str();
     let failed = brand.json(&["events", "list", id, "--status", "failed", "--newest", "--limit", "2"]).await;
     assert_eq!(failed.as_array().map(Vec::len), Some(2));
     assert!(text(&failed[0], "created") >= text(&failed[1], "created"));
@@ -94,7 +96,8 @@ async fn events_are_read_sent_again_and_followed() {
     assert_eq!(attempts[0]["statusCode"], 500);
 
     endpoint.always(Reply::ok());
-    let (from, to) = ("2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z");
+    let from = "2000-01-01T00:00:00Z";
+    let to = "2100-01-01T00:00:00Z";
     let done = brand.json(&["redeliver", id, "--from", from, "--to", to, "--status", "failed"]).await;
     assert_eq!(
         (&done["state"], &done["delivered"], &done["total"]),

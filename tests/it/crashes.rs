@@ -23,7 +23,8 @@ async fn the_router_killed_under_load_loses_and_invents_nothing() {
     let mut stage = Stage::set().await;
     let (endpoint, webhook) = stage.webhook("/hook").await;
     let events = Event::many("acme", 600);
-    let (amqp_url, namespace) = (stage.platform.amqp_url().to_owned(), stage.platform.namespace.clone());
+    let amqp_url = stage.platform.amqp_url().to_owned();
+    let namespace = stage.platform.namespace.clone();
     let mut oracle = Oracle::default();
 
     let (_, ()) = tokio::join!(oracle.publish(&amqp_url, &namespace, &events, PACE), async {
@@ -138,7 +139,8 @@ async fn the_deliverer_killed_again_and_again_under_load_loses_nothing() {
         (0..400).map(|n| if n % 2 == 0 { Reply::status(503) } else { Reply::ok() }).chain([Reply::ok()]),
     );
     let events = Event::many("acme", 400);
-    let (amqp_url, namespace) = (stage.platform.amqp_url().to_owned(), stage.platform.namespace.clone());
+    let amqp_url = stage.platform.amqp_url().to_owned();
+    let namespace = stage.platform.namespace.clone();
     let mut oracle = Oracle::default();
 
     let (_, ()) = tokio::join!(oracle.publish(&amqp_url, &namespace, &events, PACE), async {

@@ -22,7 +22,8 @@ async fn postgresql_restarted_and_killed_while_events_flow_loses_nothing() {
         (0..300).map(|n| if n % 3 == 0 { Reply::status(503) } else { Reply::ok() }).chain([Reply::ok()]),
     );
     let events = Event::many("acme", 400);
-    let (amqp_url, namespace) = (stage.platform.amqp_url().to_owned(), stage.platform.namespace.clone());
+    let amqp_url = stage.platform.amqp_url().to_owned();
+    let namespace = stage.platform.namespace.clone();
     let mut oracle = Oracle::default();
 
     let (_, ()) =

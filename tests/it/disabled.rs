@@ -68,7 +68,8 @@ async fn the_brands_other_webhooks_hear_of_it_if_they_subscribe() {
     }
     let listed = stage.brand.events(&listening, &format!("type={DISABLED}")).await;
     assert_eq!(listed.len(), 1, "{listed:?}");
-    let (own, foreign) = (Event::sms("acme"), Event::sms("other"));
+    let own = Event::sms("acme");
+    let foreign = Event::sms("other");
     stage.publish(&own).await;
     stage.publish(&foreign).await;
     for event in [&first, &own] {

@@ -58,7 +58,8 @@ struct Request {
 
 impl Request {
     fn new(secret: &str, received: &Received) -> Self {
-        let (headers, body) = (received.headers.clone(), received.text().to_owned());
+        let headers = received.headers.clone();
+        let body = received.text().to_owned();
         Self { secret: secret.to_owned(), headers, body }
     }
 

@@ -68,7 +68,8 @@ impl Files {
 
 impl Encrypted {
     async fn prepare() -> Self {
-        let (servers, clients) = (Authority::generate(), Authority::generate());
+        let servers = Authority::generate();
+        let clients = Authority::generate();
         let server = servers.issue_server(&[NAME]);
         let (postgres, broker) = tokio::join!(
             PrivatePostgres::start_secure(&server, clients.pem()),
@@ -79,7 +80,8 @@ impl Encrypted {
         let client = clients.issue_client(private_postgres::CLIENT);
         let files = Files::write(platform.dir(), "client", servers.pem(), &client);
         let mut encrypted = Self { postgres, broker, platform, files };
-        let (database_url, amqp_url) = (encrypted.database_url(NAME), encrypted.amqp_url(NAME));
+        let database_url = encrypted.database_url(NAME);
+        let amqp_url = encrypted.amqp_url(NAME);
         for process in encrypted.platform.processes_mut() {
             process.set("DATABASE_URL", &database_url);
             process.set("AMQP_URL", &amqp_url);
@@ -206,7 +208,8 @@ async fn a_server_that_does_not_prove_its_name_and_a_client_without_a_certificat
         (encrypted.broker.client_url(NAME, &wrong_client.of_broker()), "alert"),
         (encrypted.broker.client_url(NAME, &roots_alone), "alert"),
     ];
-    let (database_url, amqp_url) = (encrypted.database_url(NAME), encrypted.amqp_url(NAME));
+    let database_url = encrypted.database_url(NAME);
+    let amqp_url = encrypted.amqp_url(NAME);
     let lenient = encrypted.database_url_with(OTHER_NAME, &good.of_postgres("verify-ca"));
     for (url, reason) in to_postgres {
         let process = &mut encrypted.platform.routers[0];

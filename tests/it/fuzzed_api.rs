@@ -33,7 +33,8 @@ fn settings(webhook: &Webhook, doomed: &Webhook, event: &str) -> String {
 
 /// Runs schemathesis on this document.
 async fn fuzz(stage: &Stage, document: &str, more: &[&str]) -> Output {
-    let (seed, examples) = (setting("E2E_FUZZ_SEED", SEED), setting("E2E_FUZZ_EXAMPLES", EXAMPLES));
+    let seed = setting("E2E_FUZZ_SEED", SEED);
+    let examples = setting("E2E_FUZZ_EXAMPLES", EXAMPLES);
     let platform = &stage.platform;
     tokio::process::Command::new(interpreter())
         .args(["-m", "schemathesis.cli", "--config-file"])

@@ -97,7 +97,8 @@ impl Scene {
 
 /// Returns ids of a webhook, an event and a job that do not exist.
 fn nobodys() -> [(&'static str, String); 4] {
-    let (uuid, ulid) = (uuid::Uuid::new_v4().to_string(), ulid::Ulid::generate().to_string());
+    let uuid = uuid::Uuid::new_v4().to_string();
+    let ulid = ulid::Ulid::generate().to_string();
     [("brandId", "nobody".to_owned()), ("webhookId", uuid.clone()), ("eventId", ulid), ("jobId", uuid)]
 }
 
@@ -108,7 +109,8 @@ async fn on_every_route_what_is_anothers_is_as_if_nobody_had_it() {
     let before = scene.state().await;
     let nobodys = nobodys();
     let nobodys: Vec<(&str, &str)> = nobodys.iter().map(|(name, id)| (*name, id.as_str())).collect();
-    let (mut tried, own) = (0, scene.own.id.as_str());
+    let mut tried = 0;
+    let own = scene.own.id.as_str();
     for route in scene.routes.iter().filter(|route| route.is_brands()) {
         // Through the other's path, through the own path, and through the own webhook's path where the route
         // is below a webhook.
@@ -227,7 +229,8 @@ async fn bodies_that_are_too_much_are_refused_on_every_route_and_cost_little() {
 async fn who_guesses_tokens_is_slowed_down_and_who_has_one_is_not() {
     let stage = Stage::set().await;
     let _ = stage.brand.api.get("/v1/acme/webhooks").await.expect(200);
-    let (mut wrong, mut slowed) = (0, None);
+    let mut wrong = 0;
+    let mut slowed = None;
     while slowed.is_none() {
         assert!(wrong < 20 * GUESSES, "it is not slowed down");
         let guesses = (0..50).map(|_| {

@@ -100,7 +100,8 @@ async fn a_request_that_is_sent_again_with_its_key_has_the_same_ids() {
     let key = Some("order-7");
 
     let (one, two) = tokio::join!(send(&stage.brand.api, &body, key), send(&stage.brand.api, &body, key));
-    let (one, two) = (ids(one), ids(two));
+    let one = ids(one);
+    let two = ids(two);
     let three = ids(send(&stage.brand.api, &body, key).await);
     let another = ids(send(&stage.brand.api, &body, Some("order-8")).await);
     let path = "/v1/other/events";
@@ -197,7 +198,8 @@ async fn while_the_broker_is_away_it_is_refused_and_can_be_sent_again() {
     let (mut proxy, url) = Proxy::before(&amqp_url()).await;
     let stage = Stage::with(Platform::builder().set("AMQP_URL", &url)).await;
     let (endpoint, webhook) = stage.webhook("/hook").await;
-    let (body, key) = (many(10).to_string(), Some("again"));
+    let body = many(10).to_string();
+    let key = Some("again");
     proxy.cut();
     stage.platform.apis[0].wait_readyz(503).await;
     let _ = send(&stage.brand.api, &body, key).await.problem(503);

@@ -106,7 +106,8 @@ fn refused() -> Vec<(Vec<u8>, Option<String>, &'static str)> {
 async fn what_cannot_be_taken_goes_whole_to_the_rejected_with_its_reason() {
     let stage = Stage::set().await;
     let (endpoint, webhook) = stage.webhook("/hook").await;
-    let (producer, rabbit) = (stage.platform.producer().await, stage.platform.rabbit().await);
+    let producer = stage.platform.producer().await;
+    let rabbit = stage.platform.rabbit().await;
 
     let mut wrong = Vec::new();
     for (body, message_id, reason) in refused() {

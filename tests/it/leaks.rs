@@ -90,7 +90,8 @@ async fn rotate(stage: &Stage, hidden: &mut Vec<Hidden>) -> Webhook {
 
 /// Sends wrong requests that might make the API repeat a secret.
 async fn mistakes(stage: &Stage, webhook: &Webhook, token: &str) {
-    let (api, path) = (&stage.brand.api, stage.brand.path_of(webhook, ""));
+    let api = &stage.brand.api;
+    let path = stage.brand.path_of(webhook, "");
     let secret = &webhook.secret;
     for body in [
         format!("{{\"secret\":\"{secret}\"}}"),

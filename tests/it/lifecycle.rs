@@ -13,7 +13,8 @@ use crate::Stage;
 async fn a_410_disables_at_once_and_what_waits_is_held() {
     let stage = Stage::with(Platform::builder().retries("10m")).await;
     let (endpoint, webhook) = stage.webhook("/hook").await;
-    let (waiting, last) = (Event::sms("acme"), Event::sms("acme"));
+    let waiting = Event::sms("acme");
+    let last = Event::sms("acme");
     endpoint.answer([Reply::status(500), Reply::status(410), Reply::ok()]);
 
     stage.publish(&waiting).await;
@@ -43,7 +44,8 @@ async fn what_arrives_for_a_disabled_webhook_is_held() {
     let stage = Stage::set().await;
     let (endpoint, webhook) = stage.webhook("/hook").await;
     endpoint.answer([Reply::status(410), Reply::ok()]);
-    let (last, later) = (Event::sms("acme"), Event::sms("acme"));
+    let last = Event::sms("acme");
+    let later = Event::sms("acme");
     stage.publish(&last).await;
     stage.brand.wait_webhook(&webhook, "disabled").await;
 
@@ -59,7 +61,9 @@ async fn a_paused_webhook_receives_nothing_and_what_waited_is_discarded() {
     let (endpoint, webhook) = stage.webhook("/hook").await;
     let (other, other_webhook) = stage.webhook("/other").await;
     endpoint.always(Reply::status(500));
-    let (waiting, missed, after) = (Event::sms("acme"), Event::sms("acme"), Event::sms("acme"));
+    let waiting = Event::sms("acme");
+    let missed = Event::sms("acme");
+    let after = Event::sms("acme");
 
     stage.publish(&waiting).await;
     stage.brand.wait_attempts(&webhook, waiting.id(), 1).await;
@@ -90,7 +94,8 @@ async fn a_webhook_that_is_created_switched_off_receives_nothing_until_it_is_swi
     let webhook = stage.brand.webhook_of(&webhook).await;
     assert_eq!(webhook.json["status"], "paused", "{}", webhook.json);
     let (other, _) = stage.webhook("/other").await;
-    let (before, after) = (Event::sms("acme"), Event::sms("acme"));
+    let before = Event::sms("acme");
+    let after = Event::sms("acme");
 
     stage.publish(&before).await;
     other.wait_for_event(before.id()).await;
@@ -108,7 +113,9 @@ async fn a_deleted_webhook_is_gone_with_its_queue_and_its_events_stay_for_suppor
     let (endpoint, webhook) = stage.webhook("/hook").await;
     let (other, _) = stage.webhook("/other").await;
     endpoint.answer([Reply::ok(), Reply::status(500)]);
-    let (done, waiting, after) = (Event::sms("acme"), Event::sms("acme"), Event::sms("acme"));
+    let done = Event::sms("acme");
+    let waiting = Event::sms("acme");
+    let after = Event::sms("acme");
     stage.publish(&done).await;
     stage.brand.wait_status(&webhook, done.id(), "delivered").await;
     stage.publish(&waiting).await;

@@ -164,7 +164,8 @@ impl Stage {
 
     /// Waits until exactly these events have this status.
     async fn settled(&self, webhook: &e2e::brand::Webhook, status: &str, events: &[e2e::event::Event]) {
-        let (query, ids) = (format!("status={status}"), e2e::event::ids(events));
+        let query = format!("status={status}");
+        let ids = e2e::event::ids(events);
         self.brand.wait_listed(webhook, &query, &ids, LONG_PATIENCE).await;
     }
 }

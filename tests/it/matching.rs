@@ -54,7 +54,9 @@ async fn nothing_is_enabled_by_default_and_what_is_not_is_counted_and_dropped() 
     let receiver = Receiver::start(&platform.authority).await;
     let endpoint = receiver.endpoint("/hook");
     let webhook = brand.webhook(endpoint.url(), &["*"]).await;
-    let (before, after, off) = (Event::sms("acme"), Event::sms("acme"), Event::sms("acme"));
+    let before = Event::sms("acme");
+    let after = Event::sms("acme");
+    let off = Event::sms("acme");
 
     platform.producer().await.publish(&before).await;
     counted(&platform, 1.0).await;
@@ -124,7 +126,8 @@ async fn what_a_webhook_subscribes_to_can_be_changed() {
     put_type(&stage.brand.support, "NOTIFICATION.MAIL", &json!({"description": "A mail"})).await;
     let (endpoint, webhook) = stage.webhook("/hook").await;
     let wanted = |webhook: &Webhook, events: &[&str]| (webhook.clone(), json!({ "events": events }));
-    let (first, second) = (Event::sms("acme"), Event::sms("acme"));
+    let first = Event::sms("acme");
+    let second = Event::sms("acme");
     let mail = Event::new("acme", "NOTIFICATION.MAIL");
 
     stage.publish(&first).await;

@@ -94,7 +94,8 @@ async fn seen(stage: &Stage) -> All {
 fn as_page(all: &All) -> String {
     let list = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(", ");
     let row = |(name, said): (&String, &Said)| {
-        let (labels, services) = (list(&said.labels), list(&said.services));
+        let labels = list(&said.labels);
+        let services = list(&said.services);
         format!("| `{name}` | {} | {labels} | {services} | {} |", said.kind, said.meaning)
     };
     all.iter().map(row).collect::<Vec<_>>().join("\n")

@@ -55,10 +55,13 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Returns all items, page by page, in the order in which they were shown.
     async fn items(&self) -> Vec<Value> {
-        let (size, order, filter) = (self.size, self.order, self.filter);
+        let size = self.size;
+        let order = self.order;
+        let filter = self.filter;
         let path = format!("/events?limit={size}&order={order}{filter}");
         let path = self.stage.brand.path_of(self.webhook, &path);
-        let (mut items, mut cursor) = (Vec::new(), String::new());
+        let mut items = Vec::new();
+        let mut cursor = String::new();
         for _ in 0..MOST_PAGES {
             let page = self.stage.brand.api.get(&format!("{path}{cursor}")).await.expect(200).json();
             items.extend(page["items"].as_array().expect("items").iter().cloned());
@@ -110,7 +113,8 @@ async fn pages_show_nothing_twice_and_miss_nothing_while_events_arrive() {
     let events: Vec<_> = (0..THERE).map(event).collect();
     stage.platform.producer().await.publish_all(&events).await;
     stage.settled(&webhook, "delivered", &events).await;
-    let (from, to) = (time_ago(Duration::from_secs(5000)), time_ago(Duration::from_secs(1000)));
+    let from = time_ago(Duration::from_secs(5000));
+    let to = time_ago(Duration::from_secs(1000));
     let filters =
         [String::new(), "&status=delivered".into(), format!("&type={SMS}"), format!("&from={from}&to={to}")];
 

@@ -138,7 +138,8 @@ fn came_since(endpoint: &Endpoint, before: &BTreeMap<String, u64>, events: &[Eve
 async fn a_range_is_narrowed_by_time_status_and_type() {
     let stage = Stage::with(Platform::builder().one_attempt().never_disabled()).await;
     let (endpoint, webhook, events) = history(&stage).await;
-    let (oldest, now) = (time_ago(9 * HOUR), time_ago(Duration::ZERO));
+    let oldest = time_ago(9 * HOUR);
+    let now = time_ago(Duration::ZERO);
     let created = |n: usize| events[n - 1].created.clone().expect("a time");
     let ranges: [(Value, &[usize]); 7] = [
         (json!({"from": oldest, "to": now, "status": "held"}), &[]),
@@ -168,7 +169,8 @@ async fn the_progress_of_a_range_says_what_became_of_it() {
     let (endpoint, webhook, events) = history(&stage).await;
     // Two of them fail again.
     endpoint.answer([Reply::status(500), Reply::status(500), Reply::ok()]);
-    let (from, to) = (time_ago(9 * HOUR), time_ago(Duration::ZERO));
+    let from = time_ago(9 * HOUR);
+    let to = time_ago(Duration::ZERO);
 
     let range = json!({"from": from, "to": to, "status": "failed", "type": "NOTIFICATION"});
     let job = stage.brand.redeliver_range(&webhook, &range).await;
@@ -211,7 +213,8 @@ async fn the_progress_of_a_range_says_what_became_of_it() {
 async fn a_bad_range_is_a_422_that_names_the_field() {
     let stage = Stage::set().await;
     let (_, webhook) = stage.webhook("/hook").await;
-    let (from, to) = (time_ago(HOUR), time_ago(Duration::ZERO));
+    let from = time_ago(HOUR);
+    let to = time_ago(Duration::ZERO);
     let bad: [(Value, &[&str]); 8] = [
         (json!({}), &["/from", "/to"]),
         (json!({"from": from}), &["/to"]),

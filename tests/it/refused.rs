@@ -60,7 +60,9 @@ async fn what_the_database_refuses_of_an_attempt_stops_neither_its_delivery_nor_
     let stage = Stage::with(e2e::platform::Platform::builder().retries("1s,1s")).await;
     let (endpoint, webhook) = stage.webhook("/hook").await;
     let events = Event::many("acme", 30);
-    let (details, attempt, outcome) = (&events[2], &events[3], &events[4]);
+    let details = &events[2];
+    let attempt = &events[3];
+    let outcome = &events[4];
     let text = format!("{} AND NEW.response_body IS NOT NULL", is("NEW.event_id", details));
     refuse(&stage, "attempts", "INSERT", &format!("{text} OR {}", is("NEW.event_id", attempt))).await;
     refuse(&stage, "deliveries", "UPDATE", &is("NEW.event_id", outcome)).await;

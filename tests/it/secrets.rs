@@ -27,7 +27,8 @@ async fn signs_with(stage: &Stage, endpoint: &Endpoint, secrets: &[&str]) {
         let request = next(stage, endpoint).await;
         let signatures = request.header("webhook-signature").split(' ').count();
         let fit = secrets.iter().filter(|secret| request.verify(secret).is_ok()).count();
-        let (wanted, seen) = ((secrets.len(), secrets.len()), (signatures, fit));
+        let wanted = (secrets.len(), secrets.len());
+        let seen = (signatures, fit);
         if seen == wanted { Ok(()) } else { Err(format!("{fit} fit, of {signatures} signatures")) }
     })
     .await;

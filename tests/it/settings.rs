@@ -155,10 +155,8 @@ async fn a_retention_shorter_than_that_of_a_running_process_is_refused() {
 #[tokio::test]
 async fn each_starts_before_its_servers_and_says_which_is_away() {
     let closed = Port::take();
-    let (amqp, database) = (
-        format!("amqp://guest:guest@{}/%2f", closed.address()),
-        format!("postgres://postgres@{}/x", closed.address()),
-    );
+    let amqp = format!("amqp://guest:guest@{}/%2f", closed.address());
+    let database = format!("postgres://postgres@{}/x", closed.address());
     for (setting, url, away, other) in
         [("AMQP_URL", &amqp, "broker", "database"), ("DATABASE_URL", &database, "database", "broker")]
     {
@@ -188,7 +186,9 @@ async fn each_starts_before_its_servers_and_says_which_is_away() {
 #[tokio::test]
 async fn the_master_key_is_all_that_must_be_set() {
     for service in SERVICES {
-        let (ops, api, away) = (Port::take(), Port::take(), Port::take());
+        let ops = Port::take();
+        let api = Port::take();
+        let away = Port::take();
         let key = if service == "router" { "" } else { KEY };
         let mut command = Command::new(binaries::path(service));
         command.env_clear().env("DATABASE_URL", format!("postgres://postgres@{}/x", away.address()));

@@ -46,7 +46,8 @@ async fn round(stage: &Stage, number: usize, within: Duration) {
 async fn shared(stage: &Stage, webhooks: u8) {
     let webhooks = f64::from(webhooks);
     eventually("each deliverer owns its share", TAKEOVER, async || {
-        let (mut owned, mut owned_by) = (Vec::new(), 0.0);
+        let mut owned = Vec::new();
+        let mut owned_by = 0.0;
         for deliverer in &stage.platform.deliverers {
             owned.push(deliverer.metric("postrider_deliverer_webhooks_owned").await);
             owned_by += 1.0;

@@ -35,7 +35,8 @@ impl Scene {
     async fn set() -> Self {
         let broker = PrivateBroker::start().await;
         let stage = Stage::with(Platform::builder().broker(&broker.url())).await;
-        let (lost, other) = (stage.webhook("/lost").await, stage.webhook("/other").await);
+        let lost = stage.webhook("/lost").await;
+        let other = stage.webhook("/other").await;
         let mut scene = Self { stage, broker, lost, other, published: BTreeSet::new() };
         let first = scene.publish().await;
         scene.lost.0.wait_for_event(&first).await;
@@ -69,7 +70,8 @@ impl Scene {
     /// Publishes one event after the other, each as soon as the other webhook has the previous one, until the
     /// silent queue's webhook is served again.
     async fn publish_until_healed(&mut self) {
-        let (began, before) = (Instant::now(), self.lost.0.requests().len());
+        let began = Instant::now();
+        let before = self.lost.0.requests().len();
         while self.lost.0.requests().len() == before {
             assert!(began.elapsed() < HEALED, "not served again within {HEALED:?}");
             let event = self.publish().await;

@@ -48,7 +48,8 @@ async fn stats(stage: &Stage, webhook: &Webhook, query: &str) -> Value {
 
 /// Returns the sums over all time buckets, by outcome and of `attempts`.
 fn sums(stats: &Value) -> (BTreeMap<String, u64>, u64) {
-    let (mut sums, mut attempts) = (BTreeMap::new(), 0);
+    let mut sums = BTreeMap::new();
+    let mut attempts = 0;
     for item in stats["items"].as_array().expect("items") {
         attempts += item["attempts"].as_u64().expect("a number");
         for outcome in OUTCOMES {

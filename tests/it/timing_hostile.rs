@@ -65,7 +65,8 @@ impl Scene {
     async fn beside(&self) -> Duration {
         let mut took = Vec::new();
         for _ in 0..BESIDE {
-            let (event, begun) = (Event::sms(&self.calm.id), Instant::now());
+            let event = Event::sms(&self.calm.id);
+            let begun = Instant::now();
             self.stage.publish(&event).await;
             let received = self.calm_endpoint.wait_for_event(event.id()).await;
             took.push(received.at.duration_since(begun));
@@ -117,7 +118,8 @@ async fn withstands(attacks: &[Attack], http2: bool) {
     let only = std::env::var("E2E_HOSTILE_ATTACK").unwrap_or_default();
     for attack in attacks.iter().filter(|attack| attack.name.contains(&only)) {
         let seen = scene.attack(attack).await;
-        let (mib, others) = (seen.growth as f64 / 1_048_576.0, seen.slowest.as_millis());
+        let mib = seen.growth as f64 / 1_048_576.0;
+        let others = seen.slowest.as_millis();
         eprintln!("{:32} {mib:>6.1} MiB {others:>9} ms  {}", attack.name, seen.outcomes.join(", "));
         let expected = seen.outcomes.iter().all(|outcome| attack.outcomes.contains(&outcome.as_str()));
         if seen.growth >= GROWTH || seen.slowest >= FAST || !expected {

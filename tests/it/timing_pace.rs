@@ -54,7 +54,8 @@ async fn new_events_are_not_held_up_by_thousands_that_are_sent_again() {
 
     let before = endpoint.requests().len();
     let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR)});
-    let (job, began) = (stage.brand.redeliver_range(&webhook, &range).await, Instant::now());
+    let job = stage.brand.redeliver_range(&webhook, &range).await;
+    let began = Instant::now();
     endpoint.wait_for(before + 100).await;
     let finished = async || stage.brand.progress(&job).await["state"] == "finished";
     let together = latencies(&stage, &endpoint, finished).await;

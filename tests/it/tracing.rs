@@ -75,7 +75,8 @@ async fn a_collector_gets_what_was_done_beneath_the_producers_span() {
     let address = collector.url.trim_end_matches("/webhooks").to_owned();
     let stage = Stage::with(Platform::builder().set("OTEL_EXPORTER_OTLP_ENDPOINT", &address)).await;
     let (endpoint, _) = stage.webhook("/hook").await;
-    let (plain, event) = (Event::sms("acme"), Event::sms("acme"));
+    let plain = Event::sms("acme");
+    let event = Event::sms("acme");
     stage.publish(&plain).await;
     stage.platform.producer().await.publish_traced(&event, TRACE).await;
     let request = endpoint.wait_for_event(event.id()).await;
@@ -83,7 +84,8 @@ async fn a_collector_gets_what_was_done_beneath_the_producers_span() {
     while seen.len() < 2 {
         seen.extend(spans(&mut collector).await);
     }
-    let (route, deliver) = (&seen["router"], &seen["deliverer"]);
+    let route = &seen["router"];
+    let deliver = &seen["deliverer"];
     assert_eq!((text(route, "name"), text(deliver, "name")), ("route event", "deliver event"));
     for span in [route, deliver] {
         assert_eq!(text(span, "traceId"), "4bf92f3577b34da6a3ce929d0e0e4736");

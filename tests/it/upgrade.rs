@@ -51,7 +51,8 @@ async fn processes_are_replaced_one_by_one_while_events_flow() {
     let (flaky, retried) = stage.webhook("/flaky").await;
     flaky.answer((0..EVENTS).map(|n| if n % 4 == 0 { Reply::status(500) } else { Reply::ok() }));
 
-    let (amqp_url, namespace) = (stage.platform.amqp_url().to_owned(), stage.platform.namespace.clone());
+    let amqp_url = stage.platform.amqp_url().to_owned();
+    let namespace = stage.platform.namespace.clone();
     let mut oracle = Oracle::default();
     let replaced = AtomicBool::new(false);
     let publishing = async {

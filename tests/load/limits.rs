@@ -67,7 +67,8 @@ impl Limits {
         let post = post::throughput(stage, args).await;
         let post_latency = post::latency(stage, args).await;
         let ingest_hop = hop::measure(stage, args, "limit-ingest", 1, Taking::EVENTS).await;
-        let (queues, taking) = (args.webhooks.min(HOP_QUEUES), Taking::deliveries(args.max_concurrency));
+        let queues = args.webhooks.min(HOP_QUEUES);
+        let taking = Taking::deliveries(args.max_concurrency);
         let delivery_hop = hop::measure(stage, args, "limit-deliveries", queues, taking).await;
         let hop_latency = hop::latency(stage, args, "limit-latency").await;
         let rows = rows::measure(stage, args).await;

@@ -92,7 +92,8 @@ impl Report {
         for measured in &self.measured {
             table += &self.line(measured);
         }
-        let (account, memory) = (&self.account, &self.memory_mib);
+        let account = &self.account;
+        let memory = &self.memory_mib;
         table += &format!("\n{account:?}\nmemory in MiB {memory:?}\nwebhooks owned {:?}\n", self.shares);
         table
     }
@@ -115,7 +116,8 @@ impl Report {
 impl Limits {
     fn lines(&self) -> String {
         let line = |name: &str, limit: &Limit, latency: &Latency| {
-            let (cells, latency) = (cells(&limit.cpu_s_per_1000), milliseconds(latency));
+            let cells = cells(&limit.cpu_s_per_1000);
+            let latency = milliseconds(latency);
             format!("| limit: {name} | {:.0} | {latency} | | |{cells}\n", limit.per_second)
         };
         line("post", &self.post, &self.post_latency)

@@ -124,7 +124,8 @@ impl Source {
             .with_delivery_mode(PERSISTENT)
             .with_content_type("application/json".into());
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-        let (exchange, key) = (self.exchange.as_str().into(), event_type.as_str().into());
+        let exchange = self.exchange.as_str().into();
+        let key = event_type.as_str().into();
         let sent = self.channel.basic_publish(exchange, key, options, body.as_bytes(), properties).await;
         self.confirms.send(sent.expect("the broker accepts it")).await.expect("someone counts confirms");
     }

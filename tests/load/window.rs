@@ -48,9 +48,11 @@ impl Window {
         span: Duration,
         counts: impl Fn(u32) -> bool,
     ) -> Self {
-        let (from, before) = (board.now(), meter.read());
+        let from = board.now();
+        let before = meter.read();
         tokio::time::sleep(span).await;
-        let (to, after) = (board.now(), meter.read());
+        let to = board.now();
+        let after = meter.read();
         Self::of(board, (from, to), after.since(&before), counts)
     }
 
@@ -63,7 +65,8 @@ impl Window {
     ) -> Self {
         let mut arrivals = board.arrivals();
         arrivals.retain(|arrival| (from..to).contains(&arrival.at) && counts(arrival.endpoint));
-        let (seconds, deliveries) = ((to - from).as_secs_f64(), arrivals.len());
+        let seconds = (to - from).as_secs_f64();
+        let deliveries = arrivals.len();
         let thousands = float(deliveries.max(1)) / 1000.0;
         Self {
             seconds,
@@ -99,7 +102,8 @@ fn latency(board: &Board, arrivals: &[Arrival]) -> Latency {
 impl Account {
     /// Accounts for everything published so far; `fan_out` endpoints follow one another for each group.
     pub(crate) fn of(board: &Board, fan_out: u32) -> Self {
-        let (published, arrivals) = (board.published(), board.arrivals());
+        let published = board.published();
+        let arrivals = board.arrivals();
         let owed: HashSet<(u32, u32)> = published
             .iter()
             .zip(0..)

@@ -151,7 +151,8 @@ impl Api {
             builder = builder.header(*name, *value);
         }
         let response = builder.send().await.map_err(|e| format!("{request}: {e:?}"))?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
         let text = response.text().await.map_err(|e| format!("{request}: {e:?}"))?;
         hush::hear(&text);
         Ok(Answer { request, status, headers, text })

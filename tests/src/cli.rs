@@ -47,7 +47,8 @@ impl Cli {
     /// When it fails.
     pub async fn text(&self, args: &[&str]) -> String {
         let output = self.run(args).await;
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let out = String::from_utf8_lossy(&output.stdout);
+        let err = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "postrider {args:?}: {out}{err}");
         out.into_owned()
     }

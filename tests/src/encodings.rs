@@ -99,7 +99,8 @@ impl Hidden {
 /// of three.
 fn within(engine: &impl base64::Engine, bytes: &[u8], offset: usize) -> Vec<u8> {
     let text = engine.encode([vec![0; offset], bytes.to_vec()].concat());
-    let (from, to) = ((offset * 8).div_ceil(6), (offset + bytes.len()) * 8 / 6);
+    let from = (offset * 8).div_ceil(6);
+    let to = (offset + bytes.len()) * 8 / 6;
     text.as_bytes()[from..to].to_vec()
 }
 

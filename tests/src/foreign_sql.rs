@@ -67,7 +67,8 @@ pub async fn give_maintenance_work(database_url: &str, now: DateTime<Utc>) {
 }
 
 fn make_day(table: &str, day: NaiveDate) -> String {
-    let (name, next) = (format!("{table}_{}", day.format("%Y%m%d")), day + Days::new(1));
+    let name = format!("{table}_{}", day.format("%Y%m%d"));
+    let next = day + Days::new(1);
     format!(
         "CREATE TABLE IF NOT EXISTS {name} PARTITION OF {table} \
          FOR VALUES FROM ('{day} 00:00:00+00') TO ('{next} 00:00:00+00')"

@@ -313,8 +313,11 @@ impl Ledger {
         let (_, seen) = books.owed(id).find(|(at, _)| *at == place)?;
         let sent = books.events[&id];
         let event_type = books.kinds[sent.kind].event_type.clone();
-        let (created, data) = (time(sent.created), data(sent.number));
-        let (requests, accepted, disputed) = (seen.requests, seen.accepted > 0, sent.disputed);
+        let created = time(sent.created);
+        let data = data(sent.number);
+        let requests = seen.requests;
+        let accepted = seen.accepted > 0;
+        let disputed = sent.disputed;
         let excused = books.excused.contains(&place);
         Some(Owed { event_type, created, data, requests, accepted, disputed, excused })
     }

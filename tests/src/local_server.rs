@@ -67,7 +67,9 @@ async fn answer(
     let (parts, body) = request.into_parts();
     if let Ok(body) = body.collect().await {
         let path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
-        let (method, version, headers) = (parts.method.to_string(), parts.version, parts.headers);
+        let method = parts.method.to_string();
+        let version = parts.version;
+        let headers = parts.headers;
         let body = body.to_bytes();
         let received = Received { method, path, version, headers, body, at: Instant::now(), connection: 0 };
         // The test may already have ended.

@@ -154,7 +154,8 @@ impl Builder {
         std::fs::create_dir_all(&dir).expect("a directory for this test");
         let namespace = format!("t{unique}");
         let database = Database::create(&self.database_url, &unique).await;
-        let (amqp_url, names) = (self.amqp_url.clone(), self.waits());
+        let amqp_url = self.amqp_url.clone();
+        let names = self.waits();
         let leftovers = Leftovers { amqp_url, namespace: namespace.clone(), database, names };
         let record = leftovers.record(&dir);
         let authority = Authority::generate();
@@ -208,7 +209,8 @@ impl Platform {
     /// Prepares one process of each service on the servers of the settings.
     #[must_use]
     pub fn builder() -> Builder {
-        let (amqp_url, database_url) = (amqp_url(), database_url());
+        let amqp_url = amqp_url();
+        let database_url = database_url();
         Builder { settings: Vec::new(), apis: 1, routers: 1, deliverers: 1, amqp_url, database_url }
     }
 
@@ -368,7 +370,8 @@ impl Platform {
     /// Searches for secrets in everything that is left, and removes it from the servers. Returns what it
     /// found or could not search.
     fn leave(&self) -> Vec<String> {
-        let (mut places, mut unseen) = (hush::logs(&self.dir), Vec::new());
+        let mut places = hush::logs(&self.dir);
+        let mut unseen = Vec::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let url = self.database_url();

@@ -82,7 +82,8 @@ impl Hostile {
 
     /// Creates an event that is good except for its properties or its routing key.
     fn unreadable(what: String, event: Event, properties: Properties) -> Self {
-        let (key, body) = (event.event_type.clone().into_bytes(), event.body().into_bytes());
+        let key = event.event_type.clone().into_bytes();
+        let body = event.body().into_bytes();
         let fate = Fate::ArrivesOrRejected(UNREADABLE);
         Self { what, key, properties, body, event: Some(event), fate }
     }

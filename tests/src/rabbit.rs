@@ -164,8 +164,10 @@ impl Rabbit {
         let channel = self.channel().await;
         let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
         let queue = channel.queue_declare("".into(), options, FieldTable::default()).await.expect("a queue");
-        let (queue, exchange) = (queue.name().to_string(), self.name(exchange));
-        let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+        let queue = queue.name().to_string();
+        let exchange = self.name(exchange);
+        let options = QueueBindOptions::default();
+        let none = FieldTable::default();
         let bound =
             channel.queue_bind(queue.as_str().into(), exchange.into(), key.into(), options, none).await;
         bound.expect("an exchange to bind to");
@@ -194,7 +196,8 @@ impl Rabbit {
     /// # Panics
     /// When the broker refuses.
     pub async fn unbind(&self, exchange: &str, queue: &str, key: &str) {
-        let (queue, exchange) = (self.name(queue).into(), self.name(exchange).into());
+        let queue = self.name(queue).into();
+        let exchange = self.name(exchange).into();
         let unbound =
             self.channel().await.queue_unbind(queue, exchange, key.into(), FieldTable::default()).await;
         unbound.expect("the binding is removed");

@@ -351,7 +351,8 @@ fn shown(arguments: &[u8]) -> String {
 /// Returns whether the arguments of an `ack` cover this tag.
 fn acknowledges(arguments: &[u8], tag: u64) -> bool {
     let mut reader = Reader(arguments);
-    let (acked, multiple) = (reader.number(), reader.byte());
+    let acked = reader.number();
+    let multiple = reader.byte();
     acked.is_some_and(|acked| acked == tag || (multiple == Some(1) && (acked == 0 || acked > tag)))
 }
 

@@ -63,7 +63,8 @@ impl Traffic {
         let mut producers = JoinSet::new();
         let period = Duration::from_secs_f64((BATCH * PRODUCERS) as f64 / per_second as f64);
         for number in 0..PRODUCERS {
-            let (traffic, stop) = (self.clone(), stop.subscribe());
+            let traffic = self.clone();
+            let stop = stop.subscribe();
             producers.spawn(async move { traffic.produce(number, events / PRODUCERS, period, stop).await });
         }
         Load { stop, producers }

@@ -61,7 +61,8 @@ impl Filled {
     }
 
     async fn insert(&self, client: &Client, insert: &str, webhook: Option<&str>) {
-        let (began, spread) = (self.began.timestamp_millis(), SPREAD.num_milliseconds());
+        let began = self.began.timestamp_millis();
+        let spread = SPREAD.num_milliseconds();
         let statement = insert.replace("made", &format!("({MADE}) AS made"));
         let mut params: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> = vec![&began, &spread, &self.events];
         if let Some(webhook) = &webhook {

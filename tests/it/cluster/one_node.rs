@@ -59,7 +59,8 @@ async fn a_full_queue_that_refuses_messages_holds_up_nobody_else(server: Server)
 
     let filling: Vec<Event> = (0..FILLING).map(|_| Event::new("acme", HANGING)).collect();
     stage.platform.producer().await.publish_all(&filling).await;
-    let (rabbit, queue) = (stage.platform.rabbit().await, format!("webhook.{}", slow.id));
+    let rabbit = stage.platform.rabbit().await;
+    let queue = format!("webhook.{}", slow.id);
     eventually("the queue is full", PATIENCE, async || match rabbit.depth(&queue).await {
         Some(FULL..) => Ok(()),
         other => Err(format!("{other:?}")),

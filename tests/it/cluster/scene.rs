@@ -49,7 +49,8 @@ impl Scene {
         let silence = Arc::new(Silence::before(ledger.clone()));
         let receiver = Receiver::start_before(&platform.authority, silence.clone()).await;
         let kinds = subscribe(&platform, &ledger, &receiver).await;
-        let (amqp_url, namespace) = (cluster.url(), platform.namespace.clone());
+        let amqp_url = cluster.url();
+        let namespace = platform.namespace.clone();
         let traffic = Traffic { amqp_url, namespace, kinds, ledger: ledger.clone() };
         let scene = Self { platform, cluster, silence, ledger, traffic, began, _receiver: receiver };
         scene.flowing().await;

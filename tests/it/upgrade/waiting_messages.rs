@@ -66,7 +66,8 @@ impl Subscriber {
 
     /// Asserts that exactly the published events are delivered.
     async fn has_all(&self, stage: &Stage) {
-        let (webhook, published) = (&self.webhook, &self.published);
+        let webhook = &self.webhook;
+        let published = &self.published;
         stage.brand.wait_listed(webhook, "status=delivered", published, CONVERGENCE_TIMEOUT).await;
         assert!(self.endpoint.counts().keys().eq(published), "{} got what it is not owed", self.event_type);
     }
@@ -144,7 +145,8 @@ async fn messages_that_wait_in_every_queue_arrive_after_the_upgrade() {
     let later: Vec<Event> = (0..3).map(|_| Event::new("acme", LATER)).collect();
     others.wait_in_queues(&mut stage, &later).await;
 
-    let (amqp_url, namespace) = (stage.platform.amqp_url().to_owned(), stage.platform.namespace.clone());
+    let amqp_url = stage.platform.amqp_url().to_owned();
+    let namespace = stage.platform.namespace.clone();
     let mut oracle = Oracle::default();
     let replaced = AtomicBool::new(false);
     let publishing = async {

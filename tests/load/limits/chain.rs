@@ -29,7 +29,8 @@ pub(super) async fn latency(stage: &Stage, args: &Args) -> Latency {
     let routing = tokio::spawn(route(only(&events).await, inserter, deliveries.clone()));
     let delivering = tokio::spawn(deliver(only(&deliveries).await, Arc::clone(&poster)));
 
-    let (publisher, mut confirming) = (events.publisher().await, JoinSet::new());
+    let publisher = events.publisher().await;
+    let mut confirming = JoinSet::new();
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / args.rate.max(1));
     while poster.board.now() < WARM_UP + args.span() {
         ticks.tick().await;

@@ -56,7 +56,8 @@ impl Taking {
 /// Sends messages through `queues` quorum queues.
 pub(super) async fn measure(stage: &Stage, args: &Args, name: &str, queues: u32, taking: Taking) -> Limit {
     let hop = Hop::declare(&stage.platform, name, queues).await;
-    let (room, done) = (Arc::new(Semaphore::new(ON_THE_WAY)), Arc::new(AtomicUsize::new(0)));
+    let room = Arc::new(Semaphore::new(ON_THE_WAY));
+    let done = Arc::new(AtomicUsize::new(0));
     let mut working = JoinSet::new();
     for consumer in hop.consume(taking.prefetch).await {
         working.spawn(acknowledge(consumer, taking, Arc::clone(&room), Arc::clone(&done)));
@@ -64,9 +65,12 @@ pub(super) async fn measure(stage: &Stage, args: &Args, name: &str, queues: u32,
     working.spawn(publish(hop.publisher().await, hop.clone(), vec![b'.'; args.bytes], Arc::clone(&room)));
     tokio::time::sleep(WARM_UP).await;
     let meter = stage.meter();
-    let (began, count, before) = (Instant::now(), done.load(Ordering::Relaxed), meter.read());
+    let began = Instant::now();
+    let count = done.load(Ordering::Relaxed);
+    let before = meter.read();
     tokio::time::sleep(args.span()).await;
-    let (seconds, after) = (began.elapsed().as_secs_f64(), meter.read());
+    let seconds = began.elapsed().as_secs_f64();
+    let after = meter.read();
     let limit = Limit::of(done.load(Ordering::Relaxed) - count, seconds, &before, &after);
     working.abort_all();
     hop.delete().await;
@@ -148,7 +152,8 @@ impl Hop {
             let mut arguments = FieldTable::default();
             arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
             channel.queue_declare(queue.into(), durable, arguments).await?;
-            let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+            let options = QueueBindOptions::default();
+            let none = FieldTable::default();
             channel.queue_bind(queue.into(), exchange.into(), queue.into(), options, none).await?;
         }
         Ok(())
@@ -167,7 +172,8 @@ impl Hop {
         for queue in self.queues.iter().map(String::as_str) {
             let channel = self.consuming.create_channel().await.expect("a channel");
             channel.basic_qos(prefetch, BasicQosOptions::default()).await.expect("a prefetch");
-            let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+            let options = BasicConsumeOptions::default();
+            let none = FieldTable::default();
             consumers
                 .push(channel.basic_consume(queue.into(), "".into(), options, none).await.expect("a queue"));
         }
@@ -176,7 +182,8 @@ impl Hop {
 
     pub(super) async fn send(&self, channel: &Channel, queue: &str, body: &[u8]) -> PublisherConfirm {
         let properties = BasicProperties::default().with_delivery_mode(2);
-        let (exchange, options) = (self.exchange.as_str().into(), BasicPublishOptions::default());
+        let exchange = self.exchange.as_str().into();
+        let options = BasicPublishOptions::default();
         let sent = channel.basic_publish(exchange, queue.into(), options, body, properties).await;
         sent.expect("the broker accepts it")
     }
@@ -203,7 +210,8 @@ async fn publish(channel: Channel, hop: Hop, body: Vec<u8>, room: Arc<Semaphore>
 
 async fn acknowledge(mut consumer: Consumer, taking: Taking, room: Arc<Semaphore>, done: Arc<AtomicUsize>) {
     while let Some(Ok(mut last)) = consumer.next().await {
-        let (mut taken, until) = (1, tokio::time::Instant::now() + taking.linger);
+        let mut taken = 1;
+        let until = tokio::time::Instant::now() + taking.linger;
         while taken < taking.at_once
             && let Ok(Some(Ok(delivery))) = tokio::time::timeout_at(until, consumer.next()).await
         {

@@ -51,9 +51,13 @@ pub(super) async fn throughput(stage: &Stage, args: &Args) -> Limit {
     }
     tokio::time::sleep(WARM_UP).await;
     let meter = stage.meter();
-    let (from, count, before) = (poster.board.now(), poster.board.count(), meter.read());
+    let from = poster.board.now();
+    let count = poster.board.count();
+    let before = meter.read();
     tokio::time::sleep(args.span()).await;
-    let (to, done, after) = (poster.board.now(), poster.board.count() - count, meter.read());
+    let to = poster.board.now();
+    let done = poster.board.count() - count;
+    let after = meter.read();
     Limit::of(done, (to - from).as_secs_f64(), &before, &after)
 }
 

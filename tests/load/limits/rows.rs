@@ -43,12 +43,14 @@ const INSERT: &str = "
 pub(super) async fn measure(stage: &Stage, args: &Args) -> Limit {
     let inserter = Inserter::new(stage, args).await;
     let meter = stage.meter();
-    let (began, before) = (Instant::now(), meter.read());
+    let began = Instant::now();
+    let before = meter.read();
     let mut done = 0;
     while began.elapsed() < args.span() {
         done += inserter.insert(BATCH).await;
     }
-    let (seconds, after) = (began.elapsed().as_secs_f64(), meter.read());
+    let seconds = began.elapsed().as_secs_f64();
+    let after = meter.read();
     Limit::of(done, seconds, &before, &after)
 }
 
@@ -56,7 +58,8 @@ pub(super) async fn measure(stage: &Stage, args: &Args) -> Limit {
 pub(super) async fn latency(stage: &Stage, args: &Args) -> Latency {
     let inserter = Inserter::new(stage, args).await;
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / args.rate.max(1));
-    let (began, mut took) = (Instant::now(), Vec::new());
+    let began = Instant::now();
+    let mut took = Vec::new();
     while began.elapsed() < args.span() {
         ticks.tick().await;
         let began = Instant::now();

@@ -28,13 +28,15 @@ pub(super) async fn measure(stage: &mut Stage, args: &Args) -> Measured {
     let before = queued(stage).await;
     stage.source.start(stage.groups(), Pace::Flood(args.backlog)).end().await;
     wait_routed(stage, args, &routers, before).await;
-    let (from, before) = (stage.board.now(), meter.read());
+    let from = stage.board.now();
+    let before = meter.read();
     for deliverer in &mut stage.platform.deliverers {
         deliverer.start();
     }
     let owed = stage.board.published().len() * args.fan_out as usize;
     let deliverers = drained(stage, owed).await;
-    let (to, after) = (stage.board.now(), stage.meter().read());
+    let to = stage.board.now();
+    let after = stage.meter().read();
     let window = Window::of(&stage.board, (from, to), after.since(&before), |_| true);
     Measured::new("backlog", window)
         .with("routers_mib_before", routers.at_first)

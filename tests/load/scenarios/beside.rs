@@ -92,7 +92,8 @@ async fn under(stage: &Stage, args: &Args, last: u32, name: &str) -> Parts {
     let others = stage.source.start((0..last).collect(), Pace::Closed(args.on_the_way));
     let flow = stage.source.start(vec![last], Pace::Open(FOR_THE_BAD_ONE));
     tokio::time::sleep(args.warm_up()).await;
-    let (meter, from) = (stage.meter(), stage.board.now());
+    let meter = stage.meter();
+    let from = stage.board.now();
     let window = Window::watch(&stage.board, &meter, args.span(), |endpoint| endpoint < last).await;
     let seen = (from, stage.board.now());
     flow.stop().await;

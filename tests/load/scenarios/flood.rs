@@ -14,7 +14,8 @@ pub(super) async fn measure(stage: &Stage, args: &Args) -> Vec<Measured> {
     let groups = args.groups();
     assert!(groups >= 2, "this needs two brands");
     // The first half of the groups belongs to one brand, and floods.
-    let (flooding, trickling) = (0..groups.div_ceil(2), vec![groups - 1]);
+    let flooding = 0..groups.div_ceil(2);
+    let trickling = vec![groups - 1];
     let trickle = stage.source.start(trickling, Pace::Open(TRICKLE));
     tokio::time::sleep(args.warm_up()).await;
     let counts = |endpoint: u32| endpoint / args.fan_out == groups - 1;

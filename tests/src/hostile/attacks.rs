@@ -282,7 +282,8 @@ const BOMB: usize = 256 * 1024;
 /// longest repetition again and again.
 fn bomb() -> Vec<u8> {
     // The block's header (last, fixed codes), the literal 0; a length of 258 (code 285), a distance of 1 (code 0).
-    let (start, again) = ("1".to_owned() + "10" + "00110000", "11000101".to_owned() + "00000");
+    let start = "1".to_owned() + "10" + "00110000";
+    let again = "11000101".to_owned() + "00000";
     let bits: Vec<u8> =
         (start + &again.repeat(BOMB * 8 / again.len())).bytes().map(|bit| bit - b'0').collect();
     let packed = bits.chunks(8).map(|byte| byte.iter().rev().fold(0, |all, bit| all << 1 | bit));

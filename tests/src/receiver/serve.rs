@@ -87,7 +87,9 @@ async fn receive(request: Request<Incoming>, connection: usize) -> Result<Receiv
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    let (method, version, headers) = (head.method.to_string(), head.version, head.headers);
+    let method = head.method.to_string();
+    let version = head.version;
+    let headers = head.headers;
     Ok(Received { method, path, version, headers, body, at, connection })
 }
 
