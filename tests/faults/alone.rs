@@ -8,8 +8,9 @@ use e2e::ledger::Place;
 use e2e::platform::Builder;
 use tokio::time::Instant;
 
-use crate::fault::{Fault, Harm, Meanwhile, Service, TAKEN_OVER};
+use crate::fault::{Fault, Harm, Service, TAKEN_OVER};
 use crate::poisoning::Poison;
+use crate::progress::Progress;
 use crate::silence::Queue;
 use crate::sql::Rows;
 use crate::world::{Link, World};
@@ -45,7 +46,7 @@ async fn alone_in(mut world: World, faults: &[Fault]) {
         let line = format!("{fault:?}: flowing after {recovery:?}, {healed:?}");
         eprintln!("{line}");
         let taken_over = healed.taken_over.is_none_or(|after| after <= TAKEN_OVER);
-        let in_time = healed.meanwhile.is_none_or(Meanwhile::is_in_time);
+        let in_time = healed.progress.is_none_or(Progress::is_in_time);
         if recovery > FLOWING || !taken_over || !in_time {
             late.push(line);
         }

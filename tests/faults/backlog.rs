@@ -7,7 +7,7 @@ use e2e::ledger::{Kind, Ledger, Place};
 use e2e::poll::eventually;
 use tokio::time::Instant;
 
-use crate::fault::Meanwhile;
+use crate::progress::Progress;
 use crate::world::World;
 
 /// Deliveries that wait, which take 30 s at the pace of the slow endpoint.
@@ -22,7 +22,7 @@ const BACKLOG_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Makes an endpoint fail for a while with a backlog behind it. A delivery that failed once is due soon, so
 /// that its next attempt comes before the first attempts of the last deliveries.
-pub(crate) async fn outlasts_retries(world: &World) -> Meanwhile {
+pub(crate) async fn outlasts_retries(world: &World) -> Progress {
     let (place, kind) = world.slow.expect("a webhook for this fault");
     // All of it is queued before the first failure; otherwise some of it would join the queue behind the
     // retries.
@@ -41,7 +41,7 @@ pub(crate) async fn outlasts_retries(world: &World) -> Meanwhile {
     let unattempted = unseen(&world.ledger);
     let is_retried_first = retried(&world.ledger) && unattempted >= MIN_UNATTEMPTED;
     eprintln!("{} of {left} deliveries failed; {unattempted} left when they were retried", failed.len());
-    Meanwhile { took: is_retried_first.then(|| began.elapsed()), limit: BACKLOG_TIMEOUT }
+    Progress { took: is_retried_first.then(|| began.elapsed()), limit: BACKLOG_TIMEOUT }
 }
 
 /// Publishes the backlog, and waits until all of it is queued.

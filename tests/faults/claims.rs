@@ -2,27 +2,18 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::time::Duration;
 
 use e2e::ledger::{Ledger, Place};
 use e2e::poison::{Fate, Hostile};
-use e2e::rabbit::REJECTED_QUEUE;
-use e2e::raw_amqp::{RawClient, RawMessage};
-use http::Method;
+use e2e::raw_amqp::RawMessage;
 use sha2::{Digest, Sha256};
-
-use crate::world::World;
 
 /// Maximum length of the header `x-reject-detail` (contract §2).
 const MAX_DETAIL_BYTES: usize = 1_024;
 /// Maximum number of bytes of a message that a report shows.
-const SHOWN_BYTES: usize = 120;
+pub(crate) const SHOWN_BYTES: usize = 120;
 /// The codes for which a valid event may be rejected while the router's clock is days off.
 const WRONG_CLOCK: [&str; 1] = ["created_out_of_range"];
-/// Items on a page of rejected messages.
-const PAGE: usize = 20;
-/// How long the page may take; some of its messages are large.
-const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
 type Fingerprint = [u8; 32];
 
@@ -47,7 +38,7 @@ struct Claim {
 #[derive(Debug)]
 pub(crate) struct Refusal {
     body: Fingerprint,
-    id: Option<String>,
+    pub(crate) id: Option<String>,
     reason: Option<String>,
     detail_bytes: usize,
     start: String,
@@ -144,7 +135,8 @@ impl Claim {
 }
 
 impl Refusal {
-    fn read(message: &RawMessage) -> Self {
+    /// Reads a message from the queue of rejected messages.
+    pub(crate) fn read(message: &RawMessage) -> Self {
         let header = |name: &str| message.header(name.as_bytes());
         let start = &message.body[..message.body.len().min(SHOWN_BYTES)];
         let start = String::from_utf8_lossy(start).into_owned();
@@ -177,37 +169,4 @@ pub(crate) fn by_reason(refusals: &[Refusal]) -> BTreeMap<String, usize> {
         *counts.entry(refusal.reason.clone().unwrap_or_default()).or_default() += 1;
     }
     counts
-}
-
-impl World {
-    /// Takes all messages out of the queue of rejected messages. A valid event among them no longer has to
-    /// arrive.
-    pub(crate) async fn take_rejected(&self, into: &mut Vec<Refusal>) {
-        let queue = format!("{}.{REJECTED_QUEUE}", self.platform.namespace);
-        let mut client = RawClient::connect(&self.broker.url()).await.expect("the broker");
-        while let Some(message) = client.get(&queue).await.expect("the list of rejected messages") {
-            let refusal = Refusal::read(&message);
-            if let Some(id) = &refusal.id {
-                self.ledger.dispute(id);
-            }
-            into.push(refusal);
-            client.ack(&message).await.expect("the broker");
-        }
-    }
-
-    /// Asks the API for the rejected messages. Returns a complaint when it does not answer properly.
-    pub(crate) async fn rejected_are_listed(&self) -> Option<String> {
-        let support = self.support();
-        let path = format!("/admin/v1/rejected?limit={PAGE}");
-        let asking = support.try_send(Method::GET, &path, None);
-        match tokio::time::timeout(PAGE_TIMEOUT, asking).await {
-            Ok(Ok(answer)) if answer.status == 200 => None,
-            Ok(Ok(answer)) => {
-                let start: String = answer.text.chars().take(SHOWN_BYTES).collect();
-                Some(format!("{path}: {} {start}", answer.status))
-            }
-            Ok(Err(error)) => Some(error),
-            Err(_) => Some(format!("{path}: no answer")),
-        }
-    }
 }

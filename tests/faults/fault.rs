@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::backlog;
 use crate::poisoning::Poison;
+use crate::progress::Progress;
 use crate::silence::Queue;
 use crate::sql::{self, Rows};
 use crate::world::{Link, World};
@@ -93,22 +94,6 @@ pub(crate) enum Fault {
     Backlog,
 }
 
-/// How deliveries went on during a fault that must not stop them.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Meanwhile {
-    /// How long they took; `None` when they did not arrive in time.
-    pub(crate) took: Option<Duration>,
-    /// How long they may take.
-    pub(crate) limit: Duration,
-}
-
-impl Meanwhile {
-    /// Whether they arrived in time.
-    pub(crate) fn is_in_time(self) -> bool {
-        self.took.is_some_and(|took| took <= self.limit)
-    }
-}
-
 /// The course of a fault.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Healed {
@@ -116,24 +101,24 @@ pub(crate) struct Healed {
     pub(crate) at: Instant,
     /// How long a frozen replica's endpoints waited for another replica.
     pub(crate) taken_over: Option<Duration>,
-    /// How deliveries went on during the fault.
-    pub(crate) meanwhile: Option<Meanwhile>,
+    /// The progress of deliveries during the fault.
+    pub(crate) progress: Option<Progress>,
 }
 
 impl Fault {
     /// Applies the fault, waits, and ends it.
     pub(crate) async fn happen(self, world: &mut World, dice: &mut Dice) -> Healed {
         let mut taken_over = None;
-        let mut meanwhile = None;
+        let mut progress = None;
         match self {
             Self::Freeze => taken_over = Some(freeze(world).await),
-            Self::Silent(queue) => meanwhile = Some(queue.fall_silent(world).await),
-            Self::Refused(rows) => meanwhile = Some(rows.are_refused(world).await),
-            Self::Dump => meanwhile = Some(sql::dump(world).await),
-            Self::Backlog => meanwhile = Some(backlog::outlasts_retries(world).await),
+            Self::Silent(queue) => progress = Some(queue.fall_silent(world).await),
+            Self::Refused(rows) => progress = Some(rows.are_refused(world).await),
+            Self::Dump => progress = Some(sql::dump(world).await),
+            Self::Backlog => progress = Some(backlog::outlasts_retries(world).await),
             other => other.befall(world, dice).await,
         }
-        Healed { at: Instant::now(), taken_over, meanwhile }
+        Healed { at: Instant::now(), taken_over, progress }
     }
 
     async fn befall(self, world: &mut World, dice: &mut Dice) {

@@ -8,6 +8,8 @@ mod fault;
 mod judge;
 mod mix;
 mod poisoning;
+mod progress;
+mod rejected;
 mod silence;
 mod sql;
 mod world;

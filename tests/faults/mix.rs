@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use e2e::dice::Dice;
 
-use crate::fault::{Fault, Harm, Meanwhile, Service, TAKEN_OVER};
+use crate::fault::{Fault, Harm, Service, TAKEN_OVER};
 use crate::poisoning::Poison;
+use crate::progress::Progress;
 use crate::silence::Queue;
 use crate::sql::Rows;
 use crate::world::{Link, World};
@@ -32,7 +33,7 @@ struct Line {
     fault: Fault,
     recovery: Duration,
     taken_over: Option<Duration>,
-    meanwhile: Option<Meanwhile>,
+    progress: Option<Progress>,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -47,7 +48,7 @@ async fn faults_in_any_order_lose_alter_and_invent_nothing() {
     for fault in faults {
         let healed = fault.happen(&mut world, &mut dice).await;
         let recovery = world.flowing(healed.at).await;
-        let line = Line { fault, recovery, taken_over: healed.taken_over, meanwhile: healed.meanwhile };
+        let line = Line { fault, recovery, taken_over: healed.taken_over, progress: healed.progress };
         let count = world.ledger.count();
         eprintln!("{} {line}; {} events, {} duplicates", lines.len() + 1, count.events, count.duplicates);
         lines.push(line);
@@ -68,9 +69,9 @@ impl std::fmt::Display for Line {
         if let Some(after) = self.taken_over {
             write!(f, ", taken over after {after:.1?}")?;
         }
-        match self.meanwhile {
-            Some(Meanwhile { took: Some(took), .. }) => write!(f, ", beside it after {took:.1?}"),
-            Some(Meanwhile { took: None, limit }) => write!(f, ", beside it not within {limit:.1?}"),
+        match self.progress {
+            Some(Progress { took: Some(took), .. }) => write!(f, ", beside it after {took:.1?}"),
+            Some(Progress { took: None, limit }) => write!(f, ", beside it not within {limit:.1?}"),
             None => Ok(()),
         }
     }
@@ -80,7 +81,7 @@ impl Line {
     fn is_late(&self) -> bool {
         self.recovery > FLOWING
             || self.taken_over.is_some_and(|after| after > TAKEN_OVER)
-            || self.meanwhile.is_some_and(|meanwhile| !meanwhile.is_in_time())
+            || self.progress.is_some_and(|progress| !progress.is_in_time())
     }
 }
 

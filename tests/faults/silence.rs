@@ -8,8 +8,8 @@ use e2e::poison;
 use e2e::rabbit::{INGEST_QUEUE, REJECTED_QUEUE};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::fault::Meanwhile;
 use crate::poisoning::send_all;
+use crate::progress::Progress;
 use crate::world::World;
 
 /// How long a queue is silent.
@@ -46,7 +46,7 @@ pub(crate) enum Queue {
 
 impl Queue {
     /// Silences the queue, gives it work, checks whether deliveries flow all the same, and wakes it.
-    pub(crate) async fn fall_silent(self, world: &mut World) -> Meanwhile {
+    pub(crate) async fn fall_silent(self, world: &mut World) -> Progress {
         let silenced = Instant::now();
         let names = self.names(world);
         for name in &names {
@@ -73,7 +73,7 @@ impl Queue {
         for name in &names {
             world.broker.wake(name).await;
         }
-        Meanwhile { took, limit }
+        Progress { took, limit }
     }
 
     fn names(self, world: &World) -> Vec<String> {

@@ -11,8 +11,8 @@ use e2e::process::Process;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use crate::fault::Meanwhile;
 use crate::poisoning::send_all;
+use crate::progress::Progress;
 use crate::world::{REFUSED_TYPE, World};
 
 /// How soon deliveries that have nothing to do with the refused rows or the dump have to flow.
@@ -43,7 +43,7 @@ impl Rows {
 
     /// Makes the database refuse the rows of some events, checks whether all others are delivered and
     /// recorded, and removes the rule.
-    pub(crate) async fn are_refused(self, world: &mut World) -> Meanwhile {
+    pub(crate) async fn are_refused(self, world: &mut World) -> Progress {
         let (place, kind) = world.refused.expect("a webhook for this fault");
         let condition = match self {
             Self::Events | Self::Deliveries => format!("NEW.type = '{REFUSED_TYPE}'"),
@@ -64,7 +64,7 @@ impl Rows {
             None => false,
         };
         foreign_sql::take_rows_again(&url, self.table()).await;
-        Meanwhile { took: recorded.then(|| began.elapsed()), limit: 2 * HELD_UP }
+        Progress { took: recorded.then(|| began.elapsed()), limit: 2 * HELD_UP }
     }
 }
 
@@ -88,7 +88,7 @@ async fn recorded(world: &World, events: &[Event]) {
 
 /// Begins a dump, restarts the routers with work for their maintenance, and checks whether deliveries flow
 /// before the dump ends.
-pub(crate) async fn dump(world: &mut World) -> Meanwhile {
+pub(crate) async fn dump(world: &mut World) -> Progress {
     let url = world.platform.database_url();
     foreign_sql::give_maintenance_work(&url, Utc::now()).await;
     let dump = Dump::begin(&url).await;
@@ -96,5 +96,5 @@ pub(crate) async fn dump(world: &mut World) -> Meanwhile {
     dump.is_waited_for(NOTICED).await;
     let flows = world.flows_within(HELD_UP, None).await;
     drop(dump);
-    Meanwhile { took: flows.map(|(took, _)| took), limit: HELD_UP }
+    Progress { took: flows.map(|(took, _)| took), limit: HELD_UP }
 }

@@ -3,27 +3,21 @@
 
 mod chain;
 mod hop;
+mod limit;
 mod post;
 mod rows;
 
 use serde::Serialize;
 
 use self::hop::Taking;
+pub(crate) use self::limit::Limit;
 use crate::args::Args;
-use crate::cpu::{LOAD, Reading, Seconds};
+use crate::cpu::LOAD;
 use crate::stage::Stage;
-use crate::window::{Latency, float};
+use crate::window::Latency;
 
 /// Maximum number of endpoint queues of the bare hop.
 const HOP_QUEUES: u32 = 200;
-
-/// The speed and the cost of one bare step.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Limit {
-    pub(crate) per_second: f64,
-    /// Seconds of processor for 1,000 steps, by part.
-    pub(crate) cpu_s_per_1000: Seconds,
-}
 
 /// All limits of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -47,19 +41,6 @@ pub(crate) struct Limits {
     pub(crate) chain_latency: Latency,
     /// Seconds of processor for 1,000 deliveries, as the sum of the steps without the receiver.
     pub(crate) cpu_s_per_1000: f64,
-}
-
-impl Limit {
-    fn of(done: usize, seconds: f64, before: &Reading, after: &Reading) -> Self {
-        let thousands = float(done.max(1)) / 1000.0;
-        let cpu = after.since(before).into_iter().map(|(part, spent)| (part, spent / thousands));
-        Self { per_second: float(done) / seconds, cpu_s_per_1000: cpu.collect() }
-    }
-
-    /// Returns the seconds that a step needs in these parts.
-    fn needs(&self, parts: &[&str]) -> f64 {
-        parts.iter().filter_map(|part| self.cpu_s_per_1000.get(*part)).sum()
-    }
 }
 
 impl Limits {

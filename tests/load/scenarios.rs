@@ -13,11 +13,8 @@ use self::beside::Bad;
 use crate::args::{Args, Scenario};
 use crate::limits::Limits;
 use crate::report::{Measured, Report};
-use crate::stage::Stage;
+use crate::stage::{ARRIVAL_TIMEOUT, Stage};
 use crate::window::Account;
-
-/// How long events in flight may take to arrive, which includes three attempts and the delays between them.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Sets up the stage, measures, accounts and reports; returns whether everything that was confirmed arrived.
 pub(crate) async fn run(args: &Args) -> bool {
@@ -27,7 +24,7 @@ pub(crate) async fn run(args: &Args) -> bool {
     for scenario in &args.scenarios {
         measured.extend(rounds(&mut stage, args, *scenario).await);
     }
-    stage.drain(PATIENCE).await;
+    stage.drain(ARRIVAL_TIMEOUT).await;
     let report = Report {
         settings: args.settings(),
         shares: stage.shares().await,

@@ -17,6 +17,8 @@ use crate::cpu::Meter;
 use crate::sink::{Manner, Sink};
 use crate::source::{Group, Source};
 
+/// How long events in flight may take to arrive, which includes three attempts and the delays between them.
+pub(crate) const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(120);
 /// Concurrent requests to the API during the setup.
 const ASKING: usize = 16;
 /// Maximum number of groups of one brand, each with a type of its own.

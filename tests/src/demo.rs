@@ -2,6 +2,7 @@
 //! share a directory, the state, with `ca.pem`, `cert.pem`, `key.pem`, `secret` (written by the creator of
 //! the webhook), `requests.log`, `last-request.txt`, and `received/<event id>.txt` for each verified event.
 
+mod error;
 mod json;
 pub mod receive;
 mod record;
@@ -9,15 +10,13 @@ pub mod state;
 
 use std::time::{Duration, Instant};
 
+pub use self::error::DemoError;
 use self::state::State;
 use crate::event::Event;
 use crate::producer::Producer;
 
 /// Interval of the checks for an event.
 const STEP: Duration = Duration::from_millis(100);
-
-/// An error for the person at the terminal.
-pub type DemoError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Publishes one event with a fresh id, persistent, mandatory and confirmed, and returns the id.
 ///

@@ -5,12 +5,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::pages::Page;
-
 /// Requests before the measured ones.
 const WARM_UP: usize = 20;
 /// Measured requests.
 const SAMPLES: usize = 400;
+
+/// A page of a listing: its name in the table and the requests that read it in turn.
+pub(crate) struct Page {
+    pub(crate) name: String,
+    pub(crate) paths: Vec<String>,
+}
 
 /// A user of the API with a connection that stays open.
 pub(crate) struct Reader {

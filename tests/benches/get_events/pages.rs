@@ -3,7 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::fill::Filled;
-use crate::measure::Reader;
+use crate::measure::{Page, Reader};
 
 /// Events on a page.
 const LIMIT: i64 = 100;
@@ -11,12 +11,6 @@ const LIMIT: i64 = 100;
 const STRIDE: i64 = 10;
 /// Neighbours of a page that are measured with it, so that the requests do not all read the same rows.
 const NEIGHBOURS: usize = 20;
-
-/// A page of a listing: its name in the table and the requests that read it in turn.
-pub(crate) struct Page {
-    pub(crate) name: String,
-    pub(crate) paths: Vec<String>,
-}
 
 /// A listing, identified by its query without the limit.
 struct Listing<'a> {

@@ -17,7 +17,7 @@ use lapin::{
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::Limit;
+use super::limit::Limit;
 use crate::args::Args;
 use crate::stage::Stage;
 use crate::window::Latency;

@@ -9,7 +9,7 @@ use domain::request::{self, EventHead};
 use domain::signature::{Secret, Signer};
 use tokio::task::JoinSet;
 
-use super::Limit;
+use super::limit::Limit;
 use crate::args::Args;
 use crate::board::Board;
 use crate::sink::{Manner, Sink};

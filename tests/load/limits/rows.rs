@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use e2e::database::connect;
 use tokio_postgres::{Client, Statement};
 
-use super::Limit;
+use super::limit::Limit;
 use crate::args::Args;
 use crate::source;
 use crate::stage::Stage;

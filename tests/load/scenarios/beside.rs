@@ -9,12 +9,11 @@ use std::ops::Range;
 use e2e::poll::eventually;
 use e2e::ports::Port;
 
-use super::PATIENCE;
 use crate::args::{Args, Scenario};
 use crate::report::Measured;
 use crate::sink::Manner;
 use crate::source::Pace;
-use crate::stage::Stage;
+use crate::stage::{ARRIVAL_TIMEOUT, Stage};
 use crate::window::Window;
 
 /// Events a second for the bad endpoint.
@@ -57,7 +56,7 @@ pub(super) async fn measure(stage: &Stage, args: &Args, bad: Bad) -> Vec<Measure
     stage.behave(last, Manner::Uncounted).await;
     let mut windows = vec![under(stage, args, last, "beside a good one").await];
     for _ in 0..args.rounds.max(1) {
-        stage.drain(PATIENCE).await;
+        stage.drain(ARRIVAL_TIMEOUT).await;
         stage.move_to(last, &url).await;
         if bad.backlog > 0 {
             stage.source.start(vec![last], Pace::Flood(bad.backlog)).end().await;
@@ -66,10 +65,10 @@ pub(super) async fn measure(stage: &Stage, args: &Args, bad: Bad) -> Vec<Measure
         windows.push(under(stage, args, last, bad.name).await);
         // The events sent to it meanwhile arrive after all.
         stage.behave(last, Manner::Uncounted).await;
-        stage.drain(PATIENCE).await;
+        stage.drain(ARRIVAL_TIMEOUT).await;
         windows.push(under(stage, args, last, "beside a good one").await);
     }
-    stage.drain(PATIENCE).await;
+    stage.drain(ARRIVAL_TIMEOUT).await;
     stage.behave(last, Manner::Well).await;
     held_against_their_neighbours(windows)
 }
@@ -77,7 +76,7 @@ pub(super) async fn measure(stage: &Stage, args: &Args, bad: Bad) -> Vec<Measure
 /// Waits until the routers are idle.
 async fn wait_routed(stage: &Stage) {
     let rabbit = stage.platform.rabbit().await;
-    eventually("all is routed", PATIENCE, async || match rabbit.depth("ingest").await {
+    eventually("all is routed", ARRIVAL_TIMEOUT, async || match rabbit.depth("ingest").await {
         Some(0) => Ok(()),
         other => Err(format!("{other:?}")),
     })

@@ -1,10 +1,9 @@
 //! One brand's trickle, alone and beside another brand's flood.
 
-use super::PATIENCE;
 use crate::args::Args;
 use crate::report::Measured;
 use crate::source::Pace;
-use crate::stage::Stage;
+use crate::stage::{ARRIVAL_TIMEOUT, Stage};
 use crate::window::Window;
 
 /// Events a second of the trickle.
@@ -24,6 +23,6 @@ pub(super) async fn measure(stage: &Stage, args: &Args) -> Vec<Measured> {
     let beside = Window::watch(&stage.board, &stage.meter(), args.span(), counts).await;
     flood.end().await;
     trickle.stop().await;
-    stage.drain(PATIENCE * 5).await;
+    stage.drain(ARRIVAL_TIMEOUT * 5).await;
     vec![Measured::new("a trickle alone", alone), Measured::new("a trickle beside a flood", beside)]
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::args::Args;
 use crate::report::Measured;
 use crate::source::Pace;
-use crate::stage::Stage;
+use crate::stage::{ARRIVAL_TIMEOUT, Stage};
 use crate::window::Window;
 
 /// Changes of the deliverers, one after the other, starting from one deliverer.
@@ -33,7 +33,7 @@ pub(super) async fn measure(stage: &mut Stage, args: &Args) -> Vec<Measured> {
         measured.push(watch(stage, args, name, Some(step)).await);
     }
     flow.stop().await;
-    stage.drain(super::PATIENCE).await;
+    stage.drain(ARRIVAL_TIMEOUT).await;
     measured
 }
 

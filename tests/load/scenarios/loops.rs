@@ -1,11 +1,10 @@
 //! Equal endpoints: a closed loop for throughput, an open one for latency.
 
-use super::PATIENCE;
 use crate::args::Args;
 use crate::report::Measured;
 use crate::sink::Manner;
 use crate::source::Pace;
-use crate::stage::Stage;
+use crate::stage::{ARRIVAL_TIMEOUT, Stage};
 use crate::window::Window;
 
 pub(super) async fn throughput(stage: &Stage, args: &Args) -> Measured {
@@ -38,6 +37,6 @@ async fn under(stage: &Stage, args: &Args, pace: Pace) -> Window {
     tokio::time::sleep(args.warm_up()).await;
     let window = Window::watch(&stage.board, &stage.meter(), args.span(), |_| true).await;
     flow.stop().await;
-    stage.drain(PATIENCE).await;
+    stage.drain(ARRIVAL_TIMEOUT).await;
     window
 }

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use e2e::poll::eventually;
 
-use super::PATIENCE;
 use crate::args::Args;
 use crate::report::Measured;
-use crate::stage::Stage;
+use crate::stage::{ARRIVAL_TIMEOUT, Stage};
 use crate::window::Window;
 
 pub(super) async fn measure(stage: &mut Stage, args: &Args) -> Vec<Measured> {
@@ -24,7 +23,7 @@ pub(super) async fn measure(stage: &mut Stage, args: &Args) -> Vec<Measured> {
     }
     let from = stage.board.now();
     start(stage);
-    stage.drain(PATIENCE).await;
+    stage.drain(ARRIVAL_TIMEOUT).await;
     let owed = stage.board.published().len() * args.fan_out as usize;
     assert!(stage.board.count() >= owed, "{} of {owed} arrived", stage.board.count());
     vec![subscribed, measured(stage, "from start until every webhook got its waiting event", from)]
@@ -48,7 +47,7 @@ async fn wait_subscribed(stage: &mut Stage) {
     for deliverer in &mut stage.platform.deliverers {
         deliverer.wait_ready().await;
     }
-    eventually("all queues are subscribed to", PATIENCE, async || {
+    eventually("all queues are subscribed to", ARRIVAL_TIMEOUT, async || {
         let mut subscribed = 0.0;
         for deliverer in &stage.platform.deliverers {
             subscribed += deliverer.metric("postrider_deliverer_webhooks_subscribed").await;

@@ -13,7 +13,7 @@ use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::DemoError;
+use super::error::DemoError;
 use super::record::Record;
 use super::state::State;
 use crate::tls::server_config;

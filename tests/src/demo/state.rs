@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use ulid::Ulid;
 
-use super::DemoError;
+use super::error::DemoError;
 use super::record::Record;
 use crate::tls::{Authority, Identity, PemIdentity};
 

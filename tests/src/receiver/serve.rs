@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Received, Shared};
+use super::requests::{Received, Shared};
 use crate::script::{Answer, Body, Reply};
 
 type ReplyBody = UnsyncBoxBody<Bytes, Infallible>;
