@@ -21,7 +21,7 @@ export async function call(token, method, path, body) {
 export const asSupport = (method, path, body) => call(SUPPORT_TOKEN, method, path, body);
 
 /** Creates a brand that may receive notifications, and returns its token. */
-export async function makeBrand(brandId, { role = 'write', enable = ['NOTIFICATION'] } = {}) {
+export async function createBrand(brandId, { role = 'write', enable = ['NOTIFICATION'] } = {}) {
   const contact = { name: 'Ada', email: 'ada@example.com' };
   await asSupport('POST', '/admin/v1/brands', { brandId, name: `Brand ${brandId}`, contact });
   for (const pattern of enable) await asSupport('PUT', `/admin/v1/brands/${brandId}/event-types/${pattern}`);

@@ -8,10 +8,10 @@ import { FAILED_DELIVERIES, SUPPORT_TOKEN } from './settings.mjs';
 
 const link = (page, name) => page.getByRole('link', { name, exact: true });
 const button = (page, name) => page.getByRole('button', { name, exact: true });
-const told = (page, text) => page.getByRole('status').filter({ hasText: text }).waitFor();
+const waitNotice = (page, text) => page.getByRole('status').filter({ hasText: text }).waitFor();
 
 /** An empty installation leads support from nothing to a brand with a token. */
-export async function supportMakesABrand(brand) {
+export async function supportCreatesABrand(brand) {
   return withBrowser({}, async (page) => {
     await page.goto(address());
     await page.getByLabel('Token', { exact: true }).fill('prt_wrong');
@@ -33,7 +33,7 @@ export async function supportMakesABrand(brand) {
     // The brand goes on to the event types; the catalogue shows none as enabled.
     await page.getByText('No type of the catalogue is enabled yet').waitFor();
     await button(page, 'Enable NOTIFICATION').click();
-    await told(page, `NOTIFICATION is enabled for ${brand}`);
+    await waitNotice(page, `NOTIFICATION is enabled for ${brand}`);
 
     await link(page, 'Tokens').click();
     await page.getByLabel('Name', { exact: true }).fill('console tests');
@@ -47,7 +47,7 @@ export async function supportMakesABrand(brand) {
 }
 
 /** The brand creates a webhook; each mistake shows at its field. Returns the id. */
-export async function brandMakesAWebhook(page, { brand, token, receiver, path }) {
+export async function brandCreatesAWebhook(page, { brand, token, receiver, path }) {
   await signIn(page, token);
   await page.getByText('First steps').waitFor();
   await link(page, 'setup guide').click();
@@ -113,7 +113,7 @@ export async function anEventArrives(page, { brand, token, webhook }) {
 }
 
 /** The endpoint fails until the platform disables the webhook; later events are held. */
-export async function itFails(page, { brand, token, receiver, path, webhook }) {
+export async function endpointFails(page, { brand, token, receiver, path, webhook }) {
   receiver.answer(path, 500, '{"error":"the database is away"}');
   await publish(token, brand, FAILED_DELIVERIES);
   await page.getByText('Disabled: unresponsive').waitFor();
@@ -148,7 +148,7 @@ export async function supportEnablesIt({ brand, receiver, path, webhook }) {
     await dialog.locator('[aria-invalid="true"], .note.bad').first().waitFor();
     await dialog.getByLabel('Note').fill('Ada says it is fixed');
     await dialog.getByRole('button', { name: 'Enable' }).click();
-    await told(page, 'what was held is on its way');
+    await waitNotice(page, 'what was held is on its way');
     await page.locator('.tags').getByText('Active').waitFor();
     await page.getByLabel('State').selectOption('held');
     // A row that was held a moment ago becomes delivered in place.
@@ -180,7 +180,7 @@ export async function brandRedelivers(page, { brand, token, receiver, path, webh
   await ticks.nth(0).check();
   await ticks.nth(1).check();
   await page.getByRole('region', { name: 'Selection' }).getByRole('button', { name: 'Redeliver' }).click();
-  await told(page, '2 events queued once more');
+  await waitNotice(page, '2 events queued once more');
   await waitFor(() => receiver.at(path).length >= before + 2, 'the selection');
 
   await button(page, 'Redeliver a range…').click();
@@ -194,7 +194,7 @@ export async function brandRedelivers(page, { brand, token, receiver, path, webh
 }
 
 /** The brand shows the secret, pauses, edits and deletes. */
-export async function brandKeepsIt(page, { brand, token, receiver, path, webhook }) {
+export async function brandManagesIt(page, { brand, token, receiver, path, webhook }) {
   await page.goto(address(`/brands/${brand}/webhooks/${webhook}`));
   await button(page, 'Show secret').click();
   const secret = page.locator('.secret code.open');
@@ -212,7 +212,7 @@ export async function brandKeepsIt(page, { brand, token, receiver, path, webhook
   await page.getByRole('dialog').getByRole('button', { name: 'Pause' }).click();
   await page.getByText('It is paused').waitFor();
   await button(page, 'Resume').click();
-  await told(page, 'active again');
+  await waitNotice(page, 'active again');
 
   await link(page, 'Edit').click();
   await page.getByLabel('Requests at a time').fill('500');
@@ -234,7 +234,7 @@ export async function brandKeepsIt(page, { brand, token, receiver, path, webhook
   await button(page, 'Delete…').click();
   await dialog.getByLabel('Type localhost to confirm').fill('localhost');
   await dialog.getByRole('button', { name: 'Delete for good' }).click();
-  await told(page, 'The webhook is deleted');
+  await waitNotice(page, 'The webhook is deleted');
   await settled(page);
   assert.equal(await page.getByRole('link', { name: receiver.url(path) }).count(), 0);
 }
