@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use e2e::ledger::{Ledger, Place};
-use e2e::poison::{Fate, Hostile};
+use e2e::poison::{Fate, HostileMessage};
 use e2e::raw_amqp::RawMessage;
 use sha2::{Digest, Sha256};
 
@@ -46,14 +46,14 @@ pub(crate) struct Refusal {
 
 impl Claims {
     /// Records a message that was sent over AMQP.
-    pub(crate) fn note(&mut self, sent: &Hostile, confirmed: bool) {
+    pub(crate) fn record(&mut self, sent: &HostileMessage, confirmed: bool) {
         let id = sent.event.as_ref().map(|event| event.id().to_owned());
         let body = Some(Sha256::digest(&sent.body).into());
         self.0.push(Claim { what: sent.what.clone(), fate: sent.fate, body, id, confirmed });
     }
 
     /// Records an event that the API accepted over HTTP and that has to be rejected for one of these reasons.
-    pub(crate) fn note_http(&mut self, what: &str, id: &str, reasons: &'static [&'static str]) {
+    pub(crate) fn record_http(&mut self, what: &str, id: &str, reasons: &'static [&'static str]) {
         let what = format!("{what} over HTTP");
         let id = Some(id.to_owned());
         let fate = Fate::Rejected(reasons);
@@ -61,19 +61,20 @@ impl Claims {
     }
 
     /// Describes each claim that was not kept, and each rejected message that should not be there.
-    pub(crate) fn judge(
+    pub(crate) fn judge_claims(
         &self,
         refusals: &[Refusal],
         ledger: &Ledger,
         listed: &HashSet<(String, Place)>,
         clocks_were_off: bool,
     ) -> Vec<String> {
-        let mut complaints: Vec<String> = refusals.iter().filter_map(Refusal::defect).collect();
-        complaints.extend(self.0.iter().filter_map(|claim| self.broken(claim, refusals, ledger, listed)));
+        let mut complaints: Vec<String> = refusals.iter().filter_map(Refusal::describe_defect).collect();
+        complaints
+            .extend(self.0.iter().filter_map(|claim| self.describe_broken(claim, refusals, ledger, listed)));
         let unknown = refusals.iter().filter(|refusal| !self.0.iter().any(|claim| claim.is_in(refusal)));
         for refusal in unknown {
             let reason = refusal.reason.as_deref().unwrap_or_default();
-            let valid = refusal.id.as_deref().is_some_and(|id| !ledger.places(id).is_empty());
+            let valid = refusal.id.as_deref().is_some_and(|id| !ledger.owed_places(id).is_empty());
             if !(clocks_were_off && valid && WRONG_CLOCK.contains(&reason)) {
                 complaints.push(format!("a valid message was rejected: {refusal}"));
             }
@@ -82,7 +83,7 @@ impl Claims {
     }
 
     /// Describes how the outcome of a claim differs from the expected one.
-    fn broken(
+    fn describe_broken(
         &self,
         claim: &Claim,
         refusals: &[Refusal],
@@ -103,7 +104,7 @@ impl Claims {
             _ if !claim.confirmed => true,
             _ if found.len() >= if claim.body.is_some() { same } else { 1 } => true,
             (Fate::ArrivesOrRejected(_), Some(id)) => {
-                let places = ledger.places(id);
+                let places = ledger.owed_places(id);
                 !places.is_empty() && places.iter().all(|place| listed.contains(&(id.clone(), *place)))
             }
             _ => false,
@@ -151,7 +152,7 @@ impl Refusal {
     }
 
     /// Describes a missing reason or a detail that is too long.
-    fn defect(&self) -> Option<String> {
+    fn describe_defect(&self) -> Option<String> {
         match &self.reason {
             None => Some(format!("rejected without a reason: {self}")),
             Some(_) if self.detail_bytes > MAX_DETAIL_BYTES => {
@@ -163,7 +164,7 @@ impl Refusal {
 }
 
 /// Counts the rejected messages by reason.
-pub(crate) fn by_reason(refusals: &[Refusal]) -> BTreeMap<String, usize> {
+pub(crate) fn count_by_reason(refusals: &[Refusal]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for refusal in refusals {
         *counts.entry(refusal.reason.clone().unwrap_or_default()).or_default() += 1;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use e2e::dice::Dice;
 use e2e::process::Process;
-use e2e::proxy::Weather;
+use e2e::proxy::RelayMode;
+use e2e::rng::Rng;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
@@ -16,13 +16,13 @@ use crate::sql::{self, Rows};
 use crate::world::{Link, World};
 
 /// How soon another replica has to serve a frozen replica's endpoints.
-pub(crate) const TAKEN_OVER: Duration = Duration::from_secs(15);
+pub(crate) const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(15);
 /// The delay of a slow connection.
-const DELAY: Duration = Duration::from_millis(150);
+const SLOW_DELAY: Duration = Duration::from_millis(150);
 /// Duration of most faults.
-const SHORT: Duration = Duration::from_secs(2);
+const SHORT_OUTAGE: Duration = Duration::from_secs(2);
 /// Longer than two AMQP heartbeats and than a service waits for the database's answer.
-const LONG: Duration = Duration::from_secs(15);
+const LONG_OUTAGE: Duration = Duration::from_secs(15);
 /// How far a clock is stepped.
 const STEP_SECONDS: i64 = 60;
 /// How far a wrong clock is off, which is more than events are kept.
@@ -81,7 +81,7 @@ pub(crate) enum Fault {
     /// A process starts with a clock ten days ahead, then ten days behind, then right.
     WrongClock(Service),
     /// Harm to a connection.
-    Way(Link, Harm),
+    Connection(Link, Harm),
     /// A hostile producer.
     Poison(Poison),
     /// A queue does not answer for half a minute.
@@ -96,7 +96,7 @@ pub(crate) enum Fault {
 
 /// The course of a fault.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Healed {
+pub(crate) struct Recovery {
     /// When everything was available again.
     pub(crate) at: Instant,
     /// How long a frozen replica's endpoints waited for another replica.
@@ -107,23 +107,23 @@ pub(crate) struct Healed {
 
 impl Fault {
     /// Applies the fault, waits, and ends it.
-    pub(crate) async fn happen(self, world: &mut World, dice: &mut Dice) -> Healed {
+    pub(crate) async fn run(self, world: &mut World, rng: &mut Rng) -> Recovery {
         let mut taken_over = None;
         let mut progress = None;
         match self {
-            Self::Freeze => taken_over = Some(freeze(world).await),
-            Self::Silent(queue) => progress = Some(queue.fall_silent(world).await),
-            Self::Refused(rows) => progress = Some(rows.are_refused(world).await),
-            Self::Dump => progress = Some(sql::dump(world).await),
-            Self::Backlog => progress = Some(backlog::outlasts_retries(world).await),
-            other => other.befall(world, dice).await,
+            Self::Freeze => taken_over = Some(freeze_busiest(world).await),
+            Self::Silent(queue) => progress = Some(queue.run_silenced(world).await),
+            Self::Refused(rows) => progress = Some(rows.run_with_refusals(world).await),
+            Self::Dump => progress = Some(sql::run_during_dump(world).await),
+            Self::Backlog => progress = Some(backlog::run_with_backlog(world).await),
+            other => other.apply(world, rng).await,
         }
-        Healed { at: Instant::now(), taken_over, progress }
+        Recovery { at: Instant::now(), taken_over, progress }
     }
 
-    async fn befall(self, world: &mut World, dice: &mut Dice) {
+    async fn apply(self, world: &mut World, rng: &mut Rng) {
         match self {
-            Self::Crash(service) => process(world, service, dice).crash(),
+            Self::Crash(service) => pick_process(world, service, rng).crash(),
             Self::CrashAll => crash_all(world),
             Self::BrokerRestart => {
                 world.broker.stop();
@@ -143,19 +143,19 @@ impl Fault {
             }
             Self::ConnectionsTerminated => world.postgres.terminate_connections().await,
             Self::Alarm => {
-                world.broker.alarm(true).await;
-                sleep(SHORT).await;
-                world.broker.alarm(false).await;
+                world.broker.set_memory_alarm(true).await;
+                sleep(SHORT_OUTAGE).await;
+                world.broker.set_memory_alarm(false).await;
             }
             Self::Scale => {
-                world.scale(1).await;
-                world.scale(4).await;
-                world.scale(2).await;
+                world.scale_deliverers(1).await;
+                world.scale_deliverers(4).await;
+                world.scale_deliverers(2).await;
             }
-            Self::Clock(service) => step_clock(process(world, service, dice)).await,
-            Self::WrongClock(service) => wrong_clock(world, service, dice).await,
-            Self::Way(link, harm) => harm.befall(world, link).await,
-            Self::Poison(poison) => poison.send(world).await,
+            Self::Clock(service) => step_clock(pick_process(world, service, rng)).await,
+            Self::WrongClock(service) => run_with_wrong_clock(world, service, rng).await,
+            Self::Connection(link, harm) => harm.apply(world, link).await,
+            Self::Poison(poison) => poison.send_messages(world).await,
             Self::Freeze | Self::Silent(_) | Self::Refused(_) | Self::Dump | Self::Backlog => {
                 unreachable!("the caller handles faults with an outcome of their own")
             }
@@ -164,33 +164,33 @@ impl Fault {
 }
 
 impl Harm {
-    async fn befall(self, world: &mut World, link: Link) {
-        let way = world.way_mut(link);
+    async fn apply(self, world: &mut World, link: Link) {
+        let way = world.relay_mut(link);
         match self {
             Self::Cut => way.cut(),
-            Self::Slow => way.set(Weather::Slow(DELAY)),
-            Self::Stall => way.set(Weather::Still),
-            Self::LoseAnswers => way.set(Weather::AnswersHeld),
-            Self::HoldRequests => way.set(Weather::RequestsHeld),
-            Self::Abandon => way.abandon(),
+            Self::Slow => way.set_mode(RelayMode::Slow(SLOW_DELAY)),
+            Self::Stall => way.set_mode(RelayMode::Stall),
+            Self::LoseAnswers => way.set_mode(RelayMode::HoldAnswers),
+            Self::HoldRequests => way.set_mode(RelayMode::HoldRequests),
+            Self::Abandon => way.abandon_connections(),
         }
-        sleep(if self == Self::Abandon { LONG } else { SHORT }).await;
-        let way = world.way_mut(link);
+        sleep(if self == Self::Abandon { LONG_OUTAGE } else { SHORT_OUTAGE }).await;
+        let way = world.relay_mut(link);
         if self == Self::LoseAnswers {
             way.cut();
         }
-        way.heal().await;
+        way.restore().await;
     }
 }
 
 /// Picks a process of a service by chance.
-fn process<'a>(world: &'a mut World, service: Service, dice: &mut Dice) -> &'a mut Process {
+fn pick_process<'a>(world: &'a mut World, service: Service, rng: &mut Rng) -> &'a mut Process {
     let processes = match service {
         Service::Api => &mut world.platform.apis,
         Service::Router => &mut world.platform.routers,
         Service::Deliverer => &mut world.platform.deliverers,
     };
-    let one = dice.below(processes.len());
+    let one = rng.below(processes.len());
     &mut processes[one]
 }
 
@@ -204,45 +204,45 @@ fn crash_all(world: &mut World) {
 async fn step_clock(process: &Process) {
     for seconds in [STEP_SECONDS, -STEP_SECONDS, 0] {
         process.step_clock(seconds);
-        sleep(SHORT).await;
+        sleep(SHORT_OUTAGE).await;
     }
 }
 
 /// Starts a process with a clock that is ten days ahead, then behind, then right. Work at its start, such as
 /// maintenance, uses that clock.
-async fn wrong_clock(world: &mut World, service: Service, dice: &mut Dice) {
+async fn run_with_wrong_clock(world: &mut World, service: Service, rng: &mut Rng) {
     world.clocks_were_off = true;
-    let process = process(world, service, dice);
+    let process = pick_process(world, service, rng);
     for seconds in [WRONG_SECONDS, -WRONG_SECONDS, 0] {
         process.step_clock(seconds);
         process.crash_and_restart().await;
-        sleep(SHORT).await;
+        sleep(SHORT_OUTAGE).await;
     }
 }
 
 /// Freezes the deliverer that delivers most until others serve its endpoints, and thaws it. Returns how long
 /// that took.
-async fn freeze(world: &mut World) -> Duration {
-    let one = busiest(world).await;
+async fn freeze_busiest(world: &mut World) -> Duration {
+    let one = find_busiest(world).await;
     let frozen = Instant::now();
     world.platform.deliverers[one].freeze();
-    let taken_over = world.flowing(frozen).await;
-    world.platform.deliverers[one].thaw();
+    let taken_over = world.wait_flowing(frozen).await;
+    world.platform.deliverers[one].unfreeze();
     taken_over
 }
 
 /// Finds the deliverer that made most of the attempts while an event went to every webhook. Ownership alone
 /// does not tell, because a deliverer that has just started may only stand by.
-async fn busiest(world: &World) -> usize {
-    let before = attempts(world).await;
-    world.flowing(Instant::now()).await;
-    let after = attempts(world).await;
+async fn find_busiest(world: &World) -> usize {
+    let before = attempts_by_deliverer(world).await;
+    world.wait_flowing(Instant::now()).await;
+    let after = attempts_by_deliverer(world).await;
     let made = before.iter().zip(&after).map(|(before, after)| after - before);
     let most = made.enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));
     most.map(|(one, _)| one).expect("a deliverer")
 }
 
-async fn attempts(world: &World) -> Vec<f64> {
+async fn attempts_by_deliverer(world: &World) -> Vec<f64> {
     let deliverers = world.platform.deliverers.iter();
-    join_all(deliverers.map(|deliverer| deliverer.metric("postrider_attempts_total"))).await
+    join_all(deliverers.map(|deliverer| deliverer.read_metric("postrider_attempts_total"))).await
 }

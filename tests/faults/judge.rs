@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use e2e::api::Api;
-use e2e::ledger::{Count, Ledger, Owed, Place, Subscriber};
+use e2e::ledger::{Ledger, Owed, Place, Subscriber, Totals};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -16,18 +16,18 @@ use crate::claims::{self, Refusal};
 use crate::world::World;
 
 /// How long everything may take to arrive after the end of the load.
-const HEALED: Duration = Duration::from_secs(120);
+const CONVERGENCE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Interval at which the judge checks whether everything has ended.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Duplicates must be fewer than one pair in this number.
-const DUPLICATES: usize = 50;
+const MAX_DUPLICATES_ONE_IN: usize = 50;
 /// Items on a page of Get Events.
 const PAGE: usize = 1000;
 
 /// The findings of the judge.
 #[derive(Debug)]
 pub(crate) struct Verdict {
-    pub(crate) count: Count,
+    pub(crate) count: Totals,
     /// Owed events that neither arrived nor are visible as not delivered, or that are listed differently.
     pub(crate) unaccounted: Vec<String>,
     /// Pairs that had to arrive, and are listed as ended without arrival.
@@ -78,40 +78,40 @@ struct Delivery {
 impl World {
     /// Judges the run so far. Afterwards the queue of rejected messages is empty.
     pub(crate) async fn judge(&self) -> Verdict {
-        self.flowing(Instant::now()).await;
+        self.wait_flowing(Instant::now()).await;
         let mut unaccounted: Vec<String> = self.rejected_are_listed().await.into_iter().collect();
         let mut rejected = Vec::new();
-        if let Err(left) = self.come_to_rest(&mut rejected).await {
+        if let Err(left) = self.wait_idle(&mut rejected).await {
             unaccounted.push(left);
         }
         let support = self.support();
         let mut listed = Listed::default();
         for (place, subscriber) in self.ledger.subscribers().iter().enumerate() {
-            compare(&support, &self.ledger, place, subscriber, &mut listed).await;
+            compare_listing(&support, &self.ledger, place, subscriber, &mut listed).await;
         }
         unaccounted.extend(listed.differences);
         let may_give_up = self.clocks_were_off;
-        unaccounted.extend(self.claims.judge(&rejected, &self.ledger, &listed.disputed, may_give_up));
-        let count = self.ledger.count();
+        unaccounted.extend(self.claims.judge_claims(&rejected, &self.ledger, &listed.disputed, may_give_up));
+        let count = self.ledger.totals();
         let given_up = listed.given_up;
-        Verdict { count, unaccounted, given_up, may_give_up, rejected: claims::by_reason(&rejected) }
+        Verdict { count, unaccounted, given_up, may_give_up, rejected: claims::count_by_reason(&rejected) }
     }
 
     /// Waits until no queue holds a message (ready, delayed or unacknowledged) and no missing event is
     /// pending. The error names the remaining messages and events.
-    async fn come_to_rest(&self, rejected: &mut Vec<Refusal>) -> Result<(), String> {
-        let deadline = Instant::now() + HEALED;
+    async fn wait_idle(&self, rejected: &mut Vec<Refusal>) -> Result<(), String> {
+        let deadline = Instant::now() + CONVERGENCE_TIMEOUT;
         loop {
             self.take_rejected(rejected).await;
             // The wait ends at once when everything has arrived; a lost event will never arrive.
-            let _ = self.ledger.wait(LOOK_INTERVAL, |ledger| ledger.missing() == 0).await;
-            let messages = self.broker.messages().await;
+            let _ = self.ledger.wait_until(LOOK_INTERVAL, |ledger| ledger.count_missing() == 0).await;
+            let messages = self.broker.count_messages().await;
             let left: Vec<_> = messages.into_iter().filter(|(_, messages)| *messages > 0).collect();
-            if left.is_empty() && (self.ledger.missing() == 0 || !self.any_is_pending().await) {
+            if left.is_empty() && (self.ledger.count_missing() == 0 || !self.any_is_pending().await) {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                return Err(format!("{} missing, in queues: {left:?}", self.ledger.missing()));
+                return Err(format!("{} missing, in queues: {left:?}", self.ledger.count_missing()));
             }
         }
     }
@@ -121,7 +121,7 @@ impl World {
         let support = self.support();
         for Subscriber { brand, webhook } in self.ledger.subscribers() {
             let path = format!("/v1/{brand}/webhooks/{}/events?status=pending&limit=1", webhook.id);
-            let answer = support.get(&path).await.expect(200);
+            let answer = support.get(&path).await.expect_status(200);
             let page: Page<'_> = serde_json::from_str(&answer.text).expect("a page of Get Events");
             if !page.items.is_empty() {
                 return true;
@@ -134,35 +134,41 @@ impl World {
 impl Verdict {
     /// Fails the test unless nothing was lost, altered or invented, and the lists say what arrived.
     pub(crate) fn assert_kept(&self) {
-        let Count { missing, wrongs, .. } = &self.count;
+        let Totals { missing, violations, .. } = &self.count;
         assert!(self.unaccounted.is_empty(), "{} unaccounted for: {:#?}", self.unaccounted.len(), self);
         let given_up = if self.may_give_up { self.given_up } else { 0 };
-        assert_eq!((*missing, wrongs.altered, wrongs.invented), (given_up, 0, 0), "{self:#?}");
+        assert_eq!((*missing, violations.altered, violations.invented), (given_up, 0, 0), "{self:#?}");
     }
 
     /// Also fails it unless duplicates are rare, below two in a hundred of a run that is long enough to count
     /// them. (A lost answer causes a duplicate, and some faults do nothing else.)
     pub(crate) fn assert_sound(&self) {
         self.assert_kept();
-        let Count { duplicates, pairs, .. } = &self.count;
-        assert!(duplicates * DUPLICATES < *pairs, "{duplicates} duplicates of {pairs}");
+        let Totals { duplicates, pairs, .. } = &self.count;
+        assert!(duplicates * MAX_DUPLICATES_ONE_IN < *pairs, "{duplicates} duplicates of {pairs}");
     }
 }
 
 /// Compares Get Events of a webhook with the ledger, and describes each difference.
-async fn compare(support: &Api, ledger: &Ledger, place: Place, subscriber: &Subscriber, into: &mut Listed) {
+async fn compare_listing(
+    support: &Api,
+    ledger: &Ledger,
+    place: Place,
+    subscriber: &Subscriber,
+    into: &mut Listed,
+) {
     let mut listed = 0;
     let path = format!("/v1/{}/webhooks/{}/events?limit={PAGE}", subscriber.brand, subscriber.webhook.id);
     let mut cursor = String::new();
     loop {
-        let answer = support.get(&format!("{path}{cursor}")).await.expect(200);
+        let answer = support.get(&format!("{path}{cursor}")).await.expect_status(200);
         let page: Page<'_> = serde_json::from_str(&answer.text).expect("a page of Get Events");
         for item in &page.items {
-            let Some(owed) = ledger.owed(place, &item.id) else {
+            let Some(owed) = ledger.expected_event(place, &item.id) else {
                 into.differences.push(format!("webhook {place} was never owed {item:?}"));
                 continue;
             };
-            into.differences.extend(difference(&owed, place, subscriber, item));
+            into.differences.extend(describe_difference(&owed, place, subscriber, item));
             if owed.disputed {
                 into.disputed.insert((item.id.clone(), place));
                 continue;
@@ -175,7 +181,7 @@ async fn compare(support: &Api, ledger: &Ledger, place: Place, subscriber: &Subs
             None => break,
         }
     }
-    let owed = ledger.owed_to(place);
+    let owed = ledger.count_owed_to(place);
     if listed != owed {
         into.differences.push(format!("webhook {place}: {listed} events listed instead of {owed}"));
     }
@@ -188,7 +194,12 @@ impl Item<'_> {
     }
 }
 
-fn difference(owed: &Owed, place: Place, subscriber: &Subscriber, item: &Item<'_>) -> Option<String> {
+fn describe_difference(
+    owed: &Owed,
+    place: Place,
+    subscriber: &Subscriber,
+    item: &Item<'_>,
+) -> Option<String> {
     let same = item.brand_id == subscriber.brand
         && item.webhook_id == subscriber.webhook.id
         && item.created == owed.created

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use e2e::dice::Dice;
+use e2e::rng::Rng;
 
-use crate::fault::{Fault, Harm, Service, TAKEN_OVER};
+use crate::fault::{Fault, Harm, Service, TAKEOVER_TIMEOUT};
 use crate::poisoning::Poison;
 use crate::progress::Progress;
 use crate::silence::Queue;
@@ -19,7 +19,7 @@ const SHORT: Size = Size { events: 20_000, faults: 41, per_second: 100 };
 /// The same for the long run.
 const LONG: Size = Size { events: 834_000, faults: 200, per_second: 400 };
 /// How soon deliveries have to flow again after the end of a fault.
-const FLOWING: Duration = Duration::from_secs(10);
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Copy)]
 struct Size {
@@ -29,7 +29,7 @@ struct Size {
 }
 
 /// A line of the report.
-struct Line {
+struct ReportLine {
     fault: Fault,
     recovery: Duration,
     taken_over: Option<Duration>,
@@ -38,32 +38,32 @@ struct Line {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn faults_in_any_order_lose_alter_and_invent_nothing() {
-    let (seed, size) = chosen();
+    let (seed, size) = read_size();
     eprintln!("seed {seed} (E2E_FAULTS_SEED={seed} repeats the order), {size:?}");
-    let mut dice = Dice::new(seed);
-    let faults = plan(&mut dice, size.faults);
+    let mut rng = Rng::new(seed);
+    let faults = draw_faults(&mut rng, size.faults);
     let mut world = World::start(BRANDS).await;
     let load = world.traffic.start(size.events, size.per_second);
     let mut lines = Vec::new();
     for fault in faults {
-        let healed = fault.happen(&mut world, &mut dice).await;
-        let recovery = world.flowing(healed.at).await;
-        let line = Line { fault, recovery, taken_over: healed.taken_over, progress: healed.progress };
-        let count = world.ledger.count();
+        let healed = fault.run(&mut world, &mut rng).await;
+        let recovery = world.wait_flowing(healed.at).await;
+        let line = ReportLine { fault, recovery, taken_over: healed.taken_over, progress: healed.progress };
+        let count = world.ledger.totals();
         eprintln!("{} {line}; {} events, {} duplicates", lines.len() + 1, count.events, count.duplicates);
         lines.push(line);
-        world.ready().await;
+        world.wait_all_ready().await;
     }
-    load.end().await;
+    load.finish().await;
     let verdict = world.judge().await;
-    report(seed, &lines, &verdict);
+    print_report(seed, &lines, &verdict);
     verdict.assert_sound();
     assert!(verdict.count.events >= size.events, "{verdict:?}");
-    let late: Vec<_> = lines.iter().filter(|line| line.is_late()).map(Line::to_string).collect();
+    let late: Vec<_> = lines.iter().filter(|line| line.is_late()).map(ReportLine::to_string).collect();
     assert!(late.is_empty(), "too late after these faults: {late:#?}");
 }
 
-impl std::fmt::Display for Line {
+impl std::fmt::Display for ReportLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}: flowing after {:.1?}", self.fault, self.recovery)?;
         if let Some(after) = self.taken_over {
@@ -77,17 +77,18 @@ impl std::fmt::Display for Line {
     }
 }
 
-impl Line {
+impl ReportLine {
     fn is_late(&self) -> bool {
-        self.recovery > FLOWING
-            || self.taken_over.is_some_and(|after| after > TAKEN_OVER)
+        self.recovery > RECOVERY_TIMEOUT
+            || self.taken_over.is_some_and(|after| after > TAKEOVER_TIMEOUT)
             || self.progress.is_some_and(|progress| !progress.is_in_time())
     }
 }
 
-fn report(seed: u64, lines: &[Line], verdict: &crate::judge::Verdict) {
+fn print_report(seed: u64, lines: &[ReportLine], verdict: &crate::judge::Verdict) {
     let count = &verdict.count;
-    let longest = lines.iter().max_by_key(|line| line.recovery).map(Line::to_string).unwrap_or_default();
+    let longest =
+        lines.iter().max_by_key(|line| line.recovery).map(ReportLine::to_string).unwrap_or_default();
     eprintln!(
         "seed {seed}: {} faults, {} events, {} pairs, lost {}, altered {}, invented {}, duplicates {}, \
          given up {}, rejected {:?}, longest recovery: {longest}",
@@ -95,8 +96,8 @@ fn report(seed: u64, lines: &[Line], verdict: &crate::judge::Verdict) {
         count.events,
         count.pairs,
         verdict.unaccounted.len(),
-        count.wrongs.altered,
-        count.wrongs.invented,
+        count.violations.altered,
+        count.violations.invented,
         count.duplicates,
         verdict.given_up,
         verdict.rejected,
@@ -104,7 +105,7 @@ fn report(seed: u64, lines: &[Line], verdict: &crate::judge::Verdict) {
 }
 
 /// Reads the seed and the size from the environment.
-fn chosen() -> (u64, Size) {
+fn read_size() -> (u64, Size) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seed = number("E2E_FAULTS_SEED").unwrap_or_else(|| u64::from(rand_seed()));
     let size = if number("E2E_FAULTS_LONG") == Some(1) { LONG } else { SHORT };
@@ -122,18 +123,18 @@ fn rand_seed() -> u16 {
 
 /// Draws this number of faults in a random order. Each round has every kind of harm to processes, servers and
 /// connections at least once, and some of the other faults with a probability of their own.
-fn plan(dice: &mut Dice, faults: usize) -> Vec<Fault> {
+fn draw_faults(rng: &mut Rng, faults: usize) -> Vec<Fault> {
     let mut plan = Vec::new();
     while plan.len() < faults {
-        let mut round = round(dice);
-        dice.shuffle(&mut round);
+        let mut round = draw_round(rng);
+        rng.shuffle(&mut round);
         plan.extend(round);
     }
     plan.truncate(faults);
     plan
 }
 
-fn round(dice: &mut Dice) -> Vec<Fault> {
+fn draw_round(rng: &mut Rng) -> Vec<Fault> {
     let mut round = vec![
         Fault::Crash(Service::Api),
         Fault::Crash(Service::Router),
@@ -151,18 +152,18 @@ fn round(dice: &mut Dice) -> Vec<Fault> {
         Fault::Alarm,
         Fault::Freeze,
         Fault::Scale,
-        Fault::Clock(*dice.pick(&[Service::Api, Service::Router, Service::Deliverer])),
+        Fault::Clock(*rng.pick(&[Service::Api, Service::Router, Service::Deliverer])),
     ];
     for links in [TO_BROKER.as_slice(), &TO_DATABASE, &[Link::Endpoints]] {
         for harm in [Harm::Cut, Harm::Slow, Harm::Stall, Harm::LoseAnswers, Harm::HoldRequests] {
-            round.push(Fault::Way(*dice.pick(links), harm));
+            round.push(Fault::Connection(*rng.pick(links), harm));
         }
     }
     let any: Vec<Link> = [TO_BROKER.as_slice(), &TO_DATABASE, &[Link::Endpoints]].concat();
-    round.push(Fault::Way(*dice.pick(&any), Harm::Abandon));
+    round.push(Fault::Connection(*rng.pick(&any), Harm::Abandon));
     for (chance, faults) in BY_CHANCE {
-        if dice.below(100) < *chance {
-            round.push(*dice.pick(faults));
+        if rng.below(100) < *chance {
+            round.push(*rng.pick(faults));
         }
     }
     round

@@ -23,7 +23,7 @@ impl World {
         while let Some(message) = client.get(&queue).await.expect("the list of rejected messages") {
             let refusal = Refusal::read(&message);
             if let Some(id) = &refusal.id {
-                self.ledger.dispute(id);
+                self.ledger.dispute_event(id);
             }
             into.push(refusal);
             client.ack(&message).await.expect("the broker");

@@ -13,18 +13,18 @@ use crate::progress::Progress;
 use crate::world::World;
 
 /// How long a queue is silent.
-const SILENT_FOR: Duration = Duration::from_secs(30);
+const SILENCE: Duration = Duration::from_secs(30);
 /// How soon deliveries that have nothing to do with the silent queue have to flow.
-const HELD_UP: Duration = Duration::from_secs(25);
+const MAX_DELAY: Duration = Duration::from_secs(25);
 /// The same for the routers' queue, because another queue has to take over.
-const TAKEN_OVER: Duration = Duration::from_secs(40);
+const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(40);
 /// Interval of the checks whether deliveries flow.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Events beside a silent delay queue. One in thirteen fails at first, so that more of them have to wait than
 /// a webhook may have in hand.
-const WAITING: usize = 1_000;
+const DELAYED_EVENTS: usize = 1_000;
 /// Messages to be rejected beside a silent queue of rejected messages.
-const REFUSED: usize = 5;
+const REJECTED_MESSAGES: usize = 5;
 /// The webhook whose queue is silent or whose retries are delayed, and the kind of its events.
 const LOST: (Place, Kind) = (1, 1);
 
@@ -46,37 +46,37 @@ pub(crate) enum Queue {
 
 impl Queue {
     /// Silences the queue, gives it work, checks whether deliveries flow all the same, and wakes it.
-    pub(crate) async fn fall_silent(self, world: &mut World) -> Progress {
+    pub(crate) async fn run_silenced(self, world: &mut World) -> Progress {
         let silenced = Instant::now();
-        let names = self.names(world);
+        let names = self.queue_names(world);
         for name in &names {
-            world.broker.silence(name).await;
+            world.broker.silence_queue(name).await;
         }
         match self {
             Self::Wait => {
-                let _ = world.burst(LOST.1, WAITING).await;
+                let _ = world.publish_burst(LOST.1, DELAYED_EVENTS).await;
             }
             Self::Rejected => {
                 let brand = world.brands[0].id.clone();
-                let bodies = poison::bodies(&brand, "NOTIFICATION.FAULT.T0");
-                send_all(world, bodies.into_iter().take(REFUSED).collect()).await;
+                let bodies = poison::body_messages(&brand, "NOTIFICATION.FAULT.T0");
+                send_all(world, bodies.into_iter().take(REJECTED_MESSAGES).collect()).await;
             }
             Self::Webhook | Self::Unrouted | Self::Ingest => {}
         }
         let (limit, but) = match self {
-            Self::Webhook | Self::Unrouted => (HELD_UP, Some(LOST.0)),
-            Self::Wait | Self::Rejected => (HELD_UP, None),
-            Self::Ingest => (TAKEN_OVER, None),
+            Self::Webhook | Self::Unrouted => (MAX_DELAY, Some(LOST.0)),
+            Self::Wait | Self::Rejected => (MAX_DELAY, None),
+            Self::Ingest => (TAKEOVER_TIMEOUT, None),
         };
-        let took = flows_until(world, silenced + SILENT_FOR, limit, but).await;
-        sleep_until(silenced + SILENT_FOR).await;
+        let took = flows_until(world, silenced + SILENCE, limit, but).await;
+        sleep_until(silenced + SILENCE).await;
         for name in &names {
-            world.broker.wake(name).await;
+            world.broker.wake_queue(name).await;
         }
         Progress { took, limit }
     }
 
-    fn names(self, world: &World) -> Vec<String> {
+    fn queue_names(self, world: &World) -> Vec<String> {
         let webhook = || format!("webhook.{}", world.ledger.subscribers()[LOST.0].webhook.id);
         let names = match self {
             Self::Webhook => vec![webhook()],

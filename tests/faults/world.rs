@@ -31,7 +31,7 @@ const RETRIES: &str = "1s,1s,2s,3s,5s,5s,10s,10s,10s,10s";
 /// Deliverers, unless a fault changes their number.
 const DELIVERERS: usize = 2;
 /// How long a sign of life may take before the run gives up.
-const GIVEN_UP: Duration = Duration::from_secs(120);
+const FLOW_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A type whose schema is enforced.
 pub(crate) const STRICT_TYPE: &str = "NOTIFICATION.FAULT.STRICT";
@@ -76,9 +76,9 @@ pub(crate) struct World {
     pub(crate) slow: Option<(Place, Kind)>,
     /// A webhook of the first brand whose rows the database refuses during a fault.
     pub(crate) refused: Option<(Place, Kind)>,
-    ways: Vec<(Link, Proxy)>,
-    broker_way: String,
-    database_way: String,
+    relays: Vec<(Link, Proxy)>,
+    broker_relay_url: String,
+    database_relay_url: String,
     _receiver: Receiver,
 }
 
@@ -94,12 +94,13 @@ impl World {
         let builder = Platform::builder().broker(&broker.url()).postgres(&postgres.admin_url());
         let mut platform = settings(builder).deliverers(DELIVERERS).prepare().await;
         let ledger = Arc::new(Ledger::default());
-        let receiver = Receiver::start_before(&platform.authority, ledger.clone()).await;
+        let receiver = Receiver::start_with_witness(&platform.authority, ledger.clone()).await;
         let amqp_url = broker.url();
         let namespace = platform.namespace.clone();
-        let mut ways = Vec::new();
-        let (broker_way, database_way) = lay_ways(&mut platform, &receiver, &mut ways).await;
-        platform.processes_mut().for_each(Process::own_clock);
+        let mut relays = Vec::new();
+        let (broker_relay_url, database_relay_url) =
+            start_relays(&mut platform, &receiver, &mut relays).await;
+        platform.processes_mut().for_each(Process::use_fake_clock);
         platform.start_all().await;
         let traffic = Traffic { amqp_url, namespace, kinds: Vec::new(), ledger: ledger.clone() };
         let mut world = Self {
@@ -113,25 +114,25 @@ impl World {
             clocks_were_off: false,
             slow: None,
             refused: None,
-            ways,
-            broker_way,
-            database_way,
+            relays,
+            broker_relay_url,
+            database_relay_url,
             _receiver: receiver,
         };
         world.populate(brands).await;
-        world.settle().await;
+        world.persist_queues().await;
         world
     }
 
     /// Makes the broker persist its list of queues. RabbitMQ 3.10 forgets the place of a queue when it is
     /// killed in the second after the declaration; `it/silent_queue.rs` covers that case and the time of the
     /// repair.
-    async fn settle(&mut self) {
-        self.flowing(Instant::now()).await;
+    async fn persist_queues(&mut self) {
+        self.wait_flowing(Instant::now()).await;
         self.broker.stop();
         self.broker.restart().await;
-        self.ready().await;
-        self.flowing(Instant::now()).await;
+        self.wait_all_ready().await;
+        self.wait_flowing(Instant::now()).await;
     }
 
     async fn populate(&mut self, brands: usize) {
@@ -140,13 +141,14 @@ impl World {
             put_type(&support, &event_type(number), &json!({"description": "of the fault suite"})).await;
         }
         for number in 0..brands {
-            let brand = self.platform.brand(&format!("brand-{number}")).await;
+            let brand = self.platform.create_brand(&format!("brand-{number}")).await;
             let kinds: Vec<Kind> =
-                (0..WEBHOOKS).map(|n| self.ledger.kind(&brand.id, &event_type(n))).collect();
+                (0..WEBHOOKS).map(|n| self.ledger.add_kind(&brand.id, &event_type(n))).collect();
             for own in 0..WEBHOOKS {
                 // The last webhook takes the first one's events, too, so that some events fan out.
                 let types = if own + 1 == WEBHOOKS { vec![own, 0] } else { vec![own] };
-                self.subscribe(&brand, &types, &types.iter().map(|n| kinds[*n]).collect::<Vec<_>>()).await;
+                self.subscribe_endpoint(&brand, &types, &types.iter().map(|n| kinds[*n]).collect::<Vec<_>>())
+                    .await;
             }
             self.traffic.kinds.extend(kinds);
             self.brands.push(brand);
@@ -172,85 +174,90 @@ impl World {
     /// Subscribes another webhook of the first brand, with its kind of events.
     async fn subscribe_to(&self, event_type: &str, more: &Value) -> (Place, Kind) {
         let brand = &self.brands[0];
-        let kind = self.ledger.kind(&brand.id, event_type);
+        let kind = self.ledger.add_kind(&brand.id, event_type);
         let place = self.ledger.next_place();
-        let mut description = json!({"endpoint": self.endpoint(place), "events": [event_type]});
+        let mut description = json!({"endpoint": self.endpoint_url(place), "events": [event_type]});
         let fields = description.as_object_mut().expect("an object");
         fields.extend(more.as_object().expect("an object").clone());
-        let webhook = brand.webhook_of(&description).await;
-        self.ledger.subscribe(Subscriber { brand: brand.id.clone(), webhook }, &[kind]);
+        let webhook = brand.create_webhook_with(&description).await;
+        self.ledger.add_webhook(Subscriber { brand: brand.id.clone(), webhook }, &[kind]);
         (place, kind)
     }
 
-    fn endpoint(&self, place: Place) -> String {
-        format!("https://localhost:{}/{place}", self.way(Link::Endpoints).port())
+    fn endpoint_url(&self, place: Place) -> String {
+        format!("https://localhost:{}/{place}", self.relay(Link::Endpoints).port())
     }
 
     /// Subscribes an endpoint of the witness to these types.
-    async fn subscribe(&self, brand: &Brand, types: &[usize], kinds: &[Kind]) -> Place {
+    async fn subscribe_endpoint(&self, brand: &Brand, types: &[usize], kinds: &[Kind]) -> Place {
         let place = self.ledger.next_place();
-        let endpoint = self.endpoint(place);
+        let endpoint = self.endpoint_url(place);
         let types: Vec<String> = types.iter().map(|n| event_type(*n)).collect();
         let types: Vec<&str> = types.iter().map(String::as_str).collect();
-        let webhook = brand.webhook(&endpoint, &types).await;
-        self.ledger.subscribe(Subscriber { brand: brand.id.clone(), webhook }, kinds)
+        let webhook = brand.create_webhook(&endpoint, &types).await;
+        self.ledger.add_webhook(Subscriber { brand: brand.id.clone(), webhook }, kinds)
     }
 
     /// Subscribes another webhook of the first brand, which answers 500 to everything, with its kind of
     /// events. Its events need not arrive.
-    pub(crate) async fn victim(&self) -> (Place, Kind) {
+    pub(crate) async fn subscribe_failing(&self) -> (Place, Kind) {
         let brand = &self.brands[0];
-        let kind = self.ledger.kind(&brand.id, &event_type(WEBHOOKS));
-        let place = self.subscribe(brand, &[WEBHOOKS], &[kind]).await;
-        self.ledger.fail(place, true);
-        self.ledger.excuse(place);
+        let kind = self.ledger.add_kind(&brand.id, &event_type(WEBHOOKS));
+        let place = self.subscribe_endpoint(brand, &[WEBHOOKS], &[kind]).await;
+        self.ledger.set_failing(place, true);
+        self.ledger.mark_excused(place);
         (place, kind)
     }
 
-    fn way(&self, link: Link) -> &Proxy {
+    fn relay(&self, link: Link) -> &Proxy {
         let (_, proxy) =
-            self.ways.iter().find(|(other, _)| *other == link).expect("a relay for every connection");
+            self.relays.iter().find(|(other, _)| *other == link).expect("a relay for every connection");
         proxy
     }
 
     /// The relay of this connection.
-    pub(crate) fn way_mut(&mut self, link: Link) -> &mut Proxy {
+    pub(crate) fn relay_mut(&mut self, link: Link) -> &mut Proxy {
         let (_, proxy) =
-            self.ways.iter_mut().find(|(other, _)| *other == link).expect("a relay for every connection");
+            self.relays.iter_mut().find(|(other, _)| *other == link).expect("a relay for every connection");
         proxy
     }
 
     /// Scales the deliverers to this number, so that new ones are ready and superfluous ones have stopped in
     /// order.
-    pub(crate) async fn scale(&mut self, deliverers: usize) {
+    pub(crate) async fn scale_deliverers(&mut self, deliverers: usize) {
         while self.platform.deliverers.len() > deliverers {
             let mut last = self.platform.deliverers.pop().expect("more deliverers than requested");
             let (status, _) = last.terminate().await;
             assert_eq!(status.code(), Some(0), "a deliverer stops in order");
         }
         while self.platform.deliverers.len() < deliverers {
-            let broker = self.broker_way.clone();
-            let database = self.database_way.clone();
+            let broker = self.broker_relay_url.clone();
+            let database = self.database_relay_url.clone();
             let deliverer = self.platform.add_deliverer();
             deliverer.set("AMQP_URL", &broker);
             deliverer.set("DATABASE_URL", &database);
-            deliverer.own_clock();
+            deliverer.use_fake_clock();
             deliverer.start();
             deliverer.wait_ready().await;
         }
     }
 
     /// Waits until all processes are ready, so that the next fault finds them as before.
-    pub(crate) async fn ready(&mut self) {
+    pub(crate) async fn wait_all_ready(&mut self) {
         join_all(self.platform.processes_mut().map(Process::wait_ready)).await;
     }
 
     /// Waits until an event of every kind, published now, has arrived at every webhook, and the API has
     /// accepted one. Returns the time since `healed`.
-    pub(crate) async fn flowing(&self, healed: Instant) -> Duration {
-        let (drawn, ()) = tokio::join!(self.traffic.publish(&self.traffic.kinds), self.api_takes_one());
-        if self.ledger.wait(GIVEN_UP, |ledger| ledger.unseen(&drawn).is_empty()).await.is_err() {
-            panic!("not within {GIVEN_UP:?}: {:#?}", self.ledger.unseen(&drawn));
+    pub(crate) async fn wait_flowing(&self, healed: Instant) -> Duration {
+        let (drawn, ()) = tokio::join!(self.traffic.publish(&self.traffic.kinds), self.publish_over_http());
+        if self
+            .ledger
+            .wait_until(FLOW_TIMEOUT, |ledger| ledger.describe_unseen(&drawn).is_empty())
+            .await
+            .is_err()
+        {
+            panic!("not within {FLOW_TIMEOUT:?}: {:#?}", self.ledger.describe_unseen(&drawn));
         }
         healed.elapsed()
     }
@@ -269,23 +276,23 @@ impl World {
         let publishing = tokio::spawn(async move { traffic.publish(&traffic.kinds).await });
         let flowing = async {
             let drawn = publishing.await.expect("a producer");
-            let arrived = |ledger: &Ledger| ledger.seen_less_than(1, &drawn, but).is_empty();
-            self.ledger.wait(limit, arrived).await.ok().map(|()| (began.elapsed(), drawn))
+            let arrived = |ledger: &Ledger| ledger.describe_seen_less_than(1, &drawn, but).is_empty();
+            self.ledger.wait_until(limit, arrived).await.ok().map(|()| (began.elapsed(), drawn))
         };
         timeout(limit, flowing).await.ok().flatten()
     }
 
     /// Publishes an event through the API, as often as needed.
-    async fn api_takes_one(&self) {
-        let event = self.ledger.draw(self.traffic.kinds[0]);
+    async fn publish_over_http(&self) {
+        let event = self.ledger.draw_event(self.traffic.kinds[0]);
         let brand = &self.brands[0];
         let path = format!("/v1/{}/events", self.brands[0].id);
-        eventually("the API accepts an event", GIVEN_UP, async || {
+        eventually("the API accepts an event", FLOW_TIMEOUT, async || {
             let answer = brand.api.try_send(Method::POST, &path, Some(event.body())).await?;
             if answer.status == 202 { Ok(()) } else { Err(format!("{answer:?}")) }
         })
         .await;
-        self.ledger.confirm(&event);
+        self.ledger.confirm_event(&event);
     }
 
     /// The API with the support token.
@@ -294,35 +301,40 @@ impl World {
     }
 
     /// Publishes this number of events of one kind.
-    pub(crate) async fn burst(&self, kind: Kind, events: usize) -> Vec<Event> {
+    pub(crate) async fn publish_burst(&self, kind: Kind, events: usize) -> Vec<Event> {
         self.traffic.publish(&vec![kind; events]).await
     }
 }
 
 /// Puts a relay into every connection, and returns the URLs for deliverers that start later.
-async fn lay_ways(
+async fn start_relays(
     platform: &mut Platform,
     receiver: &Receiver,
-    ways: &mut Vec<(Link, Proxy)>,
+    relays: &mut Vec<(Link, Proxy)>,
 ) -> (String, String) {
     let amqp_url = platform.amqp_url().to_owned();
     let database_url = platform.database_url();
-    let mut lay = async |link: Link, url: &str| {
-        let (proxy, through) = Proxy::before(url).await;
-        ways.push((link, proxy));
+    let mut start_relay = async |link: Link, url: &str| {
+        let (proxy, through) = Proxy::in_front_of(url).await;
+        relays.push((link, proxy));
         through
     };
     let others = (
-        lay(Link::DeliverersToBroker, &amqp_url).await,
-        lay(Link::DeliverersToDatabase, &database_url).await,
+        start_relay(Link::DeliverersToBroker, &amqp_url).await,
+        start_relay(Link::DeliverersToDatabase, &database_url).await,
     );
     let one = (
-        lay(Link::OneDelivererToBroker, &amqp_url).await,
-        lay(Link::OneDelivererToDatabase, &database_url).await,
+        start_relay(Link::OneDelivererToBroker, &amqp_url).await,
+        start_relay(Link::OneDelivererToDatabase, &database_url).await,
     );
-    let api = (lay(Link::ApiToBroker, &amqp_url).await, lay(Link::ApiToDatabase, &database_url).await);
-    let router =
-        (lay(Link::RouterToBroker, &amqp_url).await, lay(Link::RouterToDatabase, &database_url).await);
+    let api = (
+        start_relay(Link::ApiToBroker, &amqp_url).await,
+        start_relay(Link::ApiToDatabase, &database_url).await,
+    );
+    let router = (
+        start_relay(Link::RouterToBroker, &amqp_url).await,
+        start_relay(Link::RouterToDatabase, &database_url).await,
+    );
     let set = |process: &mut Process, (broker, database): &(String, String)| {
         process.set("AMQP_URL", broker);
         process.set("DATABASE_URL", database);
@@ -332,9 +344,9 @@ async fn lay_ways(
     for (number, process) in platform.deliverers.iter_mut().enumerate() {
         set(process, if number == 0 { &one } else { &others });
     }
-    let mut endpoints = Proxy::cut_from(SocketAddr::from(([127, 0, 0, 1], receiver.port())));
-    endpoints.heal().await;
-    ways.push((Link::Endpoints, endpoints));
+    let mut endpoints = Proxy::new_cut(SocketAddr::from(([127, 0, 0, 1], receiver.port())));
+    endpoints.restore().await;
+    relays.push((Link::Endpoints, endpoints));
     others
 }
 

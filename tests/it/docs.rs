@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use e2e::poll::eventually;
 use e2e::receiver::Received;
-use e2e::{PATIENCE, signature};
+use e2e::{WAIT_TIMEOUT, signature};
 use serde_json::{Value, json};
 
 use crate::Stage;
@@ -31,11 +31,11 @@ const NODE: &str = "import { readFileSync } from 'node:fs'; const { verify } = a
 const PHP: &str = "require \"$argv[1]/verify.php\"; $r = json_decode(stream_get_contents(STDIN), true); \
      echo json_encode(verify($r['secret'], $r['headers'], $r['body']));";
 
-fn snippets() -> PathBuf {
+fn snippets_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/subscription-api/docs/snippets")
 }
 
-fn run(mut command: Command, input: &[u8]) -> Output {
+fn run_with_input(mut command: Command, input: &[u8]) -> Output {
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().unwrap_or_else(|error| {
         panic!("{command:?}: {error} (deploy/test installs what the snippets of the docs are run with)")
@@ -69,7 +69,7 @@ impl Request {
 
     /// The same request, sent an hour ago.
     fn old(mut self) -> Self {
-        let then = (signature::now() - 3600).to_string();
+        let then = (signature::unix_now() - 3600).to_string();
         let id = self.header("webhook-id").to_owned();
         let signed = signature::sign(&self.secret, &id, &then, self.body.as_bytes()).expect("a secret");
         self.headers.insert("webhook-timestamp", then.parse().expect("digits"));
@@ -91,16 +91,16 @@ impl Request {
     /// Returns the verdict of the snippet in an interpreted language.
     fn interpreted(&self, program: impl Into<OsString>, args: &[&str]) -> bool {
         let mut command = Command::new(program.into());
-        command.args(args).arg(snippets());
-        let output = run(command, self.as_json().to_string().as_bytes());
+        command.args(args).arg(snippets_dir());
+        let output = run_with_input(command, self.as_json().to_string().as_bytes());
         let error = String::from_utf8_lossy(&output.stderr);
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{args:?}: {error}"))
     }
 
     fn shell(&self) -> bool {
-        let mut command = Command::new(snippets().join("verify.sh"));
+        let mut command = Command::new(snippets_dir().join("verify.sh"));
         command.env("WEBHOOK_SECRET", &self.secret).args(HEADERS.map(|name| self.header(name)));
-        let output = run(command, self.body.as_bytes());
+        let output = run_with_input(command, self.body.as_bytes());
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(error.is_empty() && matches!(output.status.code(), Some(0 | 1)), "verify.sh: {error}");
         output.status.success()
@@ -126,21 +126,21 @@ fn assert_all(request: &Request, wanted: bool, what: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_snippets_verify_what_the_platform_sends_and_nothing_else() {
-    let stage = Stage::set().await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
-    stage.published(1).await;
-    let first = Request::new(&webhook.secret, &endpoint.wait_for(1).await[0]);
+async fn the_snippets_verify_only_genuine_requests() {
+    let stage = Stage::new().await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
+    stage.publish_many(1).await;
+    let first = Request::new(&webhook.secret, &endpoint.wait_for_requests(1).await[0]);
     assert_all(&first, true, "a request of the platform");
     assert_all(&first.clone().altered(), false, "an altered body");
     assert_all(&first.clone().old(), false, "an old request");
-    let rotate = stage.brand.path_of(&webhook, "/secret/rotate");
-    let rotated = stage.brand.api.post(&rotate, &json!({})).await.expect(200).json();
+    let rotate = stage.brand.webhook_path(&webhook, "/secret/rotate");
+    let rotated = stage.brand.api.post(&rotate, &json!({})).await.expect_status(200).json();
     let other = rotated["secret"].as_str().expect("a secret");
     assert_all(&Request { secret: other.to_owned(), ..first }, false, "another secret");
     // Both sign as soon as the deliverer has learned of the new secret.
-    let both = eventually("both secrets sign", PATIENCE, async || {
-        let event = stage.published(1).await.remove(0);
+    let both = eventually("both secrets sign", WAIT_TIMEOUT, async || {
+        let event = stage.publish_many(1).await.remove(0);
         let request = endpoint.wait_for_event(event.id()).await;
         let signatures = request.header("webhook-signature").split(' ').count();
         if signatures == 2 { Ok(request) } else { Err(signatures.to_string()) }
@@ -152,12 +152,12 @@ async fn the_snippets_verify_what_the_platform_sends_and_nothing_else() {
 }
 
 /// Runs a program that publishes, with the environment variables that the snippets read.
-fn publish(stage: &Stage, mut command: Command) {
+fn run_publisher(stage: &Stage, mut command: Command) {
     command.env("AMQP_URL", stage.platform.amqp_url());
     command.env("EXCHANGE", format!("{}.events", stage.platform.namespace));
     command.env("POSTRIDER_URL", format!("http://{}", stage.platform.api_address()));
     command.env("POSTRIDER_TOKEN", stage.brand.api.token());
-    let output = run(command, b"");
+    let output = run_with_input(command, b"");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -166,30 +166,30 @@ fn node_module(stage: &Stage) -> PathBuf {
     let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/node_modules");
     assert!(modules.is_dir(), "run npm ci in tests/docs (deploy/test does)");
     let place = stage.platform.dir().join("produce.mjs");
-    std::fs::copy(snippets().join("produce.mjs"), &place).expect("a copy");
+    std::fs::copy(snippets_dir().join("produce.mjs"), &place).expect("a copy");
     std::os::unix::fs::symlink(modules, stage.platform.dir().join("node_modules")).expect("a link");
     place
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_snippets_publish_arrives_once_however_often_they_run() {
-    let stage = Stage::set().await;
-    let (endpoint, _) = stage.webhook("/hook").await;
+async fn events_of_the_snippets_arrive_once_despite_repeated_runs() {
+    let stage = Stage::new().await;
+    let (endpoint, _) = stage.create_webhook("/hook").await;
     let module = node_module(&stage);
     let exchange = format!("{}.events", stage.platform.namespace);
     for _ in 0..2 {
         let mut python = Command::new(interpreter());
-        python.arg(snippets().join("produce.py"));
-        publish(&stage, python);
+        python.arg(snippets_dir().join("produce.py"));
+        run_publisher(&stage, python);
         let mut node = Command::new("node");
         node.arg(&module);
-        publish(&stage, node);
-        publish(&stage, Command::new(snippets().join("produce.sh")));
+        run_publisher(&stage, node);
+        run_publisher(&stage, Command::new(snippets_dir().join("produce.sh")));
         assert!(produce::produce(stage.platform.amqp_url(), &exchange).await.expect("a confirm"));
     }
-    let last = stage.published(1).await.remove(0);
+    let last = stage.publish_many(1).await.remove(0);
     endpoint.wait_for_event(last.id()).await;
-    let requests = endpoint.wait_for(5).await;
+    let requests = endpoint.wait_for_requests(5).await;
     let mut from: Vec<String> = requests
         .iter()
         .filter(|request| request.event_id() != last.id())
@@ -201,7 +201,7 @@ async fn what_the_snippets_publish_arrives_once_however_often_they_run() {
 
 /// The tool understands every line of the docs that begins with `postrider`.
 #[test]
-fn every_command_line_in_the_docs_is_one_that_postrider_knows() {
+fn every_command_line_in_the_docs_is_valid() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/subscription-api/docs");
     let mut seen = 0;
     for entry in std::fs::read_dir(docs).expect("the docs") {
@@ -224,8 +224,8 @@ fn every_command_line_in_the_docs_is_one_that_postrider_knows() {
 fn check_line(line: &str) {
     let line = line.replacen("postrider", "\"$POSTRIDER\"", 1);
     let mut shell = Command::new("bash");
-    shell.args(["-c", &line]).env_clear().env("POSTRIDER", e2e::binaries::path("postrider"));
-    let output = run(shell, b"");
+    shell.args(["-c", &line]).env_clear().env("POSTRIDER", e2e::binaries::binary_path("postrider"));
+    let output = run_with_input(shell, b"");
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && error.contains("give a token"), "{line}: {error}");
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use e2e::PATIENCE;
+use e2e::WAIT_TIMEOUT;
 use e2e::brand::Brand;
 use e2e::database;
 use e2e::event::Event;
@@ -120,7 +120,7 @@ impl Encrypted {
 
     /// Checks the same for every connection of the services to RabbitMQ.
     async fn check_broker(&self) {
-        let all = self.broker.connections().await;
+        let all = self.broker.list_connections().await;
         let seen: Vec<_> = all.iter().filter(|[user, ..]| user == private_broker::CLIENT).collect();
         eprintln!("RabbitMQ: {seen:?}");
         assert!(seen.len() >= 3, "one of each service, at least: {all:?}");
@@ -133,14 +133,14 @@ impl Encrypted {
 }
 
 #[tokio::test]
-async fn an_event_goes_its_whole_way_over_tls_with_certificates_on_both_sides() {
+async fn an_event_is_delivered_over_mutual_tls() {
     let mut encrypted = Encrypted::prepare().await;
     encrypted.platform.start_all().await;
     let brand = Brand::create(&encrypted.platform.support(), "acme", &["NOTIFICATION"]).await;
     let receiver = Receiver::start(&encrypted.platform.authority).await;
     let endpoint = receiver.endpoint("/hook");
     endpoint.answer([Reply::status(500), Reply::ok()]);
-    let webhook = brand.webhook(endpoint.url(), &["NOTIFICATION"]).await;
+    let webhook = brand.create_webhook(endpoint.url(), &["NOTIFICATION"]).await;
 
     let event = Event::sms("acme");
     encrypted.platform.producer().await.publish(&event).await;
@@ -155,17 +155,17 @@ async fn an_event_goes_its_whole_way_over_tls_with_certificates_on_both_sides() 
 
 /// Starts `process`, which must fail to reach `server` (`database` or `broker`) and reach the other one, and
 /// waits until its log says why.
-async fn refused(process: &mut Process, server: &str, reason: &str) {
+async fn assert_unreachable(process: &mut Process, server: &str, reason: &str) {
     process.start();
     let what = format!("{server} is away, because of {reason}");
-    eventually(&what, PATIENCE, async || {
-        let log = process.log();
+    eventually(&what, WAIT_TIMEOUT, async || {
+        let log = process.read_log();
         // The last line shows a failure; the process keeps trying.
         let last = log.lines().last().unwrap_or_default().to_owned();
         if log.contains(reason) { Ok(()) } else { Err(last) }
     })
     .await;
-    let state = eventually(&format!("only the {server} is unreachable"), PATIENCE, async || {
+    let state = eventually(&format!("only the {server} is unreachable"), WAIT_TIMEOUT, async || {
         let state = process.wait_readyz(503).await;
         let parts: serde_json::Value = serde_json::from_str(&state).expect("JSON");
         let away = ["database", "broker"].map(|part| parts[part] == "away");
@@ -178,7 +178,7 @@ async fn refused(process: &mut Process, server: &str, reason: &str) {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_prove_its_name_and_a_client_without_a_certificate_are_refused() {
+async fn untrusted_servers_and_clients_are_rejected() {
     let mut encrypted = Encrypted::prepare().await;
     let stranger = Authority::generate();
     let client = stranger.issue_client(private_postgres::CLIENT);
@@ -213,16 +213,16 @@ async fn a_server_that_does_not_prove_its_name_and_a_client_without_a_certificat
     let lenient = encrypted.database_url_with(OTHER_NAME, &good.of_postgres("verify-ca"));
     for (url, reason) in to_postgres {
         let process = &mut encrypted.platform.routers[0];
-        process.begin_log();
+        process.clear_log();
         process.set("DATABASE_URL", &url);
-        refused(process, "database", reason).await;
+        assert_unreachable(process, "database", reason).await;
     }
     encrypted.platform.routers[0].set("DATABASE_URL", &database_url);
     for (url, reason) in to_broker {
         let process = &mut encrypted.platform.routers[0];
-        process.begin_log();
+        process.clear_log();
         process.set("AMQP_URL", &url);
-        refused(process, "broker", reason).await;
+        assert_unreachable(process, "broker", reason).await;
     }
     // verify-ca ignores the name, so nothing was wrong except the changed setting.
     let router = &mut encrypted.platform.routers[0];

@@ -64,25 +64,25 @@ impl Board {
     }
 
     /// Records that an event is published now, and draws its id.
-    pub(crate) fn publish(&self, group: u32) -> String {
+    pub(crate) fn record_publish(&self, group: u32) -> String {
         let mut published = lock(&self.published);
         let event = published.len() as u128;
         published.push(Published { group, at: self.now() });
         Ulid::from_parts(unix_millis(), self.run << 32 | event).to_string()
     }
 
-    pub(crate) fn confirm(&self) {
+    pub(crate) fn record_confirm(&self) {
         self.confirmed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns the event with this id; `None` when it belongs to another run.
-    pub(crate) fn event(&self, id: &str) -> Option<u32> {
+    pub(crate) fn event_of(&self, id: &str) -> Option<u32> {
         let random = id.parse::<Ulid>().ok()?.random();
         (random >> 32 == self.run).then_some(u32::try_from(random & u128::from(u32::MAX)).ok()?)
     }
 
     /// Records a delivery. A `counted` one frees a place in a closed loop.
-    pub(crate) fn arrive(&self, endpoint: u32, event: u32, counted: bool) {
+    pub(crate) fn record_arrival(&self, endpoint: u32, event: u32, counted: bool) {
         lock(&self.arrivals).push(Arrival { endpoint, event, at: self.now() });
         if counted && (self.arrived.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(self.fan_out) {
             self.room.add_permits(1);
@@ -100,11 +100,11 @@ impl Board {
         self.room.add_permits(places as usize);
     }
 
-    pub(crate) fn published(&self) -> Vec<Published> {
+    pub(crate) fn published_events(&self) -> Vec<Published> {
         lock(&self.published).clone()
     }
 
-    pub(crate) fn confirmed(&self) -> u32 {
+    pub(crate) fn count_confirmed(&self) -> u32 {
         self.confirmed.load(Ordering::Relaxed)
     }
 
@@ -113,7 +113,7 @@ impl Board {
     }
 
     /// Returns the number of arrived deliveries, including repeated ones.
-    pub(crate) fn count(&self) -> usize {
+    pub(crate) fn count_arrivals(&self) -> usize {
         lock(&self.arrivals).len()
     }
 }

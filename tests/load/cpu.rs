@@ -45,26 +45,26 @@ impl Meter {
         let database = platform.database_url();
         Self {
             services: services.concat(),
-            broker: port(platform.amqp_url()).and_then(proc::listener_on),
+            broker: port_of(platform.amqp_url()).and_then(proc::listener_on),
             database: database.rsplit('/').next().unwrap_or_default().to_owned(),
         }
     }
 
-    pub(crate) fn read(&self) -> Reading {
+    pub(crate) fn read_times(&self) -> Reading {
         let mut read = HashMap::new();
         let broker = self.broker.map(|pid| ("broker", pid));
         for (part, pid) in self.services.iter().copied().chain(broker) {
-            if let Some((_, ticks)) = proc::ticks(&format!("/proc/{pid}/stat")) {
+            if let Some((_, ticks)) = proc::read_ticks(&format!("/proc/{pid}/stat")) {
                 read.insert((part.to_owned(), pid), ticks);
             }
         }
-        for (part, pid) in proc::pids().filter_map(|pid| Some((self.part_of_postgres(pid)?, pid))) {
-            if let Some((_, ticks)) = proc::ticks(&format!("/proc/{pid}/stat")) {
+        for (part, pid) in proc::list_pids().filter_map(|pid| Some((self.part_of_postgres(pid)?, pid))) {
+            if let Some((_, ticks)) = proc::read_ticks(&format!("/proc/{pid}/stat")) {
                 read.insert((part.to_owned(), pid), ticks);
             }
         }
         for thread in proc::own_threads() {
-            if let Some((name, ticks)) = proc::ticks(&format!("/proc/self/task/{thread}/stat")) {
+            if let Some((name, ticks)) = proc::read_ticks(&format!("/proc/self/task/{thread}/stat")) {
                 let part = if name == RECEIVER { RECEIVER } else { LOAD };
                 read.insert((part.to_owned(), thread), ticks);
             }
@@ -97,7 +97,7 @@ impl Meter {
 impl Reading {
     /// Returns the time since an earlier reading. The time of processes that ended in between is lost;
     /// connections stay open.
-    pub(crate) fn since(&self, earlier: &Self) -> Seconds {
+    pub(crate) fn time_since(&self, earlier: &Self) -> Seconds {
         let mut seconds = Seconds::new();
         for (who, ticks) in &self.0 {
             let spent = ticks.saturating_sub(earlier.0.get(who).copied().unwrap_or(0));
@@ -109,7 +109,7 @@ impl Reading {
     }
 }
 
-fn port(url: &str) -> Option<u16> {
+fn port_of(url: &str) -> Option<u16> {
     let host = url.split("://").nth(1)?.split('/').next()?;
     host.rsplit(':').next()?.parse().ok()
 }

@@ -45,20 +45,20 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(crate) async fn measure(stage: &Stage, args: &Args) -> Self {
-        let post = post::throughput(stage, args).await;
-        let post_latency = post::latency(stage, args).await;
-        let ingest_hop = hop::measure(stage, args, "limit-ingest", 1, Taking::EVENTS).await;
+        let post = post::measure_throughput(stage, args).await;
+        let post_latency = post::measure_latency(stage, args).await;
+        let ingest_hop = hop::measure_throughput(stage, args, "limit-ingest", 1, Taking::EVENTS).await;
         let queues = args.webhooks.min(HOP_QUEUES);
-        let taking = Taking::deliveries(args.max_concurrency);
-        let delivery_hop = hop::measure(stage, args, "limit-deliveries", queues, taking).await;
-        let hop_latency = hop::latency(stage, args, "limit-latency").await;
-        let rows = rows::measure(stage, args).await;
-        let rows_latency = rows::latency(stage, args).await;
-        let chain_latency = chain::latency(stage, args).await;
-        let cpu_s_per_1000 = post.needs(&[LOAD])
-            + ingest_hop.needs(&[LOAD, "broker"]) / f64::from(args.fan_out)
-            + delivery_hop.needs(&[LOAD, "broker"])
-            + rows.needs(&[LOAD, "postgres"]);
+        let taking = Taking::for_deliveries(args.max_concurrency);
+        let delivery_hop = hop::measure_throughput(stage, args, "limit-deliveries", queues, taking).await;
+        let hop_latency = hop::measure_latency(stage, args, "limit-latency").await;
+        let rows = rows::measure_throughput(stage, args).await;
+        let rows_latency = rows::measure_latency(stage, args).await;
+        let chain_latency = chain::measure_latency(stage, args).await;
+        let cpu_s_per_1000 = post.seconds_for(&[LOAD])
+            + ingest_hop.seconds_for(&[LOAD, "broker"]) / f64::from(args.fan_out)
+            + delivery_hop.seconds_for(&[LOAD, "broker"])
+            + rows.seconds_for(&[LOAD, "postgres"]);
         Self {
             post,
             ingest_hop,

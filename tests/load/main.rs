@@ -22,7 +22,7 @@ use args::Args;
 fn main() -> ExitCode {
     let args = Args::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("load").enable_all().build();
-    let is_whole = runtime.expect("a runtime").block_on(scenarios::run(&args));
+    let is_whole = runtime.expect("a runtime").block_on(scenarios::run_all(&args));
     // The speed does not count when something is lost.
     if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

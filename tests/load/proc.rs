@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 /// The processes of this machine.
-pub(crate) fn pids() -> impl Iterator<Item = u32> {
+pub(crate) fn list_pids() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
@@ -17,7 +17,7 @@ pub(crate) fn own_threads() -> impl Iterator<Item = u32> {
 
 /// Reads the name and the processor time, in ticks, of the process (including children that it has waited
 /// for) or thread with this `stat` file. Returns `None` when it has ended.
-pub(crate) fn ticks(stat: &str) -> Option<(String, u64)> {
+pub(crate) fn read_ticks(stat: &str) -> Option<(String, u64)> {
     let stat = fs::read_to_string(stat).ok()?;
     let (before, after) = stat.rsplit_once(')')?;
     let name = before.split_once('(')?.1.to_owned();
@@ -45,7 +45,7 @@ pub(crate) fn listener_on(port: u16) -> Option<u32> {
         .iter()
         .flat_map(|table| listening_sockets(&fs::read_to_string(table).unwrap_or_default(), port))
         .collect();
-    pids().find(|pid| holds(*pid, &sockets))
+    list_pids().find(|pid| holds_socket(*pid, &sockets))
 }
 
 fn listening_sockets(table: &str, port: u16) -> Vec<String> {
@@ -59,7 +59,7 @@ fn listening_sockets(table: &str, port: u16) -> Vec<String> {
     table.lines().filter_map(socket).collect()
 }
 
-fn holds(pid: u32, sockets: &[String]) -> bool {
+fn holds_socket(pid: u32, sockets: &[String]) -> bool {
     let files = fs::read_dir(Path::new("/proc").join(pid.to_string()).join("fd"));
     let mut targets =
         files.into_iter().flatten().flatten().filter_map(|file| fs::read_link(file.path()).ok());

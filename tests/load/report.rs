@@ -73,24 +73,24 @@ impl Report {
     }
 
     /// Prints the table, and writes the JSON to a file if requested.
-    pub(crate) fn write(&self, json: Option<&Path>) {
+    pub(crate) fn write_report(&self, json: Option<&Path>) {
         if let Some(path) = json {
             let text = serde_json::to_string_pretty(self).expect("a report is JSON");
             std::fs::write(path, text + "\n").expect("the report's file");
         }
-        std::io::stdout().write_all(self.table().as_bytes()).expect("somewhere to print to");
+        std::io::stdout().write_all(self.format_table().as_bytes()).expect("somewhere to print to");
     }
 
-    fn table(&self) -> String {
+    fn format_table(&self) -> String {
         let mut table = format!("settings {}\n\n", self.settings);
         table += "| | per second | p50 / p99 ms | CPU-s per 1,000: needed | ratio |";
         table += &PARTS.map(|part| format!(" {part} |")).concat();
         table += &format!("\n|{}\n", " --- |".repeat(5 + PARTS.len()));
         if let Some(limits) = &self.limits {
-            table += &limits.lines();
+            table += &limits.format_lines();
         }
         for measured in &self.measured {
-            table += &self.line(measured);
+            table += &self.format_line(measured);
         }
         let account = &self.account;
         let memory = &self.memory_mib;
@@ -98,42 +98,42 @@ impl Report {
         table
     }
 
-    fn line(&self, measured: &Measured) -> String {
+    fn format_line(&self, measured: &Measured) -> String {
         let Measured { name, window, needed_cpu_s_per_1000: needed, .. } = measured;
         let ratio = self.limits.as_ref().map_or(0.0, |limits| needed / limits.cpu_s_per_1000);
-        let latency = milliseconds(&window.latency);
+        let latency = format_latency(&window.latency);
         let more: String =
             measured.more.iter().map(|(name, figure)| format!(" {name} {figure:.2}")).collect();
         // A part of a window has no processor time of its own.
         let cost = match window.cpu_s_per_1000.is_empty() {
             true => String::new(),
-            false => format!(" {needed:.3} | {ratio:.2} |{}", cells(&window.cpu_s_per_1000)),
+            false => format!(" {needed:.3} | {ratio:.2} |{}", format_cells(&window.cpu_s_per_1000)),
         };
         format!("| {name}{more} | {:.0} | {latency} |{cost}\n", window.per_second)
     }
 }
 
 impl Limits {
-    fn lines(&self) -> String {
+    fn format_lines(&self) -> String {
         let line = |name: &str, limit: &Limit, latency: &Latency| {
-            let cells = cells(&limit.cpu_s_per_1000);
-            let latency = milliseconds(latency);
+            let cells = format_cells(&limit.cpu_s_per_1000);
+            let latency = format_latency(latency);
             format!("| limit: {name} | {:.0} | {latency} | | |{cells}\n", limit.per_second)
         };
         line("post", &self.post, &self.post_latency)
             + &line("ingest hop", &self.ingest_hop, &self.hop_latency)
             + &line("delivery hop", &self.delivery_hop, &self.hop_latency)
             + &line("rows", &self.rows, &self.rows_latency)
-            + &format!("| limit: all of these in turn | | {} | | |\n", milliseconds(&self.chain_latency))
+            + &format!("| limit: all of these in turn | | {} | | |\n", format_latency(&self.chain_latency))
             + &format!("| limit: sum for a delivery | | | {:.3} | 1 |\n", self.cpu_s_per_1000)
     }
 }
 
 /// Formats the median and the 99th percentile.
-fn milliseconds(Latency { p50_ms, p99_ms, .. }: &Latency) -> String {
+fn format_latency(Latency { p50_ms, p99_ms, .. }: &Latency) -> String {
     format!("{p50_ms:.1} / {p99_ms:.1}")
 }
 
-fn cells(seconds: &Seconds) -> String {
+fn format_cells(seconds: &Seconds) -> String {
     PARTS.iter().map(|part| format!(" {:.3} |", seconds.get(*part).copied().unwrap_or(0.0))).collect()
 }

@@ -79,7 +79,7 @@ impl Source {
         let channel = connection.create_channel().await.expect("a channel");
         channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
         let (confirms, unconfirmed) = mpsc::channel(UNCONFIRMED);
-        tokio::spawn(count(unconfirmed, Arc::clone(&board)));
+        tokio::spawn(count_confirms(unconfirmed, Arc::clone(&board)));
         let exchange = format!("{}.events", platform.namespace);
         Arc::new(Self { channel, _connection: connection, exchange, groups, board, bytes, confirms })
     }
@@ -88,27 +88,27 @@ impl Source {
     pub(crate) fn start(self: &Arc<Self>, groups: Vec<u32>, pace: Pace) -> Flow {
         let (stop, stopped) = watch::channel(false);
         let source = Arc::clone(self);
-        let task = tokio::spawn(async move { source.flow(&groups, pace, stopped).await });
+        let task = tokio::spawn(async move { source.publish_flow(&groups, pace, stopped).await });
         Flow { stop, task }
     }
 
-    async fn flow(&self, groups: &[u32], pace: Pace, mut stopped: watch::Receiver<bool>) {
+    async fn publish_flow(&self, groups: &[u32], pace: Pace, mut stopped: watch::Receiver<bool>) {
         let most = if let Pace::Flood(events) = pace { events as usize } else { usize::MAX };
         if let Pace::Closed(places) = pace {
             self.board.open_loop(places);
         }
-        let mut ticks = ticks(pace);
+        let mut ticks = tick_interval(pace);
         for group in groups.iter().cycle().take(most) {
             tokio::select! {
                 biased;
                 _ = stopped.changed() => break,
-                () = self.turn(pace, &mut ticks) => self.publish(*group).await,
+                () = self.wait_turn(pace, &mut ticks) => self.publish_event(*group).await,
             }
         }
     }
 
     /// Waits until the next event may be published.
-    async fn turn(&self, pace: Pace, ticks: &mut tokio::time::Interval) {
+    async fn wait_turn(&self, pace: Pace, ticks: &mut tokio::time::Interval) {
         match pace {
             Pace::Closed(_) => self.board.room.acquire().await.expect("it is never closed").forget(),
             Pace::Open(_) => drop(ticks.tick().await),
@@ -117,9 +117,9 @@ impl Source {
     }
 
     /// Publishes one event, and counts its confirm in the background.
-    pub(crate) async fn publish(&self, group: u32) {
+    pub(crate) async fn publish_event(&self, group: u32) {
         let Group { brand, event_type } = &self.groups[group as usize];
-        let body = message(&self.board.publish(group), brand, event_type, self.bytes);
+        let body = event_message(&self.board.record_publish(group), brand, event_type, self.bytes);
         let properties = BasicProperties::default()
             .with_delivery_mode(PERSISTENT)
             .with_content_type("application/json".into());
@@ -132,30 +132,30 @@ impl Source {
 }
 
 /// Returns an event's message of about this size.
-pub(crate) fn message(id: &str, brand: &str, event_type: &str, bytes: usize) -> String {
+pub(crate) fn event_message(id: &str, brand: &str, event_type: &str, bytes: usize) -> String {
     let head = format!(r#"{{"id":"{id}","brandId":"{brand}","type":"{event_type}","data":"#);
-    format!("{head}{}}}", data(bytes.saturating_sub(head.len() + 1)))
+    format!("{head}{}}}", event_data(bytes.saturating_sub(head.len() + 1)))
 }
 
 /// Returns an event's data of this size, similar to a notification's.
-pub(crate) fn data(bytes: usize) -> String {
+pub(crate) fn event_data(bytes: usize) -> String {
     let frame = r#"{"phoneNumber":"+1234456789","locale":"en-US","message":""}"#.len();
     let text: String =
         "All is well, nothing is lost. ".chars().cycle().take(bytes.saturating_sub(frame)).collect();
     format!(r#"{{"phoneNumber":"+1234456789","locale":"en-US","message":"{text}"}}"#)
 }
 
-fn ticks(pace: Pace) -> tokio::time::Interval {
+fn tick_interval(pace: Pace) -> tokio::time::Interval {
     let rate = if let Pace::Open(rate) = pace { rate.max(1) } else { 1 };
     // Late ticks are made up for, so that a busy machine does not slow the load.
     tokio::time::interval(Duration::from_secs(1) / rate)
 }
 
-async fn count(mut unconfirmed: mpsc::Receiver<PublisherConfirm>, board: Arc<Board>) {
+async fn count_confirms(mut unconfirmed: mpsc::Receiver<PublisherConfirm>, board: Arc<Board>) {
     while let Some(confirm) = unconfirmed.recv().await {
         // An unconfirmed message is missing at the end.
         if let Ok(Confirmation::Ack(None)) = confirm.await {
-            board.confirm();
+            board.record_confirm();
         }
     }
 }

@@ -42,18 +42,18 @@ pub(crate) struct Account {
 
 impl Window {
     /// Watches for this long. Arrivals at endpoints that `counts` excludes are not counted.
-    pub(crate) async fn watch(
+    pub(crate) async fn watch_span(
         board: &Board,
         meter: &Meter,
         span: Duration,
         counts: impl Fn(u32) -> bool,
     ) -> Self {
         let from = board.now();
-        let before = meter.read();
+        let before = meter.read_times();
         tokio::time::sleep(span).await;
         let to = board.now();
-        let after = meter.read();
-        Self::of(board, (from, to), after.since(&before), counts)
+        let after = meter.read_times();
+        Self::of(board, (from, to), after.time_since(&before), counts)
     }
 
     /// Returns the observations between two instants of the board, with their cost.
@@ -67,13 +67,13 @@ impl Window {
         arrivals.retain(|arrival| (from..to).contains(&arrival.at) && counts(arrival.endpoint));
         let seconds = (to - from).as_secs_f64();
         let deliveries = arrivals.len();
-        let thousands = float(deliveries.max(1)) / 1000.0;
+        let thousands = as_float(deliveries.max(1)) / 1000.0;
         Self {
             seconds,
             deliveries,
-            per_second: float(deliveries) / seconds,
+            per_second: as_float(deliveries) / seconds,
             cpu_s_per_1000: cpu.into_iter().map(|(part, spent)| (part, spent / thousands)).collect(),
-            latency: latency(board, &arrivals),
+            latency: measure_latency(board, &arrivals),
         }
     }
 }
@@ -90,8 +90,8 @@ impl Latency {
     }
 }
 
-fn latency(board: &Board, arrivals: &[Arrival]) -> Latency {
-    let published = board.published();
+fn measure_latency(board: &Board, arrivals: &[Arrival]) -> Latency {
+    let published = board.published_events();
     let took = |arrival: &Arrival| {
         let event = published.get(arrival.event as usize)?;
         Some(arrival.at.saturating_sub(event.at))
@@ -102,7 +102,7 @@ fn latency(board: &Board, arrivals: &[Arrival]) -> Latency {
 impl Account {
     /// Accounts for everything published so far; `fan_out` endpoints follow one another for each group.
     pub(crate) fn of(board: &Board, fan_out: u32) -> Self {
-        let published = board.published();
+        let published = board.published_events();
         let arrivals = board.arrivals();
         let owed: HashSet<(u32, u32)> = published
             .iter()
@@ -114,7 +114,7 @@ impl Account {
         let arrived: HashSet<(u32, u32)> = arrivals.iter().map(|a| (a.endpoint, a.event)).collect();
         Self {
             published: published.len(),
-            confirmed: board.confirmed() as usize,
+            confirmed: board.count_confirmed() as usize,
             owed: owed.len(),
             missing: owed.difference(&arrived).count(),
             repeated: arrivals.len() - arrived.len(),
@@ -129,6 +129,6 @@ impl Account {
 
 /// Converts a count to a number for the report.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-pub(crate) fn float(count: usize) -> f64 {
+pub(crate) fn as_float(count: usize) -> f64 {
     count as f64
 }

@@ -8,7 +8,7 @@ use http::{HeaderMap, Method};
 use reqwest::Client;
 use serde_json::Value;
 
-use crate::hush;
+use crate::secret_scan;
 use crate::tls::install_crypto;
 
 /// An API user: the address of the API, and a token.
@@ -37,7 +37,7 @@ impl Answer {
     /// # Panics
     /// When it has another status.
     #[must_use]
-    pub fn expect(self, status: u16) -> Self {
+    pub fn expect_status(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{} answered {} {}", self.request, self.status, self.text);
         self
     }
@@ -57,8 +57,8 @@ impl Answer {
     /// # Panics
     /// When it is not.
     #[must_use]
-    pub fn problem(self, status: u16) -> Value {
-        let answer = self.expect(status);
+    pub fn expect_problem(self, status: u16) -> Value {
+        let answer = self.expect_status(status);
         let content_type =
             answer.headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
         assert_eq!(content_type, "application/problem+json", "{}", answer.request);
@@ -75,8 +75,8 @@ impl Answer {
     /// # Panics
     /// When it is not a 422 with errors.
     #[must_use]
-    pub fn pointers(self) -> Vec<String> {
-        let problem = self.problem(422);
+    pub fn error_pointers(self) -> Vec<String> {
+        let problem = self.expect_problem(422);
         let errors = problem["errors"].as_array().unwrap_or_else(|| panic!("no errors in {problem}"));
         let mut pointers: Vec<_> =
             errors.iter().map(|e| e["pointer"].as_str().unwrap_or("").to_owned()).collect();
@@ -154,7 +154,7 @@ impl Api {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let text = response.text().await.map_err(|e| format!("{request}: {e:?}"))?;
-        hush::hear(&text);
+        secret_scan::add_secrets_in(&text);
         Ok(Answer { request, status, headers, text })
     }
 
@@ -193,7 +193,7 @@ impl Api {
         for _ in 0..10_000 {
             let joint = if path.contains('?') { '&' } else { '?' };
             let from = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
-            let page = self.get(&format!("{path}{joint}limit={limit}{from}")).await.expect(200).json();
+            let page = self.get(&format!("{path}{joint}limit={limit}{from}")).await.expect_status(200).json();
             let page_items = page["items"].as_array().unwrap_or_else(|| panic!("no items in {page}"));
             assert!(page_items.len() <= limit, "{} items on a page of {limit}", page_items.len());
             items.extend(page_items.iter().cloned());

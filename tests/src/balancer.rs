@@ -27,10 +27,10 @@ impl Balancer {
     ///
     /// # Panics
     /// When its port was taken meanwhile.
-    pub async fn before(nodes: Vec<SocketAddr>) -> Self {
-        let port = Port::take();
+    pub async fn in_front_of(nodes: Vec<SocketAddr>) -> Self {
+        let port = Port::reserve();
         let listener = TcpListener::bind(port.address()).await.expect("the balancer's port");
-        Self { port, accepting: tokio::spawn(accept(listener, nodes)) }
+        Self { port, accepting: tokio::spawn(accept_connections(listener, nodes)) }
     }
 
     /// Its listening address.
@@ -46,11 +46,11 @@ impl Drop for Balancer {
     }
 }
 
-async fn accept(listener: TcpListener, mut nodes: Vec<SocketAddr>) {
+async fn accept_connections(listener: TcpListener, mut nodes: Vec<SocketAddr>) {
     // Dropping the task that holds the connections closes them.
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
-        connections.spawn(serve(client, nodes.clone()));
+        connections.spawn(serve_connection(client, nodes.clone()));
         nodes.rotate_left(1);
         while connections.try_join_next().is_some() {}
     }
@@ -58,12 +58,12 @@ async fn accept(listener: TcpListener, mut nodes: Vec<SocketAddr>) {
 
 /// Connects the client to the first of these nodes that answers. If none does, it closes the client's
 /// connection.
-async fn serve(mut client: TcpStream, nodes: Vec<SocketAddr>) -> std::io::Result<()> {
+async fn serve_connection(mut client: TcpStream, nodes: Vec<SocketAddr>) -> std::io::Result<()> {
     client.set_nodelay(true)?;
     let mut header = [0; HEADER_BYTES];
     client.read_exact(&mut header).await?;
     for node in nodes {
-        if let Ok(Ok((mut server, first))) = timeout(GREETING_TIMEOUT, greet(node, header)).await {
+        if let Ok(Ok((mut server, first))) = timeout(GREETING_TIMEOUT, send_header(node, header)).await {
             client.write_all(&[first]).await?;
             copy_bidirectional(&mut client, &mut server).await?;
             break;
@@ -73,7 +73,7 @@ async fn serve(mut client: TcpStream, nodes: Vec<SocketAddr>) -> std::io::Result
 }
 
 /// Sends the client's header to a node, and waits for the first byte of its answer.
-async fn greet(node: SocketAddr, header: [u8; HEADER_BYTES]) -> std::io::Result<(TcpStream, u8)> {
+async fn send_header(node: SocketAddr, header: [u8; HEADER_BYTES]) -> std::io::Result<(TcpStream, u8)> {
     let mut server = TcpStream::connect(node).await?;
     server.set_nodelay(true)?;
     server.write_all(&header).await?;

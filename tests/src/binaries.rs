@@ -13,7 +13,7 @@ const BUILD: &str = "cargo build --workspace --bins";
 /// When it is missing, or (unless `E2E_BIN_DIR` chose it) older than its source, because a test of
 /// yesterday's binary proves nothing.
 #[must_use]
-pub fn path(service: &str) -> PathBuf {
+pub fn binary_path(service: &str) -> PathBuf {
     if let Some(dir) = std::env::var_os("E2E_BIN_DIR") {
         let path = PathBuf::from(dir).join(service);
         assert!(path.is_file(), "{} is not there (E2E_BIN_DIR)", path.display());
@@ -36,15 +36,15 @@ fn target_dir() -> PathBuf {
 
 /// Finds a source file that changed after the binary was linked, using cargo's list beside the binary.
 fn newer_source(binary: &Path) -> Option<PathBuf> {
-    let linked = modified(binary)?;
+    let linked = modified_time(binary)?;
     let list = std::fs::read_to_string(binary.with_extension("d")).ok()?;
     let (_, sources) = list.split_once(": ")?;
     sources
         .split_whitespace()
         .map(PathBuf::from)
-        .find(|source| modified(source).is_some_and(|at| at > linked))
+        .find(|source| modified_time(source).is_some_and(|at| at > linked))
 }
 
-fn modified(path: &Path) -> Option<SystemTime> {
+fn modified_time(path: &Path) -> Option<SystemTime> {
     std::fs::metadata(path).ok()?.modified().ok()
 }

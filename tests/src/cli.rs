@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::PATIENCE;
+use crate::WAIT_TIMEOUT;
 use crate::api::Api;
 use crate::binaries;
 use crate::process::send_signal;
@@ -26,7 +26,7 @@ impl Cli {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(binaries::path("postrider"));
+        let mut command = Command::new(binaries::binary_path("postrider"));
         command.args(args).env_clear().stdin(Stdio::null()).kill_on_drop(true);
         command.env("POSTRIDER_URL", &self.url).env("POSTRIDER_TOKEN", &self.token);
         command
@@ -37,7 +37,7 @@ impl Cli {
     /// # Panics
     /// When it does not exit.
     pub async fn run(&self, args: &[&str]) -> Output {
-        let output = tokio::time::timeout(PATIENCE, self.command(args).output()).await;
+        let output = tokio::time::timeout(WAIT_TIMEOUT, self.command(args).output()).await;
         output.unwrap_or_else(|_| panic!("postrider {args:?} does not end")).expect("it runs")
     }
 
@@ -98,8 +98,8 @@ impl Running {
     ///
     /// # Panics
     /// When none comes in time.
-    pub async fn next(&mut self) -> Value {
-        let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await.expect("a line in time");
+    pub async fn next_line(&mut self) -> Value {
+        let line = tokio::time::timeout(WAIT_TIMEOUT, self.lines.next_line()).await.expect("a line in time");
         let line = line.expect("a pipe").expect("it runs");
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
@@ -110,7 +110,7 @@ impl Running {
     /// When it does not exit.
     pub async fn interrupt(mut self) -> bool {
         send_signal(self.child.id().expect("it runs"), "INT");
-        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        let ended = tokio::time::timeout(WAIT_TIMEOUT, self.child.wait()).await;
         ended.expect("it ends in time").expect("a status").success()
     }
 }

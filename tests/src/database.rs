@@ -5,19 +5,19 @@ use tokio_postgres::{Client, NoTls};
 
 /// A database that was created for one test.
 #[derive(Debug, Clone)]
-pub struct Database {
+pub struct TestDatabase {
     admin_url: String,
     name: String,
 }
 
-impl Database {
+impl TestDatabase {
     /// Creates one on the server of `admin_url`.
     ///
     /// # Panics
     /// When the server does not answer or refuses.
     pub async fn create(admin_url: &str, unique: &str) -> Self {
         let database = Self { admin_url: admin_url.to_owned(), name: format!("pr_{unique}") };
-        database.on_server(&format!("CREATE DATABASE {}", database.name)).await.unwrap_or_else(|e| {
+        database.execute_on_server(&format!("CREATE DATABASE {}", database.name)).await.unwrap_or_else(|e| {
             panic!("PostgreSQL at {admin_url} (E2E_DATABASE_URL): {e}");
         });
         database
@@ -51,11 +51,11 @@ impl Database {
     ///
     /// # Errors
     /// When the server does not answer or refuses.
-    pub async fn drop_it(&self) -> Result<(), tokio_postgres::Error> {
-        self.on_server(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)).await
+    pub async fn drop_database(&self) -> Result<(), tokio_postgres::Error> {
+        self.execute_on_server(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)).await
     }
 
-    async fn on_server(&self, statement: &str) -> Result<(), tokio_postgres::Error> {
+    async fn execute_on_server(&self, statement: &str) -> Result<(), tokio_postgres::Error> {
         connect(&self.admin_url).await?.batch_execute(statement).await
     }
 }
@@ -91,7 +91,7 @@ pub async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
 ///
 /// # Errors
 /// When the server does not answer or refuses.
-pub async fn dump(url: &str, rows: usize) -> Result<Vec<u8>, tokio_postgres::Error> {
+pub async fn dump_rows(url: &str, rows: usize) -> Result<Vec<u8>, tokio_postgres::Error> {
     const TABLES: &str = "SELECT quote_ident(relname) FROM pg_class \
         WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition";
     let client = connect(url).await?;

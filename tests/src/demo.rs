@@ -16,13 +16,13 @@ use crate::event::Event;
 use crate::producer::Producer;
 
 /// Interval of the checks for an event.
-const STEP: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Publishes one event with a fresh id, persistent, mandatory and confirmed, and returns the id.
 ///
 /// # Errors
 /// When `data` is not JSON, or the broker does not confirm.
-pub async fn publish(
+pub async fn publish_event(
     amqp_url: &str,
     namespace: &str,
     brand: &str,
@@ -39,10 +39,14 @@ pub async fn publish(
 ///
 /// # Errors
 /// When it has not within `timeout`.
-pub async fn wait(state: &State, event_id: &str, timeout: Duration) -> Result<String, DemoError> {
+pub async fn wait_until_received(
+    state: &State,
+    event_id: &str,
+    timeout: Duration,
+) -> Result<String, DemoError> {
     let began = Instant::now();
     loop {
-        if let Some(record) = state.received(event_id)? {
+        if let Some(record) = state.read_received(event_id)? {
             return Ok(record);
         }
         if began.elapsed() > timeout {
@@ -52,6 +56,6 @@ pub async fn wait(state: &State, event_id: &str, timeout: Duration) -> Result<St
             )
             .into());
         }
-        tokio::time::sleep(STEP).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

@@ -6,24 +6,24 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 /// Shorter encodings would be found by chance.
-pub(crate) const SHORTEST: usize = 12;
+pub(crate) const MIN_FORM_BYTES: usize = 12;
 
 /// A secret that must not appear anywhere.
 #[derive(Debug, Clone)]
-pub struct Hidden {
+pub struct SecretForms {
     /// A description for messages, never the secret itself.
     pub what: String,
     forms: Vec<(&'static str, Vec<u8>)>,
 }
 
-impl Hidden {
+impl SecretForms {
     /// Encodes these bytes in every form.
     ///
     /// # Panics
     /// When there are too few bytes to search for.
     #[must_use]
     pub fn new(what: &str, bytes: &[u8]) -> Self {
-        assert!(bytes.len() >= SHORTEST, "{what} is too short to be looked for");
+        assert!(bytes.len() >= MIN_FORM_BYTES, "{what} is too short to be looked for");
         let hex: String = bytes.iter().fold(String::new(), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");
             hex
@@ -52,8 +52,8 @@ impl Hidden {
             ("a list of numbers, close together", listed.join(",").into_bytes()),
         ];
         for offset in 0..3 {
-            forms.push(("base64", within(&STANDARD_NO_PAD, bytes, offset)));
-            forms.push(("base64url", within(&URL_SAFE_NO_PAD, bytes, offset)));
+            forms.push(("base64", base64_core(&STANDARD_NO_PAD, bytes, offset)));
+            forms.push(("base64url", base64_core(&URL_SAFE_NO_PAD, bytes, offset)));
         }
         Self { what: what.to_owned(), forms }
     }
@@ -97,7 +97,7 @@ impl Hidden {
 
 /// Returns the part of a longer base64 text that depends on these bytes alone, when they begin at this offset
 /// of three.
-fn within(engine: &impl base64::Engine, bytes: &[u8], offset: usize) -> Vec<u8> {
+fn base64_core(engine: &impl base64::Engine, bytes: &[u8], offset: usize) -> Vec<u8> {
     let text = engine.encode([vec![0; offset], bytes.to_vec()].concat());
     let from = (offset * 8).div_ceil(6);
     let to = (offset + bytes.len()) * 8 / 6;
@@ -121,9 +121,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_is_found_and_nothing_else() {
+    fn only_encoded_secrets_are_found() {
         let bytes: Vec<u8> = (200..232).collect();
-        let hidden = Hidden::new("it", &bytes);
+        let hidden = SecretForms::new("it", &bytes);
         for offset in 0..7 {
             let longer = [vec![b'x'; offset], bytes.clone(), vec![b'y'; 3]].concat();
             for text in [STANDARD.encode(&longer), URL_SAFE_NO_PAD.encode(&longer), format!("{longer:?}")] {

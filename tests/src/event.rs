@@ -48,7 +48,7 @@ impl Event {
 
     /// Creates this number of SMS receipts.
     #[must_use]
-    pub fn many(brand_id: &str, number: usize) -> Vec<Self> {
+    pub fn sms_batch(brand_id: &str, number: usize) -> Vec<Self> {
         (0..number).map(|_| Self::sms(brand_id)).collect()
     }
 

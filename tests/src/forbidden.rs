@@ -229,6 +229,6 @@ pub const PUBLIC: [&str; 46] = [
 ];
 
 /// Returns every spelling that the platform rejects because of its address.
-pub fn addresses() -> impl Iterator<Item = &'static str> {
+pub fn forbidden_addresses() -> impl Iterator<Item = &'static str> {
     LOOPBACK.into_iter().chain(LOCALHOST).chain(IPV4).chain(IPV6).chain(EMBEDDING)
 }

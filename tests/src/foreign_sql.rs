@@ -13,7 +13,7 @@ use crate::poll::eventually;
 /// Bounds the wait for a schema change, because services use the tables.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The tables that have a partition for each day.
-const DAILY: [&str; 4] = ["events", "deliveries", "attempts", "webhook_activity"];
+const DAILY_TABLES: [&str; 4] = ["events", "deliveries", "attempts", "webhook_activity"];
 /// Age in days of a day that no test's retention keeps.
 const EXPIRED_DAYS: u64 = 12;
 /// Lists all tables, including the partitions, because a dump locks each of them.
@@ -39,7 +39,7 @@ pub async fn refuse_rows(database_url: &str, table: &str, condition: &str) {
 ///
 /// # Panics
 /// When the database does not allow it.
-pub async fn take_rows_again(database_url: &str, table: &str) {
+pub async fn stop_refusing_rows(database_url: &str, table: &str) {
     change_schema(database_url, &format!("DROP TRIGGER aa_refuse_row ON {table}")).await;
 }
 
@@ -58,15 +58,15 @@ async fn change_schema(database_url: &str, change: &str) {
 ///
 /// # Panics
 /// When the database does not allow it.
-pub async fn give_maintenance_work(database_url: &str, now: DateTime<Utc>) {
+pub async fn create_maintenance_work(database_url: &str, now: DateTime<Utc>) {
     let expired = now.date_naive() - Days::new(EXPIRED_DAYS);
-    for table in DAILY {
-        change_schema(database_url, &make_day(table, expired)).await;
-        change_schema(database_url, &drop_newest_day(table)).await;
+    for table in DAILY_TABLES {
+        change_schema(database_url, &create_day_sql(table, expired)).await;
+        change_schema(database_url, &drop_newest_day_sql(table)).await;
     }
 }
 
-fn make_day(table: &str, day: NaiveDate) -> String {
+fn create_day_sql(table: &str, day: NaiveDate) -> String {
     let name = format!("{table}_{}", day.format("%Y%m%d"));
     let next = day + Days::new(1);
     format!(
@@ -77,7 +77,7 @@ fn make_day(table: &str, day: NaiveDate) -> String {
 
 /// Drops the last day ahead, which is empty. It keeps a day that is needed soon, because this runs several
 /// times.
-fn drop_newest_day(table: &str) -> String {
+fn drop_newest_day_sql(table: &str) -> String {
     format!(
         "DO $$ DECLARE newest regclass; BEGIN \
              SELECT inhrelid::regclass INTO newest FROM pg_inherits \
@@ -123,9 +123,9 @@ impl Dump {
         Self { _client: client, database_url: database_url.to_owned() }
     }
 
-    /// Waits until a client waits for a lock of these tables, at most this long, because maintenance that
-    /// gives up at once is not visible.
-    pub async fn is_waited_for(&self, timeout: Duration) {
+    /// Waits at most this long until a client waits for a lock of these tables. It may miss maintenance that
+    /// gives up at once.
+    pub async fn wait_for_lock_waiter(&self, timeout: Duration) {
         let looking = async {
             let client = database::connect(&self.database_url).await.expect("the list of locks");
             let waits = "SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database \

@@ -25,7 +25,7 @@ pub const END_HEADERS: u8 = 4;
 pub const PADDED: u8 = 8;
 
 /// Maximum payload of a frame by default.
-pub const LARGEST: usize = 16_384;
+pub const MAX_PAYLOAD: usize = 16_384;
 /// The header `:status: 200`, from the static table.
 pub const STATUS_200: u8 = 0x88;
 
@@ -34,7 +34,7 @@ pub const STATUS_200: u8 = 0x88;
 /// # Panics
 /// When the payload is too long.
 #[must_use]
-pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub fn encode_frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a short payload").to_be_bytes();
     assert_eq!(length[0], 0, "a payload of less than 16 MiB");
     let mut frame = length[1..].to_vec();
@@ -46,30 +46,30 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 
 /// Encodes a literal header that is not added to the table.
 #[must_use]
-pub fn header(name: &str, value: &str) -> Vec<u8> {
-    literal(0x00, name, value)
+pub fn encode_header(name: &str, value: &str) -> Vec<u8> {
+    encode_literal(0x00, name, value)
 }
 
 /// Encodes a literal header that becomes the newest of the table (index 62).
 #[must_use]
-pub fn remembered(name: &str, value: &str) -> Vec<u8> {
-    literal(0x40, name, value)
+pub fn indexed_header(name: &str, value: &str) -> Vec<u8> {
+    encode_literal(0x40, name, value)
 }
 
 /// Index 62, the header that was added to the table last.
-pub const NEWEST: u8 = 0x80 | 62;
+pub const NEWEST_HEADER: u8 = 0x80 | 62;
 
-fn literal(kind: u8, name: &str, value: &str) -> Vec<u8> {
+fn encode_literal(kind: u8, name: &str, value: &str) -> Vec<u8> {
     let mut bytes = vec![kind];
     for text in [name, value] {
-        length(&mut bytes, text.len());
+        push_integer(&mut bytes, text.len());
         bytes.extend_from_slice(text.as_bytes());
     }
     bytes
 }
 
 /// Appends an integer with a prefix of seven bits (RFC 7541 §5.1).
-fn length(bytes: &mut Vec<u8>, length: usize) {
+fn push_integer(bytes: &mut Vec<u8>, length: usize) {
     let Some(mut rest) = length.checked_sub(0x7f) else {
         return bytes.push(u8::try_from(length).unwrap_or(0));
     };
@@ -83,6 +83,6 @@ fn length(bytes: &mut Vec<u8>, length: usize) {
 
 /// Returns the server's first frame, its settings, all at their defaults.
 #[must_use]
-pub fn hello() -> Vec<u8> {
-    frame(SETTINGS, 0, 0, &[])
+pub fn server_settings() -> Vec<u8> {
+    encode_frame(SETTINGS, 0, 0, &[])
 }

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::PATIENCE;
+use crate::WAIT_TIMEOUT;
 use crate::receiver::Received;
 
 /// A server that stops when it is dropped.
@@ -37,7 +37,7 @@ impl LocalServer {
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let sender = sender.clone();
-                let service = service_fn(move |request| answer(request, sender.clone()));
+                let service = service_fn(move |request| respond(request, sender.clone()));
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
@@ -48,8 +48,8 @@ impl LocalServer {
     ///
     /// # Panics
     /// When none comes in time.
-    pub async fn next(&mut self) -> Received {
-        let next = tokio::time::timeout(PATIENCE, self.received.recv()).await;
+    pub async fn next_request(&mut self) -> Received {
+        let next = tokio::time::timeout(WAIT_TIMEOUT, self.received.recv()).await;
         next.expect("a request in time").expect("the server runs")
     }
 }
@@ -60,7 +60,7 @@ impl Drop for LocalServer {
     }
 }
 
-async fn answer(
+async fn respond(
     request: Request<Incoming>,
     sender: mpsc::UnboundedSender<Received>,
 ) -> Result<Response<Empty<Bytes>>, Infallible> {

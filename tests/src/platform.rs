@@ -14,14 +14,14 @@ use tokio::sync::OnceCell;
 use crate::api::Api;
 use crate::binaries;
 use crate::brand::Brand;
-use crate::database::{self, Database};
-use crate::hush;
-use crate::leftovers::{self, Leftovers, Record};
+use crate::database::{self, TestDatabase};
 use crate::ports::Port;
 use crate::process::Process;
 use crate::producer::Producer;
 use crate::rabbit::Rabbit;
-use crate::settings::{amqp_url, database_url, unique};
+use crate::secret_scan;
+use crate::settings::{amqp_url, database_url, unique_name};
+use crate::test_cleanup::{self, CleanupRecord, TestResources};
 use crate::tls::{Authority, install_crypto};
 
 /// The services.
@@ -30,9 +30,9 @@ const SERVICES: [&str; 3] = ["subscription-api", "router", "deliverer"];
 const DEFAULT_DELAYS: &str = "5s,30s,2m,5m,10m,20m";
 /// Maximum number of rows of each table in the search, more than any test leaves except the long one of
 /// faults.
-const DUMPED_ROWS: usize = 100_000;
+const MAX_DUMPED_ROWS: usize = 100_000;
 /// How long the search in the database may take.
-const DUMPING: Duration = Duration::from_secs(20);
+const DUMP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A platform before its start.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Builder {
 
     /// Stops the platform from disabling a webhook for its failures, unless it is gone.
     #[must_use]
-    pub fn never_disabled(self) -> Self {
+    pub fn without_health_rule(self) -> Self {
         self.set("POSTRIDER_HEALTH_MIN_ATTEMPTS", "1000000")
             .set("POSTRIDER_HEALTH_FAILED_DELIVERIES", "1000000")
     }
@@ -126,11 +126,11 @@ impl Builder {
     }
 
     /// Returns the delay queues and their exchanges.
-    fn waits(&self) -> Vec<String> {
+    fn delay_queue_names(&self) -> Vec<String> {
         let delays = self.settings.iter().find(|(name, _)| name == "POSTRIDER_RETRY_DELAYS");
         let delays = delays.map_or(DEFAULT_DELAYS, |(_, delays)| delays);
         let different: BTreeSet<&str> = delays.split(',').chain(["1s"]).collect();
-        different.into_iter().map(wait_name).collect()
+        different.into_iter().map(delay_queue_name).collect()
     }
 
     /// Creates the database, starts the processes and waits until all are ready.
@@ -147,17 +147,17 @@ impl Builder {
     pub async fn prepare(self) -> Platform {
         install_crypto();
         // Checked before the test creates anything that it would have to remove.
-        let _ = SERVICES.map(binaries::path);
-        let unique = unique();
-        leftovers::sweep().await;
-        let dir = leftovers::directory(&unique);
+        let _ = SERVICES.map(binaries::binary_path);
+        let unique = unique_name();
+        test_cleanup::remove_abandoned().await;
+        let dir = test_cleanup::directory(&unique);
         std::fs::create_dir_all(&dir).expect("a directory for this test");
         let namespace = format!("t{unique}");
-        let database = Database::create(&self.database_url, &unique).await;
+        let database = TestDatabase::create(&self.database_url, &unique).await;
         let amqp_url = self.amqp_url.clone();
-        let names = self.waits();
-        let leftovers = Leftovers { amqp_url, namespace: namespace.clone(), database, names };
-        let record = leftovers.record(&dir);
+        let names = self.delay_queue_names();
+        let resources = TestResources { amqp_url, namespace: namespace.clone(), database, names };
+        let record = resources.write_record(&dir);
         let authority = Authority::generate();
         authority.write(&dir.join("ca.pem"));
         let mut platform = Platform {
@@ -171,7 +171,7 @@ impl Builder {
             producer: OnceCell::new(),
             rabbit: OnceCell::new(),
             dir,
-            leftovers,
+            resources,
             record,
             authority,
         };
@@ -198,8 +198,8 @@ pub struct Platform {
     pub authority: Authority,
     api_port: Vec<Port>,
     settings: Vec<(String, String)>,
-    leftovers: Leftovers,
-    record: Record,
+    resources: TestResources,
+    record: CleanupRecord,
     producer: OnceCell<Producer>,
     rabbit: OnceCell<Rabbit>,
     dir: PathBuf,
@@ -222,8 +222,8 @@ impl Platform {
     fn common_settings(&self, chosen: &[(String, String)]) -> Vec<(String, String)> {
         let key: Vec<u8> = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat();
         let mut settings: Vec<(String, String)> = [
-            ("DATABASE_URL", self.leftovers.database.url()),
-            ("AMQP_URL", self.leftovers.amqp_url.clone()),
+            ("DATABASE_URL", self.resources.database.url()),
+            ("AMQP_URL", self.resources.amqp_url.clone()),
             ("POSTRIDER_NAMESPACE", self.namespace.clone()),
             ("POSTRIDER_MASTER_KEY", STANDARD.encode(key)),
             ("POSTRIDER_SUPPORT_TOKEN", self.support_token.clone()),
@@ -238,7 +238,7 @@ impl Platform {
         }
         for (name, value) in &settings {
             if ["POSTRIDER_MASTER_KEY", "POSTRIDER_SUPPORT_TOKEN"].contains(&name.as_str()) {
-                hush::note(value);
+                secret_scan::add_secret(value);
             }
         }
         settings
@@ -246,17 +246,17 @@ impl Platform {
 
     fn add_processes(&mut self, apis: usize, routers: usize, deliverers: usize) {
         for _ in 0..apis {
-            let port = Port::take();
-            let mut api = self.process("subscription-api", self.apis.len());
+            let port = Port::reserve();
+            let mut api = self.create_process("subscription-api", self.apis.len());
             api.set("POSTRIDER_API_LISTEN", &port.address().to_string());
             self.apis.push(api);
             self.api_port.push(port);
         }
         for number in 0..routers {
-            self.routers.push(self.process("router", number));
+            self.routers.push(self.create_process("router", number));
         }
         for number in 0..deliverers {
-            self.deliverers.push(self.process("deliverer", number));
+            self.deliverers.push(self.create_process("deliverer", number));
         }
     }
 
@@ -269,7 +269,7 @@ impl Platform {
         self.deliverers.last_mut().expect("it was just added")
     }
 
-    fn process(&self, service: &str, number: usize) -> Process {
+    fn create_process(&self, service: &str, number: usize) -> Process {
         Process::new(service, &format!("{service}-{number}"), self.settings.clone(), &self.dir)
     }
 
@@ -303,20 +303,20 @@ impl Platform {
     }
 
     /// Creates a brand that may receive all notifications.
-    pub async fn brand(&self, id: &str) -> Brand {
+    pub async fn create_brand(&self, id: &str) -> Brand {
         Brand::create(&self.support(), id, &["NOTIFICATION"]).await
     }
 
     /// Returns the broker's URL.
     #[must_use]
     pub fn amqp_url(&self) -> &str {
-        &self.leftovers.amqp_url
+        &self.resources.amqp_url
     }
 
     /// Returns the database's URL.
     #[must_use]
     pub fn database_url(&self) -> String {
-        self.leftovers.database.url()
+        self.resources.database.url()
     }
 
     /// Returns the directory of this test.
@@ -331,7 +331,7 @@ impl Platform {
     /// When the broker does not answer.
     pub async fn producer(&self) -> &Producer {
         let connect = || async {
-            Producer::connect(&self.leftovers.amqp_url, &self.namespace).await.expect("the broker")
+            Producer::connect(&self.resources.amqp_url, &self.namespace).await.expect("the broker")
         };
         self.producer.get_or_init(connect).await
     }
@@ -342,7 +342,7 @@ impl Platform {
     /// When the broker does not answer.
     pub async fn rabbit(&self) -> &Rabbit {
         let connect = || async {
-            Rabbit::connect(&self.leftovers.amqp_url, &self.namespace).await.expect("the broker")
+            Rabbit::connect(&self.resources.amqp_url, &self.namespace).await.expect("the broker")
         };
         self.rabbit.get_or_init(connect).await
     }
@@ -357,10 +357,13 @@ impl Drop for Platform {
             self.processes().for_each(|process| eprintln!("{}", process.log_tail()));
         }
         // Runs in a thread of its own, because this one may be inside the test's runtime.
-        let told = std::thread::scope(|scope| scope.spawn(|| self.leave()).join());
+        let findings = std::thread::scope(|scope| scope.spawn(|| self.clean_up()).join());
         if !std::thread::panicking() {
-            let told = told.expect("the thread that cleans up");
-            assert!(told.is_empty(), "secrets that leaked, or places that could not be searched: {told:#?}");
+            let findings = findings.expect("the thread that cleans up");
+            assert!(
+                findings.is_empty(),
+                "secrets that leaked, or places that could not be searched: {findings:#?}"
+            );
             let _ = std::fs::remove_dir_all(&self.dir);
         }
     }
@@ -369,30 +372,30 @@ impl Drop for Platform {
 impl Platform {
     /// Searches for secrets in everything that is left, and removes it from the servers. Returns what it
     /// found or could not search.
-    fn leave(&self) -> Vec<String> {
-        let mut places = hush::logs(&self.dir);
+    fn clean_up(&self) -> Vec<String> {
+        let mut places = secret_scan::read_logs(&self.dir);
         let mut unseen = Vec::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let url = self.database_url();
-            match tokio::time::timeout(DUMPING, database::dump(&url, DUMPED_ROWS)).await {
+            match tokio::time::timeout(DUMP_TIMEOUT, database::dump_rows(&url, MAX_DUMPED_ROWS)).await {
                 Ok(Ok(dump)) => places.push(("the database".to_owned(), dump)),
                 // A server of the test's own may have stopped already.
-                _ if self.leftovers.database.admin_url() != database_url() => {}
+                _ if self.resources.database.admin_url() != database_url() => {}
                 Ok(Err(error)) => unseen.push(format!("the database: {error}")),
                 Err(_) => unseen.push("the database: it does not answer".to_owned()),
             }
-            if self.leftovers.remove().await.is_ok() {
-                self.record.strike_out();
+            if self.resources.remove_all().await.is_ok() {
+                self.record.delete();
             }
         });
-        unseen.extend(hush::found_in(&places));
+        unseen.extend(secret_scan::find_secrets(&places));
         unseen
     }
 }
 
 /// Returns the name of the delay queue of a delay such as `10m`.
-fn wait_name(delay: &str) -> String {
+fn delay_queue_name(delay: &str) -> String {
     match delay.strip_suffix('m').and_then(|minutes| minutes.parse::<u64>().ok()) {
         Some(minutes) => format!("wait.{}s", minutes * 60),
         None => format!("wait.{delay}"),

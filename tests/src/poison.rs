@@ -7,7 +7,7 @@ use serde_json::json;
 use ulid::Ulid;
 
 use crate::event::Event;
-use crate::raw_amqp::{Properties, Text, field, nested_arrays, nested_tables, text_field};
+use crate::raw_amqp::{Properties, Text, encode_field, nested_arrays, nested_tables, text_field};
 
 /// Depths of header tables. The first overflows a thread's stack in a debug build, the second in any build.
 pub const DEPTHS: [usize; 2] = [1_200, 15_000];
@@ -57,7 +57,7 @@ pub enum Fate {
 
 /// A message that a hostile producer sends.
 #[derive(Debug, Clone)]
-pub struct Hostile {
+pub struct HostileMessage {
     /// A name of the defect, for reports.
     pub what: String,
     /// Its routing key.
@@ -72,10 +72,10 @@ pub struct Hostile {
     pub fate: Fate,
 }
 
-impl Hostile {
+impl HostileMessage {
     /// Creates a good event that may still be rejected for one of these reasons.
     #[must_use]
-    pub fn fine(what: &str, event: Event, reasons: &'static [&'static str]) -> Self {
+    pub fn valid(what: &str, event: Event, reasons: &'static [&'static str]) -> Self {
         let fine = Self::unreadable(what.to_owned(), event, Properties::default());
         Self { fate: Fate::ArrivesOrRejected(reasons), ..fine }
     }
@@ -102,44 +102,46 @@ impl Hostile {
 
 /// Returns a message for each short string that is not UTF-8, including a routing key and the name of a
 /// header. `draw` creates good events.
-pub fn short_strings(mut draw: impl FnMut() -> Event) -> Vec<Hostile> {
+pub fn short_string_messages(mut draw: impl FnMut() -> Event) -> Vec<HostileMessage> {
     let mut all = Vec::new();
     for (place, property) in SHORT_STRINGS.into_iter().enumerate() {
         let value = NOT_UTF8[place % NOT_UTF8.len()];
         let properties = Properties::default().text(property, value);
-        all.push(Hostile::unreadable(format!("{property:?} {value:?}"), draw(), properties));
+        all.push(HostileMessage::unreadable(format!("{property:?} {value:?}"), draw(), properties));
     }
     for value in NOT_UTF8 {
-        let keyed = Hostile::unreadable(format!("routing key {value:?}"), draw(), Properties::default());
-        all.push(Hostile { key: value.to_vec(), ..keyed });
+        let keyed =
+            HostileMessage::unreadable(format!("routing key {value:?}"), draw(), Properties::default());
+        all.push(HostileMessage { key: value.to_vec(), ..keyed });
         let headers = Properties::default().headers(&text_field(value, b"value"));
-        all.push(Hostile::unreadable(format!("name of a header {value:?}"), draw(), headers));
-        let inner = field(b"table", b'F', &long_table(&text_field(value, b"value")));
+        all.push(HostileMessage::unreadable(format!("name of a header {value:?}"), draw(), headers));
+        let inner = encode_field(b"table", b'F', &long_table(&text_field(value, b"value")));
         let headers = Properties::default().headers(&inner);
-        all.push(Hostile::unreadable(format!("name in a table {value:?}"), draw(), headers));
+        all.push(HostileMessage::unreadable(format!("name in a table {value:?}"), draw(), headers));
     }
     all.push(named_by_message_id_alone());
     all
 }
 
 /// Returns a message whose only identity is a `message_id` that is not UTF-8.
-fn named_by_message_id_alone() -> Hostile {
-    let body = json!({"brandId": unique("nobody"), "type": "SOME.KEY", "data": {}}).to_string();
+fn named_by_message_id_alone() -> HostileMessage {
+    let body = json!({"brandId": unique_text("nobody"), "type": "SOME.KEY", "data": {}}).to_string();
     let reasons = &["unreadable", "poison", "invalid_message_id", "unknown_brand"];
-    let hostile = Hostile::refused(reasons, "no id except a message_id that is not UTF-8", body.into_bytes());
-    Hostile { properties: Properties::default().text(Text::MessageId, NOT_UTF8[0]), ..hostile }
+    let hostile =
+        HostileMessage::refused(reasons, "no id except a message_id that is not UTF-8", body.into_bytes());
+    HostileMessage { properties: Properties::default().text(Text::MessageId, NOT_UTF8[0]), ..hostile }
 }
 
 /// Returns messages with headers nested thousands deep, as arrays and as tables, with many headers, and with
 /// values of odd types.
-pub fn headers(mut draw: impl FnMut() -> Event) -> Vec<Hostile> {
+pub fn header_messages(mut draw: impl FnMut() -> Event) -> Vec<HostileMessage> {
     let mut all = Vec::new();
     for depth in DEPTHS {
         for (what, fields) in
             [("arrays", nested_arrays(b"deep", depth)), ("tables", nested_tables(b"deep", depth))]
         {
             let properties = Properties::default().headers(&fields);
-            all.push(Hostile::unreadable(format!("{what} nested {depth} deep"), draw(), properties));
+            all.push(HostileMessage::unreadable(format!("{what} nested {depth} deep"), draw(), properties));
         }
     }
     let many: Vec<u8> = (0..4_000).flat_map(|n| text_field(format!("h{n}").as_bytes(), b"v")).collect();
@@ -147,37 +149,37 @@ pub fn headers(mut draw: impl FnMut() -> Event) -> Vec<Hostile> {
         text_field(b"x-reject-reason", b"forged"),
         text_field(b"x-death", b"forged"),
         text_field(b"traceparent", b"\xff"),
-        field(b"x-delivery-count", b'l', &i64::MAX.to_be_bytes()),
+        encode_field(b"x-delivery-count", b'l', &i64::MAX.to_be_bytes()),
     ];
     for (what, fields) in [("4,000 headers", many), ("forged headers of the broker", forged.concat())] {
         let properties = Properties::default().headers(&fields);
-        all.push(Hostile::unreadable(what.to_owned(), draw(), properties));
+        all.push(HostileMessage::unreadable(what.to_owned(), draw(), properties));
     }
     all
 }
 
 /// Returns bodies that the router rejects, each for the reason that the contract names.
 #[must_use]
-pub fn bodies(brand: &str, event_type: &str) -> Vec<Hostile> {
+pub fn body_messages(brand: &str, event_type: &str) -> Vec<HostileMessage> {
     let fine = || Event::new(brand, event_type);
-    let changed = |name: &str, value: &str| with(&fine(), name, value);
+    let changed = |name: &str, value: &str| with_field(&fine(), name, value);
     let mut all = vec![
-        Hostile::refused(&["invalid_json"], "no bytes", Vec::new()),
-        Hostile::refused(&["invalid_json"], "no JSON", unique("not JSON").into_bytes()),
-        Hostile::refused(&["invalid_json"], "not UTF-8", not_utf8(&fine())),
-        Hostile::refused(&["invalid_json"], "cut off", cut_off(&fine())),
-        Hostile::refused(&["invalid_json"], "an array", format!("[{}]", fine().body()).into_bytes()),
-        Hostile::refused(
+        HostileMessage::refused(&["invalid_json"], "no bytes", Vec::new()),
+        HostileMessage::refused(&["invalid_json"], "no JSON", unique_text("not JSON").into_bytes()),
+        HostileMessage::refused(&["invalid_json"], "not UTF-8", not_utf8(&fine())),
+        HostileMessage::refused(&["invalid_json"], "cut off", cut_off(&fine())),
+        HostileMessage::refused(&["invalid_json"], "an array", format!("[{}]", fine().body()).into_bytes()),
+        HostileMessage::refused(
             &["invalid_json"],
             "a byte order mark",
             format!("\u{feff}{}", fine().body()).into_bytes(),
         ),
-        Hostile::refused(&["invalid_json"], "200,000 brackets", brackets()),
-        Hostile::refused(&["missing_id"], "no id", Event { id: None, ..fine() }.body().into_bytes()),
+        HostileMessage::refused(&["invalid_json"], "200,000 brackets", many_brackets()),
+        HostileMessage::refused(&["missing_id"], "no id", Event { id: None, ..fine() }.body().into_bytes()),
     ];
     for field in ["brandId", "type", "data"] {
         let what = format!("no {field}");
-        all.push(Hostile::refused(&["missing_field"], &what, without(&fine(), field)));
+        all.push(HostileMessage::refused(&["missing_field"], &what, without_field(&fine(), field)));
     }
     for (reason, name, value) in [
         (&["invalid_brand_id"], "brandId", "\"no brand!\""),
@@ -189,7 +191,7 @@ pub fn bodies(brand: &str, event_type: &str) -> Vec<Hostile> {
         (&["unknown_brand"], "brandId", "\"nobody-knows\""),
         (&["unknown_type"], "type", "\"NOBODY.KNOWS\""),
     ] {
-        all.push(Hostile::refused(reason, &format!("{name} {value}"), changed(name, value)));
+        all.push(HostileMessage::refused(reason, &format!("{name} {value}"), changed(name, value)));
     }
     // As text the number would be a valid name.
     let numbers: [(&'static [&'static str], &str); 3] = [
@@ -198,32 +200,32 @@ pub fn bodies(brand: &str, event_type: &str) -> Vec<Hostile> {
         (&["invalid_id"], "id"),
     ];
     for (reasons, name) in numbers {
-        all.push(Hostile::refused(reasons, &format!("{name} a number"), changed(name, "7")));
+        all.push(HostileMessage::refused(reasons, &format!("{name} a number"), changed(name, "7")));
     }
-    all.push(large(&fine(), LARGE_BYTES));
+    all.push(large_event(&fine(), LARGE_BYTES));
     all
 }
 
 /// Creates an event that is too large because of its padding.
 #[must_use]
-pub fn large(event: &Event, bytes: usize) -> Hostile {
+pub fn large_event(event: &Event, bytes: usize) -> HostileMessage {
     let padded = event.clone().data(&format!("\"{}\"", "x".repeat(bytes)));
-    Hostile::refused(&["too_large"], &format!("{bytes} bytes"), padded.body().into_bytes())
+    HostileMessage::refused(&["too_large"], &format!("{bytes} bytes"), padded.body().into_bytes())
 }
 
 /// Creates an event of a type that is known and not enabled.
 #[must_use]
-pub fn not_enabled(brand: &str, event_type: &str) -> Hostile {
+pub fn not_enabled(brand: &str, event_type: &str) -> HostileMessage {
     let body = Event::new(brand, event_type).body().into_bytes();
-    Hostile { fate: Fate::Dropped, ..Hostile::refused(&[], "a type that is not enabled", body) }
+    HostileMessage { fate: Fate::Dropped, ..HostileMessage::refused(&[], "a type that is not enabled", body) }
 }
 
 /// Returns events that may expire before they are routed.
-pub fn expiring(mut draw: impl FnMut() -> Event) -> Vec<Hostile> {
+pub fn expiring_events(mut draw: impl FnMut() -> Event) -> Vec<HostileMessage> {
     let expiring = |millis: u64| {
         let properties = Properties::default().text(Text::Expiration, millis.to_string().as_bytes());
-        let hostile = Hostile::unreadable(format!("expires after {millis} ms"), draw(), properties);
-        Hostile { fate: Fate::ArrivesOrRejected(&["expired"]), ..hostile }
+        let hostile = HostileMessage::unreadable(format!("expires after {millis} ms"), draw(), properties);
+        HostileMessage { fate: Fate::ArrivesOrRejected(&["expired"]), ..hostile }
     };
     EXPIRATIONS.into_iter().cycle().take(EXPIRATIONS.len() * 3).map(expiring).collect()
 }
@@ -237,14 +239,14 @@ pub fn long_key(brand: &str, event_type: &str) -> Event {
 /// Creates events of the strict type that violate its schema with one long key, with several, and with nested
 /// ones.
 #[must_use]
-pub fn long_keys(brand: &str, event_type: &str) -> Vec<Hostile> {
+pub fn long_keys(brand: &str, event_type: &str) -> Vec<HostileMessage> {
     let part = "k".repeat(LONG_KEY_CHARS / 4);
     let several: Vec<String> = (0..4).map(|n| format!(r#""{part}{n}":1"#)).collect();
     let several = Event::new(brand, event_type).data(&format!("{{{}}}", several.join(",")));
     let violations =
         [("a key of 200,000 characters", long_key(brand, event_type)), ("four long keys", several)];
     let refused = |(what, event): (&str, Event)| {
-        Hostile::refused(&["schema_violation"], what, event.body().into_bytes())
+        HostileMessage::refused(&["schema_violation"], what, event.body().into_bytes())
     };
     violations.into_iter().map(refused).collect()
 }
@@ -256,11 +258,11 @@ fn long_table(fields: &[u8]) -> Vec<u8> {
 }
 
 /// Returns text that occurs only once.
-fn unique(text: &str) -> String {
+fn unique_text(text: &str) -> String {
     format!("{text}-{}", Ulid::generate())
 }
 
-fn brackets() -> Vec<u8> {
+fn many_brackets() -> Vec<u8> {
     format!("\"{}\"{}", Ulid::generate(), "[".repeat(200_000)).into_bytes()
 }
 
@@ -276,7 +278,7 @@ fn not_utf8(event: &Event) -> Vec<u8> {
 }
 
 /// Returns the body with another value of this field, as JSON.
-fn with(event: &Event, name: &str, value: &str) -> Vec<u8> {
+fn with_field(event: &Event, name: &str, value: &str) -> Vec<u8> {
     let mut body: serde_json::Value = serde_json::from_str(&event.body()).expect("the body of an event");
     // Makes the body unique, whatever the field is.
     body["data"] = json!({"n": Ulid::generate().to_string()});
@@ -284,7 +286,7 @@ fn with(event: &Event, name: &str, value: &str) -> Vec<u8> {
     body.to_string().into_bytes()
 }
 
-fn without(event: &Event, name: &str) -> Vec<u8> {
+fn without_field(event: &Event, name: &str) -> Vec<u8> {
     let mut body: serde_json::Value = serde_json::from_str(&event.body()).expect("the body of an event");
     body.as_object_mut().expect("an object").remove(name);
     body.to_string().into_bytes()

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// Interval of the checks.
-const STEP: Duration = Duration::from_millis(40);
+const POLL_INTERVAL: Duration = Duration::from_millis(40);
 
 /// Calls `check` until it returns `Ok`, and returns the value. The check returns its observation as an error.
 ///
@@ -24,6 +24,6 @@ where
             Ok(Err(seen)) => last = seen,
             Err(_) => panic!("not within {timeout:?}: {what}; last seen: {last}"),
         }
-        sleep(STEP).await;
+        sleep(POLL_INTERVAL).await;
     }
 }

@@ -3,7 +3,7 @@
 use crate::ports::Port;
 use crate::rabbit_node::Node;
 use crate::rabbit_server::{PortMapper, Server};
-use crate::settings::unique;
+use crate::settings::unique_name;
 use crate::tls::PemIdentity;
 
 /// The account of the services on a node that speaks TLS.
@@ -25,14 +25,14 @@ impl PrivateBroker {
     /// # Panics
     /// When RabbitMQ is not installed or does not start.
     pub async fn start() -> Self {
-        Self::start_of(Server::Installed).await
+        Self::start_server(Server::Installed).await
     }
 
     /// Starts a node of this server.
     ///
     /// # Panics
     /// When RabbitMQ is not installed or does not start.
-    pub async fn start_of(server: Server) -> Self {
+    pub async fn start_server(server: Server) -> Self {
         let mut broker = Self::prepare(server).await;
         broker.node.configure("");
         broker.restart().await;
@@ -70,12 +70,12 @@ impl PrivateBroker {
     }
 
     async fn prepare(server: Server) -> Self {
-        let unique = unique();
+        let unique = unique_name();
         let dir = std::env::temp_dir().join(format!("postrider-e2e-rabbit-{unique}"));
         let port_mapper = PortMapper::start_for(&server).await;
         let mapped = port_mapper.as_ref().map(PortMapper::port);
         let node = Node::new(server, &format!("pr{unique}"), dir.clone(), dir, mapped);
-        Self { node, secure: Port::take(), _port_mapper: port_mapper }
+        Self { node, secure: Port::reserve(), _port_mapper: port_mapper }
     }
 
     /// Returns its URL.
@@ -98,19 +98,20 @@ impl PrivateBroker {
 
     /// Creates an account that may configure, write and read resources that match this regular expression.
     pub async fn add_user(&self, user: &str, password: &str, allowed: &str) {
-        self.node.control(&["add_user", user, password]).await;
-        self.node.control(&["set_permissions", user, allowed, allowed, allowed]).await;
+        self.node.rabbitmqctl(&["add_user", user, password]).await;
+        self.node.rabbitmqctl(&["set_permissions", user, allowed, allowed, allowed]).await;
     }
 
     /// Sets a policy for the queues whose name matches `pattern`.
     pub async fn set_policy(&self, name: &str, pattern: &str, definition: &serde_json::Value) {
         let definition = definition.to_string();
-        self.node.control(&["set_policy", "--apply-to", "queues", name, pattern, &definition]).await;
+        self.node.rabbitmqctl(&["set_policy", "--apply-to", "queues", name, pattern, &definition]).await;
     }
 
     /// Returns the account, the use of TLS, and the name in the client's certificate of each connection.
-    pub async fn connections(&self) -> Vec<[String; 3]> {
-        let connections = self.node.list("list_connections", &["user", "ssl", "peer_cert_subject"]).await;
+    pub async fn list_connections(&self) -> Vec<[String; 3]> {
+        let connections =
+            self.node.list_rows("list_connections", &["user", "ssl", "peer_cert_subject"]).await;
         let three = |columns: Vec<String>| {
             let mut columns = columns.into_iter();
             std::array::from_fn(|_| columns.next().unwrap_or_default())
@@ -123,13 +124,13 @@ impl PrivateBroker {
     ///
     /// # Panics
     /// When there is no such queue.
-    pub async fn silence(&self, queue: &str) {
+    pub async fn silence_queue(&self, queue: &str) {
         let suspend = format!(
             "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
              {{Leader, _}} = amqqueue:get_pid(Q), ok = sys:suspend(Leader)."
         );
-        let said = self.node.eval(&suspend).await;
-        assert_eq!(said.trim(), "ok", "{queue} is not silent");
+        let output = self.node.eval(&suspend).await;
+        assert_eq!(output.trim(), "ok", "{queue} is not silent");
     }
 
     /// Makes a silenced queue respond again. This changes nothing if it was deleted meanwhile, or replaced by
@@ -137,13 +138,13 @@ impl PrivateBroker {
     ///
     /// # Panics
     /// When the node does not answer.
-    pub async fn wake(&self, queue: &str) {
+    pub async fn wake_queue(&self, queue: &str) {
         let resume = format!(
             "case rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)) of \
              {{ok, Q}} -> {{Leader, _}} = amqqueue:get_pid(Q), catch sys:resume(Leader), ok; _ -> ok end."
         );
-        let said = self.node.eval(&resume).await;
-        assert_eq!(said.trim(), "ok", "{queue} does not wake up");
+        let output = self.node.eval(&resume).await;
+        assert_eq!(output.trim(), "ok", "{queue} does not wake up");
     }
 
     /// `kill -9`.
@@ -160,22 +161,22 @@ impl PrivateBroker {
     }
 
     /// Raises the memory alarm, which blocks all publishers, or clears it.
-    pub async fn alarm(&self, on: bool) {
+    pub async fn set_memory_alarm(&self, on: bool) {
         let watermark = if on { "0" } else { "0.4" };
-        self.node.control(&["set_vm_memory_high_watermark", watermark]).await;
+        self.node.rabbitmqctl(&["set_vm_memory_high_watermark", watermark]).await;
     }
 
     /// Returns the number of messages in each queue, including the unacknowledged ones.
     ///
     /// # Panics
     /// When the node does not answer.
-    pub async fn messages(&self) -> Vec<(String, u64)> {
+    pub async fn count_messages(&self) -> Vec<(String, u64)> {
         let queue = |columns: Vec<String>| {
             let [name, messages] = columns.as_slice() else { return None };
             // A queue whose leader is missing shows no number.
             Some((name.clone(), messages.trim().parse().unwrap_or(u64::MAX)))
         };
-        let queues = self.node.list("list_queues", &["name", "messages"]).await;
+        let queues = self.node.list_rows("list_queues", &["name", "messages"]).await;
         queues.into_iter().filter_map(queue).collect()
     }
 

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::poll::eventually;
 use crate::ports::Port;
-use crate::{PATIENCE, binaries};
+use crate::{WAIT_TIMEOUT, binaries};
 
 /// Maximum number of log bytes that a failed test shows.
 const SHOWN_LOG_BYTES: usize = 12_000;
@@ -56,12 +56,12 @@ impl Process {
     /// `dir`, named by `name`.
     #[must_use]
     pub fn new(service: &str, name: &str, environment: Vec<(String, String)>, dir: &Path) -> Self {
-        let ops = Port::take();
+        let ops = Port::reserve();
         let log = dir.join(format!("{name}.log"));
         let mut process = Self {
             service: service.to_owned(),
             name: name.to_owned(),
-            binary: binaries::path(service),
+            binary: binaries::binary_path(service),
             environment,
             ops,
             log,
@@ -76,7 +76,7 @@ impl Process {
     ///
     /// # Panics
     /// When libnss-wrapper is not installed.
-    pub fn own_names(&mut self, hosts: &Path) {
+    pub fn use_hosts_file(&mut self, hosts: &Path) {
         let library = NSS_WRAPPER.into_iter().find(|path| Path::new(path).is_file()).expect(
             "libnss-wrapper is installed: tests change what names resolve to \
              (deploy/test installs the package libnss-wrapper)",
@@ -89,14 +89,14 @@ impl Process {
     ///
     /// # Panics
     /// When libfaketime is not installed.
-    pub fn own_clock(&mut self) {
+    pub fn use_fake_clock(&mut self) {
         let library = FAKETIME.into_iter().find(|path| Path::new(path).is_file()).expect(
             "libfaketime is installed: tests step the clock of a process \
              (deploy/test installs the package libfaketime)",
         );
         self.step_clock(0);
         self.set("LD_PRELOAD", library);
-        self.set("FAKETIME_TIMESTAMP_FILE", &self.clock().display().to_string());
+        self.set("FAKETIME_TIMESTAMP_FILE", &self.clock_file().display().to_string());
         // Only the wall clock is stepped, as an administrator or NTP would.
         self.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         self.set("FAKETIME_CACHE_DURATION", "1");
@@ -108,10 +108,10 @@ impl Process {
     /// # Panics
     /// When the step cannot be written.
     pub fn step_clock(&self, seconds: i64) {
-        std::fs::write(self.clock(), format!("{seconds:+}s\n")).expect("the file of a clock");
+        std::fs::write(self.clock_file(), format!("{seconds:+}s\n")).expect("the file of a clock");
     }
 
-    fn clock(&self) -> PathBuf {
+    fn clock_file(&self) -> PathBuf {
         self.log.with_extension("clock")
     }
 
@@ -138,8 +138,8 @@ impl Process {
 
     /// Makes it run the binary of this folder from the next start on, such as an earlier release's; without a
     /// folder, this build's.
-    pub fn run_from(&mut self, dir: Option<&Path>) {
-        self.binary = dir.map_or_else(|| binaries::path(&self.service), |dir| dir.join(&self.service));
+    pub fn use_binaries_from(&mut self, dir: Option<&Path>) {
+        self.binary = dir.map_or_else(|| binaries::binary_path(&self.service), |dir| dir.join(&self.service));
     }
 
     /// Starts it with no environment except its settings.
@@ -169,7 +169,7 @@ impl Process {
 
     /// Returns its operations listener.
     #[must_use]
-    pub fn ops(&self) -> SocketAddr {
+    pub fn ops_address(&self) -> SocketAddr {
         self.ops.address()
     }
 
@@ -178,10 +178,10 @@ impl Process {
     /// # Panics
     /// When it exits or is not ready in time.
     pub async fn wait_ready(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
             assert!(self.is_running(), "{} ended: {}", self.name, self.log_tail());
-            match get(self.ops(), "/readyz").await {
+            match http_get(self.ops_address(), "/readyz").await {
                 Ok((200, _)) => return,
                 seen => assert!(Instant::now() < deadline, "{} is not ready: {seen:?}", self.name),
             }
@@ -191,8 +191,8 @@ impl Process {
 
     /// Waits until `/readyz` answers with this status, and returns the body.
     pub async fn wait_readyz(&self, status: u16) -> String {
-        eventually(&format!("{} answers /readyz with {status}", self.name), PATIENCE, async || {
-            match get(self.ops(), "/readyz").await {
+        eventually(&format!("{} answers /readyz with {status}", self.name), WAIT_TIMEOUT, async || {
+            match http_get(self.ops_address(), "/readyz").await {
                 Ok((seen, body)) if seen == status => Ok(body),
                 seen => Err(format!("{seen:?}")),
             }
@@ -204,8 +204,8 @@ impl Process {
     ///
     /// # Panics
     /// When `/metrics` does not answer.
-    pub async fn metric(&self, name: &str) -> f64 {
-        let (status, text) = get(self.ops(), "/metrics").await.expect("/metrics");
+    pub async fn read_metric(&self, name: &str) -> f64 {
+        let (status, text) = http_get(self.ops_address(), "/metrics").await.expect("/metrics");
         assert_eq!(status, 200, "{text}");
         let value = |line: &str| {
             let rest = line.strip_prefix(name)?;
@@ -219,12 +219,12 @@ impl Process {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
-    /// Returns its memory now, and its peak since [`Self::forget_peak`], in bytes.
+    /// Returns its memory now, and its peak since [`Self::reset_peak`], in bytes.
     ///
     /// # Panics
     /// When it does not run.
     #[must_use]
-    pub fn memory(&self) -> Memory {
+    pub fn read_memory(&self) -> Memory {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a running process");
         let kib = |field: &str| {
@@ -238,7 +238,7 @@ impl Process {
     ///
     /// # Panics
     /// When the kernel does not allow it.
-    pub fn forget_peak(&self) {
+    pub fn reset_peak(&self) {
         std::fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").expect("the peak begins anew");
     }
 
@@ -267,7 +267,7 @@ impl Process {
         let began = Instant::now();
         self.signal("TERM");
         let mut child = self.child.take().expect("a running process");
-        let status = eventually(&format!("{} leaves after SIGTERM", self.name), PATIENCE, || {
+        let status = eventually(&format!("{} leaves after SIGTERM", self.name), WAIT_TIMEOUT, || {
             let left = child.try_wait();
             async { left.map_err(|e| e.to_string())?.ok_or_else(|| "it still runs".to_owned()) }
         })
@@ -278,7 +278,7 @@ impl Process {
     /// Waits until it exits without a signal.
     pub async fn wait_exit(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("a running process");
-        eventually(&format!("{} ends", self.name), PATIENCE, || {
+        eventually(&format!("{} ends", self.name), WAIT_TIMEOUT, || {
             let left = child.try_wait();
             async { left.map_err(|e| e.to_string())?.ok_or_else(|| "it still runs".to_owned()) }
         })
@@ -291,7 +291,7 @@ impl Process {
     }
 
     /// Sends SIGCONT.
-    pub fn thaw(&self) {
+    pub fn unfreeze(&self) {
         self.signal("CONT");
     }
 
@@ -316,13 +316,13 @@ impl Process {
     ///
     /// # Panics
     /// When it cannot be written.
-    pub fn begin_log(&self) {
+    pub fn clear_log(&self) {
         std::fs::write(&self.log, "").expect("a log file");
     }
 
     /// Returns its whole log.
     #[must_use]
-    pub fn log(&self) -> String {
+    pub fn read_log(&self) -> String {
         let bytes = std::fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
@@ -330,7 +330,7 @@ impl Process {
     /// Returns the end of its log, under its name.
     #[must_use]
     pub fn log_tail(&self) -> String {
-        let log = self.log();
+        let log = self.read_log();
         let mut from = log.len().saturating_sub(SHOWN_LOG_BYTES);
         while !log.is_char_boundary(from) {
             from += 1;
@@ -358,11 +358,11 @@ pub fn send_signal(pid: u32, signal: &str) {
 ///
 /// # Errors
 /// When nothing answers.
-pub async fn get(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
-    tokio::time::timeout(Duration::from_secs(5), exchange(address, path)).await?
+pub async fn http_get(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
+    tokio::time::timeout(Duration::from_secs(5), send_get(address, path)).await?
 }
 
-async fn exchange(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
+async fn send_get(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lapin::{Connection, ConnectionProperties};
 
-use crate::PATIENCE;
+use crate::WAIT_TIMEOUT;
 use crate::poll::eventually;
 use crate::ports::Port;
 use crate::process::send_signal;
@@ -49,7 +49,7 @@ impl Node {
     pub(crate) fn new(server: Server, name: &str, dir: PathBuf, home: PathBuf, epmd: Option<u16>) -> Self {
         std::fs::create_dir_all(&dir).expect("a directory for the broker");
         let name = format!("{name}@localhost");
-        Self { server, name, dir, home, port: Port::take(), dist: Port::take(), epmd, child: None }
+        Self { server, name, dir, home, port: Port::reserve(), dist: Port::reserve(), epmd, child: None }
     }
 
     /// Writes its configuration, with `more` as further lines of `rabbitmq.conf`.
@@ -131,9 +131,9 @@ impl Node {
     /// Waits until it accepts clients.
     pub(crate) async fn wait_ready(&self) {
         let url = self.url();
-        eventually("the private broker answers", PATIENCE * 2, async || {
+        eventually("the private broker answers", WAIT_TIMEOUT * 2, async || {
             // A starting node may accept a connection and say nothing.
-            let greeted = tokio::time::timeout(GREETING_TIMEOUT, greet(&url)).await;
+            let greeted = tokio::time::timeout(GREETING_TIMEOUT, connect_once(&url)).await;
             let greeted = greeted.map_err(|_| "no greeting".to_owned()).and_then(|greeted| greeted);
             greeted.map_err(|error| format!("{error}; {}", self.log_tail()))
         })
@@ -162,24 +162,25 @@ impl Node {
     ///
     /// # Panics
     /// When it fails.
-    pub(crate) async fn control(&self, args: &[&str]) -> String {
+    pub(crate) async fn rabbitmqctl(&self, args: &[&str]) -> String {
         let mut command = self.command("rabbitmqctl");
         command.args(["--node", &self.name, "--timeout", CONTROL_TIMEOUT]).args(args);
         let output = tokio::process::Command::from(command).output().await.expect("rabbitmqctl");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         let complaint = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "rabbitmqctl {args:?}: {said}{complaint}");
-        said
+        assert!(output.status.success(), "rabbitmqctl {args:?}: {printed}{complaint}");
+        printed
     }
 
     /// Evaluates an Erlang expression on the node, and returns its value as Erlang prints it.
     pub(crate) async fn eval(&self, erlang: &str) -> String {
-        self.control(&["--silent", "eval", erlang]).await
+        self.rabbitmqctl(&["--silent", "eval", erlang]).await
     }
 
     /// Returns the columns of each row in a `rabbitmqctl` listing.
-    pub(crate) async fn list(&self, listing: &str, columns: &[&str]) -> Vec<Vec<String>> {
-        let listed = self.control(&[&[listing, "--silent", "--no-table-headers"], columns].concat()).await;
+    pub(crate) async fn list_rows(&self, listing: &str, columns: &[&str]) -> Vec<Vec<String>> {
+        let listed =
+            self.rabbitmqctl(&[&[listing, "--silent", "--no-table-headers"], columns].concat()).await;
         listed.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
     }
 
@@ -202,7 +203,7 @@ impl Drop for Node {
 }
 
 /// Connects and disconnects.
-async fn greet(url: &str) -> Result<(), String> {
+async fn connect_once(url: &str) -> Result<(), String> {
     let connection = Connection::connect(url, ConnectionProperties::default()).await;
     let connection = connection.map_err(|error| error.to_string())?;
     connection.close(200, "seen".into()).await.map_err(|error| error.to_string())

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use tokio::net::TcpStream;
 
-use crate::PATIENCE;
+use crate::WAIT_TIMEOUT;
 use crate::poll::eventually;
 use crate::ports::Port;
 
@@ -16,7 +16,7 @@ const SCRIPT_DIRS: [&str; 3] = ["/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/op
 /// Erlang's port mapper in a Debian root.
 const PORT_MAPPER: &str = "/usr/bin/epmd";
 /// Raises the limit to three handles for each quorum queue; a limit that cannot be raised stays.
-const RAISE_FILES: &str = "ulimit -n 65536 2>/dev/null || ulimit -n \"$(ulimit -Hn)\"";
+const RAISE_FILE_LIMIT: &str = "ulimit -n 65536 2>/dev/null || ulimit -n \"$(ulimit -Hn)\"";
 /// Runs `"$@"` in the root `$0` with the directory `$SHARED` at its own path. The mounts are in a namespace
 /// of their own, so that they are gone when the last process in it ends.
 const ENTER_ROOT: &str = "mkdir -p \"$0$SHARED\" && mount --bind \"$SHARED\" \"$0$SHARED\" \
@@ -57,18 +57,18 @@ impl Server {
                      (deploy/test installs the package rabbitmq-server)",
                 );
                 let mut command = Command::new("sh");
-                command.args(["-c", &format!("{RAISE_FILES}; exec \"$0\" \"$@\"")]).arg(path);
+                command.args(["-c", &format!("{RAISE_FILE_LIMIT}; exec \"$0\" \"$@\"")]).arg(path);
                 command
             }
-            Self::Root(root) => enter(root, &Path::new(SCRIPT_DIRS[0]).join(name)),
+            Self::Root(root) => enter_root(root, &Path::new(SCRIPT_DIRS[0]).join(name)),
         }
     }
 }
 
 /// Returns a command that becomes this program of a root.
-fn enter(root: &Path, program: &Path) -> Command {
+fn enter_root(root: &Path, program: &Path) -> Command {
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--", "sh", "-c", &format!("{RAISE_FILES}; {ENTER_ROOT}")]);
+    command.args(["--mount", "--", "sh", "-c", &format!("{RAISE_FILE_LIMIT}; {ENTER_ROOT}")]);
     command.args([root, program]).env("SHARED", std::env::temp_dir());
     command
 }
@@ -88,14 +88,14 @@ impl PortMapper {
     /// When it cannot be started.
     pub(crate) async fn start_for(server: &Server) -> Option<Self> {
         let Server::Root(root) = server else { return None };
-        let port = Port::take();
-        let child = enter(root, Path::new(PORT_MAPPER))
+        let port = Port::reserve();
+        let child = enter_root(root, Path::new(PORT_MAPPER))
             .args(["-port", &port.number().to_string(), "-address", "127.0.0.1"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn();
         let mapper = Self { child: child.expect("unshare"), port };
-        eventually("the port mapper answers", PATIENCE, async || {
+        eventually("the port mapper answers", WAIT_TIMEOUT, async || {
             TcpStream::connect(mapper.port.address()).await.map_err(|error| error.to_string())
         })
         .await;

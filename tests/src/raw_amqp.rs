@@ -93,21 +93,21 @@ impl Properties {
 
 /// Encodes a field of a table from its name, its type and its encoded value.
 #[must_use]
-pub fn field(name: &[u8], kind: u8, value: &[u8]) -> Vec<u8> {
+pub fn encode_field(name: &[u8], kind: u8, value: &[u8]) -> Vec<u8> {
     [short_string(name), vec![kind], value.to_vec()].concat()
 }
 
 /// Encodes a field whose value is text.
 #[must_use]
 pub fn text_field(name: &[u8], value: &[u8]) -> Vec<u8> {
-    field(name, b'S', &long_string(value))
+    encode_field(name, b'S', &long_string(value))
 }
 
 /// Encodes a field whose value is an array in an array and so on, this number of levels deep.
 #[must_use]
 pub fn nested_arrays(name: &[u8], depth: usize) -> Vec<u8> {
     const LEVEL_BYTES: usize = 5;
-    let mut encoded = field(name, b'A', &[]);
+    let mut encoded = encode_field(name, b'A', &[]);
     for level in 0..depth {
         let inside = u32::try_from((depth - 1 - level) * LEVEL_BYTES).expect("a length of 32 bits");
         encoded.extend(inside.to_be_bytes());
@@ -122,12 +122,12 @@ pub fn nested_arrays(name: &[u8], depth: usize) -> Vec<u8> {
 #[must_use]
 pub fn nested_tables(name: &[u8], depth: usize) -> Vec<u8> {
     const LEVEL_BYTES: usize = 7;
-    let mut encoded = field(name, b'F', &[]);
+    let mut encoded = encode_field(name, b'F', &[]);
     for level in 0..depth {
         let inside = u32::try_from((depth - 1 - level) * LEVEL_BYTES).expect("a length of 32 bits");
         encoded.extend(inside.to_be_bytes());
         if level + 1 < depth {
-            encoded.extend(field(b"t", b'F', &[]));
+            encoded.extend(encode_field(b"t", b'F', &[]));
         }
     }
     encoded
@@ -183,33 +183,33 @@ impl RawClient {
     /// # Errors
     /// When the broker is unreachable or refuses.
     pub async fn connect(amqp_url: &str) -> Result<Self, Failure> {
-        let target = Target::parse(amqp_url).ok_or_else(|| format!("{amqp_url} is no URL of a broker"))?;
-        let stream = TcpStream::connect(&target.address).await.map_err(text)?;
-        stream.set_nodelay(true).map_err(text)?;
+        let target = BrokerUrl::parse(amqp_url).ok_or_else(|| format!("{amqp_url} is no URL of a broker"))?;
+        let stream = TcpStream::connect(&target.address).await.map_err(to_failure)?;
+        stream.set_nodelay(true).map_err(to_failure)?;
         let mut client = Self { stream, published: 0 };
         client.shake_hands(&target).await?;
         Ok(client)
     }
 
-    async fn shake_hands(&mut self, target: &Target) -> Result<(), Failure> {
-        self.stream.write_all(b"AMQP\x00\x00\x09\x01").await.map_err(text)?;
-        self.expect(0, (10, 10)).await?;
+    async fn shake_hands(&mut self, target: &BrokerUrl) -> Result<(), Failure> {
+        self.stream.write_all(b"AMQP\x00\x00\x09\x01").await.map_err(to_failure)?;
+        self.expect_method(0, (10, 10)).await?;
         let login = format!("\0{}\0{}", target.user, target.password);
         let start_ok =
             [long_string(b""), short_string(b"PLAIN"), long_string(login.as_bytes()), short_string(b"en_US")];
-        self.method(0, (10, 11), &start_ok.concat()).await?;
-        self.expect(0, (10, 30)).await?;
+        self.send_method(0, (10, 11), &start_ok.concat()).await?;
+        self.expect_method(0, (10, 30)).await?;
         // Two channels; frames of the default size; no heartbeats, because this client ignores them.
         let frame = u32::try_from(MAX_FRAME_BYTES).expect("a size of 32 bits");
         let tune_ok = [&2_u16.to_be_bytes()[..], &frame.to_be_bytes(), &0_u16.to_be_bytes()].concat();
-        self.method(0, (10, 31), &tune_ok).await?;
+        self.send_method(0, (10, 31), &tune_ok).await?;
         let open = [short_string(target.vhost.as_bytes()), short_string(b""), vec![0]].concat();
-        self.method(0, (10, 40), &open).await?;
-        self.expect(0, (10, 41)).await?;
-        self.method(CHANNEL, (20, 10), &short_string(b"")).await?;
-        self.expect(CHANNEL, (20, 11)).await?;
-        self.method(CHANNEL, (85, 10), &[0]).await?;
-        self.expect(CHANNEL, (85, 11)).await.map(|_| ())
+        self.send_method(0, (10, 40), &open).await?;
+        self.expect_method(0, (10, 41)).await?;
+        self.send_method(CHANNEL, (20, 10), &short_string(b"")).await?;
+        self.expect_method(CHANNEL, (20, 11)).await?;
+        self.send_method(CHANNEL, (85, 10), &[0]).await?;
+        self.expect_method(CHANNEL, (85, 11)).await.map(|_| ())
     }
 
     /// Publishes a message, `mandatory`, and waits for the confirm.
@@ -225,28 +225,31 @@ impl RawClient {
         body: &[u8],
     ) -> Result<(), Failure> {
         let publish = [vec![0, 0], short_string(exchange.as_bytes()), short_string(key), vec![1]].concat();
-        self.method(CHANNEL, (BASIC, 40), &publish).await?;
+        self.send_method(CHANNEL, (BASIC, 40), &publish).await?;
         let header = [
             &BASIC.to_be_bytes()[..],
             &0_u16.to_be_bytes(),
             &(body.len() as u64).to_be_bytes(),
             &properties.encode(),
         ];
-        self.frame(HEADER, CHANNEL, &header.concat()).await?;
+        self.send_frame(HEADER, CHANNEL, &header.concat()).await?;
         for part in body.chunks(MAX_FRAME_BYTES - FRAME_OVERHEAD) {
-            self.frame(BODY, CHANNEL, part).await?;
+            self.send_frame(BODY, CHANNEL, part).await?;
         }
         self.published += 1;
-        self.confirmed(self.published).await
+        self.wait_confirm(self.published).await
     }
 
-    async fn confirmed(&mut self, tag: u64) -> Result<(), Failure> {
+    async fn wait_confirm(&mut self, tag: u64) -> Result<(), Failure> {
         loop {
             match self.next_method(CHANNEL).await? {
-                ((BASIC, 80), arguments) if acknowledges(&arguments, tag) => return Ok(()),
+                ((BASIC, 80), arguments) if covers_tag(&arguments, tag) => return Ok(()),
                 ((BASIC, 80), _) => {}
                 ((class, method), arguments) => {
-                    return Err(format!("{class}.{method} instead of a confirm: {}", shown(&arguments)));
+                    return Err(format!(
+                        "{class}.{method} instead of a confirm: {}",
+                        describe_close(&arguments)
+                    ));
                 }
             }
         }
@@ -258,12 +261,12 @@ impl RawClient {
     /// When the broker refuses or is unreachable.
     pub async fn get(&mut self, queue: &str) -> Result<Option<RawMessage>, Failure> {
         let get = [vec![0, 0], short_string(queue.as_bytes()), vec![0]].concat();
-        self.method(CHANNEL, (BASIC, 70), &get).await?;
+        self.send_method(CHANNEL, (BASIC, 70), &get).await?;
         let arguments = match self.next_method(CHANNEL).await? {
             ((BASIC, 71), arguments) => arguments,
             ((BASIC, 72), _) => return Ok(None),
             ((class, method), arguments) => {
-                return Err(format!("{class}.{method} instead of a message: {}", shown(&arguments)));
+                return Err(format!("{class}.{method} instead of a message: {}", describe_close(&arguments)));
             }
         };
         let tag = Reader(&arguments).number().ok_or("no delivery tag")?;
@@ -286,13 +289,15 @@ impl RawClient {
     /// When the connection is gone.
     pub async fn ack(&mut self, message: &RawMessage) -> Result<(), Failure> {
         let ack = [&message.tag.to_be_bytes()[..], &[0]].concat();
-        self.method(CHANNEL, (BASIC, 80), &ack).await
+        self.send_method(CHANNEL, (BASIC, 80), &ack).await
     }
 
-    async fn expect(&mut self, channel: u16, wanted: (u16, u16)) -> Result<Vec<u8>, Failure> {
+    async fn expect_method(&mut self, channel: u16, wanted: (u16, u16)) -> Result<Vec<u8>, Failure> {
         match self.next_method(channel).await? {
             (seen, arguments) if seen == wanted => Ok(arguments),
-            (seen, arguments) => Err(format!("{seen:?} instead of {wanted:?}: {}", shown(&arguments))),
+            (seen, arguments) => {
+                Err(format!("{seen:?} instead of {wanted:?}: {}", describe_close(&arguments)))
+            }
         }
     }
 
@@ -320,15 +325,20 @@ impl RawClient {
                 }
             }
         };
-        timeout(ANSWER_TIMEOUT, reading).await.map_err(|_| "no answer".to_owned())?.map_err(text)
+        timeout(ANSWER_TIMEOUT, reading).await.map_err(|_| "no answer".to_owned())?.map_err(to_failure)
     }
 
-    async fn method(&mut self, channel: u16, method: (u16, u16), arguments: &[u8]) -> Result<(), Failure> {
+    async fn send_method(
+        &mut self,
+        channel: u16,
+        method: (u16, u16),
+        arguments: &[u8],
+    ) -> Result<(), Failure> {
         let payload = [&method.0.to_be_bytes()[..], &method.1.to_be_bytes(), arguments].concat();
-        self.frame(METHOD, channel, &payload).await
+        self.send_frame(METHOD, channel, &payload).await
     }
 
-    async fn frame(&mut self, kind: u8, channel: u16, payload: &[u8]) -> Result<(), Failure> {
+    async fn send_frame(&mut self, kind: u8, channel: u16, payload: &[u8]) -> Result<(), Failure> {
         let size = u32::try_from(payload.len()).expect("a frame's size");
         let frame =
             [&[kind][..], &channel.to_be_bytes(), &size.to_be_bytes(), payload, &[FRAME_END]].concat();
@@ -336,20 +346,20 @@ impl RawClient {
         timeout(ANSWER_TIMEOUT, sending)
             .await
             .map_err(|_| "the broker does not accept the frame".to_owned())?
-            .map_err(text)
+            .map_err(to_failure)
     }
 }
 
-fn text(error: impl std::fmt::Display) -> Failure {
+fn to_failure(error: impl std::fmt::Display) -> Failure {
     error.to_string()
 }
 
-fn shown(arguments: &[u8]) -> String {
+fn describe_close(arguments: &[u8]) -> String {
     String::from_utf8_lossy(arguments).into_owned()
 }
 
 /// Returns whether the arguments of an `ack` cover this tag.
-fn acknowledges(arguments: &[u8], tag: u64) -> bool {
+fn covers_tag(arguments: &[u8], tag: u64) -> bool {
     let mut reader = Reader(arguments);
     let acked = reader.number();
     let multiple = reader.byte();
@@ -419,14 +429,14 @@ impl<'a> Reader<'a> {
 }
 
 /// The parts of a broker's URL.
-struct Target {
+struct BrokerUrl {
     address: String,
     user: String,
     password: String,
     vhost: String,
 }
 
-impl Target {
+impl BrokerUrl {
     fn parse(url: &str) -> Option<Self> {
         let (account, rest) = url.strip_prefix("amqp://")?.split_once('@')?;
         let (user, password) = account.split_once(':')?;
@@ -442,7 +452,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nested_arrays_and_tables_are_whole() {
+    fn nested_arrays_and_tables_are_complete() {
         for depth in [1, 2, 3, 300] {
             for (kind, inner_name, encoded) in
                 [(b'A', 0, nested_arrays(b"deep", depth)), (b'F', 2, nested_tables(b"deep", depth))]
@@ -467,7 +477,7 @@ mod tests {
     fn a_header_is_found_beside_all_others() {
         let headers = [
             nested_tables(b"deep", 3),
-            field(b"\xff", b'l', &7_u64.to_be_bytes()),
+            encode_field(b"\xff", b'l', &7_u64.to_be_bytes()),
             text_field(b"x-reject-reason", b"invalid_json"),
         ];
         let properties = Properties::default().text(Text::ContentType, b"\xfc").headers(&headers.concat());

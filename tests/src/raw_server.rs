@@ -36,7 +36,7 @@ impl RawServer {
         let tls = tls.map(Arc::new);
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(answer(stream, tls.clone(), bytes));
+                tokio::spawn(answer_connection(stream, tls.clone(), bytes));
             }
         });
         Self { address, accepting }
@@ -55,7 +55,7 @@ impl Drop for RawServer {
     }
 }
 
-async fn answer(mut stream: TcpStream, tls: Option<Arc<TlsAcceptor>>, bytes: &'static [u8]) {
+async fn answer_connection(mut stream: TcpStream, tls: Option<Arc<TlsAcceptor>>, bytes: &'static [u8]) {
     let mut request = [0; 4096];
     // The test looks at the client's reaction, not at this result.
     if let Some(tls) = tls {

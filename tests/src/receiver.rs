@@ -3,7 +3,7 @@
 mod requests;
 mod serve;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use self::requests::Shared;
 pub use self::requests::{Received, Witness};
-use crate::PATIENCE;
+use crate::WAIT_TIMEOUT;
 use crate::ports::Port;
 use crate::script::{Reply, Script};
 use crate::tls::{Authority, server_config};
@@ -37,7 +37,7 @@ impl Receiver {
     }
 
     /// Starts a receiver that keeps nothing and passes each request to this witness, which answers it.
-    pub async fn start_before(authority: &Authority, witness: Arc<dyn Witness>) -> Self {
+    pub async fn start_with_witness(authority: &Authority, witness: Arc<dyn Witness>) -> Self {
         Self::listen(authority, &["h2", "http/1.1"], ANY_PORT, Some(witness)).await
     }
 
@@ -66,7 +66,7 @@ impl Receiver {
             connections: watch::Sender::new(0),
         });
         let tls = server_config(&authority.identity(), alpn);
-        let accepting = tokio::spawn(serve::accept(listener, tls, shared.clone()));
+        let accepting = tokio::spawn(serve::accept_connections(listener, tls, shared.clone()));
         Self { shared, address, accepting }
     }
 
@@ -79,7 +79,7 @@ impl Receiver {
 
     /// Returns the number of connections opened so far.
     #[must_use]
-    pub fn connections(&self) -> usize {
+    pub fn count_connections(&self) -> usize {
         *self.shared.connections.borrow()
     }
 
@@ -113,7 +113,7 @@ impl Endpoint {
 
     /// Answers with these from now on, one for each request, the last for all further ones.
     pub fn answer(&self, replies: impl IntoIterator<Item = Reply>) {
-        let mut paths = self.shared.paths();
+        let mut paths = self.shared.lock_paths();
         let state = paths.entry(self.path.clone()).or_default();
         (state.script, state.each) = (Script::new(replies), Vec::new());
     }
@@ -121,7 +121,7 @@ impl Endpoint {
     /// Answers each event with these from now on, one for each of its attempts, the last for all further
     /// ones, regardless of the order of events.
     pub fn answer_each(&self, replies: impl IntoIterator<Item = Reply>) {
-        self.shared.paths().entry(self.path.clone()).or_default().each = replies.into_iter().collect();
+        self.shared.lock_paths().entry(self.path.clone()).or_default().each = replies.into_iter().collect();
     }
 
     /// Answers with this from now on.
@@ -132,12 +132,12 @@ impl Endpoint {
     /// Returns the requests so far, in order.
     #[must_use]
     pub fn requests(&self) -> Vec<Arc<Received>> {
-        self.shared.paths().get(&self.path).map(|state| state.requests.clone()).unwrap_or_default()
+        self.shared.lock_paths().get(&self.path).map(|state| state.requests.clone()).unwrap_or_default()
     }
 
     /// Returns the number of requests for each event so far.
     #[must_use]
-    pub fn counts(&self) -> BTreeMap<String, u64> {
+    pub fn count_by_event(&self) -> BTreeMap<String, u64> {
         let mut counts = BTreeMap::new();
         for request in self.requests() {
             *counts.entry(request.event_id()).or_default() += 1;
@@ -153,21 +153,23 @@ impl Endpoint {
 
     /// Returns the maximum number of requests that were served at the same time.
     #[must_use]
-    pub fn most_in_flight(&self) -> usize {
-        self.shared.paths().get(&self.path).map_or(0, |state| state.most_in_flight)
+    pub fn max_in_flight(&self) -> usize {
+        self.shared.lock_paths().get(&self.path).map_or(0, |state| state.max_in_flight)
     }
 
     /// Returns the same maximum so far, and starts a new count.
     #[must_use]
-    pub fn forget_most_in_flight(&self) -> usize {
-        let mut paths = self.shared.paths();
-        paths.get_mut(&self.path).map_or(0, |state| std::mem::take(&mut state.most_in_flight))
+    pub fn reset_max_in_flight(&self) -> usize {
+        let mut paths = self.shared.lock_paths();
+        paths.get_mut(&self.path).map_or(0, |state| std::mem::take(&mut state.max_in_flight))
     }
 
     /// Waits for this number of requests.
-    pub async fn wait_for(&self, number: usize) -> Vec<Arc<Received>> {
-        self.wait_until(&format!("{number} requests at {}", self.path), PATIENCE, |all| all.len() >= number)
-            .await
+    pub async fn wait_for_requests(&self, number: usize) -> Vec<Arc<Received>> {
+        self.wait_until(&format!("{number} requests at {}", self.path), WAIT_TIMEOUT, |all| {
+            all.len() >= number
+        })
+        .await
     }
 
     /// Waits for a request with this event.
@@ -176,7 +178,7 @@ impl Endpoint {
     /// When it does not arrive in time.
     pub async fn wait_for_event(&self, id: &str) -> Arc<Received> {
         let what = format!("event {id} at {}", self.path);
-        let all = self.wait_until(&what, PATIENCE, |all| all.iter().any(|r| r.event_id() == id)).await;
+        let all = self.wait_until(&what, WAIT_TIMEOUT, |all| all.iter().any(|r| r.event_id() == id)).await;
         all.into_iter().find(|r| r.event_id() == id).expect("it was there")
     }
 
@@ -199,14 +201,14 @@ impl Endpoint {
                 return all;
             }
             if tokio::time::timeout_at(deadline, changed.changed()).await.is_err() {
-                panic!("not within {timeout:?}: {what}; {} requests came: {}", all.len(), summary(&all));
+                panic!("not within {timeout:?}: {what}; {} requests came: {}", all.len(), summarize(&all));
             }
         }
     }
 }
 
 /// Describes the last few requests in a line each.
-fn summary(all: &[Arc<Received>]) -> String {
+fn summarize(all: &[Arc<Received>]) -> String {
     let line =
         |r: &Arc<Received>| format!("\n  {} {} {}", r.method, r.path, String::from_utf8_lossy(&r.body));
     all.iter().rev().take(5).map(line).collect()

@@ -15,14 +15,14 @@ const TOLERANCE_SECONDS: u64 = 5 * 60;
 /// # Errors
 /// Describes the defect in words.
 pub fn verify(secret: &str, headers: &HeaderMap, body: &[u8], now: u64) -> Result<(), String> {
-    let id = header(headers, "webhook-id")?;
-    let timestamp = header(headers, "webhook-timestamp")?;
+    let id = header_text(headers, "webhook-id")?;
+    let timestamp = header_text(headers, "webhook-timestamp")?;
     let seconds: u64 = timestamp.parse().map_err(|_| format!("webhook-timestamp is {timestamp:?}"))?;
     if seconds.abs_diff(now) > TOLERANCE_SECONDS {
         return Err(format!("webhook-timestamp {seconds} is too far from {now}"));
     }
     let mac = mac(secret, id, timestamp, body)?;
-    let signatures = header(headers, "webhook-signature")?;
+    let signatures = header_text(headers, "webhook-signature")?;
     let fits = |candidate: &str| {
         let bytes = candidate.strip_prefix("v1,").and_then(|text| STANDARD.decode(text).ok());
         bytes.is_some_and(|bytes| mac.clone().verify_slice(&bytes).is_ok())
@@ -47,7 +47,7 @@ fn mac(secret: &str, id: &str, timestamp: &str, body: &[u8]) -> Result<Hmac<Sha2
     Ok(mac)
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, String> {
+fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, String> {
     let mut values = headers.get_all(name).iter();
     let value = values.next().ok_or_else(|| format!("no {name}"))?;
     if values.next().is_some() {
@@ -58,7 +58,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, String> {
 
 /// Returns the current time in Unix seconds.
 #[must_use]
-pub fn now() -> u64 {
+pub fn unix_now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_contracts_vectors_verify() {
+    fn the_test_vectors_of_the_contract_verify() {
         for (secret, id, timestamp, body, signature) in VECTORS {
             assert_eq!(sign(secret, id, &timestamp.to_string(), body.as_bytes()).as_deref(), Ok(signature));
             for shown in [signature.to_owned(), format!("v1,AAAA v2,x {signature}")] {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_was_altered_does_not_verify() {
+    fn altered_requests_do_not_verify() {
         let (secret, id, timestamp, body, signature) = VECTORS[0];
         let good = headers(id, timestamp, signature);
         let other = headers("msg_other", timestamp, signature);

@@ -24,7 +24,7 @@ struct Pause {
 impl Silence {
     /// Times the requests that this witness answers.
     #[must_use]
-    pub fn before(witness: Arc<dyn Witness>) -> Self {
+    pub fn in_front_of(witness: Arc<dyn Witness>) -> Self {
         Self { witness, paths: Mutex::default() }
     }
 
@@ -33,22 +33,22 @@ impl Silence {
     }
 
     /// Starts again, as if every path with earlier requests had one now.
-    pub fn begin(&self) {
+    pub fn restart(&self) {
         let start = Pause { since: Instant::now(), longest: Duration::ZERO };
         self.paths().values_mut().for_each(|pause| *pause = start);
     }
 
     /// Returns the longest pause of each path since the start, including the current one.
     #[must_use]
-    pub fn longest(&self) -> BTreeMap<String, Duration> {
+    pub fn longest_pauses(&self) -> BTreeMap<String, Duration> {
         let longest = |pause: &Pause| pause.longest.max(pause.since.elapsed());
         self.paths().iter().map(|(path, pause)| (path.clone(), longest(pause))).collect()
     }
 
     /// Returns the paths without a request for longer than this, with their pause.
     #[must_use]
-    pub fn longer_than(&self, limit: Duration) -> BTreeMap<String, Duration> {
-        self.longest().into_iter().filter(|(_, pause)| *pause > limit).collect()
+    pub fn pauses_longer_than(&self, limit: Duration) -> BTreeMap<String, Duration> {
+        self.longest_pauses().into_iter().filter(|(_, pause)| *pause > limit).collect()
     }
 }
 

@@ -29,8 +29,8 @@ async fn main() {
 async fn measured(events: i64) -> Vec<Figures> {
     let builder = Platform::builder().routers(0).deliverers(0);
     let mut platform = builder.set("POSTRIDER_TOKEN_RATE", "1000000").start().await;
-    let brand = platform.brand("acme").await;
-    let webhook = brand.webhook("https://localhost:9/hook", &["NOTIFICATION"]).await;
+    let brand = platform.create_brand("acme").await;
+    let webhook = brand.create_webhook("https://localhost:9/hook", &["NOTIFICATION"]).await;
     let client = connect(&platform.database_url()).await.expect("the database");
     let filled = Filled::fill(&client, &webhook.id, events).await;
     if std::env::var_os("BENCH_EXPLAIN").is_some() {
@@ -38,7 +38,7 @@ async fn measured(events: i64) -> Vec<Figures> {
     }
     let reader = measure::Reader::new(platform.api_address(), brand.api.token());
     let mut figures = Vec::new();
-    for page in pages::all(&reader, &brand.path(&format!("/{}", webhook.id)), &filled).await {
+    for page in pages::all(&reader, &brand.webhooks_path(&format!("/{}", webhook.id)), &filled).await {
         figures.push(reader.measure(page).await);
     }
     figures

@@ -17,17 +17,17 @@ on_each_server!(two_of_three_nodes_are_away_and_everything_converges_without_a_r
 /// requests that need a majority.
 async fn two_of_three_nodes_are_away_and_everything_converges_without_a_restart(server: Server) {
     let mut scene = Scene::start(server, PartitionHandling::Ignore).await;
-    let load = scene.load();
-    scene.flowing().await;
+    let load = scene.start_load();
+    scene.wait_flowing().await;
 
     scene.cluster.kill(0);
     scene.cluster.kill(2);
-    scene.note("two nodes are killed");
+    scene.log_step("two nodes are killed");
     tokio::time::sleep(OUTAGE).await;
     scene.cluster.restart(&[0, 2]).await;
     scene.cluster.wait_in_sync().await;
-    scene.note("both are back and all queues are in sync");
+    scene.log_step("both are back and all queues are in sync");
 
-    scene.converge(load).await;
-    scene.no_ghosts().await;
+    scene.wait_converged(load).await;
+    scene.wait_no_ghost_consumers().await;
 }

@@ -44,7 +44,7 @@ impl Taking {
 
     /// Returns values a little better than the deliverer's for a webhook's queue, which shares its channel.
     /// Each message is one delivery, whereas the deliverer's may hold several.
-    pub(super) fn deliveries(max_concurrency: u16) -> Self {
+    pub(super) fn for_deliveries(max_concurrency: u16) -> Self {
         Self {
             prefetch: max_concurrency * 4,
             at_once: usize::from(max_concurrency) * 2,
@@ -54,24 +54,30 @@ impl Taking {
 }
 
 /// Sends messages through `queues` quorum queues.
-pub(super) async fn measure(stage: &Stage, args: &Args, name: &str, queues: u32, taking: Taking) -> Limit {
+pub(super) async fn measure_throughput(
+    stage: &Stage,
+    args: &Args,
+    name: &str,
+    queues: u32,
+    taking: Taking,
+) -> Limit {
     let hop = Hop::declare(&stage.platform, name, queues).await;
     let room = Arc::new(Semaphore::new(ON_THE_WAY));
     let done = Arc::new(AtomicUsize::new(0));
     let mut working = JoinSet::new();
     for consumer in hop.consume(taking.prefetch).await {
-        working.spawn(acknowledge(consumer, taking, Arc::clone(&room), Arc::clone(&done)));
+        working.spawn(acknowledge_all(consumer, taking, Arc::clone(&room), Arc::clone(&done)));
     }
-    working.spawn(publish(hop.publisher().await, hop.clone(), vec![b'.'; args.bytes], Arc::clone(&room)));
+    working.spawn(publish_all(hop.publisher().await, hop.clone(), vec![b'.'; args.bytes], Arc::clone(&room)));
     tokio::time::sleep(WARM_UP).await;
     let meter = stage.meter();
     let began = Instant::now();
     let count = done.load(Ordering::Relaxed);
-    let before = meter.read();
+    let before = meter.read_times();
     tokio::time::sleep(args.span()).await;
     let seconds = began.elapsed().as_secs_f64();
-    let after = meter.read();
-    let limit = Limit::of(done.load(Ordering::Relaxed) - count, seconds, &before, &after);
+    let after = meter.read_times();
+    let limit = Limit::from_readings(done.load(Ordering::Relaxed) - count, seconds, &before, &after);
     working.abort_all();
     hop.delete().await;
     limit
@@ -79,7 +85,7 @@ pub(super) async fn measure(stage: &Stage, args: &Args, name: &str, queues: u32,
 
 /// Sends messages through one quorum queue at the rate of the open loop, and measures the time from publish
 /// to delivery.
-pub(super) async fn latency(stage: &Stage, args: &Args, name: &str) -> Latency {
+pub(super) async fn measure_latency(stage: &Stage, args: &Args, name: &str) -> Latency {
     let hop = Hop::declare(&stage.platform, name, 1).await;
     let consumer = hop.consume(Taking::EVENTS.prefetch).await.remove(0);
     let publisher = hop.publisher().await;
@@ -98,13 +104,13 @@ pub(super) async fn latency(stage: &Stage, args: &Args, name: &str) -> Latency {
         }
         confirming.join_all().await;
     };
-    let (took, ()) = tokio::join!(arrivals(consumer, number, began), publishing);
+    let (took, ()) = tokio::join!(receive_all(consumer, number, began), publishing);
     hop.delete().await;
     Latency::of(took)
 }
 
 /// Returns the times of the messages that were published after the warm-up.
-async fn arrivals(mut consumer: Consumer, number: u32, began: Instant) -> Vec<Duration> {
+async fn receive_all(mut consumer: Consumer, number: u32, began: Instant) -> Vec<Duration> {
     let mut took = Vec::new();
     for _ in 0..number {
         let delivery = consumer.next().await.expect("a message").expect("an open channel");
@@ -198,7 +204,7 @@ impl Hop {
     }
 }
 
-async fn publish(channel: Channel, hop: Hop, body: Vec<u8>, room: Arc<Semaphore>) {
+async fn publish_all(channel: Channel, hop: Hop, body: Vec<u8>, room: Arc<Semaphore>) {
     let mut confirming = JoinSet::new();
     for queue in hop.queues.iter().map(String::as_str).cycle() {
         room.acquire().await.expect("it is never closed").forget();
@@ -208,7 +214,12 @@ async fn publish(channel: Channel, hop: Hop, body: Vec<u8>, room: Arc<Semaphore>
     }
 }
 
-async fn acknowledge(mut consumer: Consumer, taking: Taking, room: Arc<Semaphore>, done: Arc<AtomicUsize>) {
+async fn acknowledge_all(
+    mut consumer: Consumer,
+    taking: Taking,
+    room: Arc<Semaphore>,
+    done: Arc<AtomicUsize>,
+) {
     while let Some(Ok(mut last)) = consumer.next().await {
         let mut taken = 1;
         let until = tokio::time::Instant::now() + taking.linger;

@@ -37,7 +37,7 @@ pub(super) struct Poster {
 }
 
 /// Measures the maximum number of requests a second.
-pub(super) async fn throughput(stage: &Stage, args: &Args) -> Limit {
+pub(super) async fn measure_throughput(stage: &Stage, args: &Args) -> Limit {
     let poster = Arc::new(Poster::new(stage, args));
     let in_flight = IN_FLIGHT.min(args.webhooks * u32::from(args.max_concurrency));
     let mut posting = JoinSet::new();
@@ -45,35 +45,35 @@ pub(super) async fn throughput(stage: &Stage, args: &Args) -> Limit {
         let poster = Arc::clone(&poster);
         posting.spawn(async move {
             loop {
-                poster.post(&poster.board.publish(0)).await;
+                poster.post(&poster.board.record_publish(0)).await;
             }
         });
     }
     tokio::time::sleep(WARM_UP).await;
     let meter = stage.meter();
     let from = poster.board.now();
-    let count = poster.board.count();
-    let before = meter.read();
+    let count = poster.board.count_arrivals();
+    let before = meter.read_times();
     tokio::time::sleep(args.span()).await;
     let to = poster.board.now();
-    let done = poster.board.count() - count;
-    let after = meter.read();
-    Limit::of(done, (to - from).as_secs_f64(), &before, &after)
+    let done = poster.board.count_arrivals() - count;
+    let after = meter.read_times();
+    Limit::from_readings(done, (to - from).as_secs_f64(), &before, &after)
 }
 
 /// Measures the latency at the rate of the open loop.
-pub(super) async fn latency(stage: &Stage, args: &Args) -> Latency {
+pub(super) async fn measure_latency(stage: &Stage, args: &Args) -> Latency {
     let poster = Arc::new(Poster::new(stage, args));
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / args.rate.max(1));
     let mut posting = JoinSet::new();
     while poster.board.now() < args.span() + WARM_UP {
         ticks.tick().await;
         let poster = Arc::clone(&poster);
-        posting.spawn(async move { poster.post(&poster.board.publish(0)).await });
+        posting.spawn(async move { poster.post(&poster.board.record_publish(0)).await });
         while posting.try_join_next().is_some() {}
     }
     posting.join_all().await;
-    poster.latency(WARM_UP)
+    poster.latency_after(WARM_UP)
 }
 
 impl Poster {
@@ -94,21 +94,21 @@ impl Poster {
             event_type: "NOTIFICATION.LOAD.G0".parse().expect("a type"),
         };
         // The amount of data that fits into a message of this size.
-        let empty = source::message(&head.id.to_string(), "brand-0", head.event_type.as_str(), 0).len();
+        let empty = source::event_message(&head.id.to_string(), "brand-0", head.event_type.as_str(), 0).len();
         Self {
             client: deliverer::client::build(&settings).expect("the deliverer's client").http,
             signer: Signer::new(&Secret::draw()),
             url: sink.url(Manner::Uncounted, 0),
             head,
-            data: source::data(args.bytes.saturating_sub(empty) + source::data(0).len()),
+            data: source::event_data(args.bytes.saturating_sub(empty) + source::event_data(0).len()),
             board,
             sink,
         }
     }
 
     /// Returns the latency of the events that the board published after the warm-up.
-    pub(super) fn latency(&self, warm_up: Duration) -> Latency {
-        let published = self.board.published();
+    pub(super) fn latency_after(&self, warm_up: Duration) -> Latency {
+        let published = self.board.published_events();
         let took = self.board.arrivals().into_iter().filter_map(|arrival| {
             let event = published.get(arrival.event as usize).filter(|event| event.at > warm_up)?;
             Some(arrival.at.saturating_sub(event.at))

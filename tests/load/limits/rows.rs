@@ -40,22 +40,22 @@ const INSERT: &str = "
     FROM d
 ";
 
-pub(super) async fn measure(stage: &Stage, args: &Args) -> Limit {
+pub(super) async fn measure_throughput(stage: &Stage, args: &Args) -> Limit {
     let inserter = Inserter::new(stage, args).await;
     let meter = stage.meter();
     let began = Instant::now();
-    let before = meter.read();
+    let before = meter.read_times();
     let mut done = 0;
     while began.elapsed() < args.span() {
         done += inserter.insert(BATCH).await;
     }
     let seconds = began.elapsed().as_secs_f64();
-    let after = meter.read();
-    Limit::of(done, seconds, &before, &after)
+    let after = meter.read_times();
+    Limit::from_readings(done, seconds, &before, &after)
 }
 
 /// Measures one event after the other, at the rate of the open loop, until its rows are committed.
-pub(super) async fn latency(stage: &Stage, args: &Args) -> Latency {
+pub(super) async fn measure_latency(stage: &Stage, args: &Args) -> Latency {
     let inserter = Inserter::new(stage, args).await;
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / args.rate.max(1));
     let began = Instant::now();
@@ -82,7 +82,7 @@ impl Inserter {
         let client = connect(&stage.platform.database_url()).await.expect("the database");
         let statement = client.prepare(INSERT).await.expect("a statement");
         let webhooks = (0..args.webhooks).map(|_| uuid::Uuid::new_v4()).collect();
-        Self { client, statement, webhooks, fan_out: args.fan_out, data: source::data(args.bytes) }
+        Self { client, statement, webhooks, fan_out: args.fan_out, data: source::event_data(args.bytes) }
     }
 
     /// Inserts whole events until there is at least this number of deliveries, and returns their number.

@@ -48,35 +48,35 @@ impl Bad {
 pub(super) async fn measure(stage: &Stage, args: &Args, bad: Bad) -> Vec<Measured> {
     assert!(args.fan_out == 1 && args.webhooks > 2, "this needs fan-out 1 and some webhooks");
     let last = args.webhooks - 1;
-    let nobody = Port::take();
+    let nobody = Port::reserve();
     let url = match bad.manner {
         Some(manner) => stage.sink.url(manner, last),
         None => format!("https://localhost:{}/{last}", nobody.number()),
     };
-    stage.behave(last, Manner::Uncounted).await;
-    let mut windows = vec![under(stage, args, last, "beside a good one").await];
+    stage.set_manner(last, Manner::Uncounted).await;
+    let mut windows = vec![run_window(stage, args, last, "beside a good one").await];
     for _ in 0..args.rounds.max(1) {
-        stage.drain(ARRIVAL_TIMEOUT).await;
+        stage.wait_drained(ARRIVAL_TIMEOUT).await;
         stage.move_to(last, &url).await;
         if bad.backlog > 0 {
             stage.source.start(vec![last], Pace::Flood(bad.backlog)).end().await;
             wait_routed(stage).await;
         }
-        windows.push(under(stage, args, last, bad.name).await);
+        windows.push(run_window(stage, args, last, bad.name).await);
         // The events sent to it meanwhile arrive after all.
-        stage.behave(last, Manner::Uncounted).await;
-        stage.drain(ARRIVAL_TIMEOUT).await;
-        windows.push(under(stage, args, last, "beside a good one").await);
+        stage.set_manner(last, Manner::Uncounted).await;
+        stage.wait_drained(ARRIVAL_TIMEOUT).await;
+        windows.push(run_window(stage, args, last, "beside a good one").await);
     }
-    stage.drain(ARRIVAL_TIMEOUT).await;
-    stage.behave(last, Manner::Well).await;
+    stage.wait_drained(ARRIVAL_TIMEOUT).await;
+    stage.set_manner(last, Manner::Well).await;
     held_against_their_neighbours(windows)
 }
 
 /// Waits until the routers are idle.
 async fn wait_routed(stage: &Stage) {
     let rabbit = stage.platform.rabbit().await;
-    eventually("all is routed", ARRIVAL_TIMEOUT, async || match rabbit.depth("ingest").await {
+    eventually("all is routed", ARRIVAL_TIMEOUT, async || match rabbit.queue_depth("ingest").await {
         Some(0) => Ok(()),
         other => Err(format!("{other:?}")),
     })
@@ -87,13 +87,13 @@ async fn wait_routed(stage: &Stage) {
 type Parts = [Measured; 3];
 
 /// Runs a closed loop over the others, while the last endpoint gets its events at a fixed rate.
-async fn under(stage: &Stage, args: &Args, last: u32, name: &str) -> Parts {
+async fn run_window(stage: &Stage, args: &Args, last: u32, name: &str) -> Parts {
     let others = stage.source.start((0..last).collect(), Pace::Closed(args.on_the_way));
     let flow = stage.source.start(vec![last], Pace::Open(FOR_THE_BAD_ONE));
     tokio::time::sleep(args.warm_up()).await;
     let meter = stage.meter();
     let from = stage.board.now();
-    let window = Window::watch(&stage.board, &meter, args.span(), |endpoint| endpoint < last).await;
+    let window = Window::watch_span(&stage.board, &meter, args.span(), |endpoint| endpoint < last).await;
     let seen = (from, stage.board.now());
     flow.stop().await;
     others.stop().await;

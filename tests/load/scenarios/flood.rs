@@ -18,11 +18,11 @@ pub(super) async fn measure(stage: &Stage, args: &Args) -> Vec<Measured> {
     let trickle = stage.source.start(trickling, Pace::Open(TRICKLE));
     tokio::time::sleep(args.warm_up()).await;
     let counts = |endpoint: u32| endpoint / args.fan_out == groups - 1;
-    let alone = Window::watch(&stage.board, &stage.meter(), args.span(), counts).await;
+    let alone = Window::watch_span(&stage.board, &stage.meter(), args.span(), counts).await;
     let flood = stage.source.start(flooding.collect(), Pace::Flood(args.backlog));
-    let beside = Window::watch(&stage.board, &stage.meter(), args.span(), counts).await;
+    let beside = Window::watch_span(&stage.board, &stage.meter(), args.span(), counts).await;
     flood.end().await;
     trickle.stop().await;
-    stage.drain(ARRIVAL_TIMEOUT * 5).await;
+    stage.wait_drained(ARRIVAL_TIMEOUT * 5).await;
     vec![Measured::new("a trickle alone", alone), Measured::new("a trickle beside a flood", beside)]
 }

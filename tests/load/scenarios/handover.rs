@@ -26,19 +26,19 @@ enum Step {
 
 pub(super) async fn measure(stage: &mut Stage, args: &Args) -> Vec<Measured> {
     assert!(args.deliverers == 1 && args.fan_out == 1, "this begins with one deliverer, at fan-out 1");
-    let flow = stage.source.start(stage.groups(), Pace::Open(args.rate));
+    let flow = stage.source.start(stage.group_numbers(), Pace::Open(args.rate));
     tokio::time::sleep(args.warm_up()).await;
-    let mut measured = vec![watch(stage, args, "one deliverer", None).await];
+    let mut measured = vec![watch_change(stage, args, "one deliverer", None).await];
     for (name, step) in STEPS {
-        measured.push(watch(stage, args, name, Some(step)).await);
+        measured.push(watch_change(stage, args, name, Some(step)).await);
     }
     flow.stop().await;
-    stage.drain(ARRIVAL_TIMEOUT).await;
+    stage.wait_drained(ARRIVAL_TIMEOUT).await;
     measured
 }
 
 /// Measures from a change on, until the webhooks are assigned again and a span longer.
-async fn watch(stage: &mut Stage, args: &Args, name: &str, step: Option<Step>) -> Measured {
+async fn watch_change(stage: &mut Stage, args: &Args, name: &str, step: Option<Step>) -> Measured {
     let from = stage.board.now();
     match step {
         Some(Step::Add(deliverers)) => {
@@ -53,10 +53,10 @@ async fn watch(stage: &mut Stage, args: &Args, name: &str, step: Option<Step>) -
         Some(Step::Stop) => drop(stage.platform.deliverers.remove(0).terminate().await),
         None => {}
     }
-    stage.shares().await;
+    stage.read_shares().await;
     tokio::time::sleep(args.span()).await;
     // Read again, because all webhooks are owned before new deliverers have taken theirs.
-    let shares = stage.shares().await;
+    let shares = stage.read_shares().await;
     let seen = (from, stage.board.now());
     let bound = |better: fn(f64, f64) -> f64| shares.iter().copied().reduce(better).unwrap_or_default();
     Measured::new(name, Window::of(&stage.board, seen, [].into(), |_| true))
@@ -67,12 +67,12 @@ async fn watch(stage: &mut Stage, args: &Args, name: &str, step: Option<Step>) -
 
 /// Returns the longest time in which an endpoint got no request.
 fn longest_silence(stage: &Stage, (from, to): (Duration, Duration)) -> Duration {
-    let mut heard = vec![vec![from]; stage.webhooks.len()];
+    let mut times_by_endpoint = vec![vec![from]; stage.webhooks.len()];
     let arrivals = stage.board.arrivals();
     for arrival in arrivals.iter().filter(|arrival| (from..to).contains(&arrival.at)) {
-        heard[arrival.endpoint as usize].push(arrival.at);
+        times_by_endpoint[arrival.endpoint as usize].push(arrival.at);
     }
-    let silences = heard.iter_mut().flat_map(|times| {
+    let silences = times_by_endpoint.iter_mut().flat_map(|times| {
         times.push(to);
         times.sort_unstable();
         times.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>()

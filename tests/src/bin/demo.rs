@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use e2e::demo::state::State;
-use e2e::demo::{DemoError, publish, receive, wait};
+use e2e::demo::{DemoError, publish_event, receive, wait_until_received};
 
 /// A receiver and a producer to look at.
 #[derive(Debug, Parser)]
@@ -94,10 +94,10 @@ async fn run(command: Command) -> Result<String, DemoError> {
             Ok(String::new())
         }
         Command::Publish { amqp_url, namespace, brand, event_type, data } => {
-            publish(&amqp_url, &namespace, &brand, &event_type, &data).await
+            publish_event(&amqp_url, &namespace, &brand, &event_type, &data).await
         }
         Command::Wait { state_dir, event_id, timeout } => {
-            wait(&State::open(&state_dir)?, &event_id, timeout).await
+            wait_until_received(&State::open(&state_dir)?, &event_id, timeout).await
         }
     }
 }

@@ -2,7 +2,7 @@
 
 /// Indents JSON text without parsing its values, because a parser would turn `1.10` into `1.1`. Text that is
 /// not JSON gets odd line breaks, and nothing worse.
-pub(super) fn indent(text: &str) -> String {
+pub(super) fn indent_json(text: &str) -> String {
     let mut out = Indented::default();
     let mut rest = text.trim().chars().peekable();
     while let Some(c) = rest.next() {
@@ -70,14 +70,14 @@ impl Indented {
 
 #[cfg(test)]
 mod tests {
-    use super::indent;
+    use super::indent_json;
 
     #[test]
-    fn values_stay_as_they_were() {
+    fn values_are_unchanged() {
         let text = r#"{"a":1.10,"b":[12345678901234567890,{}, [ ]],"c":"x{,\"}\\","d":{"e":null}}"#;
         let shown = "{\n  \"a\": 1.10,\n  \"b\": [\n    12345678901234567890,\n    {},\n    []\n  ],\n  \"c\": \"x{,\\\"}\\\\\",\n  \"d\": {\n    \"e\": null\n  }\n}";
-        assert_eq!(indent(text), shown);
-        assert_eq!(indent("1.10"), "1.10");
-        assert_eq!(indent(""), "");
+        assert_eq!(indent_json(text), shown);
+        assert_eq!(indent_json("1.10"), "1.10");
+        assert_eq!(indent_json(""), "");
     }
 }

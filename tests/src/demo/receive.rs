@@ -27,36 +27,36 @@ const BODY_BYTES: usize = 1024 * 1024;
 /// # Errors
 /// When the address or the certificate is not available.
 pub async fn serve(address: SocketAddr, state: State) -> Result<(), DemoError> {
-    let acceptor = TlsAcceptor::from(server_config(&state.identity()?, &["h2", "http/1.1"]));
+    let acceptor = TlsAcceptor::from(server_config(&state.read_identity()?, &["h2", "http/1.1"]));
     let listener =
         TcpListener::bind(address).await.map_err(|e| format!("cannot listen on {address}: {e}"))?;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(connection(stream, acceptor.clone(), state.clone()))),
-            Err(error) => eprintln!("a connection was not taken: {error}"),
+            Ok((stream, _)) => drop(tokio::spawn(serve_connection(stream, acceptor.clone(), state.clone()))),
+            Err(error) => eprintln!("cannot accept a connection: {error}"),
         }
     }
 }
 
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, state: State) {
+async fn serve_connection(stream: TcpStream, acceptor: TlsAcceptor, state: State) {
     let stream = match acceptor.accept(stream).await {
         Ok(stream) => stream,
         Err(error) => return eprintln!("TLS: {error}"),
     };
-    let service = service_fn(move |request| answer(request, state.clone()));
+    let service = service_fn(move |request| respond(request, state.clone()));
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new());
     // A broken connection is normal for a receiver.
     let _ = server.serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn answer(request: Request<Incoming>, state: State) -> Result<Response<Empty<Bytes>>, Infallible> {
+async fn respond(request: Request<Incoming>, state: State) -> Result<Response<Empty<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let status = match Limited::new(body, BODY_BYTES).collect().await {
         Err(_) => StatusCode::PAYLOAD_TOO_LARGE,
         Ok(body) => {
-            let record = Record::of(&head, &body.to_bytes(), state.secret());
-            keep(&state, &record)
+            let record = Record::of(&head, &body.to_bytes(), state.read_secret());
+            store_record(&state, &record)
         }
     };
     let mut response = Response::new(Empty::new());
@@ -64,13 +64,13 @@ async fn answer(request: Request<Incoming>, state: State) -> Result<Response<Emp
     Ok(response)
 }
 
-fn keep(state: &State, record: &Record) -> StatusCode {
+fn store_record(state: &State, record: &Record) -> StatusCode {
     eprintln!("{}", record.text);
-    match (state.keep(record), &record.verified) {
+    match (state.append_record(record), &record.verified) {
         (Ok(()), Some(_)) => StatusCode::NO_CONTENT,
         (Ok(()), None) => StatusCode::UNAUTHORIZED,
         (Err(error), _) => {
-            eprintln!("the request could not be kept: {error}");
+            eprintln!("cannot store the request: {error}");
             StatusCode::INTERNAL_SERVER_ERROR
         }
     }

@@ -37,10 +37,10 @@ impl State {
         if !ca.is_file() {
             let authority = Authority::generate();
             let identity = authority.issue();
-            self.put("key.pem", identity.key.as_bytes())?;
-            self.put("cert.pem", identity.certificate.as_bytes())?;
+            self.write_file("key.pem", identity.key.as_bytes())?;
+            self.write_file("cert.pem", identity.certificate.as_bytes())?;
             // Written last, so that all files exist once it does.
-            self.put("ca.pem", authority.pem().as_bytes())?;
+            self.write_file("ca.pem", authority.pem().as_bytes())?;
         }
         Ok(ca)
     }
@@ -49,14 +49,14 @@ impl State {
     ///
     /// # Errors
     /// When a file cannot be read or written.
-    pub fn identity(&self) -> Result<Identity, DemoError> {
+    pub fn read_identity(&self) -> Result<Identity, DemoError> {
         self.ensure_certificates()?;
         let read = |name: &str| fs::read_to_string(self.0.join(name));
         Ok(PemIdentity { certificate: read("cert.pem")?, key: read("key.pem")? }.read()?)
     }
 
     /// Reads the webhook's secret, or returns why there is none yet.
-    pub(super) fn secret(&self) -> Result<String, String> {
+    pub(super) fn read_secret(&self) -> Result<String, String> {
         let path = self.0.join("secret");
         let secret =
             fs::read_to_string(&path).map_err(|e| format!("the secret in {}: {e}", path.display()))?;
@@ -64,15 +64,15 @@ impl State {
     }
 
     /// Writes a request to the files.
-    pub(super) fn keep(&self, record: &Record) -> io::Result<()> {
+    pub(super) fn append_record(&self, record: &Record) -> io::Result<()> {
         let log = self.0.join("requests.log");
         let too_long = fs::metadata(&log).is_ok_and(|metadata| metadata.len() > LOG_BYTES);
         let mut options = fs::File::options();
         let mut file = options.create(true).write(true).append(!too_long).truncate(too_long).open(&log)?;
         writeln!(file, "── {}\n{}", chrono::Utc::now().to_rfc3339(), record.text)?;
-        self.put("last-request.txt", record.text.as_bytes())?;
+        self.write_file("last-request.txt", record.text.as_bytes())?;
         match record.verified.as_deref().and_then(event_file) {
-            Some(name) => self.put(&name, record.text.as_bytes()),
+            Some(name) => self.write_file(&name, record.text.as_bytes()),
             None => Ok(()),
         }
     }
@@ -81,7 +81,7 @@ impl State {
     ///
     /// # Errors
     /// When the id is not a ULID, or the file cannot be read.
-    pub fn received(&self, event_id: &str) -> Result<Option<String>, DemoError> {
+    pub fn read_received(&self, event_id: &str) -> Result<Option<String>, DemoError> {
         let name = event_file(event_id).ok_or_else(|| format!("{event_id:?} is not a ULID"))?;
         match fs::read_to_string(self.0.join(name)) {
             Ok(text) => Ok(Some(text)),
@@ -97,7 +97,7 @@ impl State {
     }
 
     /// Writes a file atomically, so that readers see the old or the new content.
-    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fn write_file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let temporary = self.0.join(format!("{}.tmp", Ulid::generate()));
         let mut file = fs::File::options().create_new(true).write(true).mode(0o600).open(&temporary)?;
         file.write_all(bytes)?;

@@ -80,7 +80,7 @@ impl Received {
     /// # Errors
     /// Describes the defect of the signature.
     pub fn verify(&self, secret: &str) -> Result<(), String> {
-        signature::verify(secret, &self.headers, &self.body, signature::now())
+        signature::verify(secret, &self.headers, &self.body, signature::unix_now())
     }
 }
 
@@ -106,7 +106,7 @@ pub(super) struct PathState {
     pub(super) each: Vec<Reply>,
     pub(super) requests: Vec<Arc<Received>>,
     in_flight: usize,
-    pub(super) most_in_flight: usize,
+    pub(super) max_in_flight: usize,
 }
 
 impl PathState {
@@ -121,31 +121,31 @@ impl PathState {
 }
 
 impl Shared {
-    pub(super) fn paths(&self) -> MutexGuard<'_, HashMap<String, PathState>> {
+    pub(super) fn lock_paths(&self) -> MutexGuard<'_, HashMap<String, PathState>> {
         self.paths.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Records that a request is being served.
     pub(super) fn enter(&self, path: &str) {
-        let mut paths = self.paths();
+        let mut paths = self.lock_paths();
         let state = paths.entry(path.to_owned()).or_default();
         state.in_flight += 1;
-        state.most_in_flight = state.most_in_flight.max(state.in_flight);
+        state.max_in_flight = state.max_in_flight.max(state.in_flight);
     }
 
     pub(super) fn leave(&self, path: &str) {
-        if let Some(state) = self.paths().get_mut(path) {
+        if let Some(state) = self.lock_paths().get_mut(path) {
             state.in_flight -= 1;
         }
     }
 
     /// Keeps a request and returns the answer.
-    pub(super) fn keep(&self, path: &str, request: Received) -> Reply {
+    pub(super) fn record(&self, path: &str, request: Received) -> Reply {
         if let Some(witness) = &self.witness {
             return witness.answer(&request);
         }
         let reply = {
-            let mut paths = self.paths();
+            let mut paths = self.lock_paths();
             let state = paths.entry(path.to_owned()).or_default();
             let reply = state.reply(request.header("webhook-id"));
             state.requests.push(Arc::new(request));

@@ -28,7 +28,7 @@ type ReplyBody = UnsyncBoxBody<Bytes, Infallible>;
 const CHUNK: Bytes = Bytes::from_static(&[b'.'; 16 * 1024]);
 
 /// Accepts connections until the receiver is dropped, which closes them.
-pub(super) async fn accept(listener: TcpListener, tls: Arc<ServerConfig>, shared: Arc<Shared>) {
+pub(super) async fn accept_connections(listener: TcpListener, tls: Arc<ServerConfig>, shared: Arc<Shared>) {
     let acceptor = TlsAcceptor::from(tls);
     let mut connections = JoinSet::new();
     loop {
@@ -38,14 +38,14 @@ pub(super) async fn accept(listener: TcpListener, tls: Arc<ServerConfig>, shared
             *n += 1;
             number = *n;
         });
-        connections.spawn(serve(stream, number, acceptor.clone(), shared.clone()));
+        connections.spawn(serve_connection(stream, number, acceptor.clone(), shared.clone()));
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn serve(stream: TcpStream, number: usize, acceptor: TlsAcceptor, shared: Arc<Shared>) {
+async fn serve_connection(stream: TcpStream, number: usize, acceptor: TlsAcceptor, shared: Arc<Shared>) {
     let Ok(stream) = acceptor.accept(stream).await else { return };
-    let service = service_fn(move |request| respond(request, number, shared.clone()));
+    let service = service_fn(move |request| answer_request(request, number, shared.clone()));
     let server = auto::Builder::new(TokioExecutor::new());
     // A broken connection is the deliverer's business, not the receiver's.
     let _ = server.serve_connection(TokioIo::new(stream), service).await;
@@ -67,22 +67,22 @@ impl Drop for InFlight {
     }
 }
 
-async fn respond(
+async fn answer_request(
     request: Request<Incoming>,
     connection: usize,
     shared: Arc<Shared>,
 ) -> Result<Response<ReplyBody>, io::Error> {
     let path = request.uri().path().to_owned();
     let _in_flight = InFlight::enter(shared.clone(), &path);
-    let received = receive(request, connection).await?;
-    match shared.keep(&path, received) {
-        Reply::Answer(answer) => Ok(send(answer).await),
+    let received = read_request(request, connection).await?;
+    match shared.record(&path, received) {
+        Reply::Answer(answer) => Ok(send_answer(answer).await),
         Reply::Hang => std::future::pending().await,
         Reply::Drop => Err(io::Error::other("the script closes the connection")),
     }
 }
 
-async fn receive(request: Request<Incoming>, connection: usize) -> Result<Received, io::Error> {
+async fn read_request(request: Request<Incoming>, connection: usize) -> Result<Received, io::Error> {
     let at = Instant::now();
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
@@ -93,7 +93,7 @@ async fn receive(request: Request<Incoming>, connection: usize) -> Result<Receiv
     Ok(Received { method, path, version, headers, body, at, connection })
 }
 
-async fn send(answer: Answer) -> Response<ReplyBody> {
+async fn send_answer(answer: Answer) -> Response<ReplyBody> {
     if let Some(gate) = &answer.gate {
         gate.passed().await;
     }
@@ -104,19 +104,19 @@ async fn send(answer: Answer) -> Response<ReplyBody> {
     for (name, value) in answer.headers {
         response = response.header(name, value);
     }
-    response.body(body(answer.body)).expect("an answer that HTTP allows")
+    response.body(encode_body(answer.body)).expect("an answer that HTTP allows")
 }
 
-fn body(body: Body) -> ReplyBody {
+fn encode_body(body: Body) -> ReplyBody {
     match body {
         Body::Whole(bytes) => Full::new(bytes).boxed_unsync(),
-        Body::Endless => endless(CHUNK, Duration::ZERO),
-        Body::Drip(every) => endless(Bytes::from_static(b"."), every),
+        Body::Endless => endless_body(CHUNK, Duration::ZERO),
+        Body::Drip(every) => endless_body(Bytes::from_static(b"."), every),
     }
 }
 
 /// Returns a body that repeats the same chunk without end.
-fn endless(chunk: Bytes, every: Duration) -> ReplyBody {
+fn endless_body(chunk: Bytes, every: Duration) -> ReplyBody {
     let chunks = stream::unfold((), move |()| {
         let chunk = chunk.clone();
         async move {

@@ -9,47 +9,47 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::database::{self, Database};
+use crate::database::{self, TestDatabase};
 use crate::rabbit::Rabbit;
 
 /// Name of the record in the directory of a test.
-const RECORD: &str = "leftovers.json";
+const RECORD_FILE: &str = "leftovers.json";
 /// Prefix of the directories of tests.
-const DIRECTORY: &str = "postrider-e2e-";
+const DIRECTORY_PREFIX: &str = "postrider-e2e-";
 /// How long the removal may take.
-const REMOVAL: Duration = Duration::from_secs(20);
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long the removal of other tests' resources may hold up a test.
-const SWEEP: Duration = Duration::from_secs(10);
+const SWEEP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The resources of a platform on the servers.
 #[derive(Debug)]
-pub(crate) struct Leftovers {
+pub(crate) struct TestResources {
     pub(crate) amqp_url: String,
     pub(crate) namespace: String,
-    pub(crate) database: Database,
+    pub(crate) database: TestDatabase,
     /// Queues and exchanges that only this platform has, such as `wait.5s`.
     pub(crate) names: Vec<String>,
 }
 
 /// The record of a running test; while it exists, others leave its resources alone.
 #[derive(Debug)]
-pub(crate) struct Record {
+pub(crate) struct CleanupRecord {
     path: PathBuf,
     _lock: File,
 }
 
 /// Returns the directory of one test.
 pub(crate) fn directory(unique: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("{DIRECTORY}{unique}"))
+    std::env::temp_dir().join(format!("{DIRECTORY_PREFIX}{unique}"))
 }
 
-impl Leftovers {
+impl TestResources {
     /// Writes the record into the directory of the test.
     ///
     /// # Panics
     /// When it cannot be written.
-    pub(crate) fn record(&self, dir: &Path) -> Record {
-        let path = dir.join(RECORD);
+    pub(crate) fn write_record(&self, dir: &Path) -> CleanupRecord {
+        let path = dir.join(RECORD_FILE);
         let record = || {
             let mut file = File::options().create(true).append(true).mode(0o600).open(&path)?;
             file.lock()?;
@@ -57,7 +57,7 @@ impl Leftovers {
             Ok::<_, io::Error>(file)
         };
         let lock = record().expect("the record of the test's resources");
-        Record { path, _lock: lock }
+        CleanupRecord { path, _lock: lock }
     }
 
     fn to_json(&self) -> Value {
@@ -73,7 +73,7 @@ impl Leftovers {
         Some(Self {
             amqp_url: text("amqpUrl")?,
             namespace: text("namespace")?,
-            database: Database::named(&text("adminUrl")?, &text("database")?),
+            database: TestDatabase::named(&text("adminUrl")?, &text("database")?),
             names: names.collect(),
         })
     }
@@ -82,8 +82,8 @@ impl Leftovers {
     ///
     /// # Errors
     /// When a server hangs.
-    pub(crate) async fn remove(&self) -> Result<(), tokio::time::error::Elapsed> {
-        tokio::time::timeout(REMOVAL, async {
+    pub(crate) async fn remove_all(&self) -> Result<(), tokio::time::error::Elapsed> {
+        tokio::time::timeout(REMOVAL_TIMEOUT, async {
             let mut names = self.names.clone();
             if let Ok(client) = database::connect(&self.database.url()).await {
                 let rows = client.query("SELECT id::text FROM webhooks", &[]).await.unwrap_or_default();
@@ -92,30 +92,30 @@ impl Leftovers {
             if let Ok(rabbit) = Rabbit::connect(&self.amqp_url, &self.namespace).await {
                 rabbit.remove_namespace(&names).await;
             }
-            let _ = self.database.drop_it().await;
+            let _ = self.database.drop_database().await;
         })
         .await
     }
 }
 
-impl Record {
+impl CleanupRecord {
     /// Deletes the record, because nothing is left.
-    pub(crate) fn strike_out(&self) {
+    pub(crate) fn delete(&self) {
         let _ = fs::remove_file(&self.path);
     }
 }
 
 /// Removes the resources of tests that were killed.
-pub(crate) async fn sweep() {
+pub(crate) async fn remove_abandoned() {
     // The next test removes the rest.
-    let _ = tokio::time::timeout(SWEEP, async {
+    let _ = tokio::time::timeout(SWEEP_TIMEOUT, async {
         for directory in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
-            let ours = directory.file_name().to_string_lossy().starts_with(DIRECTORY);
-            let path = directory.path().join(RECORD);
-            if let Some((leftovers, record)) = ours.then(|| abandoned(path)).flatten()
-                && leftovers.remove().await.is_ok()
+            let ours = directory.file_name().to_string_lossy().starts_with(DIRECTORY_PREFIX);
+            let path = directory.path().join(RECORD_FILE);
+            if let Some((resources, record)) = ours.then(|| find_abandoned(path)).flatten()
+                && resources.remove_all().await.is_ok()
             {
-                record.strike_out();
+                record.delete();
             }
         }
     })
@@ -123,9 +123,9 @@ pub(crate) async fn sweep() {
 }
 
 /// Returns the record at this path, if its process is gone.
-fn abandoned(path: PathBuf) -> Option<(Leftovers, Record)> {
+fn find_abandoned(path: PathBuf) -> Option<(TestResources, CleanupRecord)> {
     let lock = File::open(&path).ok()?;
     lock.try_lock().ok()?;
-    let leftovers = Leftovers::from_json(&serde_json::from_str(&fs::read_to_string(&path).ok()?).ok()?)?;
-    Some((leftovers, Record { path, _lock: lock }))
+    let resources = TestResources::from_json(&serde_json::from_str(&fs::read_to_string(&path).ok()?).ok()?)?;
+    Some((resources, CleanupRecord { path, _lock: lock }))
 }

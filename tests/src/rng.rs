@@ -2,9 +2,9 @@
 
 /// A sequence of numbers that its seed determines (splitmix64).
 #[derive(Debug, Clone)]
-pub struct Dice(u64);
+pub struct Rng(u64);
 
-impl Dice {
+impl Rng {
     /// Creates the sequence of this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
@@ -12,7 +12,7 @@ impl Dice {
     }
 
     /// Returns the next number.
-    pub fn roll(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
     }
@@ -21,8 +21,9 @@ impl Dice {
     ///
     /// # Panics
     /// When `limit` is 0.
-    pub fn below(&mut self, sides: usize) -> usize {
-        usize::try_from(self.roll() % u64::try_from(sides).expect("64 bits")).expect("less than the limit")
+    pub fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next_u64() % u64::try_from(limit).expect("64 bits"))
+            .expect("less than the limit")
     }
 
     /// Returns one of these items.
