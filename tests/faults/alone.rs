@@ -41,12 +41,12 @@ async fn run_alone_in(mut world: World, faults: &[Fault]) {
     let mut late = Vec::new();
     for fault in faults {
         // In a single fault, chance decides only which of two replicas it hits.
-        let healed = fault.run(&mut world, &mut Rng::new(1)).await;
-        let recovery = world.wait_flowing(healed.at).await;
-        let line = format!("{fault:?}: flowing after {recovery:?}, {healed:?}");
+        let ended = fault.run(&mut world, &mut Rng::new(1)).await;
+        let recovery = world.wait_flowing(ended.at).await;
+        let line = format!("{fault:?}: flowing after {recovery:?}, {ended:?}");
         eprintln!("{line}");
-        let taken_over = healed.taken_over.is_none_or(|after| after <= TAKEOVER_TIMEOUT);
-        let in_time = healed.progress.is_none_or(Progress::is_in_time);
+        let taken_over = ended.taken_over.is_none_or(|after| after <= TAKEOVER_TIMEOUT);
+        let in_time = ended.progress.is_none_or(Progress::is_in_time);
         if recovery > RECOVERY_TIMEOUT || !taken_over || !in_time {
             late.push(line);
         }

@@ -165,21 +165,21 @@ impl Fault {
 
 impl Harm {
     async fn apply(self, world: &mut World, link: Link) {
-        let way = world.relay_mut(link);
+        let relay = world.relay_mut(link);
         match self {
-            Self::Cut => way.cut(),
-            Self::Slow => way.set_mode(RelayMode::Slow(SLOW_DELAY)),
-            Self::Stall => way.set_mode(RelayMode::Stall),
-            Self::LoseAnswers => way.set_mode(RelayMode::HoldAnswers),
-            Self::HoldRequests => way.set_mode(RelayMode::HoldRequests),
-            Self::Abandon => way.abandon_connections(),
+            Self::Cut => relay.cut(),
+            Self::Slow => relay.set_mode(RelayMode::Slow(SLOW_DELAY)),
+            Self::Stall => relay.set_mode(RelayMode::Stall),
+            Self::LoseAnswers => relay.set_mode(RelayMode::HoldAnswers),
+            Self::HoldRequests => relay.set_mode(RelayMode::HoldRequests),
+            Self::Abandon => relay.abandon_connections(),
         }
         sleep(if self == Self::Abandon { LONG_OUTAGE } else { SHORT_OUTAGE }).await;
-        let way = world.relay_mut(link);
+        let relay = world.relay_mut(link);
         if self == Self::LoseAnswers {
-            way.cut();
+            relay.cut();
         }
-        way.restore().await;
+        relay.restore().await;
     }
 }
 

@@ -46,9 +46,9 @@ async fn faults_in_any_order_lose_alter_and_invent_nothing() {
     let load = world.traffic.start(size.events, size.per_second);
     let mut lines = Vec::new();
     for fault in faults {
-        let healed = fault.run(&mut world, &mut rng).await;
-        let recovery = world.wait_flowing(healed.at).await;
-        let line = ReportLine { fault, recovery, taken_over: healed.taken_over, progress: healed.progress };
+        let ended = fault.run(&mut world, &mut rng).await;
+        let recovery = world.wait_flowing(ended.at).await;
+        let line = ReportLine { fault, recovery, taken_over: ended.taken_over, progress: ended.progress };
         let count = world.ledger.totals();
         eprintln!("{} {line}; {} events, {} duplicates", lines.len() + 1, count.events, count.duplicates);
         lines.push(line);

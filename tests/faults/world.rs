@@ -248,8 +248,8 @@ impl World {
     }
 
     /// Waits until an event of every kind, published now, has arrived at every webhook, and the API has
-    /// accepted one. Returns the time since `healed`.
-    pub(crate) async fn wait_flowing(&self, healed: Instant) -> Duration {
+    /// accepted one. Returns the time since `ended`.
+    pub(crate) async fn wait_flowing(&self, ended: Instant) -> Duration {
         let (drawn, ()) = tokio::join!(self.traffic.publish(&self.traffic.kinds), self.publish_over_http());
         if self
             .ledger
@@ -259,7 +259,7 @@ impl World {
         {
             panic!("not within {FLOW_TIMEOUT:?}: {:#?}", self.ledger.describe_unseen(&drawn));
         }
-        healed.elapsed()
+        ended.elapsed()
     }
 
     /// Publishes an event of every kind, and waits at most this long until all have arrived, except at the

@@ -6,7 +6,7 @@ use std::time::Duration;
 use e2e::event::Event;
 use e2e::platform::Platform;
 use e2e::private_broker::PrivateBroker;
-use e2e::raw_producer::{RawMessage, RawProducer, header, long};
+use e2e::raw_producer::{RawMessage, RawProducer, encode_header, encode_long};
 use e2e::script::Reply;
 use e2e::support::wait_rejected;
 
@@ -156,14 +156,14 @@ async fn malformed_broker_headers_stop_neither_retries_nor_new_webhooks() {
     platform.routers[0].terminate().await;
     let ingest = format!("{}.ingest", platform.namespace);
     let number = [b"I".as_slice(), &5_u32.to_be_bytes()].concat();
-    let table = |fields: &[Vec<u8>]| [b"F".to_vec(), long(&fields.concat())].concat();
-    let text = |name: &[u8], text: &[u8]| header(name, &[b"S".to_vec(), long(text)].concat());
+    let table = |fields: &[Vec<u8>]| [b"F".to_vec(), encode_long(&fields.concat())].concat();
+    let text = |name: &[u8], text: &[u8]| encode_header(name, &[b"S".to_vec(), encode_long(text)].concat());
     let known = [text(b"queue", ingest.as_bytes()), text(b"reason", b"expired")];
     let odd_count = [known.to_vec(), vec![text(b"count", b"x")]].concat();
     for deaths in [number.clone(), [table(&known), number].concat(), table(&odd_count)] {
         let event = Event::sms("acme");
         let message = RawMessage::new(event.event_type.as_bytes(), event.body().as_bytes());
-        let deaths = header(b"x-death", &[b"A".to_vec(), long(&deaths)].concat());
+        let deaths = encode_header(b"x-death", &[b"A".to_vec(), encode_long(&deaths)].concat());
         let message = message.headers(&deaths).text("expiration", b"1");
         // The broker restarts the queue after each of them, and may refuse the next one meanwhile.
         let mut producer = RawProducer::connect(platform.amqp_url(), &platform.namespace).await;

@@ -4,7 +4,8 @@ use e2e::WAIT_TIMEOUT;
 use e2e::brand::{Brand, Webhook, put_type};
 use e2e::event::{Event, SMS};
 use e2e::poll::eventually;
-use e2e::raw_producer::{FRAME_MAX, RawMessage, RawProducer, header, long, nested_arrays, nested_tables};
+use e2e::raw_amqp::MAX_FRAME_BYTES;
+use e2e::raw_producer::{RawMessage, RawProducer, encode_header, encode_long, nested_arrays, nested_tables};
 use e2e::support::{REJECTED, wait_rejected};
 use http::Method;
 use serde_json::{Value, json};
@@ -104,8 +105,10 @@ async fn text_that_is_not_utf8_is_rejected_and_stops_nothing() {
         let detail = format!("the property {name} is not UTF-8");
         scene.assert_rejected(name, &message, "unreadable", &detail).await;
     }
-    let inner = [&b"F"[..], &long(&header(b"\xff", b"V"))].concat();
-    for (case, headers) in [("header", header(b"\x80", b"V")), ("header in a header", header(b"x", &inner))] {
+    let inner = [&b"F"[..], &encode_long(&encode_header(b"\xff", b"V"))].concat();
+    for (case, headers) in
+        [("header", encode_header(b"\x80", b"V")), ("header in a header", encode_header(b"x", &inner))]
+    {
         let detail = "the name of a header is not UTF-8";
         scene.assert_rejected(case, &good_message().headers(&headers), "unreadable", detail).await;
     }
@@ -146,7 +149,7 @@ async fn deeply_nested_headers_are_rejected_and_stop_nothing() {
         ("an array of 33 levels", nested_arrays(33)),
         ("a table of 33 levels", nested_tables(33)),
     ] {
-        let message = good_message().headers(&header(b"n", &value));
+        let message = good_message().headers(&encode_header(b"n", &value));
         scene.assert_rejected(case, &message, "unreadable", "headers are nested deeper than 32 levels").await;
     }
     scene.assert_undisturbed();
@@ -156,8 +159,8 @@ async fn deeply_nested_headers_are_rejected_and_stop_nothing() {
 #[tokio::test]
 async fn headers_with_too_many_values_are_rejected_and_stop_nothing() {
     let mut scene = Scene::new().await;
-    let many = [&b"A"[..], &long(&vec![b'V'; 100_000])].concat();
-    let message = good_message().headers(&header(b"n", &many));
+    let many = [&b"A"[..], &encode_long(&vec![b'V'; 100_000])].concat();
+    let message = good_message().headers(&encode_header(b"n", &many));
     let detail = "have more than 4096 values";
     scene.assert_rejected("an array of 100,000 values", &message, "unreadable", detail).await;
     scene.assert_undisturbed();
@@ -187,13 +190,13 @@ async fn other_properties_and_headers_are_accepted() {
         b"V",
     ];
     let every_type: Vec<u8> =
-        values.iter().enumerate().flat_map(|(n, v)| header(&[b'a' + n as u8], v)).collect();
+        values.iter().enumerate().flat_map(|(n, v)| encode_header(&[b'a' + n as u8], v)).collect();
     for (case, headers) in [
         ("every type", every_type),
-        ("one name twice", [header(b"a", b"V"), header(b"a", b"t\x01")].concat()),
-        ("32 arrays", header(b"n", &nested_arrays(32))),
-        ("32 tables", header(b"n", &nested_tables(32))),
-        ("the longest name", header(&[b'n'; 255], b"V")),
+        ("one name twice", [encode_header(b"a", b"V"), encode_header(b"a", b"t\x01")].concat()),
+        ("32 arrays", encode_header(b"n", &nested_arrays(32))),
+        ("32 tables", encode_header(b"n", &nested_tables(32))),
+        ("the longest name", encode_header(&[b'n'; 255], b"V")),
     ] {
         eprintln!("{case}");
         let event = Event::sms("acme");
@@ -234,11 +237,11 @@ async fn headers_that_fill_a_frame_stop_nothing() {
     let mut scene = Scene::new().await;
     let event = Event::sms("acme");
     let of = |length: usize| {
-        let value = [&b"S"[..], &long(&vec![b'x'; length])].concat();
-        RawMessage::new(SMS.as_bytes(), event.body().as_bytes()).headers(&header(b"x", &value))
+        let value = [&b"S"[..], &encode_long(&vec![b'x'; length])].concat();
+        RawMessage::new(SMS.as_bytes(), event.body().as_bytes()).headers(&encode_header(b"x", &value))
     };
-    let message = of(FRAME_MAX - of(0).header_frame());
-    assert_eq!(message.header_frame(), FRAME_MAX);
+    let message = of(MAX_FRAME_BYTES - of(0).header_frame_bytes());
+    assert_eq!(message.header_frame_bytes(), MAX_FRAME_BYTES);
     scene.stage.platform.routers[0].terminate().await;
     scene.producer.publish(&message).await;
     scene.stage.platform.rabbit().await.requeue_next("ingest").await;

@@ -1,11 +1,9 @@
 //! A producer of messages that client libraries refuse, for tests that panic when the broker refuses one.
 
-use crate::raw_amqp::{FRAME_OVERHEAD, Failure, Properties, RawClient, Text};
+use crate::raw_amqp::{FRAME_OVERHEAD, Failure, Properties, RawClient, Text, long_string, short_string};
 
-/// The largest frame that RabbitMQ allows by default.
-pub const FRAME_MAX: usize = crate::raw_amqp::MAX_FRAME_BYTES;
 /// Bytes of a content header before its properties: class, weight and the length of the body.
-const CONTENT_HEADER: usize = 2 + 2 + 8;
+const CONTENT_HEADER_BYTES: usize = 2 + 2 + 8;
 
 /// The properties of a message that are short strings.
 const TEXTS: [(&str, Text); 9] = [
@@ -45,7 +43,7 @@ impl RawMessage {
         Self { properties: self.properties.text(*text, value), ..self }
     }
 
-    /// Adds headers, each encoded by [`header`].
+    /// Adds headers, each encoded by [`encode_header`].
     #[must_use]
     pub fn headers(self, headers: &[u8]) -> Self {
         Self { properties: self.properties.headers(headers), ..self }
@@ -59,8 +57,8 @@ impl RawMessage {
 
     /// Returns the size of its content header's frame.
     #[must_use]
-    pub fn header_frame(&self) -> usize {
-        FRAME_OVERHEAD + CONTENT_HEADER + self.properties.encode().len()
+    pub fn header_frame_bytes(&self) -> usize {
+        FRAME_OVERHEAD + CONTENT_HEADER_BYTES + self.properties.encode().len()
     }
 }
 
@@ -69,26 +67,26 @@ impl RawMessage {
 /// # Panics
 /// When it is longer than 4 GiB.
 #[must_use]
-pub fn long(bytes: &[u8]) -> Vec<u8> {
-    crate::raw_amqp::long_string(bytes)
+pub fn encode_long(bytes: &[u8]) -> Vec<u8> {
+    long_string(bytes)
 }
 
 /// Encodes a header of this name, with the value's type in front of the value.
 #[must_use]
-pub fn header(name: &[u8], value: &[u8]) -> Vec<u8> {
-    [&crate::raw_amqp::short_string(name), value].concat()
+pub fn encode_header(name: &[u8], value: &[u8]) -> Vec<u8> {
+    [&short_string(name), value].concat()
 }
 
 /// Encodes a void value in this number of arrays.
 #[must_use]
 pub fn nested_arrays(depth: usize) -> Vec<u8> {
-    (0..depth).fold(b"V".to_vec(), |inner, _| [&b"A"[..], &long(&inner)].concat())
+    (0..depth).fold(b"V".to_vec(), |inner, _| [&b"A"[..], &encode_long(&inner)].concat())
 }
 
 /// Encodes a void value in this number of tables.
 #[must_use]
 pub fn nested_tables(depth: usize) -> Vec<u8> {
-    (0..depth).fold(b"V".to_vec(), |inner, _| [&b"F"[..], &long(&header(b"", &inner))].concat())
+    (0..depth).fold(b"V".to_vec(), |inner, _| [&b"F"[..], &encode_long(&encode_header(b"", &inner))].concat())
 }
 
 /// A connection that publishes to the events of a namespace.
