@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 /// Maximum length of the header `x-reject-detail` (contract §2).
 const MAX_DETAIL_BYTES: usize = 1_024;
 /// Maximum number of bytes of a message that a report shows.
-pub(crate) const SHOWN_BYTES: usize = 120;
+pub(crate) const MAX_SHOWN_BYTES: usize = 120;
 /// The codes for which a valid event may be rejected while the router's clock is days off.
 const WRONG_CLOCK: [&str; 1] = ["created_out_of_range"];
 
@@ -139,7 +139,7 @@ impl Refusal {
     /// Reads a message from the queue of rejected messages.
     pub(crate) fn read(message: &RawMessage) -> Self {
         let header = |name: &str| message.header(name.as_bytes());
-        let start = &message.body[..message.body.len().min(SHOWN_BYTES)];
+        let start = &message.body[..message.body.len().min(MAX_SHOWN_BYTES)];
         let start = String::from_utf8_lossy(start).into_owned();
         let id = start.split_once(r#""id":""#).and_then(|(_, rest)| rest.split_once('"'));
         Self {

@@ -15,9 +15,9 @@ use crate::world::{Link, World};
 /// Brands, each with five webhooks.
 const BRANDS: usize = 10;
 /// Events and faults of the short run, and the load's pace in events a second.
-const SHORT: Size = Size { events: 20_000, faults: 41, per_second: 100 };
+const SHORT_RUN: Size = Size { events: 20_000, faults: 41, per_second: 100 };
 /// The same for the long run.
-const LONG: Size = Size { events: 834_000, faults: 200, per_second: 400 };
+const LONG_RUN: Size = Size { events: 834_000, faults: 200, per_second: 400 };
 /// How soon deliveries have to flow again after the end of a fault.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -108,7 +108,7 @@ fn print_report(seed: u64, lines: &[ReportLine], verdict: &crate::judge::Verdict
 fn read_size() -> (u64, Size) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seed = number("E2E_FAULTS_SEED").unwrap_or_else(|| u64::from(rand_seed()));
-    let size = if number("E2E_FAULTS_LONG") == Some(1) { LONG } else { SHORT };
+    let size = if number("E2E_FAULTS_LONG") == Some(1) { LONG_RUN } else { SHORT_RUN };
     let or =
         |name: &str, default: usize| number(name).and_then(|n| usize::try_from(n).ok()).unwrap_or(default);
     let events = or("E2E_FAULTS_EVENTS", size.events);

@@ -6,7 +6,7 @@ use e2e::rabbit::REJECTED_QUEUE;
 use e2e::raw_amqp::RawClient;
 use http::Method;
 
-use crate::claims::{Refusal, SHOWN_BYTES};
+use crate::claims::{MAX_SHOWN_BYTES, Refusal};
 use crate::world::World;
 
 /// Items on a page of rejected messages.
@@ -38,7 +38,7 @@ impl World {
         match tokio::time::timeout(PAGE_TIMEOUT, asking).await {
             Ok(Ok(answer)) if answer.status == 200 => None,
             Ok(Ok(answer)) => {
-                let start: String = answer.text.chars().take(SHOWN_BYTES).collect();
+                let start: String = answer.text.chars().take(MAX_SHOWN_BYTES).collect();
                 Some(format!("{path}: {} {start}", answer.status))
             }
             Ok(Err(error)) => Some(error),

@@ -14,7 +14,7 @@ pub(crate) const RECEIVER: &str = "receiver";
 /// The process that makes the load and judges it, which is no part of the platform.
 pub(crate) const LOAD: &str = "load";
 /// Titles of the PostgreSQL processes that work for all databases.
-const FOR_ALL: [&str; 3] = ["checkpointer", "background writer", "walwriter"];
+const SHARED_TITLES: [&str; 3] = ["checkpointer", "background writer", "walwriter"];
 
 /// Seconds of processor by part.
 pub(crate) type Seconds = BTreeMap<String, f64>;
@@ -79,7 +79,7 @@ impl Meter {
         if title.split([' ', '(']).any(|word| word == self.database) {
             return Some("postgres");
         }
-        FOR_ALL.iter().any(|name| title.contains(name)).then_some("postgres for all")
+        SHARED_TITLES.iter().any(|name| title.contains(name)).then_some("postgres for all")
     }
 
     /// Returns the memory of each service, in MiB, summed over its replicas.

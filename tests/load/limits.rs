@@ -17,7 +17,7 @@ use crate::stage::Stage;
 use crate::window::Latency;
 
 /// Maximum number of endpoint queues of the bare hop.
-const HOP_QUEUES: u32 = 200;
+const MAX_HOP_QUEUES: u32 = 200;
 
 /// All limits of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -48,7 +48,7 @@ impl Limits {
         let post = post::measure_throughput(stage, args).await;
         let post_latency = post::measure_latency(stage, args).await;
         let ingest_hop = hop::measure_throughput(stage, args, "limit-ingest", 1, Taking::EVENTS).await;
-        let queues = args.webhooks.min(HOP_QUEUES);
+        let queues = args.webhooks.min(MAX_HOP_QUEUES);
         let taking = Taking::for_deliveries(args.max_concurrency);
         let delivery_hop = hop::measure_throughput(stage, args, "limit-deliveries", queues, taking).await;
         let hop_latency = hop::measure_latency(stage, args, "limit-latency").await;

@@ -7,7 +7,7 @@ mod handover;
 mod loops;
 mod restart;
 
-use self::beside::Bad;
+use self::beside::BadEndpoint;
 use crate::args::{Args, Scenario};
 use crate::limits::Limits;
 use crate::report::{Measured, Report};
@@ -39,7 +39,7 @@ pub(crate) async fn run_all(args: &Args) -> bool {
 
 /// Measures all rounds of a scenario. Windows beside a bad endpoint alternate with others.
 async fn measure_rounds(stage: &mut Stage, args: &Args, scenario: Scenario) -> Vec<Measured> {
-    if let Some(bad) = Bad::of(scenario, args) {
+    if let Some(bad) = BadEndpoint::of(scenario, args) {
         return beside::measure(stage, args, bad).await;
     }
     let mut measured = Vec::new();

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::board::Board;
 
 /// Maximum number of unconfirmed messages; beyond it, publishing waits.
-const UNCONFIRMED: usize = 500;
+const MAX_UNCONFIRMED: usize = 500;
 /// The AMQP delivery mode that survives a broker restart.
 const PERSISTENT: u8 = 2;
 
@@ -78,7 +78,7 @@ impl Source {
         let connection = connection.expect("the broker");
         let channel = connection.create_channel().await.expect("a channel");
         channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
-        let (confirms, unconfirmed) = mpsc::channel(UNCONFIRMED);
+        let (confirms, unconfirmed) = mpsc::channel(MAX_UNCONFIRMED);
         tokio::spawn(count_confirms(unconfirmed, Arc::clone(&board)));
         let exchange = format!("{}.events", platform.namespace);
         Arc::new(Self { channel, _connection: connection, exchange, groups, board, bytes, confirms })

@@ -14,7 +14,7 @@ use crate::ports::Port;
 use crate::{WAIT_TIMEOUT, binaries};
 
 /// Maximum number of log bytes that a failed test shows.
-const SHOWN_LOG_BYTES: usize = 12_000;
+const MAX_SHOWN_LOG_BYTES: usize = 12_000;
 
 /// Paths of libfaketime in distributions, in its build for threads.
 const FAKETIME: [&str; 3] = [
@@ -331,7 +331,7 @@ impl Process {
     #[must_use]
     pub fn log_tail(&self) -> String {
         let log = self.read_log();
-        let mut from = log.len().saturating_sub(SHOWN_LOG_BYTES);
+        let mut from = log.len().saturating_sub(MAX_SHOWN_LOG_BYTES);
         while !log.is_char_boundary(from) {
             from += 1;
         }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::api::Api;
 
 /// Maximum depth of references between schemas.
-const DEPTH: usize = 8;
+const MAX_DEPTH: usize = 8;
 
 /// One route.
 #[derive(Debug, Clone)]
@@ -78,7 +78,7 @@ fn read_route(document: &Value, path: &str, method: &str, operation: &Value) -> 
         method: method.to_uppercase().parse().expect("a method"),
         path: path.to_owned(),
         operation: operation["operationId"].as_str().expect("an operation's id").to_owned(),
-        body: schema.map(|schema| sample_value(document, schema, DEPTH)),
+        body: schema.map(|schema| sample_value(document, schema, MAX_DEPTH)),
         field: schema.and_then(|schema| first_field(document, schema)),
         has_cursor: parameters.iter().any(|parameter| parameter["name"] == "cursor"),
     }
@@ -86,7 +86,7 @@ fn read_route(document: &Value, path: &str, method: &str, operation: &Value) -> 
 
 fn first_field(document: &Value, schema: &Value) -> Option<(String, Value)> {
     let (name, value) = schema["properties"].as_object()?.iter().next()?;
-    Some((name.clone(), sample_value(document, value, DEPTH)))
+    Some((name.clone(), sample_value(document, value, MAX_DEPTH)))
 }
 
 /// Resolves a schema: the target of a reference, or the first of several.

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use sha2::Sha256;
 
 /// Maximum distance of a request's timestamp from now, in seconds, the same as in the published libraries.
-const TOLERANCE_SECONDS: u64 = 5 * 60;
+const MAX_AGE_SECONDS: u64 = 5 * 60;
 
 /// Checks the three headers of a request against its body, the secret (`whsec_…`) and the clock (`now`, Unix
 /// seconds).
@@ -18,7 +18,7 @@ pub fn verify(secret: &str, headers: &HeaderMap, body: &[u8], now: u64) -> Resul
     let id = header_text(headers, "webhook-id")?;
     let timestamp = header_text(headers, "webhook-timestamp")?;
     let seconds: u64 = timestamp.parse().map_err(|_| format!("webhook-timestamp is {timestamp:?}"))?;
-    if seconds.abs_diff(now) > TOLERANCE_SECONDS {
+    if seconds.abs_diff(now) > MAX_AGE_SECONDS {
         return Err(format!("webhook-timestamp {seconds} is too far from {now}"));
     }
     let mac = mac(secret, id, timestamp, body)?;

@@ -10,7 +10,7 @@ use e2e::database::connect;
 use e2e::platform::Platform;
 
 use fill::Filled;
-use measure::Figures;
+use measure::Measurement;
 
 /// The size of the small database, to compare the large one with.
 const FEW: i64 = 1_000;
@@ -26,7 +26,7 @@ async fn main() {
 }
 
 /// Measures one webhook with this number of deliveries, in a database that is dropped afterwards.
-async fn measured(events: i64) -> Vec<Figures> {
+async fn measured(events: i64) -> Vec<Measurement> {
     let builder = Platform::builder().routers(0).deliverers(0);
     let mut platform = builder.set("POSTRIDER_TOKEN_RATE", "1000000").start().await;
     let brand = platform.create_brand("acme").await;

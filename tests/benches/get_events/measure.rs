@@ -24,7 +24,7 @@ pub(crate) struct Reader {
 }
 
 /// The measurements of a page.
-pub(crate) struct Figures {
+pub(crate) struct Measurement {
     pub(crate) name: String,
     /// Number of items in the last sample.
     pub(crate) items: usize,
@@ -38,7 +38,7 @@ impl Reader {
         Self { client, base: format!("http://{api}"), token: token.to_owned() }
     }
 
-    pub(crate) async fn measure(&self, page: Page) -> Figures {
+    pub(crate) async fn measure(&self, page: Page) -> Measurement {
         let mut took = Vec::with_capacity(SAMPLES);
         let mut last = String::new();
         for (sample, path) in page.paths.iter().cycle().take(WARM_UP + SAMPLES).enumerate() {
@@ -51,7 +51,7 @@ impl Reader {
         took.sort_unstable();
         let items = json(&last)["items"].as_array().map_or(1, Vec::len);
         let at = |share: usize| took[(took.len() * share / 100).min(took.len() - 1)];
-        Figures { name: page.name, items, p50: at(50), p99: at(99) }
+        Measurement { name: page.name, items, p50: at(50), p99: at(99) }
     }
 
     /// The cursor of the page after this one.

@@ -22,7 +22,7 @@ struct Listing<'a> {
 /// Returns all measured pages of this webhook (a path of the API), after the webhook itself as the lower
 /// bound.
 pub(crate) async fn all(reader: &Reader, webhook: &str, filled: &Filled) -> Vec<Page> {
-    let whole = |more: &str| format!("from={}{more}", stamp(filled.began));
+    let whole = |more: &str| format!("from={}{more}", format_time(filled.began));
     let listing = |query: String| Listing { reader, webhook, query };
     // The deep page is the thousandth, or lies in the middle of a small database.
     let deep = (filled.events / LIMIT / 2).min(999);
@@ -31,7 +31,7 @@ pub(crate) async fn all(reader: &Reader, webhook: &str, filled: &Filled) -> Vec<
     pages.push(plain.page("first", 0).await);
     pages.push(plain.page("thousandth", deep).await);
     // The same statement as at the end of a long walk, because a cursor holds a position and not its past.
-    let end = listing(format!("from={}", stamp(filled.created(filled.events - 10 * LIMIT))));
+    let end = listing(format!("from={}", format_time(filled.created(filled.events - 10 * LIMIT))));
     pages.push(end.page("last", 9).await);
     for (name, more, deep) in [
         ("newest first", "&order=desc", 0),
@@ -78,6 +78,6 @@ impl Listing<'_> {
     }
 }
 
-fn stamp(at: DateTime<Utc>) -> String {
+fn format_time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -23,7 +23,7 @@ use crate::stage::Stage;
 use crate::window::Latency;
 
 /// Maximum number of messages in flight, the same as the router's batch.
-const ON_THE_WAY: usize = 500;
+const MAX_IN_FLIGHT: usize = 500;
 /// Start of the measurement that does not count.
 const WARM_UP: Duration = Duration::from_secs(1);
 
@@ -62,7 +62,7 @@ pub(super) async fn measure_throughput(
     taking: Taking,
 ) -> Limit {
     let hop = Hop::declare(&stage.platform, name, queues).await;
-    let room = Arc::new(Semaphore::new(ON_THE_WAY));
+    let room = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
     let done = Arc::new(AtomicUsize::new(0));
     let mut working = JoinSet::new();
     for consumer in hop.consume(taking.prefetch).await {

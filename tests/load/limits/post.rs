@@ -18,7 +18,7 @@ use crate::stage::Stage;
 use crate::window::Latency;
 
 /// Maximum number of requests in flight, the same as the client's kept connections.
-const IN_FLIGHT: u32 = 100;
+const MAX_IN_FLIGHT: u32 = 100;
 /// The deliverer's own defaults.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -39,7 +39,7 @@ pub(super) struct Poster {
 /// Measures the maximum number of requests a second.
 pub(super) async fn measure_throughput(stage: &Stage, args: &Args) -> Limit {
     let poster = Arc::new(Poster::new(stage, args));
-    let in_flight = IN_FLIGHT.min(args.webhooks * u32::from(args.max_concurrency));
+    let in_flight = MAX_IN_FLIGHT.min(args.webhooks * u32::from(args.max_concurrency));
     let mut posting = JoinSet::new();
     for _ in 0..in_flight {
         let poster = Arc::clone(&poster);

@@ -17,11 +17,11 @@ use crate::stage::{ARRIVAL_TIMEOUT, Stage};
 use crate::window::Window;
 
 /// Events a second for the bad endpoint.
-const FOR_THE_BAD_ONE: u32 = 100;
+const BAD_ENDPOINT_RATE: u32 = 100;
 
 /// The defect of the last endpoint.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bad {
+pub(super) struct BadEndpoint {
     name: &'static str,
     /// `None` when no server listens there.
     manner: Option<Manner>,
@@ -29,7 +29,7 @@ pub(super) struct Bad {
     backlog: u32,
 }
 
-impl Bad {
+impl BadEndpoint {
     /// Returns `None` for scenarios where all endpoints are alike.
     pub(super) fn of(scenario: Scenario, args: &Args) -> Option<Self> {
         let (name, manner, backlog) = match scenario {
@@ -45,7 +45,7 @@ impl Bad {
 }
 
 /// Measures the others beside a good endpoint, beside a bad one, beside a good one, and so on.
-pub(super) async fn measure(stage: &Stage, args: &Args, bad: Bad) -> Vec<Measured> {
+pub(super) async fn measure(stage: &Stage, args: &Args, bad: BadEndpoint) -> Vec<Measured> {
     assert!(args.fan_out == 1 && args.webhooks > 2, "this needs fan-out 1 and some webhooks");
     let last = args.webhooks - 1;
     let nobody = Port::reserve();
@@ -70,7 +70,7 @@ pub(super) async fn measure(stage: &Stage, args: &Args, bad: Bad) -> Vec<Measure
     }
     stage.wait_drained(ARRIVAL_TIMEOUT).await;
     stage.set_manner(last, Manner::Well).await;
-    held_against_their_neighbours(windows)
+    compare_with_neighbours(windows)
 }
 
 /// Waits until the routers are idle.
@@ -84,12 +84,12 @@ async fn wait_routed(stage: &Stage) {
 }
 
 /// Measurements of all other endpoints, of the same brand's, and of another brand's.
-type Parts = [Measured; 3];
+type Measurements = [Measured; 3];
 
 /// Runs a closed loop over the others, while the last endpoint gets its events at a fixed rate.
-async fn run_window(stage: &Stage, args: &Args, last: u32, name: &str) -> Parts {
+async fn run_window(stage: &Stage, args: &Args, last: u32, name: &str) -> Measurements {
     let others = stage.source.start((0..last).collect(), Pace::Closed(args.on_the_way));
-    let flow = stage.source.start(vec![last], Pace::Open(FOR_THE_BAD_ONE));
+    let flow = stage.source.start(vec![last], Pace::Open(BAD_ENDPOINT_RATE));
     tokio::time::sleep(args.warm_up()).await;
     let meter = stage.meter();
     let from = stage.board.now();
@@ -110,7 +110,7 @@ async fn run_window(stage: &Stage, args: &Args, last: u32, name: &str) -> Parts 
 }
 
 /// Compares every second window with the mean of its two neighbours.
-fn held_against_their_neighbours(mut windows: Vec<Parts>) -> Vec<Measured> {
+fn compare_with_neighbours(mut windows: Vec<Measurements>) -> Vec<Measured> {
     for at in (1..windows.len()).step_by(2) {
         for part in 0..windows[at].len() {
             let of = |figure: fn(&Window) -> f64| {

@@ -10,15 +10,15 @@ use crate::stage::{ARRIVAL_TIMEOUT, Stage};
 use crate::window::Window;
 
 /// Changes of the deliverers, one after the other, starting from one deliverer.
-const STEPS: [(&str, Step); 4] = [
-    ("two deliverers after one", Step::Add(1)),
-    ("four deliverers after two", Step::Add(2)),
-    ("one of four is killed", Step::Kill),
-    ("one of three stops", Step::Stop),
+const CHANGES: [(&str, Change); 4] = [
+    ("two deliverers after one", Change::Add(1)),
+    ("four deliverers after two", Change::Add(2)),
+    ("one of four is killed", Change::Kill),
+    ("one of three stops", Change::Stop),
 ];
 
 #[derive(Clone, Copy)]
-enum Step {
+enum Change {
     Add(usize),
     Kill,
     Stop,
@@ -29,8 +29,8 @@ pub(super) async fn measure(stage: &mut Stage, args: &Args) -> Vec<Measured> {
     let flow = stage.source.start(stage.group_numbers(), Pace::Open(args.rate));
     tokio::time::sleep(args.warm_up()).await;
     let mut measured = vec![watch_change(stage, args, "one deliverer", None).await];
-    for (name, step) in STEPS {
-        measured.push(watch_change(stage, args, name, Some(step)).await);
+    for (name, change) in CHANGES {
+        measured.push(watch_change(stage, args, name, Some(change)).await);
     }
     flow.stop().await;
     stage.wait_drained(ARRIVAL_TIMEOUT).await;
@@ -38,10 +38,10 @@ pub(super) async fn measure(stage: &mut Stage, args: &Args) -> Vec<Measured> {
 }
 
 /// Measures from a change on, until the webhooks are assigned again and a span longer.
-async fn watch_change(stage: &mut Stage, args: &Args, name: &str, step: Option<Step>) -> Measured {
+async fn watch_change(stage: &mut Stage, args: &Args, name: &str, change: Option<Change>) -> Measured {
     let from = stage.board.now();
-    match step {
-        Some(Step::Add(deliverers)) => {
+    match change {
+        Some(Change::Add(deliverers)) => {
             for _ in 0..deliverers {
                 stage.platform.add_deliverer().start();
             }
@@ -49,8 +49,8 @@ async fn watch_change(stage: &mut Stage, args: &Args, name: &str, step: Option<S
                 deliverer.wait_ready().await;
             }
         }
-        Some(Step::Kill) => stage.platform.deliverers.remove(0).kill(),
-        Some(Step::Stop) => drop(stage.platform.deliverers.remove(0).terminate().await),
+        Some(Change::Kill) => stage.platform.deliverers.remove(0).kill(),
+        Some(Change::Stop) => drop(stage.platform.deliverers.remove(0).terminate().await),
         None => {}
     }
     stage.read_shares().await;

@@ -19,7 +19,7 @@ use super::state::State;
 use crate::tls::server_config;
 
 /// Maximum number of bytes of a request body; events are smaller.
-const BODY_BYTES: usize = 1024 * 1024;
+const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// Serves HTTPS at `address` until the process ends. It answers 204 to a verified request and 401 to any
 /// other, so that an event that comes before the secret is known is retried.
@@ -52,7 +52,7 @@ async fn serve_connection(stream: TcpStream, acceptor: TlsAcceptor, state: State
 
 async fn respond(request: Request<Incoming>, state: State) -> Result<Response<Empty<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
-    let status = match Limited::new(body, BODY_BYTES).collect().await {
+    let status = match Limited::new(body, MAX_BODY_BYTES).collect().await {
         Err(_) => StatusCode::PAYLOAD_TOO_LARGE,
         Ok(body) => {
             let record = Record::of(&head, &body.to_bytes(), state.read_secret());

@@ -12,7 +12,7 @@ use super::record::Record;
 use crate::tls::{Authority, Identity, PemIdentity};
 
 /// Maximum size of the log of requests, in bytes; then it starts again.
-const LOG_BYTES: u64 = 8 * 1024 * 1024;
+const MAX_LOG_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The state of a demo.
 #[derive(Debug, Clone)]
@@ -66,7 +66,7 @@ impl State {
     /// Writes a request to the files.
     pub(super) fn append_record(&self, record: &Record) -> io::Result<()> {
         let log = self.0.join("requests.log");
-        let too_long = fs::metadata(&log).is_ok_and(|metadata| metadata.len() > LOG_BYTES);
+        let too_long = fs::metadata(&log).is_ok_and(|metadata| metadata.len() > MAX_LOG_BYTES);
         let mut options = fs::File::options();
         let mut file = options.create(true).write(true).append(!too_long).truncate(too_long).open(&log)?;
         writeln!(file, "── {}\n{}", chrono::Utc::now().to_rfc3339(), record.text)?;
