@@ -17,6 +17,8 @@ const TIMEOUT: &[&str] = &["timeout"];
 const NONSENSE: &[&str] = &["protocol", "connect"];
 /// Outcomes of an attempt without a TLS session.
 const NO_TLS: &[&str] = &["tls", "connect"];
+/// Outcomes of an attempt that HTTP/2 frames ruin.
+const FAILED: &[&str] = &["timeout", "protocol", "connect"];
 /// A 2xx counts once its headers have arrived.
 const DELIVERED: &[&str] = &["delivered"];
 
@@ -183,15 +185,18 @@ pub fn http2_informational_flood() -> Attack {
 /// Returns the attacks against HTTP/2, most of them on the first stream.
 #[must_use]
 pub fn http2_attacks() -> Vec<Attack> {
-    use frames::{
-        CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, MAX_PAYLOAD, NEWEST_HEADER, PADDED,
-        PING, PUSH_PROMISE, SETTINGS, STATUS_200, WINDOW_UPDATE,
-    };
-    const FAILED: &[&str] = &["timeout", "protocol", "connect"];
-    const ANY: &[&str] = &["timeout", "protocol", "connect", "delivered"];
-    let ok = || Send(encode_frame(HEADERS, END_HEADERS, 1, &[STATUS_200]));
+    [http2_header_floods(), http2_control_floods(), http2_bad_answers()].concat()
+}
+
+fn more_headers() -> Vec<u8> {
+    encode_header("x-more", &"a".repeat(1000)).repeat(frames::MAX_PAYLOAD / 1024)
+}
+
+/// Returns the attacks that never end their headers, or let the header table grow.
+fn http2_header_floods() -> Vec<Attack> {
+    use frames::{CONTINUATION, END_HEADERS, HEADERS, MAX_PAYLOAD, NEWEST_HEADER, STATUS_200};
     let open = || Send(encode_frame(HEADERS, 0, 1, &[STATUS_200]));
-    let more = encode_header("x-more", &"a".repeat(1000)).repeat(MAX_PAYLOAD / 1024);
+    let more = more_headers();
     let bomb = [frames::indexed_header("x-bomb", &"a".repeat(4000)), vec![NEWEST_HEADER; MAX_PAYLOAD - 4100]]
         .concat();
     vec![
@@ -213,6 +218,13 @@ pub fn http2_attacks() -> Vec<Attack> {
                 KeepOpen,
             ],
         ),
+    ]
+}
+
+/// Returns the attacks that flood the client with control frames.
+fn http2_control_floods() -> Vec<Attack> {
+    use frames::{END_HEADERS, GOAWAY, PING, PUSH_PROMISE, SETTINGS, WINDOW_UPDATE};
+    vec![
         http2("h2: PING flood", FAILED, vec![SendForever(encode_frame(PING, 0, 0, &[0; 8]))]),
         http2("h2: SETTINGS flood", FAILED, vec![SendForever(encode_frame(SETTINGS, 0, 0, &[]))]),
         http2(
@@ -231,6 +243,16 @@ pub fn http2_attacks() -> Vec<Attack> {
             FAILED,
             vec![SendForever(encode_frame(PUSH_PROMISE, END_HEADERS, 1, &[0, 0, 0, 2, 0x82]))],
         ),
+    ]
+}
+
+/// Returns the attacks with endless, malformed, slow or missing answers.
+fn http2_bad_answers() -> Vec<Attack> {
+    use frames::{CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PADDED, STATUS_200};
+    const ANY: &[&str] = &["timeout", "protocol", "connect", "delivered"];
+    let ok = || Send(encode_frame(HEADERS, END_HEADERS, 1, &[STATUS_200]));
+    let more = more_headers();
+    vec![
         http2("h2: endless body", ANY, vec![ok(), SendForever(encode_frame(DATA, 0, 1, &[b'a'; 1024]))]),
         http2("h2: empty DATA flood", ANY, vec![ok(), SendForever(encode_frame(DATA, 0, 1, &[]))]),
         http2(
