@@ -1,4 +1,4 @@
-// The API, for what a test prepares or checks beside the console.
+// The API, for tests that prepare or check something beside the console.
 
 import { SUPPORT_TOKEN, URL_OF_API } from './settings.mjs';
 
@@ -20,8 +20,8 @@ export async function call(token, method, path, body) {
 
 export const asSupport = (method, path, body) => call(SUPPORT_TOKEN, method, path, body);
 
-/** A brand that may receive notifications, with a token. */
-export async function makeBrand(brandId, { role = 'write', enable = ['NOTIFICATION'] } = {}) {
+/** Creates a brand that may receive notifications, and returns its token. */
+export async function createBrand(brandId, { role = 'write', enable = ['NOTIFICATION'] } = {}) {
   const contact = { name: 'Ada', email: 'ada@example.com' };
   await asSupport('POST', '/admin/v1/brands', { brandId, name: `Brand ${brandId}`, contact });
   for (const pattern of enable) await asSupport('PUT', `/admin/v1/brands/${brandId}/event-types/${pattern}`);
@@ -31,7 +31,7 @@ export async function makeBrand(brandId, { role = 'write', enable = ['NOTIFICATI
 
 export const SMS = 'NOTIFICATION.SMS.RECEIPT';
 
-/** Publishes so many events; their ids. */
+/** Publishes this number of events, and returns their ids. */
 export async function publish(token, brandId, count, { type = SMS, data = { message: 'Hi', n: 12345678901234567890n } } = {}) {
   const json = JSON.stringify(data, (_, value) => (typeof value === 'bigint' ? `#${value}#` : value)).replace(/"#(\d+)#"/g, '$1');
   const event = `{"type":${JSON.stringify(type)},"data":${json}}`;

@@ -1,4 +1,4 @@
-// Chromium, and a person in front of it. Whatever the page complains about fails the test.
+// Chromium and a person in front of it. Any complaint of the page fails the test.
 
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -47,12 +47,12 @@ export async function withBrowser({ dark = false, width = 1440, height = 900, by
   }
 }
 
-/** Notes errors, and every request that leaves the origin. */
+/** Records errors, and every request to another origin. */
 function watch(page) {
   const complaints = [];
   page.on('pageerror', (error) => complaints.push(`error: ${error.stack ?? error}`));
   page.on('console', (message) => {
-    // Answers of 4xx are told as errors, too; the pages show what they mean.
+    // Chromium reports answers of 4xx as errors, too; the pages show what they mean.
     const isAnswer = message.text().startsWith('Failed to load resource');
     if (['error', 'warning'].includes(message.type()) && !isAnswer) complaints.push(`console: ${message.text()}`);
   });
@@ -71,7 +71,7 @@ export async function signIn(page, token, path = '/') {
   await page.locator('#navigation').waitFor({ state: 'attached' });
 }
 
-/** The page is there and nothing on it is still being read. */
+/** Waits until the page is there and nothing on it is still loading. */
 export async function settled(page) {
   await page.locator('h1').waitFor();
   await page.waitForFunction(() => !document.querySelector('[aria-busy="true"]'));

@@ -1,9 +1,9 @@
-// The console in a real browser, against the real services. One file, in order: each step needs the
-// ones before it, as the people who use it do.
+// The console in a real browser, against the real services. One file in order, because each step needs the
+// ones before it, as for the people who use it.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { asSupport, call, makeBrand, publish } from './api.mjs';
+import { asSupport, call, createBrand, publish } from './api.mjs';
 import { withBrowser } from './browser.mjs';
 import * as journey from './journey.mjs';
 import * as many from './many.mjs';
@@ -25,7 +25,7 @@ after(async () => {
   await world.receiver.stop();
 });
 
-/** A step after one that failed would fail for nothing. */
+/** True during a step and after a failed one, because later steps would fail, too. */
 let broken = false;
 const step = (name, run) =>
   test(name, async (t) => {
@@ -35,30 +35,30 @@ const step = (name, run) =>
     broken = false;
   });
 
-test('it is served with a strict policy, compressed and cached', served);
+test('the console is served with a strict policy, compressed and cached', served);
 
-step('support makes a brand from nothing', async () => {
-  world.token = await journey.supportMakesABrand(BRAND);
+step('support creates a brand on an empty installation', async () => {
+  world.token = await journey.supportCreatesABrand(BRAND);
 });
 
-step('a brand walks the whole way of a webhook, and support enables it again', async () => {
+step('a webhook goes through its whole life, and support enables it again', async () => {
   await withBrowser({}, async (page) => {
-    world.webhook = await journey.brandMakesAWebhook(page, world);
+    world.webhook = await journey.brandCreatesAWebhook(page, world);
     await journey.brandTestsIt(page, world);
     await journey.anEventArrives(page, world);
-    await journey.itFails(page, world);
+    await journey.endpointFails(page, world);
     await journey.supportEnablesIt(world);
     await journey.brandRedelivers(page, world);
-    await journey.brandKeepsIt(page, world);
+    await journey.brandManagesIt(page, world);
   });
 });
 
-step('support reads what was deleted', () => support.supportReadsWhatWasDeleted(world));
-step('support keeps a brand', () => support.supportKeepsABrand(world));
-step('rejected events go in again', () => support.rejectedEventsGoInAgain(world));
+step('support reads a deleted webhook', () => support.supportReadsADeletedWebhook(world));
+step('support manages a brand', () => support.supportManagesABrand(world));
+step('rejected events are republished', () => support.rejectedEventsAreRepublished(world));
 
 step('one brand sees nothing of another', async () => {
-  // For the pages that follow: one webhook that delivers, one that failed and is disabled.
+  // For the pages that follow, one webhook delivers and another has failed and is disabled.
   const make = (path) =>
     call(world.token, 'POST', `/v1/${BRAND}/webhooks`, { endpoint: world.receiver.url(path), events: ['NOTIFICATION'] });
   world.receiver.answer('/failing', 500, '{"error":"no"}');
@@ -71,7 +71,7 @@ step('one brand sees nothing of another', async () => {
   world.event = (await call(world.token, 'GET', `${path}/events?status=failed`)).items[0].id;
   await publish(world.token, BRAND, 1, { type: 'NO.SUCH.TYPE' });
 
-  const token = await makeBrand('globex');
+  const token = await createBrand('globex');
   const { disabled, event } = world;
   const endpoint = world.receiver.url('');
   await tenancy.nothingOfAnother({ token, own: 'globex', other: BRAND, webhook: disabled, event, endpoint });
@@ -80,13 +80,13 @@ step('one brand sees nothing of another', async () => {
   await tenancy.readOnly({ token: read.token, brand: BRAND, webhook: world.webhook });
 });
 
-step('every page has nothing serious for axe, in light and dark, wide and narrow', async () => {
+step('axe finds nothing serious on any page, in light and dark, wide and narrow', async () => {
   await lookAtAll({ ...world, type: 'NOTIFICATION.SMS.RECEIPT' }, world.token);
 });
 
 step('support disables a webhook, and fifty thousand events of it scroll', async () => {
   const brand = 'initech';
-  const token = await makeBrand(brand);
+  const token = await createBrand(brand);
   const endpoint = world.receiver.url('/never');
   const { id: webhook } = await call(token, 'POST', `/v1/${brand}/webhooks`, { endpoint, events: ['*'] });
   await support.supportDisables({ brand, webhook });

@@ -1,5 +1,5 @@
-// The whole way of a webhook, as its brand and support see it: created, tested, delivering, failing,
-// disabled, enabled again, and what was held arrives.
+// The whole life of a webhook, as its brand and support see it: created, tested, delivering, failing,
+// disabled and enabled again, until its held events arrive.
 
 import assert from 'node:assert/strict';
 import { asSupport, call, publish, SMS } from './api.mjs';
@@ -8,10 +8,10 @@ import { FAILED_DELIVERIES, SUPPORT_TOKEN } from './settings.mjs';
 
 const link = (page, name) => page.getByRole('link', { name, exact: true });
 const button = (page, name) => page.getByRole('button', { name, exact: true });
-const told = (page, text) => page.getByRole('status').filter({ hasText: text }).waitFor();
+const waitNotice = (page, text) => page.getByRole('status').filter({ hasText: text }).waitFor();
 
 /** An empty installation leads support from nothing to a brand with a token. */
-export async function supportMakesABrand(brand) {
+export async function supportCreatesABrand(brand) {
   return withBrowser({}, async (page) => {
     await page.goto(address());
     await page.getByLabel('Token', { exact: true }).fill('prt_wrong');
@@ -30,10 +30,10 @@ export async function supportMakesABrand(brand) {
     await page.getByLabel("Contact's mail address").fill('ada@example.com');
     await button(page, 'Make the brand').click();
 
-    // It goes on to the event types, of which none is enabled.
+    // The brand goes on to the event types; the catalogue shows none as enabled.
     await page.getByText('No type of the catalogue is enabled yet').waitFor();
     await button(page, 'Enable NOTIFICATION').click();
-    await told(page, `NOTIFICATION is enabled for ${brand}`);
+    await waitNotice(page, `NOTIFICATION is enabled for ${brand}`);
 
     await link(page, 'Tokens').click();
     await page.getByLabel('Name', { exact: true }).fill('console tests');
@@ -46,8 +46,8 @@ export async function supportMakesABrand(brand) {
   });
 }
 
-/** The brand creates a webhook; mistakes are told where they are made. Gives its id. */
-export async function brandMakesAWebhook(page, { brand, token, receiver, path }) {
+/** The brand creates a webhook; each mistake shows at its field. Returns the id. */
+export async function brandCreatesAWebhook(page, { brand, token, receiver, path }) {
   await signIn(page, token);
   await page.getByText('First steps').waitFor();
   await link(page, 'setup guide').click();
@@ -63,7 +63,7 @@ export async function brandMakesAWebhook(page, { brand, token, receiver, path })
   await page.getByLabel('Endpoint').fill('http://example.com/');
   await page.getByLabel('Endpoint').blur();
   await page.getByText('It must begin with https://.').waitFor();
-  // What only the API can tell comes back to the same field.
+  // An error that only the API can find appears at the same field.
   await page.getByLabel('Endpoint').fill('https://10.0.0.1/');
   await page.getByLabel('SMS', { exact: true }).check();
   assert.ok(await page.getByLabel('RECEIPT', { exact: true }).isChecked(), 'a group covers its types');
@@ -90,7 +90,7 @@ export async function brandTestsIt(page, { receiver, path }) {
   assert.equal(receiver.at(path).length, 1);
 }
 
-/** A new event is told, shown when asked for, and has its time line. */
+/** A new event is announced, shown on request, and has its time line. */
 export async function anEventArrives(page, { brand, token, webhook }) {
   const show = page.getByRole('button', { name: /^Show \d+ new events?$/ });
   await show.click(); // the test event
@@ -112,8 +112,8 @@ export async function anEventArrives(page, { brand, token, webhook }) {
   await page.goto(address(`/brands/${brand}/webhooks/${webhook}`));
 }
 
-/** The endpoint fails until the platform disables the webhook; what comes then is held. */
-export async function itFails(page, { brand, token, receiver, path, webhook }) {
+/** The endpoint fails until the platform disables the webhook; later events are held. */
+export async function endpointFails(page, { brand, token, receiver, path, webhook }) {
   receiver.answer(path, 500, '{"error":"the database is away"}');
   await publish(token, brand, FAILED_DELIVERIES);
   await page.getByText('Disabled: unresponsive').waitFor();
@@ -135,7 +135,7 @@ export async function itFails(page, { brand, token, receiver, path, webhook }) {
   await page.goto(address(`/brands/${brand}/webhooks/${webhook}`));
 }
 
-/** Support sees it first thing, and enables it with a note; what was held arrives. */
+/** Support sees it at once, and enables it with a note; the held events arrive. */
 export async function supportEnablesIt({ brand, receiver, path, webhook }) {
   receiver.answer(path, 200, 'thanks');
   const before = receiver.at(path).length;
@@ -146,17 +146,17 @@ export async function supportEnablesIt({ brand, receiver, path, webhook }) {
     const dialog = page.getByRole('dialog');
     await dialog.getByRole('button', { name: 'Enable' }).click();
     await dialog.locator('[aria-invalid="true"], .note.bad').first().waitFor();
-    await dialog.getByLabel('Note').fill('Ada says it is mended');
+    await dialog.getByLabel('Note').fill('Ada says it is fixed');
     await dialog.getByRole('button', { name: 'Enable' }).click();
-    await told(page, 'what was held is on its way');
+    await waitNotice(page, 'what was held is on its way');
     await page.locator('.tags').getByText('Active').waitFor();
     await page.getByLabel('State').selectOption('held');
-    // Whichever was held a moment ago becomes delivered where it stands.
+    // A row that was held a moment ago becomes delivered in place.
     await page.getByText(/No event fits these filters|0 events|2 events in all/).first().waitFor();
     await page.waitForFunction(() => !document.querySelector('.virtual .badge.warn'));
     await link(page, 'Audit').click();
     await page.getByRole('row').filter({ hasText: 'webhook.enable' }).getByText(/fields/).click();
-    await page.getByText('Ada says it is mended').waitFor();
+    await page.getByText('Ada says it is fixed').waitFor();
   });
   // The badges went when the events were queued again; they arrive a moment later.
   const held = `/v1/${brand}/webhooks/${webhook}/events?status=held`;
@@ -164,7 +164,7 @@ export async function supportEnablesIt({ brand, receiver, path, webhook }) {
   await waitFor(() => receiver.at(path).length >= before + 2, 'what was held');
 }
 
-/** Once more: one event, a selection, a range with its progress. */
+/** The brand redelivers one event, a selection, and a range with its progress. */
 export async function brandRedelivers(page, { brand, token, receiver, path, webhook }) {
   await page.goto(address(`/brands/${brand}/webhooks/${webhook}?status=failed`));
   await page.locator('.virtual-space [role="row"] a').first().click();
@@ -180,7 +180,7 @@ export async function brandRedelivers(page, { brand, token, receiver, path, webh
   await ticks.nth(0).check();
   await ticks.nth(1).check();
   await page.getByRole('region', { name: 'Selection' }).getByRole('button', { name: 'Redeliver' }).click();
-  await told(page, '2 events queued once more');
+  await waitNotice(page, '2 events queued once more');
   await waitFor(() => receiver.at(path).length >= before + 2, 'the selection');
 
   await button(page, 'Redeliver a range…').click();
@@ -193,8 +193,8 @@ export async function brandRedelivers(page, { brand, token, receiver, path, webh
   assert.equal(left.items.length, 0, 'everything that failed was delivered');
 }
 
-/** Secret, pause, edit, delete. */
-export async function brandKeepsIt(page, { brand, token, receiver, path, webhook }) {
+/** The brand shows the secret, pauses, edits and deletes. */
+export async function brandManagesIt(page, { brand, token, receiver, path, webhook }) {
   await page.goto(address(`/brands/${brand}/webhooks/${webhook}`));
   await button(page, 'Show secret').click();
   const secret = page.locator('.secret code.open');
@@ -212,7 +212,7 @@ export async function brandKeepsIt(page, { brand, token, receiver, path, webhook
   await page.getByRole('dialog').getByRole('button', { name: 'Pause' }).click();
   await page.getByText('It is paused').waitFor();
   await button(page, 'Resume').click();
-  await told(page, 'active again');
+  await waitNotice(page, 'active again');
 
   await link(page, 'Edit').click();
   await page.getByLabel('Requests at a time').fill('500');
@@ -234,7 +234,7 @@ export async function brandKeepsIt(page, { brand, token, receiver, path, webhook
   await button(page, 'Delete…').click();
   await dialog.getByLabel('Type localhost to confirm').fill('localhost');
   await dialog.getByRole('button', { name: 'Delete for good' }).click();
-  await told(page, 'The webhook is deleted');
+  await waitNotice(page, 'The webhook is deleted');
   await settled(page);
   assert.equal(await page.getByRole('link', { name: receiver.url(path) }).count(), 0);
 }

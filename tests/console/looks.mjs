@@ -1,4 +1,4 @@
-// Every page in light and dark, wide and narrow: a picture of each, and what axe-core finds.
+// A picture of every page in light and dark, wide and narrow, checked with axe-core.
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
@@ -44,7 +44,7 @@ export const brandPages = ({ brand, webhook }) => ({
   'own-types': `/brands/${brand}/event-types`,
 });
 
-/** Looks at pages in each theme and width, in both themes at once; everything serious that axe finds. */
+/** Opens pages in each theme and width, both themes at once, and returns the serious findings of axe. */
 export async function lookAt(token, pages, prefix) {
   mkdirSync(PICTURES, { recursive: true });
   const looks = ['light', 'dark'].map(async (theme) => {
@@ -55,10 +55,10 @@ export async function lookAt(token, pages, prefix) {
   return (await Promise.all(looks)).flat();
 }
 
-/** Looks at pages in one theme and width. */
+/** Opens pages in one theme and width. */
 async function lookIn({ token, pages, prefix, theme, size: { name: size, width, height } }) {
   const found = [];
-  // axe is put into the page as a script, which the page's own policy rightly forbids.
+  // axe is added to the page as a script, which the page's own policy rightly forbids.
   await withBrowser({ dark: theme === 'dark', width, height, bypassCSP: true }, async (page) => {
     const look = async (name) => {
       await settled(page);

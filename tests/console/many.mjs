@@ -1,4 +1,4 @@
-// Fifty thousand events: all of them can be scrolled through, and no frame takes long.
+// Fifty thousand events can all be scrolled through, and no frame takes long.
 
 import assert from 'node:assert/strict';
 import { asSupport, publish } from './api.mjs';
@@ -8,15 +8,15 @@ import { waitFor } from './journey.mjs';
 export const MANY = 50_000;
 const AT_ONCE = 500;
 /**
- * Longest that the page may be busy at a stretch while it is scrolled, and how much of the time it may be
+ * Maximum time that the page may be busy without a break while it scrolls, and the share of time that it may be
  * busy for over 50 ms: a machine to itself shows none, one with other builds takes the processor away.
  */
-const LONGEST_TASK_MS = 1000;
-const BUSY_SHARE = 0.2;
-/** Rows that are in the page at most. */
-const MOST_ROWS = 80;
+const MAX_TASK_MS = 1000;
+const MAX_BUSY_SHARE = 0.2;
+/** Maximum number of rows in the page. */
+const MAX_ROWS = 80;
 
-/** Publishes them to a webhook that holds them: nothing is sent. */
+/** Publishes them to a disabled webhook, which holds them, so that nothing is sent. */
 export async function publishMany({ brand, token, webhook }) {
   for (let sent = 0; sent < MANY; sent += 2 * AT_ONCE) {
     await Promise.all([publishPatiently(token, brand), publishPatiently(token, brand)]);
@@ -29,7 +29,7 @@ export async function publishMany({ brand, token, webhook }) {
   await waitFor(async () => (await countOf({ brand, webhook })) >= MANY, 'all events');
 }
 
-/** A broker that does not confirm in time on a busy machine is asked again, as the answer says. */
+/** Retries as the answer says, when the broker does not confirm in time on a busy machine. */
 async function publishPatiently(token, brand) {
   for (let left = 10; ; left -= 1) {
     try {
@@ -74,19 +74,19 @@ export async function scrollThroughAll({ brand, token, webhook }) {
     }
     const took = Date.now() - begun;
     const tasks = await page.evaluate(() => globalThis.longTasks);
-    // A browser that stands still for a moment shows one long task: the longest but one is judged.
+    // A browser that stalls for a moment shows one long task, so the longest but one is judged.
     tasks.sort((a, b) => b - a);
     const judged = tasks.slice(1);
     const longest = tasks[0] ?? 0;
     console.log(`# ${MANY} events scrolled through in ${took} ms; ${tasks.length} tasks over 50 ms, the longest ${longest} ms; at most ${most} rows in the page`);
-    assert.ok(most <= MOST_ROWS, `${most} rows in the page`);
-    assert.ok((judged[0] ?? 0) <= LONGEST_TASK_MS, `the page was busy for ${judged[0]} ms`);
+    assert.ok(most <= MAX_ROWS, `${most} rows in the page`);
+    assert.ok((judged[0] ?? 0) <= MAX_TASK_MS, `the page was busy for ${judged[0]} ms`);
     const busy = judged.reduce((sum, task) => sum + task, 0);
-    assert.ok(busy <= BUSY_SHARE * took, `the page was busy for ${busy} of ${took} ms`);
+    assert.ok(busy <= MAX_BUSY_SHARE * took, `the page was busy for ${busy} of ${took} ms`);
     const rows = Number(await list.getAttribute('aria-rowcount')) - 1;
     assert.ok(rows >= MANY, `${rows} rows`);
 
-    // From the keyboard, too: to the top, and from row to row.
+    // The keyboard works, too, to the top and from row to row.
     await list.focus();
     await page.keyboard.press('Home');
     await list.locator('[data-index="0"]').waitFor();

@@ -1,4 +1,4 @@
-// An HTTPS endpoint that answers what it is told to, path by path.
+// An HTTPS endpoint that answers each path as the test says.
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
@@ -23,9 +23,9 @@ export async function startReceiver() {
   const { port } = server.address();
   return {
     url: (path) => `https://localhost:${port}${path}`,
-    /** What a path answers from now on. */
+    /** Sets the answer of a path from now on. */
     answer: (path, status, text = '') => answers.set(path, { status, text }),
-    /** The envelopes that came to a path. */
+    /** Returns the envelopes that a path received. */
     at: (path) => received.get(path) ?? [],
     stop: () => {
       server.closeAllConnections();

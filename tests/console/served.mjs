@@ -1,4 +1,4 @@
-// How the console's files come.
+// How the API serves the console's files.
 
 import assert from 'node:assert/strict';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
@@ -7,7 +7,7 @@ import { URL_OF_API } from './settings.mjs';
 
 const FIRST_VIEW_BYTES = 200 * 1024;
 
-/** A GET that undoes no compression. */
+/** Sends a GET without decompressing the answer. */
 function fetchRaw(path, headers = {}) {
   return new Promise((resolve, reject) => {
     get(URL_OF_API + path, { headers }, (answer) => {

@@ -1,4 +1,4 @@
-// Where the services under test are; deploy/test sets it.
+// The services under test; deploy/test sets these variables.
 
 function needed(name) {
   const value = process.env[name];
@@ -11,12 +11,12 @@ export const URL_OF_API = needed('CONSOLE_URL');
 export const SUPPORT_TOKEN = needed('POSTRIDER_SUPPORT_TOKEN');
 /** A folder with cert.pem and key.pem, which the deliverer trusts. */
 export const CERTIFICATES = needed('CONSOLE_CERTIFICATES');
-/** Where screenshots go. */
+/** The folder for screenshots. */
 export const PICTURES = needed('CONSOLE_PICTURES');
 export const CHROMIUM = process.env.CONSOLE_CHROMIUM ?? '/usr/bin/chromium';
 
-/** What the platform was started with, so that a webhook is disabled within seconds. */
+/** The platform's threshold, so that it disables a webhook within seconds. */
 export const FAILED_DELIVERIES = 3;
 
-/** How long something may take that should come at once: the machine may be busy. */
+/** Timeout of things that should happen at once, because the machine may be busy. */
 export const PATIENCE_MS = 45_000;

@@ -1,4 +1,4 @@
-// What support does beside webhooks: the catalogue, and what was rejected for want of it.
+// Support beside webhooks: the catalogue, and messages that were rejected because a type was missing.
 
 import assert from 'node:assert/strict';
 import { asSupport, publish } from './api.mjs';
@@ -8,9 +8,9 @@ import { SUPPORT_TOKEN } from './settings.mjs';
 
 const NEW_TYPE = 'NOTIFICATION.MAIL.BOUNCE';
 const button = (page, name) => page.getByRole('button', { name, exact: true });
-const told = (page, text) => page.getByRole('status').filter({ hasText: text }).waitFor();
+const waitNotice = (page, text) => page.getByRole('status').filter({ hasText: text }).waitFor();
 
-export async function rejectedEventsGoInAgain({ brand, token }) {
+export async function rejectedEventsAreRepublished({ brand, token }) {
   await publish(token, brand, 2, { type: NEW_TYPE });
   await waitFor(async () => (await asSupport('GET', '/admin/v1/rejected')).total === 2, 'two rejected events');
   await withBrowser({}, async (page) => {
@@ -31,14 +31,14 @@ export async function rejectedEventsGoInAgain({ brand, token }) {
     await page.getByLabel('Example of data').fill('{"n": 12345678901234567890}');
     await page.getByLabel('Schema of data').fill('{"type": "object"}');
     await button(page, 'Save').click();
-    await told(page, `${NEW_TYPE} is saved`);
+    await waitNotice(page, `${NEW_TYPE} is saved`);
     await page.reload();
     assert.match(await page.getByLabel('Example of data').inputValue(), /12345678901234567890/, 'long numbers stay');
 
     await page.getByRole('link', { name: 'Rejected events' }).click();
     await button(page, 'Republish…').click();
     await page.getByRole('dialog').getByRole('button', { name: 'Republish' }).click();
-    await told(page, '2 events published again');
+    await waitNotice(page, '2 events published again');
     await page.getByText('Nothing is rejected.').waitFor();
   });
   const { total } = await asSupport('GET', '/admin/v1/rejected');
@@ -60,8 +60,8 @@ export async function supportDisables({ brand, webhook }) {
   });
 }
 
-/** Of what a brand deleted, support can still read the events. */
-export async function supportReadsWhatWasDeleted({ brand, webhook }) {
+/** Support can still read the events of a webhook that its brand deleted. */
+export async function supportReadsADeletedWebhook({ brand, webhook }) {
   await withBrowser({}, async (page) => {
     await signIn(page, SUPPORT_TOKEN, '/audit');
     await page.getByRole('row').filter({ hasText: 'webhook.delete' }).getByRole('link', { name: webhook }).click();
@@ -74,12 +74,12 @@ export async function supportReadsWhatWasDeleted({ brand, webhook }) {
 }
 
 /** Contact, switches and tokens of a brand. */
-export async function supportKeepsABrand({ brand }) {
+export async function supportManagesABrand({ brand }) {
   await withBrowser({}, async (page) => {
     await signIn(page, SUPPORT_TOKEN, `/brands/${brand}`);
     await page.getByLabel("Contact's mail address").fill('grace@example.com');
     await button(page, 'Save').click();
-    await told(page, 'The brand is changed');
+    await waitNotice(page, 'The brand is changed');
     await page.getByRole('navigation', { name: `Brand ${brand}` }).getByRole('link', { name: 'Tokens' }).click();
     await page.getByLabel('Name', { exact: true }).fill('to be deleted');
     await page.getByLabel('Role').selectOption('read');
@@ -87,7 +87,7 @@ export async function supportKeepsABrand({ brand }) {
     const token = await page.locator('.note code').textContent();
     await page.getByRole('button', { name: 'Delete token to be deleted' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
-    await told(page, 'is deleted');
+    await waitNotice(page, 'is deleted');
     const answer = await fetch(`${new URL(page.url()).origin}/v1/me`, { headers: { authorization: `Bearer ${token}` } });
     assert.equal(answer.status, 401);
   });

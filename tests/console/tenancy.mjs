@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { address, settled, signIn, withBrowser } from './browser.mjs';
 
-/** Goes with one brand's token to the addresses of another. */
+/** Opens another brand's addresses with one brand's token. */
 export async function nothingOfAnother({ token, own, other, webhook, event, endpoint }) {
   await withBrowser({}, async (page) => {
     await signIn(page, token);
@@ -37,7 +37,7 @@ export async function nothingOfAnother({ token, own, other, webhook, event, endp
   });
 }
 
-/** The token is in this tab's session storage and nowhere else; signing out takes it away. */
+/** The token is in this tab's session storage and nowhere else; signing out removes it. */
 export async function theTokenStaysInItsTab({ token }) {
   await withBrowser({}, async (page) => {
     const addresses = [];
@@ -59,7 +59,7 @@ export async function theTokenStaysInItsTab({ token }) {
   });
 }
 
-/** A read token looks, and is offered nothing that it may not do. */
+/** A read token can look, and the console offers it no forbidden action. */
 export async function readOnly({ token, brand, webhook }) {
   await withBrowser({}, async (page) => {
     await signIn(page, token, `/brands/${brand}/webhooks/${webhook}`);

@@ -1,57 +1,58 @@
-//! Each fault alone, as far as the tests of `it/` do not have it: the whole judgement after each.
+//! Each fault alone, as far as the tests of `it/` do not cover it, with the whole judgement after each.
 
 use std::time::Duration;
 
-use e2e::dice::Dice;
 use e2e::event::Event;
 use e2e::ledger::Place;
 use e2e::platform::Builder;
+use e2e::rng::Rng;
 use tokio::time::Instant;
 
-use crate::fault::{Fault, Harm, Meanwhile, Service, TAKEN_OVER};
+use crate::fault::{Fault, Harm, Service, TAKEOVER_TIMEOUT};
 use crate::poisoning::Poison;
+use crate::progress::Progress;
 use crate::silence::Queue;
 use crate::sql::Rows;
 use crate::world::{Link, World};
 
-/// Brands, with five webhooks each.
+/// Brands, each with five webhooks.
 const BRANDS: usize = 2;
-/// The load under each fault: events a second.
+/// The load under each fault, in events a second.
 const PACE: usize = 60;
-/// Deliveries flow again within this after a fault has healed.
-const FLOWING: Duration = Duration::from_secs(10);
-/// How many deliveries wait when the broker is killed.
-const THOUSANDS: usize = 3000;
-/// How long a burst may take to be attempted.
-const ATTEMPTED: Duration = Duration::from_secs(120);
+/// How soon deliveries have to flow again after the end of a fault.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Deliveries that wait when the broker is killed.
+const DELAYED_DELIVERIES: usize = 3000;
+/// How long it may take until each event of a burst was attempted.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Retries that are over long before the backlog of the slow endpoint is.
+/// Retries that end long before the backlog of the slow endpoint does.
 const SHORT_RETRIES: &str = "1s,1s,2s,3s";
-/// The time of these retries.
+/// The delivery window for these retries.
 const SHORT_WINDOW: &str = "20s";
 
-/// Lets faults happen under load, one after the other, and judges.
-async fn alone(faults: &[Fault]) {
-    alone_in(World::start(BRANDS).await, faults).await;
+/// Applies faults under load, one after the other, and judges.
+async fn run_alone(faults: &[Fault]) {
+    run_alone_in(World::start(BRANDS).await, faults).await;
 }
 
-async fn alone_in(mut world: World, faults: &[Fault]) {
+async fn run_alone_in(mut world: World, faults: &[Fault]) {
     let load = world.traffic.start(0, PACE);
     let mut late = Vec::new();
     for fault in faults {
-        // Nothing of a single fault is left to chance but which of two replicas it is.
-        let healed = fault.happen(&mut world, &mut Dice::new(1)).await;
-        let recovery = world.flowing(healed.at).await;
-        let line = format!("{fault:?}: flowing after {recovery:?}, {healed:?}");
+        // In a single fault, chance decides only which of two replicas it hits.
+        let ended = fault.run(&mut world, &mut Rng::new(1)).await;
+        let recovery = world.wait_flowing(ended.at).await;
+        let line = format!("{fault:?}: flowing after {recovery:?}, {ended:?}");
         eprintln!("{line}");
-        let taken_over = healed.taken_over.is_none_or(|after| after <= TAKEN_OVER);
-        let in_time = healed.meanwhile.is_none_or(Meanwhile::is_in_time);
-        if recovery > FLOWING || !taken_over || !in_time {
+        let taken_over = ended.taken_over.is_none_or(|after| after <= TAKEOVER_TIMEOUT);
+        let in_time = ended.progress.is_none_or(Progress::is_in_time);
+        if recovery > RECOVERY_TIMEOUT || !taken_over || !in_time {
             late.push(line);
         }
     }
-    load.end().await;
-    // The judge first, because what was late may also be lost.
+    load.finish().await;
+    // The judge comes first, because a late event may also be lost.
     let verdict = world.judge().await;
     eprintln!("{verdict:#?}");
     assert!(late.is_empty(), "too late after or beside these faults: {late:#?}");
@@ -59,54 +60,59 @@ async fn alone_in(mut world: World, faults: &[Fault]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn processes_and_servers_stopped_in_order_or_blocked() {
-    alone(&[Fault::Crash(Service::Api), Fault::BrokerRestart, Fault::ConnectionsTerminated, Fault::Alarm])
-        .await;
+async fn stopped_and_blocked_processes_and_servers() {
+    run_alone(&[
+        Fault::Crash(Service::Api),
+        Fault::BrokerRestart,
+        Fault::ConnectionsTerminated,
+        Fault::Alarm,
+    ])
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deliverer_that_stands_still_is_replaced_and_wakes_up_without_harm() {
-    alone(&[Fault::Freeze]).await;
+async fn a_frozen_deliverer_is_replaced_and_resumes_without_harm() {
+    run_alone(&[Fault::Freeze]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deliverers_become_one_four_and_two_under_load() {
-    alone(&[Fault::Scale]).await;
+    run_alone(&[Fault::Scale]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clocks_are_put_a_minute_forward_and_back() {
-    alone(&[Fault::Clock(Service::Router), Fault::Clock(Service::Deliverer), Fault::Clock(Service::Api)])
+async fn clocks_step_a_minute_forward_and_back() {
+    run_alone(&[Fault::Clock(Service::Router), Fault::Clock(Service::Deliverer), Fault::Clock(Service::Api)])
         .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ways_to_the_broker_are_cut_slow_stalled_half_open_and_forgotten() {
-    ways(&[Link::RouterToBroker, Link::DeliverersToBroker]).await;
+async fn harmed_connections_to_the_broker() {
+    run_link_faults(&[Link::RouterToBroker, Link::DeliverersToBroker]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ways_to_the_database_are_cut_slow_stalled_half_open_and_forgotten() {
-    ways(&[Link::RouterToDatabase, Link::OneDelivererToDatabase]).await;
+async fn harmed_connections_to_the_database() {
+    run_link_faults(&[Link::RouterToDatabase, Link::OneDelivererToDatabase]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ways_to_the_endpoints_are_cut_slow_stalled_half_open_and_forgotten() {
-    ways(&[Link::Endpoints]).await;
+async fn harmed_connections_to_the_endpoints() {
+    run_link_faults(&[Link::Endpoints]).await;
 }
 
-async fn ways(links: &[Link]) {
+async fn run_link_faults(links: &[Link]) {
     let harms = [Harm::Cut, Harm::Slow, Harm::Stall, Harm::LoseAnswers, Harm::HoldRequests, Harm::Abandon];
     let faults: Vec<Fault> =
-        links.iter().flat_map(|link| harms.map(|harm| Fault::Way(*link, harm))).collect();
-    alone(&faults).await;
+        links.iter().flat_map(|link| harms.map(|harm| Fault::Connection(*link, harm))).collect();
+    run_alone(&faults).await;
 }
 
 macro_rules! each_alone {
     ($($name:ident: $fault:expr;)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
-            alone(&[$fault]).await;
+            run_alone(&[$fault]).await;
         }
     )*};
 }
@@ -132,60 +138,63 @@ each_alone! {
     an_api_whose_clock_is_ten_days_off: Fault::WrongClock(Service::Api);
 }
 
-/// A delivery that failed once gets its further attempts before the window is over, whatever waits beside it.
+/// A delivery that failed once gets its further attempts before the window ends, even beside a backlog.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backlog_that_takes_longer_than_the_retries() {
-    let settings = |builder: Builder| builder.retries(SHORT_RETRIES).window(SHORT_WINDOW).never_disabled();
+    let settings =
+        |builder: Builder| builder.retries(SHORT_RETRIES).window(SHORT_WINDOW).without_health_rule();
     let world = World::start_with(BRANDS, settings).await;
-    alone_in(world, &[Fault::Backlog]).await;
+    run_alone_in(world, &[Fault::Backlog]).await;
 }
 
-/// A wait queue dead-letters thousands, and the broker is killed in the midst of it.
+/// The broker is killed while a delay queue dead-letters thousands of messages.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_broker_killed_while_thousands_come_back_from_waiting() {
+async fn the_broker_killed_while_thousands_are_retried() {
     let mut world = World::start(BRANDS).await;
-    let (kind, place) = (world.traffic.kinds[1], 1);
-    world.ledger.fail(place, true);
-    let events = world.burst(kind, THOUSANDS).await;
-    attempted(&world, &events).await;
-    // Those that failed first come back now, and go on to wait.
-    world.ledger.fail(place, false);
-    let half = |ledger: &e2e::ledger::Ledger| ledger.missing() < THOUSANDS / 2;
-    world.ledger.wait(ATTEMPTED, half).await.expect("half of them come back");
+    let kind = world.traffic.kinds[1];
+    let place = 1;
+    world.ledger.set_failing(place, true);
+    let events = world.publish_burst(kind, DELAYED_DELIVERIES).await;
+    wait_attempted(&world, &events).await;
+    // The deliveries that failed first come back now, and wait again.
+    world.ledger.set_failing(place, false);
+    let half = |ledger: &e2e::ledger::Ledger| ledger.count_missing() < DELAYED_DELIVERIES / 2;
+    world.ledger.wait_until(ATTEMPT_TIMEOUT, half).await.expect("half of them are retried");
 
     survives_a_killed_broker(&mut world).await;
 }
 
-/// Unroutable dead letters stall a wait queue for good, unless they are caught.
+/// Unroutable dead letters stall a delay queue for good, unless something catches them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_broker_killed_while_deliveries_wait_for_a_webhook_that_is_gone() {
+async fn the_broker_killed_while_a_deleted_webhook_has_retries() {
     let mut world = World::start(BRANDS).await;
-    let (victim, kind) = world.victim().await;
-    let events = world.burst(kind, THOUSANDS / 10).await;
-    attempted(&world, &events).await;
-    delete(&world, victim).await;
+    let (victim, kind) = world.subscribe_failing().await;
+    let events = world.publish_burst(kind, DELAYED_DELIVERIES / 10).await;
+    wait_attempted(&world, &events).await;
+    delete_webhook(&world, victim).await;
 
     survives_a_killed_broker(&mut world).await;
 }
 
-/// Kills the broker, and asserts that nothing was lost by it.
+/// Kills the broker, and asserts that nothing was lost.
 async fn survives_a_killed_broker(world: &mut World) {
     world.broker.kill();
     world.broker.restart().await;
-    let recovery = world.flowing(Instant::now()).await;
+    let recovery = world.wait_flowing(Instant::now()).await;
     eprintln!("recovery {recovery:?}");
     let verdict = world.judge().await;
     eprintln!("{verdict:#?}");
     verdict.assert_kept();
 }
 
-/// Waits until each of these was attempted once at least.
-async fn attempted(world: &World, events: &[Event]) {
-    let all = world.ledger.wait(ATTEMPTED, |ledger| ledger.unseen(events).is_empty()).await;
-    all.unwrap_or_else(|_| panic!("never attempted: {:#?}", world.ledger.unseen(events)));
+/// Waits until each of these events was attempted at least once.
+async fn wait_attempted(world: &World, events: &[Event]) {
+    let all =
+        world.ledger.wait_until(ATTEMPT_TIMEOUT, |ledger| ledger.describe_unseen(events).is_empty()).await;
+    all.unwrap_or_else(|_| panic!("never attempted: {:#?}", world.ledger.describe_unseen(events)));
 }
 
-async fn delete(world: &World, place: Place) {
+async fn delete_webhook(world: &World, place: Place) {
     let subscriber = world.ledger.subscribers().swap_remove(place);
-    world.brands[0].delete(&subscriber.webhook).await;
+    world.brands[0].delete_webhook(&subscriber.webhook).await;
 }

@@ -1,32 +1,23 @@
-//! Checks each message of a hostile producer: it arrived, or it lies in the queue of rejected messages.
+//! Checks that each message of a hostile producer arrived or lies in the queue of rejected messages.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::time::Duration;
 
 use e2e::ledger::{Ledger, Place};
-use e2e::poison::{Fate, Hostile};
-use e2e::rabbit::REJECTED_QUEUE;
-use e2e::raw_amqp::{RawClient, RawMessage};
-use http::Method;
+use e2e::poison::{Fate, HostileMessage};
+use e2e::raw_amqp::RawMessage;
 use sha2::{Digest, Sha256};
 
-use crate::world::World;
-
-/// The most that the header `x-reject-detail` may have (contract §2).
+/// Maximum length of the header `x-reject-detail` (contract §2).
 const MAX_DETAIL_BYTES: usize = 1_024;
-/// How much of a message is shown.
-const SHOWN_BYTES: usize = 120;
+/// Maximum number of bytes of a message that a report shows.
+pub(crate) const MAX_SHOWN_BYTES: usize = 120;
 /// The codes for which a valid event may be rejected while the router's clock is days off.
 const WRONG_CLOCK: [&str; 1] = ["created_out_of_range"];
-/// Items of the page of rejected messages that is asked for.
-const PAGE: usize = 20;
-/// How long the page may take: some messages on it are large.
-const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
 type Fingerprint = [u8; 32];
 
-/// All that hostile producers sent.
+/// All messages that hostile producers sent.
 #[derive(Debug, Default)]
 pub(crate) struct Claims(Vec<Claim>);
 
@@ -35,61 +26,64 @@ pub(crate) struct Claims(Vec<Claim>);
 struct Claim {
     what: String,
     fate: Fate,
-    /// The body's fingerprint; `None` when the API put the body together.
+    /// The fingerprint of the body; `None` when the API composed the body.
     body: Option<Fingerprint>,
-    /// The id of the event in it.
+    /// The id of the event in the body.
     id: Option<String>,
-    /// It is owed an outcome.
+    /// Whether the broker confirmed it, so that it needs an outcome.
     confirmed: bool,
 }
 
-/// A message out of the queue of rejected ones.
+/// A message from the queue of rejected messages.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     body: Fingerprint,
-    id: Option<String>,
+    pub(crate) id: Option<String>,
     reason: Option<String>,
     detail_bytes: usize,
     start: String,
 }
 
 impl Claims {
-    /// Notes what was sent over AMQP.
-    pub(crate) fn note(&mut self, sent: &Hostile, confirmed: bool) {
+    /// Records a message that was sent over AMQP.
+    pub(crate) fn record(&mut self, sent: &HostileMessage, confirmed: bool) {
         let id = sent.event.as_ref().map(|event| event.id().to_owned());
         let body = Some(Sha256::digest(&sent.body).into());
         self.0.push(Claim { what: sent.what.clone(), fate: sent.fate, body, id, confirmed });
     }
 
-    /// Notes an event that the API took over HTTP, and that has to be rejected for one of these reasons.
-    pub(crate) fn note_http(&mut self, what: &str, id: &str, reasons: &'static [&'static str]) {
-        let (what, id, fate) = (format!("{what} over HTTP"), Some(id.to_owned()), Fate::Rejected(reasons));
+    /// Records an event that the API accepted over HTTP and that has to be rejected for one of these reasons.
+    pub(crate) fn record_http(&mut self, what: &str, id: &str, reasons: &'static [&'static str]) {
+        let what = format!("{what} over HTTP");
+        let id = Some(id.to_owned());
+        let fate = Fate::Rejected(reasons);
         self.0.push(Claim { what, fate, body: None, id, confirmed: true });
     }
 
-    /// Each claim that was not kept, and each rejected message that should not be there, in words.
-    pub(crate) fn judge(
+    /// Describes each claim that was not kept, and each rejected message that should not be there.
+    pub(crate) fn judge_claims(
         &self,
         refusals: &[Refusal],
         ledger: &Ledger,
         listed: &HashSet<(String, Place)>,
         clocks_were_off: bool,
     ) -> Vec<String> {
-        let mut complaints: Vec<String> = refusals.iter().filter_map(Refusal::defect).collect();
-        complaints.extend(self.0.iter().filter_map(|claim| self.broken(claim, refusals, ledger, listed)));
+        let mut complaints: Vec<String> = refusals.iter().filter_map(Refusal::describe_defect).collect();
+        complaints
+            .extend(self.0.iter().filter_map(|claim| self.describe_broken(claim, refusals, ledger, listed)));
         let unknown = refusals.iter().filter(|refusal| !self.0.iter().any(|claim| claim.is_in(refusal)));
         for refusal in unknown {
             let reason = refusal.reason.as_deref().unwrap_or_default();
-            let valid = refusal.id.as_deref().is_some_and(|id| !ledger.places(id).is_empty());
+            let valid = refusal.id.as_deref().is_some_and(|id| !ledger.owed_places(id).is_empty());
             if !(clocks_were_off && valid && WRONG_CLOCK.contains(&reason)) {
-                complaints.push(format!("rejected, and nothing was wrong with it: {refusal}"));
+                complaints.push(format!("a valid message was rejected: {refusal}"));
             }
         }
         complaints
     }
 
-    /// Describes how the outcome of a claim differs from its fate.
-    fn broken(
+    /// Describes how the outcome of a claim differs from the expected one.
+    fn describe_broken(
         &self,
         claim: &Claim,
         refusals: &[Refusal],
@@ -104,13 +98,13 @@ impl Claims {
         if let Some(other) = found.iter().find(|refusal| !refusal.reason.as_deref().is_some_and(fits)) {
             return Some(format!("rejected for another reason: {claim}: {other}"));
         }
-        // Some bodies are sent more than once.
+        // Some bodies are sent several times.
         let same = self.0.iter().filter(|other| other.confirmed && other.body == claim.body).count();
         let kept = match (claim.fate, &claim.id) {
             _ if !claim.confirmed => true,
             _ if found.len() >= if claim.body.is_some() { same } else { 1 } => true,
             (Fate::ArrivesOrRejected(_), Some(id)) => {
-                let places = ledger.places(id);
+                let places = ledger.owed_places(id);
                 !places.is_empty() && places.iter().all(|place| listed.contains(&(id.clone(), *place)))
             }
             _ => false,
@@ -142,9 +136,10 @@ impl Claim {
 }
 
 impl Refusal {
-    fn read(message: &RawMessage) -> Self {
+    /// Reads a message from the queue of rejected messages.
+    pub(crate) fn read(message: &RawMessage) -> Self {
         let header = |name: &str| message.header(name.as_bytes());
-        let start = &message.body[..message.body.len().min(SHOWN_BYTES)];
+        let start = &message.body[..message.body.len().min(MAX_SHOWN_BYTES)];
         let start = String::from_utf8_lossy(start).into_owned();
         let id = start.split_once(r#""id":""#).and_then(|(_, rest)| rest.split_once('"'));
         Self {
@@ -157,7 +152,7 @@ impl Refusal {
     }
 
     /// Describes a missing reason or a detail that is too long.
-    fn defect(&self) -> Option<String> {
+    fn describe_defect(&self) -> Option<String> {
         match &self.reason {
             None => Some(format!("rejected without a reason: {self}")),
             Some(_) if self.detail_bytes > MAX_DETAIL_BYTES => {
@@ -168,43 +163,11 @@ impl Refusal {
     }
 }
 
-/// How many messages were rejected for each reason.
-pub(crate) fn by_reason(refusals: &[Refusal]) -> BTreeMap<String, usize> {
+/// Counts the rejected messages by reason.
+pub(crate) fn count_by_reason(refusals: &[Refusal]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for refusal in refusals {
         *counts.entry(refusal.reason.clone().unwrap_or_default()).or_default() += 1;
     }
     counts
-}
-
-impl World {
-    /// Takes all messages out of the queue of rejected ones. A valid event among them does not have to arrive
-    /// any more.
-    pub(crate) async fn take_rejected(&self, into: &mut Vec<Refusal>) {
-        let queue = format!("{}.{REJECTED_QUEUE}", self.platform.namespace);
-        let mut client = RawClient::connect(&self.broker.url()).await.expect("the broker");
-        while let Some(message) = client.get(&queue).await.expect("a look at the rejected messages") {
-            let refusal = Refusal::read(&message);
-            if let Some(id) = &refusal.id {
-                self.ledger.dispute(id);
-            }
-            into.push(refusal);
-            client.ack(&message).await.expect("the broker");
-        }
-    }
-
-    /// Asks the API for what was rejected, whatever that is. A complaint when it does not answer properly.
-    pub(crate) async fn rejected_are_listed(&self) -> Option<String> {
-        let (support, path) = (self.support(), format!("/admin/v1/rejected?limit={PAGE}"));
-        let asking = support.try_send(Method::GET, &path, None);
-        match tokio::time::timeout(PAGE_TIMEOUT, asking).await {
-            Ok(Ok(answer)) if answer.status == 200 => None,
-            Ok(Ok(answer)) => {
-                let start: String = answer.text.chars().take(SHOWN_BYTES).collect();
-                Some(format!("{path}: {} {start}", answer.status))
-            }
-            Ok(Err(error)) => Some(error),
-            Err(_) => Some(format!("{path}: no answer")),
-        }
-    }
 }

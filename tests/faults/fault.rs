@@ -1,30 +1,31 @@
-//! The faults: each does harm to real processes, lasts, and is healed.
+//! The faults. Each harms real processes for a while and ends.
 
 use std::time::Duration;
 
-use e2e::dice::Dice;
 use e2e::process::Process;
-use e2e::proxy::Weather;
+use e2e::proxy::RelayMode;
+use e2e::rng::Rng;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
 use crate::backlog;
 use crate::poisoning::Poison;
+use crate::progress::Progress;
 use crate::silence::Queue;
 use crate::sql::{self, Rows};
 use crate::world::{Link, World};
 
-/// A frozen replica's endpoints are served by another within this.
-pub(crate) const TAKEN_OVER: Duration = Duration::from_secs(15);
-/// How slow a slow way is.
-const DELAY: Duration = Duration::from_millis(150);
-/// How long most faults last.
-const SHORT: Duration = Duration::from_secs(2);
-/// Longer than two AMQP heartbeats, and than a service waits for the database's answer.
-const LONG: Duration = Duration::from_secs(15);
-/// How far a clock is put.
+/// How soon another replica has to serve a frozen replica's endpoints.
+pub(crate) const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(15);
+/// The delay of a slow connection.
+const SLOW_DELAY: Duration = Duration::from_millis(150);
+/// Duration of most faults.
+const SHORT_OUTAGE: Duration = Duration::from_secs(2);
+/// Longer than two AMQP heartbeats and than a service waits for the database's answer.
+const LONG_OUTAGE: Duration = Duration::from_secs(15);
+/// How far a clock is stepped.
 const STEP_SECONDS: i64 = 60;
-/// How far a clock is put that is wrong: by more than events are kept.
+/// How far a wrong clock is off, which is more than events are kept.
 const WRONG_SECONDS: i64 = 10 * 24 * 3600;
 
 /// A service.
@@ -35,20 +36,20 @@ pub(crate) enum Service {
     Deliverer,
 }
 
-/// What is done to a way between two processes.
+/// Harm to the connection between two processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Harm {
     /// Connections are closed and refused.
     Cut,
-    /// Everything comes late.
+    /// Every byte is delayed.
     Slow,
-    /// Connections are taken, and nothing passes.
+    /// Connections are accepted, and nothing passes.
     Stall,
-    /// Half open: what is asked arrives, the answers are lost with the connection.
+    /// Half open. Requests arrive, and the answers are lost with the connection.
     LoseAnswers,
-    /// Half open: what is asked is held back, and goes on in the end.
+    /// Half open. Requests are held back, and pass in the end.
     HoldRequests,
-    /// Connections are forgotten: open and silent for good.
+    /// Connections are forgotten, so that they stay open and silent for good.
     Abandon,
 }
 
@@ -57,87 +58,72 @@ pub(crate) enum Harm {
 pub(crate) enum Fault {
     /// `kill -9` of a process of a service.
     Crash(Service),
-    /// `kill -9` of all processes of ours at once.
+    /// `kill -9` of all our processes at once.
     CrashAll,
-    /// The broker is stopped in order and started again.
+    /// The broker stops in order and starts again.
     BrokerRestart,
     /// `kill -9` of the broker.
     BrokerKill,
-    /// PostgreSQL is stopped in order and started again.
+    /// PostgreSQL stops in order and starts again.
     DatabaseRestart,
     /// `kill -9` of PostgreSQL.
     DatabaseKill,
-    /// All connections to PostgreSQL are ended from inside it.
+    /// PostgreSQL terminates all connections from inside.
     ConnectionsTerminated,
     /// The broker's memory alarm blocks publishers.
     Alarm,
-    /// A deliverer stands still until others serve its endpoints, and wakes up.
+    /// A deliverer is frozen until others serve its endpoints, and then wakes up.
     Freeze,
-    /// The deliverers become one, four, and two.
+    /// The deliverers become one, then four, then two.
     Scale,
-    /// A process's clock is put forward, back beyond the true time, and right.
+    /// A process's clock is stepped forward, back beyond the true time, and right.
     Clock(Service),
     /// A process starts with a clock ten days ahead, then ten days behind, then right.
     WrongClock(Service),
-    /// Harm to a way.
-    Way(Link, Harm),
+    /// Harm to a connection.
+    Connection(Link, Harm),
     /// A hostile producer.
     Poison(Poison),
-    /// A queue answers nothing for half a minute.
+    /// A queue does not answer for half a minute.
     Silent(Queue),
     /// The database refuses some rows of a table.
     Refused(Rows),
-    /// A dump holds all tables while maintenance has something to do.
+    /// A dump holds all tables while maintenance has work to do.
     Dump,
     /// An endpoint fails for a while with a backlog behind it.
     Backlog,
 }
 
-/// How deliveries went on beside a fault that may not stop them.
+/// The course of a fault.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Meanwhile {
-    /// How long they took; `None` when they did not come in time.
-    pub(crate) took: Option<Duration>,
-    /// How long they may take.
-    pub(crate) limit: Duration,
-}
-
-impl Meanwhile {
-    /// Whether they came in time.
-    pub(crate) fn is_in_time(self) -> bool {
-        self.took.is_some_and(|took| took <= self.limit)
-    }
-}
-
-/// How a fault went.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Healed {
-    /// When everything was there again.
+pub(crate) struct Recovery {
+    /// When everything was available again.
     pub(crate) at: Instant,
-    /// How long a frozen replica's endpoints waited for another.
+    /// How long a frozen replica's endpoints waited for another replica.
     pub(crate) taken_over: Option<Duration>,
-    /// How deliveries went on beside the fault.
-    pub(crate) meanwhile: Option<Meanwhile>,
+    /// The progress of deliveries during the fault.
+    pub(crate) progress: Option<Progress>,
 }
 
 impl Fault {
-    /// Does the harm, lets it last, heals it.
-    pub(crate) async fn happen(self, world: &mut World, dice: &mut Dice) -> Healed {
-        let (mut taken_over, mut meanwhile) = (None, None);
+    /// Applies the fault, waits, and ends it.
+    pub(crate) async fn run(self, world: &mut World, rng: &mut Rng) -> Recovery {
+        let mut taken_over = None;
+        let mut progress = None;
         match self {
-            Self::Freeze => taken_over = Some(freeze(world).await),
-            Self::Silent(queue) => meanwhile = Some(queue.fall_silent(world).await),
-            Self::Refused(rows) => meanwhile = Some(rows.are_refused(world).await),
-            Self::Dump => meanwhile = Some(sql::dump(world).await),
-            Self::Backlog => meanwhile = Some(backlog::outlasts_retries(world).await),
-            other => other.befall(world, dice).await,
+            Self::Freeze => taken_over = Some(freeze_busiest(world).await),
+            Self::Silent(queue) => progress = Some(queue.run_silenced(world).await),
+            Self::Refused(rows) => progress = Some(rows.run_with_refusals(world).await),
+            Self::Dump => progress = Some(sql::run_during_dump(world).await),
+            Self::Backlog => progress = Some(backlog::run_with_backlog(world).await),
+            other => other.apply(world, rng).await,
         }
-        Healed { at: Instant::now(), taken_over, meanwhile }
+        Recovery { at: Instant::now(), taken_over, progress }
     }
 
-    async fn befall(self, world: &mut World, dice: &mut Dice) {
+    async fn apply(self, world: &mut World, rng: &mut Rng) {
         match self {
-            Self::Crash(service) => process(world, service, dice).crash(),
+            Self::Crash(service) => pick_process(world, service, rng).crash(),
             Self::CrashAll => crash_all(world),
             Self::BrokerRestart => {
                 world.broker.stop();
@@ -157,54 +143,54 @@ impl Fault {
             }
             Self::ConnectionsTerminated => world.postgres.terminate_connections().await,
             Self::Alarm => {
-                world.broker.alarm(true).await;
-                sleep(SHORT).await;
-                world.broker.alarm(false).await;
+                world.broker.set_memory_alarm(true).await;
+                sleep(SHORT_OUTAGE).await;
+                world.broker.set_memory_alarm(false).await;
             }
             Self::Scale => {
-                world.scale(1).await;
-                world.scale(4).await;
-                world.scale(2).await;
+                world.scale_deliverers(1).await;
+                world.scale_deliverers(4).await;
+                world.scale_deliverers(2).await;
             }
-            Self::Clock(service) => step_clock(process(world, service, dice)).await,
-            Self::WrongClock(service) => wrong_clock(world, service, dice).await,
-            Self::Way(link, harm) => harm.befall(world, link).await,
-            Self::Poison(poison) => poison.send(world).await,
+            Self::Clock(service) => step_clock(pick_process(world, service, rng)).await,
+            Self::WrongClock(service) => run_with_wrong_clock(world, service, rng).await,
+            Self::Connection(link, harm) => harm.apply(world, link).await,
+            Self::Poison(poison) => poison.send_messages(world).await,
             Self::Freeze | Self::Silent(_) | Self::Refused(_) | Self::Dump | Self::Backlog => {
-                unreachable!("it has an outcome of its own")
+                unreachable!("the caller handles faults with an outcome of their own")
             }
         }
     }
 }
 
 impl Harm {
-    async fn befall(self, world: &mut World, link: Link) {
-        let way = world.way_mut(link);
+    async fn apply(self, world: &mut World, link: Link) {
+        let relay = world.relay_mut(link);
         match self {
-            Self::Cut => way.cut(),
-            Self::Slow => way.set(Weather::Slow(DELAY)),
-            Self::Stall => way.set(Weather::Still),
-            Self::LoseAnswers => way.set(Weather::AnswersHeld),
-            Self::HoldRequests => way.set(Weather::RequestsHeld),
-            Self::Abandon => way.abandon(),
+            Self::Cut => relay.cut(),
+            Self::Slow => relay.set_mode(RelayMode::Slow(SLOW_DELAY)),
+            Self::Stall => relay.set_mode(RelayMode::Stall),
+            Self::LoseAnswers => relay.set_mode(RelayMode::HoldAnswers),
+            Self::HoldRequests => relay.set_mode(RelayMode::HoldRequests),
+            Self::Abandon => relay.abandon_connections(),
         }
-        sleep(if self == Self::Abandon { LONG } else { SHORT }).await;
-        let way = world.way_mut(link);
+        sleep(if self == Self::Abandon { LONG_OUTAGE } else { SHORT_OUTAGE }).await;
+        let relay = world.relay_mut(link);
         if self == Self::LoseAnswers {
-            way.cut();
+            relay.cut();
         }
-        way.heal().await;
+        relay.restore().await;
     }
 }
 
-/// A process of a service, any.
-fn process<'a>(world: &'a mut World, service: Service, dice: &mut Dice) -> &'a mut Process {
+/// Picks a process of a service by chance.
+fn pick_process<'a>(world: &'a mut World, service: Service, rng: &mut Rng) -> &'a mut Process {
     let processes = match service {
         Service::Api => &mut world.platform.apis,
         Service::Router => &mut world.platform.routers,
         Service::Deliverer => &mut world.platform.deliverers,
     };
-    let one = dice.below(processes.len());
+    let one = rng.below(processes.len());
     &mut processes[one]
 }
 
@@ -213,49 +199,50 @@ fn crash_all(world: &mut World) {
     world.platform.processes_mut().for_each(Process::start);
 }
 
-/// Forward, back beyond the true time, and right, each for as long as the process takes to see it.
+/// Steps the clock forward, back beyond the true time, and right, each for as long as the process takes to
+/// see it.
 async fn step_clock(process: &Process) {
     for seconds in [STEP_SECONDS, -STEP_SECONDS, 0] {
         process.step_clock(seconds);
-        sleep(SHORT).await;
+        sleep(SHORT_OUTAGE).await;
     }
 }
 
-/// Starts a process with a clock that is ten days ahead, then behind, then right: what it does when it starts,
-/// such as maintenance, it does by that clock.
-async fn wrong_clock(world: &mut World, service: Service, dice: &mut Dice) {
+/// Starts a process with a clock that is ten days ahead, then behind, then right. Work at its start, such as
+/// maintenance, uses that clock.
+async fn run_with_wrong_clock(world: &mut World, service: Service, rng: &mut Rng) {
     world.clocks_were_off = true;
-    let process = process(world, service, dice);
+    let process = pick_process(world, service, rng);
     for seconds in [WRONG_SECONDS, -WRONG_SECONDS, 0] {
         process.step_clock(seconds);
         process.crash_and_restart().await;
-        sleep(SHORT).await;
+        sleep(SHORT_OUTAGE).await;
     }
 }
 
-/// Freezes the deliverer that delivers most until its endpoints are served by others, and thaws it. How
-/// long that took.
-async fn freeze(world: &mut World) -> Duration {
-    let one = busiest(world).await;
+/// Freezes the deliverer that delivers most until others serve its endpoints, and thaws it. Returns how long
+/// that took.
+async fn freeze_busiest(world: &mut World) -> Duration {
+    let one = find_busiest(world).await;
     let frozen = Instant::now();
     world.platform.deliverers[one].freeze();
-    let taken_over = world.flowing(frozen).await;
-    world.platform.deliverers[one].thaw();
+    let taken_over = world.wait_flowing(frozen).await;
+    world.platform.deliverers[one].unfreeze();
     taken_over
 }
 
-/// The deliverer that made most of the attempts while an event went to every webhook: one that has just
-/// started may stand by only, whatever it owns.
-async fn busiest(world: &World) -> usize {
-    let before = attempts(world).await;
-    world.flowing(Instant::now()).await;
-    let after = attempts(world).await;
+/// Finds the deliverer that made most of the attempts while an event went to every webhook. Ownership alone
+/// does not tell, because a deliverer that has just started may only stand by.
+async fn find_busiest(world: &World) -> usize {
+    let before = attempts_by_deliverer(world).await;
+    world.wait_flowing(Instant::now()).await;
+    let after = attempts_by_deliverer(world).await;
     let made = before.iter().zip(&after).map(|(before, after)| after - before);
     let most = made.enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));
     most.map(|(one, _)| one).expect("a deliverer")
 }
 
-async fn attempts(world: &World) -> Vec<f64> {
+async fn attempts_by_deliverer(world: &World) -> Vec<f64> {
     let deliverers = world.platform.deliverers.iter();
-    join_all(deliverers.map(|deliverer| deliverer.metric("postrider_attempts_total"))).await
+    join_all(deliverers.map(|deliverer| deliverer.read_metric("postrider_attempts_total"))).await
 }

@@ -1,5 +1,5 @@
-//! Nothing is lost under faults: a platform on servers of its own, careful producers, endpoints that
-//! keep books, faults one after the other, and a judge at the end who looks from outside only.
+//! Nothing is lost under faults. A platform runs on servers of its own with careful producers, the endpoints
+//! keep a ledger, faults follow one another, and at the end a judge looks from outside only.
 
 mod alone;
 mod backlog;
@@ -8,6 +8,8 @@ mod fault;
 mod judge;
 mod mix;
 mod poisoning;
+mod progress;
+mod rejected;
 mod silence;
 mod sql;
 mod world;

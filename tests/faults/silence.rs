@@ -1,4 +1,5 @@
-//! Queues that fall silent, as RabbitMQ 3.10 loses them: they take messages, and neither confirm nor hand out any.
+//! Queues that fall silent, as RabbitMQ 3.10 loses them. They accept messages, and neither confirm nor
+//! deliver any.
 
 use std::time::Duration;
 
@@ -7,75 +8,75 @@ use e2e::poison;
 use e2e::rabbit::{INGEST_QUEUE, REJECTED_QUEUE};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::fault::Meanwhile;
 use crate::poisoning::send_all;
+use crate::progress::Progress;
 use crate::world::World;
 
 /// How long a queue is silent.
-const SILENT_FOR: Duration = Duration::from_secs(30);
-/// Deliveries that have nothing to do with the silent queue flow within this.
-const HELD_UP: Duration = Duration::from_secs(25);
-/// They flow within this when the queue is that of the routers, because another has to take over.
-const TAKEN_OVER: Duration = Duration::from_secs(40);
-/// How often it is looked whether deliveries flow.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How soon deliveries that have nothing to do with the silent queue have to flow.
+const MAX_DELAY: Duration = Duration::from_secs(25);
+/// The same for the routers' queue, because another queue has to take over.
+const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(40);
+/// Interval of the checks whether deliveries flow.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// Events beside a silent wait queue: one in thirteen fails at first, so that more of them have to wait than a
-/// webhook may have in hand.
-const WAITING: usize = 1_000;
-/// Messages to be refused beside a silent queue of refused ones.
-const REFUSED: usize = 5;
-/// The webhook whose queue is silent or whose retries wait, and the kind of its events.
+/// Events beside a silent delay queue. One in thirteen fails at first, so that more of them have to wait than
+/// a webhook may have in hand.
+const DELAYED_EVENTS: usize = 1_000;
+/// Messages to be rejected beside a silent queue of rejected messages.
+const REJECTED_MESSAGES: usize = 5;
+/// The webhook whose queue is silent or whose retries are delayed, and the kind of its events.
 const LOST: (Place, Kind) = (1, 1);
 
 /// A queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Queue {
-    /// A webhook's.
+    /// A webhook's queue.
     Webhook,
-    /// That of the first retry.
+    /// The delay queue of the first retry.
     Wait,
-    /// That of refused messages.
+    /// The queue of rejected messages.
     Rejected,
-    /// That of deliveries whose webhook has no queue; and a webhook's, because the one is asked when the other
-    /// does not answer.
+    /// The queue of deliveries whose webhook has no queue, together with a webhook's, because the former is
+    /// used when the latter does not answer.
     Unrouted,
-    /// That of the routers.
+    /// The routers' queue.
     Ingest,
 }
 
 impl Queue {
-    /// Silences the queue, has something to do for it, looks whether deliveries flow all the same, and wakes it.
-    pub(crate) async fn fall_silent(self, world: &mut World) -> Meanwhile {
+    /// Silences the queue, gives it work, checks whether deliveries flow all the same, and wakes it.
+    pub(crate) async fn run_silenced(self, world: &mut World) -> Progress {
         let silenced = Instant::now();
-        let names = self.names(world);
+        let names = self.queue_names(world);
         for name in &names {
-            world.broker.silence(name).await;
+            world.broker.silence_queue(name).await;
         }
         match self {
             Self::Wait => {
-                let _ = world.burst(LOST.1, WAITING).await;
+                let _ = world.publish_burst(LOST.1, DELAYED_EVENTS).await;
             }
             Self::Rejected => {
                 let brand = world.brands[0].id.clone();
-                let bodies = poison::bodies(&brand, "NOTIFICATION.FAULT.T0");
-                send_all(world, bodies.into_iter().take(REFUSED).collect()).await;
+                let bodies = poison::body_messages(&brand, "NOTIFICATION.FAULT.T0");
+                send_all(world, bodies.into_iter().take(REJECTED_MESSAGES).collect()).await;
             }
             Self::Webhook | Self::Unrouted | Self::Ingest => {}
         }
         let (limit, but) = match self {
-            Self::Webhook | Self::Unrouted => (HELD_UP, Some(LOST.0)),
-            Self::Wait | Self::Rejected => (HELD_UP, None),
-            Self::Ingest => (TAKEN_OVER, None),
+            Self::Webhook | Self::Unrouted => (MAX_DELAY, Some(LOST.0)),
+            Self::Wait | Self::Rejected => (MAX_DELAY, None),
+            Self::Ingest => (TAKEOVER_TIMEOUT, None),
         };
-        let took = flows_until(world, silenced + SILENT_FOR, limit, but).await;
-        sleep_until(silenced + SILENT_FOR).await;
+        let took = flows_until(world, silenced + SILENCE, limit, but).await;
+        sleep_until(silenced + SILENCE).await;
         for name in &names {
-            world.broker.wake(name).await;
+            world.broker.wake_queue(name).await;
         }
-        Meanwhile { took, limit }
+        Progress { took, limit }
     }
 
-    fn names(self, world: &World) -> Vec<String> {
+    fn queue_names(self, world: &World) -> Vec<String> {
         let webhook = || format!("webhook.{}", world.ledger.subscribers()[LOST.0].webhook.id);
         let names = match self {
             Self::Webhook => vec![webhook()],
@@ -88,8 +89,8 @@ impl Queue {
     }
 }
 
-/// Looks again and again until then whether deliveries flow, because the first to find a queue silent may be the
-/// last to be let go. How long the slowest took.
+/// Checks until then whether deliveries flow, because the replica that finds a queue silent first may be the
+/// last to recover. Returns the duration of the slowest.
 async fn flows_until(world: &World, end: Instant, limit: Duration, but: Option<Place>) -> Option<Duration> {
     let mut slowest = Duration::ZERO;
     while Instant::now() < end {

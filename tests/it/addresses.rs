@@ -1,16 +1,16 @@
-//! Addresses that are never called: refused when they are given, and again when they are dialled
-//! (contract §4, §6).
+//! Forbidden addresses, rejected when a webhook is created and again when the deliverer connects (contract
+//! §4, §6).
 
 use std::cell::Cell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use e2e::PATIENCE;
+use e2e::WAIT_TIMEOUT;
 use e2e::brand::{Brand, Webhook};
 use e2e::database;
 use e2e::event::SMS;
-use e2e::forbidden::{EMBEDDING, IPV4, IPV6, LOOPBACK, MALFORMED, PUBLIC, addresses};
+use e2e::forbidden::{EMBEDDING, IPV4, IPV6, LOOPBACK, MALFORMED, PUBLIC, forbidden_addresses};
 use e2e::platform::Platform;
 use e2e::poll::eventually;
 use e2e::receiver::Receiver;
@@ -19,48 +19,48 @@ use serde_json::{Value, json};
 
 use crate::Stage;
 
-/// A name that the receiver's certificate has, and that a test lets resolve as it likes.
+/// A name in the receiver's certificate, whose resolution the test controls.
 const NAME: &str = "hooks.test";
-/// Fewer would not be "over 100 spellings".
-const SPELLINGS: usize = 100;
+/// A smaller number would not be "over 100 spellings".
+const MIN_SPELLINGS: usize = 100;
 
-/// A brand on a platform whose API alone runs, with nothing opened.
-async fn strict_api() -> (Platform, Brand) {
+/// Creates a brand on a platform that runs only its API, with no network opened.
+async fn start_strict_api() -> (Platform, Brand) {
     let builder = Platform::builder().routers(0).deliverers(0).unlimited_requests();
     let platform = builder.set("POSTRIDER_ALLOW_NETWORKS", "").start().await;
-    let brand = platform.brand("acme").await;
+    let brand = platform.create_brand("acme").await;
     (platform, brand)
 }
 
-fn webhook_at(url: &str) -> Value {
+fn webhook_json(url: &str) -> Value {
     json!({"endpoint": url, "events": [SMS]})
 }
 
 #[tokio::test]
-async fn every_spelling_of_a_forbidden_address_is_refused_and_the_public_ones_beside_are_taken() {
-    let (_platform, brand) = strict_api().await;
-    let taken = brand.webhook_of(&webhook_at("https://example.invalid/")).await;
+async fn every_spelling_of_a_forbidden_address_is_rejected() {
+    let (_platform, brand) = start_strict_api().await;
+    let taken = brand.create_webhook_with(&webhook_json("https://example.invalid/")).await;
     let mut refused = 0;
-    for host in addresses().chain(MALFORMED) {
+    for host in forbidden_addresses().chain(MALFORMED) {
         for url in [format!("https://{host}/hook"), format!("https://{host}:8443/")] {
-            let created = brand.api.post(&brand.path(""), &webhook_at(&url)).await;
-            assert_eq!(created.pointers(), ["/endpoint"], "created with {url}");
-            let changed = brand.api.patch(&brand.path_of(&taken, ""), &json!({"endpoint": url})).await;
-            assert_eq!(changed.pointers(), ["/endpoint"], "changed to {url}");
+            let created = brand.api.post(&brand.webhooks_path(""), &webhook_json(&url)).await;
+            assert_eq!(created.error_pointers(), ["/endpoint"], "created with {url}");
+            let changed = brand.api.patch(&brand.webhook_path(&taken, ""), &json!({"endpoint": url})).await;
+            assert_eq!(changed.error_pointers(), ["/endpoint"], "changed to {url}");
         }
         refused += 1;
     }
-    assert!(refused > SPELLINGS, "{refused}");
+    assert!(refused > MIN_SPELLINGS, "{refused}");
     for host in PUBLIC {
         let url = format!("https://{host}/hook");
-        let created = brand.api.post(&brand.path(""), &webhook_at(&url)).await;
+        let created = brand.api.post(&brand.webhooks_path(""), &webhook_json(&url)).await;
         assert_eq!(created.status, 201, "{url}: {}", created.text);
-        assert_eq!(created.json()["endpoint"], url, "as it was given");
+        assert_eq!(created.json()["endpoint"], url, "the endpoint is unchanged");
     }
-    eprintln!("{refused} spellings refused, {} public ones taken", PUBLIC.len());
+    eprintln!("{refused} spellings rejected, {} public ones accepted", PUBLIC.len());
 }
 
-/// A file of names and addresses, and how often it was written.
+/// A hosts file, and how often it was written.
 struct Names {
     file: PathBuf,
     written: Cell<u64>,
@@ -73,10 +73,10 @@ impl Names {
         names
     }
 
-    /// Lets [`NAME`] and its like resolve so; `localhost` is where it always is.
+    /// Makes [`NAME`] and similar names resolve as given; `localhost` keeps its address.
     fn set(&self, lines: &str) {
         std::fs::write(&self.file, format!("127.0.0.1 localhost\n{lines}\n")).expect("a file of names");
-        // Whoever reads it looks at the seconds of its time to see that it has changed.
+        // Readers compare the seconds of the file's time to see that it has changed.
         self.written.set(self.written.get() + 1);
         let time = SystemTime::now() + Duration::from_secs(self.written.get());
         File::options()
@@ -88,7 +88,7 @@ impl Names {
 }
 
 #[tokio::test]
-async fn a_name_is_refused_when_one_of_its_addresses_is_forbidden() {
+async fn a_name_with_one_forbidden_address_is_rejected() {
     let builder = Platform::builder().routers(0).deliverers(0).unlimited_requests();
     let mut platform = builder.set("POSTRIDER_ALLOW_NETWORKS", "").prepare().await;
     let names = Names::new(platform.dir());
@@ -97,24 +97,25 @@ async fn a_name_is_refused_when_one_of_its_addresses_is_forbidden() {
          9.9.9.9 mixed.test\n169.254.169.254 mixed.test\n2620:fe::fe six.test\nfd00::1 six.test\n\
          ::1 loop.test\n127.0.0.1 b\u{fc}cher.test\n127.0.0.1 xn--bcher-kva.test",
     );
-    platform.apis[0].own_names(&names.file);
+    platform.apis[0].use_hosts_file(&names.file);
     platform.start_all().await;
-    let brand = platform.brand("acme").await;
+    let brand = platform.create_brand("acme").await;
 
     for host in ["private.test", "mixed.test", "six.test", "loop.test", "PRIVATE.test.", "b\u{fc}cher.test"] {
         let url = format!("https://{host}/");
-        let created = brand.api.post(&brand.path(""), &webhook_at(&url)).await;
-        assert_eq!(created.pointers(), ["/endpoint"], "{url}");
+        let created = brand.api.post(&brand.webhooks_path(""), &webhook_json(&url)).await;
+        assert_eq!(created.error_pointers(), ["/endpoint"], "{url}");
     }
     for host in ["public.test", "not-there.test"] {
-        brand.webhook_of(&webhook_at(&format!("https://{host}/"))).await;
+        brand.create_webhook_with(&webhook_json(&format!("https://{host}/"))).await;
     }
 }
 
-/// Waits until an attempt for a new event ends so. (The deliverer hears of a change within a moment.)
-async fn ends(stage: &Stage, webhook: &Webhook, outcome: &str) -> Value {
-    eventually(&format!("an attempt ends as {outcome}"), PATIENCE, async || {
-        let event = stage.published(1).await.remove(0);
+/// Waits until an attempt for a new event ends with this outcome. (The deliverer learns of a change within a
+/// moment.)
+async fn wait_outcome(stage: &Stage, webhook: &Webhook, outcome: &str) -> Value {
+    eventually(&format!("an attempt ends as {outcome}"), WAIT_TIMEOUT, async || {
+        let event = stage.publish_many(1).await.remove(0);
         let attempt = stage.brand.wait_attempts(webhook, event.id(), 1).await.remove(0);
         if attempt["outcome"] == outcome { Ok(attempt) } else { Err(attempt.to_string()) }
     })
@@ -122,59 +123,62 @@ async fn ends(stage: &Stage, webhook: &Webhook, outcome: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_name_that_leads_elsewhere_after_it_was_checked_is_blocked() {
-    let builder = Platform::builder().one_attempt().never_disabled();
+async fn a_name_that_changes_its_address_after_the_check_is_blocked() {
+    let builder = Platform::builder().one_attempt().without_health_rule();
     let mut platform = builder.prepare().await;
     let names = Names::new(platform.dir());
     names.set(&format!("127.0.0.1 {NAME}"));
     for process in platform.apis.iter_mut().chain(&mut platform.deliverers) {
-        process.own_names(&names.file);
+        process.use_hosts_file(&names.file);
     }
     platform.start_all().await;
-    let brand = platform.brand("acme").await;
-    // Each request dials anew.
+    let brand = platform.create_brand("acme").await;
+    // Each request opens a new connection.
     let receiver = Receiver::start_with(&platform.authority, &["http/1.1"]).await;
     receiver.endpoint("/hook").always(Reply::ok().header("connection", "close"));
     let stage = Stage { platform, brand, receiver };
     let url = format!("https://{NAME}:{}/hook", stage.receiver.port());
-    let webhook = stage.brand.webhook(&url, &[SMS]).await;
-    ends(&stage, &webhook, "delivered").await;
+    let webhook = stage.brand.create_webhook(&url, &[SMS]).await;
+    wait_outcome(&stage, &webhook, "delivered").await;
 
     for addresses in ["10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1"] {
         names.set(&format!("127.0.0.1 {NAME}"));
-        ends(&stage, &webhook, "delivered").await;
+        wait_outcome(&stage, &webhook, "delivered").await;
         names.set(&format!("{addresses} {NAME}"));
-        let attempt = ends(&stage, &webhook, "blocked").await;
+        let attempt = wait_outcome(&stage, &webhook, "blocked").await;
         let error = format!("address {addresses} is forbidden");
         assert!(attempt["error"].as_str().is_some_and(|own| own.starts_with(&error)), "{attempt}");
     }
     names.set(&format!("127.0.0.1 {NAME}\n10.0.0.2 {NAME}"));
-    let attempt = ends(&stage, &webhook, "blocked").await;
+    let attempt = wait_outcome(&stage, &webhook, "blocked").await;
     assert!(attempt["error"].as_str().is_some_and(|own| own.contains(" 10.0.0.2 ")), "{attempt}");
     names.set(&format!("127.0.0.1 {NAME}"));
-    ends(&stage, &webhook, "delivered").await;
+    wait_outcome(&stage, &webhook, "delivered").await;
 }
 
-/// Whoever writes to the database gets no further than whoever asks the API.
+/// Writing to the database bypasses the check no more than using the API.
 #[tokio::test]
-async fn an_address_that_was_put_into_the_database_is_blocked() {
-    let stage = Stage::with(Platform::builder().one_attempt().never_disabled().unlimited_requests()).await;
+async fn a_forbidden_address_in_the_database_is_blocked() {
+    let stage =
+        Stage::with_builder(Platform::builder().one_attempt().without_health_rule().unlimited_requests())
+            .await;
     let endpoint = stage.receiver.endpoint("/hook");
     let database = database::connect(&stage.platform.database_url()).await.expect("the database");
-    // 127.0.0.0/8 is open here; all its other spellings but the mapped and embedded ones mean the same.
+    // 127.0.0.0/8 is open here; all its other spellings, except the mapped and embedded ones, mean the same.
     let hosts: Vec<_> = IPV4.into_iter().chain(IPV6).chain(EMBEDDING).collect();
     let mut webhooks = Vec::new();
     for host in hosts {
-        let webhook = stage.brand.webhook(endpoint.url(), &[SMS]).await;
-        let (url, id) = (format!("https://{host}:{}/hook", stage.receiver.port()), webhook.id.clone());
+        let webhook = stage.brand.create_webhook(endpoint.url(), &[SMS]).await;
+        let url = format!("https://{host}:{}/hook", stage.receiver.port());
+        let id = webhook.id.clone();
         let update = "UPDATE webhooks SET endpoint = $1 WHERE id = $2::text::uuid";
         assert_eq!(database.execute(update, &[&url, &id]).await.expect("a changed row"), 1);
         webhooks.push((url, webhook));
     }
 
-    // Events that come before the deliverer has looked again would go to the old address.
-    ends(&stage, &webhooks[webhooks.len() - 1].1, "blocked").await;
-    let event = stage.published(1).await.remove(0);
+    // Events that come before the deliverer has refreshed would go to the old address.
+    wait_outcome(&stage, &webhooks[webhooks.len() - 1].1, "blocked").await;
+    let event = stage.publish_many(1).await.remove(0);
 
     for (url, webhook) in &webhooks {
         let attempt = stage.brand.wait_attempts(webhook, event.id(), 1).await.remove(0);
@@ -185,43 +189,44 @@ async fn an_address_that_was_put_into_the_database_is_blocked() {
 }
 
 #[tokio::test]
-async fn a_literal_address_is_blocked_once_its_network_is_no_longer_opened() {
-    let mut stage = Stage::with(Platform::builder().one_attempt().never_disabled()).await;
+async fn a_literal_address_is_blocked_once_its_network_is_closed() {
+    let mut stage = Stage::with_builder(Platform::builder().one_attempt().without_health_rule()).await;
     let url = format!("https://127.0.0.1:{}/hook", stage.receiver.port());
-    let webhook = stage.brand.webhook(&url, &[SMS]).await;
-    ends(&stage, &webhook, "delivered").await;
+    let webhook = stage.brand.create_webhook(&url, &[SMS]).await;
+    wait_outcome(&stage, &webhook, "delivered").await;
     let deliverer = &mut stage.platform.deliverers[0];
     deliverer.kill();
     deliverer.unset("POSTRIDER_ALLOW_NETWORKS");
     deliverer.start();
     deliverer.wait_ready().await;
-    let connections = stage.receiver.connections();
+    let connections = stage.receiver.count_connections();
 
-    let event = stage.published(1).await.remove(0);
+    let event = stage.publish_many(1).await.remove(0);
 
     let attempt = stage.brand.wait_attempts(&webhook, event.id(), 1).await.remove(0);
     assert_eq!(attempt["outcome"], "blocked", "{attempt}");
-    assert_eq!(stage.receiver.connections(), connections, "it is not even dialled");
+    assert_eq!(stage.receiver.count_connections(), connections, "the deliverer does not connect");
 }
 
 #[tokio::test]
-async fn a_redirect_to_any_of_them_is_not_followed() {
-    let stage = Stage::with(Platform::builder().one_attempt().never_disabled()).await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
-    let (target, port) = (stage.receiver.endpoint("/target"), stage.receiver.port());
-    let hosts: Vec<_> = addresses().chain(["example.invalid"]).collect();
-    // The spellings of this machine lead to a receiver that would see it.
+async fn a_redirect_to_a_forbidden_address_is_not_followed() {
+    let stage = Stage::with_builder(Platform::builder().one_attempt().without_health_rule()).await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
+    let target = stage.receiver.endpoint("/target");
+    let port = stage.receiver.port();
+    let hosts: Vec<_> = forbidden_addresses().chain(["example.invalid"]).collect();
+    // The spellings of this machine lead to a receiver that would see the request.
     let statuses = [301, 302, 303, 307, 308].into_iter().cycle();
     let redirect = |(host, status): (&str, u16)| {
-        Reply::status(status).header("location", location(&format!("https://{host}:{port}/target")))
+        Reply::status(status).header("location", redirect_location(&format!("https://{host}:{port}/target")))
     };
     endpoint.answer(hosts.iter().copied().zip(statuses).map(redirect));
 
-    let events = stage.published(hosts.len()).await;
+    let events = stage.publish_many(hosts.len()).await;
 
-    stage.settled(&webhook, "failed", &events).await;
+    stage.wait_settled(&webhook, "failed", &events).await;
     for event in &events {
-        let attempts = stage.brand.attempts(&webhook, event.id()).await;
+        let attempts = stage.brand.list_attempts(&webhook, event.id()).await;
         assert_eq!(attempts.len(), 1, "{attempts:?}");
         assert_eq!(attempts[0]["outcome"], "http_status", "{attempts:?}");
         assert!(attempts[0]["statusCode"].as_u64().is_some_and(|status| status / 100 == 3), "{attempts:?}");
@@ -230,8 +235,8 @@ async fn a_redirect_to_any_of_them_is_not_followed() {
     assert_eq!(endpoint.requests().len(), hosts.len());
 }
 
-/// A header has bytes of ASCII: other scripts are percent-encoded there.
-fn location(url: &str) -> String {
+/// A header holds ASCII, so that other scripts are percent-encoded.
+fn redirect_location(url: &str) -> String {
     let encode = |c: char| {
         let mut bytes = [0; 4];
         match c {

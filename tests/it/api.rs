@@ -1,4 +1,4 @@
-//! What the API takes and what it refuses (contract §4).
+//! Valid and invalid requests to the API (contract §4).
 
 use e2e::api::Api;
 use e2e::brand::{Brand, put_type};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::Stage;
 
-/// Endpoints that are never taken, whatever is allowed for development.
+/// Endpoints that the API never accepts, whatever is allowed for development.
 const BAD_ENDPOINTS: [&str; 22] = [
     "http://example.com/hook",
     "ftp://example.com/hook",
@@ -34,48 +34,50 @@ const BAD_ENDPOINTS: [&str; 22] = [
     "https://[2002:808:808::1]/",
 ];
 
-fn webhook(endpoint: &str) -> Value {
+fn webhook_json(endpoint: &str) -> Value {
     json!({"endpoint": endpoint, "events": [SMS]})
 }
 
 #[tokio::test]
-async fn endpoints_that_are_not_https_or_never_called_are_a_422() {
-    let stage = Stage::set().await;
-    let path = stage.brand.path("");
+async fn invalid_endpoints_are_a_422() {
+    let stage = Stage::new().await;
+    let path = stage.brand.webhooks_path("");
     let long = format!("https://example.com/{}", "x".repeat(2048));
     for endpoint in BAD_ENDPOINTS.into_iter().chain([long.as_str()]) {
-        let pointers = stage.brand.api.post(&path, &webhook(endpoint)).await.pointers();
+        let pointers = stage.brand.api.post(&path, &webhook_json(endpoint)).await.error_pointers();
         assert_eq!(pointers, ["/endpoint"], "{endpoint}");
     }
-    let (_, good) = stage.webhook("/hook").await;
-    let path = stage.brand.path(&format!("/{}", good.id));
-    let pointers = stage.brand.api.patch(&path, &json!({"endpoint": "http://example.com/"})).await.pointers();
+    let (_, good) = stage.create_webhook("/hook").await;
+    let path = stage.brand.webhooks_path(&format!("/{}", good.id));
+    let pointers =
+        stage.brand.api.patch(&path, &json!({"endpoint": "http://example.com/"})).await.error_pointers();
     assert_eq!(pointers, ["/endpoint"]);
-    assert_eq!(stage.brand.read(&good).await["endpoint"], good.json["endpoint"]);
+    assert_eq!(stage.brand.read_webhook(&good).await["endpoint"], good.json["endpoint"]);
 }
 
 #[tokio::test]
-async fn without_allowed_networks_loopback_is_never_called_either() {
+async fn without_allowed_networks_loopback_is_rejected() {
     let platform = Platform::builder().set("POSTRIDER_ALLOW_NETWORKS", "").start().await;
-    let brand = platform.brand("acme").await;
+    let brand = platform.create_brand("acme").await;
     for endpoint in ["https://127.0.0.1/hook", "https://localhost:8443/hook", "https://127.1/"] {
-        let pointers = brand.api.post(&brand.path(""), &webhook(endpoint)).await.pointers();
+        let pointers =
+            brand.api.post(&brand.webhooks_path(""), &webhook_json(endpoint)).await.error_pointers();
         assert_eq!(pointers, ["/endpoint"], "{endpoint}");
     }
-    // A name that does not resolve yet is taken.
-    brand.webhook("https://not-yet.invalid/hook", &[SMS]).await;
+    // A name that does not resolve yet is accepted.
+    brand.create_webhook("https://not-yet.invalid/hook", &[SMS]).await;
 }
 
 #[tokio::test]
-async fn every_field_that_is_wrong_is_named_at_once() {
-    let stage = Stage::set().await;
+async fn every_invalid_field_is_named_at_once() {
+    let stage = Stage::new().await;
     put_type(&stage.brand.support, "ORDER.PAID", &json!({"description": "Not enabled for acme"})).await;
-    let path = stage.brand.path("");
+    let path = stage.brand.webhooks_path("");
     let all = json!({
         "endpoint": "http://example.com/", "events": [], "enabled": "yes", "description": 5,
         "headers": {"Host": "x"}, "maxConcurrency": 101, "ratePerSecond": 0, "retries": 3,
     });
-    let pointers = stage.brand.api.post(&path, &all).await.pointers();
+    let pointers = stage.brand.api.post(&path, &all).await.error_pointers();
     for field in [
         "endpoint",
         "events",
@@ -90,7 +92,7 @@ async fn every_field_that_is_wrong_is_named_at_once() {
         let named = pointers.iter().any(|p| *p == pointer || p.starts_with(&format!("{pointer}/")));
         assert!(named, "{pointer} is not in {pointers:?}");
     }
-    let missing = stage.brand.api.post(&path, &json!({})).await.pointers();
+    let missing = stage.brand.api.post(&path, &json!({})).await.error_pointers();
     assert_eq!(missing, ["/endpoint", "/events"]);
     for events in [
         json!(["NOTIFICATION.NOTHING"]),
@@ -100,27 +102,27 @@ async fn every_field_that_is_wrong_is_named_at_once() {
         json!([""]),
     ] {
         let body = json!({"endpoint": "https://example.com/", "events": events});
-        let pointers = stage.brand.api.post(&path, &body).await.pointers();
+        let pointers = stage.brand.api.post(&path, &body).await.error_pointers();
         assert!(pointers.iter().all(|p| p.starts_with("/events")), "{events}: {pointers:?}");
     }
 }
 
 #[tokio::test]
 async fn a_webhook_is_created_read_changed_and_listed() {
-    let stage = Stage::set().await;
+    let stage = Stage::new().await;
     let description = json!({
         "endpoint": "https://example.com/my/webhook/endpoint", "events": [SMS], "enabled": true,
         "description": "for the shop", "headers": {"x-shop": "7"}, "maxConcurrency": 5, "ratePerSecond": 100,
     });
-    let answer = stage.brand.api.post(&stage.brand.path(""), &description).await.expect(201);
+    let answer = stage.brand.api.post(&stage.brand.webhooks_path(""), &description).await.expect_status(201);
     let created = answer.json();
-    let path = stage.brand.path(&format!("/{}", created["id"].as_str().expect("an id")));
+    let path = stage.brand.webhooks_path(&format!("/{}", created["id"].as_str().expect("an id")));
     let location = answer.headers["location"].to_str().expect("text");
     assert!(location.ends_with(&path), "{location}");
     let secret = created["secret"].as_str().expect("a secret");
     assert!(secret.starts_with("whsec_") && secret.len() == "whsec_".len() + 44, "{secret}");
 
-    let read = stage.brand.api.get(&path).await.expect(200).json();
+    let read = stage.brand.api.get(&path).await.expect_status(200).json();
     let mut wanted = created.clone();
     wanted.as_object_mut().expect("an object").remove("secret");
     assert_eq!(read, wanted);
@@ -131,28 +133,28 @@ async fn a_webhook_is_created_read_changed_and_listed() {
     assert_eq!(read["disabled"], json!(null));
 
     let change = json!({"description": null, "ratePerSecond": null, "events": ["*"], "headers": null});
-    let changed = stage.brand.api.patch(&path, &change).await.expect(200).json();
+    let changed = stage.brand.api.patch(&path, &change).await.expect_status(200).json();
     assert_eq!(changed["description"], json!(null));
     assert_eq!(changed["ratePerSecond"], json!(null));
     assert_eq!(changed["events"], json!(["*"]));
-    assert_eq!(changed["maxConcurrency"], 5, "what is not named stays");
+    assert_eq!(changed["maxConcurrency"], 5, "other fields stay");
     assert!(changed["updated"].as_str() >= read["updated"].as_str(), "{changed}");
-    assert_eq!(stage.brand.api.list(&stage.brand.path(""), 1).await, [changed]);
+    assert_eq!(stage.brand.api.list(&stage.brand.webhooks_path(""), 1).await, [changed]);
 }
 
 #[tokio::test]
-async fn malformed_and_large_requests_are_refused() {
-    let stage = Stage::set().await;
-    let path = stage.brand.path("");
+async fn malformed_and_large_requests_are_rejected() {
+    let stage = Stage::new().await;
+    let path = stage.brand.webhooks_path("");
     let send = async |body: String| stage.brand.api.send(http::Method::POST, &path, Some(body)).await;
-    let _ = send("{\"endpoint\":".to_owned()).await.problem(400);
-    let _ = send("x".repeat(1024 * 1024 + 1)).await.problem(413);
-    let _ = stage.brand.api.get(&format!("{path}?limit=none")).await.problem(400);
-    let _ = stage.brand.api.get("/v1/acme/nothing").await.problem(404);
+    let _ = send("{\"endpoint\":".to_owned()).await.expect_problem(400);
+    let _ = send("x".repeat(1024 * 1024 + 1)).await.expect_problem(413);
+    let _ = stage.brand.api.get(&format!("{path}?limit=none")).await.expect_problem(400);
+    let _ = stage.brand.api.get("/v1/acme/nothing").await.expect_problem(404);
 }
 
 #[tokio::test]
-async fn a_token_that_asks_too_often_is_told_to_wait() {
+async fn a_token_over_its_rate_gets_a_429() {
     let platform = Platform::builder().set("POSTRIDER_TOKEN_RATE", "2").start().await;
     let brand = Brand::create(&platform.support(), "acme", &[]).await;
     let mut refused = None;
@@ -162,19 +164,19 @@ async fn a_token_that_asks_too_often_is_told_to_wait() {
             refused = Some(answer);
             break;
         }
-        let _ = answer.expect(200);
+        let _ = answer.expect_status(200);
     }
     let refused = refused.expect("a 429 within 20 requests at 2 a second");
     let wait: u64 = refused.headers["retry-after"].to_str().expect("text").parse().expect("seconds");
     assert!((1..=5).contains(&wait), "{wait}");
-    let _ = refused.problem(429);
+    let _ = refused.expect_problem(429);
     let other = e2e::brand::create_token(&platform.support(), "acme", "read").await;
-    let _ = brand.api.with_token(Some(&other)).get("/v1/acme/webhooks").await.expect(200);
+    let _ = brand.api.with_token(Some(&other)).get("/v1/acme/webhooks").await.expect_status(200);
 }
 
 #[tokio::test]
-async fn a_brand_sees_the_catalogue_with_what_is_enabled_for_it() {
-    let stage = Stage::set().await;
+async fn a_brand_sees_the_catalogue_with_its_enabled_types() {
+    let stage = Stage::new().await;
     put_type(&stage.brand.support, "ORDER.PAID", &json!({"description": "Paid", "example": {"n": 1}})).await;
     let types = stage.brand.api.list("/v1/acme/event-types", 100).await;
     let enabled = |name: &str| {
@@ -183,14 +185,14 @@ async fn a_brand_sees_the_catalogue_with_what_is_enabled_for_it() {
     };
     assert_eq!(enabled(SMS), true);
     assert_eq!(enabled("ORDER.PAID"), false);
-    assert_eq!(enabled("WEBHOOK.DISABLED"), true, "the built-in one is enabled for every brand");
+    assert_eq!(enabled("WEBHOOK.DISABLED"), true, "the built-in type is enabled for every brand");
 }
 
 #[tokio::test]
-async fn the_description_of_the_api_is_served_without_a_token() {
+async fn the_openapi_document_is_served_without_a_token() {
     let platform = Platform::start().await;
     let nobody: Api = platform.support().with_token(None);
-    let openapi = nobody.get("/openapi.json").await.expect(200).json();
+    let openapi = nobody.get("/openapi.json").await.expect_status(200).json();
     assert!(
         openapi["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")),
         "{}",
@@ -200,6 +202,6 @@ async fn the_description_of_the_api_is_served_without_a_token() {
         assert!(openapi["paths"][path].is_object(), "{path} is not described");
     }
     let docs = nobody.get("/docs").await;
-    let docs = if docs.status == 200 { docs } else { nobody.get("/docs/").await.expect(200) };
+    let docs = if docs.status == 200 { docs } else { nobody.get("/docs/").await.expect_status(200) };
     assert!(docs.text.contains("<html"), "{}", docs.text);
 }

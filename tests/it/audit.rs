@@ -1,19 +1,19 @@
-//! Who changed what, and when (contract §4).
+//! The audit of all changes, with actor and time (contract §4).
 
 use e2e::api::Api;
 use e2e::brand::{Webhook, create_token};
 use e2e::event::{SMS, time_ago, time_ahead};
-use e2e::support::{AUDIT, audit};
+use e2e::support::{AUDIT, list_audit};
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::Stage;
 
 const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
-/// What a header of the owner's carries, and nobody else is shown.
+/// A header value that only the owner may see.
 const HEADER_SECRET: &str = "Bearer s3cret-of-the-owner";
 
-/// One write: by whom, what, and what the entry has to name.
+/// A write: its actor, its action, and the names that the entry has to contain.
 struct Write<'a> {
     by: &'a Api,
     method: Method,
@@ -23,13 +23,13 @@ struct Write<'a> {
 }
 
 impl Write<'_> {
-    /// Does it, and sees that it is in the audit.
+    /// Carries it out, and checks that the audit contains it.
     async fn seen_in_audit(self, support: &Api) -> Value {
-        let before = audit(support).await;
+        let before = list_audit(support).await;
         let body = (!self.body.is_null()).then(|| self.body.to_string());
         let answer = self.by.send(self.method.clone(), &self.path, body).await;
         assert!((200..300).contains(&answer.status), "{} {} {}", answer.request, answer.status, answer.text);
-        let after = audit(support).await;
+        let after = list_audit(support).await;
         let new: Vec<_> = after.iter().filter(|entry| !before.contains(entry)).collect();
         let [entry] = &new[..] else { panic!("{}: {} new entries: {new:?}", answer.request, new.len()) };
         assert!(entry.to_string().contains(self.names), "{} is not in {entry}", self.names);
@@ -86,11 +86,11 @@ fn writes_of_the_brand<'a>(brand: &'a Api, webhook: &'a Webhook, event: &str) ->
 }
 
 #[tokio::test]
-async fn every_write_is_in_the_audit_and_no_secret() {
-    let stage = Stage::set().await;
+async fn every_write_is_audited_without_secrets() {
+    let stage = Stage::new().await;
     let support = stage.brand.support.clone();
-    let (_, webhook) = stage.webhook("/hook").await;
-    let event = stage.delivered(&webhook, 1).await.remove(0);
+    let (_, webhook) = stage.create_webhook("/hook").await;
+    let event = stage.deliver_many(&webhook, 1).await.remove(0);
     let mut by_support = Vec::new();
     for write in writes_of_support(&support, &webhook) {
         by_support.push(write.seen_in_audit(&support).await);
@@ -99,28 +99,28 @@ async fn every_write_is_in_the_audit_and_no_secret() {
     let mut by_brand = Vec::new();
     for write in writes_of_the_brand(&stage.brand.api, &webhook, event.id()) {
         by_brand.push(write.seen_in_audit(&support).await);
-        let secret = stage.brand.api.get(&stage.brand.path_of(&webhook, "/secret")).await;
+        let secret = stage.brand.api.get(&stage.brand.webhook_path(&webhook, "/secret")).await;
         secrets.extend(secret.json()["secret"].as_str().map(str::to_owned));
     }
     tokens_are_audited(&support, &mut secrets).await;
 
     secrets.extend([support.token().to_owned(), HEADER_SECRET.to_owned()]);
-    let all = support.get(&format!("{AUDIT}?limit=1000")).await.expect(200).text;
+    let all = support.get(&format!("{AUDIT}?limit=1000")).await.expect_status(200).text;
     for secret in secrets {
         assert!(!all.contains(&secret), "{secret} is in the audit");
     }
-    // Who did it is told apart.
+    // The audit distinguishes the actors.
     let who = |entry: &Value| entry["actor"].clone();
     assert!(by_support.iter().all(|entry| who(entry) == who(&by_support[0])), "{by_support:?}");
     assert!(by_brand.iter().all(|entry| who(entry) == who(&by_brand[0])), "{by_brand:?}");
     assert_ne!(who(&by_support[0]), who(&by_brand[0]));
 }
 
-/// A token that is drawn, used and deleted.
+/// Creates, uses and deletes a token.
 async fn tokens_are_audited(support: &Api, secrets: &mut Vec<String>) {
-    let before = audit(support).await.len();
+    let before = list_audit(support).await.len();
     secrets.push(create_token(support, "acme", "write").await);
-    assert_eq!(audit(support).await.len(), before + 1, "a drawn token");
+    assert_eq!(list_audit(support).await.len(), before + 1, "a drawn token");
     let tokens = support.list("/admin/v1/brands/acme/tokens", 100).await;
     let id = tokens[tokens.len() - 1]["id"].as_str().expect("an id");
     let path = format!("/admin/v1/brands/acme/tokens/{id}");
@@ -129,10 +129,10 @@ async fn tokens_are_audited(support: &Api, secrets: &mut Vec<String>) {
 }
 
 #[tokio::test]
-async fn an_entry_says_who_when_and_what_it_was_before_and_after() {
-    let stage = Stage::set().await;
-    let (_, webhook) = stage.webhook("/hook").await;
-    let path = stage.brand.path_of(&webhook, "");
+async fn an_entry_has_actor_time_and_the_values_before_and_after() {
+    let stage = Stage::new().await;
+    let (_, webhook) = stage.create_webhook("/hook").await;
+    let path = stage.brand.webhook_path(&webhook, "");
     let body = json!({"maxConcurrency": 3, "events": [SMS]});
     let write = Write { by: &stage.brand.api, method: Method::PATCH, path, body, names: &webhook.id };
     let entry = write.seen_in_audit(&stage.brand.support).await;
@@ -141,10 +141,10 @@ async fn an_entry_says_who_when_and_what_it_was_before_and_after() {
     assert_eq!(entry["after"]["events"], json!([SMS]), "{entry}");
     let at = entry["at"].as_str().unwrap_or_else(|| panic!("no time in {entry}"));
     assert!(at >= time_ago(HOUR).as_str() && at <= time_ahead(HOUR).as_str(), "{entry}");
-    // What is refused, and what is read, changes nothing and is not there.
-    let before = audit(&stage.brand.support).await.len();
-    let refused = stage.brand.path_of(&webhook, "");
-    let _ = stage.brand.api.patch(&refused, &json!({"maxConcurrency": 0})).await.problem(422);
-    let _ = stage.brand.read(&webhook).await;
-    assert_eq!(audit(&stage.brand.support).await.len(), before);
+    // Rejected requests and reads change nothing, so that the audit does not contain them.
+    let before = list_audit(&stage.brand.support).await.len();
+    let refused = stage.brand.webhook_path(&webhook, "");
+    let _ = stage.brand.api.patch(&refused, &json!({"maxConcurrency": 0})).await.expect_problem(422);
+    let _ = stage.brand.read_webhook(&webhook).await;
+    assert_eq!(list_audit(&stage.brand.support).await.len(), before);
 }

@@ -1,4 +1,4 @@
-//! The broker is killed with -9 and started again: what was confirmed arrives.
+//! The broker is killed with -9 and started again, and every confirmed event arrives.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,46 +12,42 @@ use e2e::script::Reply;
 
 use crate::Stage;
 
-/// How long all may take to arrive once the broker is back: its own start of dead-lettering, and
-/// the services' reconnecting.
-const HEALED: Duration = Duration::from_secs(100);
+/// How long everything may take to arrive once the broker is back; it includes the broker's own start of
+/// dead-lettering and the services' reconnecting.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(100);
 
 #[tokio::test]
 async fn the_broker_killed_while_deliveries_are_in_flight_loses_nothing() {
     let mut broker = PrivateBroker::start().await;
-    let stage = Stage::with(Platform::builder().broker(&broker.url()).many_retries("1s")).await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
-    let (flaky, flaky_webhook) = stage.webhook("/flaky").await;
+    let stage = Stage::with_builder(Platform::builder().broker(&broker.url()).many_retries("1s")).await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
+    let (flaky, flaky_webhook) = stage.create_webhook("/flaky").await;
     flaky.answer(
         (0..300).map(|n| if n % 3 == 0 { Reply::status(503) } else { Reply::ok() }).chain([Reply::ok()]),
     );
-    let events = Event::many("acme", 300);
-    let (amqp_url, namespace) = (stage.platform.amqp_url().to_owned(), stage.platform.namespace.clone());
-    let mut oracle = Oracle::default();
+    let events = Event::sms_batch("acme", 300);
+    let mut oracle = Oracle::new(&stage.platform);
 
-    let (_, ()) =
-        tokio::join!(oracle.publish(&amqp_url, &namespace, &events, Duration::from_millis(5)), async {
-            endpoint.wait_for(80).await;
-            broker.kill();
-            broker.restart().await;
-        });
+    let (_, ()) = tokio::join!(oracle.publish(&events, Duration::from_millis(5)), async {
+        endpoint.wait_for_requests(80).await;
+        broker.kill();
+        broker.restart().await;
+    });
 
-    oracle.wait_arrived(&endpoint, HEALED).await;
-    oracle.wait_arrived(&flaky, HEALED).await;
-    oracle.wait_all(&stage.brand, &webhook, "delivered", HEALED).await;
-    oracle.wait_all(&stage.brand, &flaky_webhook, "delivered", HEALED).await;
+    oracle.wait_delivered(&stage.brand, &endpoint, &webhook, RECOVERY_TIMEOUT).await;
+    oracle.wait_delivered(&stage.brand, &flaky, &flaky_webhook, RECOVERY_TIMEOUT).await;
 }
 
 #[tokio::test]
-async fn the_broker_killed_while_deliveries_wait_forgets_none() {
+async fn the_broker_killed_while_retries_are_delayed_loses_nothing() {
     let mut broker = PrivateBroker::start().await;
-    let stage = Stage::with(Platform::builder().broker(&broker.url()).many_retries("4s")).await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let stage = Stage::with_builder(Platform::builder().broker(&broker.url()).many_retries("4s")).await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
     endpoint.always(Reply::status(500));
-    let events = Event::many("acme", 200);
+    let events = Event::sms_batch("acme", 200);
     stage.platform.producer().await.publish_all(&events).await;
-    eventually("each was attempted and waits", HEALED, async || {
-        let waiting = stage.brand.events(&webhook, "status=pending").await;
+    eventually("each was attempted and waits", RECOVERY_TIMEOUT, async || {
+        let waiting = stage.brand.list_events(&webhook, "status=pending").await;
         let attempted =
             waiting.iter().filter(|event| event["delivery"]["attempts"].as_u64() > Some(0)).count();
         if attempted == events.len() { Ok(()) } else { Err(format!("{attempted}")) }
@@ -63,5 +59,5 @@ async fn the_broker_killed_while_deliveries_wait_forgets_none() {
     broker.restart().await;
 
     let ids: BTreeSet<_> = events.iter().map(|event| event.id().to_owned()).collect();
-    stage.brand.wait_listed(&webhook, "status=delivered", &ids, HEALED).await;
+    stage.brand.wait_listed(&webhook, "status=delivered", &ids, RECOVERY_TIMEOUT).await;
 }

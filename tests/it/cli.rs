@@ -6,7 +6,7 @@ use e2e::event::SMS;
 use e2e::platform::Platform;
 use e2e::poll::eventually;
 use e2e::script::Reply;
-use e2e::{PATIENCE, binaries};
+use e2e::{WAIT_TIMEOUT, binaries};
 use serde_json::{Value, json};
 
 use crate::Stage;
@@ -15,13 +15,13 @@ pub(crate) fn cli(stage: &Stage, api: &Api) -> Cli {
     Cli::new(&format!("http://{}", stage.platform.api_address()), api)
 }
 
-fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+fn text_field<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_else(|| panic!("no {field} in {value}"))
 }
 
 #[tokio::test]
-async fn support_sets_a_brand_up_and_the_brand_goes_on_by_itself() {
-    let stage = Stage::set().await;
+async fn support_creates_a_brand_and_the_brand_creates_a_webhook() {
+    let stage = Stage::new().await;
     let support = cli(&stage, &stage.brand.support);
     let new = ["brands", "create", "nova", "--name", "Nova", "--contact-name", "Ada"];
     let made = support.json(&[&new[..], &["--contact-email", "ada@example.com"]].concat()).await;
@@ -32,7 +32,7 @@ async fn support_sets_a_brand_up_and_the_brand_goes_on_by_itself() {
     let tokens = support.json(&["tokens", "list", "--brand", "nova"]).await;
     assert_eq!(tokens[0]["id"], token["id"]);
 
-    let nova = cli(&stage, &stage.brand.api.with_token(Some(text(&token, "token"))));
+    let nova = cli(&stage, &stage.brand.api.with_token(Some(text_field(&token, "token"))));
     assert_eq!(nova.json(&["me"]).await["brandId"], "nova");
     let types = nova.json(&["types", "list"]).await;
     let new = types.as_array().into_iter().flatten().find(|entry| entry["type"] == "NOTIFICATION.NEW");
@@ -44,32 +44,36 @@ async fn support_sets_a_brand_up_and_the_brand_goes_on_by_itself() {
     assert_eq!(webhook["headers"], json!({"x-team": "a=b"}));
     let data = r#"{"big":12345678901234567890}"#;
     let published = nova.json(&["events", "publish", SMS, "--data", data]).await;
-    let request = endpoint.wait_for(1).await.remove(0);
+    let request = endpoint.wait_for_requests(1).await.remove(0);
     assert_eq!(json!([request.event_id()]), published["ids"]);
     assert_eq!(request.header("x-team"), "a=b");
 
     let table = nova.text(&["webhooks", "list"]).await;
-    let row =
-        format!("{}  active  {}  NOTIFICATION.NEW NOTIFICATION.SMS", text(&webhook, "id"), endpoint.url());
+    let row = format!(
+        "{}  active  {}  NOTIFICATION.NEW NOTIFICATION.SMS",
+        text_field(&webhook, "id"),
+        endpoint.url()
+    );
     assert!(table.lines().any(|line| line == row), "{table}");
-    let deleted = support.text(&["tokens", "delete", text(&token, "id"), "--brand", "nova"]).await;
+    let deleted = support.text(&["tokens", "delete", text_field(&token, "id"), "--brand", "nova"]).await;
     assert!(deleted.contains("is deleted"), "{deleted}");
     assert!(nova.failure(&["me"]).await.contains("(401)"));
 }
 
 #[tokio::test]
-async fn a_webhook_is_changed_paused_rotated_and_deleted() {
-    let stage = Stage::set().await;
-    let (_, webhook) = stage.webhook("/hook").await;
-    let (brand, id) = (cli(&stage, &stage.brand.api), webhook.id.as_str());
+async fn webhooks_are_changed_paused_rotated_and_deleted() {
+    let stage = Stage::new().await;
+    let (_, webhook) = stage.create_webhook("/hook").await;
+    let brand = cli(&stage, &stage.brand.api);
+    let id = webhook.id.as_str();
     let changed =
         brand.json(&["webhooks", "update", id, "--max-concurrency", "3", "--description", "Mine"]).await;
     assert_eq!((&changed["maxConcurrency"], &changed["description"]), (&json!(3), &json!("Mine")));
     assert_eq!(brand.json(&["webhooks", "pause", id]).await["status"], "paused");
     assert_eq!(brand.json(&["webhooks", "resume", id]).await["status"], "active");
-    assert_eq!(text(&brand.json(&["webhooks", "secret", id]).await, "secret"), webhook.secret);
+    assert_eq!(text_field(&brand.json(&["webhooks", "secret", id]).await, "secret"), webhook.secret);
     let rotated = brand.json(&["webhooks", "rotate", id, "--overlap-seconds", "60"]).await;
-    assert_ne!(text(&rotated, "secret"), webhook.secret);
+    assert_ne!(text_field(&rotated, "secret"), webhook.secret);
     let support = cli(&stage, &stage.brand.support);
     assert_eq!(support.json(&["webhooks", "disable", id, "--detail", "a test"]).await["status"], "disabled");
     assert!(brand.failure(&["webhooks", "resume", id]).await.contains("(409)"));
@@ -80,36 +84,38 @@ async fn a_webhook_is_changed_paused_rotated_and_deleted() {
 }
 
 #[tokio::test]
-async fn events_are_read_sent_again_and_followed() {
-    let stage = Stage::with(Platform::builder().one_attempt().never_disabled()).await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
+async fn events_are_read_redelivered_and_followed() {
+    let stage = Stage::with_builder(Platform::builder().one_attempt().without_health_rule()).await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
     endpoint.always(Reply::status(500));
-    let events = stage.published(3).await;
-    stage.settled(&webhook, "failed", &events).await;
-    let (brand, id) = (cli(&stage, &stage.brand.api), webhook.id.as_str());
+    let events = stage.publish_many(3).await;
+    stage.wait_settled(&webhook, "failed", &events).await;
+    let brand = cli(&stage, &stage.brand.api);
+    let id = webhook.id.as_str();
     let failed = brand.json(&["events", "list", id, "--status", "failed", "--newest", "--limit", "2"]).await;
     assert_eq!(failed.as_array().map(Vec::len), Some(2));
-    assert!(text(&failed[0], "created") >= text(&failed[1], "created"));
+    assert!(text_field(&failed[0], "created") >= text_field(&failed[1], "created"));
     let attempts = brand.json(&["events", "attempts", id, events[0].id()]).await;
     assert_eq!(attempts[0]["statusCode"], 500);
 
     endpoint.always(Reply::ok());
-    let (from, to) = ("2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z");
+    let from = "2000-01-01T00:00:00Z";
+    let to = "2100-01-01T00:00:00Z";
     let done = brand.json(&["redeliver", id, "--from", from, "--to", to, "--status", "failed"]).await;
     assert_eq!(
         (&done["state"], &done["delivered"], &done["total"]),
         (&json!("finished"), &json!(3), &json!(3))
     );
-    stage.settled(&webhook, "delivered", &events).await;
+    stage.wait_settled(&webhook, "delivered", &events).await;
     assert_eq!(brand.json(&["redeliver", id, events[0].id()]).await["queued"], 1);
 
     let mut tail = brand.start(&["tail", id, "--lines", "1"]);
-    // It has looked: what is published from here on is new to it.
-    tail.next().await;
-    let mut more = stage.published(1).await;
+    // The tool has looked, so that later events are new to it.
+    tail.next_line().await;
+    let mut more = stage.publish_many(1).await;
     let more = more.remove(0);
     loop {
-        let line = tail.next().await;
+        let line = tail.next_line().await;
         if line["id"] == more.id() && line["status"] == "delivered" {
             break;
         }
@@ -118,11 +124,11 @@ async fn events_are_read_sent_again_and_followed() {
 }
 
 #[tokio::test]
-async fn support_looks_at_what_was_refused() {
-    let stage = Stage::set().await;
+async fn support_lists_rejected_messages() {
+    let stage = Stage::new().await;
     let support = cli(&stage, &stage.brand.support);
-    stage.platform.producer().await.raw("SOME.KEY", b"not JSON", None).await.expect("a confirm");
-    let listed = eventually("the refused message is listed", PATIENCE, async || {
+    stage.platform.producer().await.publish_raw("SOME.KEY", b"not JSON", None).await.expect("a confirm");
+    let listed = eventually("the rejected message is listed", WAIT_TIMEOUT, async || {
         let listed = support.json(&["rejected", "list"]).await;
         if listed[0].is_object() { Ok(listed) } else { Err(listed.to_string()) }
     })
@@ -134,8 +140,8 @@ async fn support_looks_at_what_was_refused() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said_in_words() {
-    let stage = Stage::set().await;
+async fn errors_are_explained_in_words() {
+    let stage = Stage::new().await;
     let brand = cli(&stage, &stage.brand.api);
     let wrong =
         brand.failure(&["webhooks", "create", "--endpoint", "http://example.com", "--events", "NONE"]).await;
@@ -148,7 +154,7 @@ async fn what_is_wrong_is_said_in_words() {
 #[test]
 fn completions_and_help_need_no_api() {
     for shell in ["bash", "zsh", "fish"] {
-        let output = std::process::Command::new(binaries::path("postrider"))
+        let output = std::process::Command::new(binaries::binary_path("postrider"))
             .args(["completions", shell])
             .env_clear()
             .output()

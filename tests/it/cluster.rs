@@ -1,8 +1,8 @@
-//! RabbitMQ as operators run it: a cluster that loses nodes, a length policy, an account with least privileges.
-//! Each scenario runs on the installed RabbitMQ and on RabbitMQ 4.
+//! RabbitMQ as operators run it: a cluster that loses nodes, a length policy, and an account with least
+//! privileges. Each scenario runs on the installed RabbitMQ and on RabbitMQ 4.
 
-/// Declares the tests of these scenarios, on either server. nextest lists the tests on RabbitMQ 4 as skipped, because
-/// not every machine can make the root that they need; `deploy/test` runs them where there is one.
+/// Declares the tests of these scenarios, on either server. nextest lists the tests on RabbitMQ 4 as skipped,
+/// because not every machine can create the root that they need; `deploy/test` runs them where it exists.
 macro_rules! on_each_server {
     ($($scenario:ident),+ $(,)?) => {
         mod installed {

@@ -13,8 +13,8 @@ use serde_json::json;
 
 use crate::Stage;
 
-/// The body that the guide promises: seven keys, this order, nothing between them.
-fn envelope(event: &Event, webhook: &Webhook, request: &Received, created: &str) -> String {
+/// The body that the guide promises: seven keys in this order, with no space between them.
+fn expected_envelope(event: &Event, webhook: &Webhook, request: &Received, created: &str) -> String {
     format!(
         r#"{{"id":"{}","brandId":"{}","webhookId":"{}","attemptId":"{}","created":"{created}","type":"{}","data":{}}}"#,
         event.id(),
@@ -27,33 +27,33 @@ fn envelope(event: &Event, webhook: &Webhook, request: &Received, created: &str)
 }
 
 #[tokio::test]
-async fn an_event_arrives_as_the_guide_says_and_is_recorded() {
-    let stage = Stage::set().await;
-    let (endpoint, webhook) = stage.webhook("/my/webhook/endpoint").await;
+async fn an_event_arrives_as_documented_and_is_recorded() {
+    let stage = Stage::new().await;
+    let (endpoint, webhook) = stage.create_webhook("/my/webhook/endpoint").await;
     let created = time_ago(Duration::from_secs(3600));
     let event = Event::sms("acme").created(&created);
 
-    stage.publish(&event).await;
+    stage.publish_event(&event).await;
 
-    let request = &endpoint.wait_for(1).await[0];
+    let request = &endpoint.wait_for_requests(1).await[0];
     assert_eq!(request.method, "POST");
     assert_eq!(request.path, "/my/webhook/endpoint");
-    assert_eq!(request.text(), envelope(&event, &webhook, request, &created));
+    assert_eq!(request.text(), expected_envelope(&event, &webhook, request, &created));
     assert_eq!(request.header("content-type"), "application/json");
     assert!(request.header("user-agent").starts_with("Postrider/"), "{:?}", request.headers);
     assert!(!request.headers.contains_key("accept-encoding"), "no compression is asked for");
     assert_eq!(request.header("webhook-id"), event.id());
     let stamp: u64 = request.header("webhook-timestamp").parse().expect("Unix seconds");
-    assert!(stamp.abs_diff(signature::now()) < 30, "{stamp}");
+    assert!(stamp.abs_diff(signature::unix_now()) < 30, "{stamp}");
     request.verify(&webhook.secret).expect("a signature that verifies");
-    recorded(&stage.brand, &webhook, &event, request).await;
+    assert_recorded(&stage.brand, &webhook, &event, request).await;
 }
 
-async fn recorded(brand: &Brand, webhook: &Webhook, event: &Event, request: &Received) {
-    let listed = brand.wait_status(webhook, event.id(), "delivered").await;
+async fn assert_recorded(brand: &Brand, webhook: &Webhook, event: &Event, request: &Received) {
+    let listed = brand.wait_delivery_status(webhook, event.id(), "delivered").await;
     assert_eq!(listed["delivery"]["attempts"], 1);
     assert_eq!(listed["delivery"]["lastError"], json!(null));
-    let attempts = brand.attempts(webhook, event.id()).await;
+    let attempts = brand.list_attempts(webhook, event.id()).await;
     assert_eq!(attempts.len(), 1, "{attempts:?}");
     assert_eq!(attempts[0]["attemptId"], request.field("attemptId"));
     assert_eq!(attempts[0]["outcome"], "delivered");
@@ -65,23 +65,24 @@ async fn recorded(brand: &Brand, webhook: &Webhook, event: &Event, request: &Rec
 }
 
 #[tokio::test]
-async fn an_event_without_a_time_has_the_time_when_the_router_took_it() {
-    let stage = Stage::set().await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
+async fn an_event_without_a_time_gets_the_routers_time() {
+    let stage = Stage::new().await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
     let event = Event::sms("acme");
     let before = time_ago(Duration::ZERO);
 
-    stage.publish(&event).await;
+    stage.publish_event(&event).await;
 
-    let request = &endpoint.wait_for(1).await[0];
-    let (created, after) = (request.field("created"), time_ago(Duration::ZERO));
+    let request = &endpoint.wait_for_requests(1).await[0];
+    let created = request.field("created");
+    let after = time_ago(Duration::ZERO);
     assert_eq!(created.len(), "2021-04-08T19:36:02.938Z".len(), "{created}");
     assert!(before <= created && created <= after, "{before} <= {created} <= {after}");
-    let listed = stage.brand.wait_status(&webhook, event.id(), "delivered").await;
+    let listed = stage.brand.wait_delivery_status(&webhook, event.id(), "delivered").await;
     assert_eq!(listed["created"], created);
 }
 
-/// JSON that a parser would not give back as it was.
+/// JSON that a parser would not reproduce unchanged.
 const DATA: [&str; 12] = [
     "12345678901234567890",
     "1.10",
@@ -99,8 +100,8 @@ const DATA: [&str; 12] = [
 
 #[tokio::test]
 async fn data_arrives_and_is_listed_byte_for_byte() {
-    let stage = Stage::set().await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let stage = Stage::new().await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
     let events: Vec<_> = DATA.iter().map(|data| Event::sms("acme").data(data)).collect();
 
     stage.platform.producer().await.publish_all(&events).await;
@@ -113,12 +114,17 @@ async fn data_arrives_and_is_listed_byte_for_byte() {
             request.text()
         );
         request.verify(&webhook.secret).expect(&event.data);
-        let path = stage.brand.path(&format!("/{}/events/{}", webhook.id, event.id()));
-        let shown = stage.brand.api.get(&path).await.expect(200).text;
+        let path = stage.brand.webhooks_path(&format!("/{}/events/{}", webhook.id, event.id()));
+        let shown = stage.brand.api.get(&path).await.expect_status(200).text;
         assert!(shown.contains(&format!(r#""data":{}"#, event.data)), "{shown}");
     }
-    let listed =
-        stage.brand.api.get(&stage.brand.path(&format!("/{}/events", webhook.id))).await.expect(200).text;
+    let listed = stage
+        .brand
+        .api
+        .get(&stage.brand.webhooks_path(&format!("/{}/events", webhook.id)))
+        .await
+        .expect_status(200)
+        .text;
     for event in &events {
         assert!(listed.contains(&format!(r#""data":{}"#, event.data)), "{} in {listed}", event.data);
     }
@@ -126,14 +132,14 @@ async fn data_arrives_and_is_listed_byte_for_byte() {
 
 #[tokio::test]
 async fn the_largest_event_arrives() {
-    let stage = Stage::set().await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let stage = Stage::new().await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
     let empty = Event::sms("acme").data(r#""""#);
     let filling = "x".repeat(256 * 1024 - empty.body().len());
     let event = empty.data(&format!(r#""{filling}""#));
     assert_eq!(event.body().len(), 256 * 1024);
 
-    stage.publish(&event).await;
+    stage.publish_event(&event).await;
 
     let request = endpoint.wait_for_event(event.id()).await;
     assert_eq!(request.json()["data"], filling);
@@ -141,72 +147,72 @@ async fn the_largest_event_arrives() {
 }
 
 #[tokio::test]
-async fn custom_headers_are_sent_along() {
-    let stage = Stage::set().await;
+async fn custom_headers_are_sent() {
+    let stage = Stage::new().await;
     let endpoint = stage.receiver.endpoint("/hook");
     let headers = json!({"Authorization": "Bearer abc", "x-shop": "Köln 7"});
     let webhook = json!({"endpoint": endpoint.url(), "events": [SMS], "headers": headers});
-    stage.brand.webhook_of(&webhook).await;
+    stage.brand.create_webhook_with(&webhook).await;
 
-    stage.publish(&Event::sms("acme")).await;
+    stage.publish_event(&Event::sms("acme")).await;
 
-    let request = &endpoint.wait_for(1).await[0];
+    let request = &endpoint.wait_for_requests(1).await[0];
     assert_eq!(request.header("authorization"), "Bearer abc");
     assert_eq!(request.headers["x-shop"].as_bytes(), "Köln 7".as_bytes());
 }
 
 #[tokio::test]
-async fn endpoints_of_http_1_and_http_2_are_both_served_over_few_connections() {
-    let stage = Stage::with(Platform::builder().set("POSTRIDER_HTTP2", "true")).await;
+async fn http1_and_http2_endpoints_are_served_over_few_connections() {
+    let stage = Stage::with_builder(Platform::builder().set("POSTRIDER_HTTP2", "true")).await;
     for (alpn, version) in [("http/1.1", http::Version::HTTP_11), ("h2", http::Version::HTTP_2)] {
         let receiver = Receiver::start_with(&stage.platform.authority, &[alpn]).await;
         let endpoint = receiver.endpoint("/hook");
-        let webhook = stage.brand.webhook(endpoint.url(), &[SMS]).await;
+        let webhook = stage.brand.create_webhook(endpoint.url(), &[SMS]).await;
         for number in 1..=10 {
-            stage.publish(&Event::sms("acme")).await;
-            endpoint.wait_for(number).await;
+            stage.publish_event(&Event::sms("acme")).await;
+            endpoint.wait_for_requests(number).await;
         }
         assert!(endpoint.requests().iter().all(|request| request.version == version), "{alpn}");
         assert!(
-            receiver.connections() <= 5,
+            receiver.count_connections() <= 5,
             "{} connections for 10 requests in a row",
-            receiver.connections()
+            receiver.count_connections()
         );
-        stage.brand.delete(&webhook).await;
+        stage.brand.delete_webhook(&webhook).await;
     }
 }
 
 #[tokio::test]
-async fn no_more_requests_are_in_flight_than_the_webhook_allows() {
-    let stage = Stage::set().await;
+async fn concurrency_stays_within_the_webhooks_limit() {
+    let stage = Stage::new().await;
     let endpoint = stage.receiver.endpoint("/hook");
     endpoint.always(Reply::ok().after(Duration::from_millis(100)));
     let webhook = json!({"endpoint": endpoint.url(), "events": [SMS], "maxConcurrency": 3});
-    stage.brand.webhook_of(&webhook).await;
+    stage.brand.create_webhook_with(&webhook).await;
 
-    stage.platform.producer().await.publish_all(&Event::many("acme", 30)).await;
+    stage.platform.producer().await.publish_all(&Event::sms_batch("acme", 30)).await;
 
-    endpoint.wait_for(30).await;
-    assert_eq!(endpoint.most_in_flight(), 3);
+    endpoint.wait_for_requests(30).await;
+    assert_eq!(endpoint.max_in_flight(), 3);
 }
 
 #[tokio::test]
-async fn no_more_requests_a_second_are_sent_than_the_webhook_allows() {
-    let stage = Stage::set().await;
+async fn the_request_rate_stays_within_the_webhooks_limit() {
+    let stage = Stage::new().await;
     let endpoint = stage.receiver.endpoint("/hook");
     let webhook = json!({"endpoint": endpoint.url(), "events": [SMS], "ratePerSecond": 5});
-    let webhook = stage.brand.webhook_of(&webhook).await;
+    let webhook = stage.brand.create_webhook_with(&webhook).await;
 
-    let events = stage.delivered(&webhook, 20).await;
+    let events = stage.deliver_many(&webhook, 20).await;
 
     let mut started = Vec::new();
     for event in &events {
-        let attempts = stage.brand.attempts(&webhook, event.id()).await;
+        let attempts = stage.brand.list_attempts(&webhook, event.id()).await;
         let at = attempts[0]["startedAt"].as_str().expect("a time");
         started.push(DateTime::parse_from_rfc3339(at).expect("RFC 3339"));
     }
     started.sort();
     let took = (started[19] - started[0]).to_std().expect("in order");
-    // A second's worth may come at once, the others one by one.
+    // The requests of one second may come at once, the others one by one.
     assert!(took >= Duration::from_millis(2800), "20 requests at 5 a second took {took:?}");
 }

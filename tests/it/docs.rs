@@ -1,5 +1,5 @@
-//! The snippets of the docs, run as they are shown: they verify what the platform sends, and what they
-//! publish arrives.
+//! The snippets of the docs, run as shown. They verify the platform's requests, and the events that they
+//! publish arrive.
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
@@ -8,13 +8,13 @@ use std::process::{Command, Output, Stdio};
 
 use e2e::poll::eventually;
 use e2e::receiver::Received;
-use e2e::{PATIENCE, signature};
+use e2e::{WAIT_TIMEOUT, signature};
 use serde_json::{Value, json};
 
 use crate::Stage;
 use crate::python::interpreter;
 
-// What is shown is written for a crate of the reader's own.
+// The snippet is written for a crate of the reader's own.
 #[allow(unreachable_pub)]
 #[path = "../../crates/subscription-api/docs/snippets/produce.rs"]
 mod produce;
@@ -23,7 +23,7 @@ mod produce;
 mod verify;
 
 const HEADERS: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
-/// How each language reads a request as JSON, calls the snippet, and says what came of it.
+/// Each language's program that reads a request as JSON, calls the snippet, and prints the result.
 const PYTHON: &str = "import json, sys; sys.path.insert(0, sys.argv[1]); from verify import verify; r = json.load(sys.stdin); \
      print(json.dumps(verify(r['secret'], r['headers'], r['body'].encode())))";
 const NODE: &str = "import { readFileSync } from 'node:fs'; const { verify } = await import(`${process.argv[1]}/verify.mjs`); \
@@ -31,24 +31,24 @@ const NODE: &str = "import { readFileSync } from 'node:fs'; const { verify } = a
 const PHP: &str = "require \"$argv[1]/verify.php\"; $r = json_decode(stream_get_contents(STDIN), true); \
      echo json_encode(verify($r['secret'], $r['headers'], $r['body']));";
 
-fn snippets() -> PathBuf {
+fn snippets_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/subscription-api/docs/snippets")
 }
 
-fn run(mut command: Command, input: &[u8]) -> Output {
+fn run_with_input(mut command: Command, input: &[u8]) -> Output {
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().unwrap_or_else(|error| {
         panic!("{command:?}: {error} (deploy/test installs what the snippets of the docs are run with)")
     });
     match child.stdin.take().expect("a pipe").write_all(input) {
-        // One that has seen enough in its arguments leaves without reading.
+        // A program that has seen enough in its arguments exits without reading.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
         written => written.expect("it reads"),
     }
     child.wait_with_output().expect("it ends")
 }
 
-/// A request with the secret that it is to be verified with.
+/// A request with the secret to verify it with.
 #[derive(Clone)]
 struct Request {
     secret: String,
@@ -58,7 +58,8 @@ struct Request {
 
 impl Request {
     fn new(secret: &str, received: &Received) -> Self {
-        let (headers, body) = (received.headers.clone(), received.text().to_owned());
+        let headers = received.headers.clone();
+        let body = received.text().to_owned();
         Self { secret: secret.to_owned(), headers, body }
     }
 
@@ -66,9 +67,9 @@ impl Request {
         self.headers[name].to_str().expect("text")
     }
 
-    /// The same, sent an hour ago.
+    /// The same request, sent an hour ago.
     fn old(mut self) -> Self {
-        let then = (signature::now() - 3600).to_string();
+        let then = (signature::unix_now() - 3600).to_string();
         let id = self.header("webhook-id").to_owned();
         let signed = signature::sign(&self.secret, &id, &then, self.body.as_bytes()).expect("a secret");
         self.headers.insert("webhook-timestamp", then.parse().expect("digits"));
@@ -87,25 +88,25 @@ impl Request {
         json!({"secret": self.secret, "headers": headers, "body": self.body})
     }
 
-    /// What the snippet in an interpreted language says.
+    /// Returns the verdict of the snippet in an interpreted language.
     fn interpreted(&self, program: impl Into<OsString>, args: &[&str]) -> bool {
         let mut command = Command::new(program.into());
-        command.args(args).arg(snippets());
-        let output = run(command, self.as_json().to_string().as_bytes());
+        command.args(args).arg(snippets_dir());
+        let output = run_with_input(command, self.as_json().to_string().as_bytes());
         let error = String::from_utf8_lossy(&output.stderr);
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{args:?}: {error}"))
     }
 
     fn shell(&self) -> bool {
-        let mut command = Command::new(snippets().join("verify.sh"));
+        let mut command = Command::new(snippets_dir().join("verify.sh"));
         command.env("WEBHOOK_SECRET", &self.secret).args(HEADERS.map(|name| self.header(name)));
-        let output = run(command, self.body.as_bytes());
+        let output = run_with_input(command, self.body.as_bytes());
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(error.is_empty() && matches!(output.status.code(), Some(0 | 1)), "verify.sh: {error}");
         output.status.success()
     }
 
-    /// What each of the snippets says, by its language.
+    /// Returns the verdict of each snippet, by language.
     fn verdicts(&self) -> [(&'static str, bool); 5] {
         let rust = verify::verify(&self.secret, &self.headers, self.body.as_bytes());
         [
@@ -125,21 +126,21 @@ fn assert_all(request: &Request, wanted: bool, what: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_snippets_verify_what_the_platform_sends_and_nothing_else() {
-    let stage = Stage::set().await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
-    stage.published(1).await;
-    let first = Request::new(&webhook.secret, &endpoint.wait_for(1).await[0]);
+async fn the_snippets_verify_only_genuine_requests() {
+    let stage = Stage::new().await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
+    stage.publish_many(1).await;
+    let first = Request::new(&webhook.secret, &endpoint.wait_for_requests(1).await[0]);
     assert_all(&first, true, "a request of the platform");
     assert_all(&first.clone().altered(), false, "an altered body");
     assert_all(&first.clone().old(), false, "an old request");
-    let rotate = stage.brand.path_of(&webhook, "/secret/rotate");
-    let rotated = stage.brand.api.post(&rotate, &json!({})).await.expect(200).json();
+    let rotate = stage.brand.webhook_path(&webhook, "/secret/rotate");
+    let rotated = stage.brand.api.post(&rotate, &json!({})).await.expect_status(200).json();
     let other = rotated["secret"].as_str().expect("a secret");
     assert_all(&Request { secret: other.to_owned(), ..first }, false, "another secret");
-    // Both sign as soon as the deliverer knows of it.
-    let both = eventually("both secrets sign", PATIENCE, async || {
-        let event = stage.published(1).await.remove(0);
+    // Both sign as soon as the deliverer has learned of the new secret.
+    let both = eventually("both secrets sign", WAIT_TIMEOUT, async || {
+        let event = stage.publish_many(1).await.remove(0);
         let request = endpoint.wait_for_event(event.id()).await;
         let signatures = request.header("webhook-signature").split(' ').count();
         if signatures == 2 { Ok(request) } else { Err(signatures.to_string()) }
@@ -150,45 +151,45 @@ async fn the_snippets_verify_what_the_platform_sends_and_nothing_else() {
     }
 }
 
-/// Runs a program that publishes, with what the snippets take from the environment.
-fn publish(stage: &Stage, mut command: Command) {
+/// Runs a program that publishes, with the environment variables that the snippets read.
+fn run_publisher(stage: &Stage, mut command: Command) {
     command.env("AMQP_URL", stage.platform.amqp_url());
     command.env("EXCHANGE", format!("{}.events", stage.platform.namespace));
     command.env("POSTRIDER_URL", format!("http://{}", stage.platform.api_address()));
     command.env("POSTRIDER_TOKEN", stage.brand.api.token());
-    let output = run(command, b"");
+    let output = run_with_input(command, b"");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Node looks for what a module imports beside the module.
+/// Node looks for the imports of a module beside the module.
 fn node_module(stage: &Stage) -> PathBuf {
     let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/node_modules");
     assert!(modules.is_dir(), "run npm ci in tests/docs (deploy/test does)");
     let place = stage.platform.dir().join("produce.mjs");
-    std::fs::copy(snippets().join("produce.mjs"), &place).expect("a copy");
+    std::fs::copy(snippets_dir().join("produce.mjs"), &place).expect("a copy");
     std::os::unix::fs::symlink(modules, stage.platform.dir().join("node_modules")).expect("a link");
     place
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_snippets_publish_arrives_once_however_often_they_run() {
-    let stage = Stage::set().await;
-    let (endpoint, _) = stage.webhook("/hook").await;
+async fn events_of_the_snippets_arrive_once_despite_repeated_runs() {
+    let stage = Stage::new().await;
+    let (endpoint, _) = stage.create_webhook("/hook").await;
     let module = node_module(&stage);
     let exchange = format!("{}.events", stage.platform.namespace);
     for _ in 0..2 {
         let mut python = Command::new(interpreter());
-        python.arg(snippets().join("produce.py"));
-        publish(&stage, python);
+        python.arg(snippets_dir().join("produce.py"));
+        run_publisher(&stage, python);
         let mut node = Command::new("node");
         node.arg(&module);
-        publish(&stage, node);
-        publish(&stage, Command::new(snippets().join("produce.sh")));
+        run_publisher(&stage, node);
+        run_publisher(&stage, Command::new(snippets_dir().join("produce.sh")));
         assert!(produce::produce(stage.platform.amqp_url(), &exchange).await.expect("a confirm"));
     }
-    let last = stage.published(1).await.remove(0);
+    let last = stage.publish_many(1).await.remove(0);
     endpoint.wait_for_event(last.id()).await;
-    let requests = endpoint.wait_for(5).await;
+    let requests = endpoint.wait_for_requests(5).await;
     let mut from: Vec<String> = requests
         .iter()
         .filter(|request| request.event_id() != last.id())
@@ -198,9 +199,9 @@ async fn what_the_snippets_publish_arrives_once_however_often_they_run() {
     assert_eq!(from, ["from Node", "from Python", "from Rust", "from curl"]);
 }
 
-/// The lines of the docs that begin with `postrider`: each is one that the tool understands.
+/// The tool understands every line of the docs that begins with `postrider`.
 #[test]
-fn every_command_line_in_the_docs_is_one_that_postrider_knows() {
+fn every_command_line_in_the_docs_is_valid() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/subscription-api/docs");
     let mut seen = 0;
     for entry in std::fs::read_dir(docs).expect("the docs") {
@@ -218,13 +219,13 @@ fn every_command_line_in_the_docs_is_one_that_postrider_knows() {
     assert!(seen > 10, "{seen} lines");
 }
 
-/// The tool reads its command line before it asks for a token: without one it says so, with status 1, and
-/// what it does not understand is status 2.
+/// The tool reads its command line before it asks for a token. Without a token it exits with status 1 and
+/// says so; a command line that it does not understand is status 2.
 fn check_line(line: &str) {
     let line = line.replacen("postrider", "\"$POSTRIDER\"", 1);
     let mut shell = Command::new("bash");
-    shell.args(["-c", &line]).env_clear().env("POSTRIDER", e2e::binaries::path("postrider"));
-    let output = run(shell, b"");
+    shell.args(["-c", &line]).env_clear().env("POSTRIDER", e2e::binaries::binary_path("postrider"));
+    let output = run_with_input(shell, b"");
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && error.contains("give a token"), "{line}: {error}");
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use e2e::PATIENCE;
+use e2e::WAIT_TIMEOUT;
 use e2e::brand::Brand;
 use e2e::database;
 use e2e::event::Event;
@@ -17,13 +17,13 @@ use e2e::tls::{Authority, PemIdentity};
 
 /// The one name in the servers' certificates.
 const NAME: &str = "localhost";
-/// The same machine, and not in the certificates.
+/// The same machine by another name, which is not in the certificates.
 const OTHER_NAME: &str = "127.0.0.1";
-/// Who holds connections to PostgreSQL, by whether they are encrypted and whose certificate was shown.
+/// Lists the connections to PostgreSQL by application, encryption and client certificate.
 const CONNECTIONS: &str = "SELECT DISTINCT application_name, ssl, coalesce(client_dn, '') \
     FROM pg_stat_activity JOIN pg_stat_ssl USING (pid) WHERE usename = $1 ORDER BY 1";
 
-/// Servers that ask for certificates, and a platform that was told of them and is not started.
+/// Servers that ask for certificates, and a configured platform that is not started.
 struct Encrypted {
     postgres: PrivatePostgres,
     broker: PrivateBroker,
@@ -31,7 +31,7 @@ struct Encrypted {
     files: Files,
 }
 
-/// What a service is told to speak TLS with.
+/// The TLS files of a service.
 #[derive(Clone)]
 struct Files {
     roots: PathBuf,
@@ -68,7 +68,8 @@ impl Files {
 
 impl Encrypted {
     async fn prepare() -> Self {
-        let (servers, clients) = (Authority::generate(), Authority::generate());
+        let servers = Authority::generate();
+        let clients = Authority::generate();
         let server = servers.issue_server(&[NAME]);
         let (postgres, broker) = tokio::join!(
             PrivatePostgres::start_secure(&server, clients.pem()),
@@ -79,7 +80,8 @@ impl Encrypted {
         let client = clients.issue_client(private_postgres::CLIENT);
         let files = Files::write(platform.dir(), "client", servers.pem(), &client);
         let mut encrypted = Self { postgres, broker, platform, files };
-        let (database_url, amqp_url) = (encrypted.database_url(NAME), encrypted.amqp_url(NAME));
+        let database_url = encrypted.database_url(NAME);
+        let amqp_url = encrypted.amqp_url(NAME);
         for process in encrypted.platform.processes_mut() {
             process.set("DATABASE_URL", &database_url);
             process.set("AMQP_URL", &amqp_url);
@@ -101,7 +103,7 @@ impl Encrypted {
         self.broker.client_url(host, &self.files.of_broker())
     }
 
-    /// Every connection of the services to PostgreSQL is encrypted and shows their certificate.
+    /// Checks that every connection of the services to PostgreSQL is encrypted and shows their certificate.
     async fn check_postgres(&self) {
         let admin = database::connect(&self.postgres.admin_url()).await.expect("the private PostgreSQL");
         let rows = admin.query(CONNECTIONS, &[&private_postgres::CLIENT]).await.expect("connections");
@@ -116,9 +118,9 @@ impl Encrypted {
         assert!(seen.iter().all(|(_, encrypted, shown)| *encrypted && *shown == subject), "{seen:?}");
     }
 
-    /// Every connection of the services to RabbitMQ is, too.
+    /// Checks the same for every connection of the services to RabbitMQ.
     async fn check_broker(&self) {
-        let all = self.broker.connections().await;
+        let all = self.broker.list_connections().await;
         let seen: Vec<_> = all.iter().filter(|[user, ..]| user == private_broker::CLIENT).collect();
         eprintln!("RabbitMQ: {seen:?}");
         assert!(seen.len() >= 3, "one of each service, at least: {all:?}");
@@ -131,19 +133,19 @@ impl Encrypted {
 }
 
 #[tokio::test]
-async fn an_event_goes_its_whole_way_over_tls_with_certificates_on_both_sides() {
+async fn an_event_is_delivered_over_mutual_tls() {
     let mut encrypted = Encrypted::prepare().await;
     encrypted.platform.start_all().await;
     let brand = Brand::create(&encrypted.platform.support(), "acme", &["NOTIFICATION"]).await;
     let receiver = Receiver::start(&encrypted.platform.authority).await;
     let endpoint = receiver.endpoint("/hook");
     endpoint.answer([Reply::status(500), Reply::ok()]);
-    let webhook = brand.webhook(endpoint.url(), &["NOTIFICATION"]).await;
+    let webhook = brand.create_webhook(endpoint.url(), &["NOTIFICATION"]).await;
 
     let event = Event::sms("acme");
     encrypted.platform.producer().await.publish(&event).await;
 
-    // Routed, failed, waited, come back, delivered, recorded.
+    // The event was routed, failed, waited, came back, and was delivered and recorded.
     let delivery = brand.wait_delivery(&webhook, event.id(), "delivered", 2).await;
     assert_eq!(delivery["status"], "delivered");
     endpoint.wait_for_event(event.id()).await.verify(&webhook.secret).expect("a signature");
@@ -151,19 +153,19 @@ async fn an_event_goes_its_whole_way_over_tls_with_certificates_on_both_sides() 
     encrypted.check_broker().await;
 }
 
-/// Starts `process`, which must not come through to `server` (`database` or `broker`), though to the other, and
+/// Starts `process`, which must fail to reach `server` (`database` or `broker`) and reach the other one, and
 /// waits until its log says why.
-async fn refused(process: &mut Process, server: &str, reason: &str) {
+async fn assert_unreachable(process: &mut Process, server: &str, reason: &str) {
     process.start();
     let what = format!("{server} is away, because of {reason}");
-    eventually(&what, PATIENCE, async || {
-        let log = process.log();
-        // The last line is what a fault shows: the process tries again and again.
+    eventually(&what, WAIT_TIMEOUT, async || {
+        let log = process.read_log();
+        // The last line shows a failure; the process keeps trying.
         let last = log.lines().last().unwrap_or_default().to_owned();
         if log.contains(reason) { Ok(()) } else { Err(last) }
     })
     .await;
-    let state = eventually(&format!("the {server} alone is away"), PATIENCE, async || {
+    let state = eventually(&format!("only the {server} is unreachable"), WAIT_TIMEOUT, async || {
         let state = process.wait_readyz(503).await;
         let parts: serde_json::Value = serde_json::from_str(&state).expect("JSON");
         let away = ["database", "broker"].map(|part| parts[part] == "away");
@@ -171,12 +173,12 @@ async fn refused(process: &mut Process, server: &str, reason: &str) {
     })
     .await;
     eprintln!("{server}, {reason}: {state}");
-    assert!(process.is_running(), "it waits for a server that can be trusted");
+    assert!(process.is_running(), "it waits for a trusted server");
     process.kill();
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_prove_its_name_and_a_client_without_a_certificate_are_refused() {
+async fn untrusted_servers_and_clients_are_rejected() {
     let mut encrypted = Encrypted::prepare().await;
     let stranger = Authority::generate();
     let client = stranger.issue_client(private_postgres::CLIENT);
@@ -206,22 +208,23 @@ async fn a_server_that_does_not_prove_its_name_and_a_client_without_a_certificat
         (encrypted.broker.client_url(NAME, &wrong_client.of_broker()), "alert"),
         (encrypted.broker.client_url(NAME, &roots_alone), "alert"),
     ];
-    let (database_url, amqp_url) = (encrypted.database_url(NAME), encrypted.amqp_url(NAME));
+    let database_url = encrypted.database_url(NAME);
+    let amqp_url = encrypted.amqp_url(NAME);
     let lenient = encrypted.database_url_with(OTHER_NAME, &good.of_postgres("verify-ca"));
     for (url, reason) in to_postgres {
         let process = &mut encrypted.platform.routers[0];
-        process.begin_log();
+        process.clear_log();
         process.set("DATABASE_URL", &url);
-        refused(process, "database", reason).await;
+        assert_unreachable(process, "database", reason).await;
     }
     encrypted.platform.routers[0].set("DATABASE_URL", &database_url);
     for (url, reason) in to_broker {
         let process = &mut encrypted.platform.routers[0];
-        process.begin_log();
+        process.clear_log();
         process.set("AMQP_URL", &url);
-        refused(process, "broker", reason).await;
+        assert_unreachable(process, "broker", reason).await;
     }
-    // The name alone does not count with verify-ca; and nothing was wrong but what was changed.
+    // verify-ca ignores the name, so nothing was wrong except the changed setting.
     let router = &mut encrypted.platform.routers[0];
     router.set("AMQP_URL", &amqp_url);
     router.set("DATABASE_URL", &lenient);

@@ -1,4 +1,4 @@
-//! Tenants that attack: others' ids on every route, bodies that are too much, guessed tokens (contract §4).
+//! Tenants that attack with others' ids on every route, excessive bodies and guessed tokens (contract §4).
 
 use std::collections::BTreeMap;
 
@@ -16,16 +16,16 @@ use std::time::Duration;
 use crate::Stage;
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// Largest body of a request (contract §4).
-const LARGEST_BODY: usize = 1024 * 1024;
-/// That a webhook is in no state for it may be told before what is wrong with a body.
-const STATE: u16 = 409;
-/// By how much bodies that are refused may grow the API.
-const GROWTH: u64 = 32 * 1024 * 1024;
-/// Wrong tokens from one address before it is slowed down (`crates/SECURITY.md`).
-const GUESSES: usize = 200;
+/// Maximum size of a request body (contract §4).
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// The API may report a conflict with the webhook's state before it validates the body.
+const CONFLICT: u16 = 409;
+/// Maximum growth of the API caused by rejected bodies.
+const MAX_GROWTH_BYTES: u64 = 32 * 1024 * 1024;
+/// Wrong tokens from one address before the API slows it down (`crates/SECURITY.md`).
+const MAX_GUESSES: usize = 200;
 
-/// Two brands, of which one has all that can be had.
+/// Two brands; the rich one owns every kind of resource.
 struct Scene {
     stage: Stage,
     own: Webhook,
@@ -37,21 +37,21 @@ struct Scene {
 }
 
 impl Scene {
-    async fn set() -> Self {
-        let stage = Stage::with(Platform::builder().unlimited_requests()).await;
-        let rich = stage.platform.brand("rich").await;
-        let (_, own) = stage.webhook("/own").await;
+    async fn new() -> Self {
+        let stage = Stage::with_builder(Platform::builder().unlimited_requests()).await;
+        let rich = stage.platform.create_brand("rich").await;
+        let (_, own) = stage.create_webhook("/own").await;
         let endpoint = stage.receiver.endpoint("/rich");
-        let webhook = rich.webhook(endpoint.url(), &["*"]).await;
-        rich.webhook(endpoint.url(), &["*"]).await;
-        let events = Event::many("rich", 2);
+        let webhook = rich.create_webhook(endpoint.url(), &["*"]).await;
+        rich.create_webhook(endpoint.url(), &["*"]).await;
+        let events = Event::sms_batch("rich", 2);
         stage.platform.producer().await.publish_all(&events).await;
         for event in &events {
-            rich.wait_status(&webhook, event.id(), "delivered").await;
+            rich.wait_delivery_status(&webhook, event.id(), "delivered").await;
         }
         let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR)});
         let job = rich.redeliver_range(&webhook, &range).await;
-        rich.wait_finished(&job).await;
+        rich.wait_job_finished(&job).await;
         let tokens = stage.platform.support().list("/admin/v1/brands/rich/tokens", 10).await;
         let ids = BTreeMap::from([
             ("brandId", "rich".to_owned()),
@@ -62,32 +62,32 @@ impl Scene {
             ("type", SMS.to_owned()),
             ("typeOrGroup", SMS.to_owned()),
         ]);
-        let routes = routes::all(&stage.platform.support()).await;
+        let routes = routes::load_routes(&stage.platform.support()).await;
         Self { stage, own, rich, ids, webhook, routes }
     }
 
-    /// A parameter of a route; `changed` says what is not the rich brand's.
-    fn id(&self, name: &str, changed: &[(&str, &str)]) -> String {
+    /// Returns the value of a route's parameter; `changed` overrides the rich brand's.
+    fn parameter(&self, name: &str, changed: &[(&str, &str)]) -> String {
         let changed = changed.iter().find(|(own, _)| *own == name).map(|(_, id)| (*id).to_owned());
         changed.or_else(|| self.ids.get(name).cloned()).unwrap_or_else(|| {
             panic!("a route has a parameter {name} that this test does not know: say whose it is")
         })
     }
 
-    async fn ask(&self, api: &Api, route: &Route, changed: &[(&str, &str)]) -> Answer {
-        let path = route.fill(|name| self.id(name, changed));
+    async fn send_request(&self, api: &Api, route: &Route, changed: &[(&str, &str)]) -> Answer {
+        let path = route.fill_path(|name| self.parameter(name, changed));
         api.send(route.method.clone(), &path, route.body.as_ref().map(Value::to_string)).await
     }
 
-    /// All that the rich brand can see of itself.
-    async fn state(&self) -> Value {
-        let events = self.rich.events(&self.webhook, "").await;
-        let audit = support::audit(&self.stage.platform.support()).await;
+    /// Returns everything that the rich brand can see of itself.
+    async fn visible_state(&self) -> Value {
+        let events = self.rich.list_events(&self.webhook, "").await;
+        let audit = support::list_audit(&self.stage.platform.support()).await;
         let changes = audit.iter().filter(|entry| entry["brandId"] == "rich").count();
         json!([
-            self.rich.read(&self.webhook).await,
-            self.rich.secret(&self.webhook).await,
-            self.rich.attempts(&self.webhook, &self.ids["eventId"]).await,
+            self.rich.read_webhook(&self.webhook).await,
+            self.rich.read_secret(&self.webhook).await,
+            self.rich.list_attempts(&self.webhook, &self.ids["eventId"]).await,
             self.rich.api.list("/v1/rich/webhooks", 100).await,
             events,
             changes,
@@ -95,29 +95,32 @@ impl Scene {
     }
 }
 
-/// What a webhook, an event and a job would be called that nobody has.
-fn nobodys() -> [(&'static str, String); 4] {
-    let (uuid, ulid) = (uuid::Uuid::new_v4().to_string(), ulid::Ulid::generate().to_string());
+/// Returns ids of a webhook, an event and a job that do not exist.
+fn unknown_ids() -> [(&'static str, String); 4] {
+    let uuid = uuid::Uuid::new_v4().to_string();
+    let ulid = ulid::Ulid::generate().to_string();
     [("brandId", "nobody".to_owned()), ("webhookId", uuid.clone()), ("eventId", ulid), ("jobId", uuid)]
 }
 
 #[tokio::test]
-async fn on_every_route_what_is_anothers_is_as_if_nobody_had_it() {
-    let scene = Scene::set().await;
+async fn every_route_hides_the_resources_of_others() {
+    let scene = Scene::new().await;
     let acme = &scene.stage.brand.api;
-    let before = scene.state().await;
-    let nobodys = nobodys();
+    let before = scene.visible_state().await;
+    let nobodys = unknown_ids();
     let nobodys: Vec<(&str, &str)> = nobodys.iter().map(|(name, id)| (*name, id.as_str())).collect();
-    let (mut tried, own) = (0, scene.own.id.as_str());
-    for route in scene.routes.iter().filter(|route| route.is_brands()) {
-        // Through the other's path; through the own path; and, below a webhook, through the own webhook.
+    let mut tried = 0;
+    let own = scene.own.id.as_str();
+    for route in scene.routes.iter().filter(|route| route.is_for_brands()) {
+        // Through the other's path, through the own path, and through the own webhook's path where the route
+        // is below a webhook.
         let ways: [&[(&str, &str)]; 3] =
             [&[], &[("brandId", "acme")], &[("brandId", "acme"), ("webhookId", own)]];
         let depth = 1 + route.path.matches("Id}").count().saturating_sub(1).min(2);
         for way in ways.into_iter().take(depth) {
-            let theirs = scene.ask(acme, route, way).await;
+            let theirs = scene.send_request(acme, route, way).await;
             let nothing: Vec<_> = way.iter().chain(&nobodys).copied().collect();
-            let nobodys = scene.ask(acme, route, &nothing).await;
+            let nobodys = scene.send_request(acme, route, &nothing).await;
             let what = format!("{} {} {way:?}", route.method, route.path);
             assert_eq!(theirs.status, 404, "{what}: {}", theirs.text);
             assert_eq!((theirs.status, &theirs.text), (nobodys.status, &nobodys.text), "{what}");
@@ -125,48 +128,49 @@ async fn on_every_route_what_is_anothers_is_as_if_nobody_had_it() {
         }
     }
     assert!(tried >= 30, "{tried} ways");
-    eprintln!("{tried} ways to another brand's things are closed");
-    assert_eq!(scene.state().await, before, "nothing of the other brand was changed");
+    eprintln!("{tried} paths to another brand's resources are closed");
+    assert_eq!(scene.visible_state().await, before, "the other brand is unchanged");
 }
 
 #[tokio::test]
-async fn every_route_asks_for_a_token_of_a_role_that_is_large_enough() {
-    let scene = Scene::set().await;
+async fn every_route_requires_a_sufficient_role() {
+    let scene = Scene::new().await;
     let support = scene.stage.platform.support();
     let reader = support.with_token(Some(&create_token(&support, "rich", "read").await));
-    let before = scene.state().await;
+    let before = scene.visible_state().await;
     for route in scene.routes.iter().filter(|route| route.path != "/v1/me") {
         let what = format!("{} {}", route.method, route.path);
         for nobody in [None, Some(""), Some("wrong"), Some("prt_")] {
-            let answer = scene.ask(&support.with_token(nobody), route, &[]).await;
+            let answer = scene.send_request(&support.with_token(nobody), route, &[]).await;
             assert_eq!(answer.status, 401, "{what} with {nobody:?}: {}", answer.text);
         }
-        if route.is_supports() {
+        if route.is_for_support() {
             for api in [&reader, &scene.rich.api, &scene.stage.brand.api] {
-                assert_eq!(scene.ask(api, route, &[]).await.status, 403, "{what} by a brand");
+                assert_eq!(scene.send_request(api, route, &[]).await.status, 403, "{what} by a brand");
             }
-        } else if route.writes() {
-            assert_eq!(scene.ask(&reader, route, &[]).await.status, 403, "{what} by a reader");
+        } else if route.needs_write() {
+            assert_eq!(scene.send_request(&reader, route, &[]).await.status, 403, "{what} by a reader");
         }
     }
-    let mut after = scene.state().await;
-    // The reader's token was made meanwhile.
+    let mut after = scene.visible_state().await;
+    // The reader's token was created meanwhile.
     after[5] = before[5].clone();
     assert_eq!(after, before);
 }
 
 #[tokio::test]
-async fn cursors_of_others_open_nothing() {
-    let scene = Scene::set().await;
+async fn cursors_of_others_are_rejected() {
+    let scene = Scene::new().await;
     let mut tried = 0;
-    for route in scene.routes.iter().filter(|route| route.is_brands() && route.has_cursor) {
-        let path = route.fill(|name| scene.id(name, &[]));
-        let page = scene.rich.api.get(&format!("{path}?limit=1")).await.expect(200).json();
+    for route in scene.routes.iter().filter(|route| route.is_for_brands() && route.has_cursor) {
+        let path = route.fill_path(|name| scene.parameter(name, &[]));
+        let page = scene.rich.api.get(&format!("{path}?limit=1")).await.expect_status(200).json();
         let Some(cursor) = page["nextCursor"].as_str() else { continue };
-        let own = route.fill(|name| scene.id(name, &[("brandId", "acme"), ("webhookId", &scene.own.id)]));
-        let _ = scene.rich.api.get(&format!("{path}?limit=1&cursor={cursor}")).await.expect(200);
+        let own = route
+            .fill_path(|name| scene.parameter(name, &[("brandId", "acme"), ("webhookId", &scene.own.id)]));
+        let _ = scene.rich.api.get(&format!("{path}?limit=1&cursor={cursor}")).await.expect_status(200);
         let answer = scene.stage.brand.api.get(&format!("{own}?limit=1&cursor={cursor}")).await;
-        // Of the catalogue, which all brands share, it opens the next page.
+        // The catalogue is common to all brands, so that the cursor opens its next page.
         let harmless =
             answer.status == 200 && !scene.ids.values().any(|id| id != SMS && answer.text.contains(id));
         assert!(harmless || [400, 404].contains(&answer.status), "{own}: {} {}", answer.status, answer.text);
@@ -175,12 +179,12 @@ async fn cursors_of_others_open_nothing() {
     assert!(tried >= 2, "{tried} lists have a second page");
 }
 
-/// Bodies that are too long, too deep, or say the same twice, for a route.
+/// Returns bodies for a route that are too long, too deep, or contain a key twice.
 fn bad_bodies(route: &Route) -> Vec<(&'static str, &'static [u16], String)> {
     let deep = |open: &str, close: &str, depth: usize| open.repeat(depth) + "1" + &close.repeat(depth);
     let mut bodies: Vec<(_, &[u16], _)> = vec![
-        ("too long", &[413], format!("{{\"long\":\"{}\"}}", "a".repeat(LARGEST_BODY))),
-        ("too long, of nothing", &[413], " ".repeat(LARGEST_BODY + 1)),
+        ("too long", &[413], format!("{{\"long\":\"{}\"}}", "a".repeat(MAX_BODY_BYTES))),
+        ("too long, only spaces", &[413], " ".repeat(MAX_BODY_BYTES + 1)),
         ("deep lists", &[400, 422], deep("[", "]", 100_000)),
         ("deep objects", &[400, 422], deep("{\"a\":", "}", 100_000)),
         ("never closed", &[400], "[".repeat(500_000)),
@@ -188,26 +192,26 @@ fn bad_bodies(route: &Route) -> Vec<(&'static str, &'static [u16], String)> {
         ("another kind", &[422], "[]".to_owned()),
     ];
     if let Some((name, value)) = &route.field {
-        bodies.push(("the same twice", &[422], format!("{{\"{name}\":{value},\"{name}\":{value}}}")));
+        bodies.push(("a duplicate key", &[422], format!("{{\"{name}\":{value},\"{name}\":{value}}}")));
     }
     bodies
 }
 
 #[tokio::test]
-async fn bodies_that_are_too_much_are_refused_on_every_route_and_cost_little() {
-    let scene = Scene::set().await;
+async fn excessive_bodies_are_rejected_on_every_route_at_little_cost() {
+    let scene = Scene::new().await;
     let support = scene.stage.platform.support();
-    let before = scene.state().await;
+    let before = scene.visible_state().await;
     let process = &scene.stage.platform.apis[0];
-    process.forget_peak();
-    let memory = process.memory().now;
+    process.reset_peak();
+    let memory = process.read_memory().now;
     let mut refused = 0;
     for route in scene.routes.iter().filter(|route| route.body.is_some()) {
-        let path = route.fill(|name| scene.id(name, &[]));
+        let path = route.fill_path(|name| scene.parameter(name, &[]));
         for (what, status, body) in bad_bodies(route) {
             let answer = support.send(route.method.clone(), &path, Some(body)).await;
             assert!(
-                status.contains(&answer.status) || answer.status == STATE,
+                status.contains(&answer.status) || answer.status == CONFLICT,
                 "{} {path}, {what}: {} {}",
                 route.method,
                 answer.status,
@@ -216,19 +220,20 @@ async fn bodies_that_are_too_much_are_refused_on_every_route_and_cost_little() {
             refused += 1;
         }
     }
-    let growth = process.memory().peak.saturating_sub(memory);
+    let growth = process.read_memory().peak.saturating_sub(memory);
     eprintln!("{refused} bodies refused, the API grew by {} KiB at most", growth / 1024);
-    assert!(growth < GROWTH, "{growth} bytes");
-    assert_eq!(scene.state().await, before, "nothing was changed");
+    assert!(growth < MAX_GROWTH_BYTES, "{growth} bytes");
+    assert_eq!(scene.visible_state().await, before, "nothing was changed");
 }
 
 #[tokio::test]
-async fn who_guesses_tokens_is_slowed_down_and_who_has_one_is_not() {
-    let stage = Stage::set().await;
-    let _ = stage.brand.api.get("/v1/acme/webhooks").await.expect(200);
-    let (mut wrong, mut slowed) = (0, None);
+async fn guessing_tokens_is_slowed_down_and_valid_tokens_are_not() {
+    let stage = Stage::new().await;
+    let _ = stage.brand.api.get("/v1/acme/webhooks").await.expect_status(200);
+    let mut wrong = 0;
+    let mut slowed = None;
     while slowed.is_none() {
-        assert!(wrong < 20 * GUESSES, "nobody slows it down");
+        assert!(wrong < 20 * MAX_GUESSES, "it is not slowed down");
         let guesses = (0..50).map(|_| {
             let guess = format!("prt_{}", uuid::Uuid::new_v4().simple());
             let api = stage.brand.api.with_token(Some(&guess));
@@ -241,16 +246,16 @@ async fn who_guesses_tokens_is_slowed_down_and_who_has_one_is_not() {
             }
         }
     }
-    let slowed = slowed.expect("just seen").expect(429);
+    let slowed = slowed.expect("just seen").expect_status(429);
     let wait = slowed.headers["retry-after"].to_str().ok().and_then(|wait| wait.parse::<u64>().ok());
-    assert!(wrong >= GUESSES && wait.is_some_and(|seconds| seconds >= 1), "{wrong} {:?}", slowed.headers);
+    assert!(wrong >= MAX_GUESSES && wait.is_some_and(|seconds| seconds >= 1), "{wrong} {:?}", slowed.headers);
     eprintln!("slowed down after {wrong} guesses, for {wait:?} s");
-    let _ = stage.brand.api.get("/v1/acme/webhooks").await.expect(200);
+    let _ = stage.brand.api.get("/v1/acme/webhooks").await.expect_status(200);
 }
 
 #[tokio::test]
 async fn a_token_over_its_rate_waits_and_others_do_not() {
-    let stage = Stage::with(Platform::builder().set("POSTRIDER_TOKEN_RATE", "5")).await;
+    let stage = Stage::with_builder(Platform::builder().set("POSTRIDER_TOKEN_RATE", "5")).await;
     let other =
         stage.platform.support().with_token(Some(&create_token(&stage.brand.support, "acme", "read").await));
     let many = join_all((0..40).map(|_| stage.brand.api.send(Method::GET, "/v1/acme/webhooks", None))).await;
@@ -262,5 +267,5 @@ async fn a_token_over_its_rate_waits_and_others_do_not() {
         of(429).len()
     );
     assert!(of(429).iter().all(|answer| answer.headers.contains_key("retry-after")) && !of(429).is_empty());
-    let _ = other.get("/v1/acme/webhooks").await.expect(200);
+    let _ = other.get("/v1/acme/webhooks").await.expect_status(200);
 }

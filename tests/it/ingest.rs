@@ -1,9 +1,9 @@
-//! What the router takes, once, and what it refuses (contract §2).
+//! The router accepts each event once, and rejects invalid ones (contract §2).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use e2e::PATIENCE;
+use e2e::WAIT_TIMEOUT;
 use e2e::brand::put_type;
 use e2e::event::{Event, time_ago, time_ahead};
 use serde_json::json;
@@ -13,64 +13,64 @@ use crate::Stage;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 #[tokio::test]
-async fn the_same_id_twice_is_one_event_the_first() {
-    let stage = Stage::set().await;
-    let other = stage.platform.brand("other").await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
+async fn a_duplicate_id_keeps_the_first_event() {
+    let stage = Stage::new().await;
+    let other = stage.platform.create_brand("other").await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
     let elsewhere = stage.receiver.endpoint("/other");
-    other.webhook(elsewhere.url(), &["NOTIFICATION"]).await;
+    other.create_webhook(elsewhere.url(), &["NOTIFICATION"]).await;
     let first = Event::sms("acme").data("1");
     let again = Event { data: "2".to_owned(), ..first.clone() };
     let of_other = Event { brand_id: "other".to_owned(), ..first.clone() };
     let last = Event::sms("acme").data("3");
 
-    stage.publish(&first).await;
-    stage.publish(&again).await;
+    stage.publish_event(&first).await;
+    stage.publish_event(&again).await;
     endpoint.wait_for_event(first.id()).await;
-    stage.publish(&again).await;
-    stage.publish(&of_other).await;
-    stage.publish(&last).await;
+    stage.publish_event(&again).await;
+    stage.publish_event(&of_other).await;
+    stage.publish_event(&last).await;
 
     endpoint.wait_for_event(last.id()).await;
     elsewhere.wait_for_event(first.id()).await;
     let ids = BTreeSet::from([first.id().to_owned(), last.id().to_owned()]);
-    stage.brand.wait_listed(&webhook, "status=delivered", &ids, PATIENCE).await;
+    stage.brand.wait_listed(&webhook, "status=delivered", &ids, WAIT_TIMEOUT).await;
     let requests = endpoint.requests();
     assert_eq!(requests.len(), 2);
     assert_eq!(requests.iter().find(|r| r.event_id() == first.id()).expect("it came").json()["data"], 1);
 }
 
 #[tokio::test]
-async fn the_same_message_id_twice_is_one_event_with_one_drawn_id() {
-    let stage = Stage::set().await;
-    let other = stage.platform.brand("other").await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
+async fn a_duplicate_message_id_is_one_event_with_one_drawn_id() {
+    let stage = Stage::new().await;
+    let other = stage.platform.create_brand("other").await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
     let elsewhere = stage.receiver.endpoint("/other");
-    other.webhook(elsewhere.url(), &["NOTIFICATION"]).await;
+    other.create_webhook(elsewhere.url(), &["NOTIFICATION"]).await;
     let name = format!("order 7/{}", "é".repeat(119));
     assert_eq!(name.chars().count(), 127);
 
     for brand in ["acme", "acme", "other"] {
-        stage.publish(&Event::sms(brand).message_id(&name)).await;
+        stage.publish_event(&Event::sms(brand).message_id(&name)).await;
     }
     let last = Event::sms("acme");
-    stage.publish(&last).await;
+    stage.publish_event(&last).await;
 
     endpoint.wait_for_event(last.id()).await;
-    // Order is not promised: the one before may come after.
-    endpoint.wait_for(2).await;
-    let elsewhere = elsewhere.wait_for(1).await[0].event_id();
+    // Order is not promised, so that the previous event may arrive later.
+    endpoint.wait_for_requests(2).await;
+    let elsewhere = elsewhere.wait_for_requests(1).await[0].event_id();
     let drawn: Vec<_> =
         endpoint.requests().iter().map(|r| r.event_id()).filter(|id| id != last.id()).collect();
     assert_eq!(drawn.len(), 1, "{drawn:?}");
     assert!(drawn[0].parse::<ulid::Ulid>().is_ok(), "{drawn:?} is a ULID");
     assert_ne!(drawn[0], elsewhere, "another brand's message is another event");
     let ids = BTreeSet::from([drawn[0].clone(), last.id().to_owned()]);
-    stage.brand.wait_listed(&webhook, "", &ids, PATIENCE).await;
+    stage.brand.wait_listed(&webhook, "", &ids, WAIT_TIMEOUT).await;
 }
 
-/// What is wrong, the body, the `message_id`, and the reason.
-fn refused() -> Vec<(Vec<u8>, Option<String>, &'static str)> {
+/// Returns the body, the `message_id` and the reason of each invalid message.
+fn invalid_messages() -> Vec<(Vec<u8>, Option<String>, &'static str)> {
     let ulid = Event::sms("acme").id().to_owned();
     let message = |fields: &str| format!("{{{fields}}}").into_bytes();
     let sms = r#""type":"NOTIFICATION.SMS.RECEIPT""#;
@@ -103,16 +103,17 @@ fn refused() -> Vec<(Vec<u8>, Option<String>, &'static str)> {
 }
 
 #[tokio::test]
-async fn what_cannot_be_taken_goes_whole_to_the_rejected_with_its_reason() {
-    let stage = Stage::set().await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
-    let (producer, rabbit) = (stage.platform.producer().await, stage.platform.rabbit().await);
+async fn invalid_messages_are_rejected_whole_with_a_reason() {
+    let stage = Stage::new().await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
+    let producer = stage.platform.producer().await;
+    let rabbit = stage.platform.rabbit().await;
 
     let mut wrong = Vec::new();
-    for (body, message_id, reason) in refused() {
+    for (body, message_id, reason) in invalid_messages() {
         let shown = String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
-        producer.raw("SOME.KEY", &body, message_id.as_deref()).await.expect("a confirm");
-        let taken = rabbit.take("rejected").await;
+        producer.publish_raw("SOME.KEY", &body, message_id.as_deref()).await.expect("a confirm");
+        let taken = rabbit.take_message("rejected").await;
         let seen = taken.header("x-reject-reason");
         if seen != reason {
             wrong.push(format!("{shown}: {seen} instead of {reason}"));
@@ -125,57 +126,57 @@ async fn what_cannot_be_taken_goes_whole_to_the_rejected_with_its_reason() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 
     let good = Event::sms("acme");
-    stage.publish(&good).await;
+    stage.publish_event(&good).await;
     endpoint.wait_for_event(good.id()).await;
-    stage.brand.wait_listed(&webhook, "", &BTreeSet::from([good.id().to_owned()]), PATIENCE).await;
+    stage.brand.wait_listed(&webhook, "", &BTreeSet::from([good.id().to_owned()]), WAIT_TIMEOUT).await;
 }
 
 #[tokio::test]
 async fn data_that_fails_an_enforced_schema_is_rejected() {
-    let stage = Stage::set().await;
+    let stage = Stage::new().await;
     let schema = json!({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]});
     let strict = json!({"description": "Strict", "schema": schema, "enforceSchema": true});
     put_type(&stage.brand.support, "NOTIFICATION.STRICT", &strict).await;
-    let (endpoint, _) = stage.webhook("/hook").await;
+    let (endpoint, _) = stage.create_webhook("/hook").await;
 
     let bad = Event::new("acme", "NOTIFICATION.STRICT").data(r#"{"n":"1"}"#);
-    stage.publish(&bad).await;
-    let taken = stage.platform.rabbit().await.take("rejected").await;
+    stage.publish_event(&bad).await;
+    let taken = stage.platform.rabbit().await.take_message("rejected").await;
     assert_eq!(taken.header("x-reject-reason"), "schema_violation");
     assert_eq!(taken.body, bad.body().as_bytes());
     let good = Event::new("acme", "NOTIFICATION.STRICT").data(r#"{"n":1}"#);
-    stage.publish(&good).await;
+    stage.publish_event(&good).await;
     endpoint.wait_for_event(good.id()).await;
 }
 
 #[tokio::test]
-async fn events_up_to_the_retention_time_back_and_five_minutes_ahead_are_taken() {
-    let stage = Stage::set().await;
-    let (endpoint, _) = stage.webhook("/hook").await;
+async fn times_within_retention_and_five_minutes_ahead_are_accepted() {
+    let stage = Stage::new().await;
+    let (endpoint, _) = stage.create_webhook("/hook").await;
     let old = Event::sms("acme").created(&time_ago(7 * DAY - Duration::from_secs(60)));
     let ahead = Event::sms("acme").created(&time_ahead(Duration::from_secs(270)));
 
     for event in [&old, &ahead] {
-        stage.publish(event).await;
+        stage.publish_event(event).await;
         let request = endpoint.wait_for_event(event.id()).await;
         assert_eq!(Some(request.field("created")), event.created);
     }
 }
 
 #[tokio::test]
-async fn one_bad_message_holds_up_no_good_one() {
-    let stage = Stage::set().await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
-    let events = Event::many("acme", 40);
+async fn an_invalid_message_does_not_delay_valid_ones() {
+    let stage = Stage::new().await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
+    let events = Event::sms_batch("acme", 40);
     let producer = stage.platform.producer().await;
 
     for event in &events {
-        producer.raw("SOME.KEY", b"{", None).await.expect("a confirm");
+        producer.publish_raw("SOME.KEY", b"{", None).await.expect("a confirm");
         producer.publish(event).await;
     }
 
-    endpoint.wait_for(40).await;
-    stage.platform.rabbit().await.wait_depth("rejected", 40).await;
+    endpoint.wait_for_requests(40).await;
+    stage.platform.rabbit().await.wait_queue_depth("rejected", 40).await;
     let ids = events.iter().map(|event| event.id().to_owned()).collect();
-    stage.brand.wait_listed(&webhook, "status=delivered", &ids, PATIENCE).await;
+    stage.brand.wait_listed(&webhook, "status=delivered", &ids, WAIT_TIMEOUT).await;
 }

@@ -2,10 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use e2e::PATIENCE;
+use e2e::WAIT_TIMEOUT;
 use e2e::brand::{Webhook, create_token};
 use e2e::database;
-use e2e::encodings::Hidden;
+use e2e::encodings::SecretForms;
 use e2e::event::SMS;
 use e2e::platform::Platform;
 use e2e::poll::eventually;
@@ -16,30 +16,30 @@ use serde_json::json;
 
 use crate::Stage;
 
-/// As a header's value and a URL's query have them.
+/// A credential in the form of a header's value and of a URL's query.
 const CREDENTIAL: &str = "Bearer-hush-4Zq9hXw2/Kd+7vRtY1==";
-/// More rows than there are.
-const ALL: usize = 1_000_000;
-/// All that happens is told.
-const TALKATIVE: &str =
+/// A limit above the number of rows.
+const MAX_ROWS: usize = 1_000_000;
+/// Logs everything that happens.
+const VERBOSE_LOG: &str =
     "debug,hyper=trace,h2=trace,reqwest=trace,rustls=trace,lapin=trace,tokio_postgres=trace";
 
-/// What was said of itself by each process, in logs and in metrics.
-async fn told(stage: &Stage) -> Vec<(String, Vec<u8>)> {
-    let mut told = Vec::new();
+/// Collects the logs and metrics of each process.
+async fn collect_output(stage: &Stage) -> Vec<(String, Vec<u8>)> {
+    let mut output = Vec::new();
     let platform = &stage.platform;
     for process in platform.apis.iter().chain(&platform.routers).chain(&platform.deliverers) {
-        let (status, metrics) = process::get(process.ops(), "/metrics").await.expect("metrics");
+        let (status, metrics) = process::http_get(process.ops_address(), "/metrics").await.expect("metrics");
         assert_eq!(status, 200);
-        told.push((format!("the log of {}", process.name()), process.log().into_bytes()));
-        told.push((format!("the metrics of {}", process.name()), metrics.into_bytes()));
+        output.push((format!("the log of {}", process.name()), process.read_log().into_bytes()));
+        output.push((format!("the metrics of {}", process.name()), metrics.into_bytes()));
     }
-    told
+    output
 }
 
-/// What support can read that is not meant to show it.
-async fn shown(stage: &Stage) -> Vec<(String, Vec<u8>)> {
-    let mut shown = Vec::new();
+/// Collects what support can read and must not contain secrets.
+async fn collect_support_views(stage: &Stage) -> Vec<(String, Vec<u8>)> {
+    let mut views = Vec::new();
     for path in [
         "/admin/v1/audit?limit=1000",
         "/admin/v1/brands",
@@ -49,13 +49,13 @@ async fn shown(stage: &Stage) -> Vec<(String, Vec<u8>)> {
         "/admin/v1/rejected",
         "/v1/acme/webhooks",
     ] {
-        let answer = stage.platform.support().get(path).await.expect(200);
-        shown.push((path.to_owned(), answer.text.into_bytes()));
+        let answer = stage.platform.support().get(path).await.expect_status(200);
+        views.push((path.to_owned(), answer.text.into_bytes()));
     }
-    shown
+    views
 }
 
-fn check(hidden: &[Hidden], places: &[(String, Vec<u8>)]) -> Vec<String> {
+fn find_leaks(hidden: &[SecretForms], places: &[(String, Vec<u8>)]) -> Vec<String> {
     let mut found = Vec::new();
     for (place, bytes) in places {
         for hidden in hidden {
@@ -67,30 +67,31 @@ fn check(hidden: &[Hidden], places: &[(String, Vec<u8>)]) -> Vec<String> {
     found
 }
 
-/// Secrets drawn and changed, with and without `v1a`; each is used for a request.
-async fn rotate(stage: &Stage, hidden: &mut Vec<Hidden>) -> Webhook {
+/// Draws and rotates secrets, with and without `v1a`; each of them signs a request.
+async fn rotate_secrets(stage: &Stage, hidden: &mut Vec<SecretForms>) -> Webhook {
     let endpoint = stage.receiver.endpoint("/hook");
     endpoint.always(Reply::status(500).text("no"));
     let description = json!({
         "endpoint": endpoint.url(), "events": [SMS], "signatures": ["v1", "v1a"],
         "headers": {"authorization": CREDENTIAL},
     });
-    let webhook = stage.brand.webhook_of(&description).await;
-    hidden.extend(Hidden::secret("the first secret", &webhook.secret));
+    let webhook = stage.brand.create_webhook_with(&description).await;
+    hidden.extend(SecretForms::secret("the first secret", &webhook.secret));
     for (overlap, what) in [(3600, "the second secret"), (0, "the third secret"), (3600, "the fourth secret")]
     {
-        let rotated = stage.brand.rotate(&webhook, &json!({"overlapSeconds": overlap})).await;
-        hidden.extend(Hidden::secret(what, rotated["secret"].as_str().expect("a secret")));
-        let event = stage.published(1).await.remove(0);
+        let rotated = stage.brand.rotate_secret(&webhook, &json!({"overlapSeconds": overlap})).await;
+        hidden.extend(SecretForms::secret(what, rotated["secret"].as_str().expect("a secret")));
+        let event = stage.publish_many(1).await.remove(0);
         stage.brand.wait_attempts(&webhook, event.id(), 1).await;
     }
-    assert!(!stage.brand.secret(&webhook).await.is_empty());
+    assert!(!stage.brand.read_secret(&webhook).await.is_empty());
     webhook
 }
 
-/// Requests that are wrong in ways that might make somebody repeat what they hold.
-async fn mistakes(stage: &Stage, webhook: &Webhook, token: &str) {
-    let (api, path) = (&stage.brand.api, stage.brand.path_of(webhook, ""));
+/// Sends wrong requests that might make the API repeat a secret.
+async fn send_mistakes(stage: &Stage, webhook: &Webhook, token: &str) {
+    let api = &stage.brand.api;
+    let path = stage.brand.webhook_path(webhook, "");
     let secret = &webhook.secret;
     for body in [
         format!("{{\"secret\":\"{secret}\"}}"),
@@ -112,86 +113,88 @@ async fn mistakes(stage: &Stage, webhook: &Webhook, token: &str) {
         let answer = api.get(&path).await;
         assert!((400..500).contains(&answer.status), "{path}: {}", answer.status);
     }
-    let _ = api.with_token(Some(secret)).get("/v1/acme/webhooks").await.expect(401);
+    let _ = api.with_token(Some(secret)).get("/v1/acme/webhooks").await.expect_status(401);
 }
 
-/// Endpoints that fail in every way, with a credential in the URL.
-async fn failures(stage: &Stage) {
+/// Creates endpoints that fail in every way, with a credential in the URL.
+async fn create_failing_endpoints(stage: &Stage) {
     for endpoint in ["https://webhooks.invalid", "https://localhost:1"] {
         let url = format!("{endpoint}/hook?key={CREDENTIAL}");
-        let webhook = stage.brand.webhook(&url, &[SMS]).await;
-        let event = stage.published(1).await.remove(0);
+        let webhook = stage.brand.create_webhook(&url, &[SMS]).await;
+        let event = stage.publish_many(1).await.remove(0);
         let attempts = stage.brand.wait_attempts(&webhook, event.id(), 1).await;
         assert!(!attempts[0].to_string().contains(CREDENTIAL), "{attempts:?}");
     }
 }
 
 #[tokio::test]
-async fn no_secret_and_no_token_stands_in_the_database_or_a_log_in_any_encoding() {
+async fn no_secret_appears_in_the_database_or_a_log() {
     let master_key = STANDARD.encode(ulid::Ulid::generate().to_string() + "and-more");
     let master_key = STANDARD.encode(&STANDARD.decode(master_key).expect("base64")[..32]);
-    let builder = Platform::builder().one_attempt().never_disabled().set("RUST_LOG", TALKATIVE);
-    let mut stage = Stage::with(builder.set("POSTRIDER_MASTER_KEY", &master_key)).await;
+    let builder = Platform::builder().one_attempt().without_health_rule().set("RUST_LOG", VERBOSE_LOG);
+    let mut stage = Stage::with_builder(builder.set("POSTRIDER_MASTER_KEY", &master_key)).await;
     let support = stage.platform.support();
     let mut hidden = vec![
-        Hidden::new("the master key (text)", master_key.as_bytes()),
-        Hidden::new("the master key", &STANDARD.decode(&master_key).expect("base64")),
-        Hidden::new("the support token", support.token().as_bytes()),
+        SecretForms::new("the master key (text)", master_key.as_bytes()),
+        SecretForms::new("the master key", &STANDARD.decode(&master_key).expect("base64")),
+        SecretForms::new("the support token", support.token().as_bytes()),
     ];
-    hidden.extend(Hidden::token("the brand's token", stage.brand.api.token()));
+    hidden.extend(SecretForms::token("the brand's token", stage.brand.api.token()));
     let reader = create_token(&support, "acme", "read").await;
-    hidden.extend(Hidden::token("the reader's token", &reader));
-    let _ = support.with_token(Some(&reader)).get("/v1/acme/webhooks").await.expect(200);
-    let webhook = rotate(&stage, &mut hidden).await;
-    mistakes(&stage, &webhook, &reader).await;
-    failures(&stage).await;
-    // One that cannot open what others sealed says so.
+    hidden.extend(SecretForms::token("the reader's token", &reader));
+    let _ = support.with_token(Some(&reader)).get("/v1/acme/webhooks").await.expect_status(200);
+    let webhook = rotate_secrets(&stage, &mut hidden).await;
+    send_mistakes(&stage, &webhook, &reader).await;
+    create_failing_endpoints(&stage).await;
+    // A service that cannot decrypt others' secrets says so.
     let other_key = STANDARD.encode([7; 32]);
     stage.platform.deliverers[0].set("POSTRIDER_MASTER_KEY", &other_key);
     stage.platform.deliverers[0].crash_and_restart().await;
     let log = &stage.platform.deliverers[0];
-    let told_of =
-        async || if log.log().contains("POSTRIDER_MASTER_KEY") { Ok(()) } else { Err(log.log_tail()) };
-    eventually("the deliverer tells of a secret that it cannot open", PATIENCE, told_of).await;
+    let reported =
+        async || if log.read_log().contains("POSTRIDER_MASTER_KEY") { Ok(()) } else { Err(log.log_tail()) };
+    eventually("the deliverer reports a secret that it cannot decrypt", WAIT_TIMEOUT, reported).await;
 
     let dump = vec![(
         "the database".to_owned(),
-        database::dump(&stage.platform.database_url(), ALL).await.expect("a dump"),
+        database::dump_rows(&stage.platform.database_url(), MAX_ROWS).await.expect("a dump"),
     )];
-    let told = told(&stage).await;
-    let mut found = check(&hidden, &dump);
-    found.extend(check(&hidden, &told));
-    found.extend(check(&hidden, &shown(&stage).await));
-    // The database holds headers and endpoints, since the API shows them; the logs do not.
-    found.extend(check(&[Hidden::new("a credential", CREDENTIAL.as_bytes())], &told));
+    let output = collect_output(&stage).await;
+    let mut found = find_leaks(&hidden, &dump);
+    found.extend(find_leaks(&hidden, &output));
+    found.extend(find_leaks(&hidden, &collect_support_views(&stage).await));
+    // The database contains headers and endpoints, since the API shows them; the logs do not.
+    found.extend(find_leaks(&[SecretForms::new("a credential", CREDENTIAL.as_bytes())], &output));
 
     let size = |places: &[(String, Vec<u8>)]| places.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
     eprintln!(
         "{} secrets in {} bytes of the database and {} of logs and metrics: {found:?}",
         hidden.len(),
         size(&dump),
-        size(&told)
+        size(&output)
     );
     assert_eq!(found, Vec::<String>::new());
-    // What is looked through is what it should be, and what is there is found.
-    let id = Hidden::new("the webhook's id", webhook.id.as_bytes());
-    assert!(!check(std::slice::from_ref(&id), &dump).is_empty() && !check(&[id], &told).is_empty());
-    let secret = stage.brand.api.get(&stage.brand.path_of(&webhook, "/secret")).await.expect(200);
-    assert!(!check(&hidden, &[("/secret".to_owned(), secret.text.into_bytes())]).is_empty());
+    // The search covers the right places, because it finds an id that is there.
+    let id = SecretForms::new("the webhook's id", webhook.id.as_bytes());
+    assert!(
+        !find_leaks(std::slice::from_ref(&id), &dump).is_empty() && !find_leaks(&[id], &output).is_empty()
+    );
+    let secret = stage.brand.api.get(&stage.brand.webhook_path(&webhook, "/secret")).await.expect_status(200);
+    assert!(!find_leaks(&hidden, &[("/secret".to_owned(), secret.text.into_bytes())]).is_empty());
 }
 
-/// A setting that is not valid is named, and not repeated.
+/// An error about an invalid setting names the setting without its value.
 #[tokio::test]
-async fn a_secret_that_is_set_wrongly_is_not_told() {
-    const HUSH: &str = "hush-hush-hush-hush";
+async fn an_invalid_secret_setting_is_not_repeated() {
+    const PASSWORD: &str = "hush-hush-hush-hush";
     let platform = Platform::builder().apis(0).routers(0).deliverers(0).prepare().await;
     let wrong: [(&str, String); 6] = [
-        ("POSTRIDER_MASTER_KEY", HUSH.to_owned()),
-        ("POSTRIDER_OLD_MASTER_KEYS", HUSH.to_owned()),
-        ("POSTRIDER_SUPPORT_TOKEN", HUSH.to_owned()),
-        ("DATABASE_URL", format!("postgres://u:{HUSH}@h:port/db")),
-        ("AMQP_URL", format!("http://u:{HUSH}@h/")),
-        ("AMQP_URL", format!("amqps://u:{HUSH}@h/%2f?cacertfile=/nothing/there")),
+        ("POSTRIDER_MASTER_KEY", PASSWORD.to_owned()),
+        ("POSTRIDER_OLD_MASTER_KEYS", PASSWORD.to_owned()),
+        ("POSTRIDER_SUPPORT_TOKEN", PASSWORD.to_owned()),
+        ("DATABASE_URL", format!("postgres://u:{PASSWORD}@h:port/db")),
+        ("AMQP_URL", format!("http://u:{PASSWORD}@h/")),
+        ("AMQP_URL", format!("amqps://u:{PASSWORD}@h/%2f?cacertfile=/nothing/there")),
     ];
     for (number, (setting, value)) in wrong.into_iter().enumerate() {
         let mut settings = vec![("POSTRIDER_MASTER_KEY".to_owned(), STANDARD.encode([1; 32]))];
@@ -201,30 +204,34 @@ async fn a_secret_that_is_set_wrongly_is_not_told() {
             Process::new("subscription-api", &format!("wrong-{number}"), settings, platform.dir());
         process.start();
         let status = process.wait_exit().await;
-        let log = process.log();
+        let log = process.read_log();
         eprintln!("{}", log.trim_end());
         assert_eq!(status.code(), Some(2), "{log}");
         assert!(log.contains(setting) && log.trim_end().lines().count() == 1, "{log}");
-        assert_eq!(Hidden::new("what is secret", HUSH.as_bytes()).found_in(log.as_bytes()), None, "{log}");
+        assert_eq!(
+            SecretForms::new("the secret value", PASSWORD.as_bytes()).found_in(log.as_bytes()),
+            None,
+            "{log}"
+        );
     }
 }
 
-/// Servers that are away are named without what opens them.
+/// An error about an unreachable server names the server without its password.
 #[tokio::test]
-async fn the_passwords_of_servers_that_are_away_are_not_told() {
-    const HUSH: &str = "hush-hush-hush-hush";
+async fn passwords_of_unreachable_servers_are_not_logged() {
+    const PASSWORD: &str = "hush-hush-hush-hush";
     let mut platform = Platform::builder().apis(0).routers(1).deliverers(0).prepare().await;
     let router = &mut platform.routers[0];
     router.set("RUST_LOG", "trace");
-    router.set("DATABASE_URL", &format!("postgres://postgres:{HUSH}@127.0.0.1:1/db"));
-    router.set("AMQP_URL", &format!("amqp://guest:{HUSH}@127.0.0.1:1/%2f"));
+    router.set("DATABASE_URL", &format!("postgres://postgres:{PASSWORD}@127.0.0.1:1/db"));
+    router.set("AMQP_URL", &format!("amqp://guest:{PASSWORD}@127.0.0.1:1/%2f"));
     router.start();
-    let both = async || {
-        let log = router.log();
-        let told = log.matches("a server is away").count() >= 2;
-        if told { Ok(log) } else { Err(log.len().to_string()) }
+    let reports = async || {
+        let log = router.read_log();
+        let reported = log.matches("a server is away").count() >= 2;
+        if reported { Ok(log) } else { Err(log.len().to_string()) }
     };
-    let log = eventually("both servers are told to be away", PATIENCE, both).await;
-    let hidden = Hidden::new("the password", HUSH.as_bytes());
+    let log = eventually("both servers are reported as unreachable", WAIT_TIMEOUT, reports).await;
+    let hidden = SecretForms::new("the password", PASSWORD.as_bytes());
     assert_eq!(hidden.found_in(log.as_bytes()), None, "{log}");
 }

@@ -1,4 +1,4 @@
-//! What Postrider promises, one test for each promise, against the real processes and servers.
+//! Postrider's promises, one test for each, against the real processes and servers.
 
 mod addresses;
 mod api;
@@ -58,10 +58,10 @@ mod unreadable_webhook;
 mod upgrade;
 mod waiting;
 
-/// How many messages of a large number are in flight at once.
-const PUBLISHED_AT_ONCE: usize = 1000;
+/// Maximum number of messages in flight when a test publishes many.
+const MAX_PUBLISHES_IN_FLIGHT: usize = 1000;
 /// How long thousands of events may take.
-const LONG_PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
+const LONG_WAIT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(300);
 
 /// A platform with one brand that may receive all notifications, and a receiver.
 struct Stage {
@@ -79,80 +79,81 @@ struct OneOfEach {
 }
 
 impl Stage {
-    async fn set() -> Self {
-        Self::with(e2e::platform::Platform::builder()).await
+    async fn new() -> Self {
+        Self::with_builder(e2e::platform::Platform::builder()).await
     }
 
-    async fn with(builder: e2e::platform::Builder) -> Self {
-        Self::on(builder.start().await).await
+    async fn with_builder(builder: e2e::platform::Builder) -> Self {
+        Self::on_platform(builder.start().await).await
     }
 
-    async fn on(platform: e2e::platform::Platform) -> Self {
-        let brand = platform.brand("acme").await;
+    async fn on_platform(platform: e2e::platform::Platform) -> Self {
+        let brand = platform.create_brand("acme").await;
         let receiver = e2e::receiver::Receiver::start(&platform.authority).await;
         Self { platform, brand, receiver }
     }
 
-    /// A webhook that is active, one that is disabled, and one that is paused. The first's endpoint takes two
-    /// requests; all later ones fail and are tried again in ten minutes.
+    /// Creates an active, a disabled and a paused webhook. The endpoint of the first accepts two requests;
+    /// all later ones fail and are retried after ten minutes.
     async fn with_one_of_each() -> OneOfEach {
         use e2e::script::Reply;
-        let stage = Self::with(e2e::platform::Platform::builder().retries("10m")).await;
-        let (endpoint, webhook) = stage.webhook("/hook").await;
-        let (_, disabled) = stage.webhook("/off").await;
-        let (_, paused) = stage.webhook("/paused").await;
-        e2e::support::disable(&stage.brand.support, &disabled, "a test").await;
-        stage.brand.patch(&paused, &serde_json::json!({"enabled": false})).await;
+        let stage = Self::with_builder(e2e::platform::Platform::builder().retries("10m")).await;
+        let (endpoint, webhook) = stage.create_webhook("/hook").await;
+        let (_, disabled) = stage.create_webhook("/off").await;
+        let (_, paused) = stage.create_webhook("/paused").await;
+        e2e::support::disable_webhook(&stage.brand.support, &disabled, "a test").await;
+        stage.brand.patch_webhook(&paused, &serde_json::json!({"enabled": false})).await;
         endpoint.answer([Reply::ok(), Reply::ok(), Reply::status(500)]);
         OneOfEach { stage, endpoint, webhook, disabled }
     }
 
-    /// An endpoint at this path and a webhook that sends it all notifications.
-    async fn webhook(&self, path: &str) -> (e2e::receiver::Endpoint, e2e::brand::Webhook) {
+    /// Creates an endpoint at this path and a webhook that sends it all notifications.
+    async fn create_webhook(&self, path: &str) -> (e2e::receiver::Endpoint, e2e::brand::Webhook) {
         let endpoint = self.receiver.endpoint(path);
-        let webhook = self.brand.webhook(endpoint.url(), &["NOTIFICATION"]).await;
+        let webhook = self.brand.create_webhook(endpoint.url(), &["NOTIFICATION"]).await;
         (endpoint, webhook)
     }
 
-    async fn publish(&self, event: &e2e::event::Event) {
+    async fn publish_event(&self, event: &e2e::event::Event) {
         self.platform.producer().await.publish(event).await;
     }
 
-    /// As many SMS receipts, published.
-    async fn published(&self, number: usize) -> Vec<e2e::event::Event> {
-        let events = e2e::event::Event::many("acme", number);
-        for some in events.chunks(PUBLISHED_AT_ONCE) {
+    /// Publishes this number of SMS receipts.
+    async fn publish_many(&self, number: usize) -> Vec<e2e::event::Event> {
+        let events = e2e::event::Event::sms_batch("acme", number);
+        for some in events.chunks(MAX_PUBLISHES_IN_FLIGHT) {
             self.platform.producer().await.publish_all(some).await;
         }
         events
     }
 
-    /// Waits until these are in the webhook's queue, and stops the router: it may put several into a message.
-    async fn queued(&mut self, webhook: &e2e::brand::Webhook, ids: &std::collections::BTreeSet<String>) {
-        self.brand.wait_listed(webhook, "status=pending", ids, e2e::PATIENCE).await;
-        // Stored is not queued yet; a router that is stopped finishes what it has in hand.
+    /// Waits until these events are in the webhook's queue, and stops the router, which may put several
+    /// events into a message.
+    async fn wait_queued(&mut self, webhook: &e2e::brand::Webhook, ids: &std::collections::BTreeSet<String>) {
+        self.brand.wait_listed(webhook, "status=pending", ids, e2e::WAIT_TIMEOUT).await;
+        // A stored event is not queued yet; a stopping router finishes its work.
         self.platform.routers[0].terminate().await;
     }
 
-    /// As many SMS receipts that the webhook got and answered.
-    async fn delivered(&self, webhook: &e2e::brand::Webhook, number: usize) -> Vec<e2e::event::Event> {
-        let events = self.published(number).await;
-        self.settled(webhook, "delivered", &events).await;
+    /// Publishes this number of SMS receipts and waits until the webhook has received and answered them.
+    async fn deliver_many(&self, webhook: &e2e::brand::Webhook, number: usize) -> Vec<e2e::event::Event> {
+        let events = self.publish_many(number).await;
+        self.wait_settled(webhook, "delivered", &events).await;
         events
     }
 
-    /// One more SMS receipt that the webhook got and answered, whatever came before.
-    async fn one_more(&self, webhook: &e2e::brand::Webhook) -> e2e::event::Event {
-        let event = self.published(1).await.remove(0);
-        self.brand.wait_status(webhook, event.id(), "delivered").await;
+    /// Publishes one more SMS receipt and waits until the webhook has received and answered it.
+    async fn deliver_one(&self, webhook: &e2e::brand::Webhook) -> e2e::event::Event {
+        let event = self.publish_many(1).await.remove(0);
+        self.brand.wait_delivery_status(webhook, event.id(), "delivered").await;
         event
     }
 
-    /// Waits until no request is in flight: what was sent so far has arrived.
+    /// Waits until no request is in flight, so that everything sent so far has arrived.
     async fn wait_no_request(&self) {
         for deliverer in &self.platform.deliverers {
-            e2e::poll::eventually("no request is in flight", e2e::PATIENCE, async || {
-                match deliverer.metric("postrider_attempts_in_flight").await {
+            e2e::poll::eventually("no request is in flight", e2e::WAIT_TIMEOUT, async || {
+                match deliverer.read_metric("postrider_attempts_in_flight").await {
                     0.0 => Ok(()),
                     some => Err(some.to_string()),
                 }
@@ -161,9 +162,10 @@ impl Stage {
         }
     }
 
-    /// Waits until each of these events, and no other, has this status.
-    async fn settled(&self, webhook: &e2e::brand::Webhook, status: &str, events: &[e2e::event::Event]) {
-        let (query, ids) = (format!("status={status}"), e2e::event::ids(events));
-        self.brand.wait_listed(webhook, &query, &ids, LONG_PATIENCE).await;
+    /// Waits until exactly these events have this status.
+    async fn wait_settled(&self, webhook: &e2e::brand::Webhook, status: &str, events: &[e2e::event::Event]) {
+        let query = format!("status={status}");
+        let ids = e2e::event::ids(events);
+        self.brand.wait_listed(webhook, &query, &ids, LONG_WAIT_TIMEOUT).await;
     }
 }

@@ -1,56 +1,56 @@
-//! The metrics, against their page: `deploy/metrics.md`.
+//! The metrics, compared with their page `deploy/metrics.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use e2e::PATIENCE;
+use e2e::WAIT_TIMEOUT;
 use e2e::platform::Platform;
 use e2e::poll::eventually;
-use e2e::process::{Process, get};
+use e2e::process::{Process, http_get};
 use e2e::script::Reply;
 
 use crate::{OneOfEach, Stage};
 
 const PAGE: &str = include_str!("../../deploy/metrics.md");
-/// Labels that Prometheus' own form of a histogram adds.
+/// The label that Prometheus adds to a histogram.
 const BUCKET: &str = "le";
 
-/// What is said of a metric: kind, labels, services, meaning.
+/// The description of a metric: kind, labels, services, meaning.
 #[derive(Debug, Default, PartialEq, Eq, Clone)]
-struct Said {
+struct Description {
     kind: String,
     labels: BTreeSet<String>,
     services: BTreeSet<String>,
     meaning: String,
 }
 
-type All = BTreeMap<String, Said>;
+type Descriptions = BTreeMap<String, Description>;
 
-fn words(cell: &str) -> BTreeSet<String> {
+fn split_words(cell: &str) -> BTreeSet<String> {
     cell.split([',', ' ', '`']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// The rows of the page's tables.
-fn page() -> All {
+/// Reads the rows of the page's tables.
+fn read_page() -> Descriptions {
     let rows = PAGE.lines().filter(|line| line.starts_with("| `postrider_"));
     rows.map(|row| {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
         let [name, kind, labels, services, meaning] = cells[..] else { panic!("five cells: {row}") };
-        let said = Said {
+        let description = Description {
             kind: kind.to_owned(),
-            labels: words(labels),
-            services: words(services),
+            labels: split_words(labels),
+            services: split_words(services),
             meaning: meaning.to_owned(),
         };
-        (name.trim_matches('`').to_owned(), said)
+        (name.trim_matches('`').to_owned(), description)
     })
     .collect()
 }
 
-/// Adds what a process shows.
-async fn shown(all: &mut All, service: &str, process: &Process) {
-    let (status, text) = get(process.ops(), "/metrics").await.expect("/metrics");
+/// Adds the metrics of a process.
+async fn add_metrics(all: &mut Descriptions, service: &str, process: &Process) {
+    let (status, text) = http_get(process.ops_address(), "/metrics").await.expect("/metrics");
     assert_eq!(status, 200, "{text}");
-    let mut own = All::new();
+    let mut own = Descriptions::new();
     let about = |line: &str, mark: &str| {
         let (name, rest) = line.strip_prefix(mark)?.split_once(' ')?;
         Some((name.to_owned(), rest.to_owned()))
@@ -61,65 +61,72 @@ async fn shown(all: &mut All, service: &str, process: &Process) {
         } else if let Some((name, kind)) = about(line, "# TYPE ") {
             own.entry(name).or_default().kind = kind;
         } else if !line.is_empty() {
-            sample(&mut own, line);
+            add_labels(&mut own, line);
         }
     }
-    for (name, said) in own {
-        let whole = all.entry(name).or_insert_with(|| Said { labels: BTreeSet::new(), ..said.clone() });
-        assert_eq!((&whole.kind, &whole.meaning), (&said.kind, &said.meaning), "the services say the same");
-        whole.labels.extend(said.labels);
+    for (name, description) in own {
+        let whole =
+            all.entry(name).or_insert_with(|| Description { labels: BTreeSet::new(), ..description.clone() });
+        assert_eq!(
+            (&whole.kind, &whole.meaning),
+            (&description.kind, &description.meaning),
+            "the services say the same"
+        );
+        whole.labels.extend(description.labels);
         whole.services.insert(service.to_owned());
     }
 }
 
-/// The labels of one line, noted with its metric.
-fn sample(own: &mut All, line: &str) {
+/// Adds the labels of one line to its metric.
+fn add_labels(own: &mut Descriptions, line: &str) {
     let (name, rest) = line.split_at(line.find(['{', ' ']).expect("a value"));
     let base = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix));
     let name = base.filter(|base| own.contains_key(*base)).unwrap_or(name);
-    let said = own.get_mut(name).unwrap_or_else(|| panic!("{name} is not explained"));
+    let description = own.get_mut(name).unwrap_or_else(|| panic!("{name} is not explained"));
     let names = rest.split(['{', ',']).filter_map(|part| part.split_once("=\"")).map(|(label, _)| label);
-    said.labels.extend(names.filter(|label| *label != BUCKET).map(str::to_owned));
+    description.labels.extend(names.filter(|label| *label != BUCKET).map(str::to_owned));
 }
 
-async fn seen(stage: &Stage) -> All {
-    let mut all = All::new();
+async fn read_services(stage: &Stage) -> Descriptions {
+    let mut all = Descriptions::new();
     let platform = &stage.platform;
-    shown(&mut all, "subscription-api", &platform.apis[0]).await;
-    shown(&mut all, "router", &platform.routers[0]).await;
-    shown(&mut all, "deliverer", &platform.deliverers[0]).await;
+    add_metrics(&mut all, "subscription-api", &platform.apis[0]).await;
+    add_metrics(&mut all, "router", &platform.routers[0]).await;
+    add_metrics(&mut all, "deliverer", &platform.deliverers[0]).await;
     all
 }
 
-fn as_page(all: &All) -> String {
+fn as_page(all: &Descriptions) -> String {
     let list = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(", ");
-    let row = |(name, said): (&String, &Said)| {
-        let (labels, services) = (list(&said.labels), list(&said.services));
-        format!("| `{name}` | {} | {labels} | {services} | {} |", said.kind, said.meaning)
+    let row = |(name, description): (&String, &Description)| {
+        let labels = list(&description.labels);
+        let services = list(&description.services);
+        format!("| `{name}` | {} | {labels} | {services} | {} |", description.kind, description.meaning)
     };
     all.iter().map(row).collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test]
-async fn every_metric_is_on_the_page_and_everything_on_the_page_is_a_metric() {
-    let stage = Stage::with(Platform::builder().retries("1s")).await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
+async fn the_page_and_the_services_have_the_same_metrics() {
+    let stage = Stage::with_builder(Platform::builder().retries("1s")).await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
     endpoint.answer([Reply::status(500), Reply::ok()]);
-    let event = stage.published(1).await.remove(0);
-    stage.brand.wait_status(&webhook, event.id(), "delivered").await;
-    stage.one_more(&webhook).await;
-    let page = page();
-    eventually("the services show what the page says", PATIENCE, async || {
-        let seen = seen(&stage).await;
+    let event = stage.publish_many(1).await.remove(0);
+    stage.brand.wait_delivery_status(&webhook, event.id(), "delivered").await;
+    stage.deliver_one(&webhook).await;
+    let page = read_page();
+    eventually("the services show the metrics of the page", WAIT_TIMEOUT, async || {
+        let seen = read_services(&stage).await;
         if seen == page { Ok(()) } else { Err(format!("the page should say:\n{}", as_page(&seen))) }
     })
     .await;
 }
 
-/// Waits until a metric of a process has this value, summed over the labels that are left out.
+/// Waits until a metric of a process has this value, summed over the omitted labels.
 async fn wait_value(process: &Process, name: &str, value: f64) {
-    eventually(&format!("{name} is {value}"), PATIENCE, async || {
-        let (_, text) = get(process.ops(), "/metrics").await.map_err(|error| error.to_string())?;
+    eventually(&format!("{name} is {value}"), WAIT_TIMEOUT, async || {
+        let (_, text) =
+            http_get(process.ops_address(), "/metrics").await.map_err(|error| error.to_string())?;
         let rest = text.lines().filter_map(|line| line.strip_prefix(name));
         let own = rest.filter(|rest| rest.starts_with(['{', ' ']));
         let values: Vec<f64> = own.filter_map(|rest| rest.rsplit(' ').next()?.parse().ok()).collect();
@@ -131,17 +138,17 @@ async fn wait_value(process: &Process, name: &str, value: f64) {
 }
 
 #[tokio::test]
-async fn they_count_what_happened() {
+async fn metrics_count_the_events_of_a_run() {
     let OneOfEach { stage, endpoint, webhook, .. } = Stage::with_one_of_each().await;
-    stage.published(2).await;
-    endpoint.wait_for(2).await;
-    let waits = stage.published(1).await.remove(0);
+    stage.publish_many(2).await;
+    endpoint.wait_for_requests(2).await;
+    let waits = stage.publish_many(1).await.remove(0);
     stage.brand.wait_attempts(&webhook, waits.id(), 1).await;
-    stage.platform.producer().await.raw("SOME.KEY", b"not JSON", None).await.expect("a confirm");
+    stage.platform.producer().await.publish_raw("SOME.KEY", b"not JSON", None).await.expect("a confirm");
     let (api, router, deliverer) =
         (&stage.platform.apis[0], &stage.platform.routers[0], &stage.platform.deliverers[0]);
     for (process, line, value) in [
-        // One more: WEBHOOK.DISABLED, which no other webhook wants.
+        // One more is WEBHOOK.DISABLED, which no other webhook subscribes to.
         (router, "postrider_events_total{outcome=\"taken\"}", 4.0),
         (router, "postrider_events_total{outcome=\"rejected\"}", 1.0),
         (router, "postrider_rejected_total{reason=\"invalid_json\"}", 1.0),

@@ -1,70 +1,70 @@
-//! The servers go away and come back; the services come back by themselves (contract §7).
+//! The servers fail and return, and the services recover without help (contract §7).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use e2e::PATIENCE;
+use e2e::WAIT_TIMEOUT;
 use e2e::event::Event;
 use e2e::platform::{Builder, Platform};
 use e2e::poll::eventually;
-use e2e::proxy::{Proxy, Weather};
+use e2e::proxy::{Proxy, RelayMode};
 use e2e::settings::{amqp_url, database_url};
 
 use crate::Stage;
 
-/// How long all may take to arrive once the server is back.
-const HEALED: Duration = Duration::from_secs(60);
-/// Events before an outage: many times the connections that a router has when it has little to do.
-const PREPARING: usize = 10;
+/// How long everything may take to arrive once the server is back.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Events before an outage, many times the connections that an idle router has.
+const EVENTS_BEFORE_OUTAGE: usize = 10;
 
-/// Cuts the server off while events flow, sees that the services say so, heals it, and sees that
+/// Cuts the server off while events flow, checks that the services report it, reconnects it, and checks that
 /// all events arrive.
-async fn survives(builder: Builder, proxy: &mut Proxy, away: &str) {
-    let mut stage = Stage::with(builder.retries("1s,1s,1s")).await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
-    // The producer talks to the broker directly: the outage is the services'.
+async fn survives_outage(builder: Builder, proxy: &mut Proxy, away: &str) {
+    let mut stage = Stage::with_builder(builder.retries("1s,1s,1s")).await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
+    // The producer talks to the broker directly, because only the services have the outage.
     let producer = e2e::producer::Producer::connect(&amqp_url(), &stage.platform.namespace).await;
     let producer = producer.expect("the broker");
-    let events = Event::many("acme", 60);
+    let events = Event::sms_batch("acme", 60);
     producer.publish_all(&events[..20]).await;
-    endpoint.wait_for(5).await;
+    endpoint.wait_for_requests(5).await;
 
     proxy.cut();
     producer.publish_all(&events[20..40]).await;
     for process in stage.platform.processes_mut() {
         let report = process.wait_readyz(503).await;
         assert!(report.contains(away), "{report}");
-        let (status, _) = e2e::process::get(process.ops(), "/healthz").await.expect("/healthz");
+        let (status, _) = e2e::process::http_get(process.ops_address(), "/healthz").await.expect("/healthz");
         assert_eq!(status, 200);
     }
-    proxy.heal().await;
+    proxy.restore().await;
     for process in stage.platform.processes_mut() {
         process.wait_ready().await;
     }
     producer.publish_all(&events[40..]).await;
 
     let ids: BTreeSet<_> = events.iter().map(|event| event.id().to_owned()).collect();
-    stage.brand.wait_listed(&webhook, "status=delivered", &ids, HEALED).await;
+    stage.brand.wait_listed(&webhook, "status=delivered", &ids, RECOVERY_TIMEOUT).await;
     let seen: BTreeSet<_> = endpoint.requests().iter().map(|request| request.event_id()).collect();
     assert_eq!(seen, ids);
 }
 
 #[tokio::test]
-async fn the_broker_cut_off_while_events_flow_costs_nothing() {
-    let (mut proxy, url) = Proxy::before(&amqp_url()).await;
-    survives(Platform::builder().set("AMQP_URL", &url), &mut proxy, "broker").await;
+async fn the_broker_cut_off_under_load_loses_nothing() {
+    let (mut proxy, url) = Proxy::in_front_of(&amqp_url()).await;
+    survives_outage(Platform::builder().set("AMQP_URL", &url), &mut proxy, "broker").await;
 }
 
 #[tokio::test]
-async fn the_database_cut_off_while_events_flow_costs_nothing() {
-    let (mut proxy, url) = Proxy::before(&database_url()).await;
-    survives(Platform::builder().postgres(&url), &mut proxy, "database").await;
+async fn the_database_cut_off_under_load_loses_nothing() {
+    let (mut proxy, url) = Proxy::in_front_of(&database_url()).await;
+    survives_outage(Platform::builder().postgres(&url), &mut proxy, "database").await;
 }
 
 #[tokio::test]
-async fn services_that_started_before_their_servers_serve_once_these_are_up() {
-    let (mut broker, amqp) = Proxy::before(&amqp_url()).await;
-    let (mut database, postgres) = Proxy::before(&database_url()).await;
+async fn services_started_before_their_servers_work_once_these_are_up() {
+    let (mut broker, amqp) = Proxy::in_front_of(&amqp_url()).await;
+    let (mut database, postgres) = Proxy::in_front_of(&database_url()).await;
     let mut platform = Platform::builder().set("AMQP_URL", &amqp).postgres(&postgres).prepare().await;
     broker.cut();
     database.cut();
@@ -72,49 +72,49 @@ async fn services_that_started_before_their_servers_serve_once_these_are_up() {
         process.start();
         process.wait_readyz(503).await;
     }
-    database.heal().await;
-    broker.heal().await;
+    database.restore().await;
+    broker.restore().await;
     for process in platform.processes_mut() {
         process.wait_ready().await;
     }
-    let brand = platform.brand("acme").await;
+    let brand = platform.create_brand("acme").await;
     let receiver = e2e::receiver::Receiver::start(&platform.authority).await;
     let endpoint = receiver.endpoint("/hook");
-    brand.webhook(endpoint.url(), &["*"]).await;
+    brand.create_webhook(endpoint.url(), &["*"]).await;
     let event = Event::sms("acme");
     platform.producer().await.publish(&event).await;
     endpoint.wait_for_event(event.id()).await;
 }
 
-/// The database stores a batch, and its answer is lost: the router must not take its own batch for
-/// a second publish.
+/// The database stores a batch, and its answer is lost. The router must not take its own batch for a second
+/// publish.
 #[tokio::test]
-async fn an_event_whose_storing_was_not_heard_of_is_delivered() {
+async fn an_event_stored_without_an_answer_is_delivered() {
     let mut platform = Platform::builder().prepare().await;
-    let (mut proxy, url) = Proxy::before(&platform.database_url()).await;
+    let (mut proxy, url) = Proxy::in_front_of(&platform.database_url()).await;
     platform.routers[0].set("DATABASE_URL", &url);
     platform.start_all().await;
-    let brand = platform.brand("acme").await;
+    let brand = platform.create_brand("acme").await;
     let receiver = e2e::receiver::Receiver::start(&platform.authority).await;
     let endpoint = receiver.endpoint("/hook");
-    let webhook = brand.webhook(endpoint.url(), &["*"]).await;
-    // From here on the router knows the webhook, and stores an event at the first try: on each of its connections,
-    // which it uses in turn, the statement is prepared.
-    for first in Event::many("acme", PREPARING) {
+    let webhook = brand.create_webhook(endpoint.url(), &["*"]).await;
+    // From here on the router knows the webhook, and stores an event at the first try. It uses its
+    // connections in turn, so that the statement is prepared on each of them.
+    for first in Event::sms_batch("acme", EVENTS_BEFORE_OUTAGE) {
         platform.producer().await.publish(&first).await;
         endpoint.wait_for_event(first.id()).await;
     }
 
-    proxy.set(Weather::AnswersHeld);
+    proxy.set_mode(RelayMode::HoldAnswers);
     let second = Event::sms("acme");
     platform.producer().await.publish(&second).await;
-    eventually("the event is stored", PATIENCE, async || {
-        brand.event(&webhook, second.id()).await.map(drop).ok_or_else(|| "it is not listed".to_owned())
+    eventually("the event is stored", WAIT_TIMEOUT, async || {
+        brand.find_event(&webhook, second.id()).await.map(drop).ok_or_else(|| "it is not listed".to_owned())
     })
     .await;
     proxy.cut();
-    proxy.heal().await;
+    proxy.restore().await;
 
     endpoint.wait_for_event(second.id()).await;
-    brand.wait_status(&webhook, second.id(), "delivered").await;
+    brand.wait_delivery_status(&webhook, second.id(), "delivered").await;
 }

@@ -1,34 +1,34 @@
-//! What support sees of the whole platform (contract §4).
+//! Support's view of the whole platform (contract §4).
 
 use std::collections::BTreeSet;
 
-use e2e::PATIENCE;
+use e2e::WAIT_TIMEOUT;
 use e2e::platform::Platform;
 use e2e::poll::eventually;
 use serde_json::{Value, json};
 
 use crate::{OneOfEach, Stage};
 
-async fn overview(stage: &Stage) -> Value {
-    stage.brand.support.get("/admin/v1/overview").await.expect(200).json()
+async fn read_overview(stage: &Stage) -> Value {
+    stage.brand.support.get("/admin/v1/overview").await.expect_status(200).json()
 }
 
-/// Waits until the overview is as wanted.
+/// Waits until the overview satisfies `wanted`.
 async fn wait_overview(stage: &Stage, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    eventually(what, PATIENCE, async || {
-        let overview = overview(stage).await;
+    eventually(what, WAIT_TIMEOUT, async || {
+        let overview = read_overview(stage).await;
         if wanted(&overview) { Ok(overview) } else { Err(overview.to_string()) }
     })
     .await
 }
 
-fn keys(value: &Value) -> BTreeSet<&str> {
+fn object_keys(value: &Value) -> BTreeSet<&str> {
     value.as_object().unwrap_or_else(|| panic!("{value}")).keys().map(String::as_str).collect()
 }
 
 #[tokio::test]
-async fn all_processes_are_seen() {
-    let stage = Stage::with(Platform::builder().routers(2).deliverers(2)).await;
+async fn all_processes_are_listed() {
+    let stage = Stage::with_builder(Platform::builder().routers(2).deliverers(2)).await;
     let seen = |overview: &Value| overview["services"].as_array().is_some_and(|all| all.len() == 5);
     let overview = wait_overview(&stage, "five processes are seen", seen).await;
     let mut names: Vec<_> =
@@ -37,19 +37,19 @@ async fn all_processes_are_seen() {
     assert_eq!(names.join(" ").replace('"', ""), "deliverer deliverer router router subscription-api");
     for service in overview["services"].as_array().into_iter().flatten() {
         let wanted = BTreeSet::from(["service", "id", "host", "version", "started", "lastSeen"]);
-        assert_eq!(keys(service), wanted, "{service}");
+        assert_eq!(object_keys(service), wanted, "{service}");
         assert!(service["started"].as_str() <= service["lastSeen"].as_str(), "{service}");
     }
 }
 
 #[tokio::test]
-async fn it_shows_what_waits_what_is_disabled_and_what_was_refused() {
+async fn it_shows_waiting_disabled_and_rejected() {
     let OneOfEach { stage, endpoint, webhook, disabled: off } = Stage::with_one_of_each().await;
-    let events = stage.published(3).await;
-    endpoint.wait_for(3).await;
-    stage.platform.producer().await.raw("SOME.KEY", b"not JSON", None).await.expect("a confirm");
+    let events = stage.publish_many(3).await;
+    endpoint.wait_for_requests(3).await;
+    stage.platform.producer().await.publish_raw("SOME.KEY", b"not JSON", None).await.expect("a confirm");
 
-    let overview = wait_overview(&stage, "one waits and one was refused", |overview| {
+    let overview = wait_overview(&stage, "one waits and one was rejected", |overview| {
         let minutes = overview["minutes"].as_array().into_iter().flatten();
         let attempts: u64 = minutes.filter_map(|minute| minute["attempts"].as_u64()).sum();
         overview["waiting"]["deliveries"] == 1 && overview["rejected"] == 1 && attempts == 3
@@ -57,13 +57,13 @@ async fn it_shows_what_waits_what_is_disabled_and_what_was_refused() {
     .await;
 
     let wanted = ["at", "services", "queues", "waiting", "webhooks", "disabled", "rejected", "minutes"];
-    assert_eq!(keys(&overview), BTreeSet::from(wanted));
+    assert_eq!(object_keys(&overview), BTreeSet::from(wanted));
     assert_eq!(overview["webhooks"], json!({"active": 1, "paused": 1, "disabled": 1}));
     let disabled = overview["disabled"].as_array().expect("a list");
     assert_eq!(disabled.iter().map(|webhook| &webhook["id"]).collect::<Vec<_>>(), [&json!(off.id)]);
     assert_eq!(disabled[0]["disabled"]["reason"], "support", "{}", disabled[0]);
     let oldest = overview["waiting"]["oldest"].as_str().expect("a time");
-    let created = stage.brand.events(&webhook, "status=pending").await[0]["created"].clone();
+    let created = stage.brand.list_events(&webhook, "status=pending").await[0]["created"].clone();
     assert!(Some(oldest) >= created.as_str(), "{oldest} and {created}");
     let queues = overview["queues"].as_array().expect("a list");
     assert!(!queues.is_empty() && queues.iter().all(|q| q["name"].is_string() && q["messages"].is_u64()));

@@ -1,5 +1,5 @@
-//! A property: paging through Get Events while new events arrive shows nothing twice and misses
-//! nothing (contract §4). Every page size, order and filter is walked.
+//! A property of Get Events: paging while new events arrive shows nothing twice and misses nothing (contract
+//! §4). The test walks every page size, order and filter.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,20 +14,20 @@ use crate::Stage;
 const SIZES: [usize; 4] = [1, 3, 10, 1000];
 const ORDERS: [&str; 2] = ["asc", "desc"];
 const MAIL: &str = "NOTIFICATION.MAIL";
-/// How old the events are, by turns; some are of now.
+/// Ages of the events, in turn; some happen now.
 const MINUTES_AGO: [Option<u64>; 7] = [None, Some(20), Some(70), Some(20), Some(160), None, Some(5)];
-/// Events that are there before the first page is asked for.
-const THERE: usize = 40;
+/// Events that exist before the first request.
+const EXISTING_EVENTS: usize = 40;
 /// Events that arrive during each walk.
-const NEW: usize = 8;
-/// Between two of them.
-const PACE: Duration = Duration::from_millis(15);
-/// No walk has so many pages.
-const MOST_PAGES: usize = 2000;
+const NEW_EVENTS: usize = 8;
+/// Time between two of them.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(15);
+/// Maximum number of pages of a walk.
+const MAX_PAGES: usize = 2000;
 
-/// The `n`th event: mails and SMS by turns; several of the same time; some of now, some that belong
-/// among the old ones, wherever a walk may be at that moment.
-fn event(n: usize) -> Event {
+/// Returns the `n`th event. Mails and SMS alternate; several have the same time; some are from now and some
+/// from the past, so that they appear before or behind the position of a walk.
+fn nth_event(n: usize) -> Event {
     let event_type = if n.is_multiple_of(2) { MAIL } else { SMS };
     let event = Event::new("acme", event_type);
     match MINUTES_AGO[n % MINUTES_AGO.len()] {
@@ -37,10 +37,10 @@ fn event(n: usize) -> Event {
 }
 
 /// Publishes new events one after the other.
-async fn arrive(stage: &Stage) {
-    for n in 0..NEW {
-        stage.publish(&event(n)).await;
-        tokio::time::sleep(PACE).await;
+async fn publish_new_events(stage: &Stage) {
+    for n in 0..NEW_EVENTS {
+        stage.publish_event(&nth_event(n)).await;
+        tokio::time::sleep(PUBLISH_INTERVAL).await;
     }
 }
 
@@ -53,14 +53,17 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// All items, page by page, in the order in which they were shown.
-    async fn items(&self) -> Vec<Value> {
-        let (size, order, filter) = (self.size, self.order, self.filter);
+    /// Returns all items, page by page, in the order in which they were shown.
+    async fn walk_pages(&self) -> Vec<Value> {
+        let size = self.size;
+        let order = self.order;
+        let filter = self.filter;
         let path = format!("/events?limit={size}&order={order}{filter}");
-        let path = self.stage.brand.path_of(self.webhook, &path);
-        let (mut items, mut cursor) = (Vec::new(), String::new());
-        for _ in 0..MOST_PAGES {
-            let page = self.stage.brand.api.get(&format!("{path}{cursor}")).await.expect(200).json();
+        let path = self.stage.brand.webhook_path(self.webhook, &path);
+        let mut items = Vec::new();
+        let mut cursor = String::new();
+        for _ in 0..MAX_PAGES {
+            let page = self.stage.brand.api.get(&format!("{path}{cursor}")).await.expect_status(200).json();
             items.extend(page["items"].as_array().expect("items").iter().cloned());
             match page["nextCursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
@@ -70,15 +73,15 @@ impl Walk<'_> {
         panic!("{path} has no last page");
     }
 
-    /// Walks, and judges what was shown by what is there before and after.
-    async fn judge(&self) {
+    /// Walks, and compares the shown events with the ones before and after the walk.
+    async fn check_walk(&self) {
         let what = format!("pages of {}, {}, {:?}", self.size, self.order, self.filter);
-        let before = self.all().await;
-        let (items, ()) = tokio::join!(self.items(), arrive(self.stage));
-        let after = self.all().await;
+        let before = self.list_all().await;
+        let (items, ()) = tokio::join!(self.walk_pages(), publish_new_events(self.stage));
+        let after = self.list_all().await;
         let mut shown = BTreeMap::new();
         for item in &items {
-            *shown.entry(id(item)).or_insert(0) += 1;
+            *shown.entry(item_id(item)).or_insert(0) += 1;
         }
         let twice: Vec<_> = shown.iter().filter(|(_, times)| **times > 1).collect();
         assert!(twice.is_empty(), "{what}: twice: {twice:?}");
@@ -91,33 +94,34 @@ impl Walk<'_> {
         assert!(in_order, "{what}: {times:?}");
     }
 
-    /// What is there now, as one long page shows it.
-    async fn all(&self) -> BTreeSet<String> {
+    /// Returns the events that exist now, as one long page shows them.
+    async fn list_all(&self) -> BTreeSet<String> {
         let whole = Walk { size: 1000, order: "desc", ..*self };
-        whole.items().await.iter().map(id).collect()
+        whole.walk_pages().await.iter().map(item_id).collect()
     }
 }
 
-fn id(item: &Value) -> String {
+fn item_id(item: &Value) -> String {
     item["id"].as_str().expect("an id").to_owned()
 }
 
 #[tokio::test]
-async fn pages_show_nothing_twice_and_miss_nothing_while_events_arrive() {
-    let stage = Stage::with(Platform::builder().unlimited_requests()).await;
+async fn paging_shows_each_event_once_while_events_arrive() {
+    let stage = Stage::with_builder(Platform::builder().unlimited_requests()).await;
     put_type(&stage.brand.support, MAIL, &serde_json::json!({"description": "A mail"})).await;
-    let (_, webhook) = stage.webhook("/hook").await;
-    let events: Vec<_> = (0..THERE).map(event).collect();
+    let (_, webhook) = stage.create_webhook("/hook").await;
+    let events: Vec<_> = (0..EXISTING_EVENTS).map(nth_event).collect();
     stage.platform.producer().await.publish_all(&events).await;
-    stage.settled(&webhook, "delivered", &events).await;
-    let (from, to) = (time_ago(Duration::from_secs(5000)), time_ago(Duration::from_secs(1000)));
+    stage.wait_settled(&webhook, "delivered", &events).await;
+    let from = time_ago(Duration::from_secs(5000));
+    let to = time_ago(Duration::from_secs(1000));
     let filters =
         [String::new(), "&status=delivered".into(), format!("&type={SMS}"), format!("&from={from}&to={to}")];
 
     for size in SIZES {
         for order in ORDERS {
             for filter in &filters {
-                Walk { stage: &stage, webhook: &webhook, size, order, filter }.judge().await;
+                Walk { stage: &stage, webhook: &webhook, size, order, filter }.check_walk().await;
             }
         }
     }

@@ -1,22 +1,23 @@
-//! No message stops the routing of others, whatever it holds (contract §2).
+//! No message stops the routing of others, whatever it contains (contract §2).
 
-use e2e::PATIENCE;
+use e2e::WAIT_TIMEOUT;
 use e2e::brand::{Brand, Webhook, put_type};
 use e2e::event::{Event, SMS};
 use e2e::poll::eventually;
-use e2e::raw_producer::{FRAME_MAX, RawMessage, RawProducer, header, long, nested_arrays, nested_tables};
+use e2e::raw_amqp::MAX_FRAME_BYTES;
+use e2e::raw_producer::{RawMessage, RawProducer, encode_header, encode_long, nested_arrays, nested_tables};
 use e2e::support::{REJECTED, wait_rejected};
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::Stage;
 
-/// A type whose data is a map of texts.
+/// A type whose data maps strings to strings.
 const MAP: &str = "NOTIFICATION.MAP";
-/// Longest `x-reject-detail` (contract §2).
+/// Maximum length of `x-reject-detail` (contract §2).
 const MAX_DETAIL: usize = 1024;
 
-/// Two brands that receive, and a producer of any bytes.
+/// Two brands with a webhook each, and a producer that can send any bytes.
 struct Scene {
     stage: Stage,
     own: Webhook,
@@ -25,12 +26,12 @@ struct Scene {
 }
 
 impl Scene {
-    async fn set() -> Self {
-        let stage = Stage::set().await;
-        let (_, own) = stage.webhook("/own").await;
-        let brand = stage.platform.brand("other").await;
+    async fn new() -> Self {
+        let stage = Stage::new().await;
+        let (_, own) = stage.create_webhook("/own").await;
+        let brand = stage.platform.create_brand("other").await;
         let endpoint = stage.receiver.endpoint("/other");
-        let webhook = brand.webhook(endpoint.url(), &["NOTIFICATION"]).await;
+        let webhook = brand.create_webhook(endpoint.url(), &["NOTIFICATION"]).await;
         let schema = json!({"additionalProperties": {"type": "string"}});
         let map = json!({"description": "A map of texts", "schema": schema, "enforceSchema": true});
         put_type(&stage.brand.support, MAP, &map).await;
@@ -46,12 +47,13 @@ impl Scene {
     }
 
     async fn wait_delivered(&self, [own, other]: &[Event; 2]) {
-        self.stage.brand.wait_status(&self.own, own.id(), "delivered").await;
-        self.other.0.wait_status(&self.other.1, other.id(), "delivered").await;
+        self.stage.brand.wait_delivery_status(&self.own, own.id(), "delivered").await;
+        self.other.0.wait_delivery_status(&self.other.1, other.id(), "delivered").await;
     }
 
-    /// Publishes between good events, which all arrive, and finds the message, whole, among the rejected.
-    async fn refuses(&mut self, case: &str, message: &RawMessage, reason: &str, detail: &str) {
+    /// Publishes the message between good events, which all arrive, and finds it whole among the rejected
+    /// messages.
+    async fn assert_rejected(&mut self, case: &str, message: &RawMessage, reason: &str, detail: &str) {
         eprintln!("{case}");
         let body = message.body().to_vec();
         let before = self.publish_good().await;
@@ -64,31 +66,31 @@ impl Scene {
     }
 
     async fn wait_rejected(&self, case: &str, reason: &str, detail: &str, is_it: impl Fn(&[u8]) -> bool) {
-        let rejected = self.stage.platform.rabbit().await.take("rejected").await;
+        let rejected = self.stage.platform.rabbit().await.take_message("rejected").await;
         assert!(is_it(&rejected.body), "{case}: another body of {} bytes", rejected.body.len());
         assert_eq!(rejected.header("x-reject-reason"), reason, "{case}");
-        let told = rejected.header("x-reject-detail");
-        assert!(told.contains(detail) && told.len() <= MAX_DETAIL, "{case}: {told}");
+        let actual = rejected.header("x-reject-detail");
+        assert!(actual.contains(detail) && actual.len() <= MAX_DETAIL, "{case}: {actual}");
     }
 
-    /// The router never lost what it subscribed to, and runs since it was started.
+    /// Asserts that the router kept its subscription and its process.
     fn assert_undisturbed(&mut self) {
         let router = &mut self.stage.platform.routers[0];
         assert!(router.is_running());
-        assert!(!router.log().contains("the broker ended the subscription"), "{}", router.log_tail());
+        assert!(!router.read_log().contains("the broker ended the subscription"), "{}", router.log_tail());
     }
 }
 
-/// A good event, to come with something that is not.
-fn message() -> RawMessage {
+/// Returns a good event, as the base of a bad message.
+fn good_message() -> RawMessage {
     RawMessage::new(SMS.as_bytes(), Event::sms("acme").body().as_bytes())
 }
 
 #[tokio::test]
-async fn a_text_that_is_not_utf8_is_refused_and_stops_nobody() {
-    let mut scene = Scene::set().await;
+async fn text_that_is_not_utf8_is_rejected_and_stops_nothing() {
+    let mut scene = Scene::new().await;
     let key = RawMessage::new(b"\x80", Event::sms("acme").body().as_bytes());
-    scene.refuses("routing key", &key, "unreadable", "the routing key is not UTF-8").await;
+    scene.assert_rejected("routing key", &key, "unreadable", "the routing key is not UTF-8").await;
     for name in [
         "message_id",
         "content_type",
@@ -99,22 +101,25 @@ async fn a_text_that_is_not_utf8_is_refused_and_stops_nobody() {
         "app_id",
         "cluster_id",
     ] {
-        let message = message().text(name, b"caf\xe9");
+        let message = good_message().text(name, b"caf\xe9");
         let detail = format!("the property {name} is not UTF-8");
-        scene.refuses(name, &message, "unreadable", &detail).await;
+        scene.assert_rejected(name, &message, "unreadable", &detail).await;
     }
-    let inner = [&b"F"[..], &long(&header(b"\xff", b"V"))].concat();
-    for (case, headers) in [("header", header(b"\x80", b"V")), ("header in a header", header(b"x", &inner))] {
+    let inner = [&b"F"[..], &encode_long(&encode_header(b"\xff", b"V"))].concat();
+    for (case, headers) in
+        [("header", encode_header(b"\x80", b"V")), ("header in a header", encode_header(b"x", &inner))]
+    {
         let detail = "the name of a header is not UTF-8";
-        scene.refuses(case, &message().headers(&headers), "unreadable", detail).await;
+        scene.assert_rejected(case, &good_message().headers(&headers), "unreadable", detail).await;
     }
     scene.assert_undisturbed();
 }
 
-/// The text that stands for two names that cannot be read may be the same: as names they would make one event of two.
+/// Two unreadable names may have the same replacement text; if it counted as a name, two events would become
+/// one.
 #[tokio::test]
-async fn a_message_id_that_is_not_utf8_does_not_stand_for_another() {
-    let mut scene = Scene::set().await;
+async fn unreadable_message_ids_are_not_duplicates() {
+    let mut scene = Scene::new().await;
     for id in [b"\x80", b"\x81"] {
         let nameless = Event { id: None, ..Event::sms("acme") };
         let message = RawMessage::new(SMS.as_bytes(), nameless.body().as_bytes());
@@ -124,8 +129,8 @@ async fn a_message_id_that_is_not_utf8_does_not_stand_for_another() {
     for item in wait_rejected(&support, 2).await {
         assert_eq!((&item["reason"], &item["messageId"]), (&json!("unreadable"), &Value::Null), "{item}");
     }
-    let _ = support.post(&format!("{REJECTED}/republish"), &json!({})).await.expect(202);
-    eventually("both are back, for want of an id", PATIENCE, async || {
+    let _ = support.post(&format!("{REJECTED}/republish"), &json!({})).await.expect_status(202);
+    eventually("both are rejected because they have no id", WAIT_TIMEOUT, async || {
         let items = wait_rejected(&support, 2).await;
         let nameless = items.iter().all(|item| item["reason"] == "missing_id");
         if nameless { Ok(()) } else { Err(format!("{items:?}")) }
@@ -135,8 +140,8 @@ async fn a_message_id_that_is_not_utf8_does_not_stand_for_another() {
 }
 
 #[tokio::test]
-async fn headers_that_nest_too_deeply_are_refused_and_stop_nobody() {
-    let mut scene = Scene::set().await;
+async fn deeply_nested_headers_are_rejected_and_stop_nothing() {
+    let mut scene = Scene::new().await;
     for (case, value) in [
         ("an array of 1,200 levels", nested_arrays(1_200)),
         ("a table of 15,000 levels", nested_tables(15_000)),
@@ -144,26 +149,26 @@ async fn headers_that_nest_too_deeply_are_refused_and_stop_nobody() {
         ("an array of 33 levels", nested_arrays(33)),
         ("a table of 33 levels", nested_tables(33)),
     ] {
-        let message = message().headers(&header(b"n", &value));
-        scene.refuses(case, &message, "unreadable", "headers are nested deeper than 32 levels").await;
+        let message = good_message().headers(&encode_header(b"n", &value));
+        scene.assert_rejected(case, &message, "unreadable", "headers are nested deeper than 32 levels").await;
     }
     scene.assert_undisturbed();
 }
 
-/// Each of them takes fifty times the memory that it took on the wire.
+/// Each value takes fifty times the memory that it took on the wire.
 #[tokio::test]
-async fn headers_of_too_many_values_are_refused_and_stop_nobody() {
-    let mut scene = Scene::set().await;
-    let many = [&b"A"[..], &long(&vec![b'V'; 100_000])].concat();
-    let message = message().headers(&header(b"n", &many));
+async fn headers_with_too_many_values_are_rejected_and_stop_nothing() {
+    let mut scene = Scene::new().await;
+    let many = [&b"A"[..], &encode_long(&vec![b'V'; 100_000])].concat();
+    let message = good_message().headers(&encode_header(b"n", &many));
     let detail = "have more than 4096 values";
-    scene.refuses("an array of 100,000 values", &message, "unreadable", detail).await;
+    scene.assert_rejected("an array of 100,000 values", &message, "unreadable", detail).await;
     scene.assert_undisturbed();
 }
 
 #[tokio::test]
-async fn whatever_else_a_producer_sends_along_is_taken() {
-    let mut scene = Scene::set().await;
+async fn other_properties_and_headers_are_accepted() {
+    let mut scene = Scene::new().await;
     let values: [&[u8]; 18] = [
         b"t\x02",
         b"b\xff",
@@ -185,38 +190,38 @@ async fn whatever_else_a_producer_sends_along_is_taken() {
         b"V",
     ];
     let every_type: Vec<u8> =
-        values.iter().enumerate().flat_map(|(n, v)| header(&[b'a' + n as u8], v)).collect();
+        values.iter().enumerate().flat_map(|(n, v)| encode_header(&[b'a' + n as u8], v)).collect();
     for (case, headers) in [
         ("every type", every_type),
-        ("one name twice", [header(b"a", b"V"), header(b"a", b"t\x01")].concat()),
-        ("32 arrays", header(b"n", &nested_arrays(32))),
-        ("32 tables", header(b"n", &nested_tables(32))),
-        ("the longest name", header(&[b'n'; 255], b"V")),
+        ("one name twice", [encode_header(b"a", b"V"), encode_header(b"a", b"t\x01")].concat()),
+        ("32 arrays", encode_header(b"n", &nested_arrays(32))),
+        ("32 tables", encode_header(b"n", &nested_tables(32))),
+        ("the longest name", encode_header(&[b'n'; 255], b"V")),
     ] {
         eprintln!("{case}");
         let event = Event::sms("acme");
         let message = RawMessage::new(SMS.as_bytes(), event.body().as_bytes()).headers(&headers);
-        // What stands for bytes that are not UTF-8 elsewhere is a character like any other.
+        // The replacement character is a character like any other when a producer sends it.
         scene.producer.publish(&message.text("message_id", "caf\u{fffd}?".as_bytes())).await;
-        scene.stage.brand.wait_status(&scene.own, event.id(), "delivered").await;
+        scene.stage.brand.wait_delivery_status(&scene.own, event.id(), "delivered").await;
     }
     scene.assert_undisturbed();
 }
 
 #[tokio::test]
-async fn a_long_key_in_the_data_does_not_make_a_long_detail() {
-    let mut scene = Scene::set().await;
+async fn a_long_key_in_the_data_gets_a_short_detail() {
+    let mut scene = Scene::new().await;
     let key = "k".repeat(200_000);
     let data = format!("{{\"{key}\":1}}");
 
     let culprit = Event::new("acme", MAP).data(&data);
     let message = RawMessage::new(MAP.as_bytes(), culprit.body().as_bytes());
-    scene.refuses("over AMQP", &message, "schema_violation", "kkk…: 1 is not of type").await;
+    scene.assert_rejected("over AMQP", &message, "schema_violation", "kkk…: 1 is not of type").await;
 
     let before = scene.publish_good().await;
     let body = format!(r#"{{"type":"{MAP}","data":{data}}}"#);
     let api = &scene.stage.brand.api;
-    let _ = api.send(Method::POST, "/v1/acme/events", Some(body)).await.expect(202);
+    let _ = api.send(Method::POST, "/v1/acme/events", Some(body)).await.expect_status(202);
     let after = scene.publish_good().await;
     for events in [&before, &after] {
         scene.wait_delivered(events).await;
@@ -226,25 +231,25 @@ async fn a_long_key_in_the_data_does_not_make_a_long_detail() {
     scene.assert_undisturbed();
 }
 
-/// RabbitMQ adds a header to a message that comes again, and does not mind that the frame gets too large by that.
+/// RabbitMQ adds a header to a redelivered message, even if the frame becomes too large.
 #[tokio::test]
-async fn headers_that_fill_a_frame_stop_nobody() {
-    let mut scene = Scene::set().await;
+async fn headers_that_fill_a_frame_stop_nothing() {
+    let mut scene = Scene::new().await;
     let event = Event::sms("acme");
     let of = |length: usize| {
-        let value = [&b"S"[..], &long(&vec![b'x'; length])].concat();
-        RawMessage::new(SMS.as_bytes(), event.body().as_bytes()).headers(&header(b"x", &value))
+        let value = [&b"S"[..], &encode_long(&vec![b'x'; length])].concat();
+        RawMessage::new(SMS.as_bytes(), event.body().as_bytes()).headers(&encode_header(b"x", &value))
     };
-    let message = of(FRAME_MAX - of(0).header_frame());
-    assert_eq!(message.header_frame(), FRAME_MAX);
+    let message = of(MAX_FRAME_BYTES - of(0).header_frame_bytes());
+    assert_eq!(message.header_frame_bytes(), MAX_FRAME_BYTES);
     scene.stage.platform.routers[0].terminate().await;
     scene.producer.publish(&message).await;
-    scene.stage.platform.rabbit().await.give_back("ingest").await;
+    scene.stage.platform.rabbit().await.requeue_next("ingest").await;
     let router = &mut scene.stage.platform.routers[0];
     router.start();
     router.wait_ready().await;
     let after = scene.publish_good().await;
     scene.wait_delivered(&after).await;
-    scene.stage.brand.wait_status(&scene.own, event.id(), "delivered").await;
+    scene.stage.brand.wait_delivery_status(&scene.own, event.id(), "delivered").await;
     scene.assert_undisturbed();
 }

@@ -1,4 +1,4 @@
-//! Other people's libraries work unchanged: `pika` as a producer, `standardwebhooks` as a verifier.
+//! Published libraries work unchanged: `pika` as a producer, `standardwebhooks` as a verifier.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -19,8 +19,8 @@ pub(crate) fn interpreter() -> std::ffi::OsString {
     })
 }
 
-/// Runs a script with JSON on its standard input; what it writes is JSON.
-pub(crate) fn run(script: &str, input: &serde_json::Value) -> serde_json::Value {
+/// Runs a script with JSON on its standard input, and returns its output as JSON.
+pub(crate) fn run_script(script: &str, input: &serde_json::Value) -> serde_json::Value {
     use std::io::Write;
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(script);
     let mut child = Command::new(interpreter())
@@ -37,13 +37,13 @@ pub(crate) fn run(script: &str, input: &serde_json::Value) -> serde_json::Value 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_published_with_pika_arrives_and_verifies_with_standardwebhooks() {
-    let stage = Stage::set().await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
+async fn an_event_from_pika_verifies_with_standardwebhooks() {
+    let stage = Stage::new().await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
     let with_id = Event::sms("acme").data(r#"{"amount":1.10,"big":12345678901234567890}"#);
     let named = Event::sms("acme").message_id("pika-1");
     for event in [&with_id, &named] {
-        let published = run(
+        let published = run_script(
             "publish.py",
             &json!({
                 "amqpUrl": stage.platform.amqp_url(),
@@ -56,14 +56,14 @@ async fn an_event_published_with_pika_arrives_and_verifies_with_standardwebhooks
         assert_eq!(published, json!({"confirmed": true}));
     }
 
-    for request in endpoint.wait_for(2).await {
+    for request in endpoint.wait_for_requests(2).await {
         let headers = ["webhook-id", "webhook-timestamp", "webhook-signature"];
         let headers: serde_json::Map<_, _> =
             headers.iter().map(|name| ((*name).to_owned(), json!(request.header(name)))).collect();
         let verified = |body: &str| json!({"secret": webhook.secret, "headers": headers, "body": body});
-        assert_eq!(run("verify.py", &verified(request.text())), json!({"verified": true}));
+        assert_eq!(run_script("verify.py", &verified(request.text())), json!({"verified": true}));
         let altered = request.text().replace("acme", "acne");
-        assert_eq!(run("verify.py", &verified(&altered)), json!({"verified": false}));
+        assert_eq!(run_script("verify.py", &verified(&altered)), json!({"verified": false}));
     }
     endpoint.wait_for_event(with_id.id()).await;
 }

@@ -3,13 +3,13 @@
 use std::process::{Command, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
-use e2e::PATIENCE;
+use e2e::WAIT_TIMEOUT;
 use e2e::binaries;
 use e2e::event::{Event, ids};
 use e2e::platform::Platform;
 use e2e::poll::eventually;
 use e2e::ports::Port;
-use e2e::process::{Process, get};
+use e2e::process::{Process, http_get};
 use e2e::script::{Gate, Reply};
 use serde_json::json;
 
@@ -18,10 +18,10 @@ use crate::Stage;
 const SERVICES: [&str; 3] = ["subscription-api", "router", "deliverer"];
 const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
-/// Runs a service that is expected to leave at once. The master key is given unless `settings` has
-/// one; an empty value takes it away.
-fn run(service: &str, args: &[&str], settings: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(binaries::path(service));
+/// Runs a service that is expected to exit at once. It gets a master key unless `settings` contains one; an
+/// empty value removes it.
+fn run_service(service: &str, args: &[&str], settings: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(binaries::binary_path(service));
     command.args(args).env_clear().env("POSTRIDER_MASTER_KEY", KEY);
     for (name, value) in settings {
         if value.is_empty() {
@@ -64,7 +64,7 @@ fn help_lists_every_setting_as_flag_and_variable() {
         "POSTRIDER_HTTP2",
     ];
     for (service, own) in SERVICES.into_iter().zip([&api[..], &router, &deliverer]) {
-        let output = run(service, &["--help"], &[]);
+        let output = run_service(service, &["--help"], &[]);
         assert!(output.status.success(), "{service} --help: {}", output.status);
         let text = String::from_utf8(output.stdout).expect("text");
         for setting in all.iter().chain(own) {
@@ -75,7 +75,7 @@ fn help_lists_every_setting_as_flag_and_variable() {
     }
 }
 
-/// One line on standard error that names the setting, nothing else, exit 2.
+/// Asserts exit status 2 and one line on standard error that names the setting.
 fn assert_refused(service: &str, output: &Output, setting: &str, value: &str) {
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{service} with {setting}={value}: {} {text}", output.status);
@@ -85,15 +85,15 @@ fn assert_refused(service: &str, output: &Output, setting: &str, value: &str) {
 }
 
 #[test]
-fn a_missing_master_key_is_one_line_that_names_it() {
+fn a_missing_master_key_is_a_one_line_error() {
     for service in ["subscription-api", "deliverer"] {
-        let output = run(service, &[], &[("POSTRIDER_MASTER_KEY", "")]);
+        let output = run_service(service, &[], &[("POSTRIDER_MASTER_KEY", "")]);
         assert_refused(service, &output, "POSTRIDER_MASTER_KEY", "");
     }
 }
 
 #[test]
-fn a_bad_setting_is_one_line_that_names_it() {
+fn an_invalid_setting_is_a_one_line_error() {
     let common = [
         ("DATABASE_URL", "mysql://nowhere"),
         ("AMQP_URL", "http://127.0.0.1"),
@@ -118,7 +118,7 @@ fn a_bad_setting_is_one_line_that_names_it() {
     let common =
         SERVICES.iter().flat_map(|service| common.map(|(setting, value)| (*service, setting, value)));
     for (service, setting, value) in common.chain(more) {
-        let output = run(service, &[], &[(setting, value)]);
+        let output = run_service(service, &[], &[(setting, value)]);
         assert_refused(service, &output, setting, value);
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(
@@ -126,21 +126,22 @@ fn a_bad_setting_is_one_line_that_names_it() {
             "a secret is never shown: {text}"
         );
     }
-    let unknown = run("router", &["--nope"], &[]);
+    let unknown = run_service("router", &["--nope"], &[]);
     assert_refused("router", &unknown, "--nope", "");
 }
 
-/// All promise the same: one that would drop events which another still shows does not start beside it.
+/// All processes have the same retention. A process that would drop events which another still shows does not
+/// start beside it.
 #[tokio::test]
-async fn a_retention_shorter_than_that_of_a_running_process_is_refused() {
+async fn a_retention_shorter_than_that_of_a_running_process_is_rejected() {
     let mut platform = Platform::builder().routers(2).start().await;
     for process in platform.processes_mut() {
         process.terminate().await;
-        process.begin_log();
+        process.clear_log();
         process.set("POSTRIDER_RETENTION", "2d");
         process.start();
         assert_eq!(process.wait_exit().await.code(), Some(2), "{}", process.log_tail());
-        let log = process.log();
+        let log = process.read_log();
         let line = log.lines().last().expect("a line");
         for part in ["POSTRIDER_RETENTION", "172800s", "604800s"] {
             assert!(line.contains(part), "{part}: {line}");
@@ -152,12 +153,10 @@ async fn a_retention_shorter_than_that_of_a_running_process_is_refused() {
 }
 
 #[tokio::test]
-async fn each_starts_before_its_servers_and_says_which_is_away() {
-    let closed = Port::take();
-    let (amqp, database) = (
-        format!("amqp://guest:guest@{}/%2f", closed.address()),
-        format!("postgres://postgres@{}/x", closed.address()),
-    );
+async fn each_service_starts_without_servers_and_reports_the_missing_one() {
+    let closed = Port::reserve();
+    let amqp = format!("amqp://guest:guest@{}/%2f", closed.address());
+    let database = format!("postgres://postgres@{}/x", closed.address());
     for (setting, url, away, other) in
         [("AMQP_URL", &amqp, "broker", "database"), ("DATABASE_URL", &database, "database", "broker")]
     {
@@ -167,28 +166,32 @@ async fn each_starts_before_its_servers_and_says_which_is_away() {
             let report = process.wait_readyz(503).await;
             let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
             assert!(report.get(away).is_some() && report.get(other).is_some(), "{report}");
-            // The other one is found, sooner or later, and the missing one is still said to be.
-            let seen = e2e::poll::eventually("the two are told apart", PATIENCE, async || {
-                let (status, text) = get(process.ops(), "/readyz").await.map_err(|e| e.to_string())?;
+            // The process finds the other server sooner or later, and still reports the missing one.
+            let seen = e2e::poll::eventually("the two are told apart", WAIT_TIMEOUT, async || {
+                let (status, text) =
+                    http_get(process.ops_address(), "/readyz").await.map_err(|e| e.to_string())?;
                 let report: serde_json::Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
                 let apart = report[away] != report[other];
                 if status == 503 && apart { Ok(report) } else { Err(text) }
             })
             .await;
             assert_eq!(seen["ready"], false, "{seen}");
-            let (status, _) = get(process.ops(), "/healthz").await.expect("/healthz");
+            let (status, _) = http_get(process.ops_address(), "/healthz").await.expect("/healthz");
             assert_eq!(status, 200);
         }
     }
 }
 
-/// All but the master key has a default. (The servers are given so that none is touched.)
+/// Every setting except the master key has a default. (The test sets the servers' addresses so that it
+/// touches none.)
 #[tokio::test]
-async fn the_master_key_is_all_that_must_be_set() {
+async fn only_the_master_key_is_required() {
     for service in SERVICES {
-        let (ops, api, away) = (Port::take(), Port::take(), Port::take());
+        let ops = Port::reserve();
+        let api = Port::reserve();
+        let away = Port::reserve();
         let key = if service == "router" { "" } else { KEY };
-        let mut command = Command::new(binaries::path(service));
+        let mut command = Command::new(binaries::binary_path(service));
         command.env_clear().env("DATABASE_URL", format!("postgres://postgres@{}/x", away.address()));
         command.env("AMQP_URL", format!("amqp://guest:guest@{}/%2f", away.address()));
         command.env("POSTRIDER_OPS_LISTEN", ops.address().to_string());
@@ -198,14 +201,15 @@ async fn the_master_key_is_all_that_must_be_set() {
         }
         let mut child = command.stderr(std::process::Stdio::piped()).spawn().expect("the service");
         let what = format!("{service} starts");
-        let healthy =
-            e2e::poll::eventually(&what, PATIENCE, async || match get(ops.address(), "/healthz").await {
+        let healthy = e2e::poll::eventually(&what, WAIT_TIMEOUT, async || {
+            match http_get(ops.address(), "/healthz").await {
                 Ok((200, _)) => Ok(true),
                 other => Err(format!("{other:?}")),
-            });
+            }
+        });
         let healthy = tokio::select! {
             healthy = healthy => healthy,
-            () = left(&mut child) => false,
+            () = wait_exit(&mut child) => false,
         };
         let _ = child.kill();
         let output = child.wait_with_output().expect("the service");
@@ -214,17 +218,17 @@ async fn the_master_key_is_all_that_must_be_set() {
 }
 
 /// Returns when the process has ended.
-async fn left(child: &mut std::process::Child) {
+async fn wait_exit(child: &mut std::process::Child) {
     while let Ok(None) = child.try_wait() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 #[tokio::test]
-async fn metrics_are_served_in_prometheus_form() {
+async fn metrics_are_served_in_prometheus_format() {
     let mut platform = Platform::start().await;
     for process in platform.processes_mut() {
-        let (status, text) = get(process.ops(), "/metrics").await.expect("/metrics");
+        let (status, text) = http_get(process.ops_address(), "/metrics").await.expect("/metrics");
         assert_eq!(status, 200);
         assert!(
             text.lines().all(|line| line.is_empty() || line.starts_with('#') || line.contains(' ')),
@@ -234,7 +238,7 @@ async fn metrics_are_served_in_prometheus_form() {
 }
 
 #[tokio::test]
-async fn sigterm_ends_each_with_0_in_time() {
+async fn sigterm_stops_each_service_with_status_0() {
     let mut platform = Platform::start().await;
     for process in platform.processes_mut() {
         let (status, took) = process.terminate().await;
@@ -244,73 +248,75 @@ async fn sigterm_ends_each_with_0_in_time() {
 }
 
 #[tokio::test]
-async fn sigterm_finishes_what_is_in_flight() {
-    let stage = Stage::set().await;
+async fn sigterm_finishes_requests_in_flight() {
+    let stage = Stage::new().await;
     let Stage { mut platform, brand, receiver } = stage;
     let endpoint = receiver.endpoint("/hook");
     let gate = Gate::closed();
     endpoint.always(Reply::ok().behind(&gate));
-    let webhook = brand.webhook(endpoint.url(), &["NOTIFICATION"]).await;
-    let events = Event::many("acme", 5);
+    let webhook = brand.create_webhook(endpoint.url(), &["NOTIFICATION"]).await;
+    let events = Event::sms_batch("acme", 5);
     platform.producer().await.publish_all(&events).await;
-    endpoint.wait_for(5).await;
+    endpoint.wait_for_requests(5).await;
 
     let began = Instant::now();
-    let status = stop_behind(&gate, &mut platform.deliverers[0]).await;
+    let status = stop_before_gate(&gate, &mut platform.deliverers[0]).await;
 
     assert_eq!(status.code(), Some(0), "{}", platform.deliverers[0].log_tail());
     assert!(began.elapsed() < Duration::from_secs(20), "it took {:?}", began.elapsed());
     let ids = events.iter().map(|event| event.id().to_owned()).collect();
-    brand.wait_listed(&webhook, "status=delivered", &ids, PATIENCE).await;
+    brand.wait_listed(&webhook, "status=delivered", &ids, WAIT_TIMEOUT).await;
     platform.deliverers[0].start();
     platform.deliverers[0].wait_ready().await;
     let last = Event::sms("acme");
     platform.producer().await.publish(&last).await;
     endpoint.wait_for_event(last.id()).await;
-    assert_eq!(endpoint.requests().len(), 6, "what was finished is not sent again");
+    assert_eq!(endpoint.requests().len(), 6, "finished deliveries are not sent again");
 }
 
-/// Stops a deliverer, and opens the gate before its requests once it has heard.
-async fn stop_behind(gate: &Gate, deliverer: &mut Process) -> ExitStatus {
+/// Stops a deliverer, and opens the gate before its requests once it has received the signal.
+async fn stop_before_gate(gate: &Gate, deliverer: &mut Process) -> ExitStatus {
     deliverer.signal("TERM");
-    eventually("it heard SIGTERM", PATIENCE, async || match deliverer.log().contains("SIGTERM") {
-        true => Ok(()),
-        false => Err(deliverer.log_tail()),
+    eventually("it received SIGTERM", WAIT_TIMEOUT, async || {
+        match deliverer.read_log().contains("SIGTERM") {
+            true => Ok(()),
+            false => Err(deliverer.log_tail()),
+        }
     })
     .await;
     gate.open();
     deliverer.wait_exit().await
 }
 
-/// Events that were routed together travel in one message: what a replica has begun of it is done, and what it has
-/// not begun is another's.
+/// Events that were routed together travel in one message. A stopping replica finishes the deliveries that it
+/// has started, and another replica gets the rest.
 #[tokio::test]
-async fn what_is_left_of_a_message_is_handed_on_when_its_replica_stops() {
-    let mut stage = Stage::set().await;
+async fn a_stopping_replica_passes_on_the_rest_of_a_message() {
+    let mut stage = Stage::new().await;
     let endpoint = stage.receiver.endpoint("/hook");
     let gate = Gate::closed();
     endpoint.answer([Reply::ok(), Reply::ok().behind(&gate)]);
     let description = json!({"endpoint": endpoint.url(), "events": ["NOTIFICATION"], "maxConcurrency": 2});
-    let webhook = stage.brand.webhook_of(&description).await;
+    let webhook = stage.brand.create_webhook_with(&description).await;
     let Stage { platform, .. } = &mut stage;
     platform.deliverers[0].terminate().await;
     platform.routers[0].terminate().await;
-    let events = Event::many("acme", 40);
+    let events = Event::sms_batch("acme", 40);
     platform.producer().await.publish_all(&events).await;
     platform.routers[0].start();
-    stage.queued(&webhook, &ids(&events)).await;
-    let messages = stage.platform.rabbit().await.depth(&format!("webhook.{}", webhook.id)).await;
+    stage.wait_queued(&webhook, &ids(&events)).await;
+    let messages = stage.platform.rabbit().await.queue_depth(&format!("webhook.{}", webhook.id)).await;
     assert!(messages.is_some_and(|number| (1..40).contains(&number)), "{messages:?} messages");
 
     let deliverer = &mut stage.platform.deliverers[0];
     deliverer.start();
-    endpoint.wait_for(3).await;
-    let status = stop_behind(&gate, deliverer).await;
+    endpoint.wait_for_requests(3).await;
+    let status = stop_before_gate(&gate, deliverer).await;
 
     assert_eq!(status.code(), Some(0), "{}", deliverer.log_tail());
     assert!(endpoint.requests().len() < 10, "it went on after SIGTERM");
     deliverer.start();
-    stage.brand.wait_listed(&webhook, "status=delivered", &ids(&events), PATIENCE).await;
+    stage.brand.wait_listed(&webhook, "status=delivered", &ids(&events), WAIT_TIMEOUT).await;
     assert_eq!(endpoint.requests().len(), 40, "each came once");
 }
 
@@ -319,7 +325,7 @@ async fn logs_can_be_json() {
     let mut platform = Platform::builder().set("POSTRIDER_LOG_FORMAT", "json").start().await;
     for process in platform.processes_mut() {
         let _ = process.terminate().await;
-        for line in process.log().lines() {
+        for line in process.read_log().lines() {
             let line: serde_json::Value =
                 serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
             assert!(line["level"].is_string(), "{line}");
@@ -330,24 +336,24 @@ async fn logs_can_be_json() {
 #[tokio::test]
 async fn any_number_of_replicas_start_at_once_on_an_empty_database() {
     let platform = Platform::builder().apis(2).routers(2).deliverers(2).start().await;
-    let brand = platform.brand("acme").await;
+    let brand = platform.create_brand("acme").await;
     let receiver = e2e::receiver::Receiver::start(&platform.authority).await;
     let endpoint = receiver.endpoint("/hook");
-    brand.webhook(endpoint.url(), &["*"]).await;
-    platform.producer().await.publish_all(&Event::many("acme", 20)).await;
-    let requests = endpoint.wait_for(20).await;
+    brand.create_webhook(endpoint.url(), &["*"]).await;
+    platform.producer().await.publish_all(&Event::sms_batch("acme", 20)).await;
+    let requests = endpoint.wait_for_requests(20).await;
     assert_eq!(requests.len(), 20);
 }
 
-/// The programs that are handed to others.
+/// The programs that users get.
 const PROGRAMS: [&str; 4] = ["subscription-api", "router", "deliverer", "postrider"];
 const CHANGES: &str = include_str!("../../crates/CHANGELOG.md");
 
 #[test]
-fn every_program_tells_the_version_of_the_workspace_and_the_changes_begin_with_it() {
+fn every_program_and_the_changelog_have_the_workspace_version() {
     let version = env!("CARGO_PKG_VERSION");
     for program in PROGRAMS {
-        let output = run(program, &["--version"], &[]);
+        let output = run_service(program, &["--version"], &[]);
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{program}: {}", output.status);
         assert_eq!(text.trim_end(), format!("{program} {version}"));

@@ -1,4 +1,4 @@
-//! When retries come (contract §3). These run alone, since they measure.
+//! The time of retries (contract §3). These tests run alone because they measure time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,50 +12,50 @@ use serde_json::{Value, json};
 
 use crate::Stage;
 
-/// How late a retry may come.
-const OVERSHOOT: Duration = Duration::from_secs(1);
-/// Events whose retries are looked at, and how long after one another they are published. A machine that stands
-/// still for a moment makes late what is due meanwhile; it does not reach each gap of all of them.
+/// Maximum delay of a retry.
+const MAX_OVERSHOOT: Duration = Duration::from_secs(1);
+/// Number of events whose retries are measured, and the time between their publishes. A machine that stalls
+/// for a moment delays the retries that are due meanwhile, but not those of all events.
 const EVENTS: usize = 5;
-const APART: Duration = Duration::from_secs(1);
+const PUBLISH_INTERVAL: Duration = Duration::from_secs(1);
 
-async fn published(stage: &Stage) -> Vec<Event> {
-    let events = Event::many("acme", EVENTS);
+async fn publish_spaced(stage: &Stage) -> Vec<Event> {
+    let events = Event::sms_batch("acme", EVENTS);
     for event in &events {
-        stage.publish(event).await;
-        tokio::time::sleep(APART).await;
+        stage.publish_event(event).await;
+        tokio::time::sleep(PUBLISH_INTERVAL).await;
     }
     events
 }
 
-fn gaps(requests: &[Arc<Received>]) -> Vec<Duration> {
+fn request_gaps(requests: &[Arc<Received>]) -> Vec<Duration> {
     requests.windows(2).map(|pair| pair[1].at - pair[0].at).collect()
 }
 
-/// No retry came before its time, and each of them in time for one event at least.
+/// Asserts that no retry came early, and that each was on time for at least one event.
 fn assert_gaps(endpoint: &Endpoint, events: &[Event], seconds: &[u64]) {
-    let all: Vec<_> = events.iter().map(|event| gaps(&endpoint.requests_of(event.id()))).collect();
+    let all: Vec<_> = events.iter().map(|event| request_gaps(&endpoint.requests_of(event.id()))).collect();
     assert!(all.iter().all(|gaps| gaps.len() == seconds.len()), "{all:?} instead of {seconds:?} s");
     for (n, seconds) in seconds.iter().enumerate() {
         let wanted = Duration::from_secs(*seconds);
         let least = all.iter().map(|gaps| gaps[n]).min().expect("some events");
-        // The wait counts from the end of the failed attempt, which lies just after its arrival.
-        assert!(least >= wanted && least < wanted + OVERSHOOT, "{all:?}: gap {n} is {seconds} s");
+        // The delay starts at the end of the failed attempt, just after its arrival.
+        assert!(least >= wanted && least < wanted + MAX_OVERSHOOT, "{all:?}: gap {n} is {seconds} s");
     }
 }
 
 #[tokio::test]
-async fn retries_come_as_configured_and_then_the_delivery_has_failed() {
-    let stage = Stage::with(Platform::builder().retries("1s,2s,1s")).await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
+async fn retries_follow_the_schedule_until_the_delivery_fails() {
+    let stage = Stage::with_builder(Platform::builder().retries("1s,2s,1s")).await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
     endpoint.always(Reply::status(503).text("busy"));
 
-    let events = published(&stage).await;
+    let events = publish_spaced(&stage).await;
 
-    stage.settled(&webhook, "failed", &events).await;
+    stage.wait_settled(&webhook, "failed", &events).await;
     assert_gaps(&endpoint, &events, &[1, 2, 1]);
     let event = &events[0];
-    let listed = stage.brand.wait_status(&webhook, event.id(), "failed").await;
+    let listed = stage.brand.wait_delivery_status(&webhook, event.id(), "failed").await;
     let requests = endpoint.requests_of(event.id());
     for request in &requests {
         request.verify(&webhook.secret).expect("each is signed for its own time");
@@ -63,7 +63,7 @@ async fn retries_come_as_configured_and_then_the_delivery_has_failed() {
         assert_eq!(request.event_id(), event.id());
     }
     let sent: Vec<_> = requests.iter().map(|request| json!(request.field("attemptId"))).collect();
-    let attempts = stage.brand.attempts(&webhook, event.id()).await;
+    let attempts = stage.brand.list_attempts(&webhook, event.id()).await;
     let recorded = |field: &str| attempts.iter().map(|a| a[field].clone()).collect::<Vec<Value>>();
     assert_eq!(recorded("attemptId"), sent, "the attempts that were sent, in order");
     assert!(sent.iter().enumerate().all(|(n, id)| !sent[..n].contains(id)), "each has an id of its own");
@@ -78,15 +78,15 @@ async fn retries_come_as_configured_and_then_the_delivery_has_failed() {
 }
 
 #[tokio::test]
-async fn a_retry_that_is_answered_2xx_ends_the_delivery() {
-    let stage = Stage::with(Platform::builder().retries("1s,1s,1s")).await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
+async fn a_successful_retry_ends_the_delivery() {
+    let stage = Stage::with_builder(Platform::builder().retries("1s,1s,1s")).await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
     endpoint.answer_each([Reply::status(500), Reply::Drop, Reply::ok()]);
 
-    let events = published(&stage).await;
+    let events = publish_spaced(&stage).await;
 
     for event in &events {
-        let listed = stage.brand.wait_status(&webhook, event.id(), "delivered").await;
+        let listed = stage.brand.wait_delivery_status(&webhook, event.id(), "delivered").await;
         assert_eq!(listed["delivery"]["attempts"], 3, "{listed}");
     }
     assert_gaps(&endpoint, &events, &[1, 1]);
@@ -94,47 +94,48 @@ async fn a_retry_that_is_answered_2xx_ends_the_delivery() {
 
 #[tokio::test]
 async fn retry_after_is_honoured_on_429_and_503_alone() {
-    let stage = Stage::with(Platform::builder().retries("1s")).await;
+    let stage = Stage::with_builder(Platform::builder().retries("1s")).await;
     let mut webhooks = Vec::new();
     for (status, gap) in [(429, 3), (503, 3), (500, 1)] {
-        let (endpoint, webhook) = stage.webhook(&format!("/{status}")).await;
+        let (endpoint, webhook) = stage.create_webhook(&format!("/{status}")).await;
         endpoint.answer_each([Reply::status(status).header("retry-after", "3"), Reply::ok()]);
         webhooks.push((endpoint, webhook, gap));
     }
 
-    let events = published(&stage).await;
+    let events = publish_spaced(&stage).await;
 
     for (endpoint, webhook, gap) in webhooks {
-        stage.settled(&webhook, "delivered", &events).await;
+        stage.wait_settled(&webhook, "delivered", &events).await;
         assert_gaps(&endpoint, &events, &[gap]);
     }
 }
 
 #[tokio::test]
 async fn a_retry_after_beyond_the_window_ends_the_delivery() {
-    let stage = Stage::with(Platform::builder().retries("1s,1s").set("POSTRIDER_RETRY_WINDOW", "20s")).await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let stage =
+        Stage::with_builder(Platform::builder().retries("1s,1s").set("POSTRIDER_RETRY_WINDOW", "20s")).await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
     endpoint.always(Reply::status(429).header("retry-after", "21"));
     let event = Event::sms("acme");
 
-    stage.publish(&event).await;
+    stage.publish_event(&event).await;
 
-    let listed = stage.brand.wait_status(&webhook, event.id(), "failed").await;
+    let listed = stage.brand.wait_delivery_status(&webhook, event.id(), "failed").await;
     assert_eq!(listed["delivery"]["attempts"], 1, "{listed}");
     assert_eq!(endpoint.requests().len(), 1);
 }
 
 #[tokio::test]
 async fn no_attempt_starts_after_the_window() {
-    let stage = Stage::with(Platform::builder().many_retries("1s").window("10s")).await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let stage = Stage::with_builder(Platform::builder().many_retries("1s").window("10s")).await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
     endpoint.always(Reply::status(500));
     let event = Event::sms("acme");
 
-    stage.publish(&event).await;
+    stage.publish_event(&event).await;
 
-    stage.brand.wait_status(&webhook, event.id(), "failed").await;
-    let attempts = stage.brand.attempts(&webhook, event.id()).await;
+    stage.brand.wait_delivery_status(&webhook, event.id(), "failed").await;
+    let attempts = stage.brand.list_attempts(&webhook, event.id()).await;
     let started = |attempt: &Value| {
         DateTime::parse_from_rfc3339(attempt["startedAt"].as_str().expect("a time")).expect("RFC 3339")
     };
@@ -146,21 +147,22 @@ async fn no_attempt_starts_after_the_window() {
 
 #[tokio::test]
 async fn a_burst_of_retries_is_on_time() {
-    let stage = Stage::with(Platform::builder().retries("2s")).await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let stage = Stage::with_builder(Platform::builder().retries("2s")).await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
     endpoint.answer_each([Reply::status(500), Reply::ok()]);
-    let events = Event::many("acme", 100);
+    let events = Event::sms_batch("acme", 100);
 
     for some in events.chunks(20) {
         stage.platform.producer().await.publish_all(some).await;
-        tokio::time::sleep(APART).await;
+        tokio::time::sleep(PUBLISH_INTERVAL).await;
     }
 
-    stage.settled(&webhook, "delivered", &events).await;
-    let mut gaps: Vec<_> = events.iter().flat_map(|event| gaps(&endpoint.requests_of(event.id()))).collect();
+    stage.wait_settled(&webhook, "delivered", &events).await;
+    let mut gaps: Vec<_> =
+        events.iter().flat_map(|event| request_gaps(&endpoint.requests_of(event.id()))).collect();
     assert_eq!(gaps.len(), events.len(), "each was sent twice");
     gaps.sort();
     assert!(gaps[0] >= Duration::from_secs(2), "{gaps:?}");
-    // A machine that stands still for a moment makes some of the five bursts late.
-    assert!(gaps[gaps.len() / 4] < Duration::from_secs(2) + OVERSHOOT, "{gaps:?}");
+    // A machine that stalls for a moment delays some of the five bursts.
+    assert!(gaps[gaps.len() / 4] < Duration::from_secs(2) + MAX_OVERSHOOT, "{gaps:?}");
 }

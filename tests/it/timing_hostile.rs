@@ -1,12 +1,12 @@
-//! Endpoints that attack: the deliverer's memory stays bounded, and deliveries to others stay fast
-//! (contract §5, `crates/SECURITY.md`).
+//! Endpoints that attack. The deliverer's memory stays bounded, and deliveries to others stay fast (contract
+//! §5, `crates/SECURITY.md`).
 
 use std::time::{Duration, Instant};
 
 use e2e::brand::{Brand, Webhook};
 use e2e::event::{Event, SMS};
-use e2e::hostile::attacks::{http2_informational_flood, of_http1, of_http2, of_tls};
-use e2e::hostile::{Attack, Hostile};
+use e2e::hostile::attacks::{http1_attacks, http2_attacks, http2_informational_flood, tls_attacks};
+use e2e::hostile::{Attack, HostileEndpoint};
 use e2e::platform::Platform;
 use e2e::poll::eventually;
 use e2e::receiver::Endpoint;
@@ -14,23 +14,23 @@ use serde_json::{Value, json};
 
 use crate::Stage;
 
-/// By how much the deliverer may grow, at its peak.
-const GROWTH: u64 = 32 * 1024 * 1024;
-/// How long deliveries to another endpoint may take.
-const FAST: Duration = Duration::from_secs(1);
-/// How long an attacker has, unless `E2E_HOSTILE_TIMEOUT` says otherwise: more than a machine stands still for a
-/// moment, and less than the default of the setting, 15 s.
-const LIMIT: &str = "3s";
-/// As many requests at the attacker at once.
-const AT_ONCE: usize = 10;
-/// Deliveries to the endpoint beside it, one after the other.
-const BESIDE: usize = 10;
-/// How long all attempts may take to end: the timeout of requests, and what recording takes.
-const OVER: Duration = Duration::from_secs(30);
+/// Maximum growth of the deliverer's peak memory.
+const MAX_GROWTH_BYTES: u64 = 32 * 1024 * 1024;
+/// Maximum time of a delivery to another endpoint.
+const MAX_DELIVERY_TIME: Duration = Duration::from_secs(1);
+/// The request timeout for attackers, unless `E2E_HOSTILE_TIMEOUT` overrides it. It is longer than a machine
+/// stalls for a moment, and shorter than the setting's default of 15 s.
+const DEFAULT_REQUEST_TIMEOUT: &str = "3s";
+/// Requests to the attacker that are in flight at once.
+const CONCURRENT_REQUESTS: usize = 10;
+/// Deliveries to the other endpoint, one after the other.
+const OTHER_DELIVERIES: usize = 10;
+/// How long all attempts may take to end, which includes the request timeout and the recording.
+const ATTEMPTS_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What was seen of an attack.
+/// Observations of an attack.
 #[derive(Debug)]
-struct Seen {
+struct Observation {
     growth: u64,
     slowest: Duration,
     outcomes: Vec<String>,
@@ -38,67 +38,69 @@ struct Seen {
 
 struct Scene {
     stage: Stage,
-    /// Another brand, whose endpoint keeps to the rules.
+    /// Another brand, whose endpoint follows the rules.
     calm: Brand,
     calm_endpoint: Endpoint,
 }
 
 impl Scene {
-    async fn set(http2: bool) -> Self {
-        let builder = Platform::builder().one_attempt().never_disabled();
+    async fn new(http2: bool) -> Self {
+        let builder = Platform::builder().one_attempt().without_health_rule();
         let builder = builder.set("POSTRIDER_HTTP2", &http2.to_string());
-        let limit = std::env::var("E2E_HOSTILE_TIMEOUT").unwrap_or_else(|_| LIMIT.to_owned());
+        let limit =
+            std::env::var("E2E_HOSTILE_TIMEOUT").unwrap_or_else(|_| DEFAULT_REQUEST_TIMEOUT.to_owned());
         let builder =
             builder.set("POSTRIDER_REQUEST_TIMEOUT", &limit).set("POSTRIDER_CONNECT_TIMEOUT", &limit);
-        let stage = Stage::with(builder).await;
-        let calm = stage.platform.brand("calm").await;
+        let stage = Stage::with_builder(builder).await;
+        let calm = stage.platform.create_brand("calm").await;
         let calm_endpoint = stage.receiver.endpoint("/calm");
-        calm.webhook(calm_endpoint.url(), &[SMS]).await;
+        calm.create_webhook(calm_endpoint.url(), &[SMS]).await;
         let scene = Self { stage, calm, calm_endpoint };
-        // What is allocated once, whoever is called, is not an attacker's doing.
-        scene.beside().await;
+        // Memory that any first request allocates is not the attacker's doing.
+        scene.measure_other_endpoint().await;
         scene
     }
 
-    /// Delivers one event after the other to the endpoint beside, and hands out the longest time but one: a
-    /// machine that stands still for a moment holds up one of them, an attack more.
-    async fn beside(&self) -> Duration {
+    /// Delivers one event after the other to the other endpoint, and returns the second longest time. A
+    /// machine that stalls for a moment holds up one of them, an attack holds up more.
+    async fn measure_other_endpoint(&self) -> Duration {
         let mut took = Vec::new();
-        for _ in 0..BESIDE {
-            let (event, begun) = (Event::sms(&self.calm.id), Instant::now());
-            self.stage.publish(&event).await;
+        for _ in 0..OTHER_DELIVERIES {
+            let event = Event::sms(&self.calm.id);
+            let begun = Instant::now();
+            self.stage.publish_event(&event).await;
             let received = self.calm_endpoint.wait_for_event(event.id()).await;
             took.push(received.at.duration_since(begun));
         }
         took.sort();
-        took[BESIDE - 2]
+        took[OTHER_DELIVERIES - 2]
     }
 
-    /// Lets the attacker be called, as often as one webhook may call at once.
-    async fn attack(&self, attack: &Attack) -> Seen {
-        let hostile = Hostile::start(&self.stage.platform.authority, attack).await;
-        let webhook = self.stage.brand.webhook(&hostile.url(), &[SMS]).await;
+    /// Lets deliveries call the attacker, up to the concurrency of one webhook.
+    async fn run_attack(&self, attack: &Attack) -> Observation {
+        let hostile = HostileEndpoint::start(&self.stage.platform.authority, attack).await;
+        let webhook = self.stage.brand.create_webhook(&hostile.url(), &[SMS]).await;
         let deliverer = &self.stage.platform.deliverers[0];
-        deliverer.forget_peak();
-        let before = deliverer.memory().now;
+        deliverer.reset_peak();
+        let before = deliverer.read_memory().now;
 
-        let events = self.stage.published(AT_ONCE).await;
-        let slowest = self.beside().await;
+        let events = self.stage.publish_many(CONCURRENT_REQUESTS).await;
+        let slowest = self.measure_other_endpoint().await;
 
         let mut outcomes = Vec::new();
         for event in &events {
-            outcomes.push(self.outcome(&webhook, event).await);
+            outcomes.push(self.wait_outcome(&webhook, event).await);
         }
         outcomes.sort();
         outcomes.dedup();
-        let growth = deliverer.memory().peak.saturating_sub(before);
-        self.stage.brand.delete(&webhook).await;
-        Seen { growth, slowest, outcomes }
+        let growth = deliverer.read_memory().peak.saturating_sub(before);
+        self.stage.brand.delete_webhook(&webhook).await;
+        Observation { growth, slowest, outcomes }
     }
 
-    async fn outcome(&self, webhook: &Webhook, event: &Event) -> String {
-        let path = self.stage.brand.path_of(webhook, &format!("/events/{}/attempts", event.id()));
-        let attempt = eventually("an attempt at the attacker ends", OVER, async || {
+    async fn wait_outcome(&self, webhook: &Webhook, event: &Event) -> String {
+        let path = self.stage.brand.webhook_path(webhook, &format!("/events/{}/attempts", event.id()));
+        let attempt = eventually("an attempt at the attacker ends", ATTEMPTS_TIMEOUT, async || {
             let answer = self.stage.brand.api.get(&path).await;
             let attempts = if answer.status == 200 { answer.json()["items"].clone() } else { json!([]) };
             attempts.get(0).cloned().ok_or(answer.text)
@@ -108,18 +110,20 @@ impl Scene {
     }
 }
 
-/// Carries out all of these, prints the figures, and judges them together, so that one run shows all.
-async fn withstands(attacks: &[Attack], http2: bool) {
-    let scene = Scene::set(http2).await;
+/// Runs all these attacks, prints the measurements, and judges them together, so that one run shows all of
+/// them.
+async fn assert_withstands(attacks: &[Attack], http2: bool) {
+    let scene = Scene::new(http2).await;
     let mut faults: Vec<Value> = Vec::new();
     eprintln!("{:32} {:>10} {:>12}  attempts end as", "attack", "memory", "others");
     let only = std::env::var("E2E_HOSTILE_ATTACK").unwrap_or_default();
     for attack in attacks.iter().filter(|attack| attack.name.contains(&only)) {
-        let seen = scene.attack(attack).await;
-        let (mib, others) = (seen.growth as f64 / 1_048_576.0, seen.slowest.as_millis());
+        let seen = scene.run_attack(attack).await;
+        let mib = seen.growth as f64 / 1_048_576.0;
+        let others = seen.slowest.as_millis();
         eprintln!("{:32} {mib:>6.1} MiB {others:>9} ms  {}", attack.name, seen.outcomes.join(", "));
         let expected = seen.outcomes.iter().all(|outcome| attack.outcomes.contains(&outcome.as_str()));
-        if seen.growth >= GROWTH || seen.slowest >= FAST || !expected {
+        if seen.growth >= MAX_GROWTH_BYTES || seen.slowest >= MAX_DELIVERY_TIME || !expected {
             faults.push(json!({"attack": attack.name, "seen": format!("{seen:?}")}));
         }
     }
@@ -127,22 +131,23 @@ async fn withstands(attacks: &[Attack], http2: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn endpoints_that_misuse_http1_cost_little_memory_and_others_nothing() {
-    withstands(&of_http1(), false).await;
+async fn http1_attacks_cost_little_memory_and_delay_nothing() {
+    assert_withstands(&http1_attacks(), false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn endpoints_that_misuse_http2_cost_little_memory_and_others_nothing() {
-    withstands(&of_http2(), true).await;
+async fn http2_attacks_cost_little_memory_and_delay_nothing() {
+    assert_withstands(&http2_attacks(), true).await;
 }
 
-/// The one that costs more than it may where HTTP/2 is offered (58 MiB): why it is not, unless asked for.
+/// This attack costs more than allowed where HTTP/2 is offered (58 MiB), which is why HTTP/2 is off by
+/// default.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_insists_on_http2_gets_no_request_unless_it_is_offered() {
-    withstands(&[http2_informational_flood()], false).await;
+async fn http2_only_endpoints_get_no_request_unless_it_is_offered() {
+    assert_withstands(&[http2_informational_flood()], false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn endpoints_that_misuse_tls_cost_little_memory_and_others_nothing() {
-    withstands(&of_tls(), false).await;
+async fn tls_attacks_cost_little_memory_and_delay_nothing() {
+    assert_withstands(&tls_attacks(), false).await;
 }

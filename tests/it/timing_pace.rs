@@ -1,8 +1,8 @@
-//! How fast events come, old and new (contract §4). These run alone, since they measure.
+//! The rate of old and new events (contract §4). These tests run alone because they measure time.
 
 use std::time::{Duration, Instant};
 
-use e2e::PATIENCE;
+use e2e::WAIT_TIMEOUT;
 use e2e::event::{Event, SMS, time_ago, time_ahead};
 use e2e::platform::Platform;
 use e2e::poll::eventually;
@@ -10,25 +10,29 @@ use e2e::receiver::Endpoint;
 use e2e::script::Reply;
 use serde_json::json;
 
-use crate::{LONG_PATIENCE, Stage};
+use crate::{LONG_WAIT_TIMEOUT, Stage};
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// Old events that are sent again while new ones come.
-const OLD: usize = 3000;
+/// Old events that are redelivered while new ones arrive.
+const OLD_EVENTS: usize = 3000;
 /// New events whose latency is measured.
-const FRESH: usize = 40;
-/// Between two of them.
-const PACE: Duration = Duration::from_millis(25);
+const NEW_EVENTS: usize = 40;
+/// Time between two of them.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(25);
 
-/// How long new events take from being published until they arrive, sorted: so many of them, and more until
-/// `over` says that it is.
-async fn latencies(stage: &Stage, endpoint: &Endpoint, over: impl AsyncFn() -> bool) -> Vec<Duration> {
+/// Measures how long new events take from publish to arrival, sorted. It publishes a fixed number of them,
+/// and more until `over` is true.
+async fn measure_latencies(
+    stage: &Stage,
+    endpoint: &Endpoint,
+    over: impl AsyncFn() -> bool,
+) -> Vec<Duration> {
     let mut published = Vec::new();
-    while published.len() < FRESH || !over().await {
+    while published.len() < NEW_EVENTS || !over().await {
         let event = Event::sms("acme");
         published.push((event.id().to_owned(), Instant::now()));
-        stage.publish(&event).await;
-        tokio::time::sleep(PACE).await;
+        stage.publish_event(&event).await;
+        tokio::time::sleep(PUBLISH_INTERVAL).await;
     }
     let mut latencies = Vec::new();
     for (id, at) in published {
@@ -43,54 +47,55 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
 }
 
 #[tokio::test]
-async fn new_events_are_not_held_up_by_thousands_that_are_sent_again() {
-    let stage = Stage::with(Platform::builder().never_disabled()).await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
+async fn thousands_of_redeliveries_do_not_delay_new_events() {
+    let stage = Stage::with_builder(Platform::builder().without_health_rule()).await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
     let began = Instant::now();
-    stage.delivered(&webhook, OLD).await;
-    eprintln!("{OLD} events came within {:?}", began.elapsed());
+    stage.deliver_many(&webhook, OLD_EVENTS).await;
+    eprintln!("{OLD_EVENTS} events arrived within {:?}", began.elapsed());
     endpoint.always(Reply::ok().after(Duration::from_millis(10)));
-    let alone = latencies(&stage, &endpoint, async || true).await;
+    let alone = measure_latencies(&stage, &endpoint, async || true).await;
 
     let before = endpoint.requests().len();
     let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR)});
-    let (job, began) = (stage.brand.redeliver_range(&webhook, &range).await, Instant::now());
-    endpoint.wait_for(before + 100).await;
-    let finished = async || stage.brand.progress(&job).await["state"] == "finished";
-    let together = latencies(&stage, &endpoint, finished).await;
-    assert!(together.len() > FRESH, "the range was over too soon to show anything");
+    let job = stage.brand.redeliver_range(&webhook, &range).await;
+    let began = Instant::now();
+    endpoint.wait_for_requests(before + 100).await;
+    let finished = async || stage.brand.read_progress(&job).await["state"] == "finished";
+    let together = measure_latencies(&stage, &endpoint, finished).await;
+    assert!(together.len() > NEW_EVENTS, "the range was over too soon to show anything");
 
     for (what, sorted) in [("alone", &alone), ("together", &together)] {
         let [half, most] = [50, 90].map(|percent| percentile(sorted, percent));
         eprintln!("new events {what}: p50 {half:?}, p90 {most:?}, max {:?}", sorted[sorted.len() - 1]);
     }
-    eprintln!("{OLD} old ones were sent again within {:?}", began.elapsed());
-    // A machine that stands still for a moment makes some late; what waits behind thousands is late as a whole.
+    eprintln!("{OLD_EVENTS} old events were redelivered within {:?}", began.elapsed());
+    // A machine that stalls for a moment delays some events; a backlog of thousands would delay all of them.
     let allowed = 10 * percentile(&alone, 50) + Duration::from_millis(500);
     assert!(percentile(&together, 50) <= allowed, "{together:?} beside {alone:?}");
 }
 
-/// The most of these times, in order, that lie within so long a span.
-fn most_within(times: &[Instant], span: Duration) -> usize {
+/// Returns the largest number of these times, which are in order, within a span of this length.
+fn max_within(times: &[Instant], span: Duration) -> usize {
     let within = |n: usize| times[n..].iter().take_while(|at| **at - times[n] < span).count();
     (0..times.len()).map(within).max().unwrap_or(0)
 }
 
 #[tokio::test]
-async fn two_deliverers_together_keep_to_the_rate_of_a_webhook_for_old_and_new_events() {
+async fn two_deliverers_together_keep_a_webhooks_rate() {
     const RATE: usize = 20;
-    let stage = Stage::with(Platform::builder().deliverers(2)).await;
+    let stage = Stage::with_builder(Platform::builder().deliverers(2)).await;
     let endpoint = stage.receiver.endpoint("/hook");
     let webhook = json!({"endpoint": endpoint.url(), "events": [SMS]});
-    let webhook = stage.brand.webhook_of(&webhook).await;
-    let old = stage.delivered(&webhook, 60).await.len();
-    stage.brand.patch(&webhook, &json!({"ratePerSecond": RATE})).await;
-    eventually("the rate is in force", PATIENCE, async || {
+    let webhook = stage.brand.create_webhook_with(&webhook).await;
+    let old = stage.deliver_many(&webhook, 60).await.len();
+    stage.brand.patch_webhook(&webhook, &json!({"ratePerSecond": RATE})).await;
+    eventually("the rate is in force", WAIT_TIMEOUT, async || {
         let before = endpoint.requests().len();
-        stage.published(2 * RATE).await;
-        let requests = endpoint.wait_for(before + 2 * RATE).await;
+        stage.publish_many(2 * RATE).await;
+        let requests = endpoint.wait_for_requests(before + 2 * RATE).await;
         let times: Vec<_> = requests[before..].iter().map(|request| request.at).collect();
-        let most = most_within(&times, Duration::from_secs(1));
+        let most = max_within(&times, Duration::from_secs(1));
         if most <= RATE + RATE / 10 + 2 { Ok(()) } else { Err(format!("{most} within a second")) }
     })
     .await;
@@ -98,15 +103,15 @@ async fn two_deliverers_together_keep_to_the_rate_of_a_webhook_for_old_and_new_e
 
     let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR), "type": SMS});
     let job = stage.brand.redeliver_range(&webhook, &range).await;
-    stage.published(30).await;
-    stage.brand.wait_finished(&job).await;
-    stage.brand.wait_none(&webhook, "status=pending", LONG_PATIENCE).await;
+    stage.publish_many(30).await;
+    stage.brand.wait_job_finished(&job).await;
+    stage.brand.wait_no_events(&webhook, "status=pending", LONG_WAIT_TIMEOUT).await;
 
     let requests = endpoint.requests().split_off(settled);
     let times: Vec<_> = requests.iter().map(|request| request.at).collect();
     assert!(times.len() >= old + 2 * RATE + 30, "{} requests", times.len());
-    // In two seconds at most two seconds' worth, and a second's worth that may come at once.
-    let most = most_within(&times, Duration::from_secs(2));
+    // Two seconds allow two seconds' worth of requests, and one second's worth as a burst.
+    let most = max_within(&times, Duration::from_secs(2));
     eprintln!("at most {most} requests in two seconds at {RATE} a second; {} requests", times.len());
     assert!(most <= 3 * RATE + 2, "{most} requests in two seconds");
 }

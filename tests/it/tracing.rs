@@ -1,4 +1,4 @@
-//! The producer's trace goes with its event to the endpoint.
+//! A producer's trace continues through the event to the endpoint.
 
 use std::collections::BTreeMap;
 
@@ -15,42 +15,42 @@ const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 #[tokio::test]
 async fn a_trace_reaches_the_endpoint_with_every_attempt() {
-    let stage = Stage::with(Platform::builder().retries("1s")).await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let stage = Stage::with_builder(Platform::builder().retries("1s")).await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
     endpoint.answer([Reply::status(500)]);
     let event = Event::sms("acme");
     stage.platform.producer().await.publish_traced(&event, TRACE).await;
-    let requests = endpoint.wait_for(2).await;
+    let requests = endpoint.wait_for_requests(2).await;
     assert_eq!(requests.iter().map(|request| request.header("traceparent")).collect::<Vec<_>>(), [TRACE; 2]);
     requests.iter().for_each(|request| request.verify(&webhook.secret).expect("a signature"));
 }
 
 #[tokio::test]
-async fn without_a_trace_there_is_none_and_one_that_is_none_costs_no_event() {
-    let stage = Stage::set().await;
-    let (endpoint, _) = stage.webhook("/hook").await;
-    stage.publish(&Event::sms("acme")).await;
+async fn missing_and_invalid_traces_start_none() {
+    let stage = Stage::new().await;
+    let (endpoint, _) = stage.create_webhook("/hook").await;
+    stage.publish_event(&Event::sms("acme")).await;
     let bad = Event::sms("acme");
     stage.platform.producer().await.publish_traced(&bad, "00-not-a-trace\"}").await;
-    for request in endpoint.wait_for(2).await {
+    for request in endpoint.wait_for_requests(2).await {
         assert!(!request.headers.contains_key("traceparent"), "{:?}", request.headers);
     }
 }
 
 #[tokio::test]
-async fn a_trace_of_an_http_producer_goes_on_too() {
-    let stage = Stage::set().await;
-    let (endpoint, _) = stage.webhook("/hook").await;
+async fn a_trace_of_an_http_producer_reaches_the_endpoint() {
+    let stage = Stage::new().await;
+    let (endpoint, _) = stage.create_webhook("/hook").await;
     let body = json!({"type": SMS, "data": 1}).to_string();
     let headers = [("traceparent", TRACE)];
     let answer = stage.brand.api.send_with(Method::POST, "/v1/acme/events", Some(body), &headers).await;
-    let _ = answer.expect(202);
-    assert_eq!(endpoint.wait_for(1).await[0].header("traceparent"), TRACE);
+    let _ = answer.expect_status(202);
+    assert_eq!(endpoint.wait_for_requests(1).await[0].header("traceparent"), TRACE);
 }
 
-/// The next spans that a collector is sent, by service and name.
-async fn spans(collector: &mut LocalServer) -> Vec<(String, Value)> {
-    let request = collector.next().await;
+/// Returns the next spans that a collector receives, by service and name.
+async fn next_spans(collector: &mut LocalServer) -> Vec<(String, Value)> {
+    let request = collector.next_request().await;
     assert_eq!(request.path, "/v1/traces");
     let sent = request.json();
     let mut spans = Vec::new();
@@ -65,34 +65,36 @@ async fn spans(collector: &mut LocalServer) -> Vec<(String, Value)> {
     spans
 }
 
-fn text<'a>(span: &'a Value, field: &str) -> &'a str {
+fn text_field<'a>(span: &'a Value, field: &str) -> &'a str {
     span[field].as_str().unwrap_or_else(|| panic!("no {field} in {span}"))
 }
 
 #[tokio::test]
-async fn a_collector_gets_what_was_done_beneath_the_producers_span() {
+async fn a_collector_gets_spans_below_the_producers_span() {
     let mut collector = LocalServer::start().await;
     let address = collector.url.trim_end_matches("/webhooks").to_owned();
-    let stage = Stage::with(Platform::builder().set("OTEL_EXPORTER_OTLP_ENDPOINT", &address)).await;
-    let (endpoint, _) = stage.webhook("/hook").await;
-    let (plain, event) = (Event::sms("acme"), Event::sms("acme"));
-    stage.publish(&plain).await;
+    let stage = Stage::with_builder(Platform::builder().set("OTEL_EXPORTER_OTLP_ENDPOINT", &address)).await;
+    let (endpoint, _) = stage.create_webhook("/hook").await;
+    let plain = Event::sms("acme");
+    let event = Event::sms("acme");
+    stage.publish_event(&plain).await;
     stage.platform.producer().await.publish_traced(&event, TRACE).await;
     let request = endpoint.wait_for_event(event.id()).await;
     let mut seen = BTreeMap::new();
     while seen.len() < 2 {
-        seen.extend(spans(&mut collector).await);
+        seen.extend(next_spans(&mut collector).await);
     }
-    let (route, deliver) = (&seen["router"], &seen["deliverer"]);
-    assert_eq!((text(route, "name"), text(deliver, "name")), ("route event", "deliver event"));
+    let route = &seen["router"];
+    let deliver = &seen["deliverer"];
+    assert_eq!((text_field(route, "name"), text_field(deliver, "name")), ("route event", "deliver event"));
     for span in [route, deliver] {
-        assert_eq!(text(span, "traceId"), "4bf92f3577b34da6a3ce929d0e0e4736");
-        assert!(text(span, "startTimeUnixNano") <= text(span, "endTimeUnixNano"), "{span}");
+        assert_eq!(text_field(span, "traceId"), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert!(text_field(span, "startTimeUnixNano") <= text_field(span, "endTimeUnixNano"), "{span}");
     }
-    assert_eq!(text(route, "parentSpanId"), "00f067aa0ba902b7");
-    assert_eq!(text(deliver, "parentSpanId"), text(route, "spanId"));
-    let expected = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{}-01", text(deliver, "spanId"));
+    assert_eq!(text_field(route, "parentSpanId"), "00f067aa0ba902b7");
+    assert_eq!(text_field(deliver, "parentSpanId"), text_field(route, "spanId"));
+    let expected = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{}-01", text_field(deliver, "spanId"));
     assert_eq!(request.header("traceparent"), expected);
-    // An event without a trace begins none unless it is asked for.
+    // By default an event without a trace does not start one.
     assert!(!endpoint.wait_for_event(plain.id()).await.headers.contains_key("traceparent"));
 }

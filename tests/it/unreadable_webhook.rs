@@ -1,17 +1,18 @@
-//! Deliveries of a webhook whose secret a deliverer cannot open wait (runbook, `PostriderWebhooksUnreadable`).
+//! Deliveries of a webhook wait while a deliverer cannot decrypt its secret (runbook,
+//! `PostriderWebhooksUnreadable`).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use e2e::PATIENCE;
+use e2e::WAIT_TIMEOUT;
 use e2e::event::ids;
 use e2e::poll::eventually;
 
 use crate::Stage;
 
 #[tokio::test]
-async fn deliveries_wait_while_the_key_is_wrong_even_without_a_queue_and_arrive_once_it_is_right() {
-    let mut stage = Stage::set().await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
+async fn deliveries_wait_while_the_master_key_is_wrong() {
+    let mut stage = Stage::new().await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
     let deliverer = &mut stage.platform.deliverers[0];
     deliverer.terminate().await;
     let right = deliverer.setting("POSTRIDER_MASTER_KEY");
@@ -19,23 +20,23 @@ async fn deliveries_wait_while_the_key_is_wrong_even_without_a_queue_and_arrive_
     deliverer.start();
     stage.platform.rabbit().await.delete_queue(&format!("webhook.{}", webhook.id)).await;
 
-    let events = stage.published(20).await;
+    let events = stage.publish_many(20).await;
 
-    // It has seen them, and leaves them alone.
-    eventually("nothing is unrouted any more", PATIENCE, async || {
-        let taken = stage.platform.routers[0].metric("postrider_deliveries_queued_total").await;
-        let parked = stage.platform.rabbit().await.depth("unrouted").await;
+    // The deliverer has seen these deliveries, and leaves them alone.
+    eventually("nothing is unrouted any more", WAIT_TIMEOUT, async || {
+        let taken = stage.platform.routers[0].read_metric("postrider_deliveries_queued_total").await;
+        let parked = stage.platform.rabbit().await.queue_depth("unrouted").await;
         if taken >= 20.0 && parked == Some(0) { Ok(()) } else { Err(format!("{taken} {parked:?}")) }
     })
     .await;
     let deliverer = &mut stage.platform.deliverers[0];
     deliverer.terminate().await;
-    let pending = stage.brand.events(&webhook, "status=pending").await;
+    let pending = stage.brand.list_events(&webhook, "status=pending").await;
     assert_eq!(pending.len(), 20, "none was ended");
     let deliverer = &mut stage.platform.deliverers[0];
     deliverer.set("POSTRIDER_MASTER_KEY", &right);
     deliverer.start();
 
-    stage.settled(&webhook, "delivered", &events).await;
-    assert!(endpoint.counts().keys().eq(&ids(&events)));
+    stage.wait_settled(&webhook, "delivered", &events).await;
+    assert!(endpoint.count_by_event().keys().eq(&ids(&events)));
 }

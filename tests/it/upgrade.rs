@@ -1,4 +1,4 @@
-//! Upgrades: one process at a time, nothing lost meanwhile, and back the same way.
+//! Upgrades replace one process at a time and lose nothing; so do downgrades.
 
 mod waiting_messages;
 
@@ -15,85 +15,84 @@ use serde_json::json;
 
 use crate::Stage;
 
-/// The folder with the binaries of the release before, where there is one: `deploy/lib/checks.sh`,
-/// `build_previous_release`. Else this build's processes are replaced by themselves.
-const PREVIOUS: &str = "E2E_PREVIOUS_BIN_DIR";
-/// How long all may take to arrive after the last change.
-const SETTLED: Duration = Duration::from_secs(60);
-/// Between two publishes of a steady producer.
-const PACE: Duration = Duration::from_millis(20);
-/// Events that are published while processes are replaced, at least, and by one connection of the producer.
+/// The variable with the folder of the previous release's binaries (`deploy/lib/checks.sh`,
+/// `build_previous_release`). Without it, this build's processes replace themselves.
+const PREVIOUS_BIN_DIR: &str = "E2E_PREVIOUS_BIN_DIR";
+/// How long everything may take to arrive after the last change.
+const CONVERGENCE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time between two publishes of a steady producer.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(20);
+/// Minimum of events that are published while processes are replaced, over one connection of the producer.
 const EVENTS: usize = 1200;
 const SOME: usize = 50;
-/// A quarter of the attempts fails, whosever they are: with these no event fails for good but once in 10^9 runs.
+/// A quarter of all attempts fails, so that with these retries an event fails for good only once in 10^9
+/// runs.
 const RETRIES: usize = 20;
 
-/// The folder with the binaries of the release before.
+/// Returns the folder with the previous release's binaries.
 fn previous_binaries() -> Option<PathBuf> {
-    let previous = std::env::var_os(PREVIOUS).map(PathBuf::from);
+    let previous = std::env::var_os(PREVIOUS_BIN_DIR).map(PathBuf::from);
     if previous.is_none() {
-        eprintln!("{PREVIOUS} is not set: this build is replaced by itself");
+        eprintln!("{PREVIOUS_BIN_DIR} is not set, so this build replaces itself");
     }
     previous
 }
 
-/// The old processes go on beside the new ones, on a schema that those brought up to date.
+/// The old processes go on beside the new ones, on a schema that the new ones have migrated.
 #[tokio::test]
-async fn processes_are_replaced_one_by_one_while_events_flow() {
+async fn processes_are_replaced_one_by_one_under_load() {
     let previous = previous_binaries();
     let retries = ["1s"; RETRIES].join(",");
     let mut platform = Platform::builder().apis(2).routers(2).deliverers(2).retries(&retries).prepare().await;
-    platform.processes_mut().for_each(|process| process.run_from(previous.as_deref()));
+    platform.processes_mut().for_each(|process| process.use_binaries_from(previous.as_deref()));
     platform.start_all().await;
-    let mut stage = Stage::on(platform).await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
-    let (flaky, retried) = stage.webhook("/flaky").await;
+    let mut stage = Stage::on_platform(platform).await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
+    let (flaky, retried) = stage.create_webhook("/flaky").await;
     flaky.answer((0..EVENTS).map(|n| if n % 4 == 0 { Reply::status(500) } else { Reply::ok() }));
 
-    let (amqp_url, namespace) = (stage.platform.amqp_url().to_owned(), stage.platform.namespace.clone());
-    let mut oracle = Oracle::default();
+    let mut oracle = Oracle::new(&stage.platform);
     let replaced = AtomicBool::new(false);
     let publishing = async {
         let mut published = 0;
-        // However long replacing takes, events flow.
+        // Events flow for as long as the replacement takes.
         while published < EVENTS || !replaced.load(Ordering::Relaxed) {
-            oracle.publish(&amqp_url, &namespace, &Event::many("acme", SOME), PACE).await;
+            oracle.publish(&Event::sms_batch("acme", SOME), PUBLISH_INTERVAL).await;
             published += SOME;
         }
     };
     tokio::join!(publishing, async {
         for process in stage.platform.processes_mut() {
             let arrived = endpoint.requests().len();
-            replace(process).await;
-            endpoint.wait_for(arrived + 20).await;
+            replace_process(process).await;
+            endpoint.wait_for_requests(arrived + 20).await;
         }
         replaced.store(true, Ordering::Relaxed);
     });
 
     for (endpoint, webhook) in [(&endpoint, &webhook), (&flaky, &retried)] {
-        oracle.wait_arrived(endpoint, SETTLED).await;
-        oracle.wait_all(&stage.brand, webhook, "delivered", SETTLED).await;
+        oracle.wait_delivered(&stage.brand, endpoint, webhook, CONVERGENCE_TIMEOUT).await;
     }
-    // What the old ones made the new ones can change.
-    let renamed = json!({"description": "made by the release before"});
-    assert_eq!(stage.brand.patch(&webhook, &renamed).await["description"], renamed["description"]);
-    let (newer, _) = stage.webhook("/newer").await;
-    stage.published(5).await;
-    newer.wait_for(5).await;
+    // The new processes can change resources that the old ones created.
+    let renamed = json!({"description": "created by the previous release"});
+    assert_eq!(stage.brand.patch_webhook(&webhook, &renamed).await["description"], renamed["description"]);
+    let (newer, _) = stage.create_webhook("/newer").await;
+    stage.publish_many(5).await;
+    newer.wait_for_requests(5).await;
 }
 
-async fn replace(process: &mut Process) {
+async fn replace_process(process: &mut Process) {
     let (status, _) = process.terminate().await;
     assert_eq!(status.code(), Some(0), "{}", process.name());
-    process.run_from(None);
+    process.use_binaries_from(None);
     process.start();
     process.wait_ready().await;
 }
 
-/// Going back, or a process of the release before that starts once more, meets what a later one added.
+/// After a downgrade, or when a process of the previous release restarts, it meets the schema of a later one.
 #[tokio::test]
-async fn a_process_starts_on_the_schema_of_a_later_release() {
-    let mut stage = Stage::set().await;
+async fn a_process_starts_on_a_later_releases_schema() {
+    let mut stage = Stage::new().await;
     let database = e2e::database::connect(&stage.platform.database_url()).await.expect("the database");
     let later = "INSERT INTO refinery_schema_history (version, name, applied_on, checksum)
                  SELECT version + 1, 'of_a_later_release', applied_on, '1' FROM refinery_schema_history
@@ -104,7 +103,7 @@ async fn a_process_starts_on_the_schema_of_a_later_release() {
         process.start();
         process.wait_ready().await;
     }
-    let (endpoint, _) = stage.webhook("/hook").await;
-    stage.published(3).await;
-    endpoint.wait_for(3).await;
+    let (endpoint, _) = stage.create_webhook("/hook").await;
+    stage.publish_many(3).await;
+    endpoint.wait_for_requests(3).await;
 }

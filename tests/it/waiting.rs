@@ -6,27 +6,27 @@ use e2e::script::Reply;
 
 use crate::Stage;
 
-/// Deliveries that fail soon after each other.
+/// Deliveries that fail within a short time.
 const EVENTS: u32 = 40;
 
 #[tokio::test]
-async fn those_that_fail_together_wait_together_and_each_comes_back_once() {
-    let mut stage = Stage::with(Platform::builder().retries("10s")).await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
+async fn deliveries_that_fail_together_share_a_message_and_are_retried_once() {
+    let mut stage = Stage::with_builder(Platform::builder().retries("10s")).await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
     let failing = (0..EVENTS).map(|_| Reply::status(503));
     endpoint.answer(failing.chain([Reply::ok()]));
 
-    let events = stage.published(EVENTS as usize).await;
+    let events = stage.publish_many(EVENTS as usize).await;
 
-    endpoint.wait_for(EVENTS as usize).await;
-    // It finishes what it has in hand: all of it waits in the broker then.
+    endpoint.wait_for_requests(EVENTS as usize).await;
+    // The deliverer finishes its work, so that all deliveries wait in the broker.
     stage.platform.deliverers[0].terminate().await;
-    let messages = stage.platform.rabbit().await.depth("wait.10s").await.expect("a queue");
+    let messages = stage.platform.rabbit().await.queue_depth("wait.10s").await.expect("a queue");
     assert!((1..EVENTS).contains(&messages), "{EVENTS} deliveries wait in {messages} messages");
     stage.platform.deliverers[0].start();
 
-    stage.settled(&webhook, "delivered", &events).await;
-    let counts = endpoint.counts();
+    stage.wait_settled(&webhook, "delivered", &events).await;
+    let counts = endpoint.count_by_event();
     assert!(counts.keys().eq(&ids(&events)), "{counts:?}");
     assert!(counts.values().all(|requests| *requests == 2), "each failed once and arrived once: {counts:?}");
 }

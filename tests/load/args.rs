@@ -1,26 +1,26 @@
-//! What is measured, and in what size.
+//! The measurements and their sizes.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-/// What can be measured.
+/// A scenario to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scenario {
-    /// Closed loop: as many deliveries a second as go through
+    /// Closed loop: maximum number of deliveries a second
     Throughput,
-    /// Open loop: from publish to arrival, beside a bare POST at the same rate
+    /// Open loop: time from publish to arrival, beside a bare POST at the same rate
     Latency,
-    /// Ten endpoints, all of them good, as if one were bad: how far windows of the same differ
+    /// Ten good endpoints, measured as if one were bad, to show how far equal windows differ
     Control,
-    /// Ten endpoints, of which one hangs
+    /// Nine good endpoints and a hanging one
     Hanging,
-    /// Ten endpoints, of which one refuses connections
+    /// Nine good endpoints and a refusing one
     Refusing,
-    /// Ten endpoints, of which one takes 500 ms
+    /// Nine good endpoints and a slow one, which takes 500 ms
     Slow,
-    /// Ten endpoints, of which one is slow and has a backlog of its own
+    /// Nine good endpoints and a slow one with a backlog of its own
     Queued,
     /// A fifth of the first attempts fails
     Failing,
@@ -28,23 +28,23 @@ pub(crate) enum Scenario {
     Backlog,
     /// One brand's flood beside another brand's trickle
     Flood,
-    /// Router and deliverers start anew: how soon every webhook is served
+    /// Router and deliverers restart: time until every webhook is served
     Restart,
-    /// Deliverers come, stop and die: their shares, and the longest silence at an endpoint
+    /// Deliverers start, stop and die: their shares, and the longest silence at an endpoint
     Handover,
 }
 
-/// Measures how fast Postrider is on this machine, and what the machine itself could do.
+/// Measures the speed of Postrider on this machine, and the limits of the machine itself.
 #[derive(Debug, Parser)]
 #[command(name = "load", version)]
 pub(crate) struct Args {
-    /// What is measured, one after the other on one platform
+    /// Scenarios to measure, one after the other on one platform
     #[arg(value_enum, default_values = ["throughput", "latency"])]
     pub(crate) scenarios: Vec<Scenario>,
     /// Webhooks
     #[arg(long, default_value_t = 10)]
     pub(crate) webhooks: u32,
-    /// Webhooks that want the same event
+    /// Webhooks that subscribe to the same event
     #[arg(long, default_value_t = 1)]
     pub(crate) fan_out: u32,
     /// Size of an event's message
@@ -59,7 +59,7 @@ pub(crate) struct Args {
     /// Measurements of each scenario; the report has all of them and the median
     #[arg(long, default_value_t = 1)]
     pub(crate) rounds: usize,
-    /// Events on their way in a closed loop
+    /// Events in flight in a closed loop
     #[arg(long, default_value_t = 1000)]
     pub(crate) on_the_way: u32,
     /// Events a second of an open loop
@@ -80,7 +80,7 @@ pub(crate) struct Args {
     /// The receiver offers HTTP/2
     #[arg(long)]
     pub(crate) http2: bool,
-    /// Start a broker for this run alone: on a shared one the work of others is counted, too
+    /// Start a broker for this run alone, because a shared one also counts the work of others
     #[arg(long)]
     pub(crate) own_broker: bool,
     /// Leave out the limits of the machine
@@ -100,7 +100,7 @@ impl Args {
         Duration::from_secs(self.warm_up_seconds)
     }
 
-    /// Sets of webhooks that want the same events.
+    /// Returns the number of sets of webhooks that subscribe to the same events.
     pub(crate) fn groups(&self) -> u32 {
         self.webhooks.div_ceil(self.fan_out)
     }

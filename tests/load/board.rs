@@ -1,4 +1,4 @@
-//! What was published and what arrived, each with its time.
+//! Published and arrived events, each with its time.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use ulid::Ulid;
 
-/// The part of an event's id that is the same for all of a run.
+/// The part of an event's id that is the same during a whole run.
 const RUN_BITS: u32 = 48;
 
 /// A successful delivery.
@@ -16,7 +16,7 @@ const RUN_BITS: u32 = 48;
 pub(crate) struct Arrival {
     pub(crate) endpoint: u32,
     pub(crate) event: u32,
-    /// Since the board's beginning.
+    /// Time since the start of the board.
     pub(crate) at: Duration,
 }
 
@@ -34,13 +34,13 @@ pub(crate) struct Board {
     run: u128,
     published: Mutex<Vec<Published>>,
     arrivals: Mutex<Vec<Arrival>>,
-    /// First attempts that were failed on purpose.
+    /// First attempts that failed on purpose.
     failed: Mutex<HashSet<(u32, u32)>>,
     confirmed: AtomicU32,
     arrived: AtomicU64,
-    /// Places of a closed loop that are free.
+    /// Free places of a closed loop.
     pub(crate) room: Semaphore,
-    /// Arrivals that give a place back.
+    /// Arrivals that free one place.
     fan_out: u64,
 }
 
@@ -63,48 +63,48 @@ impl Board {
         self.began.elapsed()
     }
 
-    /// Notes that an event is published now, and draws its id.
-    pub(crate) fn publish(&self, group: u32) -> String {
+    /// Records that an event is published now, and draws its id.
+    pub(crate) fn record_publish(&self, group: u32) -> String {
         let mut published = lock(&self.published);
         let event = published.len() as u128;
         published.push(Published { group, at: self.now() });
         Ulid::from_parts(unix_millis(), self.run << 32 | event).to_string()
     }
 
-    pub(crate) fn confirm(&self) {
+    pub(crate) fn record_confirm(&self) {
         self.confirmed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Which event an id names; `None` when it is of another run.
-    pub(crate) fn event(&self, id: &str) -> Option<u32> {
+    /// Returns the event with this id; `None` when it belongs to another run.
+    pub(crate) fn event_of(&self, id: &str) -> Option<u32> {
         let random = id.parse::<Ulid>().ok()?.random();
         (random >> 32 == self.run).then_some(u32::try_from(random & u128::from(u32::MAX)).ok()?)
     }
 
-    /// Notes a delivery. `counted` ones make room in a closed loop.
-    pub(crate) fn arrive(&self, endpoint: u32, event: u32, counted: bool) {
+    /// Records a delivery. A `counted` one frees a place in a closed loop.
+    pub(crate) fn record_arrival(&self, endpoint: u32, event: u32, counted: bool) {
         lock(&self.arrivals).push(Arrival { endpoint, event, at: self.now() });
         if counted && (self.arrived.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(self.fan_out) {
             self.room.add_permits(1);
         }
     }
 
-    /// Whether this is the first time that this delivery is to fail.
+    /// Returns true once for a delivery, so that its first attempt fails.
     pub(crate) fn fail_once(&self, endpoint: u32, event: u32) -> bool {
         lock(&self.failed).insert((endpoint, event))
     }
 
-    /// Begins a closed loop of so many places. Those that earlier arrivals gave back are not among them.
+    /// Starts a closed loop with this number of places, without the places that earlier arrivals freed.
     pub(crate) fn open_loop(&self, places: u32) {
         self.room.forget_permits(self.room.available_permits());
         self.room.add_permits(places as usize);
     }
 
-    pub(crate) fn published(&self) -> Vec<Published> {
+    pub(crate) fn published_events(&self) -> Vec<Published> {
         lock(&self.published).clone()
     }
 
-    pub(crate) fn confirmed(&self) -> u32 {
+    pub(crate) fn count_confirmed(&self) -> u32 {
         self.confirmed.load(Ordering::Relaxed)
     }
 
@@ -112,8 +112,8 @@ impl Board {
         lock(&self.arrivals).clone()
     }
 
-    /// How many deliveries arrived, repeated ones included.
-    pub(crate) fn count(&self) -> usize {
+    /// Returns the number of arrived deliveries, including repeated ones.
+    pub(crate) fn count_arrivals(&self) -> usize {
         lock(&self.arrivals).len()
     }
 }

@@ -1,5 +1,5 @@
-//! `load`: how fast Postrider is, in wall time and in processor time, beside the limits that the same
-//! machine shows in the same run. How to run it and what was seen: `tests/README.md`.
+//! `load` measures the speed of Postrider in wall time and in processor time, beside the limits that the same
+//! machine shows in the same run. `tests/README.md` says how to run it and shows the results.
 
 mod args;
 mod board;
@@ -22,7 +22,7 @@ use args::Args;
 fn main() -> ExitCode {
     let args = Args::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("load").enable_all().build();
-    let is_whole = runtime.expect("a runtime").block_on(scenarios::run(&args));
-    // Speed that loses something is none.
+    let is_whole = runtime.expect("a runtime").block_on(scenarios::run_all(&args));
+    // The speed does not count when something is lost.
     if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

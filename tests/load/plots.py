@@ -1,6 +1,7 @@
-"""Draws the reports of open loops (`deploy/bench latency --rate N --webhooks N --json FILE`): what a delivery costs
-against the number of webhooks, at the rate that most reports have, and its latency against the load, at the number
-of webhooks that most reports have.
+"""Draws the reports of open loops (`deploy/bench latency --rate N --webhooks N --json FILE`).
+
+One plot shows the cost of a delivery by the number of webhooks, at the rate of most reports. The other shows its
+latency by the load, at the number of webhooks of most reports.
 
     tests/load/plots.py REPORT.json... [--to DIR]
 
@@ -22,7 +23,7 @@ PARTS = ("broker", "postgres", "deliverer", "router", "load", "api")
 
 
 def medians(reports, key):
-    """Of each report's open loops: by `key` of the settings, the median of what `of` says of them."""
+    """Groups the open loops of the reports by `key` of the settings; the result maps a measure `of` to its medians."""
     found = defaultdict(list)
     for report in reports:
         found[report["settings"][key]] += [one for one in report["measured"] if one["name"] == "latency"]

@@ -1,10 +1,10 @@
-//! What Linux tells of processes and their threads.
+//! Information from Linux about processes and their threads.
 
 use std::fs;
 use std::path::Path;
 
 /// The processes of this machine.
-pub(crate) fn pids() -> impl Iterator<Item = u32> {
+pub(crate) fn list_pids() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
@@ -15,9 +15,9 @@ pub(crate) fn own_threads() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// The name and the processor time, in ticks, of a process (with the children that it has waited for)
-/// or a thread: of what has this `stat` file. `None` when it has ended.
-pub(crate) fn ticks(stat: &str) -> Option<(String, u64)> {
+/// Reads the name and the processor time, in ticks, of the process (including children that it has waited
+/// for) or thread with this `stat` file. Returns `None` when it has ended.
+pub(crate) fn read_ticks(stat: &str) -> Option<(String, u64)> {
     let stat = fs::read_to_string(stat).ok()?;
     let (before, after) = stat.rsplit_once(')')?;
     let name = before.split_once('(')?.1.to_owned();
@@ -26,40 +26,40 @@ pub(crate) fn ticks(stat: &str) -> Option<(String, u64)> {
     Some((name, fields.filter_map(|field| field.parse::<u64>().ok()).sum()))
 }
 
-/// The command line, as the process shows it.
+/// Returns the command line of a process.
 pub(crate) fn command_line(pid: u32) -> String {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     String::from_utf8_lossy(&line).replace('\0', " ")
 }
 
-/// The memory that a process holds now, in KiB.
+/// Returns the memory that a process holds now, in KiB.
 pub(crate) fn resident_kib(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
-/// The process that listens on a port of this machine.
+/// Returns the process that listens on a port of this machine.
 pub(crate) fn listener_on(port: u16) -> Option<u32> {
     let sockets: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
         .flat_map(|table| listening_sockets(&fs::read_to_string(table).unwrap_or_default(), port))
         .collect();
-    pids().find(|pid| holds(*pid, &sockets))
+    list_pids().find(|pid| holds_socket(*pid, &sockets))
 }
 
 fn listening_sockets(table: &str, port: u16) -> Vec<String> {
     let suffix = format!(":{port:04X}");
     let socket = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        // The local address, the state (0A listens), the inode.
+        // The local address, the state (0A means listening), the inode.
         let listens = fields.get(1)?.ends_with(&suffix) && *fields.get(3)? == "0A";
         listens.then(|| fields.get(9).map(|inode| format!("socket:[{inode}]"))).flatten()
     };
     table.lines().filter_map(socket).collect()
 }
 
-fn holds(pid: u32, sockets: &[String]) -> bool {
+fn holds_socket(pid: u32, sockets: &[String]) -> bool {
     let files = fs::read_dir(Path::new("/proc").join(pid.to_string()).join("fd"));
     let mut targets =
         files.into_iter().flatten().flatten().filter_map(|file| fs::read_link(file.path()).ok());

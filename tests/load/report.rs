@@ -1,4 +1,4 @@
-//! The report: all of it as JSON, the gist as a table.
+//! The report, as JSON with everything and as a short table.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use crate::window::{Account, Latency, Window};
 
 /// The columns of processor time.
 const PARTS: [&str; 7] = ["api", "router", "deliverer", "broker", "postgres", "load", RECEIVER];
-/// What is needed for a delivery, the producer included, for the limits include it, too.
+/// The parts that a delivery needs, including the producer, because the limits include it, too.
 const NEEDED: [&str; 6] = ["api", "router", "deliverer", "broker", "postgres", "load"];
 
 /// One measurement.
@@ -36,7 +36,7 @@ pub(crate) struct Report {
     pub(crate) account: Account,
     /// Webhooks that each deliverer owns.
     pub(crate) shares: Vec<f64>,
-    /// At the end, by service.
+    /// The memory at the end, by service.
     pub(crate) memory_mib: BTreeMap<String, f64>,
     pub(crate) limits: Option<Limits>,
     pub(crate) measured: Vec<Measured>,
@@ -48,7 +48,7 @@ impl Measured {
         Self { name: name.to_owned(), window, needed_cpu_s_per_1000: needed, more: BTreeMap::new() }
     }
 
-    /// With a further figure.
+    /// Adds a further number.
     pub(crate) fn with(mut self, name: &str, figure: f64) -> Self {
         self.more.insert(name.to_owned(), figure);
         self
@@ -72,66 +72,68 @@ impl Report {
         self.account.is_whole()
     }
 
-    /// Prints the table, and writes the JSON to a file if there is to be one.
-    pub(crate) fn write(&self, json: Option<&Path>) {
+    /// Prints the table, and writes the JSON to a file if requested.
+    pub(crate) fn write_report(&self, json: Option<&Path>) {
         if let Some(path) = json {
             let text = serde_json::to_string_pretty(self).expect("a report is JSON");
             std::fs::write(path, text + "\n").expect("the report's file");
         }
-        std::io::stdout().write_all(self.table().as_bytes()).expect("somewhere to print to");
+        std::io::stdout().write_all(self.format_table().as_bytes()).expect("somewhere to print to");
     }
 
-    fn table(&self) -> String {
+    fn format_table(&self) -> String {
         let mut table = format!("settings {}\n\n", self.settings);
         table += "| | per second | p50 / p99 ms | CPU-s per 1,000: needed | ratio |";
         table += &PARTS.map(|part| format!(" {part} |")).concat();
         table += &format!("\n|{}\n", " --- |".repeat(5 + PARTS.len()));
         if let Some(limits) = &self.limits {
-            table += &limits.lines();
+            table += &limits.format_lines();
         }
         for measured in &self.measured {
-            table += &self.line(measured);
+            table += &self.format_line(measured);
         }
-        let (account, memory) = (&self.account, &self.memory_mib);
+        let account = &self.account;
+        let memory = &self.memory_mib;
         table += &format!("\n{account:?}\nmemory in MiB {memory:?}\nwebhooks owned {:?}\n", self.shares);
         table
     }
 
-    fn line(&self, measured: &Measured) -> String {
+    fn format_line(&self, measured: &Measured) -> String {
         let Measured { name, window, needed_cpu_s_per_1000: needed, .. } = measured;
         let ratio = self.limits.as_ref().map_or(0.0, |limits| needed / limits.cpu_s_per_1000);
-        let latency = milliseconds(&window.latency);
+        let latency = format_latency(&window.latency);
         let more: String =
             measured.more.iter().map(|(name, figure)| format!(" {name} {figure:.2}")).collect();
         // A part of a window has no processor time of its own.
         let cost = match window.cpu_s_per_1000.is_empty() {
             true => String::new(),
-            false => format!(" {needed:.3} | {ratio:.2} |{}", cells(&window.cpu_s_per_1000)),
+            false => format!(" {needed:.3} | {ratio:.2} |{}", format_cells(&window.cpu_s_per_1000)),
         };
         format!("| {name}{more} | {:.0} | {latency} |{cost}\n", window.per_second)
     }
 }
 
 impl Limits {
-    fn lines(&self) -> String {
+    fn format_lines(&self) -> String {
         let line = |name: &str, limit: &Limit, latency: &Latency| {
-            let (cells, latency) = (cells(&limit.cpu_s_per_1000), milliseconds(latency));
+            let cells = format_cells(&limit.cpu_s_per_1000);
+            let latency = format_latency(latency);
             format!("| limit: {name} | {:.0} | {latency} | | |{cells}\n", limit.per_second)
         };
         line("post", &self.post, &self.post_latency)
             + &line("ingest hop", &self.ingest_hop, &self.hop_latency)
             + &line("delivery hop", &self.delivery_hop, &self.hop_latency)
             + &line("rows", &self.rows, &self.rows_latency)
-            + &format!("| limit: all of these in turn | | {} | | |\n", milliseconds(&self.chain_latency))
+            + &format!("| limit: all of these in turn | | {} | | |\n", format_latency(&self.chain_latency))
             + &format!("| limit: sum for a delivery | | | {:.3} | 1 |\n", self.cpu_s_per_1000)
     }
 }
 
-/// The median and the ninety-ninth of a hundred.
-fn milliseconds(Latency { p50_ms, p99_ms, .. }: &Latency) -> String {
+/// Formats the median and the 99th percentile.
+fn format_latency(Latency { p50_ms, p99_ms, .. }: &Latency) -> String {
     format!("{p50_ms:.1} / {p99_ms:.1}")
 }
 
-fn cells(seconds: &Seconds) -> String {
+fn format_cells(seconds: &Seconds) -> String {
     PARTS.iter().map(|part| format!(" {:.3} |", seconds.get(*part).copied().unwrap_or(0.0))).collect()
 }

@@ -1,5 +1,5 @@
-//! The endpoints: one HTTPS server on threads of its own that keeps connections, notes each arrival
-//! and answers as the path says.
+//! The endpoints: one HTTPS server on threads of its own that keeps connections, records each arrival and
+//! answers as the path says.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,26 +24,26 @@ use crate::cpu::RECEIVER;
 /// Threads that receive.
 const THREADS: usize = 2;
 /// How long a slow endpoint takes.
-const SLOW: Duration = Duration::from_millis(500);
-/// Of so many events one fails at first, at an endpoint that fails.
+const SLOW_DELAY: Duration = Duration::from_millis(500);
+/// A failing endpoint fails one in this number of events at first.
 const FAILS_ONE_IN: u32 = 5;
 
-/// What an endpoint does with a request; the first part of its path.
+/// How an endpoint treats a request; the first part of its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
     /// It answers 200.
     Well,
-    /// It answers 200, and its arrivals make no room in a closed loop.
+    /// It answers 200, and its arrivals free no place in a closed loop.
     Uncounted,
     /// It reads the request and never answers.
     Hangs,
-    /// It takes its time.
+    /// It answers late.
     Slow,
     /// It answers a fifth of the first attempts with 500.
     Fails,
 }
 
-/// The paths of the manners.
+/// The path of each manner.
 const PATHS: [(&str, Manner); 5] = [
     ("well", Manner::Well),
     ("uncounted", Manner::Uncounted),
@@ -74,7 +74,7 @@ impl Sink {
             let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let listener = TcpListener::bind(any).await.expect("a port");
             let _ = sender.send(listener.local_addr().expect("an address").port());
-            accept(listener, tls, board).await;
+            accept_connections(listener, tls, board).await;
         });
         Self { port: port.recv().expect("a listener"), runtime: Some(runtime) }
     }
@@ -94,62 +94,62 @@ impl Drop for Sink {
     }
 }
 
-async fn accept(listener: TcpListener, tls: Arc<ServerConfig>, board: Arc<Board>) {
+async fn accept_connections(listener: TcpListener, tls: Arc<ServerConfig>, board: Arc<Board>) {
     let acceptor = TlsAcceptor::from(tls);
     loop {
         if let Ok((stream, _)) = listener.accept().await {
             let _ = stream.set_nodelay(true);
-            tokio::spawn(serve(stream, acceptor.clone(), Arc::clone(&board)));
+            tokio::spawn(serve_connection(stream, acceptor.clone(), Arc::clone(&board)));
         }
     }
 }
 
-async fn serve(stream: TcpStream, acceptor: TlsAcceptor, board: Arc<Board>) {
+async fn serve_connection(stream: TcpStream, acceptor: TlsAcceptor, board: Arc<Board>) {
     let Ok(stream) = acceptor.accept(stream).await else { return };
-    let service = service_fn(move |request| respond(request, Arc::clone(&board)));
+    let service = service_fn(move |request| answer_request(request, Arc::clone(&board)));
     let server = auto::Builder::new(TokioExecutor::new());
-    // Who breaks off a connection is seen by what does not arrive.
+    // A broken connection shows as a missing arrival.
     let _ = server.serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn respond(
+async fn answer_request(
     request: Request<Incoming>,
     board: Arc<Board>,
 ) -> Result<Response<Empty<Bytes>>, Infallible> {
-    let asked = Asked::of(&request, &board);
+    let parsed = ParsedRequest::of(&request, &board);
     if request.into_body().collect().await.is_err() {
-        return Ok(status(400));
+        return Ok(empty_response(400));
     }
-    let Some(Asked { manner, endpoint, event }) = asked else { return Ok(status(404)) };
+    let Some(ParsedRequest { manner, endpoint, event }) = parsed else { return Ok(empty_response(404)) };
     match manner {
         Manner::Hangs => std::future::pending().await,
-        Manner::Slow => tokio::time::sleep(SLOW).await,
+        Manner::Slow => tokio::time::sleep(SLOW_DELAY).await,
         Manner::Fails if event.is_multiple_of(FAILS_ONE_IN) && board.fail_once(endpoint, event) => {
-            return Ok(status(500));
+            return Ok(empty_response(500));
         }
         Manner::Well | Manner::Uncounted | Manner::Fails => {}
     }
-    board.arrive(endpoint, event, matches!(manner, Manner::Well | Manner::Fails));
-    Ok(status(200))
+    board.record_arrival(endpoint, event, matches!(manner, Manner::Well | Manner::Fails));
+    Ok(empty_response(200))
 }
 
-/// What a request is about.
-struct Asked {
+/// The event and endpoint of a request.
+struct ParsedRequest {
     manner: Manner,
     endpoint: u32,
     event: u32,
 }
 
-impl Asked {
+impl ParsedRequest {
     fn of(request: &Request<Incoming>, board: &Board) -> Option<Self> {
         let (path, endpoint) = request.uri().path().strip_prefix('/')?.split_once('/')?;
         let (_, manner) = PATHS.iter().find(|(other, _)| *other == path)?;
-        let event = board.event(request.headers().get("webhook-id")?.to_str().ok()?)?;
+        let event = board.event_of(request.headers().get("webhook-id")?.to_str().ok()?)?;
         Some(Self { manner: *manner, endpoint: endpoint.parse().ok()?, event })
     }
 }
 
-fn status(code: u16) -> Response<Empty<Bytes>> {
+fn empty_response(code: u16) -> Response<Empty<Bytes>> {
     let mut response = Response::new(Empty::new());
     *response.status_mut() = http::StatusCode::from_u16(code).expect("a status");
     response

@@ -1,4 +1,4 @@
-//! What a span of time showed: deliveries, their latency, and the processor time of each part.
+//! The observations of a span of time: deliveries, their latency, and the processor time of each part.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(crate) struct Latency {
     pub(crate) longest_ms: f64,
 }
 
-/// What was seen in one span.
+/// The observations of one span.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Window {
     pub(crate) seconds: f64,
@@ -28,7 +28,7 @@ pub(crate) struct Window {
     pub(crate) latency: Latency,
 }
 
-/// What is owed, and what of it is missing.
+/// The owed deliveries, and the missing ones among them.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(crate) struct Account {
     pub(crate) published: usize,
@@ -36,25 +36,27 @@ pub(crate) struct Account {
     pub(crate) owed: usize,
     pub(crate) missing: usize,
     pub(crate) repeated: usize,
-    /// Arrivals that nobody published.
+    /// Arrivals without a publish.
     pub(crate) invented: usize,
 }
 
 impl Window {
-    /// Watches for so long. Arrivals at endpoints that `counts` leaves out are not counted.
-    pub(crate) async fn watch(
+    /// Watches for this long. Arrivals at endpoints that `counts` excludes are not counted.
+    pub(crate) async fn watch_span(
         board: &Board,
         meter: &Meter,
         span: Duration,
         counts: impl Fn(u32) -> bool,
     ) -> Self {
-        let (from, before) = (board.now(), meter.read());
+        let from = board.now();
+        let before = meter.read_times();
         tokio::time::sleep(span).await;
-        let (to, after) = (board.now(), meter.read());
-        Self::of(board, (from, to), after.since(&before), counts)
+        let to = board.now();
+        let after = meter.read_times();
+        Self::of(board, (from, to), after.time_since(&before), counts)
     }
 
-    /// What was seen between two instants of the board, at this expense.
+    /// Returns the observations between two instants of the board, with their cost.
     pub(crate) fn of(
         board: &Board,
         (from, to): (Duration, Duration),
@@ -63,20 +65,21 @@ impl Window {
     ) -> Self {
         let mut arrivals = board.arrivals();
         arrivals.retain(|arrival| (from..to).contains(&arrival.at) && counts(arrival.endpoint));
-        let (seconds, deliveries) = ((to - from).as_secs_f64(), arrivals.len());
-        let thousands = float(deliveries.max(1)) / 1000.0;
+        let seconds = (to - from).as_secs_f64();
+        let deliveries = arrivals.len();
+        let thousands = as_float(deliveries.max(1)) / 1000.0;
         Self {
             seconds,
             deliveries,
-            per_second: float(deliveries) / seconds,
+            per_second: as_float(deliveries) / seconds,
             cpu_s_per_1000: cpu.into_iter().map(|(part, spent)| (part, spent / thousands)).collect(),
-            latency: latency(board, &arrivals),
+            latency: measure_latency(board, &arrivals),
         }
     }
 }
 
 impl Latency {
-    /// Of these latencies, in any order.
+    /// Computes the percentiles of these latencies, in any order.
     pub(crate) fn of(mut latencies: Vec<Duration>) -> Self {
         latencies.sort_unstable();
         let at = |share: usize| {
@@ -87,8 +90,8 @@ impl Latency {
     }
 }
 
-fn latency(board: &Board, arrivals: &[Arrival]) -> Latency {
-    let published = board.published();
+fn measure_latency(board: &Board, arrivals: &[Arrival]) -> Latency {
+    let published = board.published_events();
     let took = |arrival: &Arrival| {
         let event = published.get(arrival.event as usize)?;
         Some(arrival.at.saturating_sub(event.at))
@@ -97,9 +100,10 @@ fn latency(board: &Board, arrivals: &[Arrival]) -> Latency {
 }
 
 impl Account {
-    /// Of all that was published so far; `fan_out` endpoints follow one another for each group.
+    /// Accounts for everything published so far; `fan_out` endpoints follow one another for each group.
     pub(crate) fn of(board: &Board, fan_out: u32) -> Self {
-        let (published, arrivals) = (board.published(), board.arrivals());
+        let published = board.published_events();
+        let arrivals = board.arrivals();
         let owed: HashSet<(u32, u32)> = published
             .iter()
             .zip(0..)
@@ -110,7 +114,7 @@ impl Account {
         let arrived: HashSet<(u32, u32)> = arrivals.iter().map(|a| (a.endpoint, a.event)).collect();
         Self {
             published: published.len(),
-            confirmed: board.confirmed() as usize,
+            confirmed: board.count_confirmed() as usize,
             owed: owed.len(),
             missing: owed.difference(&arrived).count(),
             repeated: arrivals.len() - arrived.len(),
@@ -123,8 +127,8 @@ impl Account {
     }
 }
 
-/// A count as a figure.
+/// Converts a count to a number for the report.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-pub(crate) fn float(count: usize) -> f64 {
+pub(crate) fn as_float(count: usize) -> f64 {
     count as f64
 }

@@ -9,7 +9,7 @@ order = json.load(sys.stdin)
 connection = pika.BlockingConnection(pika.URLParameters(order["amqpUrl"]))
 channel = connection.channel()
 channel.confirm_delivery()
-# Raises when the broker refuses the message or cannot route it.
+# Raises an exception when the broker refuses the message or cannot route it.
 channel.basic_publish(
     exchange=order["exchange"],
     routing_key=order["routingKey"],

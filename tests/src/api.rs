@@ -1,4 +1,4 @@
-//! A client of the subscription API: a token, and requests as anyone would send them.
+//! A client of the subscription API, with a token and plain requests.
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -8,10 +8,10 @@ use http::{HeaderMap, Method};
 use reqwest::Client;
 use serde_json::Value;
 
-use crate::hush;
+use crate::secret_scan;
 use crate::tls::install_crypto;
 
-/// An API user: where the API is, and a token.
+/// An API user: the address of the API, and a token.
 #[derive(Debug, Clone)]
 pub struct Api {
     base: String,
@@ -21,7 +21,7 @@ pub struct Api {
 /// An answer of the API.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// What was asked, for messages.
+    /// Method and path of the request, for messages.
     pub request: String,
     /// The status.
     pub status: u16,
@@ -32,17 +32,17 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// This answer, if it has this status.
+    /// Returns this answer if it has this status.
     ///
     /// # Panics
-    /// When it has another.
+    /// When it has another status.
     #[must_use]
-    pub fn expect(self, status: u16) -> Self {
+    pub fn expect_status(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{} answered {} {}", self.request, self.status, self.text);
         self
     }
 
-    /// The body as JSON.
+    /// Returns the body as JSON.
     ///
     /// # Panics
     /// When it is not JSON.
@@ -52,13 +52,13 @@ impl Answer {
             .unwrap_or_else(|e| panic!("{}: {e} in {:?}", self.request, self.text))
     }
 
-    /// Checks that it is a problem (RFC 9457) of this status and hands it out.
+    /// Checks that this is a problem (RFC 9457) of this status and returns it.
     ///
     /// # Panics
     /// When it is not.
     #[must_use]
-    pub fn problem(self, status: u16) -> Value {
-        let answer = self.expect(status);
+    pub fn expect_problem(self, status: u16) -> Value {
+        let answer = self.expect_status(status);
         let content_type =
             answer.headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
         assert_eq!(content_type, "application/problem+json", "{}", answer.request);
@@ -70,13 +70,13 @@ impl Answer {
         problem
     }
 
-    /// The pointers of a 422, sorted.
+    /// Returns the pointers of a 422, sorted.
     ///
     /// # Panics
-    /// When it is no 422 with errors.
+    /// When it is not a 422 with errors.
     #[must_use]
-    pub fn pointers(self) -> Vec<String> {
-        let problem = self.problem(422);
+    pub fn error_pointers(self) -> Vec<String> {
+        let problem = self.expect_problem(422);
         let errors = problem["errors"].as_array().unwrap_or_else(|| panic!("no errors in {problem}"));
         let mut pointers: Vec<_> =
             errors.iter().map(|e| e["pointer"].as_str().unwrap_or("").to_owned()).collect();
@@ -87,13 +87,13 @@ impl Answer {
 }
 
 impl Api {
-    /// A user with this token at this address.
+    /// Creates a user with this token at this address.
     #[must_use]
     pub fn new(address: SocketAddr, token: Option<&str>) -> Self {
         Self { base: format!("http://{address}"), token: token.map(str::to_owned) }
     }
 
-    /// The same place with another token.
+    /// Returns the same user with another token.
     #[must_use]
     pub fn with_token(&self, token: Option<&str>) -> Self {
         Self { base: self.base.clone(), token: token.map(str::to_owned) }
@@ -124,10 +124,10 @@ impl Api {
         self.try_send_with(method, path, body, headers).await.unwrap_or_else(|e| panic!("{e}"))
     }
 
-    /// Sends a request with this body to an API that may be away.
+    /// Sends a request with this body to an API that may be unreachable.
     ///
     /// # Errors
-    /// When there is no answer: nobody knows then whether it was carried out.
+    /// When there is no answer, so that nobody knows whether the API carried the request out.
     pub async fn try_send(&self, method: Method, path: &str, body: Option<String>) -> Result<Answer, String> {
         self.try_send_with(method, path, body, &[]).await
     }
@@ -151,9 +151,10 @@ impl Api {
             builder = builder.header(*name, *value);
         }
         let response = builder.send().await.map_err(|e| format!("{request}: {e:?}"))?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
         let text = response.text().await.map_err(|e| format!("{request}: {e:?}"))?;
-        hush::hear(&text);
+        secret_scan::add_secrets_in(&text);
         Ok(Answer { request, status, headers, text })
     }
 
@@ -182,17 +183,17 @@ impl Api {
         self.send(Method::DELETE, path, None).await
     }
 
-    /// All items of a list, page by page of `limit`.
+    /// Returns all items of a list, read in pages of `limit`.
     ///
     /// # Panics
-    /// When a page is not a list or there is no end of pages.
+    /// When a page is not a list, or the pages do not end.
     pub async fn list(&self, path: &str, limit: usize) -> Vec<Value> {
         let mut items = Vec::new();
         let mut cursor: Option<String> = None;
         for _ in 0..10_000 {
             let joint = if path.contains('?') { '&' } else { '?' };
             let from = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
-            let page = self.get(&format!("{path}{joint}limit={limit}{from}")).await.expect(200).json();
+            let page = self.get(&format!("{path}{joint}limit={limit}{from}")).await.expect_status(200).json();
             let page_items = page["items"].as_array().unwrap_or_else(|| panic!("no items in {page}"));
             assert!(page_items.len() <= limit, "{} items on a page of {limit}", page_items.len());
             items.extend(page_items.iter().cloned());
@@ -205,13 +206,13 @@ impl Api {
     }
 }
 
-/// One for each test process; nextest runs a test in a process of its own.
+/// Returns the client of this test process; nextest runs each test in a process of its own.
 fn client() -> &'static Client {
     static CLIENT: OnceLock<Client> = OnceLock::new();
     CLIENT.get_or_init(|| {
         install_crypto();
         let builder = Client::builder().no_proxy().timeout(Duration::from_secs(60));
-        // A test's runtime takes its connections along when it ends: keep none for the next one.
+        // A test's runtime closes its connections when it ends, so none is kept for the next test.
         builder.pool_max_idle_per_host(0).build().expect("an HTTP client")
     })
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::PATIENCE;
+use crate::WAIT_TIMEOUT;
 use crate::api::Api;
 use crate::binaries;
 use crate::process::send_signal;
@@ -19,49 +19,50 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// The tool for this API's address and token.
+    /// Creates the tool for this API's address and token.
     #[must_use]
     pub fn new(url: &str, api: &Api) -> Self {
         Self { url: url.to_owned(), token: api.token().to_owned() }
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(binaries::path("postrider"));
+        let mut command = Command::new(binaries::binary_path("postrider"));
         command.args(args).env_clear().stdin(Stdio::null()).kill_on_drop(true);
         command.env("POSTRIDER_URL", &self.url).env("POSTRIDER_TOKEN", &self.token);
         command
     }
 
-    /// Runs it to its end.
+    /// Runs it until it exits.
     ///
     /// # Panics
-    /// When it does not end.
+    /// When it does not exit.
     pub async fn run(&self, args: &[&str]) -> Output {
-        let output = tokio::time::timeout(PATIENCE, self.command(args).output()).await;
+        let output = tokio::time::timeout(WAIT_TIMEOUT, self.command(args).output()).await;
         output.unwrap_or_else(|_| panic!("postrider {args:?} does not end")).expect("it runs")
     }
 
-    /// What it prints for people.
+    /// Returns its output for people.
     ///
     /// # Panics
     /// When it fails.
     pub async fn text(&self, args: &[&str]) -> String {
         let output = self.run(args).await;
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let out = String::from_utf8_lossy(&output.stdout);
+        let err = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "postrider {args:?}: {out}{err}");
         out.into_owned()
     }
 
-    /// What it prints for programs.
+    /// Returns its output for programs.
     ///
     /// # Panics
-    /// When it fails, or prints no JSON.
+    /// When it fails, or does not print JSON.
     pub async fn json(&self, args: &[&str]) -> Value {
         let text = self.text(&[args, &["--output", "json"]].concat()).await;
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
-    /// What it says of why it fails.
+    /// Returns its message about a failure.
     ///
     /// # Panics
     /// When it does not fail.
@@ -72,7 +73,7 @@ impl Cli {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
-    /// Starts what runs until it is interrupted; `--output json`.
+    /// Starts a command that runs until it is interrupted, with `--output json`.
     ///
     /// # Panics
     /// When it does not start.
@@ -85,7 +86,7 @@ impl Cli {
     }
 }
 
-/// A command that runs. Dropping it kills it.
+/// A running command, which is killed when it is dropped.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -93,23 +94,23 @@ pub struct Running {
 }
 
 impl Running {
-    /// The next line.
+    /// Returns the next line.
     ///
     /// # Panics
     /// When none comes in time.
-    pub async fn next(&mut self) -> Value {
-        let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await.expect("a line in time");
+    pub async fn next_line(&mut self) -> Value {
+        let line = tokio::time::timeout(WAIT_TIMEOUT, self.lines.next_line()).await.expect("a line in time");
         let line = line.expect("a pipe").expect("it runs");
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
-    /// Interrupts it as Ctrl-C does, and waits for its end; whether that was a good one.
+    /// Interrupts it as Ctrl-C does, waits for its exit, and returns whether that was successful.
     ///
     /// # Panics
-    /// When it does not end.
+    /// When it does not exit.
     pub async fn interrupt(mut self) -> bool {
         send_signal(self.child.id().expect("it runs"), "INT");
-        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        let ended = tokio::time::timeout(WAIT_TIMEOUT, self.child.wait()).await;
         ended.expect("it ends in time").expect("a status").success()
     }
 }

@@ -3,27 +3,27 @@
 use futures_util::TryStreamExt;
 use tokio_postgres::{Client, NoTls};
 
-/// A database that was made for one test.
+/// A database that was created for one test.
 #[derive(Debug, Clone)]
-pub struct Database {
+pub struct TestDatabase {
     admin_url: String,
     name: String,
 }
 
-impl Database {
-    /// Makes one on the server of `admin_url`.
+impl TestDatabase {
+    /// Creates one on the server of `admin_url`.
     ///
     /// # Panics
     /// When the server does not answer or refuses.
     pub async fn create(admin_url: &str, unique: &str) -> Self {
         let database = Self { admin_url: admin_url.to_owned(), name: format!("pr_{unique}") };
-        database.on_server(&format!("CREATE DATABASE {}", database.name)).await.unwrap_or_else(|e| {
+        database.execute_on_server(&format!("CREATE DATABASE {}", database.name)).await.unwrap_or_else(|e| {
             panic!("PostgreSQL at {admin_url} (E2E_DATABASE_URL): {e}");
         });
         database
     }
 
-    /// One that was made before.
+    /// Returns an existing database by its name.
     pub(crate) fn named(admin_url: &str, name: &str) -> Self {
         Self { admin_url: admin_url.to_owned(), name: name.to_owned() }
     }
@@ -36,7 +36,7 @@ impl Database {
         &self.name
     }
 
-    /// Where it is.
+    /// Returns its URL.
     #[must_use]
     pub fn url(&self) -> String {
         let (server, options) = match self.admin_url.split_once('?') {
@@ -47,24 +47,24 @@ impl Database {
         format!("{server}/{}{options}", self.name)
     }
 
-    /// Drops it, with whoever is still connected.
+    /// Drops it, even if clients are still connected.
     ///
     /// # Errors
     /// When the server does not answer or refuses.
-    pub async fn drop_it(&self) -> Result<(), tokio_postgres::Error> {
-        self.on_server(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)).await
+    pub async fn drop_database(&self) -> Result<(), tokio_postgres::Error> {
+        self.execute_on_server(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)).await
     }
 
-    async fn on_server(&self, statement: &str) -> Result<(), tokio_postgres::Error> {
+    async fn execute_on_server(&self, statement: &str) -> Result<(), tokio_postgres::Error> {
         connect(&self.admin_url).await?.batch_execute(statement).await
     }
 }
 
-/// Lets time pass for what is recorded in a database of the platform, whose clock all services go by: attempts and
-/// what is planned lie this much further back.
+/// Lets time pass in a database of the platform, whose clock all services use, by moving recorded and
+/// scheduled times this far back.
 ///
 /// # Panics
-/// When the database refuses it.
+/// When the database refuses.
 pub async fn let_time_pass(url: &str, seconds: i64) {
     let client = connect(url).await.expect("the database");
     let by = format!("interval '{seconds} seconds'");
@@ -77,7 +77,7 @@ pub async fn let_time_pass(url: &str, seconds: i64) {
     client.batch_execute(&statements).await.expect("the rows lie further back");
 }
 
-/// A connection to this URL, served in the background.
+/// Connects to this URL; a background task serves the connection.
 ///
 /// # Errors
 /// When the server does not answer or refuses.
@@ -87,11 +87,11 @@ pub async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
     Ok(client)
 }
 
-/// The rows of all tables as a dump has them, so many of each at most.
+/// Returns the rows of all tables in the form of a dump, at most this number from each.
 ///
 /// # Errors
 /// When the server does not answer or refuses.
-pub async fn dump(url: &str, rows: usize) -> Result<Vec<u8>, tokio_postgres::Error> {
+pub async fn dump_rows(url: &str, rows: usize) -> Result<Vec<u8>, tokio_postgres::Error> {
     const TABLES: &str = "SELECT quote_ident(relname) FROM pg_class \
         WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition";
     let client = connect(url).await?;

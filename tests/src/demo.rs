@@ -1,8 +1,8 @@
-//! The demo that `deploy/up` shows: an HTTPS receiver that verifies signatures, and a producer.
-//! They meet in a directory, the state: `ca.pem`, `cert.pem`, `key.pem`, `secret` (put there by
-//! whoever creates the webhook), `requests.log`, `last-request.txt`, and `received/<event id>.txt`
-//! for each verified event.
+//! The demo that `deploy/up` shows, with an HTTPS receiver that verifies signatures, and a producer. They
+//! share a directory, the state, with `ca.pem`, `cert.pem`, `key.pem`, `secret` (written by the creator of
+//! the webhook), `requests.log`, `last-request.txt`, and `received/<event id>.txt` for each verified event.
 
+mod error;
 mod json;
 pub mod receive;
 mod record;
@@ -10,21 +10,19 @@ pub mod state;
 
 use std::time::{Duration, Instant};
 
+pub use self::error::DemoError;
 use self::state::State;
 use crate::event::Event;
 use crate::producer::Producer;
 
-/// Between two looks for an event.
-const STEP: Duration = Duration::from_millis(100);
+/// Interval of the checks for an event.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What went wrong, for the person at the terminal.
-pub type DemoError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Publishes one event with a fresh id, persistent, mandatory and confirmed; the id.
+/// Publishes one event with a fresh id, persistent, mandatory and confirmed, and returns the id.
 ///
 /// # Errors
 /// When `data` is not JSON, or the broker does not confirm.
-pub async fn publish(
+pub async fn publish_event(
     amqp_url: &str,
     namespace: &str,
     brand: &str,
@@ -37,14 +35,18 @@ pub async fn publish(
     Ok(event.id().to_owned())
 }
 
-/// Waits until the receiver of this state has verified the event; its request as text.
+/// Waits until the receiver of this state has verified the event, and returns its request as text.
 ///
 /// # Errors
 /// When it has not within `timeout`.
-pub async fn wait(state: &State, event_id: &str, timeout: Duration) -> Result<String, DemoError> {
+pub async fn wait_until_received(
+    state: &State,
+    event_id: &str,
+    timeout: Duration,
+) -> Result<String, DemoError> {
     let began = Instant::now();
     loop {
-        if let Some(record) = state.received(event_id)? {
+        if let Some(record) = state.read_received(event_id)? {
             return Ok(record);
         }
         if began.elapsed() > timeout {
@@ -54,6 +56,6 @@ pub async fn wait(state: &State, event_id: &str, timeout: Duration) -> Result<St
             )
             .into());
         }
-        tokio::time::sleep(STEP).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

@@ -1,29 +1,29 @@
-//! The forms in which a secret might stand somewhere, and looking for them.
+//! The encodings in which a secret may appear, and the search for them.
 
 use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-/// Shorter forms would be found by chance.
-pub(crate) const SHORTEST: usize = 12;
+/// Shorter encodings would be found by chance.
+pub(crate) const MIN_FORM_BYTES: usize = 12;
 
-/// Something that may stand nowhere.
+/// A secret that must not appear anywhere.
 #[derive(Debug, Clone)]
-pub struct Hidden {
-    /// What it is, for messages; never the thing itself.
+pub struct SecretForms {
+    /// A description for messages, never the secret itself.
     pub what: String,
     forms: Vec<(&'static str, Vec<u8>)>,
 }
 
-impl Hidden {
-    /// These bytes, in every form.
+impl SecretForms {
+    /// Encodes these bytes in every form.
     ///
     /// # Panics
-    /// When they are too few to be looked for.
+    /// When there are too few bytes to search for.
     #[must_use]
     pub fn new(what: &str, bytes: &[u8]) -> Self {
-        assert!(bytes.len() >= SHORTEST, "{what} is too short to be looked for");
+        assert!(bytes.len() >= MIN_FORM_BYTES, "{what} is too short to be looked for");
         let hex: String = bytes.iter().fold(String::new(), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");
             hex
@@ -52,16 +52,16 @@ impl Hidden {
             ("a list of numbers, close together", listed.join(",").into_bytes()),
         ];
         for offset in 0..3 {
-            forms.push(("base64", within(&STANDARD_NO_PAD, bytes, offset)));
-            forms.push(("base64url", within(&URL_SAFE_NO_PAD, bytes, offset)));
+            forms.push(("base64", base64_core(&STANDARD_NO_PAD, bytes, offset)));
+            forms.push(("base64url", base64_core(&URL_SAFE_NO_PAD, bytes, offset)));
         }
         Self { what: what.to_owned(), forms }
     }
 
-    /// A webhook's secret, as text and as the key that it stands for.
+    /// Encodes a webhook's secret, as text and as the key that it represents.
     ///
     /// # Panics
-    /// When it is none.
+    /// When it is not a secret.
     #[must_use]
     pub fn secret(what: &str, secret: &str) -> [Self; 2] {
         let encoded = secret.strip_prefix("whsec_").expect("a secret");
@@ -69,10 +69,10 @@ impl Hidden {
         [Self::new(&format!("{what} (text)"), encoded.as_bytes()), Self::new(&format!("{what} (key)"), &key)]
     }
 
-    /// A brand's token, as text and as the random bytes that it stands for.
+    /// Encodes a brand's token, as text and as the random bytes that it represents.
     ///
     /// # Panics
-    /// When it is none.
+    /// When it is not a token.
     #[must_use]
     pub fn token(what: &str, token: &str) -> [Self; 2] {
         let encoded = token.strip_prefix("prt_").expect("a token");
@@ -87,7 +87,7 @@ impl Hidden {
         self.forms
     }
 
-    /// The form in which it stands there, if it does.
+    /// Returns the form in which `place` contains it, if it does.
     #[must_use]
     pub fn found_in(&self, place: &[u8]) -> Option<&'static str> {
         let (form, _) = self.forms.iter().find(|(_, form)| contains(place, form))?;
@@ -95,10 +95,12 @@ impl Hidden {
     }
 }
 
-/// What of the base64 of something longer depends on these bytes alone, when they begin at this offset of three.
-fn within(engine: &impl base64::Engine, bytes: &[u8], offset: usize) -> Vec<u8> {
+/// Returns the part of a longer base64 text that depends on these bytes alone, when they begin at this offset
+/// of three.
+fn base64_core(engine: &impl base64::Engine, bytes: &[u8], offset: usize) -> Vec<u8> {
     let text = engine.encode([vec![0; offset], bytes.to_vec()].concat());
-    let (from, to) = ((offset * 8).div_ceil(6), (offset + bytes.len()) * 8 / 6);
+    let from = (offset * 8).div_ceil(6);
+    let to = (offset + bytes.len()) * 8 / 6;
     text.as_bytes()[from..to].to_vec()
 }
 
@@ -119,9 +121,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_is_found_and_nothing_else() {
+    fn only_encoded_secrets_are_found() {
         let bytes: Vec<u8> = (200..232).collect();
-        let hidden = Hidden::new("it", &bytes);
+        let hidden = SecretForms::new("it", &bytes);
         for offset in 0..7 {
             let longer = [vec![b'x'; offset], bytes.clone(), vec![b'y'; 3]].concat();
             for text in [STANDARD.encode(&longer), URL_SAFE_NO_PAD.encode(&longer), format!("{longer:?}")] {

@@ -1,4 +1,4 @@
-//! Events as a producer makes them.
+//! Events of a producer.
 
 use std::collections::BTreeSet;
 
@@ -7,26 +7,26 @@ use ulid::Ulid;
 /// The type that a fresh installation knows.
 pub const SMS: &str = "NOTIFICATION.SMS.RECEIPT";
 
-/// An event message before it is published. The body is put together by hand, so that a test
-/// decides on every byte of it.
+/// An event message before it is published. The harness composes the body by hand, so that a test decides on
+/// every byte of it.
 #[derive(Debug, Clone)]
 pub struct Event {
     /// The producer's ULID; `None` leaves it to the AMQP property.
     pub id: Option<String>,
     /// The AMQP property `message_id`.
     pub message_id: Option<String>,
-    /// Whose event it is.
+    /// The brand of the event.
     pub brand_id: String,
-    /// What happened.
+    /// Its event type.
     pub event_type: String,
-    /// When it happened; `None` leaves it to the router.
+    /// Its time; `None` leaves it to the router.
     pub created: Option<String>,
-    /// Any JSON, byte for byte.
+    /// Any JSON, kept byte for byte.
     pub data: String,
 }
 
 impl Event {
-    /// An event of this type with a fresh id and some data.
+    /// Creates an event of this type with a fresh id and some data.
     #[must_use]
     pub fn new(brand_id: &str, event_type: &str) -> Self {
         Self {
@@ -40,33 +40,33 @@ impl Event {
         }
     }
 
-    /// An SMS receipt of this brand.
+    /// Creates an SMS receipt of this brand.
     #[must_use]
     pub fn sms(brand_id: &str) -> Self {
         Self::new(brand_id, SMS)
     }
 
-    /// As many SMS receipts.
+    /// Creates this number of SMS receipts.
     #[must_use]
-    pub fn many(brand_id: &str, number: usize) -> Vec<Self> {
+    pub fn sms_batch(brand_id: &str, number: usize) -> Vec<Self> {
         (0..number).map(|_| Self::sms(brand_id)).collect()
     }
 
-    /// With this data.
+    /// Replaces the data.
     #[must_use]
     pub fn data(mut self, json: &str) -> Self {
         json.clone_into(&mut self.data);
         self
     }
 
-    /// With this time.
+    /// Sets the time.
     #[must_use]
     pub fn created(mut self, at: &str) -> Self {
         self.created = Some(at.to_owned());
         self
     }
 
-    /// Named by this AMQP property alone.
+    /// Moves the identity to this AMQP property, so that the body has no id.
     #[must_use]
     pub fn message_id(mut self, id: &str) -> Self {
         self.id = None;
@@ -74,16 +74,16 @@ impl Event {
         self
     }
 
-    /// The id.
+    /// Returns the id of the body.
     ///
     /// # Panics
-    /// When it has none of its own.
+    /// When the body has none.
     #[must_use]
     pub fn id(&self) -> &str {
         self.id.as_deref().expect("an event with an id of its own")
     }
 
-    /// The message body.
+    /// Returns the message body.
     #[must_use]
     pub fn body(&self) -> String {
         let id = self.id.as_ref().map(|id| format!(r#""id":"{id}","#)).unwrap_or_default();
@@ -95,20 +95,20 @@ impl Event {
     }
 }
 
-/// The ids of these events.
+/// Returns the ids of these events.
 #[must_use]
 pub fn ids<'a>(events: impl IntoIterator<Item = &'a Event>) -> BTreeSet<String> {
     events.into_iter().map(|event| event.id().to_owned()).collect()
 }
 
-/// `ago` before now as the contract writes times.
+/// Formats the time `ago` before now as the contract does.
 #[must_use]
 pub fn time_ago(ago: std::time::Duration) -> String {
     let at = chrono::Utc::now() - chrono::TimeDelta::from_std(ago).expect("a span that fits");
     at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
-/// `ahead` after now as the contract writes times.
+/// Formats the time `ahead` after now as the contract does.
 #[must_use]
 pub fn time_ahead(ahead: std::time::Duration) -> String {
     let at = chrono::Utc::now() + chrono::TimeDelta::from_std(ahead).expect("a span that fits");

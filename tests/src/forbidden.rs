@@ -1,7 +1,8 @@
-//! Hosts that are never called, as an attacker would write them, and public ones beside them
-//! (contract §6). Written down by hand from the IANA registries and not from the product.
+//! Forbidden hosts, spelt as an attacker would, and public ones beside them (contract §6). They were written
+//! by hand from the IANA registries and not from the product.
 
-/// Spellings of 127.0.0.1: decimal, octal, hexadecimal, short, padded, in other scripts, with a dot.
+/// Spellings of 127.0.0.1, which are decimal, octal, hexadecimal, short, padded, in other scripts, or end
+/// with a dot.
 pub const LOOPBACK: [&str; 24] = [
     "127.0.0.1",
     "127.0.0.1.",
@@ -42,7 +43,8 @@ pub const LOCALHOST: [&str; 9] = [
     "\u{24db}ocalhost",
 ];
 
-/// Rows of the IPv4 registry that are not globally reachable, first and last address; multicast; class E.
+/// First and last address of each row of the IPv4 registry that is not globally reachable; multicast; class
+/// E.
 pub const IPV4: [&str; 38] = [
     "0.0.0.0",
     "0",
@@ -84,7 +86,8 @@ pub const IPV4: [&str; 38] = [
     "4294967295",
 ];
 
-/// Rows of the IPv6 registry that are not globally reachable, multicast, and what is no global unicast.
+/// Rows of the IPv6 registry that are not globally reachable, multicast, and addresses outside global
+/// unicast.
 pub const IPV6: [&str; 28] = [
     "[::1]",
     "[0:0:0:0:0:0:0:1]",
@@ -116,8 +119,8 @@ pub const IPV6: [&str; 28] = [
     "[1fff:ffff::1]",
 ];
 
-/// IPv6 that embeds IPv4, private or public: mapped, compatible, NAT64 with both prefixes, 6to4, Teredo, SIIT,
-/// ISATAP with both identifiers.
+/// IPv6 addresses that embed a private or public IPv4 address: mapped, compatible, NAT64 with both prefixes,
+/// 6to4, Teredo, SIIT, ISATAP with both identifiers.
 pub const EMBEDDING: [&str; 30] = [
     "[::ffff:127.0.0.1]",
     "[::ffff:7f00:1]",
@@ -151,7 +154,7 @@ pub const EMBEDDING: [&str; 30] = [
     "[2606:4700:0:0:0200:5efe:0a00:0001]",
 ];
 
-/// What is no host for anybody, or means different hosts to different readers.
+/// Text that is not a host, or that different readers take for different hosts.
 pub const MALFORMED: [&str; 20] = [
     "[fe80::1%25eth0]",
     "[fe80::1%eth0]",
@@ -175,7 +178,7 @@ pub const MALFORMED: [&str; 20] = [
     "127.0.0.1\u{200b}\u{20}",
 ];
 
-/// Public addresses: the neighbours of what is forbidden, the globally reachable rows, and some names.
+/// Public addresses: neighbours of forbidden ones, the globally reachable rows, and some names.
 pub const PUBLIC: [&str; 46] = [
     "1.0.0.0",
     "1.1.1.1",
@@ -225,7 +228,7 @@ pub const PUBLIC: [&str; 46] = [
     "localhost.invalid",
 ];
 
-/// Every spelling that is refused because of where it leads.
-pub fn addresses() -> impl Iterator<Item = &'static str> {
+/// Returns every spelling that the platform rejects because of its address.
+pub fn forbidden_addresses() -> impl Iterator<Item = &'static str> {
     LOOPBACK.into_iter().chain(LOCALHOST).chain(IPV4).chain(IPV6).chain(EMBEDDING)
 }

@@ -1,4 +1,4 @@
-//! Endpoints that attack whoever calls them: what they say is a list of steps.
+//! Endpoints that attack their callers with a list of steps.
 
 pub mod attacks;
 
@@ -13,54 +13,54 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::tls::{Authority, server_config};
 
-/// How much of an endless answer is written at once.
-const PIECE: usize = 64 * 1024;
+/// Size of each write of an endless answer.
+const CHUNK_BYTES: usize = 64 * 1024;
 
-/// What an endpoint does to each connection.
+/// An endpoint's behaviour on each connection.
 #[derive(Debug, Clone)]
 pub struct Attack {
-    /// What it is called in the figures.
+    /// Its name in the measurements.
     pub name: &'static str,
-    /// Up to where it keeps to the rules.
+    /// The layer up to which it follows the rules.
     pub layer: Layer,
-    /// What it does, in order; then it closes.
+    /// Its steps, in order; then it closes the connection.
     pub steps: Vec<Step>,
-    /// How an attempt may end.
+    /// The permitted outcomes of an attempt.
     pub outcomes: &'static [&'static str],
 }
 
-/// Up to where an endpoint keeps to the rules.
+/// The layer up to which an endpoint follows the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layer {
-    /// It accepts the connection, and that is all.
+    /// It only accepts the connection.
     Tcp,
-    /// It speaks TLS as it should, with this protocol inside.
+    /// It speaks proper TLS, with this protocol inside.
     Tls(&'static str),
 }
 
-/// One thing that it does.
+/// One step of an attack.
 #[derive(Debug, Clone)]
 pub enum Step {
-    /// Waits for the first bytes of the other side.
-    Hear,
-    /// Says this.
-    Say(Vec<u8>),
-    /// Says this again and again, as fast as it is read.
-    Forever(Vec<u8>),
-    /// Says these bytes one at a time, this far apart, again and again.
+    /// Waits for the first bytes of the client.
+    Receive,
+    /// Sends these bytes.
+    Send(Vec<u8>),
+    /// Sends these bytes again and again, as fast as the client reads.
+    SendForever(Vec<u8>),
+    /// Sends these bytes one at a time, at this interval, again and again.
     Drip(Vec<u8>, Duration),
-    /// Says nothing more, and stays.
-    Stay,
+    /// Sends nothing more, and keeps the connection open.
+    KeepOpen,
 }
 
-/// A server that attacks whoever connects, until it is dropped.
+/// A server that attacks its clients until it is dropped.
 #[derive(Debug)]
-pub struct Hostile {
+pub struct HostileEndpoint {
     address: SocketAddr,
     accepting: JoinHandle<()>,
 }
 
-impl Hostile {
+impl HostileEndpoint {
     /// Starts one with a certificate of this authority.
     ///
     /// # Panics
@@ -76,77 +76,77 @@ impl Hostile {
         };
         let steps: Arc<[Step]> = attack.steps.clone().into();
         let accepting = tokio::spawn(async move {
-            // Its connections end with it.
+            // Dropping the task closes its connections.
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, acceptor.clone(), Arc::clone(&steps)));
+                connections.spawn(serve_connection(stream, acceptor.clone(), Arc::clone(&steps)));
             }
         });
         Self { address, accepting }
     }
 
-    /// An endpoint URL that leads to it.
+    /// Returns an endpoint URL that leads to it.
     #[must_use]
     pub fn url(&self) -> String {
         format!("https://localhost:{}/hook", self.address.port())
     }
 }
 
-impl Drop for Hostile {
+impl Drop for HostileEndpoint {
     fn drop(&mut self) {
         self.accepting.abort();
     }
 }
 
-async fn serve(stream: TcpStream, acceptor: Option<TlsAcceptor>, steps: Arc<[Step]>) {
-    // How the other side takes it is what the test looks at.
+async fn serve_connection(stream: TcpStream, acceptor: Option<TlsAcceptor>, steps: Arc<[Step]>) {
+    // The test looks at the client's reaction, not at this result.
     let _ = match acceptor {
-        None => act(stream, &steps).await,
+        None => run_steps(stream, &steps).await,
         Some(acceptor) => match acceptor.accept(stream).await {
-            Ok(stream) => act(stream, &steps).await,
+            Ok(stream) => run_steps(stream, &steps).await,
             Err(error) => Err(error),
         },
     };
 }
 
-async fn act(stream: impl AsyncRead + AsyncWrite + Unpin, steps: &[Step]) -> std::io::Result<()> {
+async fn run_steps(stream: impl AsyncRead + AsyncWrite + Unpin, steps: &[Step]) -> std::io::Result<()> {
     let (mut from, mut to) = tokio::io::split(stream);
-    let mut heard = [0; 4096];
+    let mut buffer = [0; 4096];
     let mut steps = steps.iter();
-    if let Some(Step::Hear) = steps.as_slice().first() {
+    if let Some(Step::Receive) = steps.as_slice().first() {
         steps.next();
-        let _ = from.read(&mut heard).await?;
+        let _ = from.read(&mut buffer).await?;
     }
-    let saying = async {
+    let sending = async {
         for step in steps {
-            say(&mut to, step).await?;
+            send_step(&mut to, step).await?;
         }
         to.shutdown().await
     };
-    let hearing = async {
-        // Whatever is said back is taken, so that only the answer is at fault.
-        while from.read(&mut heard).await? > 0 {}
+    let reading = async {
+        // The server reads everything that the client sends, so that only its answer is at fault.
+        while from.read(&mut buffer).await? > 0 {}
         std::future::pending().await
     };
-    tokio::select! { said = saying => said, heard = hearing => heard }
+    tokio::select! { sent = sending => sent, read = reading => read }
 }
 
-async fn say(to: &mut (impl AsyncWrite + Unpin), step: &Step) -> std::io::Result<()> {
+async fn send_step(to: &mut (impl AsyncWrite + Unpin), step: &Step) -> std::io::Result<()> {
     match step {
-        Step::Hear => Ok(()),
-        Step::Say(bytes) => to.write_all(bytes).await,
-        Step::Stay => std::future::pending().await,
-        Step::Forever(bytes) => {
-            let piece = bytes.repeat((PIECE / bytes.len()).max(1));
+        Step::Receive => Ok(()),
+        Step::Send(bytes) => to.write_all(bytes).await,
+        Step::KeepOpen => std::future::pending().await,
+        Step::SendForever(bytes) => {
+            let chunk = bytes.repeat((CHUNK_BYTES / bytes.len()).max(1));
             loop {
-                to.write_all(&piece).await?;
+                to.write_all(&chunk).await?;
             }
         }
-        Step::Drip(bytes, apart) => {
+        Step::Drip(bytes, interval) => {
             for byte in bytes.iter().cycle() {
                 to.write_all(std::slice::from_ref(byte)).await?;
                 to.flush().await?;
-                tokio::time::sleep(*apart).await;
+                tokio::time::sleep(*interval).await;
             }
             Ok(())
         }

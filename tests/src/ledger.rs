@@ -1,5 +1,5 @@
-//! What is owed, pair by pair, where there are too many requests to keep them: a confirm makes an event
-//! owed to each webhook that matches it, the witness at the endpoints reports arrivals.
+//! A ledger of owed deliveries, pair by pair, for runs with too many requests to keep them. A confirmed event
+//! is owed to each webhook that matches it, and the witness at the endpoints reports arrivals.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,60 +9,60 @@ use tokio::sync::watch;
 use ulid::Ulid;
 
 use crate::brand::Webhook;
-use crate::dice::mix;
 use crate::event::Event;
 use crate::receiver::{Received, Witness};
+use crate::rng::mix;
 use crate::script::Reply;
 use crate::signature;
 
-/// Faults of the platform that are kept in words; all are counted.
-const WORDS: usize = 20;
-/// One pair in so many is answered with 503 at first.
-const REFUSED: u64 = 16;
-/// One pair in so many loses its connection at first.
-const DROPPED: u64 = 64;
-/// One pair in so many is answered late.
-const LATE: u64 = 64;
-/// How late.
-const LATENESS: Duration = Duration::from_millis(300);
+/// Maximum number of described violations; all are counted.
+const MAX_DESCRIPTIONS: usize = 20;
+/// One in this number of pairs is answered with 503 at first.
+const REFUSE_ONE_IN: u64 = 16;
+/// One in this number of pairs loses its connection at first.
+const DROP_ONE_IN: u64 = 64;
+/// One in this number of pairs is answered late.
+const DELAY_ONE_IN: u64 = 64;
+/// The delay of a late answer.
+const REPLY_DELAY: Duration = Duration::from_millis(300);
 
-/// A webhook, by its place in the ledger.
+/// The position of a webhook in the ledger.
 pub type Place = usize;
-/// Events of a brand and type, by their place in the ledger.
+/// The position of a kind of events (a brand and a type) in the ledger.
 pub type Kind = usize;
 
-/// A webhook as the ledger knows it. Its endpoint's path is its place.
+/// A webhook in the ledger. The path of its endpoint is its position.
 #[derive(Debug, Clone)]
 pub struct Subscriber {
-    /// Whose it is.
+    /// Its brand.
     pub brand: String,
     /// The webhook.
     pub webhook: Webhook,
 }
 
-/// The ledger. One for a run.
+/// The ledger of one run.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    books: Mutex<Books>,
+    state: Mutex<State>,
     changed: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
-struct Books {
+struct State {
     subscribers: Vec<Subscriber>,
-    /// Those that answer nothing but errors.
+    /// Webhooks whose endpoint answers only errors.
     failing: HashSet<Place>,
-    /// Those whose events need not arrive: they may be discarded or held instead.
+    /// Webhooks whose events need not arrive, because they may be discarded or held instead.
     excused: HashSet<Place>,
     kinds: Vec<KindRow>,
-    events: HashMap<Ulid, Sent>,
+    events: HashMap<Ulid, SentEvent>,
     confirmed: usize,
-    pairs: HashMap<(Ulid, Place), Seen>,
+    pairs: HashMap<(Ulid, Place), Observation>,
     attempts: HashSet<Ulid>,
-    /// Pairs that have to arrive, and those of them that have.
+    /// The number of pairs that have to arrive, and the number of arrived ones.
     due: usize,
     arrived: usize,
-    wrongs: Wrongs,
+    violations: Violations,
 }
 
 #[derive(Debug)]
@@ -72,201 +72,208 @@ struct KindRow {
     places: Vec<Place>,
 }
 
-/// An event that was handed to a producer.
+/// An event that a producer got to publish.
 #[derive(Debug, Clone, Copy)]
-struct Sent {
+struct SentEvent {
     kind: Kind,
     number: u64,
     created: i64,
     confirmed: bool,
-    /// It may lie among the rejected messages instead of arriving.
+    /// Whether it may be among the rejected messages instead.
     disputed: bool,
 }
 
-/// What an endpoint saw of a pair.
+/// The observations of a pair at its endpoint.
 #[derive(Debug, Default, Clone, Copy)]
-struct Seen {
+struct Observation {
     requests: u32,
     accepted: u32,
 }
 
-/// What should never be.
+/// Requests that must not occur.
 #[derive(Debug, Default, Clone)]
-pub struct Wrongs {
-    /// Requests that differ from what was published, or are not signed as agreed.
+pub struct Violations {
+    /// Requests that differ from the published event, or have a wrong signature.
     pub altered: usize,
-    /// Requests that nobody asked for.
+    /// Requests without a published event.
     pub invented: usize,
-    /// Some of them in words.
-    pub words: Vec<String>,
+    /// Descriptions of some of them.
+    pub descriptions: Vec<String>,
 }
 
-/// The figures of a run.
+/// The counts of a run.
 #[derive(Debug, Clone)]
-pub struct Count {
+pub struct Totals {
     /// Events that were confirmed.
     pub events: usize,
-    /// Pairs of an event and a webhook that it was owed to.
+    /// Pairs of an event and a webhook to which it was owed.
     pub pairs: usize,
-    /// Pairs that have not arrived and have to.
+    /// Pairs that have to arrive and have not.
     pub missing: usize,
-    /// Times that a request was accepted although the pair had been before.
+    /// Requests that were accepted although the pair had arrived before.
     pub duplicates: usize,
-    /// What should never be.
-    pub wrongs: Wrongs,
+    /// Requests that must not occur.
+    pub violations: Violations,
 }
 
-impl Wrongs {
-    fn word(&mut self, what: String) {
-        if self.words.len() < WORDS {
-            self.words.push(what);
+impl Violations {
+    fn describe(&mut self, what: String) {
+        if self.descriptions.len() < MAX_DESCRIPTIONS {
+            self.descriptions.push(what);
         }
     }
 }
 
 impl Ledger {
-    fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The place that the next webhook will have.
+    /// The position of the next webhook.
     #[must_use]
     pub fn next_place(&self) -> Place {
-        self.books().subscribers.len()
+        self.lock().subscribers.len()
     }
 
-    /// Enters a webhook that gets all events of these kinds from now on.
-    pub fn subscribe(&self, subscriber: Subscriber, kinds: &[Kind]) -> Place {
-        let mut books = self.books();
-        let place = books.subscribers.len();
-        books.subscribers.push(subscriber);
+    /// Adds a webhook that gets all events of these kinds from now on.
+    pub fn add_webhook(&self, subscriber: Subscriber, kinds: &[Kind]) -> Place {
+        let mut state = self.lock();
+        let place = state.subscribers.len();
+        state.subscribers.push(subscriber);
         for kind in kinds {
-            books.kinds[*kind].places.push(place);
+            state.kinds[*kind].places.push(place);
         }
         place
     }
 
-    /// Enters a kind of events.
-    pub fn kind(&self, brand: &str, event_type: &str) -> Kind {
-        let mut books = self.books();
+    /// Adds a kind of events.
+    pub fn add_kind(&self, brand: &str, event_type: &str) -> Kind {
+        let mut state = self.lock();
         let row = KindRow { brand: brand.to_owned(), event_type: event_type.to_owned(), places: Vec::new() };
-        books.kinds.push(row);
-        books.kinds.len() - 1
+        state.kinds.push(row);
+        state.kinds.len() - 1
     }
 
-    /// From now on a webhook's endpoint answers 500 to everything, or mends its ways.
-    pub fn fail(&self, place: Place, fails: bool) {
-        let mut books = self.books();
+    /// Makes a webhook's endpoint answer 500 to everything from now on, or ends that.
+    pub fn set_failing(&self, place: Place, fails: bool) {
+        let mut state = self.lock();
         if fails {
-            books.failing.insert(place)
+            state.failing.insert(place)
         } else {
-            books.failing.remove(&place)
+            state.failing.remove(&place)
         };
     }
 
-    /// A webhook that will be deleted: what is on its way to it need not arrive, only be visible.
-    pub fn excuse(&self, place: Place) {
-        self.books().excused.insert(place);
+    /// Marks a webhook that will be deleted, so that its remaining events need not arrive, but must be
+    /// visible.
+    pub fn mark_excused(&self, place: Place) {
+        self.lock().excused.insert(place);
     }
 
-    /// All webhooks, by place.
+    /// Returns all webhooks in order.
     #[must_use]
     pub fn subscribers(&self) -> Vec<Subscriber> {
-        self.books().subscribers.clone()
+        self.lock().subscribers.clone()
     }
 
-    /// Makes an event of a kind.
-    pub fn draw(&self, kind: Kind) -> Event {
-        let event = self.draw_disputed(kind);
+    /// Creates an event of a kind.
+    pub fn draw_event(&self, kind: Kind) -> Event {
+        let event = self.draw_disputed_event(kind);
         let id = event.id().parse().expect("a ULID");
-        let mut books = self.books();
-        books.events.get_mut(&id).expect("it was just drawn").disputed = false;
-        books.due += books.due_of(id).count();
+        let mut state = self.lock();
+        state.events.get_mut(&id).expect("a drawn event").disputed = false;
+        state.due += state.due_observations(id).count();
         event
     }
 
-    /// Makes an event of a kind that does not have to arrive, because the router may reject it.
-    pub fn draw_disputed(&self, kind: Kind) -> Event {
-        let mut books = self.books();
-        let number = books.events.len() as u64;
+    /// Creates an event of a kind that does not have to arrive, because the router may reject it.
+    pub fn draw_disputed_event(&self, kind: Kind) -> Event {
+        let mut state = self.lock();
+        let number = state.events.len() as u64;
         let created = chrono::Utc::now().timestamp_millis();
         let id = Ulid::generate();
-        books.events.insert(id, Sent { kind, number, created, confirmed: false, disputed: true });
-        let row = &books.kinds[kind];
-        let event = Event::new(&row.brand, &row.event_type).data(&data(number)).created(&time(created));
+        state.events.insert(id, SentEvent { kind, number, created, confirmed: false, disputed: true });
+        let row = &state.kinds[kind];
+        let event =
+            Event::new(&row.brand, &row.event_type).data(&event_data(number)).created(&format_time(created));
         Event { id: Some(id.to_string()), ..event }
     }
 
-    /// Notes that the broker has confirmed an event: it is owed.
-    pub fn confirm(&self, event: &Event) {
-        let mut books = self.books();
+    /// Records that the broker has confirmed an event, so that it is owed.
+    pub fn confirm_event(&self, event: &Event) {
+        let mut state = self.lock();
         let id: Ulid = event.id().parse().expect("a ULID");
-        let sent = books.events.get_mut(&id).expect("an event of this ledger");
+        let sent = state.events.get_mut(&id).expect("an event of this ledger");
         let first = !std::mem::replace(&mut sent.confirmed, true);
-        books.confirmed += usize::from(first);
+        state.confirmed += usize::from(first);
     }
 
-    /// Notes that an event was rejected, so that it does not have to arrive. Whether that was right is for others
-    /// to judge. False when this ledger has no such event.
-    pub fn dispute(&self, id: &str) -> bool {
-        let mut books = self.books();
-        let Some(id) = id.parse().ok().filter(|id| books.events.contains_key(id)) else { return false };
-        if !books.events[&id].disputed {
-            let due: Vec<Seen> = books.due_of(id).collect();
-            books.due -= due.len();
-            books.arrived -= due.iter().filter(|seen| seen.accepted > 0).count();
-            books.events.get_mut(&id).expect("it is there").disputed = true;
+    /// Records that an event was rejected, so that it does not have to arrive. The judge decides whether the
+    /// rejection was right. Returns false when this ledger has no such event.
+    pub fn dispute_event(&self, id: &str) -> bool {
+        let mut state = self.lock();
+        let Some(id) = id.parse().ok().filter(|id| state.events.contains_key(id)) else { return false };
+        if !state.events[&id].disputed {
+            let due: Vec<Observation> = state.due_observations(id).collect();
+            state.due -= due.len();
+            state.arrived -= due.iter().filter(|seen| seen.accepted > 0).count();
+            state.events.get_mut(&id).expect("an event of this ledger").disputed = true;
         }
         true
     }
 
-    /// The webhooks that an event is owed to, unless it was rejected.
+    /// Returns the webhooks to which an event is owed, unless it was rejected.
     #[must_use]
-    pub fn places(&self, id: &str) -> Vec<Place> {
-        let books = self.books();
-        id.parse().map(|id| books.owed(id).map(|(place, _)| place).collect()).unwrap_or_default()
+    pub fn owed_places(&self, id: &str) -> Vec<Place> {
+        let state = self.lock();
+        id.parse().map(|id| state.owed_pairs(id).map(|(place, _)| place).collect()).unwrap_or_default()
     }
 
-    /// How many events were confirmed.
+    /// Returns the number of confirmed events.
     #[must_use]
-    pub fn confirmed(&self) -> usize {
-        self.books().confirmed
+    pub fn count_confirmed(&self) -> usize {
+        self.lock().confirmed
     }
 
-    /// The pairs of these events that no endpoint has seen, with the webhooks in words.
+    /// Describes the pairs of these events that no endpoint has seen.
     #[must_use]
-    pub fn unseen(&self, events: &[Event]) -> Vec<String> {
-        self.seen_less_than(1, events, None)
+    pub fn describe_unseen(&self, events: &[Event]) -> Vec<String> {
+        self.describe_seen_less_than(1, events, None)
     }
 
-    /// The pairs of these events whose endpoint was asked less often, with the webhooks in words. Pairs of the
-    /// webhook `but` do not count.
+    /// Describes the pairs of these events with fewer requests than this. Pairs of the webhook `but` do not
+    /// count.
     #[must_use]
-    pub fn seen_less_than(&self, requests: u32, events: &[Event], but: Option<Place>) -> Vec<String> {
-        let books = self.books();
+    pub fn describe_seen_less_than(
+        &self,
+        requests: u32,
+        events: &[Event],
+        but: Option<Place>,
+    ) -> Vec<String> {
+        let state = self.lock();
         let ids = events.iter().map(|event| event.id().parse::<Ulid>().expect("a ULID"));
-        ids.flat_map(|id| books.owed(id).map(move |(place, seen)| (id, place, seen)))
+        ids.flat_map(|id| state.owed_pairs(id).map(move |(place, seen)| (id, place, seen)))
             .filter(|(_, place, seen)| seen.requests < requests && Some(*place) != but)
-            .map(|(id, place, _)| format!("{id} at {place} ({})", books.subscribers[place].webhook.id))
+            .map(|(id, place, _)| format!("{id} at {place} ({})", state.subscribers[place].webhook.id))
             .collect()
     }
 
-    /// Those of these events that an endpoint was asked to take, and has not accepted yet.
+    /// Returns the events among these that an endpoint has received and not accepted yet.
     #[must_use]
-    pub fn refused(&self, events: &[Event]) -> Vec<Event> {
-        let books = self.books();
+    pub fn refused_events(&self, events: &[Event]) -> Vec<Event> {
+        let state = self.lock();
         let refused = |event: &&Event| {
             let id = event.id().parse().expect("a ULID");
-            books.owed(id).any(|(_, seen)| seen.requests > 0 && seen.accepted == 0)
+            state.owed_pairs(id).any(|(_, seen)| seen.requests > 0 && seen.accepted == 0)
         };
         events.iter().filter(refused).cloned().collect()
     }
 
-    /// Waits until `enough` says so, looking whenever something has arrived.
+    /// Waits until `enough` returns true, checking after each arrival.
     ///
     /// # Errors
-    /// When it does not within `timeout`.
-    pub async fn wait(
+    /// When it is not true within `timeout`.
+    pub async fn wait_until(
         &self,
         timeout: Duration,
         enough: impl Fn(&Self) -> bool,
@@ -286,87 +293,91 @@ impl Ledger {
         .await
     }
 
-    /// How many pairs have to arrive and have not.
+    /// Returns the number of pairs that have to arrive and have not.
     #[must_use]
-    pub fn missing(&self) -> usize {
-        let books = self.books();
-        books.due - books.arrived
+    pub fn count_missing(&self) -> usize {
+        let state = self.lock();
+        state.due - state.arrived
     }
 
-    /// The figures so far.
+    /// Returns the counts so far.
     #[must_use]
-    pub fn count(&self) -> Count {
-        let books = self.books();
-        let pairs = books.events.values().map(|sent| books.kinds[sent.kind].places.len()).sum();
-        let duplicates = books.pairs.values().map(|seen| seen.accepted.saturating_sub(1) as usize).sum();
-        let wrongs = books.wrongs.clone();
-        let missing = books.due - books.arrived;
-        Count { events: books.confirmed, pairs, missing, duplicates, wrongs }
+    pub fn totals(&self) -> Totals {
+        let state = self.lock();
+        let pairs = state.events.values().map(|sent| state.kinds[sent.kind].places.len()).sum();
+        let duplicates = state.pairs.values().map(|seen| seen.accepted.saturating_sub(1) as usize).sum();
+        let violations = state.violations.clone();
+        let missing = state.due - state.arrived;
+        Totals { events: state.confirmed, pairs, missing, duplicates, violations }
     }
 
-    /// What an event that a webhook was owed must look like in Get Events; `None` when it is none of its.
+    /// Returns how an event owed to a webhook must look in Get Events; `None` when it was not owed.
     #[must_use]
-    pub fn owed(&self, place: Place, id: &str) -> Option<Owed> {
-        let books = self.books();
+    pub fn expected_event(&self, place: Place, id: &str) -> Option<Owed> {
+        let state = self.lock();
         let id: Ulid = id.parse().ok()?;
-        let (_, seen) = books.owed(id).find(|(at, _)| *at == place)?;
-        let sent = books.events[&id];
-        let event_type = books.kinds[sent.kind].event_type.clone();
-        let (created, data) = (time(sent.created), data(sent.number));
-        let (requests, accepted, disputed) = (seen.requests, seen.accepted > 0, sent.disputed);
-        let excused = books.excused.contains(&place);
+        let (_, seen) = state.owed_pairs(id).find(|(at, _)| *at == place)?;
+        let sent = state.events[&id];
+        let event_type = state.kinds[sent.kind].event_type.clone();
+        let created = format_time(sent.created);
+        let data = event_data(sent.number);
+        let requests = seen.requests;
+        let accepted = seen.accepted > 0;
+        let disputed = sent.disputed;
+        let excused = state.excused.contains(&place);
         Some(Owed { event_type, created, data, requests, accepted, disputed, excused })
     }
 
-    /// How many confirmed events a webhook was owed, apart from disputed ones.
+    /// Returns the number of confirmed events owed to a webhook, without disputed ones.
     #[must_use]
-    pub fn owed_to(&self, place: Place) -> usize {
-        let books = self.books();
-        let wanted =
-            |sent: &&Sent| sent.confirmed && !sent.disputed && books.kinds[sent.kind].places.contains(&place);
-        books.events.values().filter(wanted).count()
+    pub fn count_owed_to(&self, place: Place) -> usize {
+        let state = self.lock();
+        let wanted = |sent: &&SentEvent| {
+            sent.confirmed && !sent.disputed && state.kinds[sent.kind].places.contains(&place)
+        };
+        state.events.values().filter(wanted).count()
     }
 }
 
-/// An event as a webhook should have got it, and how it was received.
+/// The expected form of an event at a webhook, and how it was received.
 #[derive(Debug)]
 pub struct Owed {
     /// Its type.
     pub event_type: String,
-    /// When it happened.
+    /// Its time.
     pub created: String,
     /// Its data, byte for byte.
     pub data: String,
-    /// How often the endpoint was asked.
+    /// The number of requests to the endpoint.
     pub requests: u32,
     /// Whether the endpoint accepted it.
     pub accepted: bool,
-    /// Whether it may lie among the rejected messages instead.
+    /// Whether it may be among the rejected messages instead.
     pub disputed: bool,
     /// Whether it need not arrive at this webhook.
     pub excused: bool,
 }
 
-impl Books {
-    /// The webhooks that an event is owed to, with what they saw of it.
-    fn owed(&self, id: Ulid) -> impl Iterator<Item = (Place, Seen)> {
+impl State {
+    /// The webhooks to which an event is owed, with their observations of it.
+    fn owed_pairs(&self, id: Ulid) -> impl Iterator<Item = (Place, Observation)> {
         let places = self.events.get(&id).map(|sent| self.kinds[sent.kind].places.as_slice());
         let seen = move |place: &Place| (*place, self.pairs.get(&(id, *place)).copied().unwrap_or_default());
         places.unwrap_or_default().iter().map(seen)
     }
 
     /// The observations of an event at each webhook that it has to reach.
-    fn due_of(&self, id: Ulid) -> impl Iterator<Item = Seen> {
-        self.owed(id).filter(|(place, _)| !self.excused.contains(place)).map(|(_, seen)| seen)
+    fn due_observations(&self, id: Ulid) -> impl Iterator<Item = Observation> {
+        self.owed_pairs(id).filter(|(place, _)| !self.excused.contains(place)).map(|(_, seen)| seen)
     }
 
-    /// Enters an arrival, and says how it is answered.
-    fn arrive(&mut self, id: Ulid, place: Place) -> Reply {
+    /// Records an arrival, and returns the answer.
+    fn record_arrival(&mut self, id: Ulid, place: Place) -> Reply {
         let failing = self.failing.contains(&place);
         let counts = !self.excused.contains(&place) && !self.events[&id].disputed;
         let seen = self.pairs.entry((id, place)).or_default();
         seen.requests += 1;
-        let reply = if failing { Reply::status(500) } else { reply(id, place, seen.requests) };
+        let reply = if failing { Reply::status(500) } else { choose_reply(id, place, seen.requests) };
         if matches!(&reply, Reply::Answer(answer) if answer.status == 200) {
             seen.accepted += 1;
             self.arrived += usize::from(seen.accepted == 1 && counts);
@@ -374,98 +385,102 @@ impl Books {
         reply
     }
 
-    /// What a request should be, but for its attempt's id; an error when nobody asked for it.
-    fn expected(&self, id: Ulid, place: Place, attempt: Ulid) -> Result<String, String> {
+    /// Returns the expected request with this attempt's id; an error when the pair is not owed.
+    fn expected_request(&self, id: Ulid, place: Place, attempt: Ulid) -> Result<String, String> {
         let sent = self.events.get(&id).ok_or("no such event was published")?;
         let row = &self.kinds[sent.kind];
         if !row.places.contains(&place) {
-            return Err(format!("the webhook does not want {} of {}", row.event_type, row.brand));
+            return Err(format!("the webhook is not subscribed to {} of {}", row.event_type, row.brand));
         }
         let webhook = &self.subscribers[place].webhook.id;
         Ok(format!(
             r#"{{"id":"{id}","brandId":"{}","webhookId":"{webhook}","attemptId":"{attempt}","created":"{}","type":"{}","data":{}}}"#,
             row.brand,
-            time(sent.created),
+            format_time(sent.created),
             row.event_type,
-            data(sent.number)
+            event_data(sent.number)
         ))
     }
 }
 
 impl Witness for Ledger {
     fn answer(&self, request: &Received) -> Reply {
-        let reply = self.judge(request);
+        let reply = self.judge_request(request);
         self.changed.send_replace(());
         reply
     }
 }
 
 impl Ledger {
-    fn judge(&self, request: &Received) -> Reply {
+    fn judge_request(&self, request: &Received) -> Reply {
         let read = || {
             let place: Place = request.path.strip_prefix('/')?.parse().ok()?;
-            let id: Ulid = field(request.text(), "id")?.parse().ok()?;
-            let attempt: Ulid = field(request.text(), "attemptId")?.parse().ok()?;
+            let id: Ulid = text_field(request.text(), "id")?.parse().ok()?;
+            let attempt: Ulid = text_field(request.text(), "attemptId")?.parse().ok()?;
             Some((place, id, attempt))
         };
-        let Some((place, id, attempt)) = read() else { return self.invented("unreadable", request) };
-        let Some(subscriber) = self.books().subscribers.get(place).cloned() else {
-            return self.invented("no such webhook", request);
+        let Some((place, id, attempt)) = read() else { return self.record_invented("unreadable", request) };
+        let Some(subscriber) = self.lock().subscribers.get(place).cloned() else {
+            return self.record_invented("no such webhook", request);
         };
-        let signed =
-            signature::verify(&subscriber.webhook.secret, &request.headers, &request.body, signature::now());
-        let mut books = self.books();
-        let expected = match books.expected(id, place, attempt) {
+        let signed = signature::verify(
+            &subscriber.webhook.secret,
+            &request.headers,
+            &request.body,
+            signature::unix_now(),
+        );
+        let mut state = self.lock();
+        let expected = match state.expected_request(id, place, attempt) {
             Ok(expected) => expected,
             Err(why) => {
-                drop(books);
-                return self.invented(&why, request);
+                drop(state);
+                return self.record_invented(&why, request);
             }
         };
-        let fresh = books.attempts.insert(attempt);
+        let fresh = state.attempts.insert(attempt);
         if expected != request.text() || signed.is_err() || !fresh {
-            books.wrongs.altered += 1;
-            let words = format!("{} instead of {expected} ({signed:?}, {fresh})", request.text());
-            books.wrongs.word(words);
+            state.violations.altered += 1;
+            let description = format!("{} instead of {expected} ({signed:?}, {fresh})", request.text());
+            state.violations.describe(description);
         }
-        books.arrive(id, place)
+        state.record_arrival(id, place)
     }
 
-    fn invented(&self, why: &str, request: &Received) -> Reply {
-        let mut books = self.books();
-        books.wrongs.invented += 1;
-        books.wrongs.word(format!("{why}: {} at {}", request.text(), request.path));
+    fn record_invented(&self, why: &str, request: &Received) -> Reply {
+        let mut state = self.lock();
+        state.violations.invented += 1;
+        state.violations.describe(format!("{why}: {} at {}", request.text(), request.path));
         Reply::ok()
     }
 }
 
-/// The text field of an envelope that is ours down to the byte.
-fn field<'a>(body: &'a str, name: &str) -> Option<&'a str> {
+/// Returns a text field of an envelope that has exactly our form.
+fn text_field<'a>(body: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = body.split_once(&format!(r#""{name}":""#))?;
     rest.split_once('"').map(|(value, _)| value)
 }
 
-/// What an endpoint answers to a pair's request: most at once, some only the second time.
-fn reply(id: Ulid, place: Place, request: u32) -> Reply {
+/// Returns an endpoint's answer to a request of a pair; most are accepted at once, some only the second time.
+fn choose_reply(id: Ulid, place: Place, request: u32) -> Reply {
     let chance = mix(id.random() as u64 ^ (place as u64));
     match request {
-        1 if chance.is_multiple_of(REFUSED) => Reply::status(503),
-        1 if (chance >> 8).is_multiple_of(DROPPED) => Reply::Drop,
-        _ if (chance >> 16).is_multiple_of(LATE) => Reply::ok().after(LATENESS),
+        1 if chance.is_multiple_of(REFUSE_ONE_IN) => Reply::status(503),
+        1 if (chance >> 8).is_multiple_of(DROP_ONE_IN) => Reply::Drop,
+        _ if (chance >> 16).is_multiple_of(DELAY_ONE_IN) => Reply::ok().after(REPLY_DELAY),
         _ => Reply::ok(),
     }
 }
 
-/// Data that only arrives unchanged when nobody parses and prints it.
-fn data(number: u64) -> String {
+/// Returns data that arrives unchanged only if nobody parses and prints it.
+fn event_data(number: u64) -> String {
     let padding = "x".repeat(usize::try_from(number % 7).unwrap_or(0) * 100);
     format!(
         r#"{{"z":{number},"amount":1.50,"big":123456789012345678901234567890,"text":"é \u00e9 \/ \"{padding}\"","a":[1e2,-0]}}"#
     )
 }
 
-/// A time as the contract writes it.
-fn time(millis: i64) -> String {
+/// Formats a time as the contract does.
+fn format_time(millis: i64) -> String {
     let at = chrono::DateTime::from_timestamp_millis(millis).expect("a time of this age");
     at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }

@@ -1,16 +1,14 @@
-//! The harness of the end-to-end tests: the real processes, servers and endpoints of Postrider, seen
-//! from outside as `CONTRACT.md` promises them. Nothing of Postrider's own crates is used here, so
-//! that a mistake in them cannot hide in its own check.
+//! The harness of the end-to-end tests: Postrider's real processes, servers and endpoints, seen from outside
+//! as `CONTRACT.md` promises. It uses none of Postrider's own crates, so that a mistake in them cannot hide
+//! in its own check.
 
 pub mod api;
 pub mod balancer;
 pub mod binaries;
 pub mod brand;
-pub mod catching_up;
 pub mod cli;
 pub mod database;
 pub mod demo;
-pub mod dice;
 pub mod encodings;
 pub mod event;
 pub mod forbidden;
@@ -18,9 +16,9 @@ pub mod foreign_sql;
 pub mod frames;
 pub mod hostile;
 pub mod ledger;
+pub mod owner_actions;
+pub mod rng;
 
-mod hush;
-mod leftovers;
 pub mod local_server;
 pub mod oracle;
 pub mod platform;
@@ -43,14 +41,16 @@ pub mod raw_server;
 pub mod receiver;
 pub mod routes;
 pub mod script;
+mod secret_scan;
 pub mod settings;
 pub mod signature;
 pub mod silence;
 pub mod support;
+mod test_cleanup;
 pub mod tls;
 pub mod traffic;
 
 use std::time::Duration;
 
-/// How long a test waits for something that should come at once; long, because the machine is busy.
-pub const PATIENCE: Duration = Duration::from_secs(45);
+/// How long a test waits for something that should happen at once; long, because the machine is busy.
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(45);

@@ -1,5 +1,5 @@
-//! A whole platform for one test: its own database and broker namespace, and as many processes of
-//! each service as it asks for.
+//! A whole platform for one test, with its own database and broker namespace and the requested number of
+//! processes.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -14,26 +14,27 @@ use tokio::sync::OnceCell;
 use crate::api::Api;
 use crate::binaries;
 use crate::brand::Brand;
-use crate::database::{self, Database};
-use crate::hush;
-use crate::leftovers::{self, Leftovers, Record};
+use crate::database::{self, TestDatabase};
 use crate::ports::Port;
 use crate::process::Process;
 use crate::producer::Producer;
 use crate::rabbit::Rabbit;
-use crate::settings::{amqp_url, database_url, unique};
+use crate::secret_scan;
+use crate::settings::{amqp_url, database_url, unique_name};
+use crate::test_cleanup::{self, CleanupRecord, TestResources};
 use crate::tls::{Authority, install_crypto};
 
 /// The services.
 const SERVICES: [&str; 3] = ["subscription-api", "router", "deliverer"];
 /// The default retry delays.
 const DEFAULT_DELAYS: &str = "5s,30s,2m,5m,10m,20m";
-/// Rows of each table that are looked through: more than any test leaves but the long one of faults.
-const DUMPED_ROWS: usize = 100_000;
-/// How long looking through the database may take.
-const DUMPING: Duration = Duration::from_secs(20);
+/// Maximum number of rows of each table in the search, more than any test leaves except the long one of
+/// faults.
+const MAX_DUMPED_ROWS: usize = 100_000;
+/// How long the search in the database may take.
+const DUMP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A platform that is not started yet.
+/// A platform before its start.
 #[derive(Debug)]
 pub struct Builder {
     settings: Vec<(String, String)>,
@@ -52,110 +53,111 @@ impl Builder {
         self
     }
 
-    /// Gives the retries these delays, such as `1s,2s,1s`.
+    /// Sets the retry delays, such as `1s,2s,1s`.
     #[must_use]
     pub fn retries(self, delays: &str) -> Self {
         self.set("POSTRIDER_RETRY_DELAYS", delays)
     }
 
-    /// Gives the retries this delay first, and then more of a second than an endpoint's script can use up.
+    /// Sets this first delay, followed by more delays of a second than an endpoint's script uses.
     #[must_use]
     pub fn many_retries(self, first: &str) -> Self {
         self.retries(&format!("{first}{}", ",1s".repeat(30)))
     }
 
-    /// Gives a delivery this long, such as `2s`.
+    /// Sets the delivery window, such as `2s`.
     #[must_use]
     pub fn window(self, window: &str) -> Self {
         self.set("POSTRIDER_RETRY_WINDOW", window)
     }
 
-    /// Lets each delivery fail with its first attempt: the retry would come after the window.
+    /// Makes each delivery fail with its first attempt, because the retry would come after the window.
     #[must_use]
     pub fn one_attempt(self) -> Self {
         self.retries("5s").window("1s")
     }
 
-    /// Lets a webhook fail as often as it likes, unless it is gone.
+    /// Stops the platform from disabling a webhook for its failures, unless it is gone.
     #[must_use]
-    pub fn never_disabled(self) -> Self {
+    pub fn without_health_rule(self) -> Self {
         self.set("POSTRIDER_HEALTH_MIN_ATTEMPTS", "1000000")
             .set("POSTRIDER_HEALTH_FAILED_DELIVERIES", "1000000")
     }
 
-    /// Lets a token ask as often as it likes.
+    /// Removes the rate limit of tokens.
     #[must_use]
     pub fn unlimited_requests(self) -> Self {
         self.set("POSTRIDER_TOKEN_RATE", "100000")
     }
 
-    /// As many APIs.
+    /// Sets the number of APIs.
     #[must_use]
     pub fn apis(mut self, number: usize) -> Self {
         self.apis = number;
         self
     }
 
-    /// As many routers.
+    /// Sets the number of routers.
     #[must_use]
     pub fn routers(mut self, number: usize) -> Self {
         self.routers = number;
         self
     }
 
-    /// As many deliverers.
+    /// Sets the number of deliverers.
     #[must_use]
     pub fn deliverers(mut self, number: usize) -> Self {
         self.deliverers = number;
         self
     }
 
-    /// On this broker.
+    /// Chooses the broker.
     #[must_use]
     pub fn broker(mut self, amqp_url: &str) -> Self {
         amqp_url.clone_into(&mut self.amqp_url);
         self
     }
 
-    /// On this PostgreSQL server.
+    /// Chooses the PostgreSQL server.
     #[must_use]
     pub fn postgres(mut self, admin_url: &str) -> Self {
         admin_url.clone_into(&mut self.database_url);
         self
     }
 
-    /// The queues and exchanges of the delays.
-    fn waits(&self) -> Vec<String> {
+    /// Returns the delay queues and their exchanges.
+    fn delay_queue_names(&self) -> Vec<String> {
         let delays = self.settings.iter().find(|(name, _)| name == "POSTRIDER_RETRY_DELAYS");
         let delays = delays.map_or(DEFAULT_DELAYS, |(_, delays)| delays);
         let different: BTreeSet<&str> = delays.split(',').chain(["1s"]).collect();
-        different.into_iter().map(wait_name).collect()
+        different.into_iter().map(delay_queue_name).collect()
     }
 
-    /// Makes the database, starts the processes and waits until all are ready.
+    /// Creates the database, starts the processes and waits until all are ready.
     pub async fn start(self) -> Platform {
         let mut platform = self.prepare().await;
         platform.start_all().await;
         platform
     }
 
-    /// Makes the database and prepares the processes without starting them.
+    /// Creates the database and prepares the processes without starting them.
     ///
     /// # Panics
-    /// When a server is away.
+    /// When a server is unreachable.
     pub async fn prepare(self) -> Platform {
         install_crypto();
-        // Before anything is made that would have to be removed again.
-        let _ = SERVICES.map(binaries::path);
-        let unique = unique();
-        leftovers::sweep().await;
-        let dir = leftovers::directory(&unique);
+        // Checked before the test creates anything that it would have to remove.
+        let _ = SERVICES.map(binaries::binary_path);
+        let unique = unique_name();
+        test_cleanup::remove_abandoned().await;
+        let dir = test_cleanup::directory(&unique);
         std::fs::create_dir_all(&dir).expect("a directory for this test");
         let namespace = format!("t{unique}");
-        let database = Database::create(&self.database_url, &unique).await;
-        let (amqp_url, names) = (self.amqp_url.clone(), self.waits());
-        let leftovers = Leftovers { amqp_url, namespace: namespace.clone(), database, names };
-        let record = leftovers.record(&dir);
+        let database = TestDatabase::create(&self.database_url, &unique).await;
+        let amqp_url = self.amqp_url.clone();
+        let names = self.delay_queue_names();
+        let resources = TestResources { amqp_url, namespace: namespace.clone(), database, names };
+        let record = resources.write_record(&dir);
         let authority = Authority::generate();
         authority.write(&dir.join("ca.pem"));
         let mut platform = Platform {
@@ -169,7 +171,7 @@ impl Builder {
             producer: OnceCell::new(),
             rabbit: OnceCell::new(),
             dir,
-            leftovers,
+            resources,
             record,
             authority,
         };
@@ -179,14 +181,14 @@ impl Builder {
     }
 }
 
-/// A running platform. Dropping it kills its processes and removes its database and its queues.
+/// A running platform, which kills its processes and removes its database and queues when it is dropped.
 #[derive(Debug)]
 pub struct Platform {
-    /// What its broker names begin with.
+    /// Prefix of its names in the broker.
     pub namespace: String,
     /// The support token.
     pub support_token: String,
-    /// The processes of the API.
+    /// The API processes.
     pub apis: Vec<Process>,
     /// The routers.
     pub routers: Vec<Process>,
@@ -196,18 +198,19 @@ pub struct Platform {
     pub authority: Authority,
     api_port: Vec<Port>,
     settings: Vec<(String, String)>,
-    leftovers: Leftovers,
-    record: Record,
+    resources: TestResources,
+    record: CleanupRecord,
     producer: OnceCell<Producer>,
     rabbit: OnceCell<Rabbit>,
     dir: PathBuf,
 }
 
 impl Platform {
-    /// One process of each service on the servers of the settings.
+    /// Prepares one process of each service on the servers of the settings.
     #[must_use]
     pub fn builder() -> Builder {
-        let (amqp_url, database_url) = (amqp_url(), database_url());
+        let amqp_url = amqp_url();
+        let database_url = database_url();
         Builder { settings: Vec::new(), apis: 1, routers: 1, deliverers: 1, amqp_url, database_url }
     }
 
@@ -219,8 +222,8 @@ impl Platform {
     fn common_settings(&self, chosen: &[(String, String)]) -> Vec<(String, String)> {
         let key: Vec<u8> = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat();
         let mut settings: Vec<(String, String)> = [
-            ("DATABASE_URL", self.leftovers.database.url()),
-            ("AMQP_URL", self.leftovers.amqp_url.clone()),
+            ("DATABASE_URL", self.resources.database.url()),
+            ("AMQP_URL", self.resources.amqp_url.clone()),
             ("POSTRIDER_NAMESPACE", self.namespace.clone()),
             ("POSTRIDER_MASTER_KEY", STANDARD.encode(key)),
             ("POSTRIDER_SUPPORT_TOKEN", self.support_token.clone()),
@@ -235,7 +238,7 @@ impl Platform {
         }
         for (name, value) in &settings {
             if ["POSTRIDER_MASTER_KEY", "POSTRIDER_SUPPORT_TOKEN"].contains(&name.as_str()) {
-                hush::note(value);
+                secret_scan::add_secret(value);
             }
         }
         settings
@@ -243,30 +246,30 @@ impl Platform {
 
     fn add_processes(&mut self, apis: usize, routers: usize, deliverers: usize) {
         for _ in 0..apis {
-            let port = Port::take();
-            let mut api = self.process("subscription-api", self.apis.len());
+            let port = Port::reserve();
+            let mut api = self.create_process("subscription-api", self.apis.len());
             api.set("POSTRIDER_API_LISTEN", &port.address().to_string());
             self.apis.push(api);
             self.api_port.push(port);
         }
         for number in 0..routers {
-            self.routers.push(self.process("router", number));
+            self.routers.push(self.create_process("router", number));
         }
         for number in 0..deliverers {
-            self.deliverers.push(self.process("deliverer", number));
+            self.deliverers.push(self.create_process("deliverer", number));
         }
     }
 
-    /// Prepares one more deliverer, the last of [`Self::deliverers`]; it is not started yet.
+    /// Adds another deliverer as the last of [`Self::deliverers`], without starting it.
     ///
     /// # Panics
-    /// Never: the deliverer was just added.
+    /// Never, because it has just added the deliverer.
     pub fn add_deliverer(&mut self) -> &mut Process {
         self.add_processes(0, 0, 1);
         self.deliverers.last_mut().expect("it was just added")
     }
 
-    fn process(&self, service: &str, number: usize) -> Process {
+    fn create_process(&self, service: &str, number: usize) -> Process {
         Process::new(service, &format!("{service}-{number}"), self.settings.clone(), &self.dir)
     }
 
@@ -278,7 +281,7 @@ impl Platform {
         join_all(self.processes_mut().map(Process::wait_ready)).await;
     }
 
-    /// All processes.
+    /// Returns all processes.
     pub fn processes_mut(&mut self) -> impl Iterator<Item = &mut Process> {
         self.apis.iter_mut().chain(&mut self.routers).chain(&mut self.deliverers)
     }
@@ -287,59 +290,59 @@ impl Platform {
         self.apis.iter().chain(&self.routers).chain(&self.deliverers)
     }
 
-    /// The API with the support token.
+    /// Returns the API with the support token.
     #[must_use]
     pub fn support(&self) -> Api {
         Api::new(self.api_address(), Some(&self.support_token))
     }
 
-    /// Where the first API listens.
+    /// Returns the address of the first API.
     #[must_use]
     pub fn api_address(&self) -> SocketAddr {
         self.api_port[0].address()
     }
 
-    /// Makes a brand that may receive all notifications.
-    pub async fn brand(&self, id: &str) -> Brand {
+    /// Creates a brand that may receive all notifications.
+    pub async fn create_brand(&self, id: &str) -> Brand {
         Brand::create(&self.support(), id, &["NOTIFICATION"]).await
     }
 
-    /// The broker's URL.
+    /// Returns the broker's URL.
     #[must_use]
     pub fn amqp_url(&self) -> &str {
-        &self.leftovers.amqp_url
+        &self.resources.amqp_url
     }
 
-    /// The database's URL.
+    /// Returns the database's URL.
     #[must_use]
     pub fn database_url(&self) -> String {
-        self.leftovers.database.url()
+        self.resources.database.url()
     }
 
-    /// A directory of this test.
+    /// Returns the directory of this test.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// A producer, connected once.
+    /// Returns a producer, which is connected once.
     ///
     /// # Panics
     /// When the broker does not answer.
     pub async fn producer(&self) -> &Producer {
         let connect = || async {
-            Producer::connect(&self.leftovers.amqp_url, &self.namespace).await.expect("the broker")
+            Producer::connect(&self.resources.amqp_url, &self.namespace).await.expect("the broker")
         };
         self.producer.get_or_init(connect).await
     }
 
-    /// A look into the broker, connected once.
+    /// Returns the broker's client, which is connected once.
     ///
     /// # Panics
     /// When the broker does not answer.
     pub async fn rabbit(&self) -> &Rabbit {
         let connect = || async {
-            Rabbit::connect(&self.leftovers.amqp_url, &self.namespace).await.expect("the broker")
+            Rabbit::connect(&self.resources.amqp_url, &self.namespace).await.expect("the broker")
         };
         self.rabbit.get_or_init(connect).await
     }
@@ -353,42 +356,46 @@ impl Drop for Platform {
         if std::thread::panicking() {
             self.processes().for_each(|process| eprintln!("{}", process.log_tail()));
         }
-        // In a thread of its own: this one may be inside the test's runtime.
-        let told = std::thread::scope(|scope| scope.spawn(|| self.leave()).join());
+        // Runs in a thread of its own, because this one may be inside the test's runtime.
+        let findings = std::thread::scope(|scope| scope.spawn(|| self.clean_up()).join());
         if !std::thread::panicking() {
-            let told = told.expect("the thread that cleans up");
-            assert!(told.is_empty(), "what nobody may see, or nobody could look through: {told:#?}");
+            let findings = findings.expect("the thread that cleans up");
+            assert!(
+                findings.is_empty(),
+                "secrets that leaked, or places that could not be searched: {findings:#?}"
+            );
             let _ = std::fs::remove_dir_all(&self.dir);
         }
     }
 }
 
 impl Platform {
-    /// Looks for secrets in what is left, and removes that from the servers. What was found, or could not be
-    /// looked through.
-    fn leave(&self) -> Vec<String> {
-        let (mut places, mut unseen) = (hush::logs(&self.dir), Vec::new());
+    /// Searches for secrets in everything that is left, and removes it from the servers. Returns what it
+    /// found or could not search.
+    fn clean_up(&self) -> Vec<String> {
+        let mut places = secret_scan::read_logs(&self.dir);
+        let mut unseen = Vec::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let url = self.database_url();
-            match tokio::time::timeout(DUMPING, database::dump(&url, DUMPED_ROWS)).await {
+            match tokio::time::timeout(DUMP_TIMEOUT, database::dump_rows(&url, MAX_DUMPED_ROWS)).await {
                 Ok(Ok(dump)) => places.push(("the database".to_owned(), dump)),
-                // A server of the test's own may be gone already.
-                _ if self.leftovers.database.admin_url() != database_url() => {}
+                // A server of the test's own may have stopped already.
+                _ if self.resources.database.admin_url() != database_url() => {}
                 Ok(Err(error)) => unseen.push(format!("the database: {error}")),
                 Err(_) => unseen.push("the database: it does not answer".to_owned()),
             }
-            if self.leftovers.remove().await.is_ok() {
-                self.record.strike_out();
+            if self.resources.remove_all().await.is_ok() {
+                self.record.delete();
             }
         });
-        unseen.extend(hush::found_in(&places));
+        unseen.extend(secret_scan::find_secrets(&places));
         unseen
     }
 }
 
-/// The name of the wait queue of a delay such as `10m`.
-fn wait_name(delay: &str) -> String {
+/// Returns the name of the delay queue of a delay such as `10m`.
+fn delay_queue_name(delay: &str) -> String {
     match delay.strip_suffix('m').and_then(|minutes| minutes.parse::<u64>().ok()) {
         Some(minutes) => format!("wait.{}s", minutes * 60),
         None => format!("wait.{delay}"),

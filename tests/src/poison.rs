@@ -1,5 +1,5 @@
-//! Messages of a hostile or careless producer: properties, headers, bodies and sizes that nobody expects, each with
-//! the outcomes that are allowed. RabbitMQ accepts all of them.
+//! Messages of a hostile or careless producer: unexpected properties, headers, bodies and sizes, each with
+//! the permitted outcomes. RabbitMQ accepts all of them.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use serde_json::json;
 use ulid::Ulid;
 
 use crate::event::Event;
-use crate::raw_amqp::{Properties, Text, field, nested_arrays, nested_tables, text_field};
+use crate::raw_amqp::{Properties, Text, encode_field, nested_arrays, nested_tables, text_field};
 
-/// Header tables this deep: at the first the stack of a thread ends in a debug build, at the second anywhere.
+/// Depths of header tables. The first overflows a thread's stack in a debug build, the second in any build.
 pub const DEPTHS: [usize; 2] = [1_200, 15_000];
-/// Over the 256 KiB of an event.
+/// More than the 256 KiB of an event.
 pub const LARGE_BYTES: usize = 300_000;
-/// As large as RabbitMQ 4 takes them, nearly.
+/// Nearly the maximum that RabbitMQ 4 accepts.
 pub const HUGE_BYTES: usize = 16_000_000;
-/// Characters of a key in `data` whose name, told whole, does not fit into a header.
+/// Length of a key in `data` that does not fit into a header when it is quoted in full.
 pub const LONG_KEY_CHARS: usize = 200_000;
-/// The expirations of events that may expire before they are routed, in milliseconds.
+/// Expirations of events that may expire before they are routed, in milliseconds.
 pub const EXPIRATIONS: [u64; 4] = [1, 20, 200, 1_000];
-/// When the last of them has passed.
+/// The time after which the last of them has expired.
 pub const ALL_EXPIRED: Duration = Duration::from_millis(1_200);
 
 /// A schema that types unknown keys.
@@ -30,7 +30,7 @@ pub fn strict_schema() -> serde_json::Value {
 
 /// Bytes that are not UTF-8: `ü` in Latin-1, a byte that never occurs, half a character.
 const NOT_UTF8: [&[u8]; 3] = [b"\xfc", b"\xff", b"order-\xe2\x82"];
-/// The short strings that RabbitMQ takes as they come.
+/// The short strings that RabbitMQ passes on unchanged.
 const SHORT_STRINGS: [Text; 8] = [
     Text::ContentType,
     Text::ContentEncoding,
@@ -41,23 +41,23 @@ const SHORT_STRINGS: [Text; 8] = [
     Text::AppId,
     Text::ClusterId,
 ];
-/// The codes of a message that cannot be read, or that stopped whoever read it.
+/// The reasons of a message that is unreadable, or that stopped its consumer.
 const UNREADABLE: &[&str] = &["unreadable", "poison"];
 
-/// The outcomes that are allowed for a confirmed message.
+/// The permitted outcomes of a confirmed message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It lies, whole, among the rejected messages, for one of these reasons.
+    /// It is, whole, among the rejected messages, for one of these reasons.
     Rejected(&'static [&'static str]),
-    /// It arrives as an event, or lies among the rejected messages for one of these reasons.
+    /// It arrives as an event, or is among the rejected messages for one of these reasons.
     ArrivesOrRejected(&'static [&'static str]),
-    /// Its type is not enabled for the brand: it is gone, and not among the rejected messages.
+    /// Its type is not enabled for the brand, so that it is gone, and not among the rejected messages.
     Dropped,
 }
 
 /// A message that a hostile producer sends.
 #[derive(Debug, Clone)]
-pub struct Hostile {
+pub struct HostileMessage {
     /// A name of the defect, for reports.
     pub what: String,
     /// Its routing key.
@@ -66,23 +66,24 @@ pub struct Hostile {
     pub properties: Properties,
     /// Its body.
     pub body: Vec<u8>,
-    /// The event in it, where it may arrive as one.
+    /// The event in it, if it may arrive as one.
     pub event: Option<Event>,
-    /// The outcomes that are allowed.
+    /// The permitted outcomes.
     pub fate: Fate,
 }
 
-impl Hostile {
-    /// An event that is fine, and may be rejected all the same for one of these reasons.
+impl HostileMessage {
+    /// Creates a good event that may still be rejected for one of these reasons.
     #[must_use]
-    pub fn fine(what: &str, event: Event, reasons: &'static [&'static str]) -> Self {
+    pub fn valid(what: &str, event: Event, reasons: &'static [&'static str]) -> Self {
         let fine = Self::unreadable(what.to_owned(), event, Properties::default());
         Self { fate: Fate::ArrivesOrRejected(reasons), ..fine }
     }
 
-    /// An event that would be fine but for its properties, or its routing key.
+    /// Creates an event that is good except for its properties or its routing key.
     fn unreadable(what: String, event: Event, properties: Properties) -> Self {
-        let (key, body) = (event.event_type.clone().into_bytes(), event.body().into_bytes());
+        let key = event.event_type.clone().into_bytes();
+        let body = event.body().into_bytes();
         let fate = Fate::ArrivesOrRejected(UNREADABLE);
         Self { what, key, properties, body, event: Some(event), fate }
     }
@@ -99,45 +100,48 @@ impl Hostile {
     }
 }
 
-/// Each short string that is not UTF-8, a routing key and the name of a header among them. `draw` makes events that
-/// would be fine otherwise.
-pub fn short_strings(mut draw: impl FnMut() -> Event) -> Vec<Hostile> {
+/// Returns a message for each short string that is not UTF-8, including a routing key and the name of a
+/// header. `draw` creates good events.
+pub fn short_string_messages(mut draw: impl FnMut() -> Event) -> Vec<HostileMessage> {
     let mut all = Vec::new();
     for (place, property) in SHORT_STRINGS.into_iter().enumerate() {
         let value = NOT_UTF8[place % NOT_UTF8.len()];
         let properties = Properties::default().text(property, value);
-        all.push(Hostile::unreadable(format!("{property:?} {value:?}"), draw(), properties));
+        all.push(HostileMessage::unreadable(format!("{property:?} {value:?}"), draw(), properties));
     }
     for value in NOT_UTF8 {
-        let keyed = Hostile::unreadable(format!("routing key {value:?}"), draw(), Properties::default());
-        all.push(Hostile { key: value.to_vec(), ..keyed });
+        let keyed =
+            HostileMessage::unreadable(format!("routing key {value:?}"), draw(), Properties::default());
+        all.push(HostileMessage { key: value.to_vec(), ..keyed });
         let headers = Properties::default().headers(&text_field(value, b"value"));
-        all.push(Hostile::unreadable(format!("name of a header {value:?}"), draw(), headers));
-        let inner = field(b"table", b'F', &long_table(&text_field(value, b"value")));
+        all.push(HostileMessage::unreadable(format!("name of a header {value:?}"), draw(), headers));
+        let inner = encode_field(b"table", b'F', &long_table(&text_field(value, b"value")));
         let headers = Properties::default().headers(&inner);
-        all.push(Hostile::unreadable(format!("name in a table {value:?}"), draw(), headers));
+        all.push(HostileMessage::unreadable(format!("name in a table {value:?}"), draw(), headers));
     }
     all.push(named_by_message_id_alone());
     all
 }
 
-/// Nothing tells what it is but a `message_id` that is not UTF-8.
-fn named_by_message_id_alone() -> Hostile {
-    let body = json!({"brandId": unique("nobody"), "type": "SOME.KEY", "data": {}}).to_string();
+/// Returns a message whose only identity is a `message_id` that is not UTF-8.
+fn named_by_message_id_alone() -> HostileMessage {
+    let body = json!({"brandId": unique_text("nobody"), "type": "SOME.KEY", "data": {}}).to_string();
     let reasons = &["unreadable", "poison", "invalid_message_id", "unknown_brand"];
-    let hostile = Hostile::refused(reasons, "no id but a message_id of other bytes", body.into_bytes());
-    Hostile { properties: Properties::default().text(Text::MessageId, NOT_UTF8[0]), ..hostile }
+    let hostile =
+        HostileMessage::refused(reasons, "no id except a message_id that is not UTF-8", body.into_bytes());
+    HostileMessage { properties: Properties::default().text(Text::MessageId, NOT_UTF8[0]), ..hostile }
 }
 
-/// Headers nested thousands deep, as arrays and as tables; many of them; values of odd types.
-pub fn headers(mut draw: impl FnMut() -> Event) -> Vec<Hostile> {
+/// Returns messages with headers nested thousands deep, as arrays and as tables, with many headers, and with
+/// values of odd types.
+pub fn header_messages(mut draw: impl FnMut() -> Event) -> Vec<HostileMessage> {
     let mut all = Vec::new();
     for depth in DEPTHS {
         for (what, fields) in
             [("arrays", nested_arrays(b"deep", depth)), ("tables", nested_tables(b"deep", depth))]
         {
             let properties = Properties::default().headers(&fields);
-            all.push(Hostile::unreadable(format!("{what} nested {depth} deep"), draw(), properties));
+            all.push(HostileMessage::unreadable(format!("{what} nested {depth} deep"), draw(), properties));
         }
     }
     let many: Vec<u8> = (0..4_000).flat_map(|n| text_field(format!("h{n}").as_bytes(), b"v")).collect();
@@ -145,37 +149,37 @@ pub fn headers(mut draw: impl FnMut() -> Event) -> Vec<Hostile> {
         text_field(b"x-reject-reason", b"forged"),
         text_field(b"x-death", b"forged"),
         text_field(b"traceparent", b"\xff"),
-        field(b"x-delivery-count", b'l', &i64::MAX.to_be_bytes()),
+        encode_field(b"x-delivery-count", b'l', &i64::MAX.to_be_bytes()),
     ];
-    for (what, fields) in [("4,000 headers", many), ("headers of the broker's, forged", forged.concat())] {
+    for (what, fields) in [("4,000 headers", many), ("forged headers of the broker", forged.concat())] {
         let properties = Properties::default().headers(&fields);
-        all.push(Hostile::unreadable(what.to_owned(), draw(), properties));
+        all.push(HostileMessage::unreadable(what.to_owned(), draw(), properties));
     }
     all
 }
 
-/// Bodies that the router refuses, each for the reason that the contract names. `event` would be fine.
+/// Returns bodies that the router rejects, each for the reason that the contract names.
 #[must_use]
-pub fn bodies(brand: &str, event_type: &str) -> Vec<Hostile> {
+pub fn body_messages(brand: &str, event_type: &str) -> Vec<HostileMessage> {
     let fine = || Event::new(brand, event_type);
-    let changed = |name: &str, value: &str| with(&fine(), name, value);
+    let changed = |name: &str, value: &str| with_field(&fine(), name, value);
     let mut all = vec![
-        Hostile::refused(&["invalid_json"], "no bytes", Vec::new()),
-        Hostile::refused(&["invalid_json"], "no JSON", unique("not JSON").into_bytes()),
-        Hostile::refused(&["invalid_json"], "not UTF-8", not_utf8(&fine())),
-        Hostile::refused(&["invalid_json"], "cut off", cut_off(&fine())),
-        Hostile::refused(&["invalid_json"], "an array", format!("[{}]", fine().body()).into_bytes()),
-        Hostile::refused(
+        HostileMessage::refused(&["invalid_json"], "no bytes", Vec::new()),
+        HostileMessage::refused(&["invalid_json"], "no JSON", unique_text("not JSON").into_bytes()),
+        HostileMessage::refused(&["invalid_json"], "not UTF-8", not_utf8(&fine())),
+        HostileMessage::refused(&["invalid_json"], "cut off", cut_off(&fine())),
+        HostileMessage::refused(&["invalid_json"], "an array", format!("[{}]", fine().body()).into_bytes()),
+        HostileMessage::refused(
             &["invalid_json"],
             "a byte order mark",
             format!("\u{feff}{}", fine().body()).into_bytes(),
         ),
-        Hostile::refused(&["invalid_json"], "200,000 brackets", brackets()),
-        Hostile::refused(&["missing_id"], "no id", Event { id: None, ..fine() }.body().into_bytes()),
+        HostileMessage::refused(&["invalid_json"], "200,000 brackets", many_brackets()),
+        HostileMessage::refused(&["missing_id"], "no id", Event { id: None, ..fine() }.body().into_bytes()),
     ];
     for field in ["brandId", "type", "data"] {
         let what = format!("no {field}");
-        all.push(Hostile::refused(&["missing_field"], &what, without(&fine(), field)));
+        all.push(HostileMessage::refused(&["missing_field"], &what, without_field(&fine(), field)));
     }
     for (reason, name, value) in [
         (&["invalid_brand_id"], "brandId", "\"no brand!\""),
@@ -187,77 +191,78 @@ pub fn bodies(brand: &str, event_type: &str) -> Vec<Hostile> {
         (&["unknown_brand"], "brandId", "\"nobody-knows\""),
         (&["unknown_type"], "type", "\"NOBODY.KNOWS\""),
     ] {
-        all.push(Hostile::refused(reason, &format!("{name} {value}"), changed(name, value)));
+        all.push(HostileMessage::refused(reason, &format!("{name} {value}"), changed(name, value)));
     }
-    // As text it would be a good name.
+    // As text the number would be a valid name.
     let numbers: [(&'static [&'static str], &str); 3] = [
         (&["invalid_brand_id", "unknown_brand"], "brandId"),
         (&["invalid_type", "unknown_type"], "type"),
         (&["invalid_id"], "id"),
     ];
     for (reasons, name) in numbers {
-        all.push(Hostile::refused(reasons, &format!("{name} a number"), changed(name, "7")));
+        all.push(HostileMessage::refused(reasons, &format!("{name} a number"), changed(name, "7")));
     }
-    all.push(large(&fine(), LARGE_BYTES));
+    all.push(large_event(&fine(), LARGE_BYTES));
     all
 }
 
-/// An event that is too large by its padding.
+/// Creates an event that is too large because of its padding.
 #[must_use]
-pub fn large(event: &Event, bytes: usize) -> Hostile {
+pub fn large_event(event: &Event, bytes: usize) -> HostileMessage {
     let padded = event.clone().data(&format!("\"{}\"", "x".repeat(bytes)));
-    Hostile::refused(&["too_large"], &format!("{bytes} bytes"), padded.body().into_bytes())
+    HostileMessage::refused(&["too_large"], &format!("{bytes} bytes"), padded.body().into_bytes())
 }
 
-/// An event of a type that is known and not enabled.
+/// Creates an event of a type that is known and not enabled.
 #[must_use]
-pub fn not_enabled(brand: &str, event_type: &str) -> Hostile {
+pub fn not_enabled(brand: &str, event_type: &str) -> HostileMessage {
     let body = Event::new(brand, event_type).body().into_bytes();
-    Hostile { fate: Fate::Dropped, ..Hostile::refused(&[], "a type that is not enabled", body) }
+    HostileMessage { fate: Fate::Dropped, ..HostileMessage::refused(&[], "a type that is not enabled", body) }
 }
 
-/// Events that may expire before they are routed.
-pub fn expiring(mut draw: impl FnMut() -> Event) -> Vec<Hostile> {
+/// Returns events that may expire before they are routed.
+pub fn expiring_events(mut draw: impl FnMut() -> Event) -> Vec<HostileMessage> {
     let expiring = |millis: u64| {
         let properties = Properties::default().text(Text::Expiration, millis.to_string().as_bytes());
-        let hostile = Hostile::unreadable(format!("expires after {millis} ms"), draw(), properties);
-        Hostile { fate: Fate::ArrivesOrRejected(&["expired"]), ..hostile }
+        let hostile = HostileMessage::unreadable(format!("expires after {millis} ms"), draw(), properties);
+        HostileMessage { fate: Fate::ArrivesOrRejected(&["expired"]), ..hostile }
     };
     EXPIRATIONS.into_iter().cycle().take(EXPIRATIONS.len() * 3).map(expiring).collect()
 }
 
-/// An event that violates [`strict_schema`], with a key so long that it does not fit into a header.
+/// Creates an event that violates [`strict_schema`], with a key that does not fit into a header.
 #[must_use]
 pub fn long_key(brand: &str, event_type: &str) -> Event {
     Event::new(brand, event_type).data(&format!(r#"{{"{}":1}}"#, "k".repeat(LONG_KEY_CHARS)))
 }
 
-/// Events of the strict type that violate its schema with one long key, with several, and with nested ones.
+/// Creates events of the strict type that violate its schema with one long key, with several, and with nested
+/// ones.
 #[must_use]
-pub fn long_keys(brand: &str, event_type: &str) -> Vec<Hostile> {
+pub fn long_keys(brand: &str, event_type: &str) -> Vec<HostileMessage> {
     let part = "k".repeat(LONG_KEY_CHARS / 4);
     let several: Vec<String> = (0..4).map(|n| format!(r#""{part}{n}":1"#)).collect();
     let several = Event::new(brand, event_type).data(&format!("{{{}}}", several.join(",")));
     let violations =
         [("a key of 200,000 characters", long_key(brand, event_type)), ("four long keys", several)];
     let refused = |(what, event): (&str, Event)| {
-        Hostile::refused(&["schema_violation"], what, event.body().into_bytes())
+        HostileMessage::refused(&["schema_violation"], what, event.body().into_bytes())
     };
     violations.into_iter().map(refused).collect()
 }
 
-/// The fields of a table with the length in front of them.
+/// Encodes the fields of a table with their length in front.
 fn long_table(fields: &[u8]) -> Vec<u8> {
     let length = u32::try_from(fields.len()).expect("a length of 32 bits");
     [&length.to_be_bytes(), fields].concat()
 }
 
-/// Text that occurs once.
-fn unique(text: &str) -> String {
+/// Returns text that occurs only once.
+fn unique_text(text: &str) -> String {
     format!("{text}-{}", Ulid::generate())
 }
 
-fn brackets() -> Vec<u8> {
+fn many_brackets() -> Vec<u8> {
     format!("\"{}\"{}", Ulid::generate(), "[".repeat(200_000)).into_bytes()
 }
 
@@ -272,16 +277,16 @@ fn not_utf8(event: &Event) -> Vec<u8> {
     body.iter().map(|byte| if *byte == b'?' { 0xff } else { *byte }).collect()
 }
 
-/// The body with another value of this field, as JSON.
-fn with(event: &Event, name: &str, value: &str) -> Vec<u8> {
+/// Returns the body with another value of this field, as JSON.
+fn with_field(event: &Event, name: &str, value: &str) -> Vec<u8> {
     let mut body: serde_json::Value = serde_json::from_str(&event.body()).expect("the body of an event");
-    // Unique, whatever the field is.
+    // Makes the body unique, whatever the field is.
     body["data"] = json!({"n": Ulid::generate().to_string()});
     body[name] = serde_json::from_str(value).expect("a value");
     body.to_string().into_bytes()
 }
 
-fn without(event: &Event, name: &str) -> Vec<u8> {
+fn without_field(event: &Event, name: &str) -> Vec<u8> {
     let mut body: serde_json::Value = serde_json::from_str(&event.body()).expect("the body of an event");
     body.as_object_mut().expect("an object").remove(name);
     body.to_string().into_bytes()

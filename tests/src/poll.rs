@@ -1,18 +1,17 @@
-//! Waiting for a state that can only be asked for.
+//! Waits for a state by polling.
 
 use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// Between two looks.
-const STEP: Duration = Duration::from_millis(40);
+/// Interval of the checks.
+const POLL_INTERVAL: Duration = Duration::from_millis(40);
 
-/// Asks again and again until `check` answers `Ok`, and hands that out. A check answers what it
-/// saw instead as its error.
+/// Calls `check` until it returns `Ok`, and returns the value. The check returns its observation as an error.
 ///
 /// # Panics
-/// When it does not come to pass within `timeout`: with `what` and the last thing seen.
+/// When it does not return `Ok` within `timeout`, with `what` and the last observation.
 pub async fn eventually<T, F>(what: &str, timeout: Duration, mut check: impl FnMut() -> F) -> T
 where
     F: Future<Output = Result<T, String>>,
@@ -25,6 +24,6 @@ where
             Ok(Err(seen)) => last = seen,
             Err(_) => panic!("not within {timeout:?}: {what}; last seen: {last}"),
         }
-        sleep(STEP).await;
+        sleep(POLL_INTERVAL).await;
     }
 }

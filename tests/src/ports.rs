@@ -1,14 +1,14 @@
-//! Ports that no other test takes meanwhile.
+//! Ports that no other test uses meanwhile.
 
 use std::fs::{File, OpenOptions};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
-/// Below the range that the kernel gives to outgoing connections.
-const RANGE: std::ops::Range<u16> = 20_000..25_000;
+/// Below the kernel's range for outgoing connections.
+const PORT_RANGE: std::ops::Range<u16> = 20_000..25_000;
 
-/// A free port of 127.0.0.1, kept from other tests (also those of other processes) by a lock on a
-/// file until it is dropped.
+/// A free port of 127.0.0.1, reserved for this test (also against other processes) by a file lock until it is
+/// dropped.
 #[derive(Debug)]
 pub struct Port {
     number: u16,
@@ -16,22 +16,22 @@ pub struct Port {
 }
 
 impl Port {
-    /// Takes a free port.
+    /// Reserves a free port.
     ///
     /// # Panics
     /// When there is none.
     #[must_use]
-    pub fn take() -> Self {
-        let span = RANGE.end - RANGE.start;
+    pub fn reserve() -> Self {
+        let span = PORT_RANGE.end - PORT_RANGE.start;
         let random =
             u16::try_from(uuid::Uuid::new_v4().as_u128() % u128::from(span)).expect("less than the span");
         (0..span)
-            .map(|step| RANGE.start + (random + step) % span)
-            .find_map(Self::claim)
+            .map(|step| PORT_RANGE.start + (random + step) % span)
+            .find_map(Self::try_lock)
             .expect("a free port between 20000 and 25000")
     }
 
-    fn claim(number: u16) -> Option<Self> {
+    fn try_lock(number: u16) -> Option<Self> {
         let file = OpenOptions::new().create(true).append(true).open(lock_path(number)).ok()?;
         file.try_lock().ok()?;
         TcpListener::bind(("127.0.0.1", number)).ok()?;
@@ -44,7 +44,7 @@ impl Port {
         self.number
     }
 
-    /// `127.0.0.1` with this port.
+    /// Returns `127.0.0.1` with this port.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.number))

@@ -1,9 +1,9 @@
-//! A RabbitMQ node of the test's own, to be killed and started again.
+//! A RabbitMQ node of the test's own, which the test can kill and restart.
 
 use crate::ports::Port;
 use crate::rabbit_node::Node;
 use crate::rabbit_server::{PortMapper, Server};
-use crate::settings::unique;
+use crate::settings::unique_name;
 use crate::tls::PemIdentity;
 
 /// The account of the services on a node that speaks TLS.
@@ -15,33 +15,33 @@ const PASSWORD: &str = "over-tls-alone";
 pub struct PrivateBroker {
     node: Node,
     secure: Port,
-    // After the node, which is registered there.
+    // Dropped after the node, which is registered there.
     _port_mapper: Option<PortMapper>,
 }
 
 impl PrivateBroker {
-    /// Starts a node with an empty state and waits until it answers.
+    /// Starts an empty node and waits until it answers.
     ///
     /// # Panics
     /// When RabbitMQ is not installed or does not start.
     pub async fn start() -> Self {
-        Self::start_of(Server::Installed).await
+        Self::start_server(Server::Installed).await
     }
 
     /// Starts a node of this server.
     ///
     /// # Panics
     /// When RabbitMQ is not installed or does not start.
-    pub async fn start_of(server: Server) -> Self {
+    pub async fn start_server(server: Server) -> Self {
         let mut broker = Self::prepare(server).await;
         broker.node.configure("");
         broker.restart().await;
         broker
     }
 
-    /// Starts one that also listens for TLS, asks clients there for a certificate from the authority of
-    /// `client_roots`, and shows `server`. The tests' own way in stays open. The account [`CLIENT`] is for
-    /// those who come over TLS.
+    /// Starts a node that also listens for TLS, where it asks clients for a certificate from the authority of
+    /// `client_roots` and presents `server`. The tests' own port stays open. The account [`CLIENT`] is for
+    /// clients over TLS.
     ///
     /// # Panics
     /// When RabbitMQ is not installed or does not start.
@@ -70,47 +70,48 @@ impl PrivateBroker {
     }
 
     async fn prepare(server: Server) -> Self {
-        let unique = unique();
+        let unique = unique_name();
         let dir = std::env::temp_dir().join(format!("postrider-e2e-rabbit-{unique}"));
         let port_mapper = PortMapper::start_for(&server).await;
         let mapped = port_mapper.as_ref().map(PortMapper::port);
         let node = Node::new(server, &format!("pr{unique}"), dir.clone(), dir, mapped);
-        Self { node, secure: Port::take(), _port_mapper: port_mapper }
+        Self { node, secure: Port::reserve(), _port_mapper: port_mapper }
     }
 
-    /// Its URL.
+    /// Returns its URL.
     #[must_use]
     pub fn url(&self) -> String {
         self.url_of("guest", "guest")
     }
 
-    /// Its URL for this account.
+    /// Returns its URL for this account.
     #[must_use]
     pub fn url_of(&self, user: &str, password: &str) -> String {
         format!("amqp://{user}:{password}@{}/%2f", self.node.port().address())
     }
 
-    /// The URL over TLS for [`CLIENT`], at this name of the machine.
+    /// Returns the TLS URL for [`CLIENT`], with this name of the machine.
     #[must_use]
     pub fn client_url(&self, host: &str, query: &str) -> String {
         format!("amqps://{CLIENT}:{PASSWORD}@{host}:{}/%2f?{query}", self.secure.number())
     }
 
-    /// Creates an account that may configure, write and read what matches this regular expression.
+    /// Creates an account that may configure, write and read resources that match this regular expression.
     pub async fn add_user(&self, user: &str, password: &str, allowed: &str) {
-        self.node.control(&["add_user", user, password]).await;
-        self.node.control(&["set_permissions", user, allowed, allowed, allowed]).await;
+        self.node.rabbitmqctl(&["add_user", user, password]).await;
+        self.node.rabbitmqctl(&["set_permissions", user, allowed, allowed, allowed]).await;
     }
 
     /// Sets a policy for the queues whose name matches `pattern`.
     pub async fn set_policy(&self, name: &str, pattern: &str, definition: &serde_json::Value) {
         let definition = definition.to_string();
-        self.node.control(&["set_policy", "--apply-to", "queues", name, pattern, &definition]).await;
+        self.node.rabbitmqctl(&["set_policy", "--apply-to", "queues", name, pattern, &definition]).await;
     }
 
-    /// Account, whether it is over TLS, and the name in the client's certificate of each connection.
-    pub async fn connections(&self) -> Vec<[String; 3]> {
-        let connections = self.node.list("list_connections", &["user", "ssl", "peer_cert_subject"]).await;
+    /// Returns the account, the use of TLS, and the name in the client's certificate of each connection.
+    pub async fn list_connections(&self) -> Vec<[String; 3]> {
+        let connections =
+            self.node.list_rows("list_connections", &["user", "ssl", "peer_cert_subject"]).await;
         let three = |columns: Vec<String>| {
             let mut columns = columns.into_iter();
             std::array::from_fn(|_| columns.next().unwrap_or_default())
@@ -118,33 +119,32 @@ impl PrivateBroker {
         connections.into_iter().map(three).collect()
     }
 
-    /// Makes a quorum queue answer nothing, as one that the broker has lost: it takes subscriptions
-    /// and messages, and neither confirms nor hands out any. Until it is deleted, or the node starts
-    /// again.
+    /// Makes a quorum queue unresponsive, as when the broker has lost it. It accepts subscriptions and
+    /// messages, and neither confirms nor delivers any, until it is deleted or the node restarts.
     ///
     /// # Panics
     /// When there is no such queue.
-    pub async fn silence(&self, queue: &str) {
+    pub async fn silence_queue(&self, queue: &str) {
         let suspend = format!(
             "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
              {{Leader, _}} = amqqueue:get_pid(Q), ok = sys:suspend(Leader)."
         );
-        let said = self.node.eval(&suspend).await;
-        assert_eq!(said.trim(), "ok", "{queue} is not silent");
+        let output = self.node.eval(&suspend).await;
+        assert_eq!(output.trim(), "ok", "{queue} is not silent");
     }
 
-    /// Makes a queue answer again that was silenced. If it was deleted meanwhile, or is another of the same name,
-    /// this changes nothing.
+    /// Makes a silenced queue respond again. This changes nothing if it was deleted meanwhile, or replaced by
+    /// another of the same name.
     ///
     /// # Panics
     /// When the node does not answer.
-    pub async fn wake(&self, queue: &str) {
+    pub async fn wake_queue(&self, queue: &str) {
         let resume = format!(
             "case rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)) of \
              {{ok, Q}} -> {{Leader, _}} = amqqueue:get_pid(Q), catch sys:resume(Leader), ok; _ -> ok end."
         );
-        let said = self.node.eval(&resume).await;
-        assert_eq!(said.trim(), "ok", "{queue} does not wake up");
+        let output = self.node.eval(&resume).await;
+        assert_eq!(output.trim(), "ok", "{queue} does not wake up");
     }
 
     /// `kill -9`.
@@ -152,7 +152,7 @@ impl PrivateBroker {
         self.node.kill();
     }
 
-    /// An orderly stop: the node closes its connections and writes its state.
+    /// Stops the node in order, so that it closes its connections and writes its state.
     ///
     /// # Panics
     /// When it does not run.
@@ -160,27 +160,27 @@ impl PrivateBroker {
         self.node.stop();
     }
 
-    /// Raises the memory alarm, which blocks all publishers, or ends it.
-    pub async fn alarm(&self, on: bool) {
+    /// Raises the memory alarm, which blocks all publishers, or clears it.
+    pub async fn set_memory_alarm(&self, on: bool) {
         let watermark = if on { "0" } else { "0.4" };
-        self.node.control(&["set_vm_memory_high_watermark", watermark]).await;
+        self.node.rabbitmqctl(&["set_vm_memory_high_watermark", watermark]).await;
     }
 
-    /// How many messages each queue holds, those included that were handed out and not acknowledged.
+    /// Returns the number of messages in each queue, including the unacknowledged ones.
     ///
     /// # Panics
     /// When the node does not answer.
-    pub async fn messages(&self) -> Vec<(String, u64)> {
+    pub async fn count_messages(&self) -> Vec<(String, u64)> {
         let queue = |columns: Vec<String>| {
             let [name, messages] = columns.as_slice() else { return None };
             // A queue whose leader is missing shows no number.
             Some((name.clone(), messages.trim().parse().unwrap_or(u64::MAX)))
         };
-        let queues = self.node.list("list_queues", &["name", "messages"]).await;
+        let queues = self.node.list_rows("list_queues", &["name", "messages"]).await;
         queues.into_iter().filter_map(queue).collect()
     }
 
-    /// Starts it again with the state it has, and waits until it answers.
+    /// Starts it again with its state, and waits until it answers.
     pub async fn restart(&mut self) {
         self.launch();
         self.node.wait_ready().await;

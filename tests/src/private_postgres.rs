@@ -1,4 +1,4 @@
-//! A PostgreSQL server of the test's own, to be stopped and started again.
+//! A PostgreSQL server of the test's own, which the test can stop and restart.
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -7,21 +7,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::PATIENCE;
+use crate::WAIT_TIMEOUT;
 use crate::database;
 use crate::ports::Port;
 use crate::process::send_signal;
-use crate::settings::unique;
+use crate::settings::unique_name;
 use crate::tls::PemIdentity;
 
-/// Where Debian puts the servers, one directory for each version.
-const DEBIAN: &str = "/usr/lib/postgresql";
+/// Debian's directory of the servers, with one directory for each version.
+const DEBIAN_DIR: &str = "/usr/lib/postgresql";
 
 /// The account of the services on a server that asks for certificates.
 pub const CLIENT: &str = "postrider";
 
-/// Ends the connections of all clients.
-const TERMINATE: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+/// Terminates the connections of all clients.
+const TERMINATE_SQL: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
     WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
 
 /// A server that stops when it is dropped.
@@ -30,13 +30,13 @@ pub struct PrivatePostgres {
     bin: PathBuf,
     dir: PathBuf,
     port: Port,
-    /// PostgreSQL refuses to run as root: the user and group `postgres` then.
+    /// The user and group `postgres`, because PostgreSQL refuses to run as root.
     owner: Option<(u32, u32)>,
     child: Option<Child>,
 }
 
 impl PrivatePostgres {
-    /// Starts a server with an empty state and waits until it answers.
+    /// Starts an empty server and waits until it answers.
     ///
     /// # Panics
     /// When PostgreSQL is not installed or does not start.
@@ -46,21 +46,21 @@ impl PrivatePostgres {
         postgres
     }
 
-    /// Starts one that lets [`CLIENT`] in over TLS alone, with a certificate in that name from the authority
-    /// of `client_roots`, and shows `server`. The tests' own account stays open.
+    /// Starts a server that presents `server` and accepts [`CLIENT`] only over TLS, with a certificate in
+    /// that name from the authority of `client_roots`. The tests' own account stays open.
     ///
     /// # Panics
     /// When PostgreSQL is not installed or does not start.
     pub async fn start_secure(server: &PemIdentity, client_roots: &str) -> Self {
         let mut postgres = Self::prepare();
-        postgres.secure(server, client_roots);
+        postgres.enable_tls(server, client_roots);
         postgres.restart().await;
         let admin = database::connect(&postgres.admin_url()).await.expect("the private PostgreSQL");
         admin.batch_execute(&format!("CREATE ROLE {CLIENT} SUPERUSER LOGIN")).await.expect("a role");
         postgres
     }
 
-    fn secure(&self, server: &PemIdentity, client_roots: &str) {
+    fn enable_tls(&self, server: &PemIdentity, client_roots: &str) {
         let access = format!(
             "hostssl all {CLIENT} 127.0.0.1/32 cert\nhost all {CLIENT} all reject\nhost all all 127.0.0.1/32 trust\n"
         );
@@ -81,18 +81,18 @@ impl PrivatePostgres {
     }
 
     fn prepare() -> Self {
-        let dir = std::env::temp_dir().join(format!("postrider-e2e-postgres-{}", unique()));
+        let dir = std::env::temp_dir().join(format!("postrider-e2e-postgres-{}", unique_name()));
         std::fs::create_dir_all(&dir).expect("a directory for PostgreSQL");
-        let owner = owner();
+        let owner = find_owner();
         if let Some((user, group)) = owner {
             chown(&dir, Some(user), Some(group)).expect("a directory of the user postgres");
         }
-        let postgres = Self { bin: bin(), dir, port: Port::take(), owner, child: None };
-        postgres.initialise();
+        let postgres = Self { bin: find_bin_dir(), dir, port: Port::reserve(), owner, child: None };
+        postgres.run_initdb();
         postgres
     }
 
-    fn initialise(&self) {
+    fn run_initdb(&self) {
         let output = self
             .command("initdb")
             .args(["--username=postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"])
@@ -110,13 +110,13 @@ impl PrivatePostgres {
         command
     }
 
-    /// A URL of a database in which `CREATE DATABASE` may be said.
+    /// Returns the URL of a database in which `CREATE DATABASE` is allowed.
     #[must_use]
     pub fn admin_url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port.number())
     }
 
-    /// A URL of `database` for [`CLIENT`], at this name of the machine.
+    /// Returns a URL of `database` for [`CLIENT`], with this name of the machine.
     #[must_use]
     pub fn client_url(&self, host: &str, database: &str, query: &str) -> String {
         format!("postgres://{CLIENT}@{host}:{}/{database}?{query}", self.port.number())
@@ -130,7 +130,7 @@ impl PrivatePostgres {
         }
     }
 
-    /// A fast shutdown: connections are cut, the state is written.
+    /// Shuts the server down fast, so that connections are cut and the state is written.
     ///
     /// # Panics
     /// When it does not run.
@@ -140,22 +140,21 @@ impl PrivatePostgres {
         let _ = child.wait();
     }
 
-    /// Ends all connections but its own, from inside the server.
+    /// Terminates all connections except its own, from inside the server.
     ///
     /// # Panics
     /// When the server does not answer.
     pub async fn terminate_connections(&self) {
         let client = database::connect(&self.admin_url()).await.expect("the private PostgreSQL");
-        client.batch_execute(TERMINATE).await.expect("the connections end");
+        client.batch_execute(TERMINATE_SQL).await.expect("the connections end");
     }
 
-    /// Starts it again with the state it has, and waits until it answers.
+    /// Starts it again with its state, and waits until it answers.
     pub async fn restart(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
-        while !self.answers().await {
-            assert!(Instant::now() < deadline, "the private PostgreSQL does not answer: {}", self.log());
-            // One that was killed leaves its children behind for a moment, and refuses to start
-            // beside them.
+        let deadline = Instant::now() + WAIT_TIMEOUT;
+        while !self.is_answering().await {
+            assert!(Instant::now() < deadline, "the private PostgreSQL does not answer: {}", self.read_log());
+            // A killed server leaves its children behind for a moment, and refuses to start beside them.
             if self.child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None))) {
                 self.child = None;
                 self.launch();
@@ -175,7 +174,7 @@ impl PrivatePostgres {
             .command("postgres")
             .args(["-p", &self.port.number().to_string(), "-c", "listen_addresses=127.0.0.1", "-k", "", "-c"])
             .args(["max_connections=200"])
-            // What a killed server wrote is with the kernel: only the machine's end would lose it.
+            // The kernel keeps the writes of a killed server; only the end of the machine would lose them.
             .args(["-c", "fsync=off"])
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log file"))
@@ -184,14 +183,14 @@ impl PrivatePostgres {
         self.child = Some(child.expect("postgres"));
     }
 
-    async fn answers(&self) -> bool {
+    async fn is_answering(&self) -> bool {
         match database::connect(&self.admin_url()).await {
             Ok(client) => client.batch_execute("SELECT 1").await.is_ok(),
             Err(_) => false,
         }
     }
 
-    fn log(&self) -> String {
+    fn read_log(&self) -> String {
         std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
     }
 }
@@ -203,10 +202,10 @@ impl Drop for PrivatePostgres {
     }
 }
 
-/// The newest server that is installed.
-fn bin() -> PathBuf {
+/// Returns the directory of the newest installed server.
+fn find_bin_dir() -> PathBuf {
     let version = |path: &Path| path.file_name()?.to_str()?.parse::<u32>().ok();
-    let installed = std::fs::read_dir(DEBIAN).into_iter().flatten().flatten().map(|entry| entry.path());
+    let installed = std::fs::read_dir(DEBIAN_DIR).into_iter().flatten().flatten().map(|entry| entry.path());
     let newest = installed.filter(|path| path.join("bin/initdb").is_file()).max_by_key(|path| version(path));
     newest.map(|path| path.join("bin")).expect(
         "PostgreSQL's server is installed: the tests of its restart start a server of their own \
@@ -214,8 +213,8 @@ fn bin() -> PathBuf {
     )
 }
 
-/// The user and group `postgres`, when this test runs as root.
-fn owner() -> Option<(u32, u32)> {
+/// Returns the user and group `postgres` when this test runs as root.
+fn find_owner() -> Option<(u32, u32)> {
     let id = |args: &[&str]| -> Option<u32> {
         let output = Command::new("id").args(args).output().ok()?;
         String::from_utf8(output.stdout).ok()?.trim().parse().ok()

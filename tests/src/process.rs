@@ -1,4 +1,4 @@
-//! One process of a service: started, watched, killed, frozen and started again.
+//! One process of a service, which the test starts, watches, kills, freezes and restarts.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -11,26 +11,26 @@ use tokio::net::TcpStream;
 
 use crate::poll::eventually;
 use crate::ports::Port;
-use crate::{PATIENCE, binaries};
+use crate::{WAIT_TIMEOUT, binaries};
 
-/// How much of a log is shown when a test fails.
-const SHOWN_LOG_BYTES: usize = 12_000;
+/// Maximum number of log bytes that a failed test shows.
+const MAX_SHOWN_LOG_BYTES: usize = 12_000;
 
-/// Where distributions put libfaketime, the build for threads.
+/// Paths of libfaketime in distributions, in its build for threads.
 const FAKETIME: [&str; 3] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
     "/usr/lib/faketime/libfaketimeMT.so.1",
 ];
 
-/// Where distributions put nss_wrapper, which resolves names by a file.
+/// Paths of nss_wrapper in distributions, which resolves names from a file.
 const NSS_WRAPPER: [&str; 3] = [
     "/usr/lib/x86_64-linux-gnu/libnss_wrapper.so",
     "/usr/lib/aarch64-linux-gnu/libnss_wrapper.so",
     "/usr/lib/libnss_wrapper.so",
 ];
 
-/// A service process. Dropping it kills it.
+/// A service process, which is killed when it is dropped.
 #[derive(Debug)]
 pub struct Process {
     service: String,
@@ -47,21 +47,21 @@ pub struct Process {
 pub struct Memory {
     /// Now.
     pub now: u64,
-    /// At most.
+    /// The maximum.
     pub peak: u64,
 }
 
 impl Process {
-    /// Prepares a process of `service` with these settings; it is not started yet. Its log goes to
-    /// a file in `dir`, named by `name`.
+    /// Prepares a process of `service` with these settings, without starting it. Its log goes to a file in
+    /// `dir`, named by `name`.
     #[must_use]
     pub fn new(service: &str, name: &str, environment: Vec<(String, String)>, dir: &Path) -> Self {
-        let ops = Port::take();
+        let ops = Port::reserve();
         let log = dir.join(format!("{name}.log"));
         let mut process = Self {
             service: service.to_owned(),
             name: name.to_owned(),
-            binary: binaries::path(service),
+            binary: binaries::binary_path(service),
             environment,
             ops,
             log,
@@ -71,12 +71,12 @@ impl Process {
         process
     }
 
-    /// Has it resolve names by this file (`address name`, a line each) and by nothing else, from the next
-    /// start on. A change of the file counts at once.
+    /// Makes it resolve names only by this file (`address name`, a line each), from the next start on. A
+    /// change of the file takes effect at once.
     ///
     /// # Panics
     /// When libnss-wrapper is not installed.
-    pub fn own_names(&mut self, hosts: &Path) {
+    pub fn use_hosts_file(&mut self, hosts: &Path) {
         let library = NSS_WRAPPER.into_iter().find(|path| Path::new(path).is_file()).expect(
             "libnss-wrapper is installed: tests change what names resolve to \
              (deploy/test installs the package libnss-wrapper)",
@@ -89,28 +89,29 @@ impl Process {
     ///
     /// # Panics
     /// When libfaketime is not installed.
-    pub fn own_clock(&mut self) {
+    pub fn use_fake_clock(&mut self) {
         let library = FAKETIME.into_iter().find(|path| Path::new(path).is_file()).expect(
             "libfaketime is installed: tests step the clock of a process \
              (deploy/test installs the package libfaketime)",
         );
         self.step_clock(0);
         self.set("LD_PRELOAD", library);
-        self.set("FAKETIME_TIMESTAMP_FILE", &self.clock().display().to_string());
-        // Only what the clock on the wall shows is stepped, as by a hand or by NTP.
+        self.set("FAKETIME_TIMESTAMP_FILE", &self.clock_file().display().to_string());
+        // Only the wall clock is stepped, as an administrator or NTP would.
         self.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         self.set("FAKETIME_CACHE_DURATION", "1");
     }
 
-    /// Steps its clock to so many seconds before or after the true time; it sees that within a second.
+    /// Steps its clock to this number of seconds before or after the true time, which it sees within a
+    /// second.
     ///
     /// # Panics
     /// When the step cannot be written.
     pub fn step_clock(&self, seconds: i64) {
-        std::fs::write(self.clock(), format!("{seconds:+}s\n")).expect("the file of a clock");
+        std::fs::write(self.clock_file(), format!("{seconds:+}s\n")).expect("the file of a clock");
     }
 
-    fn clock(&self) -> PathBuf {
+    fn clock_file(&self) -> PathBuf {
         self.log.with_extension("clock")
     }
 
@@ -120,7 +121,7 @@ impl Process {
         self.environment.push((setting.to_owned(), value.to_owned()));
     }
 
-    /// A setting of the next start.
+    /// Returns a setting of the next start.
     ///
     /// # Panics
     /// When it has none of this name.
@@ -130,18 +131,18 @@ impl Process {
         found.map(|(_, value)| value.clone()).expect("a setting of this name")
     }
 
-    /// Takes a setting away for the next start.
+    /// Removes a setting for the next start.
     pub fn unset(&mut self, setting: &str) {
         self.environment.retain(|(name, _)| name != setting);
     }
 
-    /// Has it run as the binary of this folder from the next start on, such as an earlier release's; without a
-    /// folder as this build's.
-    pub fn run_from(&mut self, dir: Option<&Path>) {
-        self.binary = dir.map_or_else(|| binaries::path(&self.service), |dir| dir.join(&self.service));
+    /// Makes it run the binary of this folder from the next start on, such as an earlier release's; without a
+    /// folder, this build's.
+    pub fn use_binaries_from(&mut self, dir: Option<&Path>) {
+        self.binary = dir.map_or_else(|| binaries::binary_path(&self.service), |dir| dir.join(&self.service));
     }
 
-    /// Starts it. It sees no environment but its settings.
+    /// Starts it with no environment except its settings.
     ///
     /// # Panics
     /// When it runs already or cannot be started.
@@ -160,27 +161,27 @@ impl Process {
         self.child = Some(child.unwrap_or_else(|e| panic!("{}: {e}", self.binary.display())));
     }
 
-    /// What it is called here.
+    /// Returns its name in the test.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its operations listener.
+    /// Returns its operations listener.
     #[must_use]
-    pub fn ops(&self) -> SocketAddr {
+    pub fn ops_address(&self) -> SocketAddr {
         self.ops.address()
     }
 
     /// Waits until `/readyz` is 200.
     ///
     /// # Panics
-    /// When it ends or is not ready in time.
+    /// When it exits or is not ready in time.
     pub async fn wait_ready(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
             assert!(self.is_running(), "{} ended: {}", self.name, self.log_tail());
-            match get(self.ops(), "/readyz").await {
+            match http_get(self.ops_address(), "/readyz").await {
                 Ok((200, _)) => return,
                 seen => assert!(Instant::now() < deadline, "{} is not ready: {seen:?}", self.name),
             }
@@ -188,10 +189,10 @@ impl Process {
         }
     }
 
-    /// Waits until `/readyz` answers with this status, and hands out its body.
+    /// Waits until `/readyz` answers with this status, and returns the body.
     pub async fn wait_readyz(&self, status: u16) -> String {
-        eventually(&format!("{} answers /readyz with {status}", self.name), PATIENCE, async || {
-            match get(self.ops(), "/readyz").await {
+        eventually(&format!("{} answers /readyz with {status}", self.name), WAIT_TIMEOUT, async || {
+            match http_get(self.ops_address(), "/readyz").await {
                 Ok((seen, body)) if seen == status => Ok(body),
                 seen => Err(format!("{seen:?}")),
             }
@@ -199,12 +200,12 @@ impl Process {
         .await
     }
 
-    /// The value of a metric, summed over its labels; 0 when it is not there.
+    /// Returns the value of a metric, summed over its labels; 0 when it does not exist.
     ///
     /// # Panics
     /// When `/metrics` does not answer.
-    pub async fn metric(&self, name: &str) -> f64 {
-        let (status, text) = get(self.ops(), "/metrics").await.expect("/metrics");
+    pub async fn read_metric(&self, name: &str) -> f64 {
+        let (status, text) = http_get(self.ops_address(), "/metrics").await.expect("/metrics");
         assert_eq!(status, 200, "{text}");
         let value = |line: &str| {
             let rest = line.strip_prefix(name)?;
@@ -213,17 +214,17 @@ impl Process {
         text.lines().filter_map(value).sum()
     }
 
-    /// Whether it still runs.
+    /// Returns whether it still runs.
     pub fn is_running(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
-    /// How much memory it holds, and held at most since [`Self::forget_peak`], in bytes.
+    /// Returns its memory now, and its peak since [`Self::reset_peak`], in bytes.
     ///
     /// # Panics
     /// When it does not run.
     #[must_use]
-    pub fn memory(&self) -> Memory {
+    pub fn read_memory(&self) -> Memory {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a running process");
         let kib = |field: &str| {
@@ -233,15 +234,15 @@ impl Process {
         Memory { now: kib("VmRSS:") * 1024, peak: kib("VmHWM:") * 1024 }
     }
 
-    /// Lets [`Memory::peak`] begin anew (proc(5), `clear_refs`).
+    /// Resets [`Memory::peak`] (proc(5), `clear_refs`).
     ///
     /// # Panics
-    /// When the kernel does not let it.
-    pub fn forget_peak(&self) {
+    /// When the kernel does not allow it.
+    pub fn reset_peak(&self) {
         std::fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").expect("the peak begins anew");
     }
 
-    /// Its number.
+    /// Returns its process id.
     ///
     /// # Panics
     /// When it does not run.
@@ -258,15 +259,15 @@ impl Process {
         }
     }
 
-    /// SIGTERM, and waits until it has left. How, and how long it took.
+    /// Sends SIGTERM, waits until it has exited, and returns its status and the time that it took.
     ///
     /// # Panics
-    /// When it does not run, or has not left in time.
+    /// When it does not run, or has not exited in time.
     pub async fn terminate(&mut self) -> (ExitStatus, Duration) {
         let began = Instant::now();
         self.signal("TERM");
         let mut child = self.child.take().expect("a running process");
-        let status = eventually(&format!("{} leaves after SIGTERM", self.name), PATIENCE, || {
+        let status = eventually(&format!("{} leaves after SIGTERM", self.name), WAIT_TIMEOUT, || {
             let left = child.try_wait();
             async { left.map_err(|e| e.to_string())?.ok_or_else(|| "it still runs".to_owned()) }
         })
@@ -274,33 +275,33 @@ impl Process {
         (status, began.elapsed())
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it exits without a signal.
     pub async fn wait_exit(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("a running process");
-        eventually(&format!("{} ends", self.name), PATIENCE, || {
+        eventually(&format!("{} ends", self.name), WAIT_TIMEOUT, || {
             let left = child.try_wait();
             async { left.map_err(|e| e.to_string())?.ok_or_else(|| "it still runs".to_owned()) }
         })
         .await
     }
 
-    /// SIGSTOP: the process stands still, its connections stay open.
+    /// Sends SIGSTOP, so that the process stands still with open connections.
     pub fn freeze(&self) {
         self.signal("STOP");
     }
 
-    /// SIGCONT.
-    pub fn thaw(&self) {
+    /// Sends SIGCONT.
+    pub fn unfreeze(&self) {
         self.signal("CONT");
     }
 
-    /// `kill -9`, and starts it again.
+    /// Kills it with -9, and starts it again.
     pub fn crash(&mut self) {
         self.kill();
         self.start();
     }
 
-    /// `kill -9`, start, wait until it is ready.
+    /// Kills it with -9, starts it, and waits until it is ready.
     pub async fn crash_and_restart(&mut self) {
         self.crash();
         self.wait_ready().await;
@@ -311,26 +312,26 @@ impl Process {
         send_signal(self.pid(), signal);
     }
 
-    /// Empties its log, so that what is found there later is new.
+    /// Empties its log, so that later content is new.
     ///
     /// # Panics
     /// When it cannot be written.
-    pub fn begin_log(&self) {
+    pub fn clear_log(&self) {
         std::fs::write(&self.log, "").expect("a log file");
     }
 
-    /// Everything that it wrote.
+    /// Returns its whole log.
     #[must_use]
-    pub fn log(&self) -> String {
+    pub fn read_log(&self) -> String {
         let bytes = std::fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// The end of what it wrote, under its name.
+    /// Returns the end of its log, under its name.
     #[must_use]
     pub fn log_tail(&self) -> String {
-        let log = self.log();
-        let mut from = log.len().saturating_sub(SHOWN_LOG_BYTES);
+        let log = self.read_log();
+        let mut from = log.len().saturating_sub(MAX_SHOWN_LOG_BYTES);
         while !log.is_char_boundary(from) {
             from += 1;
         }
@@ -344,7 +345,7 @@ impl Drop for Process {
     }
 }
 
-/// Sends a signal by name. (The shell's `kill`: without `unsafe`, std has none.)
+/// Sends a signal by name. (It uses the shell's `kill`, because std offers none without `unsafe`.)
 ///
 /// # Panics
 /// When it cannot be sent.
@@ -353,15 +354,15 @@ pub fn send_signal(pid: u32, signal: &str) {
     assert!(sent.is_ok_and(|status| status.success()), "cannot send SIG{signal} to {pid}");
 }
 
-/// `GET path` over plain HTTP: status and body.
+/// Requests `GET path` over plain HTTP, and returns status and body.
 ///
 /// # Errors
 /// When nothing answers.
-pub async fn get(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
-    tokio::time::timeout(Duration::from_secs(5), exchange(address, path)).await?
+pub async fn http_get(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
+    tokio::time::timeout(Duration::from_secs(5), send_get(address, path)).await?
 }
 
-async fn exchange(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
+async fn send_get(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;

@@ -1,4 +1,4 @@
-//! An event producer: persistent messages, `mandatory`, publisher confirms.
+//! An event producer with persistent messages, `mandatory` and publisher confirms.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProper
 
 use crate::event::Event;
 
-/// A confirm, or anything else the broker answers, is there within this or counts as missing.
-const LONGEST: Duration = Duration::from_secs(10);
+/// A confirm, or any other answer of the broker, that takes longer counts as missing.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 /// The AMQP delivery mode that survives a broker restart.
 const PERSISTENT: u8 = 2;
 
@@ -23,11 +23,11 @@ pub struct Producer {
     _connection: Connection,
 }
 
-/// Why a message may not be with the broker.
+/// The reason why the broker may not have a message.
 pub type NotConfirmed = String;
 
 impl Producer {
-    /// Connects to the broker; publishes to `{namespace}.events`.
+    /// Connects to the broker, to publish to `{namespace}.events`.
     ///
     /// # Errors
     /// When the broker does not answer.
@@ -38,8 +38,9 @@ impl Producer {
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
             Ok::<_, lapin::Error>((connection, channel))
         };
-        let connected =
-            tokio::time::timeout(LONGEST, connected).await.map_err(|_| "the broker hangs".to_owned())?;
+        let connected = tokio::time::timeout(CONFIRM_TIMEOUT, connected)
+            .await
+            .map_err(|_| "the broker hangs".to_owned())?;
         let (connection, channel) = connected.map_err(|e| e.to_string())?;
         Ok(Self { exchange: format!("{namespace}.events"), channel, _connection: connection })
     }
@@ -71,26 +72,31 @@ impl Producer {
         headers.insert("traceparent".into(), AMQPValue::LongString(trace.into()));
         let properties = properties(event.message_id.as_deref()).with_headers(headers);
         let body = event.body();
-        self.confirmed(&event.event_type, body.as_bytes(), properties).await.expect("a confirm");
+        self.publish_confirmed(&event.event_type, body.as_bytes(), properties).await.expect("a confirm");
     }
 
     /// Publishes an event and waits for the confirm.
     ///
     /// # Errors
-    /// When it is not confirmed: then nobody knows whether the broker has it.
+    /// When it is not confirmed, so that nobody knows whether the broker has it.
     pub async fn try_publish(&self, event: &Event) -> Result<(), NotConfirmed> {
-        self.raw(&event.event_type, event.body().as_bytes(), event.message_id.as_deref()).await
+        self.publish_raw(&event.event_type, event.body().as_bytes(), event.message_id.as_deref()).await
     }
 
     /// Publishes these bytes under this routing key.
     ///
     /// # Errors
     /// When it is not confirmed.
-    pub async fn raw(&self, key: &str, body: &[u8], message_id: Option<&str>) -> Result<(), NotConfirmed> {
-        self.confirmed(key, body, properties(message_id)).await
+    pub async fn publish_raw(
+        &self,
+        key: &str,
+        body: &[u8],
+        message_id: Option<&str>,
+    ) -> Result<(), NotConfirmed> {
+        self.publish_confirmed(key, body, properties(message_id)).await
     }
 
-    async fn confirmed(
+    async fn publish_confirmed(
         &self,
         key: &str,
         body: &[u8],
@@ -101,7 +107,7 @@ impl Producer {
             let exchange = self.exchange.as_str().into();
             self.channel.basic_publish(exchange, key.into(), options, body, properties).await?.await
         };
-        match tokio::time::timeout(LONGEST, confirm).await {
+        match tokio::time::timeout(CONFIRM_TIMEOUT, confirm).await {
             Err(_) => Err("no confirm".to_owned()),
             Ok(Err(error)) => Err(error.to_string()),
             Ok(Ok(Confirmation::Ack(None))) => Ok(()),

@@ -1,5 +1,5 @@
-//! A TCP relay in front of a server, which a test can cut, slow down, silence and heal: to the services
-//! the server is away and comes back, and no other test notices.
+//! A TCP relay in front of a server, which a test can cut, slow down, silence and restore. To the services
+//! the server fails and returns, and other tests do not notice.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,38 +13,38 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::ports::Port;
 
-/// How much is passed on at once.
-const CHUNK: usize = 16 * 1024;
+/// Maximum number of bytes that are passed on at once.
+const MAX_CHUNK_BYTES: usize = 16 * 1024;
 
-/// What a relay does with the bytes of its connections.
+/// How a relay treats the bytes of its connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weather {
+pub enum RelayMode {
     /// It passes them on.
-    Clear,
-    /// It passes each lot on after this long.
+    Pass,
+    /// It passes each chunk on after this delay.
     Slow(Duration),
-    /// It takes connections and bytes, and passes nothing on, either way.
-    Still,
-    /// The server hears, and its answers do not arrive.
-    AnswersHeld,
-    /// The server is not heard any more, and what it says arrives.
-    RequestsHeld,
+    /// It accepts connections and bytes, and passes nothing on in either direction.
+    Stall,
+    /// The server receives requests, and its answers do not arrive.
+    HoldAnswers,
+    /// The server receives nothing more, and its answers arrive.
+    HoldRequests,
 }
 
-/// Which way bytes go.
+/// A direction of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum Direction {
     ToServer,
     ToClient,
 }
 
-impl Weather {
-    fn passes(self, way: Way) -> bool {
+impl RelayMode {
+    fn passes(self, direction: Direction) -> bool {
         match self {
-            Self::Clear | Self::Slow(_) => true,
-            Self::Still => false,
-            Self::AnswersHeld => way == Way::ToServer,
-            Self::RequestsHeld => way == Way::ToClient,
+            Self::Pass | Self::Slow(_) => true,
+            Self::Stall => false,
+            Self::HoldAnswers => direction == Direction::ToServer,
+            Self::HoldRequests => direction == Direction::ToClient,
         }
     }
 
@@ -53,67 +53,67 @@ impl Weather {
     }
 }
 
-/// The weather of the connections that are made now; those that were abandoned keep theirs.
+/// The mode of the current connections; abandoned connections keep their own.
 #[derive(Debug, Clone)]
-struct Sky(Arc<Mutex<watch::Sender<Weather>>>);
+struct SharedMode(Arc<Mutex<watch::Sender<RelayMode>>>);
 
-impl Sky {
-    fn now(&self) -> MutexGuard<'_, watch::Sender<Weather>> {
+impl SharedMode {
+    fn now(&self) -> MutexGuard<'_, watch::Sender<RelayMode>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A relay. It is cut when it is dropped.
+/// A relay that is cut when it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     port: Port,
     target: SocketAddr,
-    sky: Sky,
+    shared: SharedMode,
     relaying: Option<JoinHandle<()>>,
-    /// What was cut, as it lets go of the port.
+    /// The task of a cut relay, until it has released the port.
     ending: Option<JoinHandle<()>>,
 }
 
 impl Proxy {
-    /// A relay to `target` that is still cut.
+    /// Creates a relay to `target` that is still cut.
     #[must_use]
-    pub fn cut_from(target: SocketAddr) -> Self {
-        let sky = Sky(Arc::new(Mutex::new(watch::Sender::new(Weather::Clear))));
-        Self { port: Port::take(), target, sky, relaying: None, ending: None }
+    pub fn new_cut(target: SocketAddr) -> Self {
+        let shared = SharedMode(Arc::new(Mutex::new(watch::Sender::new(RelayMode::Pass))));
+        Self { port: Port::reserve(), target, shared, relaying: None, ending: None }
     }
 
-    /// A relay to the server in this URL, open, and the URL that leads through it.
+    /// Creates an open relay to the server in this URL, and returns it with the URL that leads through it.
     ///
     /// # Panics
     /// When the URL has no host and port.
-    pub async fn before(url: &str) -> (Self, String) {
+    pub async fn in_front_of(url: &str) -> (Self, String) {
         let authority = url.split("://").nth(1).expect("a URL").split('/').next().expect("an authority");
         let host = authority.rsplit('@').next().expect("a host");
         let target = tokio::net::lookup_host(host).await.expect("host:port").next().expect("an address");
-        let mut proxy = Self::cut_from(target);
-        proxy.heal().await;
+        let mut proxy = Self::new_cut(target);
+        proxy.restore().await;
         let through = url.replacen(host, &proxy.port.address().to_string(), 1);
         (proxy, through)
     }
 
-    /// The port that it listens on.
+    /// Returns its listening port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port.number()
     }
 
-    /// Lets everything through: what was held back goes on, new connections are taken.
+    /// Lets everything through, so that held bytes go on and new connections are accepted.
     ///
     /// # Panics
-    /// When its port was taken meanwhile.
-    pub async fn heal(&mut self) {
-        self.set(Weather::Clear);
+    /// When another process has taken its port meanwhile.
+    pub async fn restore(&mut self) {
+        self.set_mode(RelayMode::Pass);
         if let Some(ending) = self.ending.take() {
             let _ = ending.await;
         }
         if self.relaying.is_none() {
             let listener = TcpListener::bind(self.port.address()).await.expect("the relay's port");
-            self.relaying = Some(tokio::spawn(relay(listener, self.target, self.sky.clone())));
+            self.relaying = Some(tokio::spawn(relay_connections(listener, self.target, self.shared.clone())));
         }
     }
 
@@ -125,18 +125,18 @@ impl Proxy {
         }
     }
 
-    /// Treats all connections so from now on, also those that are there.
-    pub fn set(&mut self, weather: Weather) {
-        self.sky.now().send_replace(weather);
+    /// Applies this mode to all connections from now on, including the current ones.
+    pub fn set_mode(&mut self, mode: RelayMode) {
+        self.shared.now().send_replace(mode);
     }
 
-    /// Forgets the connections that are there: they stay open and silent for good, as with a router in
-    /// between that lost its table. New ones pass.
-    pub fn abandon(&mut self) {
-        let mut now = self.sky.now();
-        now.send_replace(Weather::Still);
-        // The pumps of the old connections wait for a change that never comes.
-        *now = watch::Sender::new(Weather::Clear);
+    /// Forgets the current connections, which stay open and silent for good, as after a router in between has
+    /// lost its table. New connections pass.
+    pub fn abandon_connections(&mut self) {
+        let mut now = self.shared.now();
+        now.send_replace(RelayMode::Stall);
+        // The tasks of the old connections wait for a change that never comes.
+        *now = watch::Sender::new(RelayMode::Pass);
     }
 }
 
@@ -146,37 +146,37 @@ impl Drop for Proxy {
     }
 }
 
-async fn relay(listener: TcpListener, target: SocketAddr, sky: Sky) {
-    // The connections go with the task that holds them.
+async fn relay_connections(listener: TcpListener, target: SocketAddr, shared: SharedMode) {
+    // Dropping the task that holds the connections closes them.
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
-        let weather = sky.now().subscribe();
-        connections.spawn(pass(client, target, weather));
+        let mode = shared.now().subscribe();
+        connections.spawn(relay_connection(client, target, mode));
         while connections.try_join_next().is_some() {}
     }
 }
 
-/// Passes bytes both ways until both sides are done, or one fails.
-async fn pass(client: TcpStream, target: SocketAddr, weather: watch::Receiver<Weather>) {
+/// Passes bytes in both directions until both sides are done, or one fails.
+async fn relay_connection(client: TcpStream, target: SocketAddr, mode: watch::Receiver<RelayMode>) {
     let Ok(server) = TcpStream::connect(target).await else { return };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let there = pump(from_client, to_server, weather.clone(), Way::ToServer);
-    let back = pump(from_server, to_client, weather, Way::ToClient);
+    let there = copy_bytes(from_client, to_server, mode.clone(), Direction::ToServer);
+    let back = copy_bytes(from_server, to_client, mode, Direction::ToClient);
     let _ = tokio::try_join!(there, back);
 }
 
-async fn pump(
+async fn copy_bytes(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    mut weather: watch::Receiver<Weather>,
-    way: Way,
+    mut mode: watch::Receiver<RelayMode>,
+    direction: Direction,
 ) -> std::io::Result<()> {
-    let mut chunk = vec![0; CHUNK];
+    let mut chunk = vec![0; MAX_CHUNK_BYTES];
     loop {
         let read = from.read(&mut chunk).await?;
-        let Ok(now) = weather.wait_for(|now| now.passes(way)).await.map(|now| *now) else {
-            // Abandoned: both sides keep waiting.
+        let Ok(now) = mode.wait_for(|now| now.passes(direction)).await.map(|now| *now) else {
+            // The connection is abandoned, so that both sides keep waiting.
             return std::future::pending().await;
         };
         if !now.delay().is_zero() {

@@ -1,4 +1,4 @@
-//! What a test looks up in the broker, and the removal of a test's namespace.
+//! Queries of the broker, and the removal of a test's namespace.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 
-use crate::PATIENCE;
+use crate::WAIT_TIMEOUT;
 use crate::poll::eventually;
 
-/// The queue that the routers take events from, below the namespace.
+/// The queue from which the routers take events, below the namespace.
 pub const INGEST_QUEUE: &str = "ingest";
-/// The queue of messages that the router refused, below the namespace.
+/// The queue of messages that the router rejected, below the namespace.
 pub const REJECTED_QUEUE: &str = "rejected";
 
-/// The exchanges and queues of a namespace, apart from those of its delays and webhooks.
-const NAMES: [&str; 10] = [
+/// The exchanges and queues of a namespace, without the ones of its delays and webhooks.
+const FIXED_NAMES: [&str; 10] = [
     "events",
     INGEST_QUEUE,
     "ingest.spare",
@@ -34,18 +34,18 @@ const NAMES: [&str; 10] = [
 
 /// A message that was taken from a queue.
 #[derive(Debug)]
-pub struct Taken {
+pub struct TakenMessage {
     /// The body.
     pub body: Vec<u8>,
     /// Its properties.
     pub properties: BasicProperties,
 }
 
-impl Taken {
+impl TakenMessage {
     /// A header as text.
     ///
     /// # Panics
-    /// When it is not there or not text.
+    /// When it is missing or not text.
     #[must_use]
     pub fn header(&self, name: &str) -> String {
         let headers = self.properties.headers().as_ref().expect("headers");
@@ -57,29 +57,29 @@ impl Taken {
     }
 }
 
-/// A queue of a test's own, bound to an exchange; it goes with the connection.
+/// A queue of the test's own, bound to an exchange; it is deleted with the connection.
 #[derive(Debug)]
-pub struct Ear {
+pub struct BoundQueue {
     channel: Channel,
     queue: String,
 }
 
-impl Ear {
-    /// The next message, waiting for it.
-    pub async fn next(&self) -> Taken {
-        take(&self.channel, &self.queue).await
+impl BoundQueue {
+    /// Waits for the next message.
+    pub async fn next_message(&self) -> TakenMessage {
+        take_message(&self.channel, &self.queue).await
     }
 }
 
 /// Takes the next message of a queue, waiting for it.
-async fn take(channel: &Channel, queue: &str) -> Taken {
-    let delivery = get(channel, queue, true).await.delivery;
-    Taken { body: delivery.data, properties: delivery.properties }
+async fn take_message(channel: &Channel, queue: &str) -> TakenMessage {
+    let delivery = get_message(channel, queue, true).await.delivery;
+    TakenMessage { body: delivery.data, properties: delivery.properties }
 }
 
-async fn get(channel: &Channel, queue: &str, no_ack: bool) -> BasicGetMessage {
+async fn get_message(channel: &Channel, queue: &str, no_ack: bool) -> BasicGetMessage {
     let options = BasicGetOptions { no_ack };
-    eventually(&format!("a message in {queue}"), PATIENCE, async || {
+    eventually(&format!("a message in {queue}"), WAIT_TIMEOUT, async || {
         let got = channel.basic_get(queue.into(), options).await.map_err(|e| e.to_string())?;
         got.ok_or_else(|| "it is empty".to_owned())
     })
@@ -103,111 +103,116 @@ impl Rabbit {
         Ok(Self { connection, namespace: namespace.to_owned() })
     }
 
-    /// A channel to be thrown away: a look at a queue that is not there closes it.
-    async fn channel(&self) -> Channel {
+    /// Opens a channel for one query, because a look at a missing queue closes the channel.
+    async fn open_channel(&self) -> Channel {
         self.connection.create_channel().await.expect("a channel")
     }
 
-    fn name(&self, suffix: &str) -> String {
+    fn full_name(&self, suffix: &str) -> String {
         format!("{}.{suffix}", self.namespace)
     }
 
-    /// How many messages are ready in `{namespace}.{queue}`; `None` when there is no such queue.
-    pub async fn depth(&self, queue: &str) -> Option<u32> {
+    /// Returns the number of ready messages in `{namespace}.{queue}`; `None` when there is no such queue.
+    pub async fn queue_depth(&self, queue: &str) -> Option<u32> {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let name = self.name(queue).into();
-        let declared = self.channel().await.queue_declare(name, options, FieldTable::default()).await;
+        let name = self.full_name(queue).into();
+        let declared = self.open_channel().await.queue_declare(name, options, FieldTable::default()).await;
         declared.ok().map(|queue| queue.message_count())
     }
 
-    /// Waits until `{namespace}.{queue}` holds as many messages.
-    pub async fn wait_depth(&self, queue: &str, messages: u32) {
-        let what = format!("{} has {messages} messages", self.name(queue));
-        eventually(&what, PATIENCE, async || match self.depth(queue).await {
+    /// Waits until `{namespace}.{queue}` holds this number of messages.
+    pub async fn wait_queue_depth(&self, queue: &str, messages: u32) {
+        let what = format!("{} has {messages} messages", self.full_name(queue));
+        eventually(&what, WAIT_TIMEOUT, async || match self.queue_depth(queue).await {
             Some(depth) if depth == messages => Ok(()),
             other => Err(format!("{other:?}")),
         })
         .await;
     }
 
-    /// Takes the next message of `{namespace}.{queue}`, waiting for it.
-    pub async fn take(&self, queue: &str) -> Taken {
-        take(&self.channel().await, &self.name(queue)).await
+    /// Waits for the next message of `{namespace}.{queue}`, and takes it.
+    pub async fn take_message(&self, queue: &str) -> TakenMessage {
+        take_message(&self.open_channel().await, &self.full_name(queue)).await
     }
 
-    /// Takes the next message of `{namespace}.{queue}`, waiting for it, and puts it back as one that was handed out.
+    /// Takes the next message of `{namespace}.{queue}`, requeues it, and waits until the queue holds it again.
     ///
     /// # Panics
     /// When the broker does not take it back.
-    pub async fn give_back(&self, queue: &str) {
-        self.return_one(queue).await;
-        self.wait_depth(queue, 1).await;
+    pub async fn requeue_next(&self, queue: &str) {
+        self.requeue_ready(queue).await;
+        self.wait_queue_depth(queue, 1).await;
     }
 
-    /// The same without waiting: the broker may move a message elsewhere that was returned too often.
+    /// Takes the next message and requeues it without waiting, because the broker may move a message that
+    /// was returned too often.
     ///
     /// # Panics
     /// When the broker does not take it back.
-    pub async fn return_one(&self, queue: &str) {
-        let channel = self.channel().await;
-        let message = get(&channel, &self.name(queue), false).await;
+    pub async fn requeue_ready(&self, queue: &str) {
+        let channel = self.open_channel().await;
+        let message = get_message(&channel, &self.full_name(queue), false).await;
         let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
-        message.delivery.nack(options).await.expect("the message goes back");
+        message.delivery.nack(options).await.expect("the message is requeued");
     }
 
-    /// Hears from now on what is published to the exchange `{namespace}.{exchange}` with this key.
+    /// Receives from now on the messages that are published to the exchange `{namespace}.{exchange}` with
+    /// this key.
     ///
     /// # Panics
     /// When there is no such exchange.
-    pub async fn hear(&self, exchange: &str, key: &str) -> Ear {
-        let channel = self.channel().await;
+    pub async fn bind_queue(&self, exchange: &str, key: &str) -> BoundQueue {
+        let channel = self.open_channel().await;
         let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
         let queue = channel.queue_declare("".into(), options, FieldTable::default()).await.expect("a queue");
-        let (queue, exchange) = (queue.name().to_string(), self.name(exchange));
-        let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+        let queue = queue.name().to_string();
+        let exchange = self.full_name(exchange);
+        let options = QueueBindOptions::default();
+        let none = FieldTable::default();
         let bound =
             channel.queue_bind(queue.as_str().into(), exchange.into(), key.into(), options, none).await;
-        bound.expect("an exchange to hear");
-        Ear { channel, queue }
+        bound.expect("an exchange to bind to");
+        BoundQueue { channel, queue }
     }
 
-    /// Declares a classic queue of the namespace, which ours cannot be declared over.
+    /// Declares a classic queue in the namespace, which conflicts with the platform's declaration.
     ///
     /// # Panics
-    /// When the broker does not.
+    /// When the broker refuses.
     pub async fn declare_classic(&self, queue: &str) {
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-        let name = self.name(queue).into();
-        let declared = self.channel().await.queue_declare(name, options, FieldTable::default()).await;
+        let name = self.full_name(queue).into();
+        let declared = self.open_channel().await.queue_declare(name, options, FieldTable::default()).await;
         declared.expect("a queue");
     }
 
-    /// Deletes a queue of the namespace; one that is not there is fine.
+    /// Deletes a queue of the namespace, if it exists.
     pub async fn delete_queue(&self, queue: &str) {
-        let name = self.name(queue).into();
-        let _ = self.channel().await.queue_delete(name, QueueDeleteOptions::default()).await;
+        let name = self.full_name(queue).into();
+        let _ = self.open_channel().await.queue_delete(name, QueueDeleteOptions::default()).await;
     }
 
-    /// Takes a binding between two of the namespace away, as who died before it was made leaves it.
+    /// Removes a binding in the namespace, as after the death of a process before it was created.
     ///
     /// # Panics
-    /// When the broker does not.
-    pub async fn unbind(&self, exchange: &str, queue: &str, key: &str) {
-        let (queue, exchange) = (self.name(queue).into(), self.name(exchange).into());
+    /// When the broker refuses.
+    pub async fn unbind_queue(&self, exchange: &str, queue: &str, key: &str) {
+        let queue = self.full_name(queue).into();
+        let exchange = self.full_name(exchange).into();
         let unbound =
-            self.channel().await.queue_unbind(queue, exchange, key.into(), FieldTable::default()).await;
-        unbound.expect("the binding goes");
+            self.open_channel().await.queue_unbind(queue, exchange, key.into(), FieldTable::default()).await;
+        unbound.expect("the binding is removed");
     }
 
     async fn delete_exchange(&self, exchange: &str) {
-        let name = self.name(exchange).into();
-        let _ = self.channel().await.exchange_delete(name, ExchangeDeleteOptions::default()).await;
+        let name = self.full_name(exchange).into();
+        let _ = self.open_channel().await.exchange_delete(name, ExchangeDeleteOptions::default()).await;
     }
 
-    /// Deletes all that a test's services declared, as far as names are known: `extra` are those of
-    /// its webhooks and delays. Nothing else may use the namespace any more.
+    /// Deletes everything that a test's services declared, as far as names are known; `extra` are the names
+    /// of its webhooks and delays. Nothing else may use the namespace any more.
     pub async fn remove_namespace(&self, extra: &[String]) {
-        for name in NAMES.into_iter().chain(extra.iter().map(String::as_str)) {
+        for name in FIXED_NAMES.into_iter().chain(extra.iter().map(String::as_str)) {
             self.delete_queue(name).await;
             self.delete_exchange(name).await;
         }

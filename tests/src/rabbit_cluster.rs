@@ -7,28 +7,28 @@ use std::path::PathBuf;
 
 use futures_util::future::join_all;
 
-use crate::PATIENCE;
+use crate::WAIT_TIMEOUT;
 use crate::balancer::Balancer;
 use crate::poll::eventually;
 use crate::rabbit_node::Node;
 use crate::rabbit_server::{PortMapper, Server};
-use crate::settings::unique;
+use crate::settings::unique_name;
 
-/// Nodes of a cluster: the fewest that lose one and go on.
+/// Nodes of a cluster, the smallest number that loses one and goes on.
 pub const NODES: usize = 3;
 /// Followers that lag behind their leader by at most this many log entries are in sync, because under load some
 /// entries are always on their way.
 const MAX_LAG: u64 = 200;
 
 /// A node of a cluster, by its number.
-pub type Number = usize;
+pub type NodeIndex = usize;
 
 /// The behaviour of nodes that see fewer than half of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartitionHandling {
-    /// They go on: RabbitMQ's default.
+    /// They go on, which is RabbitMQ's default.
     Ignore,
-    /// They close their connections until they see more.
+    /// They close their connections until they see more nodes.
     PauseMinority,
 }
 
@@ -46,16 +46,16 @@ impl PartitionHandling {
 pub struct RabbitCluster {
     balancer: Balancer,
     nodes: Vec<Node>,
-    // After the nodes, which are registered there.
+    // Dropped after the nodes, which are registered there.
     _port_mapper: Option<PortMapper>,
-    home: Home,
+    home: HomeDir,
 }
 
 /// The directory of a cluster, removed after its nodes.
 #[derive(Debug)]
-struct Home(PathBuf);
+struct HomeDir(PathBuf);
 
-impl Drop for Home {
+impl Drop for HomeDir {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             let _ = std::fs::remove_dir_all(&self.0);
@@ -69,30 +69,30 @@ impl RabbitCluster {
     /// # Panics
     /// When RabbitMQ is not installed or does not start.
     pub async fn start(server: Server, handling: PartitionHandling) -> Self {
-        let unique = unique();
-        let home = Home(std::env::temp_dir().join(format!("postrider-e2e-cluster-{unique}")));
+        let unique = unique_name();
+        let home = HomeDir(std::env::temp_dir().join(format!("postrider-e2e-cluster-{unique}")));
         std::fs::create_dir_all(&home.0).expect("a directory for the cluster");
         let port_mapper = PortMapper::start_for(&server).await;
         let mapped = port_mapper.as_ref().map(PortMapper::port);
-        let node = |number: Number| {
+        let node = |number: NodeIndex| {
             let dir = home.0.join(number.to_string());
             Node::new(server.clone(), &format!("pr{unique}-{number}"), dir, home.0.clone(), mapped)
         };
         let nodes: Vec<Node> = (0..NODES).map(node).collect();
-        let balancer = Balancer::before(nodes.iter().map(|node| node.port().address()).collect()).await;
+        let balancer = Balancer::in_front_of(nodes.iter().map(|node| node.port().address()).collect()).await;
         let mut cluster = Self { balancer, nodes, _port_mapper: port_mapper, home };
         cluster.configure(handling, &unique);
-        cluster.form().await;
+        cluster.join_nodes().await;
         cluster
     }
 
-    /// Gives all nodes the same cookie, and the first node to look for. It looks for no other itself, because RabbitMQ 4
-    /// does not start before a node that it looks for is up.
+    /// Gives all nodes the same cookie, and the first node as their peer. The first node has no peer itself,
+    /// because RabbitMQ 4 does not start before its peer is up.
     fn configure(&self, handling: PartitionHandling, cookie: &str) {
         let path = self.home.0.join(".erlang.cookie");
         std::fs::write(&path, cookie).expect("the cookie of the cluster");
         std::fs::set_permissions(&path, Permissions::from_mode(0o400))
-            .expect("a cookie that nobody else reads");
+            .expect("a cookie with private permissions");
         let handling = format!("cluster_partition_handling = {}\n", handling.name());
         self.nodes[0].configure(&handling);
         for node in &self.nodes[1..] {
@@ -107,102 +107,109 @@ impl RabbitCluster {
     }
 
     /// Starts the first node, then all others, which join it.
-    async fn form(&mut self) {
+    async fn join_nodes(&mut self) {
         self.restart(&[0]).await;
         self.restart(&(1..NODES).collect::<Vec<_>>()).await;
-        self.nodes[0].control(&["await_online_nodes", &NODES.to_string()]).await;
+        self.nodes[0].rabbitmqctl(&["await_online_nodes", &NODES.to_string()]).await;
     }
 
-    /// The URL that leads to the nodes in turn.
+    /// Returns the URL that leads to the nodes in turn.
     #[must_use]
     pub fn url(&self) -> String {
         format!("amqp://guest:guest@{}/%2f", self.balancer.address())
     }
 
     /// `kill -9` of a node.
-    pub fn kill(&mut self, node: Number) {
+    pub fn kill(&mut self, node: NodeIndex) {
         self.nodes[node].kill();
     }
 
-    /// An orderly stop of a node.
+    /// Stops a node in order.
     ///
     /// # Panics
     /// When it does not run.
-    pub fn stop(&mut self, node: Number) {
+    pub fn stop(&mut self, node: NodeIndex) {
         self.nodes[node].stop();
     }
 
-    /// Starts these nodes at once with the state they have, and waits until they greet clients.
-    pub async fn restart(&mut self, nodes: &[Number]) {
+    /// Starts these nodes at once with their state, and waits until they accept clients.
+    pub async fn restart(&mut self, nodes: &[NodeIndex]) {
         for node in nodes {
             self.nodes[*node].launch();
         }
         join_all(nodes.iter().map(|node| self.nodes[*node].wait_ready())).await;
     }
 
-    fn running(&self) -> &Node {
+    fn running_node(&self) -> &Node {
         self.nodes.iter().find(|node| node.is_started()).expect("a node that runs")
     }
 
-    /// Runs `rabbitmqctl` on a node that runs, and hands out what it says.
-    pub async fn control(&self, args: &[&str]) -> String {
-        self.running().control(args).await
+    /// Runs `rabbitmqctl` on a running node, and returns its output.
+    pub async fn rabbitmqctl(&self, args: &[&str]) -> String {
+        self.running_node().rabbitmqctl(args).await
     }
 
-    /// Runs an expression of Erlang for each queue `Q` with the name `Name`, on a node that runs: the values by the
-    /// names of the queues. An expression must be a text.
-    async fn of_each_queue(&self, erlang: &str) -> BTreeMap<String, String> {
+    /// Evaluates an Erlang expression for each queue `Q` with the name `Name`, on a running node, and returns
+    /// the values by queue name. The expression must evaluate to a text.
+    async fn eval_per_queue(&self, erlang: &str) -> BTreeMap<String, String> {
         let all = format!(
             "[io_lib:format(\"~ts=~ts \", [Name, {erlang}]) || Q <- rabbit_amqqueue:list(), \
              amqqueue:get_type(Q) =:= rabbit_quorum_queue, {{resource, _, _, Name}} <- [amqqueue:get_name(Q)]]"
         );
-        let said = self.running().eval(&format!("lists:flatten({all}).")).await;
-        let pairs = said.trim().trim_matches('"').split_whitespace().filter_map(|pair| pair.split_once('='));
+        let output = self.running_node().eval(&format!("lists:flatten({all}).")).await;
+        let pairs =
+            output.trim().trim_matches('"').split_whitespace().filter_map(|pair| pair.split_once('='));
         pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
-    /// The node that leads each quorum queue.
-    async fn leaders(&self) -> BTreeMap<String, Number> {
-        let leaders = self.of_each_queue("atom_to_list(element(2, amqqueue:get_pid(Q)))").await;
+    /// Returns the node that leads each quorum queue.
+    async fn queue_leaders(&self) -> BTreeMap<String, NodeIndex> {
+        let leaders = self.eval_per_queue("atom_to_list(element(2, amqqueue:get_pid(Q)))").await;
         let number = |name: &str| self.nodes.iter().position(|node| node.name() == name);
         leaders.into_iter().filter_map(|(queue, name)| Some((queue, number(&name)?))).collect()
     }
 
-    /// The node that leads most quorum queues.
+    /// Returns the node that leads most quorum queues.
     ///
     /// # Panics
     /// When there is none.
-    pub async fn leader_of_most(&self) -> Number {
-        let leaders = self.leaders().await;
-        let led = |node: &Number| leaders.values().filter(|leader| *leader == node).count();
+    pub async fn busiest_leader(&self) -> NodeIndex {
+        let leaders = self.queue_leaders().await;
+        let led = |node: &NodeIndex| leaders.values().filter(|leader| *leader == node).count();
         (0..NODES).max_by_key(led).expect("a node")
     }
 
-    /// Leaves a quorum queue one member, its leader, and says on which node that is.
+    /// Reduces a quorum queue to one member, its leader, and returns the node of that member.
     ///
     /// # Panics
     /// When there is no such queue, or a member stays.
-    pub async fn leave_one_member(&self, queue: &str) -> Number {
-        let leader = *self.leaders().await.get(queue).unwrap_or_else(|| panic!("no queue {queue}"));
+    pub async fn shrink_to_leader(&self, queue: &str) -> NodeIndex {
+        let leader = *self.queue_leaders().await.get(queue).unwrap_or_else(|| panic!("no queue {queue}"));
         for (number, node) in self.nodes.iter().enumerate() {
             if number != leader {
                 let delete = format!(
                     "rabbit_quorum_queue:delete_member(<<\"/\">>, <<\"{queue}\">>, '{}').",
                     node.name()
                 );
-                assert_eq!(self.running().eval(&delete).await.trim(), "ok", "{queue} keeps {}", node.name());
+                assert_eq!(
+                    self.running_node().eval(&delete).await.trim(),
+                    "ok",
+                    "{queue} keeps {}",
+                    node.name()
+                );
             }
         }
         leader
     }
 
-    /// The number of consumers of each quorum queue, with the ones that wait for the active one to leave.
-    pub async fn consumers(&self) -> BTreeMap<String, usize> {
-        let consumers = self.of_each_queue("integer_to_list(length(rabbit_amqqueue:consumers(Q)))").await;
+    /// Returns the number of consumers of each quorum queue, including waiting ones of a single active
+    /// consumer.
+    pub async fn count_consumers(&self) -> BTreeMap<String, usize> {
+        let consumers = self.eval_per_queue("integer_to_list(length(rabbit_amqqueue:consumers(Q)))").await;
         consumers.into_iter().map(|(queue, number)| (queue, number.parse().expect("a number"))).collect()
     }
 
-    /// Waits until all members of all quorum queues run, and have what their leader has.
+    /// Waits until all members of all quorum queues run, and have the entries of their leader.
     ///
     /// # Panics
     /// When they do not in time.
@@ -216,8 +223,8 @@ impl RabbitCluster {
                 lists:max(Indexes) - lists:min(Indexes) =< {MAX_LAG} of \
               true -> \"yes\"; false -> \"no\" end end)()"
         );
-        eventually("all quorum queues are in sync", PATIENCE * 2, async || {
-            let synced = self.of_each_queue(&behind).await;
+        eventually("all quorum queues are in sync", WAIT_TIMEOUT * 2, async || {
+            let synced = self.eval_per_queue(&behind).await;
             let behind: Vec<_> = synced.into_iter().filter(|(_, synced)| synced != "yes").collect();
             if behind.is_empty() { Ok(()) } else { Err(format!("{behind:?}")) }
         })

@@ -1,4 +1,4 @@
-//! A RabbitMQ node as a process of the test: its configuration, its life, and `rabbitmqctl` on it.
+//! A RabbitMQ node as a process of the test: its configuration, its start and stop, and `rabbitmqctl` on it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use lapin::{Connection, ConnectionProperties};
 
-use crate::PATIENCE;
+use crate::WAIT_TIMEOUT;
 use crate::poll::eventually;
 use crate::ports::Port;
 use crate::process::send_signal;
 use crate::rabbit_server::Server;
 
-/// As advised to operators: dead-lettering goes on 3 s after a restart instead of 180 s.
+/// As advised to operators, dead-lettering goes on 3 s after a restart instead of 180 s.
 ///
-/// The watermark replaces the limit on open files in RabbitMQ 3.10's reckoning, because that reserves three for
-/// each quorum queue, opens hardly any of them, and greets nobody once they are spent: 10,000 queues with the usual
-/// 20,000.
+/// The watermark replaces the limit on open files in RabbitMQ 3.10's calculation, because that reserves three
+/// for each quorum queue, opens hardly any of them, and accepts no clients once they are used up, which takes
+/// 10,000 queues with the usual limit of 20,000.
 const ADVANCED_CONFIG: &str = "[{rabbit,[{dead_letter_worker_publisher_confirm_timeout,3000},\
                                {file_handles_high_watermark,100000}]}].\n";
-/// A node that runs greets within this.
+/// A running node answers a client within this time.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 /// The argument of `rabbitmqctl --timeout`, in seconds.
 const CONTROL_TIMEOUT: &str = "30";
@@ -32,7 +32,7 @@ pub(crate) struct Node {
     name: String,
     /// Its configuration, log and data.
     dir: PathBuf,
-    /// Where the cookie is, which the nodes of a cluster share.
+    /// The directory of the cookie, which the nodes of a cluster share.
     home: PathBuf,
     port: Port,
     dist: Port,
@@ -41,18 +41,18 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Prepares a node without starting it. `home` holds the cookie. `epmd` is the port of the test's own port mapper;
-    /// without one the machine's is used.
+    /// Prepares a node without starting it. `home` contains the cookie. `epmd` is the port of the test's own
+    /// port mapper; without it the machine's is used.
     ///
     /// # Panics
     /// When its directory cannot be created.
     pub(crate) fn new(server: Server, name: &str, dir: PathBuf, home: PathBuf, epmd: Option<u16>) -> Self {
         std::fs::create_dir_all(&dir).expect("a directory for the broker");
         let name = format!("{name}@localhost");
-        Self { server, name, dir, home, port: Port::take(), dist: Port::take(), epmd, child: None }
+        Self { server, name, dir, home, port: Port::reserve(), dist: Port::reserve(), epmd, child: None }
     }
 
-    /// Writes its configuration: `more` are lines of `rabbitmq.conf`.
+    /// Writes its configuration, with `more` as further lines of `rabbitmq.conf`.
     ///
     /// # Panics
     /// When a file cannot be written.
@@ -65,22 +65,22 @@ impl Node {
         }
     }
 
-    /// Its name in Erlang.
+    /// Returns its Erlang name.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its directory.
+    /// Returns its directory.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Where it speaks AMQP.
+    /// Returns its AMQP port.
     pub(crate) fn port(&self) -> &Port {
         &self.port
     }
 
-    /// Whether it was started and neither killed nor stopped since.
+    /// Returns whether it was started and neither killed nor stopped since.
     pub(crate) fn is_started(&self) -> bool {
         self.child.is_some()
     }
@@ -89,7 +89,7 @@ impl Node {
         format!("amqp://guest:guest@{}/%2f", self.port.address())
     }
 
-    /// A command with the environment in which its scripts find it.
+    /// Returns a command with the environment of its scripts.
     fn command(&self, script: &str) -> Command {
         let mut command = self.server.script(script);
         command.env("HOME", &self.home).env("RABBITMQ_CONF_ENV_FILE", self.dir.join("none"));
@@ -120,7 +120,7 @@ impl Node {
             .env("RABBITMQ_CONFIG_FILE", file("rabbitmq.conf"))
             .env("RABBITMQ_ADVANCED_CONFIG_FILE", file("advanced.config"))
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", file("plugins"))
-            // Makes the script become the node, so that a signal to it reaches the node.
+            // The script becomes the node, so that a signal to it reaches the node.
             .env("RUNNING_UNDER_SYSTEMD", "true")
             .stdout(log.try_clone().expect("a log file"))
             .stderr(log)
@@ -128,12 +128,12 @@ impl Node {
         self.child = Some(child.expect("a shell"));
     }
 
-    /// Waits until it greets clients.
+    /// Waits until it accepts clients.
     pub(crate) async fn wait_ready(&self) {
         let url = self.url();
-        eventually("the private broker answers", PATIENCE * 2, async || {
-            // A node that is still starting may take a connection and say nothing to it.
-            let greeted = tokio::time::timeout(GREETING_TIMEOUT, greet(&url)).await;
+        eventually("the private broker answers", WAIT_TIMEOUT * 2, async || {
+            // A starting node may accept a connection and say nothing.
+            let greeted = tokio::time::timeout(GREETING_TIMEOUT, connect_once(&url)).await;
             let greeted = greeted.map_err(|_| "no greeting".to_owned()).and_then(|greeted| greeted);
             greeted.map_err(|error| format!("{error}; {}", self.log_tail()))
         })
@@ -148,7 +148,7 @@ impl Node {
         }
     }
 
-    /// An orderly stop: the node closes its connections and writes its state.
+    /// Stops the node in order, so that it closes its connections and writes its state.
     ///
     /// # Panics
     /// When it does not run.
@@ -158,28 +158,29 @@ impl Node {
         let _ = child.wait();
     }
 
-    /// Runs `rabbitmqctl` on the node, and hands out what it says.
+    /// Runs `rabbitmqctl` on the node, and returns its output.
     ///
     /// # Panics
     /// When it fails.
-    pub(crate) async fn control(&self, args: &[&str]) -> String {
+    pub(crate) async fn rabbitmqctl(&self, args: &[&str]) -> String {
         let mut command = self.command("rabbitmqctl");
         command.args(["--node", &self.name, "--timeout", CONTROL_TIMEOUT]).args(args);
         let output = tokio::process::Command::from(command).output().await.expect("rabbitmqctl");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         let complaint = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "rabbitmqctl {args:?}: {said}{complaint}");
-        said
+        assert!(output.status.success(), "rabbitmqctl {args:?}: {printed}{complaint}");
+        printed
     }
 
-    /// Has the node evaluate an expression of Erlang, and hands out its value as Erlang writes it.
+    /// Evaluates an Erlang expression on the node, and returns its value as Erlang prints it.
     pub(crate) async fn eval(&self, erlang: &str) -> String {
-        self.control(&["--silent", "eval", erlang]).await
+        self.rabbitmqctl(&["--silent", "eval", erlang]).await
     }
 
-    /// The columns of each row that a listing of `rabbitmqctl` has.
-    pub(crate) async fn list(&self, listing: &str, columns: &[&str]) -> Vec<Vec<String>> {
-        let listed = self.control(&[&[listing, "--silent", "--no-table-headers"], columns].concat()).await;
+    /// Returns the columns of each row in a `rabbitmqctl` listing.
+    pub(crate) async fn list_rows(&self, listing: &str, columns: &[&str]) -> Vec<Vec<String>> {
+        let listed =
+            self.rabbitmqctl(&[&[listing, "--silent", "--no-table-headers"], columns].concat()).await;
         listed.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
     }
 
@@ -201,8 +202,8 @@ impl Drop for Node {
     }
 }
 
-/// Connects and leaves again.
-async fn greet(url: &str) -> Result<(), String> {
+/// Connects and disconnects.
+async fn connect_once(url: &str) -> Result<(), String> {
     let connection = Connection::connect(url, ConnectionProperties::default()).await;
     let connection = connection.map_err(|error| error.to_string())?;
     connection.close(200, "seen".into()).await.map_err(|error| error.to_string())

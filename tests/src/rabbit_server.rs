@@ -1,38 +1,38 @@
-//! Where RabbitMQ's programs come from: this machine's package, or a Debian root beside it.
+//! The source of RabbitMQ's programs, which is this machine's package or a Debian root beside it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tokio::net::TcpStream;
 
-use crate::PATIENCE;
+use crate::WAIT_TIMEOUT;
 use crate::poll::eventually;
 use crate::ports::Port;
 
 /// The variable with the directory of a Debian root that holds RabbitMQ 4.
 const RABBITMQ_4_ROOT: &str = "E2E_RABBITMQ_4_ROOT";
-/// Where distributions put the scripts, without their wrapper that changes users.
+/// Paths of the scripts in distributions, without the wrapper that changes users.
 const SCRIPT_DIRS: [&str; 3] = ["/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/opt/rabbitmq/sbin"];
 /// Erlang's port mapper in a Debian root.
 const PORT_MAPPER: &str = "/usr/bin/epmd";
-/// Three handles for each quorum queue; a limit that cannot be raised stays.
-const RAISE_FILES: &str = "ulimit -n 65536 2>/dev/null || ulimit -n \"$(ulimit -Hn)\"";
-/// Runs `"$@"` in the root `$0` with the directory `$SHARED` at its own path. The mounts are in a namespace of
-/// their own, so that they are gone when the last process in it ends.
+/// Raises the limit to three handles for each quorum queue; a limit that cannot be raised stays.
+const RAISE_FILE_LIMIT: &str = "ulimit -n 65536 2>/dev/null || ulimit -n \"$(ulimit -Hn)\"";
+/// Runs `"$@"` in the root `$0` with the directory `$SHARED` at its own path. The mounts are in a namespace
+/// of their own, so that they are gone when the last process in it ends.
 const ENTER_ROOT: &str = "mkdir -p \"$0$SHARED\" && mount --bind \"$SHARED\" \"$0$SHARED\" \
                           && mount --rbind /proc \"$0/proc\" && mount --rbind /dev \"$0/dev\" \
                           && exec chroot \"$0\" \"$@\"";
-/// A RabbitMQ server to start nodes of.
+/// A RabbitMQ server that nodes can be started from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Server {
-    /// The package that is installed on this machine.
+    /// The installed package of this machine.
     Installed,
     /// The package in the Debian root of this directory.
     Root(PathBuf),
 }
 
 impl Server {
-    /// RabbitMQ 4 from the root that `deploy/test` makes.
+    /// Returns RabbitMQ 4 from the root that `deploy/test` creates.
     ///
     /// # Panics
     /// When `E2E_RABBITMQ_4_ROOT` is not set, because a test that ran without it would prove nothing.
@@ -44,7 +44,7 @@ impl Server {
         Self::Root(PathBuf::from(root))
     }
 
-    /// A command that becomes one of RabbitMQ's scripts, so that signals reach the script.
+    /// Returns a command that becomes one of RabbitMQ's scripts, so that signals reach the script.
     ///
     /// # Panics
     /// When RabbitMQ is not installed.
@@ -57,24 +57,24 @@ impl Server {
                      (deploy/test installs the package rabbitmq-server)",
                 );
                 let mut command = Command::new("sh");
-                command.args(["-c", &format!("{RAISE_FILES}; exec \"$0\" \"$@\"")]).arg(path);
+                command.args(["-c", &format!("{RAISE_FILE_LIMIT}; exec \"$0\" \"$@\"")]).arg(path);
                 command
             }
-            Self::Root(root) => enter(root, &Path::new(SCRIPT_DIRS[0]).join(name)),
+            Self::Root(root) => enter_root(root, &Path::new(SCRIPT_DIRS[0]).join(name)),
         }
     }
 }
 
-/// A command that becomes this program of a root.
-fn enter(root: &Path, program: &Path) -> Command {
+/// Returns a command that becomes this program of a root.
+fn enter_root(root: &Path, program: &Path) -> Command {
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--", "sh", "-c", &format!("{RAISE_FILES}; {ENTER_ROOT}")]);
+    command.args(["--mount", "--", "sh", "-c", &format!("{RAISE_FILE_LIMIT}; {ENTER_ROOT}")]);
     command.args([root, program]).env("SHARED", std::env::temp_dir());
     command
 }
 
-/// Erlang's port mapper, of the test's own. Nodes of a root need one because otherwise the first of them would start
-/// a port mapper that outlives the test and keeps the mounts.
+/// A port mapper of Erlang for one test. Nodes of a root need one because otherwise the first of them would
+/// start a port mapper that outlives the test and keeps the mounts.
 #[derive(Debug)]
 pub(crate) struct PortMapper {
     port: Port,
@@ -82,20 +82,20 @@ pub(crate) struct PortMapper {
 }
 
 impl PortMapper {
-    /// Starts one for nodes of this server, unless they use that of the machine.
+    /// Starts one for nodes of this server, unless they use the machine's.
     ///
     /// # Panics
     /// When it cannot be started.
     pub(crate) async fn start_for(server: &Server) -> Option<Self> {
         let Server::Root(root) = server else { return None };
-        let port = Port::take();
-        let child = enter(root, Path::new(PORT_MAPPER))
+        let port = Port::reserve();
+        let child = enter_root(root, Path::new(PORT_MAPPER))
             .args(["-port", &port.number().to_string(), "-address", "127.0.0.1"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn();
         let mapper = Self { child: child.expect("unshare"), port };
-        eventually("the port mapper answers", PATIENCE, async || {
+        eventually("the port mapper answers", WAIT_TIMEOUT, async || {
             TcpStream::connect(mapper.port.address()).await.map_err(|error| error.to_string())
         })
         .await;

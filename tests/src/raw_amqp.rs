@@ -1,5 +1,5 @@
-//! An AMQP 0-9-1 client that sends and reads any bytes, because a proper client refuses to send what a careless
-//! producer sends: short strings that are not UTF-8, tables nested thousands deep, header values of any type.
+//! An AMQP 0-9-1 client that sends and reads any bytes, because a proper client refuses a careless producer's
+//! messages: short strings that are not UTF-8, tables nested thousands deep, header values of any type.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 /// How long RabbitMQ may take to answer; a large message on a busy machine takes seconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
-/// The largest frame, as RabbitMQ proposes it; a header of a message has to fit into one.
+/// The largest frame, as RabbitMQ proposes it; the headers of a message have to fit into one.
 pub const MAX_FRAME_BYTES: usize = 131_072;
 /// Bytes of a frame around its payload.
 pub(crate) const FRAME_OVERHEAD: usize = 8;
@@ -28,10 +28,10 @@ const HEADER: u8 = 2;
 const BODY: u8 = 3;
 const HEARTBEAT: u8 = 8;
 
-/// Why something was not done.
+/// The reason of a failure.
 pub type Failure = String;
 
-/// A property of a message that is a short string: any bytes, 255 at most.
+/// A property of a message that is a short string of any bytes, at most 255.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Text {
     /// `content_type`.
@@ -42,7 +42,7 @@ pub enum Text {
     CorrelationId = 10,
     /// `reply_to`.
     ReplyTo = 9,
-    /// `expiration`: RabbitMQ refuses all but digits, which are milliseconds.
+    /// `expiration`; RabbitMQ refuses everything except digits, which are milliseconds.
     Expiration = 8,
     /// `message_id`.
     MessageId = 7,
@@ -57,26 +57,26 @@ pub enum Text {
 const HEADERS_BIT: u8 = 13;
 const DELIVERY_MODE_BIT: u8 = 12;
 
-/// The properties of a message, each as the bytes that stand for it on the wire.
+/// The properties of a message, each in its encoded form.
 #[derive(Debug, Clone)]
 pub struct Properties(BTreeMap<u8, Vec<u8>>);
 
 impl Default for Properties {
-    /// The properties of a persistent message.
+    /// Returns the properties of a persistent message.
     fn default() -> Self {
         Self(BTreeMap::from([(DELIVERY_MODE_BIT, vec![PERSISTENT])]))
     }
 }
 
 impl Properties {
-    /// With this short string.
+    /// Adds this short string.
     #[must_use]
     pub fn text(mut self, property: Text, value: &[u8]) -> Self {
         self.0.insert(property as u8, short_string(value));
         self
     }
 
-    /// With these headers: the fields of a table, encoded, without the length in front of them.
+    /// Adds these headers, the encoded fields of a table without their length in front.
     #[must_use]
     pub fn headers(mut self, fields: &[u8]) -> Self {
         self.0.insert(HEADERS_BIT, long_string(fields));
@@ -91,23 +91,23 @@ impl Properties {
     }
 }
 
-/// A field of a table: its name, its type and its value, the latter encoded.
+/// Encodes a field of a table from its name, its type and its encoded value.
 #[must_use]
-pub fn field(name: &[u8], kind: u8, value: &[u8]) -> Vec<u8> {
+pub fn encode_field(name: &[u8], kind: u8, value: &[u8]) -> Vec<u8> {
     [short_string(name), vec![kind], value.to_vec()].concat()
 }
 
-/// A field whose value is text.
+/// Encodes a field whose value is text.
 #[must_use]
 pub fn text_field(name: &[u8], value: &[u8]) -> Vec<u8> {
-    field(name, b'S', &long_string(value))
+    encode_field(name, b'S', &long_string(value))
 }
 
-/// A field whose value is an array in an array and so on, as many levels deep.
+/// Encodes a field whose value is an array in an array and so on, this number of levels deep.
 #[must_use]
 pub fn nested_arrays(name: &[u8], depth: usize) -> Vec<u8> {
     const LEVEL_BYTES: usize = 5;
-    let mut encoded = field(name, b'A', &[]);
+    let mut encoded = encode_field(name, b'A', &[]);
     for level in 0..depth {
         let inside = u32::try_from((depth - 1 - level) * LEVEL_BYTES).expect("a length of 32 bits");
         encoded.extend(inside.to_be_bytes());
@@ -118,16 +118,16 @@ pub fn nested_arrays(name: &[u8], depth: usize) -> Vec<u8> {
     encoded
 }
 
-/// A field whose value is a table in a table and so on, as many levels deep.
+/// Encodes a field whose value is a table in a table and so on, this number of levels deep.
 #[must_use]
 pub fn nested_tables(name: &[u8], depth: usize) -> Vec<u8> {
     const LEVEL_BYTES: usize = 7;
-    let mut encoded = field(name, b'F', &[]);
+    let mut encoded = encode_field(name, b'F', &[]);
     for level in 0..depth {
         let inside = u32::try_from((depth - 1 - level) * LEVEL_BYTES).expect("a length of 32 bits");
         encoded.extend(inside.to_be_bytes());
         if level + 1 < depth {
-            encoded.extend(field(b"t", b'F', &[]));
+            encoded.extend(encode_field(b"t", b'F', &[]));
         }
     }
     encoded
@@ -143,7 +143,7 @@ pub(crate) fn long_string(value: &[u8]) -> Vec<u8> {
     [&length.to_be_bytes(), value].concat()
 }
 
-/// A message that was taken from a queue, not acknowledged yet.
+/// A message that was taken from a queue and is not acknowledged yet.
 #[derive(Debug)]
 pub struct RawMessage {
     /// Its delivery tag.
@@ -155,7 +155,7 @@ pub struct RawMessage {
 }
 
 impl RawMessage {
-    /// A header that is text. Only the outermost table is looked through, however deep the others are.
+    /// Returns a header that is text. It searches only the outermost table, however deep the others are.
     #[must_use]
     pub fn header(&self, name: &[u8]) -> Option<Vec<u8>> {
         let mut reader = Reader(&self.headers);
@@ -181,41 +181,42 @@ impl RawClient {
     /// Connects to the broker of a URL such as `amqp://guest:guest@127.0.0.1:5672/%2f`.
     ///
     /// # Errors
-    /// When the broker is away or refuses.
+    /// When the broker is unreachable or refuses.
     pub async fn connect(amqp_url: &str) -> Result<Self, Failure> {
-        let target = Target::parse(amqp_url).ok_or_else(|| format!("{amqp_url} is no URL of a broker"))?;
-        let stream = TcpStream::connect(&target.address).await.map_err(text)?;
-        stream.set_nodelay(true).map_err(text)?;
+        let target = BrokerUrl::parse(amqp_url).ok_or_else(|| format!("{amqp_url} is no URL of a broker"))?;
+        let stream = TcpStream::connect(&target.address).await.map_err(to_failure)?;
+        stream.set_nodelay(true).map_err(to_failure)?;
         let mut client = Self { stream, published: 0 };
         client.shake_hands(&target).await?;
         Ok(client)
     }
 
-    async fn shake_hands(&mut self, target: &Target) -> Result<(), Failure> {
-        self.stream.write_all(b"AMQP\x00\x00\x09\x01").await.map_err(text)?;
-        self.expect(0, (10, 10)).await?;
+    async fn shake_hands(&mut self, target: &BrokerUrl) -> Result<(), Failure> {
+        self.stream.write_all(b"AMQP\x00\x00\x09\x01").await.map_err(to_failure)?;
+        self.expect_method(0, (10, 10)).await?;
         let login = format!("\0{}\0{}", target.user, target.password);
         let start_ok =
             [long_string(b""), short_string(b"PLAIN"), long_string(login.as_bytes()), short_string(b"en_US")];
-        self.method(0, (10, 11), &start_ok.concat()).await?;
-        self.expect(0, (10, 30)).await?;
-        // Two channels; frames of the default size; no heartbeats, since nobody here waits for them.
+        self.send_method(0, (10, 11), &start_ok.concat()).await?;
+        self.expect_method(0, (10, 30)).await?;
+        // Two channels; frames of the default size; no heartbeats, because this client ignores them.
         let frame = u32::try_from(MAX_FRAME_BYTES).expect("a size of 32 bits");
         let tune_ok = [&2_u16.to_be_bytes()[..], &frame.to_be_bytes(), &0_u16.to_be_bytes()].concat();
-        self.method(0, (10, 31), &tune_ok).await?;
+        self.send_method(0, (10, 31), &tune_ok).await?;
         let open = [short_string(target.vhost.as_bytes()), short_string(b""), vec![0]].concat();
-        self.method(0, (10, 40), &open).await?;
-        self.expect(0, (10, 41)).await?;
-        self.method(CHANNEL, (20, 10), &short_string(b"")).await?;
-        self.expect(CHANNEL, (20, 11)).await?;
-        self.method(CHANNEL, (85, 10), &[0]).await?;
-        self.expect(CHANNEL, (85, 11)).await.map(|_| ())
+        self.send_method(0, (10, 40), &open).await?;
+        self.expect_method(0, (10, 41)).await?;
+        self.send_method(CHANNEL, (20, 10), &short_string(b"")).await?;
+        self.expect_method(CHANNEL, (20, 11)).await?;
+        self.send_method(CHANNEL, (85, 10), &[0]).await?;
+        self.expect_method(CHANNEL, (85, 11)).await.map(|_| ())
     }
 
     /// Publishes a message, `mandatory`, and waits for the confirm.
     ///
     /// # Errors
-    /// When it is not confirmed: then nobody knows whether the broker has it. The connection may be closed.
+    /// When it is not confirmed, so that nobody knows whether the broker has it. The connection may be
+    /// closed.
     pub async fn publish(
         &mut self,
         exchange: &str,
@@ -224,28 +225,31 @@ impl RawClient {
         body: &[u8],
     ) -> Result<(), Failure> {
         let publish = [vec![0, 0], short_string(exchange.as_bytes()), short_string(key), vec![1]].concat();
-        self.method(CHANNEL, (BASIC, 40), &publish).await?;
+        self.send_method(CHANNEL, (BASIC, 40), &publish).await?;
         let header = [
             &BASIC.to_be_bytes()[..],
             &0_u16.to_be_bytes(),
             &(body.len() as u64).to_be_bytes(),
             &properties.encode(),
         ];
-        self.frame(HEADER, CHANNEL, &header.concat()).await?;
+        self.send_frame(HEADER, CHANNEL, &header.concat()).await?;
         for part in body.chunks(MAX_FRAME_BYTES - FRAME_OVERHEAD) {
-            self.frame(BODY, CHANNEL, part).await?;
+            self.send_frame(BODY, CHANNEL, part).await?;
         }
         self.published += 1;
-        self.confirmed(self.published).await
+        self.wait_confirm(self.published).await
     }
 
-    async fn confirmed(&mut self, tag: u64) -> Result<(), Failure> {
+    async fn wait_confirm(&mut self, tag: u64) -> Result<(), Failure> {
         loop {
             match self.next_method(CHANNEL).await? {
-                ((BASIC, 80), arguments) if acknowledges(&arguments, tag) => return Ok(()),
+                ((BASIC, 80), arguments) if covers_tag(&arguments, tag) => return Ok(()),
                 ((BASIC, 80), _) => {}
                 ((class, method), arguments) => {
-                    return Err(format!("{class}.{method} instead of a confirm: {}", shown(&arguments)));
+                    return Err(format!(
+                        "{class}.{method} instead of a confirm: {}",
+                        describe_close(&arguments)
+                    ));
                 }
             }
         }
@@ -254,15 +258,15 @@ impl RawClient {
     /// Takes the next message of a queue without acknowledging it; `None` when nothing is ready.
     ///
     /// # Errors
-    /// When the broker refuses or is away.
+    /// When the broker refuses or is unreachable.
     pub async fn get(&mut self, queue: &str) -> Result<Option<RawMessage>, Failure> {
         let get = [vec![0, 0], short_string(queue.as_bytes()), vec![0]].concat();
-        self.method(CHANNEL, (BASIC, 70), &get).await?;
+        self.send_method(CHANNEL, (BASIC, 70), &get).await?;
         let arguments = match self.next_method(CHANNEL).await? {
             ((BASIC, 71), arguments) => arguments,
             ((BASIC, 72), _) => return Ok(None),
             ((class, method), arguments) => {
-                return Err(format!("{class}.{method} instead of a message: {}", shown(&arguments)));
+                return Err(format!("{class}.{method} instead of a message: {}", describe_close(&arguments)));
             }
         };
         let tag = Reader(&arguments).number().ok_or("no delivery tag")?;
@@ -279,19 +283,21 @@ impl RawClient {
         Ok(Some(RawMessage { tag, headers, body }))
     }
 
-    /// Acknowledges a message that was taken.
+    /// Acknowledges a taken message.
     ///
     /// # Errors
     /// When the connection is gone.
     pub async fn ack(&mut self, message: &RawMessage) -> Result<(), Failure> {
         let ack = [&message.tag.to_be_bytes()[..], &[0]].concat();
-        self.method(CHANNEL, (BASIC, 80), &ack).await
+        self.send_method(CHANNEL, (BASIC, 80), &ack).await
     }
 
-    async fn expect(&mut self, channel: u16, wanted: (u16, u16)) -> Result<Vec<u8>, Failure> {
+    async fn expect_method(&mut self, channel: u16, wanted: (u16, u16)) -> Result<Vec<u8>, Failure> {
         match self.next_method(channel).await? {
             (seen, arguments) if seen == wanted => Ok(arguments),
-            (seen, arguments) => Err(format!("{seen:?} instead of {wanted:?}: {}", shown(&arguments))),
+            (seen, arguments) => {
+                Err(format!("{seen:?} instead of {wanted:?}: {}", describe_close(&arguments)))
+            }
         }
     }
 
@@ -304,7 +310,7 @@ impl RawClient {
         }
     }
 
-    /// The next frame of a channel, or the broker's goodbye on channel 0.
+    /// Reads the next frame of a channel, or the broker's close on channel 0.
     async fn next_frame(&mut self, channel: u16) -> Result<(u8, Vec<u8>), Failure> {
         let reading = async {
             loop {
@@ -319,39 +325,48 @@ impl RawClient {
                 }
             }
         };
-        timeout(ANSWER_TIMEOUT, reading).await.map_err(|_| "no answer".to_owned())?.map_err(text)
+        timeout(ANSWER_TIMEOUT, reading).await.map_err(|_| "no answer".to_owned())?.map_err(to_failure)
     }
 
-    async fn method(&mut self, channel: u16, method: (u16, u16), arguments: &[u8]) -> Result<(), Failure> {
+    async fn send_method(
+        &mut self,
+        channel: u16,
+        method: (u16, u16),
+        arguments: &[u8],
+    ) -> Result<(), Failure> {
         let payload = [&method.0.to_be_bytes()[..], &method.1.to_be_bytes(), arguments].concat();
-        self.frame(METHOD, channel, &payload).await
+        self.send_frame(METHOD, channel, &payload).await
     }
 
-    async fn frame(&mut self, kind: u8, channel: u16, payload: &[u8]) -> Result<(), Failure> {
+    async fn send_frame(&mut self, kind: u8, channel: u16, payload: &[u8]) -> Result<(), Failure> {
         let size = u32::try_from(payload.len()).expect("a frame's size");
         let frame =
             [&[kind][..], &channel.to_be_bytes(), &size.to_be_bytes(), payload, &[FRAME_END]].concat();
         let sending = self.stream.write_all(&frame);
-        timeout(ANSWER_TIMEOUT, sending).await.map_err(|_| "nothing is taken".to_owned())?.map_err(text)
+        timeout(ANSWER_TIMEOUT, sending)
+            .await
+            .map_err(|_| "the broker does not accept the frame".to_owned())?
+            .map_err(to_failure)
     }
 }
 
-fn text(error: impl std::fmt::Display) -> Failure {
+fn to_failure(error: impl std::fmt::Display) -> Failure {
     error.to_string()
 }
 
-fn shown(arguments: &[u8]) -> String {
+fn describe_close(arguments: &[u8]) -> String {
     String::from_utf8_lossy(arguments).into_owned()
 }
 
-/// Whether the arguments of an `ack` cover this tag.
-fn acknowledges(arguments: &[u8], tag: u64) -> bool {
+/// Returns whether the arguments of an `ack` cover this tag.
+fn covers_tag(arguments: &[u8], tag: u64) -> bool {
     let mut reader = Reader(arguments);
-    let (acked, multiple) = (reader.number(), reader.byte());
+    let acked = reader.number();
+    let multiple = reader.byte();
     acked.is_some_and(|acked| acked == tag || (multiple == Some(1) && (acked == 0 || acked > tag)))
 }
 
-/// The size of the body, and the fields of the headers.
+/// Returns the size of the body, and the fields of the headers.
 fn read_header(payload: &[u8]) -> Option<(u64, Vec<u8>)> {
     let mut reader = Reader(payload);
     let _class_and_weight = reader.take(4)?;
@@ -366,7 +381,7 @@ fn read_header(payload: &[u8]) -> Option<(u64, Vec<u8>)> {
     Some((size, headers.to_vec()))
 }
 
-/// The bytes that are left to read.
+/// The unread bytes.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -398,7 +413,7 @@ impl<'a> Reader<'a> {
         self.take(usize::try_from(length).ok()?)
     }
 
-    /// A value of a table. Tables and arrays begin with their length, so that none is entered.
+    /// Skips a value of a table. Tables and arrays begin with their length, so that none is entered.
     fn value(&mut self, kind: u8) -> Option<&'a [u8]> {
         match kind {
             b'V' => self.take(0),
@@ -413,15 +428,15 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Where a URL leads.
-struct Target {
+/// The parts of a broker's URL.
+struct BrokerUrl {
     address: String,
     user: String,
     password: String,
     vhost: String,
 }
 
-impl Target {
+impl BrokerUrl {
     fn parse(url: &str) -> Option<Self> {
         let (account, rest) = url.strip_prefix("amqp://")?.split_once('@')?;
         let (user, password) = account.split_once(':')?;
@@ -437,7 +452,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nested_arrays_and_tables_are_whole() {
+    fn nested_arrays_and_tables_are_complete() {
         for depth in [1, 2, 3, 300] {
             for (kind, inner_name, encoded) in
                 [(b'A', 0, nested_arrays(b"deep", depth)), (b'F', 2, nested_tables(b"deep", depth))]
@@ -462,7 +477,7 @@ mod tests {
     fn a_header_is_found_beside_all_others() {
         let headers = [
             nested_tables(b"deep", 3),
-            field(b"\xff", b'l', &7_u64.to_be_bytes()),
+            encode_field(b"\xff", b'l', &7_u64.to_be_bytes()),
             text_field(b"x-reject-reason", b"invalid_json"),
         ];
         let properties = Properties::default().text(Text::ContentType, b"\xfc").headers(&headers.concat());

@@ -1,11 +1,9 @@
-//! A producer of messages that no client library lets through, for tests that panic when the broker refuses one.
+//! A producer of messages that client libraries refuse, for tests that panic when the broker refuses one.
 
-use crate::raw_amqp::{FRAME_OVERHEAD, Failure, Properties, RawClient, Text};
+use crate::raw_amqp::{FRAME_OVERHEAD, Failure, Properties, RawClient, Text, long_string, short_string};
 
-/// The largest frame that RabbitMQ allows unless told otherwise.
-pub const FRAME_MAX: usize = crate::raw_amqp::MAX_FRAME_BYTES;
 /// Bytes of a content header before its properties: class, weight and the length of the body.
-const CONTENT_HEADER: usize = 2 + 2 + 8;
+const CONTENT_HEADER_BYTES: usize = 2 + 2 + 8;
 
 /// The properties of a message that are short strings.
 const TEXTS: [(&str, Text); 9] = [
@@ -29,13 +27,13 @@ pub struct RawMessage {
 }
 
 impl RawMessage {
-    /// A message without further properties.
+    /// Creates a message without further properties.
     #[must_use]
     pub fn new(key: &[u8], body: &[u8]) -> Self {
         Self { key: key.to_vec(), properties: Properties::default(), body: body.to_vec() }
     }
 
-    /// With a property that is a short string.
+    /// Adds a property that is a short string.
     ///
     /// # Panics
     /// When there is no such property.
@@ -45,7 +43,7 @@ impl RawMessage {
         Self { properties: self.properties.text(*text, value), ..self }
     }
 
-    /// With headers, each written by [`header`].
+    /// Adds headers, each encoded by [`encode_header`].
     #[must_use]
     pub fn headers(self, headers: &[u8]) -> Self {
         Self { properties: self.properties.headers(headers), ..self }
@@ -57,38 +55,38 @@ impl RawMessage {
         &self.body
     }
 
-    /// The size of its content header's frame.
+    /// Returns the size of its content header's frame.
     #[must_use]
-    pub fn header_frame(&self) -> usize {
-        FRAME_OVERHEAD + CONTENT_HEADER + self.properties.encode().len()
+    pub fn header_frame_bytes(&self) -> usize {
+        FRAME_OVERHEAD + CONTENT_HEADER_BYTES + self.properties.encode().len()
     }
 }
 
-/// A long string, or the content of an array or a table: its length in four bytes.
+/// Encodes a long string, or the content of an array or a table, with its length in four bytes.
 ///
 /// # Panics
 /// When it is longer than 4 GiB.
 #[must_use]
-pub fn long(bytes: &[u8]) -> Vec<u8> {
-    crate::raw_amqp::long_string(bytes)
+pub fn encode_long(bytes: &[u8]) -> Vec<u8> {
+    long_string(bytes)
 }
 
-/// A header of this name, whose value is written with its type.
+/// Encodes a header of this name, with the value's type in front of the value.
 #[must_use]
-pub fn header(name: &[u8], value: &[u8]) -> Vec<u8> {
-    [&crate::raw_amqp::short_string(name), value].concat()
+pub fn encode_header(name: &[u8], value: &[u8]) -> Vec<u8> {
+    [&short_string(name), value].concat()
 }
 
-/// The value nothing in as many arrays.
+/// Encodes a void value in this number of arrays.
 #[must_use]
 pub fn nested_arrays(depth: usize) -> Vec<u8> {
-    (0..depth).fold(b"V".to_vec(), |inner, _| [&b"A"[..], &long(&inner)].concat())
+    (0..depth).fold(b"V".to_vec(), |inner, _| [&b"A"[..], &encode_long(&inner)].concat())
 }
 
-/// The value nothing in as many tables.
+/// Encodes a void value in this number of tables.
 #[must_use]
 pub fn nested_tables(depth: usize) -> Vec<u8> {
-    (0..depth).fold(b"V".to_vec(), |inner, _| [&b"F"[..], &long(&header(b"", &inner))].concat())
+    (0..depth).fold(b"V".to_vec(), |inner, _| [&b"F"[..], &encode_long(&encode_header(b"", &inner))].concat())
 }
 
 /// A connection that publishes to the events of a namespace.
@@ -99,10 +97,10 @@ pub struct RawProducer {
 }
 
 impl RawProducer {
-    /// Connects to the broker; publishes to `{namespace}.events`.
+    /// Connects to the broker, to publish to `{namespace}.events`.
     ///
     /// # Panics
-    /// When the broker does not let it in.
+    /// When the broker refuses the connection.
     pub async fn connect(amqp_url: &str, namespace: &str) -> Self {
         let client = RawClient::connect(amqp_url).await.expect("a broker");
         Self { client, exchange: format!("{namespace}.events") }
@@ -111,12 +109,12 @@ impl RawProducer {
     /// Publishes a message that must find a queue, and waits for the confirm.
     ///
     /// # Panics
-    /// When the broker does not take it.
+    /// When the broker does not accept it.
     pub async fn publish(&mut self, message: &RawMessage) {
         self.try_publish(message).await.expect("a confirm");
     }
 
-    /// The same.
+    /// Publishes a message that must find a queue, and waits for the confirm.
     ///
     /// # Errors
     /// When it is not confirmed.

@@ -1,4 +1,4 @@
-//! Servers that are no proper HTTPS endpoints.
+//! Servers that are not proper HTTPS endpoints.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,14 +18,14 @@ pub struct RawServer {
 }
 
 impl RawServer {
-    /// Behind TLS with a certificate of this authority: reads some of the request, answers with
-    /// `bytes` whatever they are, and closes.
+    /// Starts it with TLS and a certificate of this authority. It reads some of the request, answers with
+    /// `bytes`, and closes.
     pub async fn tls(authority: &Authority, bytes: &'static [u8]) -> Self {
         let acceptor = TlsAcceptor::from(server_config(&authority.identity(), &["http/1.1"]));
         Self::start(Some(acceptor), bytes).await
     }
 
-    /// Without TLS, as an HTTP server would be.
+    /// Starts it without TLS, like an HTTP server.
     pub async fn plain(bytes: &'static [u8]) -> Self {
         Self::start(None, bytes).await
     }
@@ -36,13 +36,13 @@ impl RawServer {
         let tls = tls.map(Arc::new);
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(answer(stream, tls.clone(), bytes));
+                tokio::spawn(answer_connection(stream, tls.clone(), bytes));
             }
         });
         Self { address, accepting }
     }
 
-    /// An endpoint URL that leads to it.
+    /// Returns an endpoint URL that leads to it.
     #[must_use]
     pub fn url(&self) -> String {
         format!("https://localhost:{}/hook", self.address.port())
@@ -55,9 +55,9 @@ impl Drop for RawServer {
     }
 }
 
-async fn answer(mut stream: TcpStream, tls: Option<Arc<TlsAcceptor>>, bytes: &'static [u8]) {
+async fn answer_connection(mut stream: TcpStream, tls: Option<Arc<TlsAcceptor>>, bytes: &'static [u8]) {
     let mut request = [0; 4096];
-    // How the other side takes it is what the test looks at.
+    // The test looks at the client's reaction, not at this result.
     if let Some(tls) = tls {
         let Ok(mut stream) = tls.accept(stream).await else { return };
         let _ = stream.read(&mut request).await;

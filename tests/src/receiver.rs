@@ -1,171 +1,26 @@
-//! The endpoint owner's server: HTTPS on 127.0.0.1, keeps every request and answers by script.
+//! The endpoint owner's server, which speaks HTTPS on 127.0.0.1, keeps every request and answers by script.
 
+mod requests;
 mod serve;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, Version};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::PATIENCE;
+use self::requests::Shared;
+pub use self::requests::{Received, Witness};
+use crate::WAIT_TIMEOUT;
 use crate::ports::Port;
 use crate::script::{Reply, Script};
-use crate::signature;
 use crate::tls::{Authority, server_config};
 
-/// Whichever port is free on this machine.
+/// Any free port of this machine.
 const ANY_PORT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
-
-/// A request as it arrived.
-#[derive(Debug, Clone)]
-pub struct Received {
-    /// The method.
-    pub method: String,
-    /// Path and query.
-    pub path: String,
-    /// HTTP/1.1 or HTTP/2.
-    pub version: Version,
-    /// Headers.
-    pub headers: HeaderMap,
-    /// The body, byte for byte.
-    pub body: Bytes,
-    /// When its headers were there.
-    pub at: Instant,
-    /// The connection that it came on, counted from 1.
-    pub connection: usize,
-}
-
-impl Received {
-    /// A header as text.
-    ///
-    /// # Panics
-    /// When it is not there or not text.
-    #[must_use]
-    pub fn header(&self, name: &str) -> &str {
-        let value =
-            self.headers.get(name).unwrap_or_else(|| panic!("no header {name} in {:?}", self.headers));
-        value.to_str().expect("a header of text")
-    }
-
-    /// The body as text.
-    ///
-    /// # Panics
-    /// When it is not UTF-8.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).expect("a body of UTF-8")
-    }
-
-    /// The body as JSON.
-    ///
-    /// # Panics
-    /// When it is not JSON.
-    #[must_use]
-    pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e} in {:?}", self.body))
-    }
-
-    /// A text field of the envelope, such as `attemptId`.
-    ///
-    /// # Panics
-    /// When it is not there.
-    #[must_use]
-    pub fn field(&self, name: &str) -> String {
-        self.json()[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.text())).to_owned()
-    }
-
-    /// The event's id.
-    #[must_use]
-    pub fn event_id(&self) -> String {
-        self.field("id")
-    }
-
-    /// Verifies the signature with this secret.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn verify(&self, secret: &str) -> Result<(), String> {
-        signature::verify(secret, &self.headers, &self.body, signature::now())
-    }
-}
-
-/// Judges requests as they come, where there are too many to be kept, and says what to answer.
-pub trait Witness: Send + Sync + std::fmt::Debug {
-    /// A request has arrived.
-    fn answer(&self, request: &Received) -> Reply;
-}
-
-/// What the connections and the test share.
-#[derive(Debug)]
-struct Shared {
-    witness: Option<Arc<dyn Witness>>,
-    paths: Mutex<HashMap<String, PathState>>,
-    changed: watch::Sender<usize>,
-    connections: watch::Sender<usize>,
-}
-
-#[derive(Debug, Default)]
-struct PathState {
-    script: Script,
-    /// What each event is answered, one attempt after the other, in place of the script.
-    each: Vec<Reply>,
-    requests: Vec<Arc<Received>>,
-    in_flight: usize,
-    most_in_flight: usize,
-}
-
-impl PathState {
-    fn reply(&mut self, event: &str) -> Reply {
-        let attempts =
-            || self.requests.iter().filter(|request| request.header("webhook-id") == event).count();
-        match self.each.last() {
-            Some(last) => self.each.get(attempts()).unwrap_or(last).clone(),
-            None => self.script.next(),
-        }
-    }
-}
-
-impl Shared {
-    fn paths(&self) -> MutexGuard<'_, HashMap<String, PathState>> {
-        self.paths.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// Notes that a request is being served.
-    fn enter(&self, path: &str) {
-        let mut paths = self.paths();
-        let state = paths.entry(path.to_owned()).or_default();
-        state.in_flight += 1;
-        state.most_in_flight = state.most_in_flight.max(state.in_flight);
-    }
-
-    fn leave(&self, path: &str) {
-        if let Some(state) = self.paths().get_mut(path) {
-            state.in_flight -= 1;
-        }
-    }
-
-    /// Keeps a request and says what to answer.
-    fn keep(&self, path: &str, request: Received) -> Reply {
-        if let Some(witness) = &self.witness {
-            return witness.answer(&request);
-        }
-        let reply = {
-            let mut paths = self.paths();
-            let state = paths.entry(path.to_owned()).or_default();
-            let reply = state.reply(request.header("webhook-id"));
-            state.requests.push(Arc::new(request));
-            reply
-        };
-        self.changed.send_modify(|n| *n += 1);
-        reply
-    }
-}
 
 /// An HTTPS server that stops when it is dropped.
 #[derive(Debug)]
@@ -176,22 +31,22 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Starts one with a certificate of this authority that speaks HTTP/2 and HTTP/1.1.
+    /// Starts a receiver with a certificate of this authority that speaks HTTP/2 and HTTP/1.1.
     pub async fn start(authority: &Authority) -> Self {
         Self::start_with(authority, &["h2", "http/1.1"]).await
     }
 
-    /// Starts one that keeps nothing and shows each request to this witness, who answers it.
-    pub async fn start_before(authority: &Authority, witness: Arc<dyn Witness>) -> Self {
+    /// Starts a receiver that keeps nothing and passes each request to this witness, which answers it.
+    pub async fn start_with_witness(authority: &Authority, witness: Arc<dyn Witness>) -> Self {
         Self::listen(authority, &["h2", "http/1.1"], ANY_PORT, Some(witness)).await
     }
 
-    /// Starts one that offers these protocols.
+    /// Starts a receiver that offers these protocols.
     pub async fn start_with(authority: &Authority, alpn: &[&str]) -> Self {
         Self::listen(authority, alpn, ANY_PORT, None).await
     }
 
-    /// Starts one on this port, which was a closed one so far.
+    /// Starts a receiver on this port, which was closed so far.
     pub async fn start_on(authority: &Authority, port: &Port) -> Self {
         Self::listen(authority, &["h2", "http/1.1"], port.address(), None).await
     }
@@ -211,24 +66,24 @@ impl Receiver {
             connections: watch::Sender::new(0),
         });
         let tls = server_config(&authority.identity(), alpn);
-        let accepting = tokio::spawn(serve::accept(listener, tls, shared.clone()));
+        let accepting = tokio::spawn(serve::accept_connections(listener, tls, shared.clone()));
         Self { shared, address, accepting }
     }
 
-    /// The endpoint at this path, which begins with `/`.
+    /// Returns the endpoint at this path, which begins with `/`.
     #[must_use]
     pub fn endpoint(&self, path: &str) -> Endpoint {
         let url = format!("https://localhost:{}{path}", self.address.port());
         Endpoint { shared: self.shared.clone(), path: path.to_owned(), url }
     }
 
-    /// How many connections were opened so far.
+    /// Returns the number of connections opened so far.
     #[must_use]
-    pub fn connections(&self) -> usize {
+    pub fn count_connections(&self) -> usize {
         *self.shared.connections.borrow()
     }
 
-    /// The port that it listens on.
+    /// Returns its listening port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.address.port()
@@ -241,7 +96,7 @@ impl Drop for Receiver {
     }
 }
 
-/// One path of a receiver: what it answers and what came in.
+/// One path of a receiver, with its answers and its requests.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     shared: Arc<Shared>,
@@ -250,39 +105,39 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Its URL.
+    /// Returns its URL.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Answers these from now on, one for each request, the last for all further ones.
+    /// Answers with these from now on, one for each request, the last for all further ones.
     pub fn answer(&self, replies: impl IntoIterator<Item = Reply>) {
-        let mut paths = self.shared.paths();
+        let mut paths = self.shared.lock_paths();
         let state = paths.entry(self.path.clone()).or_default();
         (state.script, state.each) = (Script::new(replies), Vec::new());
     }
 
     /// Answers each event with these from now on, one for each of its attempts, the last for all further
-    /// ones: in whatever order events and attempts come.
+    /// ones, regardless of the order of events.
     pub fn answer_each(&self, replies: impl IntoIterator<Item = Reply>) {
-        self.shared.paths().entry(self.path.clone()).or_default().each = replies.into_iter().collect();
+        self.shared.lock_paths().entry(self.path.clone()).or_default().each = replies.into_iter().collect();
     }
 
-    /// Answers this from now on.
+    /// Answers with this from now on.
     pub fn always(&self, reply: Reply) {
         self.answer([reply]);
     }
 
-    /// What came in so far, in order.
+    /// Returns the requests so far, in order.
     #[must_use]
     pub fn requests(&self) -> Vec<Arc<Received>> {
-        self.shared.paths().get(&self.path).map(|state| state.requests.clone()).unwrap_or_default()
+        self.shared.lock_paths().get(&self.path).map(|state| state.requests.clone()).unwrap_or_default()
     }
 
-    /// How often each event came in so far.
+    /// Returns the number of requests for each event so far.
     #[must_use]
-    pub fn counts(&self) -> BTreeMap<String, u64> {
+    pub fn count_by_event(&self) -> BTreeMap<String, u64> {
         let mut counts = BTreeMap::new();
         for request in self.requests() {
             *counts.entry(request.event_id()).or_default() += 1;
@@ -290,45 +145,47 @@ impl Endpoint {
         counts
     }
 
-    /// What came in so far for one event, in order.
+    /// Returns the requests so far for one event, in order.
     #[must_use]
     pub fn requests_of(&self, event: &str) -> Vec<Arc<Received>> {
         self.requests().into_iter().filter(|request| request.event_id() == event).collect()
     }
 
-    /// The most requests that were being served at the same time.
+    /// Returns the maximum number of requests that were served at the same time.
     #[must_use]
-    pub fn most_in_flight(&self) -> usize {
-        self.shared.paths().get(&self.path).map_or(0, |state| state.most_in_flight)
+    pub fn max_in_flight(&self) -> usize {
+        self.shared.lock_paths().get(&self.path).map_or(0, |state| state.max_in_flight)
     }
 
-    /// The same so far, and begins to count anew.
+    /// Returns the same maximum so far, and starts a new count.
     #[must_use]
-    pub fn forget_most_in_flight(&self) -> usize {
-        let mut paths = self.shared.paths();
-        paths.get_mut(&self.path).map_or(0, |state| std::mem::take(&mut state.most_in_flight))
+    pub fn reset_max_in_flight(&self) -> usize {
+        let mut paths = self.shared.lock_paths();
+        paths.get_mut(&self.path).map_or(0, |state| std::mem::take(&mut state.max_in_flight))
     }
 
-    /// Waits for as many requests as `number`.
-    pub async fn wait_for(&self, number: usize) -> Vec<Arc<Received>> {
-        self.wait_until(&format!("{number} requests at {}", self.path), PATIENCE, |all| all.len() >= number)
-            .await
+    /// Waits for this number of requests.
+    pub async fn wait_for_requests(&self, number: usize) -> Vec<Arc<Received>> {
+        self.wait_until(&format!("{number} requests at {}", self.path), WAIT_TIMEOUT, |all| {
+            all.len() >= number
+        })
+        .await
     }
 
     /// Waits for a request with this event.
     ///
     /// # Panics
-    /// When it does not come in time.
+    /// When it does not arrive in time.
     pub async fn wait_for_event(&self, id: &str) -> Arc<Received> {
         let what = format!("event {id} at {}", self.path);
-        let all = self.wait_until(&what, PATIENCE, |all| all.iter().any(|r| r.event_id() == id)).await;
+        let all = self.wait_until(&what, WAIT_TIMEOUT, |all| all.iter().any(|r| r.event_id() == id)).await;
         all.into_iter().find(|r| r.event_id() == id).expect("it was there")
     }
 
-    /// Waits until what came in is as wanted.
+    /// Waits until the requests satisfy `wanted`.
     ///
     /// # Panics
-    /// When it is not within `timeout`.
+    /// When they do not within `timeout`.
     pub async fn wait_until(
         &self,
         what: &str,
@@ -344,14 +201,14 @@ impl Endpoint {
                 return all;
             }
             if tokio::time::timeout_at(deadline, changed.changed()).await.is_err() {
-                panic!("not within {timeout:?}: {what}; {} requests came: {}", all.len(), summary(&all));
+                panic!("not within {timeout:?}: {what}; {} requests came: {}", all.len(), summarize(&all));
             }
         }
     }
 }
 
-/// The last few requests in a line each.
-fn summary(all: &[Arc<Received>]) -> String {
+/// Describes the last few requests in a line each.
+fn summarize(all: &[Arc<Received>]) -> String {
     let line =
         |r: &Arc<Received>| format!("\n  {} {} {}", r.method, r.path, String::from_utf8_lossy(&r.body));
     all.iter().rev().take(5).map(line).collect()

@@ -1,12 +1,12 @@
-//! The API's routes as its own document has them, so that a test of every route meets a new one by itself.
+//! The API's routes from its own document, so that a test of every route includes new ones automatically.
 
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::api::Api;
 
-/// How deep schemas refer to one another at most.
-const DEPTH: usize = 8;
+/// Maximum depth of references between schemas.
+const MAX_DEPTH: usize = 8;
 
 /// One route.
 #[derive(Debug, Clone)]
@@ -15,38 +15,38 @@ pub struct Route {
     pub method: Method,
     /// The path with its parameters, `/v1/{brandId}/webhooks`.
     pub path: String,
-    /// What it is called.
+    /// Its operation name.
     pub operation: String,
-    /// The least that its body may say, where it takes one.
+    /// The smallest valid body, if it takes one.
     pub body: Option<Value>,
     /// A field that its body may have, with a value.
     pub field: Option<(String, Value)>,
-    /// Whether its pages go on with a cursor.
+    /// Whether its pages continue with a cursor.
     pub has_cursor: bool,
 }
 
 impl Route {
-    /// Whether it is a brand's.
+    /// Returns whether it is for brands.
     #[must_use]
-    pub fn is_brands(&self) -> bool {
+    pub fn is_for_brands(&self) -> bool {
         self.path.starts_with("/v1/{brandId}/")
     }
 
-    /// Whether it is support's.
+    /// Returns whether it is for support.
     #[must_use]
-    pub fn is_supports(&self) -> bool {
+    pub fn is_for_support(&self) -> bool {
         self.path.starts_with("/admin/")
     }
 
-    /// Whether it takes a token that may write.
+    /// Returns whether it needs a token that may write.
     #[must_use]
-    pub fn writes(&self) -> bool {
+    pub fn needs_write(&self) -> bool {
         self.method != Method::GET || self.operation == "readSecret"
     }
 
-    /// Its path with the value that `of` knows for each parameter.
+    /// Returns its path with the value that `of` returns for each parameter.
     #[must_use]
-    pub fn fill(&self, of: impl Fn(&str) -> String) -> String {
+    pub fn fill_path(&self, of: impl Fn(&str) -> String) -> String {
         let part = |part: &str| match part.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
             Some(name) => of(name),
             None => part.to_owned(),
@@ -55,54 +55,54 @@ impl Route {
     }
 }
 
-/// All of them.
+/// Returns all routes.
 ///
 /// # Panics
-/// When the document does not say what it should.
-pub async fn all(api: &Api) -> Vec<Route> {
-    let document = api.get("/openapi.json").await.expect(200).json();
+/// When the document is not as expected.
+pub async fn load_routes(api: &Api) -> Vec<Route> {
+    let document = api.get("/openapi.json").await.expect_status(200).json();
     let mut routes = Vec::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("methods") {
-            routes.push(route(&document, path, method, operation));
+            routes.push(read_route(&document, path, method, operation));
         }
     }
     routes
 }
 
-fn route(document: &Value, path: &str, method: &str, operation: &Value) -> Route {
+fn read_route(document: &Value, path: &str, method: &str, operation: &Value) -> Route {
     let schema = operation["requestBody"]["content"].as_object().and_then(|kinds| kinds.values().next());
-    let schema = schema.map(|kind| resolve(document, &kind["schema"]));
+    let schema = schema.map(|kind| resolve_schema(document, &kind["schema"]));
     let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
     Route {
         method: method.to_uppercase().parse().expect("a method"),
         path: path.to_owned(),
         operation: operation["operationId"].as_str().expect("an operation's id").to_owned(),
-        body: schema.map(|schema| sample(document, schema, DEPTH)),
-        field: schema.and_then(|schema| field(document, schema)),
+        body: schema.map(|schema| sample_value(document, schema, MAX_DEPTH)),
+        field: schema.and_then(|schema| first_field(document, schema)),
         has_cursor: parameters.iter().any(|parameter| parameter["name"] == "cursor"),
     }
 }
 
-fn field(document: &Value, schema: &Value) -> Option<(String, Value)> {
+fn first_field(document: &Value, schema: &Value) -> Option<(String, Value)> {
     let (name, value) = schema["properties"].as_object()?.iter().next()?;
-    Some((name.clone(), sample(document, value, DEPTH)))
+    Some((name.clone(), sample_value(document, value, MAX_DEPTH)))
 }
 
-/// The schema that is meant: of a reference, and of several the first.
-fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+/// Resolves a schema: the target of a reference, or the first of several.
+fn resolve_schema<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     if let Some(reference) = schema["$ref"].as_str() {
-        return resolve(document, document.pointer(&reference[1..]).expect("it is there"));
+        return resolve_schema(document, document.pointer(&reference[1..]).expect("it is there"));
     }
     let several = ["oneOf", "anyOf", "allOf"].iter().find_map(|kind| schema[*kind].as_array());
     let meant = several.and_then(|kinds| kinds.iter().find(|kind| kind["type"] != "null"));
-    meant.map_or(schema, |kind| resolve(document, kind))
+    meant.map_or(schema, |kind| resolve_schema(document, kind))
 }
 
-/// A value that fits, as small as it may be.
-fn sample(document: &Value, schema: &Value, depth: usize) -> Value {
-    assert!(depth > 0, "a schema that goes on and on: {schema}");
-    let schema = resolve(document, schema);
+/// Returns the smallest value that fits the schema.
+fn sample_value(document: &Value, schema: &Value, depth: usize) -> Value {
+    assert!(depth > 0, "a schema with endless references: {schema}");
+    let schema = resolve_schema(document, schema);
     if let Some(example) = schema.get("example").or_else(|| schema["enum"].get(0)) {
         return example.clone();
     }
@@ -112,10 +112,10 @@ fn sample(document: &Value, schema: &Value, depth: usize) -> Value {
             let required = schema["required"].as_array().cloned().unwrap_or_default();
             let names = required.iter().filter_map(Value::as_str);
             names
-                .map(|name| (name.to_owned(), sample(document, &schema["properties"][name], depth - 1)))
+                .map(|name| (name.to_owned(), sample_value(document, &schema["properties"][name], depth - 1)))
                 .collect()
         }
-        Some("array") => json!([sample(document, &schema["items"], depth - 1)]),
+        Some("array") => json!([sample_value(document, &schema["items"], depth - 1)]),
         Some("integer" | "number") => schema.get("minimum").cloned().unwrap_or(json!(1)),
         Some("boolean") => json!(true),
         Some("string") if schema["format"] == "date-time" => json!("2026-01-01T00:00:00Z"),

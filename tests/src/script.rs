@@ -1,4 +1,4 @@
-//! What a receiver answers.
+//! Answers of a receiver.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -26,62 +26,62 @@ pub struct Answer {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Body,
-    /// How long it waits before the headers go.
+    /// How long the receiver waits before it sends the headers.
     pub delay: Duration,
-    /// It goes only when this gate is open.
+    /// The answer is sent only when this gate is open.
     pub gate: Option<Gate>,
 }
 
 /// The body of an answer.
 #[derive(Debug, Clone)]
 pub enum Body {
-    /// All of it at once.
+    /// The whole body at once.
     Whole(Bytes),
-    /// Without end, as fast as it is read.
+    /// An endless body, as fast as the client reads.
     Endless,
-    /// A byte every so often, without end.
+    /// A byte at each interval, without end.
     Drip(Duration),
 }
 
 impl Reply {
-    /// This status with an empty body.
+    /// Answers with this status and an empty body.
     #[must_use]
     pub fn status(status: u16) -> Self {
         let body = Body::Whole(Bytes::new());
         Self::Answer(Answer { status, headers: Vec::new(), body, delay: Duration::ZERO, gate: None })
     }
 
-    /// 200.
+    /// Answers 200.
     #[must_use]
     pub fn ok() -> Self {
         Self::status(200)
     }
 
-    /// With this header too.
+    /// Adds this header.
     #[must_use]
     pub fn header(self, name: &'static str, value: impl Into<String>) -> Self {
         self.with(|answer| answer.headers.push((name, value.into())))
     }
 
-    /// With this body.
+    /// Sets a text body.
     #[must_use]
     pub fn text(self, text: impl Into<Bytes>) -> Self {
         self.body(Body::Whole(text.into()))
     }
 
-    /// With this body.
+    /// Sets this body.
     #[must_use]
     pub fn body(self, body: Body) -> Self {
         self.with(|answer| answer.body = body)
     }
 
-    /// After this long.
+    /// Answers after this delay.
     #[must_use]
     pub fn after(self, delay: Duration) -> Self {
         self.with(|answer| answer.delay = delay)
     }
 
-    /// Once the gate is open.
+    /// Answers once the gate is open.
     #[must_use]
     pub fn behind(self, gate: &Gate) -> Self {
         self.with(|answer| answer.gate = Some(gate.clone()))
@@ -100,20 +100,20 @@ impl Reply {
 pub struct Gate(watch::Sender<bool>);
 
 impl Gate {
-    /// A closed one.
+    /// Creates a closed gate.
     #[must_use]
     pub fn closed() -> Self {
         Self(watch::Sender::new(false))
     }
 
-    /// Lets everything pass from now on.
+    /// Lets all answers pass from now on.
     pub fn open(&self) {
         self.0.send_replace(true);
     }
 
     /// Waits until it is open.
     pub async fn passed(&self) {
-        // Cannot fail: the sender lives in `self`.
+        // This cannot fail, because the sender is in `self`.
         let _ = self.0.subscribe().wait_for(|open| *open).await;
     }
 }
@@ -133,7 +133,7 @@ impl Default for Script {
 
 impl Script {
     /// # Panics
-    /// Without an answer.
+    /// When there is no answer.
     pub(crate) fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
         let mut first: VecDeque<_> = replies.into_iter().collect();
         let then = first.pop_back().expect("a script has at least one answer");

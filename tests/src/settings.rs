@@ -1,23 +1,23 @@
-//! Where the servers are that the tests use.
+//! Addresses of the servers that the tests use.
 
-/// The PostgreSQL server: a URL of a database in which `CREATE DATABASE` may be said.
+/// Returns the URL of a database in which `CREATE DATABASE` is allowed.
 #[must_use]
 pub fn database_url() -> String {
-    env("E2E_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
+    read_env("E2E_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 }
 
-/// The RabbitMQ server.
+/// Returns the URL of the RabbitMQ server.
 #[must_use]
 pub fn amqp_url() -> String {
-    env("E2E_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f")
+    read_env("E2E_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f")
 }
 
-fn env(name: &str, default: &str) -> String {
+fn read_env(name: &str, default: &str) -> String {
     std::env::var(name).ok().filter(|value| !value.is_empty()).unwrap_or_else(|| default.to_owned())
 }
 
-/// A short random word of letters and digits, for names of this test alone.
+/// Returns a short random word of letters and digits, for the names of one test.
 #[must_use]
-pub fn unique() -> String {
+pub fn unique_name() -> String {
     uuid::Uuid::new_v4().simple().to_string()[..12].to_owned()
 }

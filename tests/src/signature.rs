@@ -1,4 +1,4 @@
-//! Standard Webhooks 1.0, verified as a receiver would, written from its text and not from ours.
+//! Verifies Standard Webhooks 1.0 as a receiver would, written from the specification and not from our code.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,23 +6,23 @@ use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
 use sha2::Sha256;
 
-/// How far the timestamp of a request may lie from now, in seconds: the published libraries' limit.
-const TOLERANCE_SECONDS: u64 = 5 * 60;
+/// Maximum distance of a request's timestamp from now, in seconds, the same as in the published libraries.
+const MAX_AGE_SECONDS: u64 = 5 * 60;
 
-/// Checks the three headers of a request against its body, the secret (`whsec_…`) and the clock
-/// (`now`, Unix seconds).
+/// Checks the three headers of a request against its body, the secret (`whsec_…`) and the clock (`now`, Unix
+/// seconds).
 ///
 /// # Errors
-/// What is wrong, in words.
+/// Describes the defect in words.
 pub fn verify(secret: &str, headers: &HeaderMap, body: &[u8], now: u64) -> Result<(), String> {
-    let id = header(headers, "webhook-id")?;
-    let timestamp = header(headers, "webhook-timestamp")?;
+    let id = header_text(headers, "webhook-id")?;
+    let timestamp = header_text(headers, "webhook-timestamp")?;
     let seconds: u64 = timestamp.parse().map_err(|_| format!("webhook-timestamp is {timestamp:?}"))?;
-    if seconds.abs_diff(now) > TOLERANCE_SECONDS {
+    if seconds.abs_diff(now) > MAX_AGE_SECONDS {
         return Err(format!("webhook-timestamp {seconds} is too far from {now}"));
     }
     let mac = mac(secret, id, timestamp, body)?;
-    let signatures = header(headers, "webhook-signature")?;
+    let signatures = header_text(headers, "webhook-signature")?;
     let fits = |candidate: &str| {
         let bytes = candidate.strip_prefix("v1,").and_then(|text| STANDARD.decode(text).ok());
         bytes.is_some_and(|bytes| mac.clone().verify_slice(&bytes).is_ok())
@@ -30,7 +30,7 @@ pub fn verify(secret: &str, headers: &HeaderMap, body: &[u8], now: u64) -> Resul
     if signatures.split(' ').any(fits) { Ok(()) } else { Err(format!("no signature fits: {signatures}")) }
 }
 
-/// The signature that this secret gives, as it stands in the header.
+/// Returns the signature with this secret, in the form of the header.
 ///
 /// # Errors
 /// When the secret is not `whsec_` and base64.
@@ -47,7 +47,7 @@ fn mac(secret: &str, id: &str, timestamp: &str, body: &[u8]) -> Result<Hmac<Sha2
     Ok(mac)
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, String> {
+fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, String> {
     let mut values = headers.get_all(name).iter();
     let value = values.next().ok_or_else(|| format!("no {name}"))?;
     if values.next().is_some() {
@@ -56,9 +56,9 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, String> {
     value.to_str().map_err(|_| format!("{name} is not text"))
 }
 
-/// Unix seconds now.
+/// Returns the current time in Unix seconds.
 #[must_use]
-pub fn now() -> u64 {
+pub fn unix_now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_contracts_vectors_verify() {
+    fn the_test_vectors_of_the_contract_verify() {
         for (secret, id, timestamp, body, signature) in VECTORS {
             assert_eq!(sign(secret, id, &timestamp.to_string(), body.as_bytes()).as_deref(), Ok(signature));
             for shown in [signature.to_owned(), format!("v1,AAAA v2,x {signature}")] {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_was_altered_does_not_verify() {
+    fn altered_requests_do_not_verify() {
         let (secret, id, timestamp, body, signature) = VECTORS[0];
         let good = headers(id, timestamp, signature);
         let other = headers("msg_other", timestamp, signature);

@@ -1,4 +1,4 @@
-//! How long no request came to a path, while others did.
+//! Measures how long a path received no request, while others did.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::receiver::{Received, Witness};
 use crate::script::Reply;
 
-/// A witness that times the silence at each path, and leaves the answer to another witness.
+/// A witness that times the silence of each path, and leaves the answer to another witness.
 #[derive(Debug)]
 pub struct Silence {
     witness: Arc<dyn Witness>,
@@ -22,9 +22,9 @@ struct Pause {
 }
 
 impl Silence {
-    /// Times what this witness answers.
+    /// Times the requests that this witness answers.
     #[must_use]
-    pub fn before(witness: Arc<dyn Witness>) -> Self {
+    pub fn in_front_of(witness: Arc<dyn Witness>) -> Self {
         Self { witness, paths: Mutex::default() }
     }
 
@@ -32,23 +32,23 @@ impl Silence {
         self.paths.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins anew: all paths that had a request so far had one just now.
-    pub fn begin(&self) {
+    /// Starts again, as if every path with earlier requests had one now.
+    pub fn restart(&self) {
         let start = Pause { since: Instant::now(), longest: Duration::ZERO };
         self.paths().values_mut().for_each(|pause| *pause = start);
     }
 
-    /// The longest pause of each path since it was begun, that of now included.
+    /// Returns the longest pause of each path since the start, including the current one.
     #[must_use]
-    pub fn longest(&self) -> BTreeMap<String, Duration> {
+    pub fn longest_pauses(&self) -> BTreeMap<String, Duration> {
         let longest = |pause: &Pause| pause.longest.max(pause.since.elapsed());
         self.paths().iter().map(|(path, pause)| (path.clone(), longest(pause))).collect()
     }
 
-    /// The paths at which no request came for longer than this, with their pause.
+    /// Returns the paths without a request for longer than this, with their pause.
     #[must_use]
-    pub fn longer_than(&self, limit: Duration) -> BTreeMap<String, Duration> {
-        self.longest().into_iter().filter(|(_, pause)| *pause > limit).collect()
+    pub fn pauses_longer_than(&self, limit: Duration) -> BTreeMap<String, Duration> {
+        self.longest_pauses().into_iter().filter(|(_, pause)| *pause > limit).collect()
     }
 }
 

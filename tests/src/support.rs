@@ -1,40 +1,40 @@
-//! What support does, with the support token.
+//! Support's actions, with the support token.
 
 use serde_json::{Value, json};
 
-use crate::PATIENCE;
+use crate::WAIT_TIMEOUT;
 use crate::api::Api;
 use crate::brand::Webhook;
 use crate::poll::eventually;
 
-/// What the router refused, in the API.
+/// The API path of rejected messages.
 pub const REJECTED: &str = "/admin/v1/rejected";
-/// Who changed what.
+/// The API path of the audit.
 pub const AUDIT: &str = "/admin/v1/audit";
 
 /// Disables a webhook.
-pub async fn disable(support: &Api, webhook: &Webhook, detail: &str) -> Value {
+pub async fn disable_webhook(support: &Api, webhook: &Webhook, detail: &str) -> Value {
     let path = format!("/admin/v1/webhooks/{}/disable", webhook.id);
-    support.post(&path, &json!({"detail": detail})).await.expect(200).json()
+    support.post(&path, &json!({"detail": detail})).await.expect_status(200).json()
 }
 
-/// Enables a webhook again, with a body of `{"note","redeliverHeld"?}`.
-pub async fn enable(support: &Api, webhook: &Webhook, body: &Value) -> Value {
+/// Enables a webhook again, with the body `{"note","redeliverHeld"?}`.
+pub async fn enable_webhook(support: &Api, webhook: &Webhook, body: &Value) -> Value {
     let path = format!("/admin/v1/webhooks/{}/enable", webhook.id);
-    support.post(&path, body).await.expect(200).json()
+    support.post(&path, body).await.expect_status(200).json()
 }
 
-/// Waits until as many messages are listed as rejected, and hands the list out.
+/// Waits until this number of messages is listed as rejected, and returns the list.
 pub async fn wait_rejected(support: &Api, number: usize) -> Vec<Value> {
-    eventually(&format!("{number} messages are rejected"), PATIENCE, async || {
-        let list = support.get(REJECTED).await.expect(200).json();
+    eventually(&format!("{number} messages are rejected"), WAIT_TIMEOUT, async || {
+        let list = support.get(REJECTED).await.expect_status(200).json();
         let items = list["items"].as_array().cloned().unwrap_or_default();
         if items.len() == number && list["total"] == number { Ok(items) } else { Err(list.to_string()) }
     })
     .await
 }
 
-/// All that was changed so far.
-pub async fn audit(support: &Api) -> Vec<Value> {
+/// Returns all audit entries so far.
+pub async fn list_audit(support: &Api) -> Vec<Value> {
     support.list(AUDIT, 1000).await
 }

@@ -11,13 +11,13 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// Chooses the cryptography of this process, once.
+/// Installs the cryptography provider of this process, once.
 pub fn install_crypto() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
 }
 
-/// What a server shows and signs with.
+/// A certificate chain and its private key.
 #[derive(Debug)]
 pub struct Identity {
     /// The certificate chain, leaf first.
@@ -26,7 +26,7 @@ pub struct Identity {
     pub key: PrivateKeyDer<'static>,
 }
 
-/// An [`Identity`] as the text that goes into files.
+/// An [`Identity`] as PEM text.
 #[derive(Debug)]
 pub struct PemIdentity {
     /// The certificate.
@@ -36,7 +36,7 @@ pub struct PemIdentity {
 }
 
 impl PemIdentity {
-    /// Reads it.
+    /// Parses it.
     ///
     /// # Errors
     /// When it is not PEM.
@@ -54,7 +54,7 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Makes one.
+    /// Creates an authority.
     #[must_use]
     pub fn generate() -> Self {
         let mut params = CertificateParams::default();
@@ -66,7 +66,7 @@ impl Authority {
         Self { pem: certificate.pem(), issuer: Issuer::new(params, key) }
     }
 
-    /// The root certificate as PEM, for `POSTRIDER_EXTRA_CA_FILE`.
+    /// Returns the root certificate as PEM, for `POSTRIDER_EXTRA_CA_FILE`.
     #[must_use]
     pub fn pem(&self) -> &str {
         &self.pem
@@ -77,19 +77,19 @@ impl Authority {
         std::fs::write(path, &self.pem).expect("the file of the test authority");
     }
 
-    /// An identity for `localhost`, 127.0.0.1 and the made-up name `hooks.test`, as PEM.
+    /// Issues an identity for `localhost`, 127.0.0.1 and the test name `hooks.test`, as PEM.
     #[must_use]
     pub fn issue(&self) -> PemIdentity {
         self.issue_server(&["localhost", "127.0.0.1", "hooks.test"])
     }
 
-    /// An identity for a server with these names and addresses, as PEM.
+    /// Issues an identity for a server with these names and addresses, as PEM.
     #[must_use]
     pub fn issue_server(&self, names: &[&str]) -> PemIdentity {
         self.sign(names, names[0], ExtendedKeyUsagePurpose::ServerAuth)
     }
 
-    /// An identity for a client of this name, as PEM.
+    /// Issues an identity for a client of this name, as PEM.
     #[must_use]
     pub fn issue_client(&self, name: &str) -> PemIdentity {
         self.sign(&[], name, ExtendedKeyUsagePurpose::ClientAuth)
@@ -107,14 +107,14 @@ impl Authority {
         PemIdentity { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
-    /// An identity for `localhost` and 127.0.0.1.
+    /// Issues an identity for `localhost` and 127.0.0.1.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        self.issue().read().expect("what was just written")
+        self.issue().read().expect("a generated identity")
     }
 }
 
-/// The server side of TLS with this identity, offering these protocols (`h2`, `http/1.1`).
+/// Returns the server side of TLS with this identity, offering these protocols (`h2`, `http/1.1`).
 #[must_use]
 pub fn server_config(identity: &Identity, alpn: &[&str]) -> Arc<ServerConfig> {
     install_crypto();

@@ -1,4 +1,4 @@
-//! Careful producers under faults: what is not confirmed is sent again until it is.
+//! Careful producers under faults, which republish unconfirmed messages until they are confirmed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,41 +12,41 @@ use crate::event::Event;
 use crate::ledger::{Kind, Ledger};
 use crate::producer::Producer;
 
-/// How long a producer waits before it dials again.
-const REDIAL: Duration = Duration::from_millis(200);
-/// How long a producer keeps dialling.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a producer waits before it reconnects.
+const RECONNECT_DELAY: Duration = Duration::from_millis(200);
+/// How long a producer keeps reconnecting.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(120);
 /// Events that one producer has in flight.
-const BATCH: usize = 20;
-/// Producers beside one another.
+const MAX_IN_FLIGHT: usize = 20;
+/// Number of concurrent producers.
 const PRODUCERS: usize = 4;
 
-/// Where and what is produced.
+/// The target and the kinds of events.
 #[derive(Debug, Clone)]
 pub struct Traffic {
     /// The broker.
     pub amqp_url: String,
-    /// What its names begin with.
+    /// Prefix of its names in the broker.
     pub namespace: String,
-    /// What is published, one kind after the other.
+    /// The published kinds, in turn.
     pub kinds: Vec<Kind>,
-    /// Where it is written down.
+    /// The ledger that records the events.
     pub ledger: Arc<Ledger>,
 }
 
-/// Producers at work. Dropping it stops them anywhere.
+/// Running producers; dropping it stops them at any point.
 #[derive(Debug)]
-pub struct Load {
+pub struct RunningLoad {
     stop: watch::Sender<bool>,
     producers: JoinSet<()>,
 }
 
-impl Load {
-    /// Lets the producers publish what they still have to, and waits until all of it is confirmed.
+impl RunningLoad {
+    /// Lets the producers publish their remaining events, and waits until all are confirmed.
     ///
     /// # Panics
-    /// When a producer gave up.
-    pub async fn end(mut self) {
+    /// When a producer has given up.
+    pub async fn finish(mut self) {
         self.stop.send_replace(true);
         while let Some(ended) = self.producers.join_next().await {
             ended.expect("a producer");
@@ -55,25 +55,33 @@ impl Load {
 }
 
 impl Traffic {
-    /// Publishes at this pace in the background, until told to stop and at least `events` were confirmed;
-    /// what is left then goes out without a pause.
+    /// Publishes at this pace in the background, until told to stop and at least `events` are confirmed; the
+    /// rest then follows without a pause.
     #[must_use]
-    pub fn start(&self, events: usize, per_second: usize) -> Load {
+    pub fn start(&self, events: usize, per_second: usize) -> RunningLoad {
         let stop = watch::Sender::new(false);
         let mut producers = JoinSet::new();
-        let period = Duration::from_secs_f64((BATCH * PRODUCERS) as f64 / per_second as f64);
+        let period = Duration::from_secs_f64((MAX_IN_FLIGHT * PRODUCERS) as f64 / per_second as f64);
         for number in 0..PRODUCERS {
-            let (traffic, stop) = (self.clone(), stop.subscribe());
-            producers.spawn(async move { traffic.produce(number, events / PRODUCERS, period, stop).await });
+            let traffic = self.clone();
+            let stop = stop.subscribe();
+            producers
+                .spawn(async move { traffic.produce_events(number, events / PRODUCERS, period, stop).await });
         }
-        Load { stop, producers }
+        RunningLoad { stop, producers }
     }
 
-    async fn produce(&self, first: usize, events: usize, period: Duration, mut stop: watch::Receiver<bool>) {
+    async fn produce_events(
+        &self,
+        first: usize,
+        events: usize,
+        period: Duration,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let mut producer = None;
         let mut ticks = interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // Producers begin at different kinds, and go through all of them.
+        // Each producer begins at a different kind, and goes through all of them.
         let mut next = first * self.kinds.len() / PRODUCERS;
         let last = next + events;
         while next < last || !*stop.borrow() {
@@ -81,32 +89,32 @@ impl Traffic {
                 _ = ticks.tick() => {}
                 _ = stop.wait_for(|stop| *stop) => {}
             }
-            let kinds = (next..next + BATCH).map(|n| self.kinds[n % self.kinds.len()]);
-            let drawn: Vec<Event> = kinds.map(|kind| self.ledger.draw(kind)).collect();
-            self.deliver(&mut producer, drawn).await;
-            next += BATCH;
+            let kinds = (next..next + MAX_IN_FLIGHT).map(|n| self.kinds[n % self.kinds.len()]);
+            let drawn: Vec<Event> = kinds.map(|kind| self.ledger.draw_event(kind)).collect();
+            self.publish_until_confirmed(&mut producer, drawn).await;
+            next += MAX_IN_FLIGHT;
         }
     }
 
     /// Publishes one event of each of these kinds, and waits for the confirms.
     pub async fn publish(&self, kinds: &[Kind]) -> Vec<Event> {
-        let drawn: Vec<Event> = kinds.iter().map(|kind| self.ledger.draw(*kind)).collect();
-        self.deliver(&mut None, drawn.clone()).await;
+        let drawn: Vec<Event> = kinds.iter().map(|kind| self.ledger.draw_event(*kind)).collect();
+        self.publish_until_confirmed(&mut None, drawn.clone()).await;
         drawn
     }
 
-    /// Publishes until all of it is confirmed.
-    async fn deliver(&self, producer: &mut Option<Producer>, mut left: Vec<Event>) {
+    /// Publishes these events until all of them are confirmed.
+    async fn publish_until_confirmed(&self, producer: &mut Option<Producer>, mut left: Vec<Event>) {
         while !left.is_empty() {
             let channel = match producer {
                 Some(channel) => channel,
-                None => producer.insert(self.dial().await),
+                None => producer.insert(self.connect_patiently().await),
             };
             let confirmed = join_all(left.iter().map(|event| channel.try_publish(event))).await;
             let mut again = Vec::new();
             for (event, confirmed) in left.into_iter().zip(confirmed) {
                 match confirmed {
-                    Ok(()) => self.ledger.confirm(&event),
+                    Ok(()) => self.ledger.confirm_event(&event),
                     Err(_) => again.push(event),
                 }
             }
@@ -117,14 +125,14 @@ impl Traffic {
         }
     }
 
-    async fn dial(&self) -> Producer {
-        let deadline = Instant::now() + PATIENCE;
+    async fn connect_patiently(&self) -> Producer {
+        let deadline = Instant::now() + CONNECT_TIMEOUT;
         loop {
             match Producer::connect(&self.amqp_url, &self.namespace).await {
                 Ok(producer) => return producer,
-                Err(error) => assert!(Instant::now() < deadline, "the broker stays away: {error}"),
+                Err(error) => assert!(Instant::now() < deadline, "the broker stays unreachable: {error}"),
             }
-            tokio::time::sleep(REDIAL).await;
+            tokio::time::sleep(RECONNECT_DELAY).await;
         }
     }
 }

@@ -5,11 +5,11 @@ use std::time::Instant;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio_postgres::Client;
 
-/// How far the deliveries reach back: within the default range of Get Events.
+/// How far the deliveries reach back; this is within the default range of Get Events.
 const SPREAD: TimeDelta = TimeDelta::minutes(7 * 24 * 60 - 10);
 
-/// The events and deliveries number 0 to $5 - 1: `made` gives each its time and its id, a ULID's 48
-/// bits of milliseconds and something drawn.
+/// Selects the events and deliveries number 0 to $5 - 1. `made` gives each its time and its id, which is a
+/// ULID of 48 bits of milliseconds and a drawn part.
 const MADE: &str = "
     SELECT n, to_timestamp(ms / 1000.0)::timestamptz(3) AS created,
            (lpad(to_hex(ms), 12, '0') || substr(md5(n::text), 1, 20))::uuid AS id,
@@ -20,7 +20,7 @@ const MADE: &str = "
     FROM (SELECT n, $1::bigint + n * $2::bigint / $3::bigint AS ms FROM generate_series(0, $3::bigint - 1) AS n) AS at
 ";
 
-/// 600 bytes of JSON for each.
+/// 600 bytes of JSON for each event.
 const EVENTS: &str = r#"
     INSERT INTO events (id, brand_id, created, type, data)
     SELECT id, 'acme', created, type,
@@ -40,10 +40,10 @@ const DELIVERIES: &str = "
     ) AS state
 ";
 
-/// What a database was filled with.
+/// The contents of a filled database.
 pub(crate) struct Filled {
     pub(crate) events: i64,
-    /// When the first of them happened.
+    /// Time of the first event.
     pub(crate) began: DateTime<Utc>,
 }
 
@@ -61,7 +61,8 @@ impl Filled {
     }
 
     async fn insert(&self, client: &Client, insert: &str, webhook: Option<&str>) {
-        let (began, spread) = (self.began.timestamp_millis(), SPREAD.num_milliseconds());
+        let began = self.began.timestamp_millis();
+        let spread = SPREAD.num_milliseconds();
         let statement = insert.replace("made", &format!("({MADE}) AS made"));
         let mut params: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> = vec![&began, &spread, &self.events];
         if let Some(webhook) = &webhook {
@@ -71,7 +72,7 @@ impl Filled {
         assert_eq!(i64::try_from(inserted), Ok(self.events));
     }
 
-    /// When event number `n` happened.
+    /// The time of event number `n`.
     pub(crate) fn created(&self, n: i64) -> DateTime<Utc> {
         self.began + TimeDelta::milliseconds(n * SPREAD.num_milliseconds() / self.events)
     }

@@ -1,5 +1,5 @@
-//! How long Get Events takes, through the real API, with a thousand deliveries of a webhook and with
-//! millions of them. How to run it and what was seen: `tests/README.md`.
+//! Measures Get Events through the real API, with a thousand deliveries of a webhook and with millions of
+//! them. `tests/README.md` says how to run it and shows the results.
 
 mod fill;
 mod measure;
@@ -10,11 +10,11 @@ use e2e::database::connect;
 use e2e::platform::Platform;
 
 use fill::Filled;
-use measure::Figures;
+use measure::Measurement;
 
-/// The few that the many are compared with.
+/// The size of the small database, to compare the large one with.
 const FEW: i64 = 1_000;
-/// The many, unless `BENCH_EVENTS` says otherwise.
+/// The size of the large database, unless `BENCH_EVENTS` says otherwise.
 const MANY: i64 = 5_000_000;
 
 #[tokio::main]
@@ -25,12 +25,12 @@ async fn main() {
     table::print(&few, &figures, FEW, many);
 }
 
-/// The figures of one webhook with so many deliveries, in a database of its own that goes afterwards.
-async fn measured(events: i64) -> Vec<Figures> {
+/// Measures one webhook with this number of deliveries, in a database that is dropped afterwards.
+async fn measured(events: i64) -> Vec<Measurement> {
     let builder = Platform::builder().routers(0).deliverers(0);
     let mut platform = builder.set("POSTRIDER_TOKEN_RATE", "1000000").start().await;
-    let brand = platform.brand("acme").await;
-    let webhook = brand.webhook("https://localhost:9/hook", &["NOTIFICATION"]).await;
+    let brand = platform.create_brand("acme").await;
+    let webhook = brand.create_webhook("https://localhost:9/hook", &["NOTIFICATION"]).await;
     let client = connect(&platform.database_url()).await.expect("the database");
     let filled = Filled::fill(&client, &webhook.id, events).await;
     if std::env::var_os("BENCH_EXPLAIN").is_some() {
@@ -38,14 +38,14 @@ async fn measured(events: i64) -> Vec<Figures> {
     }
     let reader = measure::Reader::new(platform.api_address(), brand.api.token());
     let mut figures = Vec::new();
-    for page in pages::all(&reader, &brand.path(&format!("/{}", webhook.id)), &filled).await {
+    for page in pages::all(&reader, &brand.webhooks_path(&format!("/{}", webhook.id)), &filled).await {
         figures.push(reader.measure(page).await);
     }
     figures
 }
 
-/// Has the server write the plan of every statement of the API into its log, and the API connect
-/// anew, so that it applies.
+/// Makes the server log the plan of every statement of the API. The API reconnects, so that the setting
+/// applies.
 async fn explain(platform: &mut Platform, client: &tokio_postgres::Client) {
     for setting in [
         "session_preload_libraries = 'auto_explain'",

@@ -1,16 +1,20 @@
-//! Asks for pages, one after the other over one connection, and keeps how long each took.
+//! Requests pages, one after the other over one connection, and keeps the duration of each request.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::pages::Page;
-
-/// Requests before those that count.
+/// Requests before the measured ones.
 const WARM_UP: usize = 20;
-/// Requests that count.
+/// Measured requests.
 const SAMPLES: usize = 400;
+
+/// A page of a listing: its name in the table and the requests that read it in turn.
+pub(crate) struct Page {
+    pub(crate) name: String,
+    pub(crate) paths: Vec<String>,
+}
 
 /// A user of the API with a connection that stays open.
 pub(crate) struct Reader {
@@ -19,10 +23,10 @@ pub(crate) struct Reader {
     token: String,
 }
 
-/// What was measured of a page.
-pub(crate) struct Figures {
+/// The measurements of a page.
+pub(crate) struct Measurement {
     pub(crate) name: String,
-    /// How many items it had, of the last sample.
+    /// Number of items in the last sample.
     pub(crate) items: usize,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
@@ -34,7 +38,7 @@ impl Reader {
         Self { client, base: format!("http://{api}"), token: token.to_owned() }
     }
 
-    pub(crate) async fn measure(&self, page: Page) -> Figures {
+    pub(crate) async fn measure(&self, page: Page) -> Measurement {
         let mut took = Vec::with_capacity(SAMPLES);
         let mut last = String::new();
         for (sample, path) in page.paths.iter().cycle().take(WARM_UP + SAMPLES).enumerate() {
@@ -47,7 +51,7 @@ impl Reader {
         took.sort_unstable();
         let items = json(&last)["items"].as_array().map_or(1, Vec::len);
         let at = |share: usize| took[(took.len() * share / 100).min(took.len() - 1)];
-        Figures { name: page.name, items, p50: at(50), p99: at(99) }
+        Measurement { name: page.name, items, p50: at(50), p99: at(99) }
     }
 
     /// The cursor of the page after this one.

@@ -3,40 +3,35 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::fill::Filled;
-use crate::measure::Reader;
+use crate::measure::{Page, Reader};
 
-/// Events of a page.
+/// Events on a page.
 const LIMIT: i64 = 100;
-/// Pages that are skipped at once on the way to a deep one: one request, ten times the limit.
+/// Pages that one request skips on the way to a deep page, which is ten times the limit.
 const STRIDE: i64 = 10;
-/// Neighbours of a page that are measured with it, so that not one place is asked for all the time.
+/// Neighbours of a page that are measured with it, so that the requests do not all read the same rows.
 const NEIGHBOURS: usize = 20;
 
-/// A page of a listing: its name in the table, and the requests that are made for it in turn.
-pub(crate) struct Page {
-    pub(crate) name: String,
-    pub(crate) paths: Vec<String>,
-}
-
-/// A listing, by what its query says besides the limit.
+/// A listing, identified by its query without the limit.
 struct Listing<'a> {
     reader: &'a Reader,
     webhook: &'a str,
     query: String,
 }
 
-/// All that are measured of this webhook (a path of the API), floor first.
+/// Returns all measured pages of this webhook (a path of the API), after the webhook itself as the lower
+/// bound.
 pub(crate) async fn all(reader: &Reader, webhook: &str, filled: &Filled) -> Vec<Page> {
-    let whole = |more: &str| format!("from={}{more}", stamp(filled.began));
+    let whole = |more: &str| format!("from={}{more}", format_time(filled.began));
     let listing = |query: String| Listing { reader, webhook, query };
-    // Where a deep page is: the thousandth, or in the middle of few.
+    // The deep page is the thousandth, or lies in the middle of a small database.
     let deep = (filled.events / LIMIT / 2).min(999);
     let mut pages = vec![Page { name: "the webhook itself".to_owned(), paths: vec![webhook.to_owned()] }];
     let plain = listing(whole(""));
     pages.push(plain.page("first", 0).await);
     pages.push(plain.page("thousandth", deep).await);
-    // The same statement as at the end of a long walk: a cursor is a place, and nothing of its past.
-    let end = listing(format!("from={}", stamp(filled.created(filled.events - 10 * LIMIT))));
+    // The same statement as at the end of a long walk, because a cursor holds a position and not its past.
+    let end = listing(format!("from={}", format_time(filled.created(filled.events - 10 * LIMIT))));
     pages.push(end.page("last", 9).await);
     for (name, more, deep) in [
         ("newest first", "&order=desc", 0),
@@ -60,7 +55,7 @@ pub(crate) async fn all(reader: &Reader, webhook: &str, filled: &Filled) -> Vec<
 }
 
 impl Listing<'_> {
-    /// The page after `skipped` others.
+    /// Returns the page after `skipped` others.
     async fn page(&self, name: &str, skipped: i64) -> Page {
         let mut cursor = None;
         for _ in 0..skipped / STRIDE {
@@ -83,6 +78,6 @@ impl Listing<'_> {
     }
 }
 
-fn stamp(at: DateTime<Utc>) -> String {
+fn format_time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -1,12 +1,12 @@
-//! The figures as a table.
+//! Prints the measurements as a table.
 
 use std::io::Write;
 use std::time::Duration;
 
-use crate::measure::Figures;
+use crate::measure::Measurement;
 
-/// Prints the figures of the few and of the many side by side.
-pub(crate) fn print(few: &[Figures], many: &[Figures], few_events: i64, many_events: i64) {
+/// Prints the measurements of the small and the large database side by side.
+pub(crate) fn print(few: &[Measurement], many: &[Measurement], few_events: i64, many_events: i64) {
     let mut lines = vec![
         format!(
             "| page of 100 | items | {few_events}: p50 / p99 ms | items | {many_events}: p50 / p99 ms | ratio p50 / p99 |"
@@ -17,7 +17,7 @@ pub(crate) fn print(few: &[Figures], many: &[Figures], few_events: i64, many_eve
     writeln!(std::io::stdout(), "{}", lines.join("\n")).expect("somewhere to print to");
 }
 
-fn line(few: &Figures, many: &Figures) -> String {
+fn line(few: &Measurement, many: &Measurement) -> String {
     let ratio = |few: Duration, many: Duration| many.as_secs_f64() / few.as_secs_f64();
     format!(
         "| {} | {} | {:.1} / {:.1} | {} | {:.1} / {:.1} | {:.1} / {:.1} |",

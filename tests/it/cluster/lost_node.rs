@@ -1,4 +1,4 @@
-//! One of three nodes is killed: each queue that keeps its majority is served again within seconds.
+//! One of three nodes is killed, and each queue that keeps its majority is served again within seconds.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use e2e::rabbit_server::Server;
 
 use super::scene::Scene;
 
-/// How long a webhook whose queue has a majority may get nothing.
+/// How long a webhook whose queue has a majority may receive nothing.
 const MAX_SILENCE: Duration = Duration::from_secs(5);
 /// How long the killed node stays away.
 const OUTAGE: Duration = Duration::from_secs(15);
-/// How long the only member of a queue stays away: longer than a router gives a queue to confirm, twice.
+/// How long the only member of a queue stays away, longer than twice the router's confirm timeout.
 const LONG_OUTAGE: Duration = Duration::from_secs(30);
 
 on_each_server!(
@@ -21,45 +21,49 @@ on_each_server!(
 
 async fn the_node_that_leads_most_is_killed_and_nobody_waits(server: Server) {
     let mut scene = Scene::start(server, PartitionHandling::PauseMinority).await;
-    let load = scene.load();
-    scene.flowing().await;
+    let load = scene.start_load();
+    scene.wait_flowing().await;
 
-    let leader = scene.cluster.leader_of_most().await;
-    scene.silence.begin();
+    let leader = scene.cluster.busiest_leader().await;
+    scene.silence.restart();
     scene.cluster.kill(leader);
-    scene.note("the node that leads most is killed");
+    scene.log_step("the node that leads most is killed");
     tokio::time::sleep(OUTAGE).await;
     scene.cluster.restart(&[leader]).await;
     scene.cluster.wait_in_sync().await;
-    scene.note("it is back and all queues are in sync");
+    scene.log_step("it is back and all queues are in sync");
 
-    eprintln!("the longest silences: {:?}", scene.silence.longest());
-    assert_eq!(scene.silence.longer_than(MAX_SILENCE), [].into(), "silent for longer than {MAX_SILENCE:?}");
-    scene.converge(load).await;
-    scene.no_ghosts().await;
+    eprintln!("the longest silences: {:?}", scene.silence.longest_pauses());
+    assert_eq!(
+        scene.silence.pauses_longer_than(MAX_SILENCE),
+        [].into(),
+        "silent for longer than {MAX_SILENCE:?}"
+    );
+    scene.wait_converged(load).await;
+    scene.wait_no_ghost_consumers().await;
 }
 
 async fn a_queue_whose_only_member_is_away_holds_up_nobody_else(server: Server) {
     let mut scene = Scene::start(server, PartitionHandling::PauseMinority).await;
-    let only = scene.cluster.leave_one_member(&scene.queue(0)).await;
-    let load = scene.load();
-    scene.flowing().await;
+    let only = scene.cluster.shrink_to_leader(&scene.webhook_queue(0)).await;
+    let load = scene.start_load();
+    scene.wait_flowing().await;
 
-    scene.silence.begin();
+    scene.silence.restart();
     scene.cluster.kill(only);
-    scene.note("the only member is killed");
+    scene.log_step("the only member is killed");
     tokio::time::sleep(LONG_OUTAGE).await;
-    let mut silent = scene.silence.longer_than(MAX_SILENCE);
+    let mut silent = scene.silence.pauses_longer_than(MAX_SILENCE);
     scene.cluster.restart(&[only]).await;
-    scene.note("it is back");
+    scene.log_step("it is back");
 
-    eprintln!("the longest silences: {:?}", scene.silence.longest());
+    eprintln!("the longest silences: {:?}", scene.silence.longest_pauses());
     silent.remove("/0");
     assert_eq!(
         silent,
         [].into(),
         "silent for longer than {MAX_SILENCE:?} although their queues have a majority"
     );
-    scene.converge(load).await;
-    scene.no_ghosts().await;
+    scene.wait_converged(load).await;
+    scene.wait_no_ghost_consumers().await;
 }

@@ -1,9 +1,10 @@
-//! Settings of operators on one node: a limit on the length of queues, and an account that may do no more than it needs.
+//! Settings of operators on one node: a length limit for queues, and an account with no more permissions than
+//! it needs.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use e2e::PATIENCE;
+use e2e::WAIT_TIMEOUT;
 use e2e::brand::put_type;
 use e2e::event::{Event, SMS, ids};
 use e2e::platform::Platform;
@@ -20,9 +21,10 @@ use crate::Stage;
 
 /// The policy's limit on the messages of a queue.
 const MAX_LENGTH: u32 = 200;
-/// A queue counts as full a little below it, because the deliverer takes messages away meanwhile.
+/// A queue counts as full a little below the limit, because the deliverer takes messages away meanwhile.
 const FULL: u32 = MAX_LENGTH - 20;
-/// Events that fill the hanging webhook's queue, with eight of them in a message and what the deliverer has in hand.
+/// Events that fill the hanging webhook's queue, in addition to the deliverer's prefetched ones; a message
+/// holds eight.
 const FILLING: usize = 2500;
 /// Events for the other webhooks while the queue is full.
 const OTHERS: usize = 100;
@@ -42,92 +44,93 @@ on_each_server!(
 );
 
 async fn a_full_queue_that_refuses_messages_holds_up_nobody_else(server: Server) {
-    let broker = PrivateBroker::start_of(server).await;
-    let builder = Platform::builder().broker(&broker.url()).never_disabled().many_retries("1s");
-    let stage = Stage::with(builder.set("POSTRIDER_REQUEST_TIMEOUT", "2s")).await;
+    let broker = PrivateBroker::start_server(server).await;
+    let builder = Platform::builder().broker(&broker.url()).without_health_rule().many_retries("1s");
+    let stage = Stage::with_builder(builder.set("POSTRIDER_REQUEST_TIMEOUT", "2s")).await;
     let pattern = format!("^{}\\.webhook\\.", stage.platform.namespace);
     let policy = json!({"max-length": MAX_LENGTH, "overflow": "reject-publish"});
     broker.set_policy("short", &pattern, &policy).await;
     put_type(&stage.brand.support, HANGING, &json!({"description": "fills a queue"})).await;
     let hanging = stage.receiver.endpoint("/hanging");
     hanging.always(Reply::Hang);
-    let slow = stage.brand.webhook(hanging.url(), &[HANGING]).await;
+    let slow = stage.brand.create_webhook(hanging.url(), &[HANGING]).await;
     let other = stage.receiver.endpoint("/other");
-    let quick = stage.brand.webhook(other.url(), &[SMS]).await;
+    let quick = stage.brand.create_webhook(other.url(), &[SMS]).await;
 
     let filling: Vec<Event> = (0..FILLING).map(|_| Event::new("acme", HANGING)).collect();
     stage.platform.producer().await.publish_all(&filling).await;
-    let (rabbit, queue) = (stage.platform.rabbit().await, format!("webhook.{}", slow.id));
-    eventually("the queue is full", PATIENCE, async || match rabbit.depth(&queue).await {
+    let rabbit = stage.platform.rabbit().await;
+    let queue = format!("webhook.{}", slow.id);
+    eventually("the queue is full", WAIT_TIMEOUT, async || match rabbit.queue_depth(&queue).await {
         Some(FULL..) => Ok(()),
         other => Err(format!("{other:?}")),
     })
     .await;
-    let events = ids(&stage.published(OTHERS).await);
-    stage.brand.wait_listed(&quick, "status=delivered", &events, PATIENCE).await;
+    let events = ids(&stage.publish_many(OTHERS).await);
+    stage.brand.wait_listed(&quick, "status=delivered", &events, WAIT_TIMEOUT).await;
 
     hanging.always(Reply::ok());
     stage.brand.wait_listed(&slow, "status=delivered", &ids(&filling), CONVERGENCE_TIMEOUT).await;
-    assert!(hanging.counts().keys().eq(&ids(&filling)), "nothing is lost, nothing is invented");
+    assert!(hanging.count_by_event().keys().eq(&ids(&filling)), "nothing is lost, nothing is invented");
 }
 
 async fn the_permissions_of_the_namespace_are_enough(server: Server) {
-    let broker = PrivateBroker::start_of(server).await;
+    let broker = PrivateBroker::start_server(server).await;
     let url = broker.url_of(USER, PASSWORD);
     let mut platform = Platform::builder().broker(&url).retries("1s,1s,1s").prepare().await;
     broker.add_user(USER, PASSWORD, &format!("^{}\\.", platform.namespace)).await;
     platform.start_all().await;
-    let stage = Stage::on(platform).await;
-    let (endpoint, webhook) = stage.webhook("/hook").await;
+    let stage = Stage::on_platform(platform).await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
     endpoint.answer_each([Reply::status(503), Reply::ok()]);
 
-    // Events of producers, which fail once, of the API, and of a test.
-    let mut owed = ids(&stage.delivered(&webhook, 20).await);
+    // Events of producers (which fail once), of the API and of a test.
+    let mut owed = ids(&stage.deliver_many(&webhook, 20).await);
     let posted = stage.brand.api.send(Method::POST, "/v1/acme/events", Some(Event::sms("acme").body())).await;
-    let _ = posted.expect(202);
+    let _ = posted.expect_status(202);
     owed.insert(stage.brand.send_test(&webhook, &json!({"type": SMS})).await);
-    endpoint.wait_until("22 events, each twice", PATIENCE, |all| all.len() == 44).await;
+    endpoint.wait_until("22 events, each twice", WAIT_TIMEOUT, |all| all.len() == 44).await;
 
-    // Refused messages, and what comes after them.
+    // Rejected messages, and events after them.
     let producer = stage.platform.producer().await;
     let later: Vec<Event> = (0..3).map(|_| Event::new("acme", LATER)).collect();
     producer.publish_all(&later).await;
-    producer.raw("SOME.KEY", b"not JSON", None).await.expect("a confirm");
+    producer.publish_raw("SOME.KEY", b"not JSON", None).await.expect("a confirm");
     wait_rejected(&stage.brand.support, 4).await;
-    owed.insert(stage.one_more(&webhook).await.id().to_owned());
+    owed.insert(stage.deliver_one(&webhook).await.id().to_owned());
 
-    // They are published again; one of them is still refused.
+    // The messages are republished; one of them is rejected again.
     put_type(&stage.brand.support, LATER, &json!({"description": "known at last"})).await;
     republish_until_arrived(&stage, &endpoint, &ids(&later)).await;
     wait_rejected(&stage.brand.support, 1).await;
     owed.extend(ids(&later));
-    eventually("the overview shows what is left", PATIENCE, async || {
-        let overview = stage.brand.support.get("/admin/v1/overview").await.expect(200).json();
+    eventually("the overview shows the remaining message", WAIT_TIMEOUT, async || {
+        let overview = stage.brand.support.get("/admin/v1/overview").await.expect_status(200).json();
         if overview["rejected"] == 1 { Ok(()) } else { Err(overview.to_string()) }
     })
     .await;
-    let delivered = stage.brand.events(&webhook, "status=delivered").await;
+    let delivered = stage.brand.list_events(&webhook, "status=delivered").await;
     let delivered: BTreeSet<&str> = delivered.iter().filter_map(|event| event["id"].as_str()).collect();
     assert!(owed.iter().all(|id| delivered.contains(id.as_str())), "{owed:?} of {delivered:?}");
-    assert_eq!(delivered.len(), owed.len() + 1, "and the event of the API, whose id was drawn there");
+    assert_eq!(delivered.len(), owed.len() + 1, "the event of the API, with its drawn id");
 }
 
-/// Publishes the refused messages again until these have arrived: the router may hear a moment later that their type is
-/// known.
+/// Republishes the rejected messages until these events have arrived, because the router may learn of their
+/// type a moment later.
 async fn republish_until_arrived(stage: &Stage, endpoint: &Endpoint, events: &BTreeSet<String>) {
-    eventually("the republished events have arrived", PATIENCE, async || {
-        let missing = events.difference(&endpoint.counts().into_keys().collect()).count();
+    eventually("the republished events have arrived", WAIT_TIMEOUT, async || {
+        let missing = events.difference(&endpoint.count_by_event().into_keys().collect()).count();
         if missing == 0 {
             return Ok(());
         }
         let republished = stage.brand.support.post(&format!("{REJECTED}/republish"), &json!({})).await;
-        let _ = republished.expect(202);
+        let _ = republished.expect_status(202);
         Err(missing.to_string())
     })
     .await;
     for event in events {
         endpoint
-            .wait_until("each is retried", PATIENCE, |all| {
+            .wait_until("each is retried", WAIT_TIMEOUT, |all| {
                 all.iter().filter(|request| request.event_id() == *event).count() == 2
             })
             .await;

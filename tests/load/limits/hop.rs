@@ -1,4 +1,4 @@
-//! The bare hop through the broker: published with confirms, many in flight, consumed, acknowledged.
+//! The bare hop through the broker, published with confirms, many in flight, consumed, acknowledged.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,34 +17,34 @@ use lapin::{
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::Limit;
+use super::limit::Limit;
 use crate::args::Args;
 use crate::stage::Stage;
 use crate::window::Latency;
 
-/// Messages on their way at most: as many as the router's batch.
-const ON_THE_WAY: usize = 500;
-/// What is left out while things begin to flow.
+/// Maximum number of messages in flight, the same as the router's batch.
+const MAX_IN_FLIGHT: usize = 500;
+/// Start of the measurement that does not count.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// How a consumer takes and acknowledges messages.
+/// How a consumer prefetches and acknowledges messages.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Taking {
-    /// Messages handed out ahead.
+    /// Messages that the broker delivers in advance.
     pub(super) prefetch: u16,
-    /// Acknowledged at once at most.
+    /// Maximum number of messages in one acknowledgement.
     at_once: usize,
     /// How long an acknowledgement waits for others.
     linger: Duration,
 }
 
 impl Taking {
-    /// As the router does.
+    /// The router's values.
     pub(super) const EVENTS: Self = Self { prefetch: 1000, at_once: 500, linger: Duration::ZERO };
 
-    /// A little better than the deliverer does with a webhook's queue, whose channel has others. Each message
-    /// is one delivery, where the deliverer's may be several.
-    pub(super) fn deliveries(max_concurrency: u16) -> Self {
+    /// Returns values a little better than the deliverer's for a webhook's queue, which shares its channel.
+    /// Each message is one delivery, whereas the deliverer's may hold several.
+    pub(super) fn for_deliveries(max_concurrency: u16) -> Self {
         Self {
             prefetch: max_concurrency * 4,
             at_once: usize::from(max_concurrency) * 2,
@@ -54,27 +54,38 @@ impl Taking {
 }
 
 /// Sends messages through `queues` quorum queues.
-pub(super) async fn measure(stage: &Stage, args: &Args, name: &str, queues: u32, taking: Taking) -> Limit {
+pub(super) async fn measure_throughput(
+    stage: &Stage,
+    args: &Args,
+    name: &str,
+    queues: u32,
+    taking: Taking,
+) -> Limit {
     let hop = Hop::declare(&stage.platform, name, queues).await;
-    let (room, done) = (Arc::new(Semaphore::new(ON_THE_WAY)), Arc::new(AtomicUsize::new(0)));
+    let room = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
+    let done = Arc::new(AtomicUsize::new(0));
     let mut working = JoinSet::new();
     for consumer in hop.consume(taking.prefetch).await {
-        working.spawn(acknowledge(consumer, taking, Arc::clone(&room), Arc::clone(&done)));
+        working.spawn(acknowledge_all(consumer, taking, Arc::clone(&room), Arc::clone(&done)));
     }
-    working.spawn(publish(hop.publisher().await, hop.clone(), vec![b'.'; args.bytes], Arc::clone(&room)));
+    working.spawn(publish_all(hop.publisher().await, hop.clone(), vec![b'.'; args.bytes], Arc::clone(&room)));
     tokio::time::sleep(WARM_UP).await;
     let meter = stage.meter();
-    let (began, count, before) = (Instant::now(), done.load(Ordering::Relaxed), meter.read());
+    let began = Instant::now();
+    let count = done.load(Ordering::Relaxed);
+    let before = meter.read_times();
     tokio::time::sleep(args.span()).await;
-    let (seconds, after) = (began.elapsed().as_secs_f64(), meter.read());
-    let limit = Limit::of(done.load(Ordering::Relaxed) - count, seconds, &before, &after);
+    let seconds = began.elapsed().as_secs_f64();
+    let after = meter.read_times();
+    let limit = Limit::from_readings(done.load(Ordering::Relaxed) - count, seconds, &before, &after);
     working.abort_all();
     hop.delete().await;
     limit
 }
 
-/// Sends messages through one quorum queue at the rate of the open loop: from their publishing until they are there.
-pub(super) async fn latency(stage: &Stage, args: &Args, name: &str) -> Latency {
+/// Sends messages through one quorum queue at the rate of the open loop, and measures the time from publish
+/// to delivery.
+pub(super) async fn measure_latency(stage: &Stage, args: &Args, name: &str) -> Latency {
     let hop = Hop::declare(&stage.platform, name, 1).await;
     let consumer = hop.consume(Taking::EVENTS.prefetch).await.remove(0);
     let publisher = hop.publisher().await;
@@ -93,18 +104,18 @@ pub(super) async fn latency(stage: &Stage, args: &Args, name: &str) -> Latency {
         }
         confirming.join_all().await;
     };
-    let (took, ()) = tokio::join!(arrivals(consumer, number, began), publishing);
+    let (took, ()) = tokio::join!(receive_all(consumer, number, began), publishing);
     hop.delete().await;
     Latency::of(took)
 }
 
-/// How long the messages took that were published after the warm-up.
-async fn arrivals(mut consumer: Consumer, number: u32, began: Instant) -> Vec<Duration> {
+/// Returns the times of the messages that were published after the warm-up.
+async fn receive_all(mut consumer: Consumer, number: u32, began: Instant) -> Vec<Duration> {
     let mut took = Vec::new();
     for _ in 0..number {
         let delivery = consumer.next().await.expect("a message").expect("an open channel");
-        let text = std::str::from_utf8(&delivery.data).expect("what was published");
-        let sent = Duration::from_micros(text.trim_end().parse().expect("when it was published"));
+        let text = std::str::from_utf8(&delivery.data).expect("a published message");
+        let sent = Duration::from_micros(text.trim_end().parse().expect("the time of its publish"));
         if sent > WARM_UP {
             took.push(began.elapsed().saturating_sub(sent));
         }
@@ -113,7 +124,7 @@ async fn arrivals(mut consumer: Consumer, number: u32, began: Instant) -> Vec<Du
     took
 }
 
-/// An exchange with its queues, each bound by its own name.
+/// An exchange with its queues, each bound with its own name as the key.
 #[derive(Clone)]
 pub(super) struct Hop {
     publishing: Arc<Connection>,
@@ -147,7 +158,8 @@ impl Hop {
             let mut arguments = FieldTable::default();
             arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
             channel.queue_declare(queue.into(), durable, arguments).await?;
-            let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+            let options = QueueBindOptions::default();
+            let none = FieldTable::default();
             channel.queue_bind(queue.into(), exchange.into(), queue.into(), options, none).await?;
         }
         Ok(())
@@ -159,13 +171,15 @@ impl Hop {
         channel
     }
 
-    /// Each on a channel of its own: what is acknowledged together is its own.
+    /// Consumes each queue on a channel of its own, because an acknowledgement of several messages covers a
+    /// channel.
     pub(super) async fn consume(&self, prefetch: u16) -> Vec<Consumer> {
         let mut consumers = Vec::new();
         for queue in self.queues.iter().map(String::as_str) {
             let channel = self.consuming.create_channel().await.expect("a channel");
             channel.basic_qos(prefetch, BasicQosOptions::default()).await.expect("a prefetch");
-            let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+            let options = BasicConsumeOptions::default();
+            let none = FieldTable::default();
             consumers
                 .push(channel.basic_consume(queue.into(), "".into(), options, none).await.expect("a queue"));
         }
@@ -174,9 +188,10 @@ impl Hop {
 
     pub(super) async fn send(&self, channel: &Channel, queue: &str, body: &[u8]) -> PublisherConfirm {
         let properties = BasicProperties::default().with_delivery_mode(2);
-        let (exchange, options) = (self.exchange.as_str().into(), BasicPublishOptions::default());
+        let exchange = self.exchange.as_str().into();
+        let options = BasicPublishOptions::default();
         let sent = channel.basic_publish(exchange, queue.into(), options, body, properties).await;
-        sent.expect("the broker takes it")
+        sent.expect("the broker accepts it")
     }
 
     pub(super) async fn delete(&self) {
@@ -189,7 +204,7 @@ impl Hop {
     }
 }
 
-async fn publish(channel: Channel, hop: Hop, body: Vec<u8>, room: Arc<Semaphore>) {
+async fn publish_all(channel: Channel, hop: Hop, body: Vec<u8>, room: Arc<Semaphore>) {
     let mut confirming = JoinSet::new();
     for queue in hop.queues.iter().map(String::as_str).cycle() {
         room.acquire().await.expect("it is never closed").forget();
@@ -199,9 +214,15 @@ async fn publish(channel: Channel, hop: Hop, body: Vec<u8>, room: Arc<Semaphore>
     }
 }
 
-async fn acknowledge(mut consumer: Consumer, taking: Taking, room: Arc<Semaphore>, done: Arc<AtomicUsize>) {
+async fn acknowledge_all(
+    mut consumer: Consumer,
+    taking: Taking,
+    room: Arc<Semaphore>,
+    done: Arc<AtomicUsize>,
+) {
     while let Some(Ok(mut last)) = consumer.next().await {
-        let (mut taken, until) = (1, tokio::time::Instant::now() + taking.linger);
+        let mut taken = 1;
+        let until = tokio::time::Instant::now() + taking.linger;
         while taken < taking.at_once
             && let Ok(Some(Ok(delivery))) = tokio::time::timeout_at(until, consumer.next()).await
         {

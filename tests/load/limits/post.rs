@@ -1,4 +1,4 @@
-//! The bare request: the deliverer's own client and signature, and nothing around them.
+//! The bare request, with only the deliverer's own client and signature.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use domain::request::{self, EventHead};
 use domain::signature::{Secret, Signer};
 use tokio::task::JoinSet;
 
-use super::Limit;
+use super::limit::Limit;
 use crate::args::Args;
 use crate::board::Board;
 use crate::sink::{Manner, Sink};
@@ -17,12 +17,12 @@ use crate::source;
 use crate::stage::Stage;
 use crate::window::Latency;
 
-/// Requests in flight at most: as many as the client keeps connections.
-const IN_FLIGHT: u32 = 100;
-/// As the deliverer's own defaults.
+/// Maximum number of requests in flight, the same as the client's kept connections.
+const MAX_IN_FLIGHT: u32 = 100;
+/// The deliverer's own defaults.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
-/// What is left out of the latency while connections are made.
+/// Start of the latency measurement that does not count, because connections are opened.
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// Sends requests to an endpoint of its own.
@@ -36,40 +36,44 @@ pub(super) struct Poster {
     sink: Sink,
 }
 
-/// As many as go through at once.
-pub(super) async fn throughput(stage: &Stage, args: &Args) -> Limit {
+/// Measures the maximum number of requests a second.
+pub(super) async fn measure_throughput(stage: &Stage, args: &Args) -> Limit {
     let poster = Arc::new(Poster::new(stage, args));
-    let in_flight = IN_FLIGHT.min(args.webhooks * u32::from(args.max_concurrency));
+    let in_flight = MAX_IN_FLIGHT.min(args.webhooks * u32::from(args.max_concurrency));
     let mut posting = JoinSet::new();
     for _ in 0..in_flight {
         let poster = Arc::clone(&poster);
         posting.spawn(async move {
             loop {
-                poster.post(&poster.board.publish(0)).await;
+                poster.post(&poster.board.record_publish(0)).await;
             }
         });
     }
     tokio::time::sleep(WARM_UP).await;
     let meter = stage.meter();
-    let (from, count, before) = (poster.board.now(), poster.board.count(), meter.read());
+    let from = poster.board.now();
+    let count = poster.board.count_arrivals();
+    let before = meter.read_times();
     tokio::time::sleep(args.span()).await;
-    let (to, done, after) = (poster.board.now(), poster.board.count() - count, meter.read());
-    Limit::of(done, (to - from).as_secs_f64(), &before, &after)
+    let to = poster.board.now();
+    let done = poster.board.count_arrivals() - count;
+    let after = meter.read_times();
+    Limit::from_readings(done, (to - from).as_secs_f64(), &before, &after)
 }
 
-/// At the rate of the open loop.
-pub(super) async fn latency(stage: &Stage, args: &Args) -> Latency {
+/// Measures the latency at the rate of the open loop.
+pub(super) async fn measure_latency(stage: &Stage, args: &Args) -> Latency {
     let poster = Arc::new(Poster::new(stage, args));
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / args.rate.max(1));
     let mut posting = JoinSet::new();
     while poster.board.now() < args.span() + WARM_UP {
         ticks.tick().await;
         let poster = Arc::clone(&poster);
-        posting.spawn(async move { poster.post(&poster.board.publish(0)).await });
+        posting.spawn(async move { poster.post(&poster.board.record_publish(0)).await });
         while posting.try_join_next().is_some() {}
     }
     posting.join_all().await;
-    poster.latency(WARM_UP)
+    poster.latency_after(WARM_UP)
 }
 
 impl Poster {
@@ -89,22 +93,22 @@ impl Poster {
             created: chrono::Utc::now(),
             event_type: "NOTIFICATION.LOAD.G0".parse().expect("a type"),
         };
-        // As much data as is left in a message of this size.
-        let empty = source::message(&head.id.to_string(), "brand-0", head.event_type.as_str(), 0).len();
+        // The amount of data that fits into a message of this size.
+        let empty = source::event_message(&head.id.to_string(), "brand-0", head.event_type.as_str(), 0).len();
         Self {
             client: deliverer::client::build(&settings).expect("the deliverer's client").http,
             signer: Signer::new(&Secret::draw()),
             url: sink.url(Manner::Uncounted, 0),
             head,
-            data: source::data(args.bytes.saturating_sub(empty) + source::data(0).len()),
+            data: source::event_data(args.bytes.saturating_sub(empty) + source::event_data(0).len()),
             board,
             sink,
         }
     }
 
-    /// How long those took that the board published after the warm-up.
-    pub(super) fn latency(&self, warm_up: Duration) -> Latency {
-        let published = self.board.published();
+    /// Returns the latency of the events that the board published after the warm-up.
+    pub(super) fn latency_after(&self, warm_up: Duration) -> Latency {
+        let published = self.board.published_events();
         let took = self.board.arrivals().into_iter().filter_map(|arrival| {
             let event = published.get(arrival.event as usize).filter(|event| event.at > warm_up)?;
             Some(arrival.at.saturating_sub(event.at))

@@ -1,21 +1,22 @@
-//! The bare rows of events and their deliveries: one statement a batch, committed durably.
+//! The bare rows of events and their deliveries, with one durably committed statement for each batch.
 
 use std::time::{Duration, Instant};
 
 use e2e::database::connect;
 use tokio_postgres::{Client, Statement};
 
-use super::Limit;
+use super::limit::Limit;
 use crate::args::Args;
 use crate::source;
 use crate::stage::Stage;
 use crate::window::Latency;
 
-/// Deliveries in a batch: as many as the recorder takes at once.
+/// Deliveries in a batch, the same as the recorder's maximum.
 const BATCH: usize = 500;
 
-/// Rows as the platform has them when all is delivered at the first attempt: a key and an event, and
-/// for each of its webhooks a delivery and an attempt. The array has an event's id for each delivery.
+/// Inserts the rows that the platform has when everything is delivered at the first attempt: a key and an
+/// event, and a delivery and an attempt for each of its webhooks. The array contains an event's id for each
+/// delivery.
 const INSERT: &str = "
     WITH d AS (
         SELECT event_id, webhook_id, now() AS created
@@ -39,23 +40,26 @@ const INSERT: &str = "
     FROM d
 ";
 
-pub(super) async fn measure(stage: &Stage, args: &Args) -> Limit {
+pub(super) async fn measure_throughput(stage: &Stage, args: &Args) -> Limit {
     let inserter = Inserter::new(stage, args).await;
     let meter = stage.meter();
-    let (began, before) = (Instant::now(), meter.read());
+    let began = Instant::now();
+    let before = meter.read_times();
     let mut done = 0;
     while began.elapsed() < args.span() {
         done += inserter.insert(BATCH).await;
     }
-    let (seconds, after) = (began.elapsed().as_secs_f64(), meter.read());
-    Limit::of(done, seconds, &before, &after)
+    let seconds = began.elapsed().as_secs_f64();
+    let after = meter.read_times();
+    Limit::from_readings(done, seconds, &before, &after)
 }
 
-/// One event after the other, at the rate of the open loop: until its rows are committed.
-pub(super) async fn latency(stage: &Stage, args: &Args) -> Latency {
+/// Measures one event after the other, at the rate of the open loop, until its rows are committed.
+pub(super) async fn measure_latency(stage: &Stage, args: &Args) -> Latency {
     let inserter = Inserter::new(stage, args).await;
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / args.rate.max(1));
-    let (began, mut took) = (Instant::now(), Vec::new());
+    let began = Instant::now();
+    let mut took = Vec::new();
     while began.elapsed() < args.span() {
         ticks.tick().await;
         let began = Instant::now();
@@ -78,10 +82,10 @@ impl Inserter {
         let client = connect(&stage.platform.database_url()).await.expect("the database");
         let statement = client.prepare(INSERT).await.expect("a statement");
         let webhooks = (0..args.webhooks).map(|_| uuid::Uuid::new_v4()).collect();
-        Self { client, statement, webhooks, fan_out: args.fan_out, data: source::data(args.bytes) }
+        Self { client, statement, webhooks, fan_out: args.fan_out, data: source::event_data(args.bytes) }
     }
 
-    /// Whole events until there are so many deliveries at least; how many there are.
+    /// Inserts whole events until there is at least this number of deliveries, and returns their number.
     pub(super) async fn insert(&self, deliveries: usize) -> usize {
         let mut events = Vec::new();
         while events.len() < deliveries {

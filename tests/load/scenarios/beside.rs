@@ -1,42 +1,41 @@
-//! Many endpoints, of which one behaves badly: what the others notice, in its own brand and in another.
+//! Many endpoints with a bad one among them, and its effect on the others of its own brand and of another.
 //!
-//! The machine gives more in one minute than in the next, so each window beside a bad one is held against both of
-//! its neighbours, the windows beside a good one before and after it. [`Scenario::Control`] shows what is left of
-//! the machine's own ups and downs then: nothing is bad in it.
+//! The machine's speed varies from minute to minute, so each window beside a bad endpoint is compared with
+//! both of its neighbours, the windows beside a good one before and after it. [`Scenario::Control`] shows the
+//! remaining variation of the machine, because no endpoint is bad in it.
 
 use std::ops::Range;
 
 use e2e::poll::eventually;
 use e2e::ports::Port;
 
-use super::PATIENCE;
 use crate::args::{Args, Scenario};
 use crate::report::Measured;
 use crate::sink::Manner;
 use crate::source::Pace;
-use crate::stage::Stage;
+use crate::stage::{ARRIVAL_TIMEOUT, Stage};
 use crate::window::Window;
 
-/// Events a second for the one that behaves badly.
-const FOR_THE_BAD_ONE: u32 = 100;
+/// Events a second for the bad endpoint.
+const BAD_ENDPOINT_RATE: u32 = 100;
 
-/// What is the matter with the last endpoint.
+/// The defect of the last endpoint.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bad {
+pub(super) struct BadEndpoint {
     name: &'static str,
-    /// `None`: nobody listens there.
+    /// `None` when no server listens there.
     manner: Option<Manner>,
-    /// Events that wait for it already.
+    /// Events that already wait for it.
     backlog: u32,
 }
 
-impl Bad {
-    /// `None` where all endpoints are alike.
+impl BadEndpoint {
+    /// Returns `None` for scenarios where all endpoints are alike.
     pub(super) fn of(scenario: Scenario, args: &Args) -> Option<Self> {
         let (name, manner, backlog) = match scenario {
             Scenario::Control => ("beside another good one", Some(Manner::Uncounted), 0),
-            Scenario::Hanging => ("beside one that hangs", Some(Manner::Hangs), 0),
-            Scenario::Refusing => ("beside one that refuses", None, 0),
+            Scenario::Hanging => ("beside a hanging one", Some(Manner::Hangs), 0),
+            Scenario::Refusing => ("beside a refusing one", None, 0),
             Scenario::Slow => ("beside a slow one", Some(Manner::Slow), 0),
             Scenario::Queued => ("beside a slow one with a backlog", Some(Manner::Slow), args.backlog),
             _ => return None,
@@ -45,55 +44,56 @@ impl Bad {
     }
 }
 
-/// The others beside a good one, beside one that is moved to a bad endpoint, beside a good one, and so on.
-pub(super) async fn measure(stage: &Stage, args: &Args, bad: Bad) -> Vec<Measured> {
+/// Measures the others beside a good endpoint, beside a bad one, beside a good one, and so on.
+pub(super) async fn measure(stage: &Stage, args: &Args, bad: BadEndpoint) -> Vec<Measured> {
     assert!(args.fan_out == 1 && args.webhooks > 2, "this needs fan-out 1 and some webhooks");
     let last = args.webhooks - 1;
-    let nobody = Port::take();
+    let nobody = Port::reserve();
     let url = match bad.manner {
         Some(manner) => stage.sink.url(manner, last),
         None => format!("https://localhost:{}/{last}", nobody.number()),
     };
-    stage.behave(last, Manner::Uncounted).await;
-    let mut windows = vec![under(stage, args, last, "beside a good one").await];
+    stage.set_manner(last, Manner::Uncounted).await;
+    let mut windows = vec![run_window(stage, args, last, "beside a good one").await];
     for _ in 0..args.rounds.max(1) {
-        stage.drain(PATIENCE).await;
+        stage.wait_drained(ARRIVAL_TIMEOUT).await;
         stage.move_to(last, &url).await;
         if bad.backlog > 0 {
             stage.source.start(vec![last], Pace::Flood(bad.backlog)).end().await;
             wait_routed(stage).await;
         }
-        windows.push(under(stage, args, last, bad.name).await);
-        // What it was sent meanwhile arrives after all.
-        stage.behave(last, Manner::Uncounted).await;
-        stage.drain(PATIENCE).await;
-        windows.push(under(stage, args, last, "beside a good one").await);
+        windows.push(run_window(stage, args, last, bad.name).await);
+        // The events sent to it meanwhile arrive after all.
+        stage.set_manner(last, Manner::Uncounted).await;
+        stage.wait_drained(ARRIVAL_TIMEOUT).await;
+        windows.push(run_window(stage, args, last, "beside a good one").await);
     }
-    stage.drain(PATIENCE).await;
-    stage.behave(last, Manner::Well).await;
-    held_against_their_neighbours(windows)
+    stage.wait_drained(ARRIVAL_TIMEOUT).await;
+    stage.set_manner(last, Manner::Well).await;
+    compare_with_neighbours(windows)
 }
 
-/// Waits until the routers have nothing to do.
+/// Waits until the routers are idle.
 async fn wait_routed(stage: &Stage) {
     let rabbit = stage.platform.rabbit().await;
-    eventually("all is routed", PATIENCE, async || match rabbit.depth("ingest").await {
+    eventually("all is routed", ARRIVAL_TIMEOUT, async || match rabbit.queue_depth("ingest").await {
         Some(0) => Ok(()),
         other => Err(format!("{other:?}")),
     })
     .await;
 }
 
-/// What a window shows of all others, of those of the same brand, and of those of another.
-type Parts = [Measured; 3];
+/// Measurements of all other endpoints, of the same brand's, and of another brand's.
+type Measurements = [Measured; 3];
 
-/// A closed loop over the others, while the last one gets its events at a fixed rate.
-async fn under(stage: &Stage, args: &Args, last: u32, name: &str) -> Parts {
+/// Runs a closed loop over the others, while the last endpoint gets its events at a fixed rate.
+async fn run_window(stage: &Stage, args: &Args, last: u32, name: &str) -> Measurements {
     let others = stage.source.start((0..last).collect(), Pace::Closed(args.on_the_way));
-    let flow = stage.source.start(vec![last], Pace::Open(FOR_THE_BAD_ONE));
+    let flow = stage.source.start(vec![last], Pace::Open(BAD_ENDPOINT_RATE));
     tokio::time::sleep(args.warm_up()).await;
-    let (meter, from) = (stage.meter(), stage.board.now());
-    let window = Window::watch(&stage.board, &meter, args.span(), |endpoint| endpoint < last).await;
+    let meter = stage.meter();
+    let from = stage.board.now();
+    let window = Window::watch_span(&stage.board, &meter, args.span(), |endpoint| endpoint < last).await;
     let seen = (from, stage.board.now());
     flow.stop().await;
     others.stop().await;
@@ -109,8 +109,8 @@ async fn under(stage: &Stage, args: &Args, last: u32, name: &str) -> Parts {
     ]
 }
 
-/// Every second window beside the mean of the two around it.
-fn held_against_their_neighbours(mut windows: Vec<Parts>) -> Vec<Measured> {
+/// Compares every second window with the mean of its two neighbours.
+fn compare_with_neighbours(mut windows: Vec<Measurements>) -> Vec<Measured> {
     for at in (1..windows.len()).step_by(2) {
         for part in 0..windows[at].len() {
             let of = |figure: fn(&Window) -> f64| {

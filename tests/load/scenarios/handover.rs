@@ -1,24 +1,24 @@
-//! Deliverers that come, stop and die while every webhook gets events: how evenly they share the webhooks, and
-//! how long an endpoint heard nothing.
+//! Deliverers that start, stop and die while every webhook gets events, with the evenness of their shares and
+//! the longest silence of an endpoint.
 
 use std::time::Duration;
 
 use crate::args::Args;
 use crate::report::Measured;
 use crate::source::Pace;
-use crate::stage::Stage;
+use crate::stage::{ARRIVAL_TIMEOUT, Stage};
 use crate::window::Window;
 
-/// What happens to the deliverers, one after the other, beginning with one.
-const STEPS: [(&str, Step); 4] = [
-    ("two deliverers after one", Step::Add(1)),
-    ("four deliverers after two", Step::Add(2)),
-    ("one of four is killed", Step::Kill),
-    ("one of three stops", Step::Stop),
+/// Changes of the deliverers, one after the other, starting from one deliverer.
+const CHANGES: [(&str, Change); 4] = [
+    ("two deliverers after one", Change::Add(1)),
+    ("four deliverers after two", Change::Add(2)),
+    ("one of four is killed", Change::Kill),
+    ("one of three stops", Change::Stop),
 ];
 
 #[derive(Clone, Copy)]
-enum Step {
+enum Change {
     Add(usize),
     Kill,
     Stop,
@@ -26,22 +26,22 @@ enum Step {
 
 pub(super) async fn measure(stage: &mut Stage, args: &Args) -> Vec<Measured> {
     assert!(args.deliverers == 1 && args.fan_out == 1, "this begins with one deliverer, at fan-out 1");
-    let flow = stage.source.start(stage.groups(), Pace::Open(args.rate));
+    let flow = stage.source.start(stage.group_numbers(), Pace::Open(args.rate));
     tokio::time::sleep(args.warm_up()).await;
-    let mut measured = vec![watch(stage, args, "one deliverer", None).await];
-    for (name, step) in STEPS {
-        measured.push(watch(stage, args, name, Some(step)).await);
+    let mut measured = vec![watch_change(stage, args, "one deliverer", None).await];
+    for (name, change) in CHANGES {
+        measured.push(watch_change(stage, args, name, Some(change)).await);
     }
     flow.stop().await;
-    stage.drain(super::PATIENCE).await;
+    stage.wait_drained(ARRIVAL_TIMEOUT).await;
     measured
 }
 
-/// What is seen from a step on, until the webhooks are shared out anew and a span longer.
-async fn watch(stage: &mut Stage, args: &Args, name: &str, step: Option<Step>) -> Measured {
+/// Measures from a change on, until the webhooks are assigned again and a span longer.
+async fn watch_change(stage: &mut Stage, args: &Args, name: &str, change: Option<Change>) -> Measured {
     let from = stage.board.now();
-    match step {
-        Some(Step::Add(deliverers)) => {
+    match change {
+        Some(Change::Add(deliverers)) => {
             for _ in 0..deliverers {
                 stage.platform.add_deliverer().start();
             }
@@ -49,14 +49,14 @@ async fn watch(stage: &mut Stage, args: &Args, name: &str, step: Option<Step>) -
                 deliverer.wait_ready().await;
             }
         }
-        Some(Step::Kill) => stage.platform.deliverers.remove(0).kill(),
-        Some(Step::Stop) => drop(stage.platform.deliverers.remove(0).terminate().await),
+        Some(Change::Kill) => stage.platform.deliverers.remove(0).kill(),
+        Some(Change::Stop) => drop(stage.platform.deliverers.remove(0).terminate().await),
         None => {}
     }
-    stage.shares().await;
+    stage.read_shares().await;
     tokio::time::sleep(args.span()).await;
-    // Once more: all are owned before those that came have taken theirs.
-    let shares = stage.shares().await;
+    // Read again, because all webhooks are owned before new deliverers have taken theirs.
+    let shares = stage.read_shares().await;
     let seen = (from, stage.board.now());
     let bound = |better: fn(f64, f64) -> f64| shares.iter().copied().reduce(better).unwrap_or_default();
     Measured::new(name, Window::of(&stage.board, seen, [].into(), |_| true))
@@ -65,14 +65,14 @@ async fn watch(stage: &mut Stage, args: &Args, name: &str, step: Option<Step>) -
         .with("most_owned", bound(f64::max))
 }
 
-/// The longest that an endpoint heard nothing.
+/// Returns the longest time in which an endpoint got no request.
 fn longest_silence(stage: &Stage, (from, to): (Duration, Duration)) -> Duration {
-    let mut heard = vec![vec![from]; stage.webhooks.len()];
+    let mut times_by_endpoint = vec![vec![from]; stage.webhooks.len()];
     let arrivals = stage.board.arrivals();
     for arrival in arrivals.iter().filter(|arrival| (from..to).contains(&arrival.at)) {
-        heard[arrival.endpoint as usize].push(arrival.at);
+        times_by_endpoint[arrival.endpoint as usize].push(arrival.at);
     }
-    let silences = heard.iter_mut().flat_map(|times| {
+    let silences = times_by_endpoint.iter_mut().flat_map(|times| {
         times.push(to);
         times.sort_unstable();
         times.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>()

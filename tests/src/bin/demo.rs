@@ -1,4 +1,4 @@
-//! `demo`: a receiver and a producer to look at, used by `deploy/up`.
+//! `demo` is a receiver and a producer to look at, used by `deploy/up`.
 #![allow(clippy::print_stdout, reason = "what a command prints is its result")]
 
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use e2e::demo::state::State;
-use e2e::demo::{DemoError, publish, receive, wait};
+use e2e::demo::{DemoError, publish_event, receive, wait_until_received};
 
 /// A receiver and a producer to look at.
 #[derive(Debug, Parser)]
@@ -20,14 +20,13 @@ struct Demo {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make the demo's certificate authority and certificate, if they are not there; prints the
-    /// path of ca.pem
+    /// Create the demo's certificate authority and certificate, unless they exist; prints the path of ca.pem
     Ca {
         #[arg(long)]
         state_dir: PathBuf,
     },
-    /// Serve an HTTPS endpoint that verifies signatures (with the secret in STATE_DIR/secret, read
-    /// at each request) and writes down each request
+    /// Serve an HTTPS endpoint that verifies signatures (with the secret in STATE_DIR/secret, read at each
+    /// request) and records each request
     Receive {
         #[arg(long, default_value = "127.0.0.1:8443")]
         listen: SocketAddr,
@@ -84,7 +83,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Carries out a command; what it prints.
+/// Runs a command and returns its output.
 async fn run(command: Command) -> Result<String, DemoError> {
     match command {
         Command::Ca { state_dir } => {
@@ -95,10 +94,10 @@ async fn run(command: Command) -> Result<String, DemoError> {
             Ok(String::new())
         }
         Command::Publish { amqp_url, namespace, brand, event_type, data } => {
-            publish(&amqp_url, &namespace, &brand, &event_type, &data).await
+            publish_event(&amqp_url, &namespace, &brand, &event_type, &data).await
         }
         Command::Wait { state_dir, event_id, timeout } => {
-            wait(&State::open(&state_dir)?, &event_id, timeout).await
+            wait_until_received(&State::open(&state_dir)?, &event_id, timeout).await
         }
     }
 }

@@ -1,8 +1,8 @@
 //! JSON for people, with every number and string as it was sent.
 
-/// Indents JSON text without parsing its values: a parser would turn `1.10` into `1.1`. Text that is
-/// no JSON comes out with odd line breaks, and no worse.
-pub(super) fn indent(text: &str) -> String {
+/// Indents JSON text without parsing its values, because a parser would turn `1.10` into `1.1`. Text that is
+/// not JSON gets odd line breaks, and nothing worse.
+pub(super) fn indent_json(text: &str) -> String {
     let mut out = Indented::default();
     let mut rest = text.trim().chars().peekable();
     while let Some(c) = rest.next() {
@@ -10,7 +10,7 @@ pub(super) fn indent(text: &str) -> String {
             '"' => out.string(&mut rest),
             '{' | '[' => {
                 while rest.next_if(|c| c.is_whitespace()).is_some() {}
-                // An empty one stays on its line.
+                // An empty object or array stays on its line.
                 match rest.next_if(|next| matches!(next, '}' | ']')) {
                     Some(close) => out.text.extend([c, close]),
                     None => out.open(c),
@@ -70,14 +70,14 @@ impl Indented {
 
 #[cfg(test)]
 mod tests {
-    use super::indent;
+    use super::indent_json;
 
     #[test]
-    fn values_stay_as_they_were() {
+    fn values_are_unchanged() {
         let text = r#"{"a":1.10,"b":[12345678901234567890,{}, [ ]],"c":"x{,\"}\\","d":{"e":null}}"#;
         let shown = "{\n  \"a\": 1.10,\n  \"b\": [\n    12345678901234567890,\n    {},\n    []\n  ],\n  \"c\": \"x{,\\\"}\\\\\",\n  \"d\": {\n    \"e\": null\n  }\n}";
-        assert_eq!(indent(text), shown);
-        assert_eq!(indent("1.10"), "1.10");
-        assert_eq!(indent(""), "");
+        assert_eq!(indent_json(text), shown);
+        assert_eq!(indent_json("1.10"), "1.10");
+        assert_eq!(indent_json(""), "");
     }
 }

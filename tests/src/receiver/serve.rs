@@ -19,16 +19,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Received, Shared};
+use super::requests::{Received, Shared};
 use crate::script::{Answer, Body, Reply};
 
 type ReplyBody = UnsyncBoxBody<Bytes, Infallible>;
 
-/// What an endless body consists of.
+/// The repeated chunk of an endless body.
 const CHUNK: Bytes = Bytes::from_static(&[b'.'; 16 * 1024]);
 
-/// Takes connections until the receiver goes; the connections go with it.
-pub(super) async fn accept(listener: TcpListener, tls: Arc<ServerConfig>, shared: Arc<Shared>) {
+/// Accepts connections until the receiver is dropped, which closes them.
+pub(super) async fn accept_connections(listener: TcpListener, tls: Arc<ServerConfig>, shared: Arc<Shared>) {
     let acceptor = TlsAcceptor::from(tls);
     let mut connections = JoinSet::new();
     loop {
@@ -38,20 +38,20 @@ pub(super) async fn accept(listener: TcpListener, tls: Arc<ServerConfig>, shared
             *n += 1;
             number = *n;
         });
-        connections.spawn(serve(stream, number, acceptor.clone(), shared.clone()));
+        connections.spawn(serve_connection(stream, number, acceptor.clone(), shared.clone()));
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn serve(stream: TcpStream, number: usize, acceptor: TlsAcceptor, shared: Arc<Shared>) {
+async fn serve_connection(stream: TcpStream, number: usize, acceptor: TlsAcceptor, shared: Arc<Shared>) {
     let Ok(stream) = acceptor.accept(stream).await else { return };
-    let service = service_fn(move |request| respond(request, number, shared.clone()));
+    let service = service_fn(move |request| answer_request(request, number, shared.clone()));
     let server = auto::Builder::new(TokioExecutor::new());
-    // A connection that breaks off is the deliverer's business, not the receiver's.
+    // A broken connection is the deliverer's business, not the receiver's.
     let _ = server.serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// A path counts as in use until this goes, however the request ends.
+/// A guard that counts a path as in use until it is dropped, however the request ends.
 struct InFlight(Arc<Shared>, String);
 
 impl InFlight {
@@ -67,31 +67,33 @@ impl Drop for InFlight {
     }
 }
 
-async fn respond(
+async fn answer_request(
     request: Request<Incoming>,
     connection: usize,
     shared: Arc<Shared>,
 ) -> Result<Response<ReplyBody>, io::Error> {
     let path = request.uri().path().to_owned();
     let _in_flight = InFlight::enter(shared.clone(), &path);
-    let received = receive(request, connection).await?;
-    match shared.keep(&path, received) {
-        Reply::Answer(answer) => Ok(send(answer).await),
+    let received = read_request(request, connection).await?;
+    match shared.record(&path, received) {
+        Reply::Answer(answer) => Ok(send_answer(answer).await),
         Reply::Hang => std::future::pending().await,
         Reply::Drop => Err(io::Error::other("the script closes the connection")),
     }
 }
 
-async fn receive(request: Request<Incoming>, connection: usize) -> Result<Received, io::Error> {
+async fn read_request(request: Request<Incoming>, connection: usize) -> Result<Received, io::Error> {
     let at = Instant::now();
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    let (method, version, headers) = (head.method.to_string(), head.version, head.headers);
+    let method = head.method.to_string();
+    let version = head.version;
+    let headers = head.headers;
     Ok(Received { method, path, version, headers, body, at, connection })
 }
 
-async fn send(answer: Answer) -> Response<ReplyBody> {
+async fn send_answer(answer: Answer) -> Response<ReplyBody> {
     if let Some(gate) = &answer.gate {
         gate.passed().await;
     }
@@ -102,19 +104,19 @@ async fn send(answer: Answer) -> Response<ReplyBody> {
     for (name, value) in answer.headers {
         response = response.header(name, value);
     }
-    response.body(body(answer.body)).expect("an answer that HTTP allows")
+    response.body(encode_body(answer.body)).expect("an answer that HTTP allows")
 }
 
-fn body(body: Body) -> ReplyBody {
+fn encode_body(body: Body) -> ReplyBody {
     match body {
         Body::Whole(bytes) => Full::new(bytes).boxed_unsync(),
-        Body::Endless => endless(CHUNK, Duration::ZERO),
-        Body::Drip(every) => endless(Bytes::from_static(b"."), every),
+        Body::Endless => endless_body(CHUNK, Duration::ZERO),
+        Body::Drip(every) => endless_body(Bytes::from_static(b"."), every),
     }
 }
 
-/// The same chunk again and again.
-fn endless(chunk: Bytes, every: Duration) -> ReplyBody {
+/// Returns a body that repeats the same chunk without end.
+fn endless_body(chunk: Bytes, every: Duration) -> ReplyBody {
     let chunks = stream::unfold((), move |()| {
         let chunk = chunk.clone();
         async move {

@@ -1,5 +1,6 @@
-//! The secrets and tokens that this process has seen, and looking for them in what a platform leaves behind:
-//! every log of its processes, and its database as a dump has it. So every test is a test of that, too.
+//! Collects the secrets and tokens that this process has seen, and searches for them in everything that a
+//! platform leaves behind, which is each process's log and a dump of its database. So every test checks that
+//! nothing leaks.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,38 +10,41 @@ use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-use crate::encodings::{Hidden, SHORTEST};
+use crate::encodings::{MIN_FORM_BYTES, SecretForms};
 
-/// How secrets of webhooks, their private keys and tokens begin.
+/// Prefixes of webhooks' secrets, of their private keys and of tokens.
 const PREFIXES: [&str; 3] = ["whsec_", "whsk_", "prt_"];
 
-static SEEN: LazyLock<Mutex<BTreeSet<String>>> = LazyLock::new(Mutex::default);
+static SECRETS: LazyLock<Mutex<BTreeSet<String>>> = LazyLock::new(Mutex::default);
 
-fn seen() -> MutexGuard<'static, BTreeSet<String>> {
-    SEEN.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock_secrets() -> MutexGuard<'static, BTreeSet<String>> {
+    SECRETS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Notes a secret.
-pub(crate) fn note(secret: &str) {
-    seen().insert(secret.to_owned());
+/// Adds a secret to the search.
+pub(crate) fn add_secret(secret: &str) {
+    lock_secrets().insert(secret.to_owned());
 }
 
-/// Notes the secrets and tokens that an answer of the API shows.
-pub(crate) fn hear(answer: &str) {
+/// Adds the secrets and tokens in an answer of the API to the search.
+pub(crate) fn add_secrets_in(answer: &str) {
     for (prefix, (at, _)) in
         PREFIXES.iter().flat_map(|p| answer.match_indices(p).map(move |found| (p, found)))
     {
         let rest = &answer[at + prefix.len()..];
         let end =
             rest.find(|c: char| !c.is_ascii_alphanumeric() && !"+/=_-".contains(c)).unwrap_or(rest.len());
-        note(&rest[..end]);
+        add_secret(&rest[..end]);
     }
 }
 
-/// Where something of it stands, in words that do not repeat it.
-pub(crate) fn found_in(places: &[(String, Vec<u8>)]) -> Vec<String> {
-    let forms: Vec<(&str, Vec<u8>)> =
-        seen().iter().flat_map(|secret| hidden(secret)).flat_map(Hidden::into_forms).collect();
+/// Describes the places that contain a secret, without repeating it.
+pub(crate) fn find_secrets(places: &[(String, Vec<u8>)]) -> Vec<String> {
+    let forms: Vec<(&str, Vec<u8>)> = lock_secrets()
+        .iter()
+        .flat_map(|secret| encode_secret(secret))
+        .flat_map(SecretForms::into_forms)
+        .collect();
     let all = AhoCorasick::new(forms.iter().map(|(_, form)| form)).expect("forms to look for");
     let first = |(place, bytes): &(String, Vec<u8>)| {
         let found = all.find(bytes)?;
@@ -49,15 +53,17 @@ pub(crate) fn found_in(places: &[(String, Vec<u8>)]) -> Vec<String> {
     places.iter().filter_map(first).collect()
 }
 
-/// A secret as text, and as the bytes that it stands for.
-fn hidden(secret: &str) -> Vec<Hidden> {
+/// Encodes a secret as text, and as the bytes that it represents.
+fn encode_secret(secret: &str) -> Vec<SecretForms> {
     let decoded = [STANDARD.decode(secret), URL_SAFE_NO_PAD.decode(secret)].into_iter().flatten();
     let all = std::iter::once(secret.as_bytes().to_vec()).chain(decoded);
-    all.filter(|bytes| bytes.len() >= SHORTEST).map(|bytes| Hidden::new("a secret", &bytes)).collect()
+    all.filter(|bytes| bytes.len() >= MIN_FORM_BYTES)
+        .map(|bytes| SecretForms::new("a secret", &bytes))
+        .collect()
 }
 
-/// The logs in the directory of a test.
-pub(crate) fn logs(dir: &Path) -> Vec<(String, Vec<u8>)> {
+/// Reads the logs in the directory of a test.
+pub(crate) fn read_logs(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let files = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
     let logs = files.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
     logs.map(|path| (path.display().to_string(), std::fs::read(&path).unwrap_or_default())).collect()
@@ -68,10 +74,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_answer_shows_is_found_wherever_it_stands_and_nothing_else() {
+    fn secrets_of_an_answer_are_found_in_every_encoding() {
         let secret = STANDARD.encode([200; 32]);
         let token = "Zm9yLWEtdGVzdC1vZi10aGUtaGFybmVzcy1pdHNlbGY";
-        hear(&format!("{{\"secret\":\"whsec_{secret}\",\"token\":\"prt_{token}\",\"x\":\"prt_\"}}"));
+        add_secrets_in(&format!(
+            "{{\"secret\":\"whsec_{secret}\",\"token\":\"prt_{token}\",\"x\":\"prt_\"}}"
+        ));
         let place = |text: String| vec![("a log".to_owned(), text.into_bytes())];
         for shown in [
             secret.clone(),
@@ -80,9 +88,9 @@ mod tests {
             STANDARD.encode(token),
             format!("{:?}", [200; 32]),
         ] {
-            let found = found_in(&place(format!("before {shown} after")));
+            let found = find_secrets(&place(format!("before {shown} after")));
             assert!(matches!(&found[..], [one] if !one.contains(&shown)), "{shown}: {found:?}");
         }
-        assert_eq!(found_in(&place(format!("before {} after", &token[1..]))), Vec::<String>::new());
+        assert_eq!(find_secrets(&place(format!("before {} after", &token[1..]))), Vec::<String>::new());
     }
 }
