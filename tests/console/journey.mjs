@@ -20,24 +20,24 @@ export async function supportCreatesABrand(brand) {
     await signIn(page, SUPPORT_TOKEN);
     await page.getByText('First steps').waitFor();
 
-    await link(page, 'Make a brand').click();
+    await link(page, 'Create a brand').click();
     await page.getByLabel('Brand id').fill(`${brand} !`);
     await page.getByLabel('Name', { exact: true }).fill('The first brand');
-    await button(page, 'Make the brand').click();
+    await button(page, 'Create the brand').click();
     await page.locator('[aria-invalid="true"]').first().waitFor();
     await page.getByLabel('Brand id').fill(brand);
     await page.getByLabel("Contact's name").fill('Ada');
-    await page.getByLabel("Contact's mail address").fill('ada@example.com');
-    await button(page, 'Make the brand').click();
+    await page.getByLabel("Contact's email address").fill('ada@example.com');
+    await button(page, 'Create the brand').click();
 
     // The brand goes on to the event types; the catalogue shows none as enabled.
-    await page.getByText('No type of the catalogue is enabled yet').waitFor();
+    await page.getByText('No event types are enabled yet').waitFor();
     await button(page, 'Enable NOTIFICATION').click();
     await waitNotice(page, `NOTIFICATION is enabled for ${brand}`);
 
     await link(page, 'Tokens').click();
     await page.getByLabel('Name', { exact: true }).fill('console tests');
-    await button(page, 'Make a token').click();
+    await button(page, 'Create a token').click();
     const token = await page.locator('.note code').textContent();
     assert.match(token, /^prt_/);
     await button(page, 'I have it').click();
@@ -58,7 +58,7 @@ export async function brandCreatesAWebhook(page, { brand, token, receiver, path 
 
   await link(page, 'Create it here').click();
   await button(page, 'Create the webhook').click();
-  await page.getByText('Tick at least one event type or group.').waitFor();
+  await page.getByText('Select at least one event type or group.').waitFor();
   await page.waitForFunction(() => document.activeElement.getAttribute('aria-invalid') === 'true');
   await page.getByLabel('Endpoint').fill('http://example.com/');
   await page.getByLabel('Endpoint').blur();
@@ -122,10 +122,10 @@ export async function endpointFails(page, { brand, token, receiver, path, webhoo
   await publish(token, brand, 2);
   const held = `/v1/${brand}/webhooks/${webhook}/events?status=held`;
   await waitFor(async () => (await call(token, 'GET', held)).items.length === 2, 'two held events');
-  await page.getByLabel('State').selectOption('held');
+  await page.getByLabel('Status').selectOption('held');
   await page.locator('.virtual-space [role="row"]').nth(1).waitFor();
   assert.match(page.url(), /status=held/);
-  await page.getByLabel('State').selectOption('failed');
+  await page.getByLabel('Status').selectOption('failed');
   await page.locator('.virtual-space [role="row"] a').first().click();
   await page.locator('.timeline li.bad').nth(2).waitFor();
   await page.locator('.timeline').getByText('Response body').first().click();
@@ -148,11 +148,11 @@ export async function supportEnablesIt({ brand, receiver, path, webhook }) {
     await dialog.locator('[aria-invalid="true"], .note.bad').first().waitFor();
     await dialog.getByLabel('Note').fill('Ada says it is fixed');
     await dialog.getByRole('button', { name: 'Enable' }).click();
-    await waitNotice(page, 'what was held is on its way');
+    await waitNotice(page, 'held events are being redelivered');
     await page.locator('.tags').getByText('Active').waitFor();
-    await page.getByLabel('State').selectOption('held');
+    await page.getByLabel('Status').selectOption('held');
     // A row that was held a moment ago becomes delivered in place.
-    await page.getByText(/No event fits these filters|0 events|2 events in all/).first().waitFor();
+    await page.getByText(/No events match these filters|0 events|2 events in all/).first().waitFor();
     await page.waitForFunction(() => !document.querySelector('.virtual .badge.warn'));
     await link(page, 'Audit').click();
     await page.getByRole('row').filter({ hasText: 'webhook.enable' }).getByText(/fields/).click();
@@ -180,12 +180,12 @@ export async function brandRedelivers(page, { brand, token, receiver, path, webh
   await ticks.nth(0).check();
   await ticks.nth(1).check();
   await page.getByRole('region', { name: 'Selection' }).getByRole('button', { name: 'Redeliver' }).click();
-  await waitNotice(page, '2 events queued once more');
+  await waitNotice(page, '2 events queued for redelivery');
   await waitFor(() => receiver.at(path).length >= before + 2, 'the selection');
 
   await button(page, 'Redeliver a range…').click();
   const dialog = page.getByRole('dialog');
-  await dialog.getByLabel('State').selectOption('failed');
+  await dialog.getByLabel('Status').selectOption('failed');
   await dialog.getByRole('button', { name: 'Redeliver' }).click();
   await dialog.getByText('Done: every event was attempted.').waitFor();
   await dialog.getByRole('button', { name: 'Close' }).click();
@@ -203,7 +203,7 @@ export async function brandManagesIt(page, { brand, token, receiver, path, webho
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), first);
   await button(page, 'Rotate…').click();
   await page.getByRole('dialog').getByRole('button', { name: 'Rotate' }).click();
-  await page.getByText('The old secret signs as well until').waitFor();
+  await page.getByText('The previous secret also signs until').waitFor();
   assert.notEqual(await secret.textContent(), first);
   await button(page, 'Hide').click();
   assert.equal(await secret.count(), 0);
@@ -217,7 +217,7 @@ export async function brandManagesIt(page, { brand, token, receiver, path, webho
   await link(page, 'Edit').click();
   await page.getByLabel('Requests at a time').fill('500');
   await button(page, 'Save').click();
-  await page.getByText('Give a whole number from 1 to 100.').waitFor();
+  await page.getByText('Enter a whole number from 1 to 100.').waitFor();
   await page.getByLabel('Requests at a time').fill('20');
   await button(page, 'Remove header 1').click();
   await button(page, 'Save').click();

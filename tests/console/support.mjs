@@ -23,22 +23,22 @@ export async function rejectedEventsAreRepublished({ brand, token }) {
     await page.getByRole('link', { name: 'Catalogue' }).click();
     await button(page, 'New event type').click();
     await page.getByRole('dialog').getByLabel('Type').fill(NEW_TYPE);
-    await button(page, 'Go on').click();
+    await button(page, 'Continue').click();
     await page.getByLabel('Description').fill('A mail came back.');
-    await page.getByLabel('Example of data').fill('{"n": 12345678901234567890');
+    await page.getByLabel('Example data').fill('{"n": 12345678901234567890');
     await button(page, 'Save').click();
     await page.getByText('This is not JSON yet').waitFor();
-    await page.getByLabel('Example of data').fill('{"n": 12345678901234567890}');
-    await page.getByLabel('Schema of data').fill('{"type": "object"}');
+    await page.getByLabel('Example data').fill('{"n": 12345678901234567890}');
+    await page.getByLabel('Data schema').fill('{"type": "object"}');
     await button(page, 'Save').click();
     await waitNotice(page, `${NEW_TYPE} is saved`);
     await page.reload();
-    assert.match(await page.getByLabel('Example of data').inputValue(), /12345678901234567890/, 'long numbers stay');
+    assert.match(await page.getByLabel('Example data').inputValue(), /12345678901234567890/, 'long numbers stay');
 
     await page.getByRole('link', { name: 'Rejected events' }).click();
     await button(page, 'Republish…').click();
     await page.getByRole('dialog').getByRole('button', { name: 'Republish' }).click();
-    await waitNotice(page, '2 events published again');
+    await waitNotice(page, '2 events republished');
     await page.getByText('Nothing is rejected.').waitFor();
   });
   const { total } = await asSupport('GET', '/admin/v1/rejected');
@@ -55,7 +55,7 @@ export async function supportDisables({ brand, webhook }) {
     await page.getByText('Disabled: support').waitFor();
     await page.getByText('The owner asked for it').waitFor();
     await page.getByRole('link', { name: 'Webhooks', exact: true }).click();
-    await page.getByLabel('State').selectOption('disabled');
+    await page.getByLabel('Status').selectOption('disabled');
     await page.locator('.webhooks > li').first().getByText('Disabled').waitFor();
   });
 }
@@ -65,7 +65,7 @@ export async function supportReadsADeletedWebhook({ brand, webhook }) {
   await withBrowser({}, async (page) => {
     await signIn(page, SUPPORT_TOKEN, '/audit');
     await page.getByRole('row').filter({ hasText: 'webhook.delete' }).getByRole('link', { name: webhook }).click();
-    await page.getByText('There is no such webhook now.').waitFor();
+    await page.getByText('This webhook no longer exists.').waitFor();
     await page.locator('.virtual-space [role="row"] a').first().click();
     await page.locator('.timeline li').first().waitFor();
     assert.equal(await page.getByRole('button', { name: 'Redeliver' }).count(), 0);
@@ -77,13 +77,13 @@ export async function supportReadsADeletedWebhook({ brand, webhook }) {
 export async function supportManagesABrand({ brand }) {
   await withBrowser({}, async (page) => {
     await signIn(page, SUPPORT_TOKEN, `/brands/${brand}`);
-    await page.getByLabel("Contact's mail address").fill('grace@example.com');
+    await page.getByLabel("Contact's email address").fill('grace@example.com');
     await button(page, 'Save').click();
-    await waitNotice(page, 'The brand is changed');
+    await waitNotice(page, 'The brand is saved');
     await page.getByRole('navigation', { name: `Brand ${brand}` }).getByRole('link', { name: 'Tokens' }).click();
     await page.getByLabel('Name', { exact: true }).fill('to be deleted');
     await page.getByLabel('Role').selectOption('read');
-    await button(page, 'Make a token').click();
+    await button(page, 'Create a token').click();
     const token = await page.locator('.note code').textContent();
     await page.getByRole('button', { name: 'Delete token to be deleted' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
