@@ -1,24 +1,25 @@
 //! RabbitMQ: the topology as one table, the wire formats, connections that come back, a publisher
 //! for which published means confirmed, and consumers. It knows nothing of SQL or HTTP.
 
-mod acks;
-pub mod blocked;
-pub mod boot;
-mod channels;
-pub mod consumer;
+mod connection;
+mod consume;
 pub mod error;
-pub mod guarded;
-mod headers;
-pub mod link;
 pub mod names;
-pub mod prober;
-pub mod publisher;
-pub mod rejected;
+mod publish;
+pub mod rejected_queue;
 pub mod retry_settings;
 pub mod settings;
+pub mod startup;
 pub mod topology;
-pub mod unreadable;
 pub mod wire;
+
+use connection::channel_pool as channels;
+pub use connection::link;
+use consume::{ack_batcher as acks, headers};
+pub use consume::{consumers as consumer, unreadable};
+pub use publish::{blocked_queues as blocked, guarded, prober, publisher};
+pub use rejected_queue as rejected;
+pub use startup as boot;
 
 pub use blocked::{BlockedQueues, Treatment};
 pub use consumer::{Consumers, Ending, Message, Subscription};
