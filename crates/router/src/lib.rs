@@ -1,19 +1,11 @@
 //! Routes events to webhooks: one batch at a time from decode over match and store to publish, and
 //! only then the acknowledgement. It knows nothing of endpoints or HTTP.
 
+mod batch;
 pub mod config;
-mod current;
-mod dispatch;
-mod events;
-mod handler;
-pub mod index;
-mod intake;
-mod intake_watch;
-mod legacy;
-mod quarantine;
-mod rejections;
-mod storing;
-mod take;
+mod queues;
+pub mod subscriptions;
+mod telemetry;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,12 +23,19 @@ use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use batch as handler;
+use batch::{
+    accepted_event as take, current_version as current, publish as dispatch, store_batch as storing,
+};
 pub use config::Config;
 use dispatch::Dispatch;
 use handler::Handler;
 use index::Index;
 use intake::{Intake, Source};
+use queues::{consumer as intake, failover as intake_watch, legacy, quarantine, rejections};
 use rejections::Rejections;
+pub use subscriptions::index;
+use telemetry as events;
 
 /// The longest that a batch takes when both servers answer.
 pub const LONGEST_IN_FLIGHT: Duration = Duration::from_secs(15);

@@ -1,6 +1,11 @@
 //! One batch from messages to queued deliveries. When it returns, everything in the batch is stored and queued,
 //! counted, or among the refused: the caller acknowledges those once they are in the queue of refused messages.
 
+pub(crate) mod accepted_event;
+pub(crate) mod current_version;
+pub(crate) mod publish;
+pub(crate) mod store_batch;
+
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 

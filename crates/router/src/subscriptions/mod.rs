@@ -1,0 +1,3 @@
+//! The subscriptions in memory, and the matching of events against them.
+
+pub mod index;
