@@ -1,67 +1,58 @@
-//! From no broker to a ready one, and watching it from then on.
+//! Waits until RabbitMQ is ready, and monitors it from then on.
 
 use std::time::{Duration, Instant};
 
 use runtime::error::Chain;
 use runtime::ops::Readiness;
-use runtime::retry::Backoff;
+use runtime::retry::until_ok;
 use tracing::info;
 
 use crate::error::BrokerError;
-use crate::prober::Prober;
+use crate::publish::Prober;
 use crate::topology::Topology;
 
-/// How often a confirm is asked of the broker.
-const WATCH_INTERVAL: Duration = Duration::from_secs(2);
-/// How often the topology is declared again: it mends what someone deleted by hand.
+/// Time between two probes of RabbitMQ.
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+/// Time between two declarations of the topology, which restore objects that someone deleted by hand.
 const DECLARE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Waits until RabbitMQ answers and has the topology, and tells `readiness` why it does not until then.
-pub async fn make_ready(topology: &Topology, readiness: &Readiness) {
-    let mut backoff = Backoff::default();
-    loop {
-        let declared = topology.declare().await;
-        let ready = declared.is_ok();
-        tell(readiness, declared);
-        if ready {
-            info!("the broker is ready");
-            return;
-        }
-        backoff.wait().await;
-    }
+/// Waits until RabbitMQ has the topology. Until then `readiness` says why not.
+pub async fn wait_until_ready(topology: &Topology, readiness: &Readiness) {
+    until_ok(|| topology.declare(), |error| report_unreachable(readiness, error)).await;
+    readiness.set_broker(true);
+    info!("RabbitMQ is ready");
 }
 
-/// Keeps the readiness true to whether RabbitMQ confirms what is published, and the topology whole. Runs
-/// for good.
+/// Keeps `readiness` up to date and the topology complete, forever.
 ///
-/// A broker may open channels and declare queues and store nothing: it is out of memory or disk, or the
-/// majority of a cluster is away. `prober` needs a link of its own, because a silent queue that others
-/// probe blocks their link for a minute, and the broker would seem to be away.
-pub async fn watch(topology: Topology, prober: Prober, readiness: Readiness) {
-    let mut declared = Instant::now();
-    let mut whole = true;
+/// RabbitMQ may open channels and declare queues and store nothing, because it is out of memory or disk, or because the
+/// majority of a cluster is away. So this probes whether RabbitMQ confirms messages. `prober` needs a link of its own,
+/// because a probe of a silent queue blocks its link for a minute, and RabbitMQ would seem unreachable.
+pub async fn monitor(topology: Topology, prober: Prober, readiness: Readiness) {
+    let mut declared_at = Instant::now();
+    let mut is_complete = true;
     loop {
-        let declare = !whole || declared.elapsed() > DECLARE_INTERVAL;
+        let declare = !is_complete || declared_at.elapsed() > DECLARE_INTERVAL;
         if declare {
-            declared = Instant::now();
+            declared_at = Instant::now();
         }
-        let found = look(&topology, &prober, declare).await;
-        whole = found.is_ok();
-        tell(&readiness, found);
-        tokio::time::sleep(WATCH_INTERVAL).await;
+        let checked = check_broker(&topology, &prober, declare).await;
+        is_complete = checked.is_ok();
+        match checked {
+            Ok(()) => readiness.set_broker(true),
+            Err(error) => report_unreachable(&readiness, &error),
+        }
+        tokio::time::sleep(PROBE_INTERVAL).await;
     }
 }
 
-async fn look(topology: &Topology, prober: &Prober, declare: bool) -> Result<(), BrokerError> {
+async fn check_broker(topology: &Topology, prober: &Prober, declare: bool) -> Result<(), BrokerError> {
     if declare {
-        topology.declare_again().await?;
+        topology.redeclare_objects().await?;
     }
     prober.probe_broker().await
 }
 
-fn tell(readiness: &Readiness, found: Result<(), BrokerError>) {
-    match found {
-        Ok(()) => readiness.set_broker(true),
-        Err(error) => readiness.set_broker_away(Chain(&error).to_string()),
-    }
+fn report_unreachable(readiness: &Readiness, error: &BrokerError) {
+    readiness.set_broker_away(Chain(error).to_string());
 }

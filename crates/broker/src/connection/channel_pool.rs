@@ -1,5 +1,7 @@
-//! Channels for steps that may fail or hang: an error closes a channel with all that is on it, so each step has
-//! one to itself. One that worked is used again: to open and close one costs the broker more than most steps.
+//! A pool of channels for operations that may fail or hang.
+//!
+//! An error closes a channel together with everything else on it, so each operation has a channel of its own. A channel
+//! whose operation succeeded is used again, because opening and closing one costs RabbitMQ more than most operations.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,65 +10,65 @@ use lapin::Channel;
 use lapin::options::ConfirmSelectOptions;
 use tokio::sync::Semaphore;
 
+use super::link::{Link, OPERATION_TIMEOUT};
 use crate::error::{BrokerError, within};
-use crate::link::{Link, OPERATION};
 
-/// A link's channels for steps. Cheap to clone.
+/// Channels of one link. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Channels {
+pub(crate) struct ChannelPool {
     link: Link,
-    /// Whether what is published on them is confirmed.
+    /// Whether RabbitMQ confirms the messages that are published on the channels.
     confirms: bool,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Channel>>>,
 }
 
-impl Channels {
-    /// So many at once, opened when they are needed.
-    pub(crate) fn new(link: Link, at_once: usize) -> Self {
-        Self { link, confirms: false, places: Arc::new(Semaphore::new(at_once)), idle: Arc::default() }
+impl ChannelPool {
+    /// Creates a pool of at most `max_channels` channels, opened when they are needed.
+    pub(crate) fn new(link: Link, max_channels: usize) -> Self {
+        Self { link, confirms: false, permits: Arc::new(Semaphore::new(max_channels)), idle: Arc::default() }
     }
 
-    /// The same with confirms.
-    pub(crate) fn confirming(self) -> Self {
+    /// Returns the same pool with confirms.
+    pub(crate) fn with_confirms(self) -> Self {
         Self { confirms: true, ..self }
     }
 
-    /// Runs a step that takes `bound` at most on a channel of its own.
+    /// Runs an operation on a channel of its own, for `timeout` at most. `what` names the operation in the error.
     ///
     /// # Errors
-    /// When the broker refuses it or does not answer.
+    /// When RabbitMQ refuses the operation or does not answer.
     pub(crate) async fn run<T>(
         &self,
-        bound: Duration,
+        timeout: Duration,
         what: &'static str,
-        step: impl AsyncFnOnce(&Channel) -> lapin::Result<T>,
+        operation: impl AsyncFnOnce(&Channel) -> lapin::Result<T>,
     ) -> Result<T, BrokerError> {
-        // Nobody closes it: `None` is for the type.
-        let permit = tokio::time::timeout(bound, self.places.acquire()).await.ok();
-        let Some(_permit) = permit else { return Err(BrokerError::Timeout { what, within: bound }) };
+        // An error of `acquire` would mean that the semaphore is closed, which never happens.
+        let permit = tokio::time::timeout(timeout, self.permits.acquire()).await.ok();
+        let Some(_permit) = permit else { return Err(BrokerError::Timeout { what, within: timeout }) };
         let channel = match self.take_idle() {
             Some(channel) => channel,
-            None => self.open().await?,
+            None => self.open_channel().await?,
         };
-        let done = within(bound, what, step(&channel)).await;
-        if done.is_ok() {
+        let result = within(timeout, what, operation(&channel)).await;
+        if result.is_ok() {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(channel);
         }
-        done
+        result
     }
 
-    /// One that is open; those of a connection that is gone are forgotten.
+    /// Returns an idle channel that is open, and drops the channels of a lost connection.
     fn take_idle(&self) -> Option<Channel> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         std::iter::from_fn(|| idle.pop()).find(|channel| channel.status().connected())
     }
 
-    async fn open(&self) -> Result<Channel, BrokerError> {
-        let channel = self.link.channel().await?;
+    async fn open_channel(&self) -> Result<Channel, BrokerError> {
+        let channel = self.link.open_channel().await?;
         if self.confirms {
-            let asking = channel.confirm_select(ConfirmSelectOptions::default());
-            within(OPERATION, "confirm what is published", asking).await?;
+            let selecting = channel.confirm_select(ConfirmSelectOptions::default());
+            within(OPERATION_TIMEOUT, "turn on confirms", selecting).await?;
         }
         Ok(channel)
     }

@@ -1,4 +1,4 @@
-//! A connection that is dialled again when it is gone.
+//! A connection that is dialled again after it was lost.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,18 +10,18 @@ use tracing::info;
 use crate::error::{BrokerError, within};
 use crate::settings::{AmqpUrl, BrokerSettings};
 
-/// Bound for dialling, TLS and the AMQP handshake.
-const CONNECT: Duration = Duration::from_secs(5);
-/// Bound for opening a channel and for declaring.
-pub(crate) const OPERATION: Duration = Duration::from_secs(10);
-/// AMQP heartbeat in seconds. The broker counts whole intervals and closes a frozen process's connection
-/// in the third at the latest: others take over within 9 s.
+/// Longest time for dialling, TLS and the AMQP handshake.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest time for an operation on a channel, such as opening it or declaring a queue.
+pub(crate) const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
+/// AMQP heartbeat in seconds. RabbitMQ counts whole intervals and closes the connection of a frozen process in the
+/// third interval at the latest, so that other processes take over within 9 s.
 pub const HEARTBEAT_SECONDS: u16 = 3;
-/// How long after a failed dial the next is made: thousands of consumers want the link back at once.
-const REDIAL: Duration = Duration::from_millis(200);
+/// Shortest time between a failed dial and the next one, because thousands of consumers ask for the link at once.
+const REDIAL_DELAY: Duration = Duration::from_millis(200);
 
-/// One connection to RabbitMQ for one purpose. Publishing and consuming use separate links: a
-/// broker that blocks publishers stops reading their connection, acks included. Cheap to clone.
+/// One connection to RabbitMQ for one purpose. Publishing and consuming use separate links, because RabbitMQ stops
+/// reading the connections of publishers that it blocks, acknowledgements included. Cheap to clone.
 #[derive(Clone)]
 pub struct Link(Arc<Inner>);
 
@@ -34,7 +34,7 @@ struct Inner {
 #[derive(Default)]
 struct Dialled {
     connection: Option<Connection>,
-    failed: Option<Instant>,
+    failed_at: Option<Instant>,
 }
 
 impl std::fmt::Debug for Link {
@@ -44,54 +44,56 @@ impl std::fmt::Debug for Link {
 }
 
 impl Link {
-    /// A link that dials at its first use; `name` is what the broker's operators see.
+    /// Creates a link that dials at its first use. Operators of RabbitMQ see `name`.
     #[must_use]
     pub fn new(settings: &BrokerSettings, name: impl Into<String>) -> Self {
         Self(Arc::new(Inner { settings: settings.clone(), name: name.into(), dialled: Mutex::default() }))
     }
 
-    /// Opens a channel, over a new connection when the old one is gone.
+    /// Opens a channel, over a new connection if the old one was lost.
     ///
     /// # Errors
-    /// When the broker does not answer in time.
-    pub async fn channel(&self) -> Result<Channel, BrokerError> {
+    /// When RabbitMQ does not answer in time.
+    pub async fn open_channel(&self) -> Result<Channel, BrokerError> {
         let mut dialled = self.0.dialled.lock().await;
         dialled.connection.take_if(|connection| !connection.status().connected());
         if dialled.connection.is_none() {
-            if dialled.failed.is_some_and(|at| at.elapsed() < REDIAL) {
-                return Err(BrokerError::Away);
+            if dialled.failed_at.is_some_and(|at| at.elapsed() < REDIAL_DELAY) {
+                return Err(BrokerError::Unreachable);
             }
             match self.dial().await {
                 Ok(connection) => dialled.connection = Some(connection),
                 Err(error) => {
-                    dialled.failed = Some(Instant::now());
+                    dialled.failed_at = Some(Instant::now());
                     return Err(error);
                 }
             }
         }
         let Some(connection) = dialled.connection.as_ref() else { unreachable!("dialled above") };
-        let opened = within(OPERATION, "open a channel", connection.create_channel()).await;
+        let opened = within(OPERATION_TIMEOUT, "open a channel", connection.create_channel()).await;
         if opened.is_err() {
-            // Half there: the next call dials again.
+            // The connection may hang, so the next call dials again.
             dialled.connection = None;
         }
         opened
     }
 
-    /// Channels that its connection may have, as agreed with the broker; `None` while there is none.
-    pub(crate) async fn most_channels(&self) -> Option<u16> {
+    /// Returns how many channels RabbitMQ allows on the connection; `None` while there is no connection.
+    pub(crate) async fn max_channels(&self) -> Option<u16> {
         self.0.dialled.lock().await.connection.as_ref().map(|dialled| dialled.configuration().channel_max())
     }
 
-    /// Dials again for the next channel: a channel that hangs in the broker may hold up the others.
+    /// Drops the connection, so that the next channel gets a new one. A channel that hangs in RabbitMQ may block the
+    /// other channels of its connection.
     pub(crate) async fn abandon(&self) {
         self.0.dialled.lock().await.connection = None;
     }
 
-    /// Says goodbye, so that the broker hands over at once.
+    /// Closes the connection, so that RabbitMQ gives its messages to other consumers at once.
     pub async fn close(&self) {
         if let Some(connection) = self.0.dialled.lock().await.connection.take() {
-            let _ = within(CONNECT, "close a connection", connection.close(200, "stopping".into())).await;
+            let _ =
+                within(CONNECT_TIMEOUT, "close a connection", connection.close(200, "stopping".into())).await;
         }
     }
 
@@ -103,7 +105,7 @@ impl Link {
             let runtime = lapin::runtime::default_runtime()?;
             Connection::connect_uri_with_config(uri, properties, tls, runtime).await
         };
-        let connection = within(CONNECT, "let us in", dialling).await?;
+        let connection = within(CONNECT_TIMEOUT, "accept the connection", dialling).await?;
         info!(connection = self.0.name, "connected to RabbitMQ");
         Ok(connection)
     }

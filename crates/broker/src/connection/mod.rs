@@ -1,4 +1,8 @@
 //! Connections and channels that are opened again after they fail.
 
-pub(crate) mod channel_pool;
-pub mod link;
+mod channel_pool;
+mod link;
+
+pub(crate) use channel_pool::ChannelPool;
+pub(crate) use link::OPERATION_TIMEOUT;
+pub use link::{HEARTBEAT_SECONDS, Link};

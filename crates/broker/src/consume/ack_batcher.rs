@@ -1,9 +1,9 @@
-//! Acknowledges a channel's messages many at once: one for each is a quarter of what broker and client need for a
-//! message of a bare hop. What it gives here, and what not: `tests/README.md`.
+//! Acknowledges the messages of a channel in batches, because an acknowledgement for each message costs a quarter of
+//! the time that RabbitMQ and the client need for the message.
 //!
-//! Messages are handled in any order, while one acknowledgement for many is for all that the broker handed out
-//! before. So it goes as far as everything was handled, and no further; what was handled beyond a message that
-//! is still in hand waits a little, and is then acknowledged by itself.
+//! Messages are handled in any order, while an AMQP acknowledgement with `multiple` covers every message that RabbitMQ
+//! delivered before. So a batch ends before the oldest message that is not handled yet. A message that was handled out
+//! of order, beyond that one, waits for a short time and is then acknowledged by itself.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,32 +20,32 @@ use tracing::debug;
 
 use crate::error::{BrokerError, within};
 
-/// How long an acknowledgement waits for others where one was just sent: where little goes on none waits. When the
-/// process dies meanwhile, the messages come again, marked, and the database says that they are done.
+/// Longest wait of an acknowledgement for others, after one was just sent; on a quiet channel none waits. If the
+/// process dies meanwhile, RabbitMQ redelivers the messages, and the database says that they are done.
 const LINGER: Duration = Duration::from_millis(40);
-/// Bound for handing an acknowledgement to the connection.
-pub(crate) const ACK: Duration = Duration::from_secs(10);
-/// A consumer may have as many messages in hand as its prefetch; acknowledgements wait no longer once those of one
-/// consumer make up this part of it.
-const PART: usize = 2;
+/// Longest time for handing an acknowledgement to the connection.
+pub(super) const ACK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Acknowledgements are sent at once when those of one consumer make up this part of its prefetch, because RabbitMQ
+/// delivers no more than the prefetch unacknowledged.
+const MAX_WAITING_PART: usize = 2;
 
-/// The acknowledgements of one channel.
+/// Collects the acknowledgements of one channel.
 #[derive(Debug)]
-pub(crate) struct Acks {
+pub(super) struct AckBatcher {
     channel: Channel,
     tags: Mutex<Tags>,
-    /// There are enough of them.
+    /// Signals that the acknowledgements should wait no longer.
     enough: Notify,
-    /// Held while acknowledgements are worked out and sent: the broker closes the channel over one for many that
-    /// comes after another that includes it.
+    /// Held from choosing the acknowledgements until they are sent, because RabbitMQ closes the channel over an
+    /// acknowledgement of a message that an earlier acknowledgement covers.
     sending: tokio::sync::Mutex<()>,
 }
 
-/// One consumer's part in the acknowledgements of its channel.
+/// One consumer's prefetch, and how much of it waits for acknowledgements.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub(super) struct ConsumerQuota {
     prefetch: u16,
-    /// How many of its messages were handled and are not acknowledged yet.
+    /// Messages that were handled and are not acknowledged yet.
     waiting: AtomicUsize,
 }
 
@@ -53,58 +53,58 @@ pub(crate) struct Share {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Ack {
     tag: DeliveryTag,
-    /// For all before it, too.
+    /// Whether it covers all messages before this one, too.
     multiple: bool,
 }
 
-/// Which messages of a channel are settled. The broker numbers them from 1, without gaps.
+/// The messages of a channel that are acknowledged or requeued. RabbitMQ numbers them from 1, without gaps.
 #[derive(Debug, Default)]
 struct Tags {
-    /// All up to this one are.
-    through: DeliveryTag,
-    /// So are these beyond it, from first to last: no more ranges than there are messages in hand between them,
-    /// however long one of those takes.
-    beyond: BTreeMap<DeliveryTag, DeliveryTag>,
-    /// Handled, and not acknowledged yet.
+    /// All messages up to this one are settled.
+    contiguous_to: DeliveryTag,
+    /// Settled ranges beyond it, from first to last. Between two ranges lies at least one message that is not handled,
+    /// so the number of unacknowledged messages bounds the number of ranges.
+    out_of_order: BTreeMap<DeliveryTag, DeliveryTag>,
+    /// Messages that were handled and are not acknowledged yet.
     handled: BTreeMap<DeliveryTag, Handled>,
-    /// Whether somebody will look at those.
-    expected: bool,
+    /// Whether a task is running that will acknowledge them.
+    sender_running: bool,
 }
 
 /// A message that was handled.
 #[derive(Debug)]
 struct Handled {
-    of: Arc<Share>,
-    /// Whether it could not be acknowledged with others when that was tried.
+    quota: Arc<ConsumerQuota>,
+    /// Whether an earlier batch could not cover the message.
     waited: bool,
 }
 
-impl Share {
-    pub(crate) fn new(prefetch: u16) -> Arc<Self> {
+impl ConsumerQuota {
+    pub(super) fn new(prefetch: u16) -> Arc<Self> {
         Arc::new(Self { prefetch, waiting: AtomicUsize::new(0) })
     }
 
-    /// Whether so many wait that they should wait no longer.
+    /// Returns whether enough messages wait to acknowledge them at once.
     fn is_enough(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) * PART >= usize::from(self.prefetch)
+        self.waiting.load(Ordering::Relaxed) * MAX_WAITING_PART >= usize::from(self.prefetch)
     }
 }
 
 impl Handled {
-    fn new(of: &Arc<Share>) -> Self {
-        of.waiting.fetch_add(1, Ordering::Relaxed);
-        Self { of: Arc::clone(of), waited: false }
+    fn new(quota: &Arc<ConsumerQuota>) -> Self {
+        quota.waiting.fetch_add(1, Ordering::Relaxed);
+        Self { quota: Arc::clone(quota), waited: false }
     }
 }
 
 impl Drop for Handled {
     fn drop(&mut self) {
-        self.of.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.quota.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Acks {
-    pub(crate) fn new(channel: Channel) -> Arc<Self> {
+impl AckBatcher {
+    pub(super) fn new(channel: Channel) -> Arc<Self> {
         Arc::new(Self {
             channel,
             tags: Mutex::default(),
@@ -113,100 +113,105 @@ impl Acks {
         })
     }
 
-    pub(crate) fn channel(&self) -> &Channel {
+    pub(super) fn channel(&self) -> &Channel {
         &self.channel
     }
 
-    /// Notes that a message of this consumer was handled: it is acknowledged soon.
-    pub(crate) fn handled(self: &Arc<Self>, tag: DeliveryTag, of: &Arc<Share>) {
-        let mut tags = self.tags();
-        tags.handled.insert(tag, Handled::new(of));
-        let enough = of.is_enough();
-        let expected = std::mem::replace(&mut tags.expected, true);
+    /// Records that a message of this consumer was handled, so that it is acknowledged soon.
+    pub(super) fn acknowledge_soon(self: &Arc<Self>, tag: DeliveryTag, quota: &Arc<ConsumerQuota>) {
+        let mut tags = self.lock_tags();
+        tags.handled.insert(tag, Handled::new(quota));
+        let enough = quota.is_enough();
+        let sender_running = std::mem::replace(&mut tags.sender_running, true);
         drop(tags);
         if enough {
             self.enough.notify_one();
         }
-        if !expected {
-            tokio::spawn(Arc::clone(self).send_soon());
+        if !sender_running {
+            tokio::spawn(Arc::clone(self).send_batches());
         }
     }
 
-    /// Notes that a message was given back. Before that is sent it may not be noted: an acknowledgement for many
-    /// would include it.
-    pub(crate) fn given_back(&self, tag: DeliveryTag) {
-        self.tags().settle(tag);
+    /// Records that a message was requeued. Call it after the requeue was sent, because otherwise a batch could cover
+    /// the message and acknowledge it.
+    pub(super) fn record_requeued(&self, tag: DeliveryTag) {
+        self.lock_tags().mark_settled(tag);
     }
 
-    /// Acknowledges at once all that was handled.
-    pub(crate) async fn flush(&self) {
-        // The second time, what was handled has waited.
-        if self.send().await.is_ok() {
-            let _ = self.send().await;
+    /// Acknowledges all handled messages at once.
+    pub(super) async fn flush(&self) {
+        // The second batch covers the messages that the first one could not cover.
+        if self.send_batch().await.is_ok() {
+            let _ = self.send_batch().await;
         }
     }
 
-    async fn send_soon(self: Arc<Self>) {
+    async fn send_batches(self: Arc<Self>) {
         loop {
-            if let Err(error) = self.send().await {
-                debug!(error = %Chain(&error), "messages could not be acknowledged; they will come again");
+            if let Err(error) = self.send_batch().await {
+                debug!(error = %Chain(&error), "could not acknowledge messages; RabbitMQ will redeliver them");
             }
             let _ = tokio::time::timeout(LINGER, self.enough.notified()).await;
-            let mut tags = self.tags();
-            // A channel that is gone takes its messages with it.
+            let mut tags = self.lock_tags();
+            // RabbitMQ requeues the messages of a closed channel.
             if tags.handled.is_empty() || !self.channel.status().connected() {
-                tags.expected = false;
+                tags.sender_running = false;
                 return;
             }
         }
     }
 
-    async fn send(&self) -> Result<(), BrokerError> {
+    async fn send_batch(&self) -> Result<(), BrokerError> {
         let _sending = self.sending.lock().await;
-        let due = self.tags().due();
+        let acks = self.lock_tags().take_due();
         let send = |ack: Ack| self.channel.basic_ack(ack.tag, BasicAckOptions { multiple: ack.multiple });
-        // All are handed over before the first is waited for: none is forgotten over another.
-        within(ACK, "take acknowledgements", try_join_all(due.into_iter().map(send))).await.map(drop)
+        // All are sent before the first is awaited, so that an error of one does not drop the others.
+        within(ACK_TIMEOUT, "take acknowledgements", try_join_all(acks.into_iter().map(send))).await.map(drop)
     }
 
-    fn tags(&self) -> MutexGuard<'_, Tags> {
+    fn lock_tags(&self) -> MutexGuard<'_, Tags> {
         self.tags.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Tags {
-    /// What is to be acknowledged now, in this order; it counts as settled from here on.
-    fn due(&mut self) -> Vec<Ack> {
-        let (mut due, mut last, mut many) = (Vec::new(), None, 0);
+    /// Returns the acknowledgements to send now, in order. Their messages count as settled from here on.
+    fn take_due(&mut self) -> Vec<Ack> {
+        let mut due = Vec::new();
+        let mut last = None;
+        let mut count = 0;
         loop {
-            let next = self.through + 1;
+            let next = self.contiguous_to + 1;
             if self.handled.remove(&next).is_some() {
-                (last, many, self.through) = (Some(next), many + 1, next);
-            } else if let Some(end) = self.beyond.remove(&next) {
-                self.through = end;
+                last = Some(next);
+                count += 1;
+                self.contiguous_to = next;
+            } else if let Some(end) = self.out_of_order.remove(&next) {
+                self.contiguous_to = end;
             } else {
                 break;
             }
         }
-        // The broker has to know the message itself: the last that is acknowledged, and not the last that is settled.
-        due.extend(last.map(|tag| Ack { tag, multiple: many > 1 }));
+        // RabbitMQ must know the tag itself as unacknowledged. So this is the last handled message, which may come
+        // before the last settled one.
+        due.extend(last.map(|tag| Ack { tag, multiple: count > 1 }));
         let waited: Vec<DeliveryTag> =
             self.handled.iter().filter_map(|(tag, handled)| handled.waited.then_some(*tag)).collect();
         for tag in waited {
             self.handled.remove(&tag);
-            self.settle(tag);
+            self.mark_settled(tag);
             due.push(Ack { tag, multiple: false });
         }
         self.handled.values_mut().for_each(|handled| handled.waited = true);
         due
     }
 
-    /// Adds one to those that are settled beyond [`Self::through`].
-    fn settle(&mut self, tag: DeliveryTag) {
-        let end = self.beyond.remove(&(tag + 1)).unwrap_or(tag);
-        let before = self.beyond.range(..tag).next_back().map(|(first, last)| (*first, *last));
+    /// Adds a message to the settled ranges beyond [`Self::contiguous_to`].
+    fn mark_settled(&mut self, tag: DeliveryTag) {
+        let end = self.out_of_order.remove(&(tag + 1)).unwrap_or(tag);
+        let before = self.out_of_order.range(..tag).next_back().map(|(first, last)| (*first, *last));
         let start = before.filter(|(_, last)| last + 1 == tag).map_or(tag, |(first, _)| first);
-        self.beyond.insert(start, end);
+        self.out_of_order.insert(start, end);
     }
 }
 
@@ -217,17 +222,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What happens on a channel.
+    /// An operation on a channel.
     #[derive(Debug, Clone)]
-    enum Step {
-        HandOut,
-        /// One of those in hand, by a number that is taken modulo their count.
+    enum Operation {
+        Deliver,
+        /// Handles an unacknowledged message, chosen by this number modulo their count.
         Handle(usize),
-        GiveBack(usize),
+        Requeue(usize),
         Send,
     }
 
-    /// The broker's side of it, as RabbitMQ does it.
+    /// A model of RabbitMQ's side of the channel.
     #[derive(Debug, Default)]
     struct Broker {
         last: DeliveryTag,
@@ -238,79 +243,84 @@ mod tests {
     impl Broker {
         fn acknowledge(&mut self, ack: Ack) {
             assert!(self.unacknowledged.contains(&ack.tag), "{ack:?} closes the channel: {self:?}");
-            let of_these: Vec<DeliveryTag> = match ack.multiple {
+            let covered: Vec<DeliveryTag> = match ack.multiple {
                 true => self.unacknowledged.range(..=ack.tag).copied().collect(),
                 false => vec![ack.tag],
             };
-            for tag in of_these {
+            for tag in covered {
                 self.unacknowledged.remove(&tag);
                 self.acknowledged.insert(tag);
             }
         }
     }
 
-    fn step() -> impl Strategy<Value = Step> {
+    fn any_operation() -> impl Strategy<Value = Operation> {
         prop_oneof![
-            4 => Just(Step::HandOut),
-            4 => any::<usize>().prop_map(Step::Handle),
-            1 => any::<usize>().prop_map(Step::GiveBack),
-            1 => Just(Step::Send),
+            4 => Just(Operation::Deliver),
+            4 => any::<usize>().prop_map(Operation::Handle),
+            1 => any::<usize>().prop_map(Operation::Requeue),
+            1 => Just(Operation::Send),
         ]
     }
 
     proptest! {
         #[test]
-        fn what_was_handled_is_acknowledged_once_and_nothing_else_ever_is(
-            steps in prop::collection::vec(step(), 0..200),
+        fn every_handled_message_is_acknowledged_once_and_no_other_message(
+            operations in prop::collection::vec(any_operation(), 0..200),
         ) {
-            let (mut broker, mut tags, share) = (Broker::default(), Tags::default(), Share::new(40));
-            let (mut in_hand, mut handled, mut sends) = (Vec::new(), BTreeSet::new(), 0);
-            for step in steps {
-                match step {
-                    Step::HandOut => {
+            let mut broker = Broker::default();
+            let mut tags = Tags::default();
+            let quota = ConsumerQuota::new(40);
+            let mut in_hand = Vec::new();
+            let mut handled = BTreeSet::new();
+            let mut sends = 0;
+            for operation in operations {
+                match operation {
+                    Operation::Deliver => {
                         broker.last += 1;
                         broker.unacknowledged.insert(broker.last);
                         in_hand.push(broker.last);
                     }
-                    Step::Handle(which) if !in_hand.is_empty() => {
+                    Operation::Handle(which) if !in_hand.is_empty() => {
                         let tag = in_hand.swap_remove(which % in_hand.len());
-                        tags.handled.insert(tag, Handled::new(&share));
+                        tags.handled.insert(tag, Handled::new(&quota));
                         handled.insert(tag);
                     }
-                    Step::GiveBack(which) if !in_hand.is_empty() => {
+                    Operation::Requeue(which) if !in_hand.is_empty() => {
                         let tag = in_hand.swap_remove(which % in_hand.len());
                         broker.unacknowledged.remove(&tag);
-                        tags.settle(tag);
+                        tags.mark_settled(tag);
                     }
-                    Step::Send => {
-                        tags.due().into_iter().for_each(|ack| broker.acknowledge(ack));
+                    Operation::Send => {
+                        tags.take_due().into_iter().for_each(|ack| broker.acknowledge(ack));
                         sends += 1;
                     }
-                    Step::Handle(_) | Step::GiveBack(_) => {}
+                    Operation::Handle(_) | Operation::Requeue(_) => {}
                 }
                 prop_assert!(broker.acknowledged.is_subset(&handled), "{:?}", broker);
-                prop_assert_eq!(share.waiting.load(Ordering::Relaxed), tags.handled.len());
+                prop_assert_eq!(quota.waiting.load(Ordering::Relaxed), tags.handled.len());
             }
             for _ in 0..2 {
-                tags.due().into_iter().for_each(|ack| broker.acknowledge(ack));
+                tags.take_due().into_iter().for_each(|ack| broker.acknowledge(ack));
             }
             prop_assert_eq!(&broker.acknowledged, &handled, "after {} and two more", sends);
             prop_assert_eq!(broker.unacknowledged.len(), in_hand.len());
             prop_assert!(tags.handled.is_empty());
-            prop_assert!(tags.beyond.len() <= in_hand.len(), "{:?}", tags);
+            prop_assert!(tags.out_of_order.len() <= in_hand.len(), "{:?}", tags);
         }
     }
 
     #[test]
-    fn those_handled_in_a_row_are_one_acknowledgement_and_one_beyond_a_gap_waits_once() {
-        let (mut tags, share) = (Tags::default(), Share::new(8));
+    fn messages_in_a_row_share_an_acknowledgement_and_a_message_beyond_a_gap_waits_once() {
+        let mut tags = Tags::default();
+        let quota = ConsumerQuota::new(8);
         for tag in [2, 1, 3, 5] {
-            tags.handled.insert(tag, Handled::new(&share));
+            tags.handled.insert(tag, Handled::new(&quota));
         }
-        assert_eq!(tags.due(), [Ack { tag: 3, multiple: true }]);
-        assert_eq!(tags.due(), [Ack { tag: 5, multiple: false }], "4 is still in hand");
-        tags.handled.insert(4, Handled::new(&share));
-        assert_eq!(tags.due(), [Ack { tag: 4, multiple: false }], "alone, since 5 is settled");
-        assert_eq!((tags.through, tags.beyond.len()), (5, 0));
+        assert_eq!(tags.take_due(), [Ack { tag: 3, multiple: true }]);
+        assert_eq!(tags.take_due(), [Ack { tag: 5, multiple: false }], "4 is not handled yet");
+        tags.handled.insert(4, Handled::new(&quota));
+        assert_eq!(tags.take_due(), [Ack { tag: 4, multiple: false }], "by itself, because 5 is settled");
+        assert_eq!((tags.contiguous_to, tags.out_of_order.len()), (5, 0));
     }
 }

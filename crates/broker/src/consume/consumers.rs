@@ -1,217 +1,196 @@
-//! Consumers: each has its own prefetch, and a channel of its own as long as those suffice, so that one that hangs
-//! holds back only itself.
+//! Subscriptions to queues.
+//!
+//! Each consumer has its own prefetch, and a channel of its own while channels suffice, so that a consumer that hangs
+//! blocks only itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use domain::trace::TraceParent;
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt};
-use lapin::message::Delivery;
-use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
-};
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
 use runtime::error::Chain;
 use tokio::sync::Mutex;
 use tracing::debug;
 
-use crate::acks::{ACK, Acks, Share};
+use super::ack_batcher::{AckBatcher, ConsumerQuota};
+use super::message::Message;
+use crate::connection::{Link, OPERATION_TIMEOUT};
 use crate::error::{BrokerError, within};
-use crate::headers::{self, Death};
-use crate::link::{Link, OPERATION};
-use crate::unreadable::{self, Unreadable};
 
-/// Channels that consumers spread over. One acknowledgement for many ends at the oldest message in hand of its channel,
-/// so one that takes long costs those who share it an acknowledgement for each of theirs. Fewer where the broker allows
-/// a connection fewer; it allows 2,047 unless told otherwise.
-const CHANNELS: usize = 256;
+/// Channels that the consumers spread over; fewer if RabbitMQ allows a connection fewer than that, and by default it
+/// allows 2,047. A batch of acknowledgements ends at the oldest unacknowledged message of its channel, so a message
+/// that takes long forces the other consumers of its channel to acknowledge each message by itself.
+const MAX_CHANNELS: usize = 256;
 
 /// Subscribes to queues over one link. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Consumers {
     link: Link,
-    slots: Arc<Mutex<Vec<Slot>>>,
+    channels: Arc<Mutex<Vec<SharedChannel>>>,
 }
 
+/// A channel and the consumers on it.
 #[derive(Debug, Clone)]
-struct Slot {
-    acks: Arc<Acks>,
-    used: Arc<AtomicUsize>,
-    /// The prefetch of the channel's next consumer, once it was set. One subscribes at a time.
+struct SharedChannel {
+    acks: Arc<AckBatcher>,
+    consumers: Arc<AtomicUsize>,
+    /// The prefetch of the channel's next consumer, if it is set. The lock is held while a consumer subscribes.
     prefetch: Arc<Mutex<Option<u16>>>,
-    /// Nobody subscribes on the channel any more, because it is being closed.
-    silent: Arc<AtomicBool>,
+    /// Whether the channel is being closed, so that no further consumer subscribes on it.
+    closing: Arc<AtomicBool>,
 }
 
-/// Closes a channel on which a subscription got no answer. A queue without a majority of its members does not refuse
-/// a subscription: the broker carries it out once the majority is back, and hands messages out to a consumer that
-/// nobody reads. The broker handles the close after the subscription, so that it ends that consumer whenever it began.
-fn close_behind(channel: Channel) {
+/// Closes a channel on which a subscription got no answer, in the background.
+///
+/// A queue without a majority of its members does not refuse a subscription. RabbitMQ carries it out once the majority
+/// is back, and delivers messages to a consumer that no process reads. Because RabbitMQ handles the close after the
+/// subscription, it ends that consumer whenever it began.
+fn close_after_subscribe(channel: Channel) {
     tokio::spawn(async move {
         let closing = channel.close(200, "the subscription got no answer".into());
         if let Err(error) = closing.await {
-            debug!(error = %Chain(&error), "a channel was closed by the broker before us");
+            debug!(error = %Chain(&error), "could not close a channel; RabbitMQ has closed it before");
         }
     });
 }
 
-/// How a subscription ends.
+/// How to end a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// What was handed out can still be acknowledged.
+    /// The channel stays open, so that delivered messages can still be acknowledged.
     Cancelled,
-    /// With its channel, unless others share that: the broker may count messages as ours that never came, and now they
-    /// do, with all else that is in hand.
+    /// The channel is closed, too, unless other consumers share it. RabbitMQ then requeues every unacknowledged
+    /// message, including messages that it counts as delivered although they never arrived.
     Closed,
 }
 
-impl Slot {
+impl SharedChannel {
     fn is_open(&self) -> bool {
-        self.acks.channel().status().connected() && !self.silent.load(Ordering::Relaxed)
+        self.acks.channel().status().connected() && !self.closing.load(Ordering::Relaxed)
     }
 }
 
-/// A queue that is being consumed. It ends when the broker or the connection ends it; whoever
-/// holds it then subscribes again.
+/// A subscription to a queue. RabbitMQ or a lost connection may end it; the caller then subscribes again.
 #[derive(Debug)]
 pub struct Subscription {
     consumer: Consumer,
-    acks: Arc<Acks>,
-    share: Arc<Share>,
-    silent: Arc<AtomicBool>,
-    used: Used,
+    acks: Arc<AckBatcher>,
+    quota: Arc<ConsumerQuota>,
+    closing: Arc<AtomicBool>,
+    registration: Registration,
 }
 
-/// A place on a channel.
+/// Counts a consumer on its channel until it is dropped.
 #[derive(Debug)]
-struct Used(Arc<AtomicUsize>);
+struct Registration(Arc<AtomicUsize>);
 
-impl Used {
-    fn take(count: &Arc<AtomicUsize>) -> Self {
+impl Registration {
+    fn add_to(count: &Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(count))
     }
 
-    fn is_alone(&self) -> bool {
+    fn is_only_consumer(&self) -> bool {
         self.0.load(Ordering::Relaxed) == 1
     }
 }
 
-impl Drop for Used {
+impl Drop for Registration {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// A message and the means to acknowledge it.
-#[derive(Debug)]
-pub struct Message {
-    /// The body.
-    pub body: Vec<u8>,
-    /// The routing key that it was published with; not the one, where [`Self::unreadable`] says that it is not UTF-8.
-    pub key: String,
-    /// The AMQP property `message_id`. One that is not UTF-8 is left out, because its bytes cannot be published again.
-    pub message_id: Option<String>,
-    /// What came with it that cannot be read, if anything.
-    pub unreadable: Option<Unreadable>,
-    /// The producer's trace: the header `traceparent`, where it is one.
-    pub trace: Option<TraceParent>,
-    /// Whether it was handed out before: whoever had it may have acted on it.
-    pub redelivered: bool,
-    /// How often it was returned to its quorum queue.
-    pub returns: i64,
-    /// Why the broker took it out of other queues, the latest first.
-    pub deaths: Vec<Death>,
-    /// Whether it is marked as a probe of ours ([`Outgoing::probe`](crate::Outgoing::probe)).
-    pub is_marked_probe: bool,
-    /// Reason and detail of a message that the router refused before.
-    pub refusal: Option<(String, String)>,
-    /// The exchange that it came through last.
-    pub exchange: String,
-    delivery: Delivery,
-    acks: Arc<Acks>,
-    share: Arc<Share>,
-}
-
 impl Consumers {
-    /// Consumers over a link of their own.
+    /// Creates consumers over a link of their own.
     #[must_use]
     pub fn new(link: Link) -> Self {
-        Self { link, slots: Arc::default() }
+        Self { link, channels: Arc::default() }
     }
 
     /// Subscribes to a queue with at most `prefetch` messages unacknowledged.
     ///
     /// # Errors
-    /// When the broker fails or has no such queue.
+    /// When RabbitMQ fails or has no such queue.
     pub async fn subscribe(&self, queue: &str, prefetch: u16) -> Result<Subscription, BrokerError> {
         loop {
-            let (slot, used) = self.free_slot().await?;
-            let mut set = slot.prefetch.lock().await;
-            // Whoever had the turn before may have found the channel silent.
-            if !slot.is_open() {
+            let (shared, registration) = self.choose_channel().await?;
+            let mut current_prefetch = shared.prefetch.lock().await;
+            // The previous holder of the lock may have begun to close the channel.
+            if !shared.is_open() {
                 continue;
             }
-            let (acks, channel) = (Arc::clone(&slot.acks), slot.acks.channel());
+            let channel = shared.acks.channel();
             let consuming = async {
-                if *set != Some(prefetch) {
-                    *set = None;
+                if *current_prefetch != Some(prefetch) {
+                    *current_prefetch = None;
                     channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
-                    *set = Some(prefetch);
+                    *current_prefetch = Some(prefetch);
                 }
                 let options = BasicConsumeOptions::default();
                 channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await
             };
-            let consumer = within(OPERATION, "subscribe", consuming).await;
+            let consumer = within(OPERATION_TIMEOUT, "subscribe", consuming).await;
             if consumer.is_err() {
-                slot.silent.store(true, Ordering::Relaxed);
-                close_behind(channel.clone());
+                shared.closing.store(true, Ordering::Relaxed);
+                close_after_subscribe(channel.clone());
             }
-            let silent = Arc::clone(&slot.silent);
-            return Ok(Subscription { consumer: consumer?, acks, share: Share::new(prefetch), silent, used });
+            return Ok(Subscription {
+                consumer: consumer?,
+                acks: Arc::clone(&shared.acks),
+                quota: ConsumerQuota::new(prefetch),
+                closing: Arc::clone(&shared.closing),
+                registration,
+            });
         }
     }
 
-    /// The channel that fewest use, or a new one where all are used; a permit for it is taken.
-    async fn free_slot(&self) -> Result<(Slot, Used), BrokerError> {
-        let mut slots = self.slots.lock().await;
-        slots.retain(Slot::is_open);
-        let most = self.link.most_channels().await.map_or(CHANNELS, |most| CHANNELS.min(most.into()));
-        let users = |slot: &&Slot| slot.used.load(Ordering::Relaxed);
-        if let Some(slot) = slots.iter().min_by_key(users)
-            && (users(&slot) == 0 || slots.len() >= most)
+    /// Returns an unused channel, opens one, or returns the channel with the fewest consumers, and registers a
+    /// consumer.
+    async fn choose_channel(&self) -> Result<(SharedChannel, Registration), BrokerError> {
+        let mut channels = self.channels.lock().await;
+        channels.retain(SharedChannel::is_open);
+        let max = self.link.max_channels().await.map_or(MAX_CHANNELS, |max| MAX_CHANNELS.min(max.into()));
+        let consumers = |channel: &&SharedChannel| channel.consumers.load(Ordering::Relaxed);
+        if let Some(channel) = channels.iter().min_by_key(consumers)
+            && (consumers(&channel) == 0 || channels.len() >= max)
         {
-            return Ok((slot.clone(), Used::take(&slot.used)));
+            return Ok((channel.clone(), Registration::add_to(&channel.consumers)));
         }
-        let acks = Acks::new(self.link.channel().await?);
-        let slot = Slot { acks, used: Arc::default(), prefetch: Arc::default(), silent: Arc::default() };
-        slots.push(slot.clone());
-        let used = Used::take(&slot.used);
-        Ok((slot, used))
+        let channel = SharedChannel {
+            acks: AckBatcher::new(self.link.open_channel().await?),
+            consumers: Arc::default(),
+            prefetch: Arc::default(),
+            closing: Arc::default(),
+        };
+        channels.push(channel.clone());
+        let registration = Registration::add_to(&channel.consumers);
+        Ok((channel, registration))
     }
 
-    /// Acknowledges what was handled and closes the link: all else goes to another consumer at once.
+    /// Acknowledges the handled messages and closes the link, so that other consumers get the rest at once.
     pub async fn close(&self) {
-        let slots = self.slots.lock().await;
-        join_all(slots.iter().map(|slot| slot.acks.flush())).await;
+        let channels = self.channels.lock().await;
+        join_all(channels.iter().map(|channel| channel.acks.flush())).await;
         self.link.close().await;
     }
 }
 
 impl Subscription {
-    /// The next message, or `None` when the subscription has ended.
+    /// Returns the next message, or `None` when the subscription has ended.
     pub async fn next(&mut self) -> Option<Message> {
         let delivery = self.consumer.next().await?.ok()?;
-        Some(Message::new(delivery, Arc::clone(&self.acks), Arc::clone(&self.share)))
+        Some(Message::new(delivery, Arc::clone(&self.acks), Arc::clone(&self.quota)))
     }
 
-    /// The next messages: waits for one, and takes what else is there already, up to `most`. Empty
-    /// when the subscription has ended.
-    pub async fn next_batch(&mut self, most: usize) -> Vec<Message> {
+    /// Waits for a message, and returns it with the messages that have arrived, at most `max`. An empty batch means
+    /// that the subscription has ended.
+    pub async fn next_batch(&mut self, max: usize) -> Vec<Message> {
         let mut batch: Vec<Message> = self.next().await.into_iter().collect();
-        while !batch.is_empty() && batch.len() < most {
+        while !batch.is_empty() && batch.len() < max {
             match self.next().now_or_never().flatten() {
                 Some(message) => batch.push(message),
                 None => break,
@@ -220,84 +199,18 @@ impl Subscription {
         batch
     }
 
-    /// Stops receiving.
+    /// Ends the subscription.
     pub async fn end(&self, ending: Ending) {
         let channel = self.acks.channel();
         let cancelling = channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
-        // When the broker does not hear it, it has ended the subscription or soon will.
-        let _ = within(OPERATION, "end a subscription", cancelling).await;
-        if ending == Ending::Closed && self.used.is_alone() {
-            // Whoever is about to subscribe there takes another.
-            self.silent.store(true, Ordering::Relaxed);
+        // An error means that the channel is closed or hangs. RabbitMQ has ended the subscription then, or soon will.
+        let _ = within(OPERATION_TIMEOUT, "end a subscription", cancelling).await;
+        if ending == Ending::Closed && self.registration.is_only_consumer() {
+            // A consumer that is about to subscribe on the channel chooses another one.
+            self.closing.store(true, Ordering::Relaxed);
             self.acks.flush().await;
-            let _ = within(OPERATION, "close a channel", channel.close(200, "subscribed anew".into())).await;
+            let closing = channel.close(200, "subscribed again".into());
+            let _ = within(OPERATION_TIMEOUT, "close a channel", closing).await;
         }
-    }
-}
-
-impl Message {
-    fn new(mut delivery: Delivery, acks: Arc<Acks>, share: Arc<Share>) -> Self {
-        // They are dropped once they are read, because headers take many times the memory that they took on the wire.
-        let properties = std::mem::take(&mut delivery.properties);
-        Self {
-            body: std::mem::take(&mut delivery.data),
-            key: delivery.routing_key.to_string(),
-            message_id: unreadable::message_id(&properties),
-            unreadable: Unreadable::find(&delivery.routing_key, &properties),
-            trace: headers::trace(&properties),
-            redelivered: delivery.redelivered,
-            returns: headers::returns(&properties),
-            deaths: headers::deaths(&properties),
-            is_marked_probe: headers::is_probe(&properties),
-            refusal: headers::refusal(&properties),
-            exchange: delivery.exchange.to_string(),
-            delivery,
-            acks,
-            share,
-        }
-    }
-
-    /// Its number on its channel.
-    #[must_use]
-    pub fn tag(&self) -> u64 {
-        self.delivery.delivery_tag
-    }
-
-    /// Whether it says nothing: it was there to be confirmed, or to be handed out.
-    #[must_use]
-    pub fn is_probe(&self) -> bool {
-        self.body.is_empty()
-    }
-
-    /// Whether the broker counts it as ours, as long as it is not acknowledged; else it hands it out again.
-    #[must_use]
-    pub fn is_held(&self) -> bool {
-        self.acks.channel().status().connected()
-    }
-
-    /// Has it acknowledged soon, with others: the broker then forgets it. When the channel goes before, it comes
-    /// again. For those of a channel that are not acknowledged by [`Self::ack_multiple`].
-    pub fn ack(&self) {
-        self.acks.handled(self.delivery.delivery_tag, &self.share);
-    }
-
-    /// Acknowledges it and all that came before it on its channel, at once.
-    ///
-    /// # Errors
-    /// When the channel is gone; the broker hands the messages out again.
-    pub async fn ack_multiple(&self) -> Result<(), BrokerError> {
-        let options = BasicAckOptions { multiple: true };
-        within(ACK, "take an acknowledgement", self.delivery.ack(options)).await.map(|_| ())
-    }
-
-    /// Gives it back, to be handed out again.
-    ///
-    /// # Errors
-    /// When the channel is gone; then it is given back anyway.
-    pub async fn requeue(&self) -> Result<(), BrokerError> {
-        let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
-        within(ACK, "take a message back", self.delivery.nack(options)).await?;
-        self.acks.given_back(self.delivery.delivery_tag);
-        Ok(())
     }
 }

@@ -1,17 +1,19 @@
-//! Parts of a message that nobody can read: AMQP's short strings are any bytes, and its tables nest without a bound.
+//! Parts of a message that cannot be read, because AMQP's short strings may hold any bytes and its tables may nest
+//! without a limit.
 
 use std::fmt;
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, MAX_NESTING, MAX_VALUES, ShortString};
 
-/// How deep arrays and tables may lie in headers, because each level costs stack. RabbitMQ's own (`x-death`) lie 3 deep.
+/// Deepest nesting of arrays and tables in headers, because each level costs stack. RabbitMQ's own header `x-death` is
+/// nested 3 levels deep.
 pub const MAX_HEADER_NESTING: usize = 32;
 
-// The client skips deeper levels: it must see one more than may be there.
+// The client skips deeper levels, so it must read one level more than is allowed.
 const _: () = assert!(MAX_HEADER_NESTING + 1 < MAX_NESTING);
 
-/// Something of a message that cannot be read.
+/// A part of a message that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unreadable {
     /// The routing key is not UTF-8.
@@ -22,7 +24,7 @@ pub enum Unreadable {
     HeaderName,
     /// Headers are nested deeper than [`MAX_HEADER_NESTING`].
     Nesting,
-    /// The client left some of the headers out: they are malformed, or more than [`MAX_VALUES`].
+    /// The client left out some of the headers, because they are malformed or have more than [`MAX_VALUES`] values.
     Headers,
 }
 
@@ -39,7 +41,7 @@ impl fmt::Display for Unreadable {
 }
 
 impl Unreadable {
-    /// The first that a message with this routing key and these properties has, if any.
+    /// Returns the first unreadable part of a message with this routing key and these properties.
     pub(crate) fn find(routing_key: &ShortString, properties: &BasicProperties) -> Option<Self> {
         if !routing_key.is_utf8() {
             return Some(Self::RoutingKey);
@@ -47,7 +49,7 @@ impl Unreadable {
         Self::in_properties(properties)
     }
 
-    /// The first among these properties, if any.
+    /// Returns the first unreadable part of these properties.
     #[must_use]
     pub fn in_properties(properties: &BasicProperties) -> Option<Self> {
         let texts = [
@@ -62,21 +64,21 @@ impl Unreadable {
             ("app_id", properties.app_id()),
             ("cluster_id", properties.cluster_id()),
         ];
-        let garbled = |text: &&ShortString| !text.is_utf8();
+        let is_not_utf8 = |text: &&ShortString| !text.is_utf8();
         texts
             .into_iter()
-            .find(|(_, text)| text.as_ref().filter(garbled).is_some())
+            .find(|(_, text)| text.as_ref().filter(is_not_utf8).is_some())
             .map(|(name, _)| Self::Property(name))
-            .or_else(|| properties.headers().as_ref().and_then(|headers| in_table(headers, 0)))
+            .or_else(|| properties.headers().as_ref().and_then(|headers| find_in_table(headers, 0)))
     }
 }
 
-/// The property `message_id`, if it is UTF-8: of two others the replacements may be alike.
-pub(crate) fn message_id(properties: &BasicProperties) -> Option<String> {
+/// Returns the property `message_id` if it is UTF-8. Replacing other bytes could make two different ids equal.
+pub(crate) fn utf8_message_id(properties: &BasicProperties) -> Option<String> {
     properties.message_id().as_ref().filter(|id| id.is_utf8()).map(ToString::to_string)
 }
 
-fn in_table(table: &FieldTable, depth: usize) -> Option<Unreadable> {
+fn find_in_table(table: &FieldTable, depth: usize) -> Option<Unreadable> {
     if depth > MAX_HEADER_NESTING {
         return Some(Unreadable::Nesting);
     }
@@ -84,16 +86,18 @@ fn in_table(table: &FieldTable, depth: usize) -> Option<Unreadable> {
         return Some(Unreadable::Headers);
     }
     table.into_iter().find_map(|(name, value)| {
-        if name.is_utf8() { in_value(value, depth + 1) } else { Some(Unreadable::HeaderName) }
+        if name.is_utf8() { find_in_value(value, depth + 1) } else { Some(Unreadable::HeaderName) }
     })
 }
 
-fn in_value(value: &AMQPValue, depth: usize) -> Option<Unreadable> {
+fn find_in_value(value: &AMQPValue, depth: usize) -> Option<Unreadable> {
     match value {
-        AMQPValue::FieldTable(table) => in_table(table, depth),
+        AMQPValue::FieldTable(table) => find_in_table(table, depth),
         AMQPValue::FieldArray(_) if depth > MAX_HEADER_NESTING => Some(Unreadable::Nesting),
         AMQPValue::FieldArray(array) if array.is_truncated() => Some(Unreadable::Headers),
-        AMQPValue::FieldArray(array) => array.as_slice().iter().find_map(|value| in_value(value, depth + 1)),
+        AMQPValue::FieldArray(array) => {
+            array.as_slice().iter().find_map(|value| find_in_value(value, depth + 1))
+        }
         AMQPValue::ShortString(text) if !text.is_utf8() => Some(Unreadable::Headers),
         _ => None,
     }

@@ -1,67 +1,68 @@
-//! Queues that stored nothing a moment ago, so that publishers pass them by.
+//! Queues that stored nothing a moment ago. Publishers bypass them, as a circuit breaker does.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a queue is passed by before it is probed again.
-const PROBE_AGAIN_AFTER: Duration = Duration::from_secs(15);
+/// Time between two probes of a blocked queue.
+const PROBE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// How long a queue is remembered that nobody publishes to any more, such as that of a deleted webhook.
-const FORGET_AFTER: Duration = Duration::from_secs(60);
+/// Time after which a blocked queue without publishers is forgotten, such as the queue of a deleted webhook.
+const FORGET_DELAY: Duration = Duration::from_secs(60);
 
-/// The queues to pass by, by the name that the publisher gives them. It holds no more than the queues that were blocked a minute ago.
+/// The blocked queues, by the names that their publishers use. It holds no more than the queues that were blocked
+/// within the last minute.
 #[derive(Debug, Default)]
 pub struct BlockedQueues(Mutex<HashMap<String, Instant>>);
 
-/// How a queue is to be treated.
+/// Health of a queue, as far as its publishers know.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Treatment {
-    /// Nothing is known against it.
-    Use,
-    /// It was blocked a moment ago.
-    PassBy,
-    /// It was blocked for a while: it is passed by, and the caller probes it.
-    Probe,
+pub enum QueueHealth {
+    /// The queue is not blocked.
+    Healthy,
+    /// The queue was blocked or probed a moment ago.
+    Blocked,
+    /// The queue is blocked, and the caller has to probe it.
+    ProbeDue,
 }
 
 impl BlockedQueues {
-    /// Passes a queue by from now on. Whether it was in use until now.
+    /// Marks a queue as blocked, and returns whether it was healthy before.
     pub fn block(&self, queue: &str) -> bool {
-        self.queues().insert(queue.to_owned(), Instant::now()).is_none()
+        self.lock_queues().insert(queue.to_owned(), Instant::now()).is_none()
     }
 
-    /// Passes it by no longer.
+    /// Marks a queue as healthy.
     pub fn unblock(&self, queue: &str) {
-        self.queues().remove(queue);
+        self.lock_queues().remove(queue);
     }
 
-    /// Whether it is passed by.
+    /// Returns whether a queue is blocked.
     #[must_use]
     pub fn contains(&self, queue: &str) -> bool {
-        self.queues().contains_key(queue)
+        self.lock_queues().contains_key(queue)
     }
 
-    /// How it is to be treated. One caller at a time is told to probe it.
-    pub fn treatment(&self, queue: &str) -> Treatment {
-        match self.queues().get_mut(queue) {
-            None => Treatment::Use,
-            Some(since) if since.elapsed() < PROBE_AGAIN_AFTER => Treatment::PassBy,
+    /// Returns the health of a queue. One caller in each `PROBE_INTERVAL` gets [`QueueHealth::ProbeDue`].
+    pub fn health_of(&self, queue: &str) -> QueueHealth {
+        match self.lock_queues().get_mut(queue) {
+            None => QueueHealth::Healthy,
+            Some(since) if since.elapsed() < PROBE_INTERVAL => QueueHealth::Blocked,
             Some(since) => {
                 *since = Instant::now();
-                Treatment::Probe
+                QueueHealth::ProbeDue
             }
         }
     }
 
-    /// How many there are, after those are forgotten that nobody published to for long.
+    /// Returns how many queues are blocked, after it has dropped the entries older than `FORGET_DELAY`.
     pub fn count(&self) -> usize {
-        let mut queues = self.queues();
-        queues.retain(|_, since| since.elapsed() < FORGET_AFTER);
+        let mut queues = self.lock_queues();
+        queues.retain(|_, since| since.elapsed() < FORGET_DELAY);
         queues.len()
     }
 
-    fn queues(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+    fn lock_queues(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,26 +1,28 @@
-//! A publisher that nobody's queue can hold up: one that answers nothing, or that refuses messages, is passed by until
-//! it stores messages again. What becomes of its messages is for the caller to decide.
+//! A publisher that no single queue can block.
+//!
+//! It bypasses a queue that does not answer or that refuses messages, until the queue stores messages again. The caller
+//! decides what happens to the messages of a blocked queue.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::retry::Backoff;
 
-use crate::blocked::{BlockedQueues, Treatment};
+use super::blocked_queues::{BlockedQueues, QueueHealth};
+use super::outgoing::{Outgoing, Route};
+use super::prober::{PROBE_TIMEOUT, ProbeResult, Prober};
+use super::publisher::Publisher;
 use crate::error::BrokerError;
-use crate::prober::{Hearing, Prober};
-use crate::publisher::{Outgoing, Publisher, Route};
 
-/// How long a confirm may take before the queue is probed: a broker that is merely busy is quicker.
-const SUSPECT_AFTER: Duration = Duration::from_secs(1);
-/// How long a confirm may take before the message is published again over another connection. A probe that began
-/// after [`SUSPECT_AFTER`] has its answer by then.
+/// Time without a confirm after which the queue is probed. A broker that is merely busy confirms sooner.
+const PROBE_DELAY: Duration = Duration::from_secs(1);
+/// Time without a confirm after which the message is published again over another connection. A probe that began after
+/// [`PROBE_DELAY`] has its result by then.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 
-const _: () =
-    assert!(CONFIRM_TIMEOUT.as_secs() > SUSPECT_AFTER.as_secs() + 2 * crate::prober::PROBE_TIMEOUT.as_secs());
+const _: () = assert!(CONFIRM_TIMEOUT.as_secs() > PROBE_DELAY.as_secs() + 2 * PROBE_TIMEOUT.as_secs());
 
-/// Publishes with confirms, and passes blocked queues by. Cheap to clone.
+/// Publishes with confirms, and bypasses blocked queues. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct GuardedPublisher {
     publisher: Publisher,
@@ -28,46 +30,47 @@ pub struct GuardedPublisher {
     blocked: Arc<BlockedQueues>,
 }
 
-/// How publishing a message ended.
+/// The result of publishing a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Published {
-    /// The broker has it.
+    /// RabbitMQ has the message.
     Confirmed,
-    /// The queue stores nothing. It may have the message all the same.
+    /// The queue stores nothing. RabbitMQ may have the message all the same.
     Blocked,
 }
 
 impl GuardedPublisher {
-    /// Guards a publisher.
+    /// Wraps a publisher.
     #[must_use]
     pub fn new(publisher: Publisher, prober: Prober) -> Self {
         Self { publisher, prober, blocked: Arc::default() }
     }
 
-    /// Publishes a message, again and again until the broker confirms it or its queue is found to be blocked. `queue`
-    /// is what the queue is remembered by; `message` is told whether an earlier one may have been stored, and `failed`
-    /// of each failure.
+    /// Publishes a message, and retries until RabbitMQ confirms it or its queue turns out to be blocked.
+    ///
+    /// `queue` is the key of the queue in [`BlockedQueues`]. `message` creates the message; its argument says whether
+    /// RabbitMQ may have stored an earlier copy. `on_error` is called after each failure.
     pub async fn publish(
         &self,
         queue: &str,
         route: Route<'_>,
         message: impl Fn(bool) -> Outgoing,
-        failed: impl Fn(&BrokerError),
+        on_error: impl Fn(&BrokerError),
     ) -> Published {
         let mut backoff = Backoff::default();
         let mut repeated = false;
-        while !self.passes_by(queue, route) {
+        while !self.bypasses(queue, route) {
             let outgoing = message(repeated);
             let published = tokio::select! {
                 published = self.publisher.publish_within(CONFIRM_TIMEOUT, route, &outgoing) => published,
-                () = self.suspect(route) => {
-                    self.leave_channel(queue).await;
+                () = self.found_blocked(route) => {
+                    self.block_and_abandon(queue).await;
                     break;
                 }
             };
             let Err(error) = published else { return Published::Confirmed };
-            failed(&error);
-            if matches!(error, BrokerError::Nacked) && self.prober.hear(route).await.is_blocked() {
+            on_error(&error);
+            if matches!(error, BrokerError::Nacked) && self.prober.probe_queue(route).await.is_blocked() {
                 self.blocked.block(queue);
                 break;
             }
@@ -77,57 +80,57 @@ impl GuardedPublisher {
         Published::Blocked
     }
 
-    /// How many queues are passed by.
+    /// Returns how many queues are blocked.
     #[must_use]
     pub fn blocked_queues(&self) -> usize {
         self.blocked.count()
     }
 
-    /// Whether a queue is passed by.
+    /// Returns whether a queue is blocked.
     #[must_use]
     pub fn is_blocked(&self, queue: &str) -> bool {
         self.blocked.contains(queue)
     }
 
-    /// Uses a queue again, because it was declared anew.
+    /// Publishes to a queue again, because it was declared again.
     pub fn unblock(&self, queue: &str) {
         self.blocked.unblock(queue);
     }
 
-    /// Asks a queue whether it stores messages.
-    pub async fn hear(&self, route: Route<'_>) -> Hearing {
-        self.prober.hear(route).await
+    /// Probes a queue.
+    pub async fn probe_queue(&self, route: Route<'_>) -> ProbeResult {
+        self.prober.probe_queue(route).await
     }
 
-    /// Resolves once the queue is known to store nothing.
-    async fn suspect(&self, queue: Route<'_>) {
-        tokio::time::sleep(SUSPECT_AFTER).await;
-        if !self.prober.hear(queue).await.is_blocked() {
+    /// Resolves once a probe has shown that the queue stores nothing.
+    async fn found_blocked(&self, queue: Route<'_>) {
+        tokio::time::sleep(PROBE_DELAY).await;
+        if !self.prober.probe_queue(queue).await.is_blocked() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// Passes a silent queue by. It blocks the channel in use, so that messages to others have to go over the next;
-    /// the first caller to find out leaves that channel.
-    async fn leave_channel(&self, queue: &str) {
+    /// Marks a silent queue as blocked. Because it blocks the channel in use, the first caller that finds out abandons
+    /// the channel, so that messages to other queues go over a new one.
+    async fn block_and_abandon(&self, queue: &str) {
         if self.blocked.block(queue) {
             self.publisher.abandon().await;
         }
     }
 
-    /// Whether a queue is passed by. Whether it stores messages again is asked in the background.
-    fn passes_by(&self, queue: &str, route: Route<'_>) -> bool {
-        let treatment = self.blocked.treatment(queue);
-        if treatment == Treatment::Probe {
+    /// Returns whether a queue is bypassed, and probes it in the background if a probe is due.
+    fn bypasses(&self, queue: &str, route: Route<'_>) -> bool {
+        let health = self.blocked.health_of(queue);
+        if health == QueueHealth::ProbeDue {
             let guarded = self.clone();
             let [queue, exchange, key] = [queue, route.exchange, route.key].map(str::to_owned);
             tokio::spawn(async move {
                 let route = Route { exchange: &exchange, key: &key };
-                if matches!(guarded.prober.hear(route).await, Hearing::Stores) {
+                if matches!(guarded.prober.probe_queue(route).await, ProbeResult::Stores) {
                     guarded.blocked.unblock(&queue);
                 }
             });
         }
-        treatment != Treatment::Use
+        health != QueueHealth::Healthy
     }
 }
