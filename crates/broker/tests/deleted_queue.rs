@@ -1,4 +1,4 @@
-//! Subscriptions whose queue is deleted under them and declared again, against a real broker.
+//! Subscriptions whose queue is deleted and declared again, against a real broker.
 
 mod support;
 
@@ -10,15 +10,15 @@ use lapin::ExchangeKind;
 use lapin::options::{ExchangeDeclareOptions, ExchangeDeleteOptions};
 use lapin::types::FieldTable;
 
-use support::Ground;
+use support::TestBroker;
 
 const PREFETCH: u16 = 10;
-/// Longest wait for something that has to come.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest wait for a message or the end of a subscription.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A webhook's queue and who consumes it.
-struct Scene {
-    ground: Ground,
+/// A webhook's queue and its consumer.
+struct WebhookQueue {
+    broker: TestBroker,
     exchange: String,
     topology: Topology,
     webhook: WebhookId,
@@ -28,95 +28,97 @@ struct Scene {
     publisher: Publisher,
 }
 
-impl Scene {
-    async fn set() -> Self {
-        let ground = Ground::find().await;
-        let names: Namespace = ground.name.parse().expect("a namespace");
+impl WebhookQueue {
+    async fn create() -> Self {
+        let broker = TestBroker::connect().await;
+        let names: Namespace = broker.name.parse().expect("a namespace");
         let webhook = WebhookId(uuid::Uuid::new_v4());
-        let (exchange, durable) =
-            (names.deliveries(), ExchangeDeclareOptions { durable: true, ..Default::default() });
-        let (kind, none) = (ExchangeKind::Direct, FieldTable::default());
-        ground
+        let exchange = names.deliveries_exchange();
+        let durable = ExchangeDeclareOptions { durable: true, ..Default::default() };
+        let kind = ExchangeKind::Direct;
+        let none = FieldTable::default();
+        broker
             .channel
             .exchange_declare(exchange.as_str().into(), kind, durable, none)
             .await
             .expect("declared");
-        let topology = Topology::new(ground.link(), names.clone(), None);
-        topology.declare_webhook(webhook).await.expect("a queue");
-        let (queue, consumers) = (names.webhook(webhook), Consumers::new(ground.link()));
+        let topology = Topology::new(broker.new_link(), names.clone(), None);
+        topology.declare_webhook_queue(webhook).await.expect("a queue");
+        let queue = names.webhook_queue(webhook);
+        let consumers = Consumers::new(broker.new_link());
         let subscription = consumers.subscribe(&queue, PREFETCH).await.expect("a queue");
-        let publisher = Publisher::new(ground.link());
+        let publisher = Publisher::new(broker.new_link());
         let mut scene =
-            Self { ground, exchange, topology, webhook, queue, consumers, subscription, publisher };
-        scene.publish("first").await;
-        assert_eq!(scene.next().await.as_deref(), Some("first"));
+            Self { broker, exchange, topology, webhook, queue, consumers, subscription, publisher };
+        scene.publish_body("first").await;
+        assert_eq!(scene.next_body().await.as_deref(), Some("first"));
         scene
     }
 
-    async fn publish(&self, body: &str) {
+    async fn publish_body(&self, body: &str) {
         let route = Route { exchange: "", key: &self.queue };
         self.publisher.publish(route, &Outgoing::new(body.into())).await.expect("confirmed");
     }
 
-    /// What comes next and is acknowledged; `None` when the subscription has ended.
-    async fn next(&mut self) -> Option<String> {
-        let next = tokio::time::timeout(PATIENCE, self.subscription.next());
+    /// Receives and acknowledges the next message; `None` when the subscription has ended.
+    async fn next_body(&mut self) -> Option<String> {
+        let next = tokio::time::timeout(MESSAGE_TIMEOUT, self.subscription.next());
         let message = next.await.expect("a message or an end in time")?;
         message.ack();
         Some(String::from_utf8(message.body.clone()).expect("text"))
     }
 
-    /// Waits until the broker has handed out all that is in the queue.
-    async fn wait_handed_out(&self) {
-        let handed_out = async {
-            while self.topology.depth(&self.queue).await.expect("an answer") != Some(0) {
+    /// Waits until RabbitMQ has delivered every message in the queue.
+    async fn wait_until_delivered(&self) {
+        let delivered = async {
+            while self.topology.queue_depth(&self.queue).await.expect("an answer") != Some(0) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, handed_out).await.expect("it is handed out in time");
+        tokio::time::timeout(MESSAGE_TIMEOUT, delivered).await.expect("the messages are delivered in time");
     }
 
     async fn delete_queue(&self) {
-        self.topology.delete_webhook(self.webhook).await.expect("it goes");
+        self.topology.delete_webhook_queue(self.webhook).await.expect("deleted");
     }
 
-    /// Takes everything away.
-    async fn end(self) {
+    /// Deletes the queue and the exchange.
+    async fn clean_up(self) {
         self.delete_queue().await;
         let exchange = self.exchange.as_str().into();
-        let deleted = self.ground.channel.exchange_delete(exchange, ExchangeDeleteOptions::default()).await;
-        deleted.expect("it goes");
+        let deleted = self.broker.channel.exchange_delete(exchange, ExchangeDeleteOptions::default()).await;
+        deleted.expect("deleted");
     }
 
-    /// Subscribes to the queue that is there now: what the broker has for it comes.
-    async fn comes_to_the_next(mut self, body: &str) {
+    /// Subscribes to the new queue, and checks that the next message has this body.
+    async fn expect_after_resubscribing(mut self, body: &str) {
         self.subscription = self.consumers.subscribe(&self.queue, PREFETCH).await.expect("a queue");
-        assert_eq!(self.next().await.as_deref(), Some(body));
-        self.end().await;
+        assert_eq!(self.next_body().await.as_deref(), Some(body));
+        self.clean_up().await;
     }
 }
 
 #[tokio::test]
-async fn a_queue_is_declared_again_after_those_who_consumed_it_know_that_it_went() {
-    let mut scene = Scene::set().await;
+async fn a_queue_is_redeclared_only_after_its_consumers_know_that_it_was_deleted() {
+    let mut scene = WebhookQueue::create().await;
     scene.delete_queue().await;
-    scene.topology.declare_webhook_again(scene.webhook).await.expect("it is there again");
+    scene.topology.redeclare_webhook_queue(scene.webhook).await.expect("declared again");
 
-    scene.publish("second").await;
-    assert_eq!(scene.next().await, None);
-    scene.comes_to_the_next("second").await;
+    scene.publish_body("second").await;
+    assert_eq!(scene.next_body().await, None);
+    scene.expect_after_resubscribing("second").await;
 }
 
-/// RabbitMQ takes such a subscription over to the new queue, and loses it: what it counts as handed out comes only
-/// when the channel closes.
+/// RabbitMQ attaches the old subscription to the new queue and then loses it. It requeues the messages that it counts
+/// as delivered only when the channel closes.
 #[tokio::test]
-async fn what_a_lost_subscription_was_handed_out_comes_to_the_next() {
-    let scene = Scene::set().await;
+async fn messages_delivered_to_a_lost_subscription_come_to_the_next_one() {
+    let scene = WebhookQueue::create().await;
     scene.delete_queue().await;
-    scene.topology.declare_webhook(scene.webhook).await.expect("it is there again");
-    scene.publish("second").await;
-    scene.wait_handed_out().await;
+    scene.topology.declare_webhook_queue(scene.webhook).await.expect("declared again");
+    scene.publish_body("second").await;
+    scene.wait_until_delivered().await;
 
     scene.subscription.end(Ending::Closed).await;
-    scene.comes_to_the_next("second").await;
+    scene.expect_after_resubscribing("second").await;
 }
