@@ -1,4 +1,7 @@
-//! Storing events at the version of the configuration that is current, however often it changes.
+//! Stores events at the current version of the configuration, however often it changes.
+//!
+//! The database rejects a batch that was matched at another version. So an event that was published after a webhook was
+//! created is matched against that webhook, however soon it comes.
 
 use std::time::{Duration, Instant};
 
@@ -6,77 +9,78 @@ use store::config::{self, HeldConfiguration};
 use store::ingest::{self, Ingest};
 use store::{Db, Store, StoreError};
 
-use crate::events;
-use crate::index::Index;
-use crate::take::{self, Incoming, Sorted, Taken};
+use super::accepted_event::{AcceptedEvent, IncomingMessage};
+use crate::subscriptions::{Index, MatchedBatch, match_subscriptions};
+use crate::telemetry;
 
-/// How often events are matched against a configuration that may change meanwhile, before its changes are held back:
-/// matching and storing many deliveries takes longer than a busy configuration stands still.
+/// Tries while the configuration may change. After them the router locks the configuration, because matching and
+/// storing many deliveries may take longer than the time between two changes of a busy configuration.
 const MAX_STALE_TRIES: u32 = 2;
 
-/// Events that are stored.
-pub(crate) struct Current<'a, M> {
-    pub(crate) sorted: Sorted<'a, M>,
-    /// For each event that is wanted, whether it was not taken before.
-    pub(crate) fresh: Vec<bool>,
-    /// How long the try that succeeded took.
-    pub(crate) matching: Duration,
-    pub(crate) storing: Duration,
-    /// How often the events were matched.
-    #[cfg_attr(not(test), expect(dead_code, reason = "it is bounded, which tests show"))]
-    pub(crate) tries: u32,
+/// Events that were matched and stored at one version.
+pub(super) struct StoredEvents<'a, M> {
+    pub(super) batch: MatchedBatch<'a, M>,
+    /// For each matched event, whether it was not stored before.
+    pub(super) fresh: Vec<bool>,
+    /// Duration of matching in the try that succeeded.
+    pub(super) matching: Duration,
+    /// Duration of storing in the try that succeeded.
+    pub(super) storing: Duration,
+    /// Number of times that the events were matched.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests check that it is bounded"))]
+    pub(super) tries: u32,
 }
 
-/// Matches and stores events at one version of the configuration: an event that was published after a webhook was
-/// created is matched against it, however soon.
-pub(crate) async fn store<'a, M: Incoming>(
+/// Matches and stores events at the current version of the configuration.
+pub(super) async fn store_at_current_version<'a, M: IncomingMessage>(
     store: &Store,
     index: &mut Index,
-    events: &[&'a Taken<'a, M>],
-) -> Result<Current<'a, M>, StoreError> {
+    events: &[&'a AcceptedEvent<'a, M>],
+) -> Result<StoredEvents<'a, M>, StoreError> {
     for tries in 1..=MAX_STALE_TRIES {
-        if let Some(current) = try_store(store, index, events, tries).await? {
-            return Ok(current);
+        if let Some(stored) = try_store(store, index, events, tries).await? {
+            return Ok(stored);
         }
         if tries < MAX_STALE_TRIES {
-            refresh(store, index).await.map_err(passing)?;
+            refresh_index(store, index).await.map_err(into_unavailable)?;
         }
     }
-    let held = HeldConfiguration::begin(store).await.map_err(passing)?;
-    refresh(&held, index).await.map_err(passing)?;
+    let held = HeldConfiguration::begin(store).await.map_err(into_unavailable)?;
+    refresh_index(&held, index).await.map_err(into_unavailable)?;
     let stored = try_store(&held, index, events, MAX_STALE_TRIES + 1).await?;
     held.commit().await?;
-    stored.ok_or_else(|| StoreError::Unreadable("the configuration changed although it was held".to_owned()))
+    stored
+        .ok_or_else(|| StoreError::Unreadable("the configuration changed although it was locked".to_owned()))
 }
 
-/// `None` when the configuration is another than the index shows.
-async fn try_store<'a, M: Incoming>(
+/// Matches and stores events at the index's version; `None` if the configuration has another version by now.
+async fn try_store<'a, M: IncomingMessage>(
     db: &impl Db,
     index: &Index,
-    events: &[&'a Taken<'a, M>],
+    events: &[&'a AcceptedEvent<'a, M>],
     tries: u32,
-) -> Result<Option<Current<'a, M>>, StoreError> {
-    let began = Instant::now();
-    let sorted = take::sort(events.iter().copied(), index);
-    let matching = began.elapsed();
-    match ingest::store(db, index.version(), &sorted.new_events()).await? {
+) -> Result<Option<StoredEvents<'a, M>>, StoreError> {
+    let started = Instant::now();
+    let batch = match_subscriptions(events.iter().copied(), index);
+    let matching = started.elapsed();
+    match ingest::store(db, index.version(), &batch.new_events()).await? {
         Ingest::Stale => Ok(None),
         Ingest::Stored { fresh } => {
-            let storing = began.elapsed().saturating_sub(matching);
-            Ok(Some(Current { sorted, fresh, matching, storing, tries }))
+            let storing = started.elapsed().saturating_sub(matching);
+            Ok(Some(StoredEvents { batch, fresh, matching, storing, tries }))
         }
     }
 }
 
-/// Brings the index up to date.
-async fn refresh(db: &impl Db, index: &mut Index) -> Result<(), StoreError> {
-    index.apply(config::routing_changes(db, index.version()).await?);
-    events::index_loaded(index.version());
+/// Loads the changes of the configuration into the index.
+async fn refresh_index(db: &impl Db, index: &mut Index) -> Result<(), StoreError> {
+    index.apply_changes(config::routing_changes(db, index.version()).await?);
+    telemetry::index_loaded(index.version());
     Ok(())
 }
 
-/// No event is to blame for the configuration: a statement about it that is refused is tried again.
-fn passing(error: StoreError) -> StoreError {
+/// Turns a refused statement into an error that is retried, because no event causes an error of the configuration.
+fn into_unavailable(error: StoreError) -> StoreError {
     match error {
         StoreError::Refused(cause) => StoreError::Unavailable(Box::new(cause)),
         other => other,

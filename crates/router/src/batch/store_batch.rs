@@ -1,62 +1,64 @@
-//! Storing a batch: matched and stored at one version of the configuration, and in halves when PostgreSQL
-//! refuses the whole, so that one event that cannot be stored stops nobody else's.
+//! Stores a batch, and splits it when PostgreSQL refuses it.
+//!
+//! Because the parts shrink to single events, an event that cannot be stored is rejected and stops no other event.
 
-use broker::Message;
-use chrono::TimeDelta;
 use domain::event::{RejectReason, Rejection};
 use runtime::retry::Backoff;
 use store::StoreError;
 use store::clock;
 use store::ingest;
 
-use crate::current::{self, Current};
-use crate::events;
-use crate::handler::Handler;
-use crate::take::{Sorted, Taken, Wanted};
+use super::BatchHandler;
+use super::accepted_event::AcceptedEvent;
+use super::current_version::{StoredEvents, store_at_current_version};
+use super::rejected::Rejected;
+use crate::subscriptions::{MatchedBatch, MatchedEvent};
+use crate::telemetry::{self, Operation};
 
-/// What became of a batch.
+/// The results of storing a batch.
 #[derive(Default)]
-pub(crate) struct Stored<'a> {
-    /// The events that are stored.
-    pub(crate) events: Vec<StoredEvent<'a>>,
-    /// How many had the identity of another in the batch.
-    pub(crate) repeated: usize,
-    /// How many were dropped, for their type is not enabled for the brand.
-    pub(crate) not_enabled: usize,
-    /// What was refused.
-    pub(crate) refused: Vec<(&'a Message, Rejection)>,
+pub(super) struct StoredBatch<'a> {
+    /// The events that the database has.
+    pub(super) events: Vec<StoredEvent<'a>>,
+    /// Number of events with the identity of another event in the batch.
+    pub(super) repeated: usize,
+    /// Number of events that were dropped, because their type is not enabled for the brand.
+    pub(super) not_enabled: usize,
+    /// Events that are rejected.
+    pub(super) rejected: Vec<Rejected<'a>>,
 }
 
-/// An event that is stored.
-pub(crate) struct StoredEvent<'a> {
-    pub(crate) wanted: Wanted<'a>,
-    /// Whether it was taken by the try that was answered.
-    pub(crate) fresh: bool,
-    /// An earlier try got no answer: it may have stored what is not fresh now.
-    pub(crate) retried: bool,
+/// An event that the database has.
+pub(super) struct StoredEvent<'a> {
+    pub(super) matched: MatchedEvent<'a>,
+    /// Whether the event was not stored before the try that succeeded.
+    pub(super) fresh: bool,
+    /// Whether an earlier try got no answer. That try may have stored an event that is not fresh now.
+    pub(super) retried: bool,
 }
 
 /// Events that are stored together.
 struct Part<'a> {
-    events: Vec<&'a Taken<'a>>,
+    events: Vec<&'a AcceptedEvent<'a>>,
     retried: bool,
-    /// Whether the partitions that it needs were created for it.
+    /// Whether the router has tried to create the partitions that the events need.
     has_partitions: bool,
 }
 
-/// How to go on with a part that could not be stored.
-enum Next {
-    Again,
-    Halve,
-    /// It is one event, which PostgreSQL refuses with these words.
-    Refuse(String),
+/// The reaction to a part that could not be stored.
+enum FailureAction {
+    Retry,
+    Split,
+    /// Reject the part's only event, which PostgreSQL refuses with this message.
+    Reject(String),
 }
 
-impl Handler {
+impl BatchHandler {
     /// Matches and stores a batch, part by part.
-    pub(crate) async fn store_matched<'a>(&mut self, taken: &'a [Taken<'a>]) -> Stored<'a> {
-        let mut stored = Stored::default();
-        let mut parts = vec![Part { events: taken.iter().collect(), retried: false, has_partitions: false }];
+    pub(super) async fn store_batch<'a>(&mut self, accepted: &'a [AcceptedEvent<'a>]) -> StoredBatch<'a> {
+        let mut stored = StoredBatch::default();
+        let whole = Part { events: accepted.iter().collect(), retried: false, has_partitions: false };
+        let mut parts = vec![whole];
         while let Some(part) = parts.pop() {
             if !part.events.is_empty() {
                 self.store_part(part, &mut stored, &mut parts).await;
@@ -65,89 +67,95 @@ impl Handler {
         stored
     }
 
-    /// Stores a part, or leaves its halves to be stored.
+    /// Stores a part, or adds its halves to `parts`.
     async fn store_part<'a>(
         &mut self,
         mut part: Part<'a>,
-        stored: &mut Stored<'a>,
+        stored: &mut StoredBatch<'a>,
         parts: &mut Vec<Part<'a>>,
     ) {
         let mut backoff = Backoff::default();
         loop {
-            match current::store(&self.store, &mut self.index, &part.events).await {
-                Ok(Current { sorted, fresh, matching, storing, .. }) => {
-                    events::batch_stored(matching, storing);
+            match store_at_current_version(&self.store, &mut self.index, &part.events).await {
+                Ok(StoredEvents { batch, fresh, matching, storing, .. }) => {
+                    telemetry::batch_stored(matching, storing);
                     self.progress.advance();
-                    return stored.add(sorted, fresh, part.retried);
+                    return stored.add_events(batch, fresh, part.retried);
                 }
                 Err(error) => {
-                    events::step_failed("store", &error);
+                    telemetry::operation_failed(Operation::StoreBatch, &error);
                     part.retried |= !error.is_refused();
-                    match self.after_failure(&error, &mut part, stored, &mut backoff).await {
-                        Next::Again => {}
-                        Next::Halve => return parts.extend(part.halves()),
-                        Next::Refuse(detail) => return stored.refuse(&part, &detail),
+                    match self.handle_failure(&error, &mut part, stored, &mut backoff).await {
+                        FailureAction::Retry => {}
+                        FailureAction::Split => return parts.extend(part.split_in_halves()),
+                        FailureAction::Reject(detail) => return stored.reject_part(&part, &detail),
                     }
                 }
             }
         }
     }
 
-    /// A database that is away is waited for. A refused statement is tried again without the events that are out of
-    /// range by now, then with the partitions that it misses, and then in halves.
-    async fn after_failure<'a>(
+    /// Decides how to go on after a failure. If the database is unavailable, the router waits and retries. If
+    /// PostgreSQL refuses the statement, the router first rejects events that are too old by now, then creates missing
+    /// partitions, and then splits the part.
+    async fn handle_failure<'a>(
         &self,
         error: &StoreError,
         part: &mut Part<'a>,
-        stored: &mut Stored<'a>,
+        stored: &mut StoredBatch<'a>,
         backoff: &mut Backoff,
-    ) -> Next {
+    ) -> FailureAction {
         if !error.is_refused() {
             backoff.wait().await;
-            return if error.is_overload() && part.events.len() > 1 { Next::Halve } else { Next::Again };
+            return if error.is_overload() && part.events.len() > 1 {
+                FailureAction::Split
+            } else {
+                FailureAction::Retry
+            };
         }
-        if self.drop_expired(part, stored) {
-            return Next::Again;
+        if self.reject_expired(part, stored) {
+            return FailureAction::Retry;
         }
         if error.misses_partition() && !part.has_partitions {
-            self.make_partitions(part).await;
-            return Next::Again;
+            self.create_partitions(part).await;
+            return FailureAction::Retry;
         }
         if part.events.len() > 1 {
-            return Next::Halve;
+            return FailureAction::Split;
         }
-        // Nothing is rejected over a database that refuses whatever it is asked, such as for want of a permission.
+        // Reject the event only if the database accepts other statements. It may refuse all of them, for example
+        // because a permission is missing.
         match ingest::probe(&self.store).await {
-            Ok(()) => Next::Refuse(error.refusal()),
+            Ok(()) => FailureAction::Reject(error.refusal()),
             Err(error) => {
-                events::step_failed("store", &error);
+                telemetry::operation_failed(Operation::StoreBatch, &error);
                 backoff.wait().await;
-                Next::Again
+                FailureAction::Retry
             }
         }
     }
 
-    /// Refuses those events of a part whose time has passed since they were decoded; whether there were any.
-    fn drop_expired<'a>(&self, part: &mut Part<'a>, stored: &mut Stored<'a>) -> bool {
-        let retention = TimeDelta::from_std(self.retention).unwrap_or(TimeDelta::MAX);
+    /// Rejects the events of a part that have become too old since they were decoded. Returns whether there were any.
+    fn reject_expired<'a>(&self, part: &mut Part<'a>, stored: &mut StoredBatch<'a>) -> bool {
+        let max_age = self.max_age();
         let now = clock::now();
         let before = part.events.len();
-        part.events.retain(|taken| match taken.expired(now, retention) {
+        part.events.retain(|event| match event.check_age(now, max_age) {
             None => true,
             Some(rejection) => {
-                stored.refused.push((taken.message, rejection));
+                stored.rejected.push(Rejected::new(*event, rejection));
                 false
             }
         });
         part.events.len() < before
     }
 
-    /// Creates the partitions that a part needs, unless the database refuses that.
-    async fn make_partitions(&self, part: &mut Part<'_>) {
+    /// Creates the partitions that a part needs, and retries unless the database refuses that.
+    async fn create_partitions(&self, part: &mut Part<'_>) {
         part.has_partitions = true;
         let mut backoff = Backoff::default();
         while let Err(error) = store::partitions::create(&self.store, self.retention).await {
-            events::step_failed("partitions", &error);
+            telemetry::operation_failed(Operation::CreatePartitions, &error);
             if error.is_refused() {
                 return;
             }
@@ -156,24 +164,25 @@ impl Handler {
     }
 }
 
-impl<'a> Stored<'a> {
-    fn add(&mut self, sorted: Sorted<'a>, fresh: Vec<bool>, retried: bool) {
-        let stored = |(wanted, fresh)| StoredEvent { wanted, fresh, retried };
-        self.events.extend(sorted.wanted.into_iter().zip(fresh).map(stored));
-        self.repeated += sorted.repeated;
-        self.not_enabled += sorted.not_enabled;
-        self.refused.extend(sorted.refused);
+impl<'a> StoredBatch<'a> {
+    fn add_events(&mut self, batch: MatchedBatch<'a>, fresh: Vec<bool>, retried: bool) {
+        let stored = |(matched, fresh)| StoredEvent { matched, fresh, retried };
+        self.events.extend(batch.matched.into_iter().zip(fresh).map(stored));
+        self.repeated += batch.repeated;
+        self.not_enabled += batch.not_enabled;
+        self.rejected.extend(batch.rejected);
     }
 
-    fn refuse(&mut self, part: &Part<'a>, detail: &str) {
+    fn reject_part(&mut self, part: &Part<'a>, detail: &str) {
         let rejection = Rejection::new(RejectReason::StorageRefused, detail);
-        self.refused.extend(part.events.iter().map(|taken| (taken.message, rejection.clone())));
+        let rejected = |event: &&'a AcceptedEvent<'a>| Rejected::new(*event, rejection.clone());
+        self.rejected.extend(part.events.iter().map(rejected));
     }
 }
 
 impl<'a> Part<'a> {
-    /// Both halves; the one that is stored first is last.
-    fn halves(mut self) -> [Self; 2] {
+    /// Splits the part. The caller takes parts from the end, so the first half comes last.
+    fn split_in_halves(mut self) -> [Self; 2] {
         let second = self.events.split_off(self.events.len() / 2);
         [Self { events: second, ..self }, self]
     }

@@ -1,47 +1,48 @@
-//! Keeps events flowing when the queue that takes them stores nothing any more, because the broker lost it or none of
-//! its members is up: they are led to its spare until it stores messages again. What is in it stays there, for it is
-//! nowhere else.
+//! Routes events to the spare of the ingest queue while that queue stores nothing.
+//!
+//! RabbitMQ may have lost the queue, or none of its members may be running. The messages in it stay there, because they
+//! are nowhere else. Once the queue stores messages again, events go to it again.
 
 use std::time::Duration;
 
-use broker::{Hearing, Intake as Target, Prober, Route, Topology};
+use broker::{IngestQueue, ProbeResult, Prober, Route, Topology};
 use runtime::error::Chain;
 use tokio::sync::watch;
 use tracing::warn;
 
-use crate::events;
+use crate::telemetry;
 
-/// How often the queue is probed.
+/// Time between two probes of the ingest queue.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
-/// Probes in a row that a queue leaves unanswered before events are led past it.
+/// Unanswered probes in a row after which events go to the spare.
 const MAX_UNANSWERED: u32 = 2;
 
-/// Where events are led.
+/// The queue that events are routed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Leading {
-    /// Wherever the process before this one led them.
+enum EventRoute {
+    /// The queue that an earlier process chose.
     Unknown,
-    /// To the queue itself; it left so many probes in a row unanswered.
+    /// The ingest queue, which left this many probes in a row unanswered.
     Main { unanswered: u32 },
-    /// To its spare.
+    /// The spare.
     Spare,
 }
 
-/// What a probe of the queue found.
+/// The result of a probe, without the error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answer {
+enum Answer {
     Stores,
     Silent,
     Refuses,
-    /// The broker stores nothing anywhere.
-    BrokerAway,
+    /// RabbitMQ stores nothing in any queue.
+    BrokerUnreachable,
 }
 
-impl Leading {
-    /// Where events are to be led after a probe.
-    pub(crate) fn after(self, answer: Answer) -> Self {
+impl EventRoute {
+    /// Returns the route after a probe.
+    fn after_probe(self, answer: Answer) -> Self {
         match (self, answer) {
-            (before, Answer::BrokerAway) => before,
+            (before, Answer::BrokerUnreachable) => before,
             (_, Answer::Stores) => Self::Main { unanswered: 0 },
             (_, Answer::Refuses) | (Self::Spare, Answer::Silent) => Self::Spare,
             (Self::Unknown, Answer::Silent) => Self::Main { unanswered: 1 },
@@ -52,65 +53,69 @@ impl Leading {
         }
     }
 
-    fn target(self) -> Option<Target> {
+    fn ingest_queue(self) -> Option<IngestQueue> {
         match self {
             Self::Unknown => None,
-            Self::Main { .. } => Some(Target::Main),
-            Self::Spare => Some(Target::Spare),
+            Self::Main { .. } => Some(IngestQueue::Main),
+            Self::Spare => Some(IngestQueue::Spare),
         }
     }
 }
 
-/// Probes the queue for good; has the subscription to it renewed when it answers again.
-pub(crate) async fn watch(topology: Topology, prober: Prober, renewals: watch::Sender<u32>) {
-    let mut leading = Leading::Unknown;
+/// Probes the ingest queue forever, and routes events past it while it stores nothing. When the queue stores messages
+/// again, `renewals` makes its consumer subscribe again.
+pub(crate) async fn keep_events_routed(topology: Topology, prober: Prober, renewals: watch::Sender<u32>) {
+    let mut route = EventRoute::Unknown;
     loop {
-        let answer = probe(&topology, &prober).await;
-        let next = leading.after(answer);
-        // Events are led again in each round: a process that starts leads them to the queue, whatever it stores, and a
-        // queue that somebody deleted by hand was declared again without its binding. But to the queue itself only when
-        // it stores messages, because another router may know better.
-        let sure = answer == Answer::Stores || next == Leading::Spare;
-        if sure && let Some(target) = next.target() {
-            match topology.lead_events(target).await {
+        let answer = probe_ingest_queue(&topology, &prober).await;
+        let next = route.after_probe(answer);
+        // The route is set after each probe, because a process that starts routes events to the ingest queue in any
+        // case, and because a queue that someone deleted by hand is declared again without its binding. But it is set
+        // to the ingest queue only if that stores messages, because another router may know better.
+        let is_certain = answer == Answer::Stores || next == EventRoute::Spare;
+        if is_certain && let Some(queue) = next.ingest_queue() {
+            match topology.route_events_to(queue).await {
                 Ok(()) => {
-                    if leading == Leading::Spare && target == Target::Main {
+                    if route == EventRoute::Spare && queue == IngestQueue::Main {
                         renewals.send_modify(|number| *number += 1);
                     }
-                    tell(leading, target);
-                    leading = next;
+                    log_change(route, queue);
+                    route = next;
                 }
                 Err(error) => {
-                    warn!(error = %Chain(&error), ?target, "events could not be led elsewhere; trying again")
+                    warn!(error = %Chain(&error), ?queue, "could not route events to this ingest queue; retrying")
                 }
             }
         } else {
-            leading = next;
+            route = next;
         }
-        events::ingest_blocked(leading == Leading::Spare);
+        telemetry::ingest_queue_blocked(route == EventRoute::Spare);
         tokio::time::sleep(PROBE_INTERVAL).await;
     }
 }
 
-fn tell(before: Leading, target: Target) {
-    match target {
-        Target::Spare if before != Leading::Spare => {
+fn log_change(before: EventRoute, queue: IngestQueue) {
+    match queue {
+        IngestQueue::Spare if before != EventRoute::Spare => {
             warn!(
-                "the queue of events stores nothing; its spare takes them. What is in it waits until it answers"
+                "the ingest queue stores nothing; its spare takes events. Messages in the ingest queue wait until it answers"
             );
         }
-        Target::Main if before == Leading::Spare => warn!("the queue of events stores messages again"),
+        IngestQueue::Main if before == EventRoute::Spare => {
+            warn!("the ingest queue stores messages again and takes events")
+        }
         _ => {}
     }
 }
 
-async fn probe(topology: &Topology, prober: &Prober) -> Answer {
-    let (exchange, queue) = (topology.names().ingest(), topology.names().ingest());
-    match prober.hear(Route { exchange: &exchange, key: &queue }).await {
-        Hearing::Stores => Answer::Stores,
-        Hearing::Silent(_) => Answer::Silent,
-        Hearing::Refuses => Answer::Refuses,
-        Hearing::BrokerAway(_) => Answer::BrokerAway,
+async fn probe_ingest_queue(topology: &Topology, prober: &Prober) -> Answer {
+    let exchange = topology.names().ingest_probe_exchange();
+    let queue = topology.names().ingest_queue();
+    match prober.probe_queue(Route { exchange: &exchange, key: &queue }).await {
+        ProbeResult::Stores => Answer::Stores,
+        ProbeResult::Silent(_) => Answer::Silent,
+        ProbeResult::Refuses => Answer::Refuses,
+        ProbeResult::BrokerUnreachable(_) => Answer::BrokerUnreachable,
     }
 }
 
@@ -119,22 +124,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_are_led_past_a_queue_that_refuses_at_once_and_past_a_silent_one_after_two_probes() {
+    fn events_bypass_a_refusing_queue_at_once_and_a_silent_queue_after_two_probes() {
         let after =
-            |answers: &[Answer]| answers.iter().fold(Leading::Unknown, |leading, a| leading.after(*a));
-        use Answer::{BrokerAway, Refuses, Silent, Stores};
-        let main = |unanswered| Leading::Main { unanswered };
+            |answers: &[Answer]| answers.iter().fold(EventRoute::Unknown, |route, a| route.after_probe(*a));
+        use Answer::{BrokerUnreachable, Refuses, Silent, Stores};
+        let main = |unanswered| EventRoute::Main { unanswered };
         for (answers, expected) in [
-            (&[BrokerAway][..], Leading::Unknown),
+            (&[BrokerUnreachable][..], EventRoute::Unknown),
             (&[Stores], main(0)),
             (&[Silent], main(1)),
-            (&[Silent, Silent], Leading::Spare),
+            (&[Silent, Silent], EventRoute::Spare),
             (&[Stores, Silent, Stores, Silent], main(1)),
-            (&[Stores, Silent, BrokerAway, Silent], Leading::Spare),
-            (&[Refuses], Leading::Spare),
-            (&[Stores, Refuses], Leading::Spare),
-            (&[Refuses, Silent], Leading::Spare),
-            (&[Refuses, BrokerAway], Leading::Spare),
+            (&[Stores, Silent, BrokerUnreachable, Silent], EventRoute::Spare),
+            (&[Refuses], EventRoute::Spare),
+            (&[Stores, Refuses], EventRoute::Spare),
+            (&[Refuses, Silent], EventRoute::Spare),
+            (&[Refuses, BrokerUnreachable], EventRoute::Spare),
             (&[Refuses, Stores], main(0)),
         ] {
             assert_eq!(after(answers), expected, "{answers:?}");

@@ -1,111 +1,121 @@
-//! Refused messages on their way into the queue of refused messages. They hold up their own acknowledgement and
-//! nothing else: a queue that does not take them is left to the quarantine, from which they come again.
+//! Publishes rejected messages to their queue.
+//!
+//! A rejected message delays its own acknowledgement and nothing else. While the queue of rejected messages takes none,
+//! they go to the quarantine, from which they come again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{
-    BlockedQueues, BrokerError, Message, Namespace, Outgoing, Publisher, Route, Topology, Treatment,
+    BlockedQueues, BrokerError, Message, Namespace, Outgoing, Publisher, QueueHealth, Route, Topology,
 };
 use runtime::error::Chain;
 use runtime::retry::Backoff;
 use tokio_util::task::TaskTracker;
-use tracing::warn;
+use tracing::{Instrument, info_span, warn};
 
-use crate::events;
+use crate::telemetry::{self, Operation};
 
-/// How long a confirm of refused messages may take.
+/// Longest time until a confirm.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Puts refused messages where support sees them. Cheap to clone.
+/// Publishes rejected messages to the queue that support reads. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Rejections {
+pub(crate) struct RejectedPublisher {
     publisher: Publisher,
     topology: Topology,
     rejected: String,
     quarantine: String,
     blocked: Arc<BlockedQueues>,
-    tracker: TaskTracker,
+    tasks: TaskTracker,
 }
 
-/// A refused message, and the form in which support sees it.
-pub(crate) type Refused = (Message, Outgoing);
+/// A message, and its copy with the reason of the rejection.
+pub(crate) type RejectedMessage = (Message, Outgoing);
 
-impl Rejections {
-    /// Publishes over a publisher of its own: a queue that answers nothing blocks the connection.
+impl RejectedPublisher {
+    /// Creates a publisher. `publisher` needs a link of its own, because a queue that does not answer blocks the link.
     pub(crate) fn new(publisher: Publisher, topology: Topology, names: &Namespace) -> Self {
-        let (blocked, tracker) = (Arc::default(), TaskTracker::new());
-        let (rejected, quarantine) = (names.rejected(), names.quarantine());
-        Self { publisher, topology, rejected, quarantine, blocked, tracker }
+        Self {
+            publisher,
+            topology,
+            rejected: names.rejected_queue(),
+            quarantine: names.quarantine_queue(),
+            blocked: Arc::default(),
+            tasks: TaskTracker::new(),
+        }
     }
 
-    /// Publishes refused messages in the background, and acknowledges each once it is confirmed.
-    pub(crate) fn reject(&self, refused: Vec<Refused>) {
-        if refused.is_empty() {
+    /// Publishes rejected messages in the background, and acknowledges them once their copies are confirmed.
+    pub(crate) fn publish_in_background(&self, rejected: Vec<RejectedMessage>) {
+        if rejected.is_empty() {
             return;
         }
-        let rejections = self.clone();
-        self.tracker.spawn(async move { rejections.settle(refused).await });
+        let publisher = self.clone();
+        let span = info_span!("reject", messages = rejected.len());
+        let publishing = async move { publisher.publish_and_acknowledge(rejected).await };
+        self.tasks.spawn(publishing.instrument(span));
     }
 
-    /// Whether the queue of refused messages took none a moment ago.
-    pub(crate) fn are_blocked(&self) -> bool {
+    /// Returns whether the queue of rejected messages is blocked.
+    pub(crate) fn is_queue_blocked(&self) -> bool {
         self.blocked.count() > 0
     }
 
-    /// Waits until nothing is being published any more.
+    /// Waits until the background tasks have ended.
     pub(crate) async fn finish(&self) {
-        self.tracker.close();
-        self.tracker.wait().await;
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
-    /// Publishes one message to where it belongs.
+    /// Publishes a message to the queue of rejected messages.
     ///
     /// # Errors
-    /// When that is not confirmed.
+    /// When RabbitMQ does not confirm it.
     pub(crate) async fn publish(&self, message: &Outgoing) -> Result<(), BrokerError> {
         self.try_publish(&self.rejected, &[message]).await
     }
 
-    /// The same with tasks of its own to wait for.
-    pub(crate) fn apart(&self) -> Self {
-        Self { tracker: TaskTracker::new(), ..self.clone() }
+    /// Returns the same publisher with background tasks of its own, so that [`Self::finish`] waits for these only.
+    pub(crate) fn with_own_tasks(&self) -> Self {
+        Self { tasks: TaskTracker::new(), ..self.clone() }
     }
 
-    async fn settle(&self, refused: Vec<Refused>) {
-        let messages: Vec<&Outgoing> = refused.iter().map(|(_, outgoing)| outgoing).collect();
+    async fn publish_and_acknowledge(&self, rejected: Vec<RejectedMessage>) {
+        let messages: Vec<&Outgoing> = rejected.iter().map(|(_, outgoing)| outgoing).collect();
         let mut backoff = Backoff::default();
-        // What the broker took back comes again.
-        while refused.iter().any(|(message, _)| message.is_held()) {
-            if self.try_all(&messages).await {
-                return refused.iter().for_each(|(message, _)| message.ack());
+        // RabbitMQ delivers the messages of a closed channel again.
+        while rejected.iter().any(|(message, _)| message.is_held()) {
+            if self.try_publish_all(&messages).await {
+                return rejected.iter().for_each(|(message, _)| message.ack());
             }
             backoff.wait().await;
         }
     }
 
-    /// Whether all were published, to where they belong or to the quarantine.
-    async fn try_all(&self, messages: &[&Outgoing]) -> bool {
-        if self.blocked.treatment(&self.rejected) != Treatment::PassBy {
+    /// Publishes messages to their queue, or to the quarantine while that queue is blocked. Returns whether RabbitMQ
+    /// confirmed them.
+    async fn try_publish_all(&self, messages: &[&Outgoing]) -> bool {
+        if self.blocked.health_of(&self.rejected) != QueueHealth::Blocked {
             let Err(error) = self.try_publish(&self.rejected, messages).await else {
                 self.blocked.unblock(&self.rejected);
                 return true;
             };
             self.blocked.block(&self.rejected);
-            warn!(error = %Chain(&error), "the queue of refused messages takes none; they go to the quarantine");
+            warn!(error = %Chain(&error), "the queue of rejected messages takes none; they go to the quarantine");
         }
         self.try_publish(&self.quarantine, messages).await.is_ok()
     }
 
-    /// A message that finds no queue has the topology declared again, because nothing is dropped silently.
+    /// Publishes messages to an exchange. If a queue or an exchange is missing, it declares the topology again.
     async fn try_publish(&self, exchange: &str, messages: &[&Outgoing]) -> Result<(), BrokerError> {
         let route = Route { exchange, key: "" };
         let messages: Vec<_> = messages.iter().map(|message| (route, *message)).collect();
         let published = self.publisher.publish_all_mandatory_within(CONFIRM_TIMEOUT, &messages).await;
         if let Err(error) = &published {
-            events::step_failed("reject", error);
+            telemetry::operation_failed(Operation::RejectMessage, error);
             if matches!(error, BrokerError::Unroutable(_)) || error.is_not_found() {
-                self.topology.declare_again().await?;
+                self.topology.redeclare_objects().await?;
             }
         }
         published

@@ -1,4 +1,4 @@
-//! Who wants what, in memory, at a known version of the configuration.
+//! The subscriptions in memory, at a known version of the configuration.
 
 use std::collections::HashMap;
 
@@ -10,68 +10,70 @@ use domain::webhook::WebhookStatus;
 use store::config::{EventTypeChange, NO_VERSION, RoutingChange, RoutingChanges};
 use store::ingest::Target;
 
-use crate::events;
+use crate::telemetry;
 
-/// What to do with an event of a brand and type.
+/// The result of matching an event.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Match {
-    /// It is for these webhooks; perhaps none.
-    Targets(Vec<Target>),
-    /// The type is not enabled for the brand: the normal state of a brand.
+    /// These webhooks subscribe to the event, perhaps none.
+    Webhooks(Vec<Target>),
+    /// The type is not enabled for the brand, which is normal.
     NotEnabled,
-    /// There is no such brand.
+    /// The brand does not exist.
     UnknownBrand,
-    /// The catalogue has no such type.
+    /// The catalogue does not have the type.
     UnknownType,
+    /// The data violates the schema that is enforced for the type.
+    SchemaViolation(String),
 }
 
 /// The subscription index.
 #[derive(Debug)]
 pub struct Index {
     version: i64,
-    /// The catalogue, each type with the schema that is enforced for it.
+    /// The types of the catalogue, each with its enforced schema if it has one.
     types: HashMap<String, Option<DataSchema>>,
     brands: HashMap<BrandId, Brand>,
-    /// Which brand a webhook is filed under.
-    filed: HashMap<WebhookId, BrandId>,
+    /// The brand that has the webhook in its index.
+    brand_of: HashMap<WebhookId, BrandId>,
 }
 
 #[derive(Debug, Default)]
 struct Brand {
     enablement: Enablement,
     webhooks: HashMap<WebhookId, Subscriber>,
-    /// By the text of each pattern, the webhooks that subscribe to it.
+    /// The webhooks that subscribe to a pattern.
     by_pattern: HashMap<String, Vec<WebhookId>>,
 }
 
 #[derive(Debug)]
 struct Subscriber {
     generation: i32,
-    /// Disabled by the platform or support: what arrives is held.
+    /// Whether the platform or support has disabled it, so that its deliveries are held.
     held: bool,
     patterns: Vec<String>,
 }
 
 impl Default for Index {
     fn default() -> Self {
-        Self { version: NO_VERSION, types: HashMap::new(), brands: HashMap::new(), filed: HashMap::new() }
+        Self { version: NO_VERSION, types: HashMap::new(), brands: HashMap::new(), brand_of: HashMap::new() }
     }
 }
 
 impl Index {
-    /// The version of the configuration that it shows.
+    /// Returns the version of the configuration that the index shows.
     #[must_use]
     pub fn version(&self) -> i64 {
         self.version
     }
 
-    /// Takes in what changed since its version.
-    pub fn apply(&mut self, changes: RoutingChanges) {
+    /// Applies the changes since the index's version.
+    pub fn apply_changes(&mut self, changes: RoutingChanges) {
         for change in changes.event_types {
             if change.removed {
                 self.types.remove(&change.name);
             } else {
-                let schema = enforced(&change);
+                let schema = parse_enforced_schema(&change);
                 self.types.insert(change.name, schema);
             }
         }
@@ -79,59 +81,55 @@ impl Index {
             self.brands.entry(change.id).or_default().enablement = change.enablement;
         }
         for change in changes.webhooks {
-            self.file(change);
+            self.replace_webhook(change);
         }
         self.version = changes.version;
     }
 
-    /// What becomes of an event of this brand and type.
+    /// Matches an event of this brand, type and data.
     #[must_use]
-    pub fn find(&self, brand_id: &BrandId, event_type: &str) -> Match {
+    pub fn match_event(&self, brand_id: &BrandId, event_type: &str, data: &str) -> Match {
         let Some(brand) = self.brands.get(brand_id) else { return Match::UnknownBrand };
-        if !self.types.contains_key(event_type) {
-            return Match::UnknownType;
-        }
+        let Some(enforced_schema) = self.types.get(event_type) else { return Match::UnknownType };
         if !brand.enablement.enables(event_type) {
             return Match::NotEnabled;
         }
-        Match::Targets(brand.wanting(event_type))
+        match enforced_schema.as_ref().and_then(|schema| schema.check(data).err()) {
+            Some(violation) => Match::SchemaViolation(violation.to_string()),
+            None => Match::Webhooks(brand.find_subscribers(event_type)),
+        }
     }
 
-    /// The schema that the type's events must fit, if one is enforced.
-    #[must_use]
-    pub fn enforced_schema(&self, event_type: &str) -> Option<&DataSchema> {
-        self.types.get(event_type)?.as_ref()
-    }
-
-    fn file(&mut self, change: RoutingChange) {
-        if let Some(brand) = self.filed.remove(&change.id).and_then(|brand| self.brands.get_mut(&brand)) {
-            brand.remove(change.id);
+    fn replace_webhook(&mut self, change: RoutingChange) {
+        if let Some(brand) = self.brand_of.remove(&change.id).and_then(|brand| self.brands.get_mut(&brand)) {
+            brand.remove_webhook(change.id);
         }
         let held = change.status == WebhookStatus::Disabled;
         if held || change.status == WebhookStatus::Active {
             let patterns = change.events.iter().map(|pattern| pattern.as_str().to_owned()).collect();
             let brand = self.brands.entry(change.brand_id.clone()).or_default();
-            brand.insert(change.id, Subscriber { generation: change.generation, held, patterns });
-            self.filed.insert(change.id, change.brand_id);
+            brand.insert_webhook(change.id, Subscriber { generation: change.generation, held, patterns });
+            self.brand_of.insert(change.id, change.brand_id);
         }
     }
 }
 
-/// A schema that cannot be read holds up no events: the API takes none, so it is ours that is at fault.
-fn enforced(change: &EventTypeChange) -> Option<DataSchema> {
+/// Parses an enforced schema. A schema that cannot be parsed stops no events, because the API accepts only valid
+/// schemas and so the error is ours.
+fn parse_enforced_schema(change: &EventTypeChange) -> Option<DataSchema> {
     let text = change.enforced_schema.as_deref()?;
-    DataSchema::parse(text).map_err(|error| events::schema_unreadable(&change.name, &error)).ok()
+    DataSchema::parse(text).map_err(|error| telemetry::schema_unreadable(&change.name, &error)).ok()
 }
 
 impl Brand {
-    fn insert(&mut self, id: WebhookId, subscriber: Subscriber) {
+    fn insert_webhook(&mut self, id: WebhookId, subscriber: Subscriber) {
         for pattern in &subscriber.patterns {
             self.by_pattern.entry(pattern.clone()).or_default().push(id);
         }
         self.webhooks.insert(id, subscriber);
     }
 
-    fn remove(&mut self, id: WebhookId) {
+    fn remove_webhook(&mut self, id: WebhookId) {
         let Some(subscriber) = self.webhooks.remove(&id) else { return };
         for pattern in &subscriber.patterns {
             if let Some(ids) = self.by_pattern.get_mut(pattern) {
@@ -143,8 +141,8 @@ impl Brand {
         }
     }
 
-    /// The webhooks that subscribe to the type, a group above it, or everything; each once.
-    fn wanting(&self, event_type: &str) -> Vec<Target> {
+    /// Returns the webhooks that subscribe to the type, to a group above it, or to everything; each once.
+    fn find_subscribers(&self, event_type: &str) -> Vec<Target> {
         let mut ids: Vec<WebhookId> = covering(event_type)
             .filter_map(|pattern| self.by_pattern.get(pattern))
             .flatten()
@@ -166,24 +164,24 @@ mod tests {
     use domain::event_type::TypePattern;
     use store::config::{BrandChange, EventTypeChange};
 
-    fn pattern(text: &str) -> TypePattern {
+    fn parse_pattern(text: &str) -> TypePattern {
         text.parse().expect("pattern")
     }
 
-    fn webhook(id: u128, brand: &str, events: &[&str], status: WebhookStatus) -> RoutingChange {
+    fn webhook_change(id: u128, brand: &str, events: &[&str], status: WebhookStatus) -> RoutingChange {
         RoutingChange {
             id: WebhookId(uuid::Uuid::from_u128(id)),
             brand_id: brand.parse().expect("brand"),
-            events: events.iter().map(|text| pattern(text)).collect(),
+            events: events.iter().map(|text| parse_pattern(text)).collect(),
             status,
             generation: 1,
         }
     }
 
-    fn index(webhooks: Vec<RoutingChange>) -> Index {
+    fn new_index(webhooks: Vec<RoutingChange>) -> Index {
         let mut index = Index::default();
         let mut enablement = Enablement::default();
-        enablement.switch(&pattern("A"), true);
+        enablement.switch(&parse_pattern("A"), true);
         let types = ["A.B", "A.C", "X"].map(|name| EventTypeChange {
             name: name.to_owned(),
             removed: false,
@@ -191,57 +189,68 @@ mod tests {
         });
         let brand = |id: &str| BrandChange { id: id.parse().expect("brand"), enablement: enablement.clone() };
         let brands = vec![brand("one"), brand("two")];
-        index.apply(RoutingChanges { version: 5, event_types: types.into(), brands, webhooks });
+        index.apply_changes(RoutingChanges { version: 5, event_types: types.into(), brands, webhooks });
         index
     }
 
-    fn ids(index: &Index, brand: &str, event_type: &str) -> Vec<u128> {
-        match index.find(&brand.parse().expect("brand"), event_type) {
-            Match::Targets(targets) => targets.into_iter().map(|target| target.webhook.0.as_u128()).collect(),
+    fn matching_ids(index: &Index, brand: &str, event_type: &str) -> Vec<u128> {
+        match index.match_event(&brand.parse().expect("brand"), event_type, "{}") {
+            Match::Webhooks(targets) => {
+                targets.into_iter().map(|target| target.webhook.0.as_u128()).collect()
+            }
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn types_groups_and_everything_match_once_and_only_for_the_brand() {
-        let index = index(vec![
-            webhook(1, "one", &["A.B"], WebhookStatus::Active),
-            webhook(2, "one", &["A", "A.B", "*"], WebhookStatus::Active),
-            webhook(3, "one", &["A.C"], WebhookStatus::Active),
-            webhook(4, "two", &["*"], WebhookStatus::Active),
-            webhook(5, "one", &["*"], WebhookStatus::Paused),
-            webhook(6, "one", &["A.C"], WebhookStatus::Disabled),
+        let index = new_index(vec![
+            webhook_change(1, "one", &["A.B"], WebhookStatus::Active),
+            webhook_change(2, "one", &["A", "A.B", "*"], WebhookStatus::Active),
+            webhook_change(3, "one", &["A.C"], WebhookStatus::Active),
+            webhook_change(4, "two", &["*"], WebhookStatus::Active),
+            webhook_change(5, "one", &["*"], WebhookStatus::Paused),
+            webhook_change(6, "one", &["A.C"], WebhookStatus::Disabled),
         ]);
-        assert_eq!(ids(&index, "one", "A.B"), [1, 2]);
-        assert_eq!(ids(&index, "one", "A.C"), [2, 3, 6], "what arrives for a disabled one is held");
-        assert_eq!(ids(&index, "two", "A.B"), [4]);
+        assert_eq!(matching_ids(&index, "one", "A.B"), [1, 2]);
+        assert_eq!(
+            matching_ids(&index, "one", "A.C"),
+            [2, 3, 6],
+            "a disabled webhook matches, because its deliveries are held"
+        );
+        assert_eq!(matching_ids(&index, "two", "A.B"), [4]);
         assert_eq!(index.version(), 5);
     }
 
     #[test]
-    fn what_is_unknown_or_not_enabled_is_told_apart() {
-        let index = index(vec![]);
-        let find = |brand: &str, name| index.find(&brand.parse().expect("brand"), name);
+    fn unknown_and_not_enabled_are_different_results() {
+        let index = new_index(vec![]);
+        let find = |brand: &str, name| index.match_event(&brand.parse().expect("brand"), name, "{}");
         assert_eq!(find("three", "A.B"), Match::UnknownBrand);
         assert_eq!(find("one", "A.D"), Match::UnknownType);
         assert_eq!(find("one", "X"), Match::NotEnabled);
-        assert_eq!(find("one", "A.B"), Match::Targets(vec![]));
+        assert_eq!(find("one", "A.B"), Match::Webhooks(vec![]));
     }
 
     #[test]
-    fn a_schema_is_there_where_it_is_enforced() {
-        let index = index(vec![]);
-        assert!(index.enforced_schema("A.B").is_none() && index.enforced_schema("A.D").is_none());
-        assert!(index.enforced_schema("A.C").is_some_and(|schema| schema.check("[]").is_err()));
+    fn data_is_checked_where_a_schema_is_enforced() {
+        let index = new_index(vec![]);
+        let brand = "one".parse().expect("brand");
+        assert_eq!(index.match_event(&brand, "A.B", "[]"), Match::Webhooks(vec![]));
+        assert_eq!(index.match_event(&brand, "A.C", "{}"), Match::Webhooks(vec![]));
+        assert!(matches!(index.match_event(&brand, "A.C", "[]"), Match::SchemaViolation(_)));
     }
 
     #[test]
-    fn a_change_replaces_what_was_filed() {
-        let mut index = index(vec![webhook(1, "one", &["A.B"], WebhookStatus::Active)]);
+    fn a_change_replaces_the_webhook() {
+        let mut index = new_index(vec![webhook_change(1, "one", &["A.B"], WebhookStatus::Active)]);
         let only = |webhooks| RoutingChanges { version: 6, event_types: vec![], brands: vec![], webhooks };
-        index.apply(only(vec![webhook(1, "one", &["A.C"], WebhookStatus::Active)]));
-        assert_eq!((ids(&index, "one", "A.B"), ids(&index, "one", "A.C")), (vec![], vec![1]));
-        index.apply(only(vec![webhook(1, "one", &["A.C"], WebhookStatus::Deleted)]));
-        assert!(ids(&index, "one", "A.C").is_empty());
+        index.apply_changes(only(vec![webhook_change(1, "one", &["A.C"], WebhookStatus::Active)]));
+        assert_eq!(
+            (matching_ids(&index, "one", "A.B"), matching_ids(&index, "one", "A.C")),
+            (vec![], vec![1])
+        );
+        index.apply_changes(only(vec![webhook_change(1, "one", &["A.C"], WebhookStatus::Deleted)]));
+        assert!(matching_ids(&index, "one", "A.C").is_empty());
     }
 }
