@@ -25,7 +25,6 @@ mod error;
 mod names;
 mod publish;
 mod rejected_queue;
-mod retry_settings;
 mod settings;
 pub mod startup;
 mod topology;
@@ -40,6 +39,5 @@ pub use publish::{
     QueueHealth, Route,
 };
 pub use rejected_queue::{RejectedMessage, RejectedQueue};
-pub use retry_settings::RetrySettings;
 pub use settings::{AmqpUrl, BrokerSettings};
 pub use topology::{INGEST_DELIVERY_LIMIT, IngestQueue, QueueState, Topology};
