@@ -1,38 +1,40 @@
-//! What can go wrong with the broker. All of it passes: the caller tries again.
+//! Errors of RabbitMQ. All of them can pass by themselves, so the caller retries.
 
 use std::time::Duration;
 
-/// AMQP's reply code for a fault inside the broker.
+/// AMQP's reply code for an internal error of the broker.
 const INTERNAL_ERROR: u16 = 541;
+/// AMQP's reply code for an object that does not exist.
+const NOT_FOUND: u16 = 404;
 
-/// A failure of the broker or of the way there.
+/// An error of RabbitMQ or of the connection to it.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// The connection or channel failed.
     #[error("RabbitMQ failed")]
     Failed(#[from] lapin::Error),
-    /// No answer in time: a broker that blocks, or a connection that is only half there.
+    /// RabbitMQ did not answer in time: it blocks the operation, or the connection hangs.
     #[error("RabbitMQ did not {what} within {within:?}")]
     Timeout {
-        /// What was asked of it.
+        /// The operation, as an infinitive.
         what: &'static str,
-        /// The bound that was kept.
+        /// The timeout that passed.
         within: Duration,
     },
-    /// It could not be reached a moment ago, and was not asked again.
+    /// RabbitMQ could not be reached a moment ago, and was not tried again yet.
     #[error("RabbitMQ could not be reached a moment ago")]
-    Away,
-    /// The broker said that it could not store a message.
-    #[error("RabbitMQ did not take a message")]
+    Unreachable,
+    /// RabbitMQ could not store a message, and said so.
+    #[error("RabbitMQ refused a message")]
     Nacked,
-    /// A message came back that no queue takes.
+    /// No queue is bound for a message.
     #[error("no queue takes messages for {0}")]
     Unroutable(String),
 }
 
 impl BrokerError {
-    /// Whether the broker answers nothing, or with an error of its own: so does a queue whose
-    /// leader is missing.
+    /// Returns whether RabbitMQ did not answer, or answered with an internal error. A queue without a leader behaves
+    /// so.
     #[must_use]
     pub fn is_silence(&self) -> bool {
         match self {
@@ -44,22 +46,22 @@ impl BrokerError {
         }
     }
 
-    /// Whether what was asked for does not exist, such as a queue that was deleted.
+    /// Returns whether the object does not exist, such as a queue that was deleted.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         let Self::Failed(error) = self else { return false };
-        matches!(error.kind(), lapin::ErrorKind::ProtocolError(error) if error.get_id() == 404)
+        matches!(error.kind(), lapin::ErrorKind::ProtocolError(error) if error.get_id() == NOT_FOUND)
     }
 }
 
-/// Bounds a step that talks to the broker: each of them was seen to hang.
+/// Limits the time of an operation on RabbitMQ, because each of them was seen to hang.
 pub(crate) async fn within<T, E: Into<BrokerError>>(
-    limit: Duration,
+    timeout: Duration,
     what: &'static str,
-    step: impl Future<Output = Result<T, E>>,
+    operation: impl Future<Output = Result<T, E>>,
 ) -> Result<T, BrokerError> {
-    match tokio::time::timeout(limit, step).await {
+    match tokio::time::timeout(timeout, operation).await {
         Ok(result) => result.map_err(Into::into),
-        Err(_) => Err(BrokerError::Timeout { what, within: limit }),
+        Err(_) => Err(BrokerError::Timeout { what, within: timeout }),
     }
 }

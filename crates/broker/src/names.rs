@@ -1,4 +1,4 @@
-//! The names of everything in the broker, each in one place.
+//! The names of all exchanges and queues.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use domain::ids::WebhookId;
 
-/// Longest namespace: with the longest suffix a name stays far below AMQP's 255 bytes.
-const LONGEST: usize = 64;
+/// Longest namespace, in bytes. With the longest suffix a name stays far below AMQP's limit of 255 bytes.
+const MAX_NAMESPACE_BYTES: usize = 64;
 
-/// What every broker name begins with (`POSTRIDER_NAMESPACE`).
+/// The prefix of every name in RabbitMQ (`POSTRIDER_NAMESPACE`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Namespace(String);
 
@@ -17,11 +17,14 @@ impl FromStr for Namespace {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        if (1..=LONGEST).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with("amq.") {
+        let is_allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        let is_length_allowed = (1..=MAX_NAMESPACE_BYTES).contains(&text.len());
+        if is_length_allowed && text.bytes().all(is_allowed) && !text.starts_with("amq.") {
             Ok(Self(text.to_owned()))
         } else {
-            Err(format!("it is 1 to {LONGEST} of A-Z a-z 0-9 . _ - and does not begin with amq."))
+            Err(format!(
+                "a namespace has 1 to {MAX_NAMESPACE_BYTES} of A-Z a-z 0-9 . _ - and does not begin with amq."
+            ))
         }
     }
 }
@@ -29,81 +32,90 @@ impl FromStr for Namespace {
 impl Namespace {
     /// Topic exchange that producers publish events to (contract §2).
     #[must_use]
-    pub fn events(&self) -> String {
-        self.with("events")
+    pub fn events_exchange(&self) -> String {
+        self.with_suffix("events")
     }
 
-    /// Queue that the routers consume, and the direct exchange over which it and its spare are probed.
+    /// Queue that the routers consume.
     #[must_use]
-    pub fn ingest(&self) -> String {
-        self.with("ingest")
+    pub fn ingest_queue(&self) -> String {
+        self.with_suffix("ingest")
     }
 
-    /// Queue that takes events in place of [`Self::ingest`] while that one stores nothing.
+    /// Direct exchange over which the ingest queue and its spare are probed; the routing key is the queue's name.
     #[must_use]
-    pub fn ingest_spare(&self) -> String {
-        self.with("ingest.spare")
+    pub fn ingest_probe_exchange(&self) -> String {
+        self.with_suffix("ingest")
     }
 
-    /// Queue that the routers of earlier versions consumed. Its arguments have no way out for a message that nobody
-    /// can handle and cannot be changed in place, so that it is drained and deleted.
+    /// Queue that takes events in place of [`Self::ingest_queue`] while that queue stores nothing.
     #[must_use]
-    pub fn legacy_router(&self) -> String {
-        self.with("router")
+    pub fn ingest_spare_queue(&self) -> String {
+        self.with_suffix("ingest.spare")
     }
 
-    /// Exchange and queue of what the broker took out of [`Self::ingest`]: expired, or returned too often.
+    /// Queue that the routers of earlier versions consumed. It is drained and deleted, because it does not dead-letter
+    /// messages that no router can handle, and a queue's arguments cannot be changed in place.
     #[must_use]
-    pub fn quarantine(&self) -> String {
-        self.with("quarantine")
+    pub fn legacy_queue(&self) -> String {
+        self.with_suffix("router")
     }
 
-    /// Exchange and queue of probes, which expire at once: they show whether the broker stores messages.
+    /// Exchange and queue of messages that RabbitMQ moved out of the ingest queues: expired, or returned too often.
     #[must_use]
-    pub fn probe(&self) -> String {
-        self.with("probe")
+    pub fn quarantine_queue(&self) -> String {
+        self.with_suffix("quarantine")
     }
 
-    /// Queue of what the router refused (contract §2), and the exchange in front of it.
+    /// Exchange and queue of probes, which expire at once. Their confirms show whether RabbitMQ stores messages.
     #[must_use]
-    pub fn rejected(&self) -> String {
-        self.with("rejected")
+    pub fn probe_queue(&self) -> String {
+        self.with_suffix("probe")
+    }
+
+    /// Queue of messages that the router rejected (contract §2), and the exchange in front of it.
+    #[must_use]
+    pub fn rejected_queue(&self) -> String {
+        self.with_suffix("rejected")
     }
 
     /// Topic exchange of notices to operators (contract §5).
     #[must_use]
-    pub fn notices(&self) -> String {
-        self.with("notices")
+    pub fn notices_exchange(&self) -> String {
+        self.with_suffix("notices")
     }
 
     /// Direct exchange to the webhooks' queues; the routing key is the webhook's id.
     #[must_use]
-    pub fn deliveries(&self) -> String {
-        self.with("deliveries")
+    pub fn deliveries_exchange(&self) -> String {
+        self.with_suffix("deliveries")
     }
 
     /// Exchange and queue of deliveries whose webhook has no queue.
     #[must_use]
-    pub fn unrouted(&self) -> String {
-        self.with("unrouted")
+    pub fn unrouted_queue(&self) -> String {
+        self.with_suffix("unrouted")
     }
 
     /// Queue of one webhook.
     #[must_use]
-    pub fn webhook(&self, id: WebhookId) -> String {
-        self.with(&format!("webhook.{id}"))
+    pub fn webhook_queue(&self, id: WebhookId) -> String {
+        self.with_suffix(&format!("webhook.{id}"))
     }
 
-    /// Exchange and queue in which deliveries wait for this long.
+    /// Exchange and queue in which retries wait for this delay.
     #[must_use]
-    pub fn wait(&self, delay: Duration) -> String {
-        let whole_seconds = delay.subsec_nanos() == 0;
-        let text =
-            if whole_seconds { format!("{}s", delay.as_secs()) } else { format!("{}ms", delay.as_millis()) };
-        self.with(&format!("wait.{text}"))
+    pub fn delay_queue(&self, delay: Duration) -> String {
+        let is_whole_seconds = delay.subsec_nanos() == 0;
+        let text = if is_whole_seconds {
+            format!("{}s", delay.as_secs())
+        } else {
+            format!("{}ms", delay.as_millis())
+        };
+        self.with_suffix(&format!("wait.{text}"))
     }
 
-    fn with(&self, suffix: &str) -> String {
+    fn with_suffix(&self, suffix: &str) -> String {
         format!("{}.{suffix}", self.0)
     }
 }
@@ -119,11 +131,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_the_contracts() {
+    fn names_are_those_of_the_contract() {
         let ns: Namespace = "postrider".parse().expect("valid");
-        assert_eq!(ns.events(), "postrider.events");
-        assert_eq!(ns.wait(Duration::from_secs(1200)), "postrider.wait.1200s");
-        assert_eq!(ns.wait(Duration::from_millis(1500)), "postrider.wait.1500ms");
+        assert_eq!(ns.events_exchange(), "postrider.events");
+        assert_eq!(ns.delay_queue(Duration::from_secs(1200)), "postrider.wait.1200s");
+        assert_eq!(ns.delay_queue(Duration::from_millis(1500)), "postrider.wait.1500ms");
         for bad in ["", "a b", "amq.x", &"x".repeat(65)] {
             assert!(bad.parse::<Namespace>().is_err(), "{bad}");
         }

@@ -1,8 +1,7 @@
-//! The message that a webhook's queue carries: an event on its way to one webhook, or several that were routed
-//! together.
+//! The wire format of messages in a webhook's queue. A message carries one delivery, or several of the same webhook.
 //!
-//! It holds all that an attempt needs, so that delivering reads nothing from the database, and
-//! what follows a failure is a message of its own with other figures.
+//! A delivery holds everything that an attempt needs, so that delivering reads nothing from the database. After a
+//! failed attempt the deliverer publishes a new message with another [`Progress`].
 
 use std::fmt::Display;
 
@@ -15,42 +14,42 @@ use domain::trace::TraceParent;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Deliveries in one message at most. A message costs the broker about the same, whatever is in it; one that is
-/// handed out is in hand until all of it is dealt with.
-pub const MOST_DELIVERIES: usize = 8;
-/// Bytes of data in a message of several at most: what a deliverer has in hand is bounded by messages.
-pub const MOST_BYTES: usize = 16 * 1024;
+/// Most deliveries in one message. A message costs RabbitMQ about the same with one delivery as with several, but it
+/// stays unacknowledged until all of its deliveries are handled.
+pub const MAX_DELIVERIES: usize = 8;
+/// Most bytes of event data in a message of several deliveries, because a deliverer bounds its memory by messages.
+pub const MAX_BATCH_BYTES: usize = 16 * 1024;
 
-/// How much is told of what is wrong with a message, in characters.
-const TOLD_CHARS: usize = 300;
+/// Longest detail of an error, in characters.
+const MAX_DETAIL_CHARS: usize = 300;
 
-/// Where a delivery stands; the routing key names the webhook.
+/// The progress of a delivery. The routing key names the webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
-    /// The webhook's generation that it was routed in.
+    /// Generation of the webhook when the event was routed.
     pub generation: i32,
-    /// Which redelivery it belongs to, from 1.
+    /// Number of the round, from 1. Each redelivery starts a new round.
     pub round: i32,
-    /// Attempts recorded before this one, over all rounds: tells a repeated message by.
+    /// Attempts recorded so far, over all rounds. If the database has more, this message is a duplicate.
     pub recorded: i32,
-    /// Which attempt of the round is next, from 1.
+    /// Number of the next attempt in the round, from 1.
     pub attempt: u32,
     /// Why that attempt is made.
     pub trigger: Trigger,
-    /// Whether another message may be on its way for the same attempt.
+    /// Whether there may be another message for the same attempt.
     pub repeated: bool,
-    /// When the round's first attempt started, once it has.
+    /// When the round's first attempt started, if it has started.
     pub first_started: Option<Timestamp>,
-    /// The next attempt does not start before this.
+    /// Earliest start of the next attempt.
     pub not_before: Option<Timestamp>,
-    /// When the router received the event; `None` when the delivery did not come from it.
+    /// When the router received the event; `None` if the router did not publish the delivery.
     pub received: Option<Timestamp>,
-    /// The producer's trace, where it gave one.
+    /// The producer's trace, if the event has one.
     pub trace: Option<TraceParent>,
 }
 
 impl Progress {
-    /// The first attempt of a new event.
+    /// Creates the progress of a new event before its first attempt.
     #[must_use]
     pub fn fresh(generation: i32) -> Self {
         Self {
@@ -68,10 +67,10 @@ impl Progress {
     }
 }
 
-/// A delivery as it travels.
+/// A delivery in a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryMessage {
-    /// Where it stands.
+    /// The delivery's progress.
     pub progress: Progress,
     /// The event, without its data.
     pub head: EventHead,
@@ -81,7 +80,7 @@ pub struct DeliveryMessage {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wire<'a> {
+struct WireDelivery<'a> {
     generation: i32,
     round: i32,
     recorded: i32,
@@ -89,11 +88,11 @@ struct Wire<'a> {
     trigger: Trigger,
     #[serde(default)]
     repeated: bool,
-    #[serde(default, deserialize_with = "instant")]
+    #[serde(default, deserialize_with = "some_timestamp")]
     first_started: Option<Timestamp>,
-    #[serde(default, deserialize_with = "instant")]
+    #[serde(default, deserialize_with = "some_timestamp")]
     not_before: Option<Timestamp>,
-    #[serde(default, deserialize_with = "instant")]
+    #[serde(default, deserialize_with = "some_timestamp")]
     received: Option<Timestamp>,
     #[serde(default)]
     traceparent: Option<&'a str>,
@@ -105,11 +104,11 @@ struct Wire<'a> {
     data: &'a RawValue,
 }
 
-fn instant<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+fn some_timestamp<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
     domain::time::rfc3339::deserialize(from).map(Some)
 }
 
-/// Writes a delivery. `data` is spliced in as it is; no other value has a character to escape.
+/// Writes a delivery. `data` is inserted unchanged, and no other value contains characters that JSON escapes.
 #[must_use]
 pub fn encode(progress: &Progress, head: &EventHead, data: &str) -> Vec<u8> {
     let optional = |key: &str, at: Option<Timestamp>| {
@@ -141,47 +140,47 @@ pub fn encode(progress: &Progress, head: &EventHead, data: &str) -> Vec<u8> {
     body
 }
 
-/// Whether a message of so many deliveries and bytes has room for one more of so many bytes.
+/// Returns whether a message with `deliveries` and `bytes` of data has room for another delivery of `more` bytes.
 #[must_use]
-pub fn is_room(deliveries: usize, bytes: usize, more: usize) -> bool {
-    deliveries < MOST_DELIVERIES && bytes + more <= MOST_BYTES
+pub fn has_room(deliveries: usize, bytes: usize, more: usize) -> bool {
+    deliveries < MAX_DELIVERIES && bytes + more <= MAX_BATCH_BYTES
 }
 
-/// Makes one message of what [`encode`] wrote for each of some deliveries to the same webhook.
+/// Joins the output of [`encode`] for deliveries to the same webhook into one message.
 #[must_use]
-pub fn join(mut deliveries: Vec<Vec<u8>>) -> Vec<u8> {
+pub fn join_deliveries(mut deliveries: Vec<Vec<u8>>) -> Vec<u8> {
     match deliveries.len() {
         1 => deliveries.remove(0),
         _ => [&b"["[..], &deliveries.join(&b','), b"]"].concat(),
     }
 }
 
-/// Something that is no delivery.
+/// An error in a message that should carry deliveries.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("it is no delivery: {0}")]
 pub struct InvalidDelivery(String);
 
 impl InvalidDelivery {
-    /// What is wrong repeats the message, and goes into a header: so it is cut.
+    /// Shortens the error, because it may repeat the message, and because it goes into a header.
     fn new(error: impl Display) -> Self {
-        Self(error.to_string().chars().take(TOLD_CHARS).collect())
+        Self(error.to_string().chars().take(MAX_DETAIL_CHARS).collect())
     }
 }
 
-/// Reads a message: what [`encode`] or [`join`] wrote.
+/// Reads a message that [`encode`] or [`join_deliveries`] wrote.
 ///
 /// # Errors
-/// When it is something else: nobody but us publishes there.
+/// When the message is something else. Only Postrider publishes to webhooks' queues.
 pub fn decode(body: &[u8]) -> Result<Vec<DeliveryMessage>, InvalidDelivery> {
-    let several = body.first() == Some(&b'[');
-    let wires: Vec<Wire<'_>> = match several {
+    let is_list = body.first() == Some(&b'[');
+    let wires: Vec<WireDelivery<'_>> = match is_list {
         true => serde_json::from_slice(body).map_err(InvalidDelivery::new)?,
         false => vec![serde_json::from_slice(body).map_err(InvalidDelivery::new)?],
     };
-    wires.into_iter().map(read).collect()
+    wires.into_iter().map(read_delivery).collect()
 }
 
-fn read(wire: Wire<'_>) -> Result<DeliveryMessage, InvalidDelivery> {
+fn read_delivery(wire: WireDelivery<'_>) -> Result<DeliveryMessage, InvalidDelivery> {
     let event_type: EventType = wire.r#type.parse().map_err(InvalidDelivery::new)?;
     Ok(DeliveryMessage {
         progress: Progress {
@@ -206,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn written_deliveries_are_read_back() {
         let at = domain::time::parse("2021-04-08T19:36:02.938Z").expect("valid");
         let head = EventHead {
             id: "01F2SFVYVD0H873S2VRT8VQSPM".parse().expect("id"),
@@ -227,18 +226,19 @@ mod tests {
             ..Progress::fresh(7)
         };
         let repeated = Progress { repeated: true, ..Progress::fresh(2) };
-        let (mut all, mut bodies) = (Vec::new(), Vec::new());
+        let mut all = Vec::new();
+        let mut bodies = Vec::new();
         for progress in [Progress::fresh(1), waiting, repeated] {
             for data in ["null", "12345678901234567890", r#"{"z": 1.10, "a":"\u00e4ö"}"#, "[1]"] {
                 let body = encode(&progress, &head, data);
                 let written =
                     DeliveryMessage { progress: progress.clone(), head: head.clone(), data: data.into() };
-                assert_eq!(decode(&join(vec![body.clone()])), Ok(vec![written.clone()]));
+                assert_eq!(decode(&join_deliveries(vec![body.clone()])), Ok(vec![written.clone()]));
                 bodies.push(body);
                 all.push(written);
             }
         }
-        assert_eq!(decode(&join(bodies)), Ok(all));
+        assert_eq!(decode(&join_deliveries(bodies)), Ok(all));
         for wrong in ["{}", "[{}]", "", "[", "7"] {
             assert!(decode(wrong.as_bytes()).is_err(), "{wrong}");
         }

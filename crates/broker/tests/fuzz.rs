@@ -1,7 +1,7 @@
-//! The messages of webhooks' queues: any bytes are read, or refused with a reason that fits into a
-//! header, and what is read is written back to the same.
+//! The wire format of deliveries: any bytes are either decoded, or refused with an error that fits into a header.
+//! Decoded deliveries are encoded to a message that decodes to the same deliveries.
 
-use broker::wire::{decode, encode, join};
+use broker::wire::{decode, encode, join_deliveries};
 use mutate::{corpus, mutated};
 use proptest::prelude::*;
 
@@ -25,32 +25,32 @@ const TOKENS: &[&str] = &[
     "\0",
     "9999-12-31T23:59:59-23:59",
 ];
-/// Longest text of a refusal, in bytes.
-const LONGEST_REASON: usize = 600;
+/// Longest text of an error, in bytes.
+const MAX_ERROR_BYTES: usize = 600;
 
-fn assert_sound(body: &[u8]) {
+fn assert_decoded_or_refused(body: &[u8]) {
     match decode(body) {
         Ok(deliveries) => {
             let written = deliveries.iter().map(|d| encode(&d.progress, &d.head, &d.data)).collect();
-            assert_eq!(decode(&join(written)).expect("what we wrote"), deliveries);
+            assert_eq!(decode(&join_deliveries(written)).expect("an encoded message"), deliveries);
         }
         Err(error) => {
             let reason = error.to_string();
-            assert!((1..=LONGEST_REASON).contains(&reason.len()), "{} bytes: {reason:.200}", reason.len());
+            assert!((1..=MAX_ERROR_BYTES).contains(&reason.len()), "{} bytes: {reason:.200}", reason.len());
         }
     }
 }
 
 #[test]
-fn the_corpus_is_read_or_refused_with_a_reason() {
-    corpus(CORPUS).iter().for_each(|body| assert_sound(body));
+fn the_corpus_is_decoded_or_refused() {
+    corpus(CORPUS).iter().for_each(|body| assert_decoded_or_refused(body));
 }
 
 #[test]
-fn what_is_wrong_is_told_in_short_however_long_it_is() {
+fn the_error_of_a_long_message_is_short() {
     let long = corpus(CORPUS)[0].clone();
     let long = String::from_utf8(long).expect("text").replace("fresh", &"x".repeat(200_000));
-    assert_sound(long.as_bytes());
+    assert_decoded_or_refused(long.as_bytes());
     assert!(decode(long.as_bytes()).is_err());
 }
 
@@ -58,7 +58,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
-    fn so_is_whatever_comes_of_it(body in mutated(corpus(CORPUS), TOKENS)) {
-        assert_sound(&body.0);
+    fn mutations_of_the_corpus_are_decoded_or_refused(body in mutated(corpus(CORPUS), TOKENS)) {
+        assert_decoded_or_refused(&body.0);
     }
 }

@@ -1,94 +1,100 @@
-//! Content headers of any bytes: they are read without a panic and on a bounded stack, and what RabbitMQ passes on
-//! never fails, because a frame that cannot be parsed ends the connection.
+//! Content headers of any bytes are parsed without a panic and on a bounded stack. A well-formed header always parses,
+//! because a frame that cannot be parsed ends the connection.
 
-use broker::Unreadable;
-use broker::unreadable::MAX_HEADER_NESTING;
+use broker::{MAX_HEADER_NESTING, Unreadable};
 use lapin::BasicProperties;
 use lapin::protocol::{AMQPClass, basic, parse_class};
 use lapin::types::{MAX_NESTING, MAX_VALUES};
 use proptest::prelude::*;
 
-/// The client parses on a thread of 2 MiB, the default; half of it is plenty.
-const STACK: usize = 1024 * 1024;
-/// The bits of the flags that stand for a short string, in the order of the properties.
-const TEXTS: [u16; 10] = [15, 14, 10, 9, 8, 7, 5, 4, 3, 2];
-/// The bit that stands for the headers.
-const HEADERS: u16 = 13;
-/// Properties of one byte, and the one of eight.
-const FIXED: [(u16, usize); 3] = [(12, 1), (11, 1), (6, 8)];
+/// Stack of the parsing thread, half of the client's default of 2 MiB.
+const STACK_BYTES: usize = 1024 * 1024;
+/// Flag bits of the properties that are short strings, in the order of the properties.
+const TEXT_BITS: [u16; 10] = [15, 14, 10, 9, 8, 7, 5, 4, 3, 2];
+/// Flag bit of the headers.
+const HEADERS_BIT: u16 = 13;
+/// Flag bits and sizes of the properties with a fixed size.
+const FIXED_SIZES: [(u16, usize); 3] = [(12, 1), (11, 1), (6, 8)];
 
-fn on_a_small_stack<T: Send + 'static>(step: impl FnOnce() -> T + Send + 'static) -> T {
-    let thread = std::thread::Builder::new().stack_size(STACK).spawn(step).expect("a thread");
+fn run_on_small_stack<T: Send + 'static>(step: impl FnOnce() -> T + Send + 'static) -> T {
+    let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(step).expect("a thread");
     thread.join().expect("no panic")
 }
 
-fn long(bytes: &[u8]) -> Vec<u8> {
+fn with_long_length(bytes: &[u8]) -> Vec<u8> {
     [&u32::try_from(bytes.len()).expect("short").to_be_bytes(), bytes].concat()
 }
 
-/// The flags and the properties of these headers alone.
-fn headers(table: &[u8]) -> Vec<u8> {
-    [&(1u16 << HEADERS).to_be_bytes()[..], &long(table)].concat()
+/// Encodes a content header with these headers and no other property.
+fn properties_of(table: &[u8]) -> Vec<u8> {
+    [&(1u16 << HEADERS_BIT).to_be_bytes()[..], &with_long_length(table)].concat()
 }
 
-fn header(name: &[u8], value: &[u8]) -> Vec<u8> {
+fn encode_header(name: &[u8], value: &[u8]) -> Vec<u8> {
     [&[u8::try_from(name.len()).expect("short")], name, value].concat()
 }
 
-fn arrays(depth: usize) -> Vec<u8> {
-    (0..depth).fold(b"V".to_vec(), |inner, _| [&b"A"[..], &long(&inner)].concat())
+fn nested_arrays(depth: usize) -> Vec<u8> {
+    (0..depth).fold(b"V".to_vec(), |inner, _| [&b"A"[..], &with_long_length(&inner)].concat())
 }
 
-fn tables(depth: usize) -> Vec<u8> {
-    (0..depth).fold(b"V".to_vec(), |inner, _| [&b"F"[..], &long(&header(b"n", &inner))].concat())
+fn nested_tables(depth: usize) -> Vec<u8> {
+    (0..depth)
+        .fold(b"V".to_vec(), |inner, _| [&b"F"[..], &with_long_length(&encode_header(b"n", &inner))].concat())
 }
 
-/// Reads them, and does with them what recurses.
-fn read(bytes: &[u8]) -> Option<(BasicProperties, Option<Unreadable>)> {
+/// Parses properties, and runs the functions that recurse into them.
+fn read_properties(bytes: &[u8]) -> Option<(BasicProperties, Option<Unreadable>)> {
     let (rest, properties) = basic::parse_properties(bytes).ok()?;
     let _ = format!("{:?}", properties.clone());
     let unreadable = Unreadable::in_properties(&properties);
     rest.is_empty().then_some((properties, unreadable))
 }
 
-fn unreadable(table: Vec<u8>) -> Option<Unreadable> {
-    on_a_small_stack(move || read(&headers(&table)).expect("it is read").1)
+fn find_unreadable(table: Vec<u8>) -> Option<Unreadable> {
+    run_on_small_stack(move || read_properties(&properties_of(&table)).expect("parsed").1)
 }
 
 #[test]
-fn nesting_is_told_from_the_level_on_that_is_too_deep() {
-    for nested in [arrays, tables] {
+fn nesting_is_reported_above_the_limit_only() {
+    for nested in [nested_arrays, nested_tables] {
         for depth in [0, 1, 3, MAX_HEADER_NESTING] {
-            assert_eq!(unreadable(header(b"n", &nested(depth))), None, "{depth}");
+            assert_eq!(find_unreadable(encode_header(b"n", &nested(depth))), None, "{depth}");
         }
         for depth in [MAX_HEADER_NESTING + 1, MAX_NESTING - 1, MAX_NESTING, MAX_NESTING + 1, 1_200, 15_000] {
-            assert_eq!(unreadable(header(b"n", &nested(depth))), Some(Unreadable::Nesting), "{depth}");
+            assert_eq!(
+                find_unreadable(encode_header(b"n", &nested(depth))),
+                Some(Unreadable::Nesting),
+                "{depth}"
+            );
         }
     }
 }
 
 #[test]
-fn names_that_are_not_utf8_are_told_wherever_they_are() {
-    let inner = [&b"F"[..], &long(&header(b"\xff", b"V"))].concat();
-    let deep = [&b"A"[..], &long(&inner)].concat();
-    for table in [header(b"\x80", b"V"), header(b"a", &inner), header(b"a", &deep)] {
-        assert_eq!(unreadable(table), Some(Unreadable::HeaderName));
+fn header_names_that_are_not_utf8_are_reported_at_any_level() {
+    let inner = [&b"F"[..], &with_long_length(&encode_header(b"\xff", b"V"))].concat();
+    let deep = [&b"A"[..], &with_long_length(&inner)].concat();
+    for table in [encode_header(b"\x80", b"V"), encode_header(b"a", &inner), encode_header(b"a", &deep)] {
+        assert_eq!(find_unreadable(table), Some(Unreadable::HeaderName));
     }
-    // The replacement that stands for other bytes elsewhere, and a value that is not UTF-8.
-    assert_eq!(unreadable(header("\u{fffd}?".as_bytes(), b"S\0\0\0\x01\xff")), None);
+    // Neither a name with the replacement character nor a value that is not UTF-8 counts.
+    assert_eq!(find_unreadable(encode_header("\u{fffd}?".as_bytes(), b"S\0\0\0\x01\xff")), None);
 }
 
 #[test]
-fn headers_that_cannot_be_made_out_are_told() {
-    let array = [&b"A"[..], &long(b"S\0\0")].concat();
-    let many = [&b"A"[..], &long(&[b'V'; MAX_VALUES])].concat();
-    for table in [&header(b"a", b"!")[..], b"\x05ab", &header(b"a", &array), &header(b"a", &many)] {
-        assert_eq!(unreadable(table.to_vec()), Some(Unreadable::Headers));
+fn malformed_or_too_many_headers_are_reported() {
+    let array = [&b"A"[..], &with_long_length(b"S\0\0")].concat();
+    let many = [&b"A"[..], &with_long_length(&[b'V'; MAX_VALUES])].concat();
+    for table in
+        [&encode_header(b"a", b"!")[..], b"\x05ab", &encode_header(b"a", &array), &encode_header(b"a", &many)]
+    {
+        assert_eq!(find_unreadable(table.to_vec()), Some(Unreadable::Headers));
     }
 }
 
 #[test]
-fn every_property_is_told_by_its_name() {
+fn every_unreadable_property_is_reported_by_name() {
     let names = [
         "content_type",
         "content_encoding",
@@ -101,23 +107,23 @@ fn every_property_is_told_by_its_name() {
         "app_id",
         "cluster_id",
     ];
-    for (bit, name) in TEXTS.into_iter().zip(names) {
+    for (bit, name) in TEXT_BITS.into_iter().zip(names) {
         let bytes = [&(1u16 << bit).to_be_bytes()[..], b"\x01\x80"].concat();
-        let (_, found) = read(&bytes).expect("it is read");
+        let (_, found) = read_properties(&bytes).expect("parsed");
         assert_eq!(found.map(|it| it.to_string()), Some(format!("the property {name} is not UTF-8")));
     }
 }
 
-/// Bytes that look like headers, so that there is more in them than one that cannot be made out.
+/// Generates bytes that look like headers, so that most of them parse for a while.
 fn table_like() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..8),
         (prop::collection::vec(any::<u8>(), 0..6), any::<u8>(), prop::collection::vec(any::<u8>(), 0..9))
-            .prop_map(|(name, kind, value)| header(&name, &[&[kind][..], &value].concat())),
-        (0usize..100).prop_map(|depth| header(b"a", &arrays(depth))),
-        (0usize..100).prop_map(|depth| header(b"t", &tables(depth))),
-        Just(header(b"", b"S\0\0\0\x02\xff\xfe")),
-        Just(header(b"x", b"x\0\0\0\x01a")),
+            .prop_map(|(name, kind, value)| encode_header(&name, &[&[kind][..], &value].concat())),
+        (0usize..100).prop_map(|depth| encode_header(b"a", &nested_arrays(depth))),
+        (0usize..100).prop_map(|depth| encode_header(b"t", &nested_tables(depth))),
+        Just(encode_header(b"", b"S\0\0\0\x02\xff\xfe")),
+        Just(encode_header(b"x", b"x\0\0\0\x01a")),
     ];
     let whole = prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat());
     (whole, any::<prop::sample::Index>(), prop::option::of(any::<u8>())).prop_map(|(mut bytes, at, byte)| {
@@ -129,45 +135,50 @@ fn table_like() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Flags and properties whose lengths are right, of any content.
+/// Generates flags and properties with valid lengths and any content.
 fn well_formed() -> impl Strategy<Value = Vec<u8>> {
     let texts =
-        prop::collection::vec(prop::option::of(prop::collection::vec(any::<u8>(), 0..=255)), TEXTS.len());
-    (texts, prop::option::of(table_like()), any::<[bool; FIXED.len()]>()).prop_map(|(texts, table, fixed)| {
-        let texts = TEXTS.into_iter().zip(texts).filter_map(|(bit, text)| Some((bit, header(&text?, b""))));
-        let table = table.map(|table| (HEADERS, long(&table)));
-        let fixed = FIXED.into_iter().zip(fixed).filter(|(_, is_there)| *is_there);
-        let fixed = fixed.map(|((bit, size), _)| (bit, vec![0xff; size]));
-        let mut properties: Vec<(u16, Vec<u8>)> = texts.chain(table).chain(fixed).collect();
-        properties.sort_by_key(|(bit, _)| std::cmp::Reverse(*bit));
-        let flags: u16 = properties.iter().map(|(bit, _)| 1 << bit).sum();
-        properties.into_iter().fold(flags.to_be_bytes().to_vec(), |all, (_, value)| [all, value].concat())
-    })
+        prop::collection::vec(prop::option::of(prop::collection::vec(any::<u8>(), 0..=255)), TEXT_BITS.len());
+    (texts, prop::option::of(table_like()), any::<[bool; FIXED_SIZES.len()]>()).prop_map(
+        |(texts, table, fixed)| {
+            let texts = TEXT_BITS
+                .into_iter()
+                .zip(texts)
+                .filter_map(|(bit, text)| Some((bit, encode_header(&text?, b""))));
+            let table = table.map(|table| (HEADERS_BIT, with_long_length(&table)));
+            let fixed = FIXED_SIZES.into_iter().zip(fixed).filter(|(_, is_there)| *is_there);
+            let fixed = fixed.map(|((bit, size), _)| (bit, vec![0xff; size]));
+            let mut properties: Vec<(u16, Vec<u8>)> = texts.chain(table).chain(fixed).collect();
+            properties.sort_by_key(|(bit, _)| std::cmp::Reverse(*bit));
+            let flags: u16 = properties.iter().map(|(bit, _)| 1 << bit).sum();
+            properties.into_iter().fold(flags.to_be_bytes().to_vec(), |all, (_, value)| [all, value].concat())
+        },
+    )
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn any_bytes_are_read_or_not(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        on_a_small_stack(move || { let _ = read(&bytes); });
+    fn any_bytes_are_parsed_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        run_on_small_stack(move || { let _ = read_properties(&bytes); });
     }
 
     #[test]
-    fn what_is_well_formed_is_always_read(bytes in well_formed()) {
-        on_a_small_stack(move || assert!(read(&bytes).is_some(), "{}", bytes.escape_ascii()));
+    fn well_formed_properties_are_always_parsed(bytes in well_formed()) {
+        run_on_small_stack(move || assert!(read_properties(&bytes).is_some(), "{}", bytes.escape_ascii()));
     }
 
     #[test]
-    fn any_routing_key_is_read(
+    fn any_routing_key_is_parsed(
         tag in prop::collection::vec(any::<u8>(), 0..=255),
         exchange in prop::collection::vec(any::<u8>(), 0..=255),
         key in prop::collection::vec(any::<u8>(), 0..=255),
     ) {
         // basic.deliver: consumer tag, delivery tag, redelivered, exchange, routing key.
-        let start = [&[0, 60, 0, 60][..], &header(&tag, &[0; 9])].concat();
-        let bytes = [start, header(&exchange, b""), header(&key, b"")].concat();
-        let (rest, parsed) = parse_class(&bytes[..]).expect("it is read");
+        let start = [&[0, 60, 0, 60][..], &encode_header(&tag, &[0; 9])].concat();
+        let bytes = [start, encode_header(&exchange, b""), encode_header(&key, b"")].concat();
+        let (rest, parsed) = parse_class(&bytes[..]).expect("parsed");
         let AMQPClass::Basic(basic::AMQPMethod::Deliver(deliver)) = parsed else { panic!("{parsed:?}") };
         prop_assert!(rest.is_empty());
         prop_assert_eq!(deliver.routing_key.as_bytes(), &key[..]);

@@ -1,4 +1,4 @@
-//! Messages that must find a queue, many in flight, against a real broker.
+//! Mandatory messages, many in flight, against a real broker.
 
 mod support;
 
@@ -7,24 +7,25 @@ use lapin::ExchangeKind;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 
-use support::Ground;
+use support::TestBroker;
 
 const BOUND: &str = "bound";
-/// More than are in flight at once.
+/// More messages than are in flight at once.
 const MESSAGES: usize = 350;
 
-/// An exchange with one queue, both gone with the connection or soon after.
-struct Stage {
+/// An exchange with one queue, which RabbitMQ deletes when the connection closes.
+struct BoundQueue {
     publisher: Publisher,
-    ground: Ground,
+    broker: TestBroker,
 }
 
-impl Stage {
-    async fn set() -> Self {
-        let ground = Ground::find().await;
-        let channel = &ground.channel;
+impl BoundQueue {
+    async fn create() -> Self {
+        let broker = TestBroker::connect().await;
+        let channel = &broker.channel;
         let auto_delete = ExchangeDeclareOptions { auto_delete: true, ..ExchangeDeclareOptions::default() };
-        let (own, none) = (ground.name.as_str(), FieldTable::default);
+        let own = broker.name.as_str();
+        let none = FieldTable::default;
         channel
             .exchange_declare(own.into(), ExchangeKind::Direct, auto_delete, none())
             .await
@@ -35,42 +36,42 @@ impl Stage {
             .queue_bind(own.into(), own.into(), BOUND.into(), QueueBindOptions::default(), none())
             .await
             .expect("bound");
-        Self { publisher: Publisher::new(ground.link()), ground }
+        Self { publisher: Publisher::new(broker.new_link()), broker }
     }
 
-    /// Publishes to these keys, all at once.
-    async fn publish(&self, keys: &[&str]) -> Result<(), BrokerError> {
+    /// Publishes a message to each of these keys, all at once.
+    async fn publish_to(&self, keys: &[&str]) -> Result<(), BrokerError> {
         let message = Outgoing::new(b"{}".to_vec());
         let messages: Vec<_> =
-            keys.iter().map(|key| (Route { exchange: &self.ground.name, key }, &message)).collect();
+            keys.iter().map(|key| (Route { exchange: &self.broker.name, key }, &message)).collect();
         self.publisher.publish_all_mandatory(&messages).await
     }
 
-    /// How many messages the queue has.
-    async fn stored(&self) -> u32 {
+    /// Returns the number of messages in the queue.
+    async fn count_stored(&self) -> u32 {
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let Ground { channel, name, .. } = &self.ground;
+        let TestBroker { channel, name, .. } = &self.broker;
         let queue = channel.queue_declare(name.as_str().into(), passive, FieldTable::default()).await;
-        queue.expect("it is there").message_count()
+        queue.expect("the queue exists").message_count()
     }
 }
 
 #[tokio::test]
-async fn all_that_find_a_queue_are_stored() {
-    let stage = Stage::set().await;
-    stage.publish(&[BOUND; MESSAGES]).await.expect("stored");
-    assert_eq!(stage.stored().await, 350);
-    stage.publish(&[]).await.expect("nothing to store");
+async fn messages_with_a_bound_key_are_stored() {
+    let bound = BoundQueue::create().await;
+    bound.publish_to(&[BOUND; MESSAGES]).await.expect("stored");
+    assert_eq!(bound.count_stored().await, 350);
+    bound.publish_to(&[]).await.expect("nothing to store");
 }
 
 #[tokio::test]
-async fn one_that_finds_none_fails_them_all_wherever_it_stands_and_nobody_after() {
-    let stage = Stage::set().await;
+async fn an_unroutable_message_fails_its_chunk_and_no_later_message() {
+    let bound = BoundQueue::create().await;
     for lost in (0..MESSAGES).step_by(13) {
         let mut keys = [BOUND; MESSAGES];
         keys[lost] = "nowhere";
-        let failed = stage.publish(&keys).await;
+        let failed = bound.publish_to(&keys).await;
         assert!(matches!(failed, Err(BrokerError::Unroutable(_))), "{lost}: {failed:?}");
-        stage.publish(&[BOUND; 50]).await.expect("others are not told of it");
+        bound.publish_to(&[BOUND; 50]).await.expect("later messages are stored");
     }
 }

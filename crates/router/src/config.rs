@@ -8,7 +8,7 @@ use runtime::telemetry::LogSettings;
 use runtime::traces::TraceSettings;
 use store::StoreSettings;
 
-/// Takes events from the broker, stores each once, and queues it for every webhook that wants it.
+/// Takes events from RabbitMQ, stores each once, and publishes a delivery for every subscribed webhook
 #[derive(Debug, Clone, Parser)]
 #[command(name = "router", version)]
 pub struct Config {

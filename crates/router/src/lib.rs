@@ -1,19 +1,31 @@
-//! Routes events to webhooks: one batch at a time from decode over match and store to publish, and
-//! only then the acknowledgement. It knows nothing of endpoints or HTTP.
+//! The router: takes events from RabbitMQ, stores each once, and publishes a delivery for every webhook that subscribes
+//! to it.
+//!
+//! It knows nothing of endpoints or HTTP requests to them. The path of an event:
+//!
+//! 1. `queues::consumer` receives a batch of up to 500 messages from the ingest queue.
+//! 2. `batch` decodes the messages. Invalid ones are rejected with a reason.
+//! 3. [`subscriptions`] matches the events against the index of brands, event types and webhooks, which is in memory.
+//!    The index has a version; if the database has a newer one, the router loads the changes and matches again.
+//! 4. `batch::store_batch` stores all events of the batch and their deliveries with one statement. An event that is
+//!    stored already is a duplicate.
+//! 5. `batch::publish` publishes the deliveries of new events to the queues of their webhooks, and waits for the
+//!    confirms.
+//! 6. `queues::consumer` acknowledges the messages. A rejected message is acknowledged once it is in the queue of
+//!    rejected messages (`queues::rejections`).
+//!
+//! Nothing is lost because the acknowledgement comes last. If the router dies before it, RabbitMQ delivers the messages
+//! to another router, which finds the stored events and publishes the deliveries that are still owed.
+//!
+//! Operations on PostgreSQL and RabbitMQ are retried until they succeed. A single event, queue or webhook that fails
+//! must not stop the others: PostgreSQL's refusal splits a batch, a queue that stores nothing is bypassed, and RabbitMQ
+//! moves a message that kills its consumer to the quarantine (`queues::quarantine`).
 
-pub mod config;
-mod current;
-mod dispatch;
-mod events;
-mod handler;
-pub mod index;
-mod intake;
-mod intake_watch;
-mod legacy;
-mod quarantine;
-mod rejections;
-mod storing;
-mod take;
+mod batch;
+mod config;
+mod queues;
+pub mod subscriptions;
+mod telemetry;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,154 +43,159 @@ use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use batch::{BatchHandler, DeliveryPublisher};
 pub use config::Config;
-use dispatch::Dispatch;
-use handler::Handler;
-use index::Index;
-use intake::{Intake, Source};
-use rejections::Rejections;
+use queues::consumer::{EventConsumer, EventQueue};
+use queues::rejections::RejectedPublisher;
+use queues::{failover, legacy, quarantine};
+use subscriptions::Index;
 
-/// The longest that a batch takes when both servers answer.
-pub const LONGEST_IN_FLIGHT: Duration = Duration::from_secs(15);
-/// How often it is shown how many queues are passed by.
-const SHOW_INTERVAL: Duration = Duration::from_secs(5);
-/// How long refused messages may take to be published when the process stops.
+/// Longest time that a batch takes while PostgreSQL and RabbitMQ answer. A process that stops waits for it.
+pub const MAX_BATCH_DURATION: Duration = Duration::from_secs(15);
+/// Time between two reports of the number of blocked queues.
+const BLOCKED_QUEUES_INTERVAL: Duration = Duration::from_secs(5);
+/// Longest time for publishing rejected messages when the process stops.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often partitions and epochs are looked after,
+/// Time between two rounds of maintenance of partitions and epochs.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(600);
-/// and how soon again when something could not be done, such as beside a dump.
+/// Time until the next round of maintenance after an unfinished one, for example during a database dump.
 const MAINTENANCE_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Runs the router until `stop`.
 ///
 /// # Errors
-/// When the operations listener cannot be opened. All else is waited for.
+/// When the operations listener cannot be opened. The router waits for PostgreSQL and RabbitMQ.
 pub async fn run(
     config: Config,
     metrics: PrometheusHandle,
     stop: CancellationToken,
 ) -> Result<(), ListenError> {
-    events::describe();
+    telemetry::register_metrics();
     let readiness = Readiness::default();
     ops::serve(config.ops_listen, readiness.clone(), metrics).await?;
     tokio::select! {
         () = stop.cancelled() => Ok(()),
-        router = start(&config, readiness, &stop) => {
-            Box::pin(router.serve()).await;
+        router = start_router(&config, readiness, &stop) => {
+            Box::pin(router.consume_until_stop()).await;
             Ok(())
         }
     }
 }
 
 struct Router {
-    intake: Intake,
-    /// Consume the queue of earlier versions.
+    consumer: EventConsumer,
+    /// Consumes the queue of earlier versions, which needs a link of its own.
     legacy: Consumers,
     traces: Traces,
     publisher: Publisher,
     store: Store,
-    me: Instance,
+    instance: Instance,
 }
 
-/// Waits for both servers, in either order, and sets up all that runs beside the batches.
-async fn start(config: &Config, readiness: Readiness, stop: &CancellationToken) -> Router {
+/// Waits for PostgreSQL and RabbitMQ, in either order, and starts the background tasks.
+async fn start_router(config: &Config, readiness: Readiness, stop: &CancellationToken) -> Router {
     let store = Store::for_batches(&config.store, "postrider router");
     let names = config.broker.namespace.clone();
     let link = |purpose: &str| Link::new(&config.broker, format!("postrider router {purpose}"));
     let topology = Topology::new(link("topology"), names.clone(), None);
-    let database = async {
-        store::boot::make_ready(&store, &config.store, &readiness).await;
-        tasks::spawn_essential("database watch", store::boot::watch(store.clone(), readiness.clone()));
-    };
-    let broker = async {
-        broker::boot::make_ready(&topology, &readiness).await;
-        let prober = Prober::new(link("watch"), &names);
-        let watching = broker::boot::watch(topology.clone(), prober, readiness.clone());
-        tasks::spawn_essential("broker watch", watching);
-    };
-    tokio::join!(database, broker);
-    let me = Instance::new("router", env!("CARGO_PKG_VERSION"), config.store.retention);
-    tasks::spawn_essential("renew", renew(store.clone(), me.clone()));
+    tokio::join!(
+        wait_for_database(config, &store, &readiness),
+        wait_for_broker(&topology, Prober::new(link("watch"), &names), &readiness),
+    );
+    let instance = Instance::new("router", env!("CARGO_PKG_VERSION"), config.store.retention);
+    tasks::spawn_essential("renew", renew_instance(store.clone(), instance.clone()));
     if !config.store.no_migrate {
-        tasks::spawn_essential("maintain", keep_maintained(store.clone(), config.store.retention));
+        tasks::spawn_essential("maintain", maintain_database(store.clone(), config.store.retention));
     }
     let publisher = Publisher::new(link("publisher"));
-    let prober = Prober::new(link("prober"), &names);
+    let guarded = GuardedPublisher::new(publisher.clone(), Prober::new(link("prober"), &names));
+    let rejections = RejectedPublisher::new(Publisher::new(link("rejections")), topology.clone(), &names);
+    tasks::spawn_essential("blocked queues", report_blocked_queues(guarded.clone(), rejections.clone()));
     let progress = readiness.watch_progress("routing");
-    let guarded = GuardedPublisher::new(publisher.clone(), prober);
-    let shown = guarded.clone();
     let traces = Traces::start(&config.traces, "router", env!("CARGO_PKG_VERSION"));
-    let handler = Handler {
+    let handler = BatchHandler {
         store: store.clone(),
-        dispatch: Dispatch::new(store.clone(), guarded, &names, progress.clone()),
-        progress: progress.clone(),
+        publisher: DeliveryPublisher::new(store.clone(), guarded, &names, progress.clone()),
+        progress,
         retention: config.store.retention,
         traces: traces.clone(),
         index: Index::default(),
     };
-    let rejections = Rejections::new(Publisher::new(link("rejections")), topology.clone(), &names);
-    tasks::spawn_essential("blocked queues", show_blocked_queues(shown, rejections.clone()));
-    // A webhook's queue that answers nothing blocks the link of those that probe it.
-    let prober = Prober::new(link("intake prober"), &names);
-    let intake = Intake {
+    let consumer = EventConsumer {
         consumers: Consumers::new(link("consumer")),
-        prober: prober.keeping(),
+        // A link of its own, because a webhook's queue that does not answer blocks the link of the other prober.
+        prober: Prober::new(link("intake prober"), &names).with_kept_probes(),
         topology,
         handler: Arc::new(Mutex::new(handler)),
         rejections,
         stop: stop.clone(),
     };
-    Router { intake, legacy: Consumers::new(link("legacy consumer")), traces, publisher, store, me }
+    Router { consumer, legacy: Consumers::new(link("legacy consumer")), traces, publisher, store, instance }
+}
+
+async fn wait_for_database(config: &Config, store: &Store, readiness: &Readiness) {
+    store::boot::make_ready(store, &config.store, readiness).await;
+    tasks::spawn_essential("database watch", store::boot::watch(store.clone(), readiness.clone()));
+}
+
+async fn wait_for_broker(topology: &Topology, prober: Prober, readiness: &Readiness) {
+    broker::startup::wait_until_ready(topology, readiness).await;
+    let monitoring = broker::startup::monitor(topology.clone(), prober, readiness.clone());
+    tasks::spawn_essential("broker watch", monitoring);
 }
 
 impl Router {
-    async fn serve(self) {
-        let topology = &self.intake.topology;
+    async fn consume_until_stop(self) {
+        let topology = &self.consumer.topology;
+        let names = topology.names();
         let (renew, renewals) = watch::channel(0);
-        let source = |queue: String| Source {
-            queue,
-            probe_exchange: Some(topology.names().ingest()),
+        let event_queue = |name: String| EventQueue {
+            name,
+            probe_exchange: Some(names.ingest_probe_exchange()),
             drained_after: None,
             renewals: renewals.clone(),
         };
-        let watching = intake_watch::watch(topology.clone(), self.intake.prober.clone(), renew);
-        tasks::spawn_essential("intake watch", watching);
+        let routing = failover::keep_events_routed(topology.clone(), self.consumer.prober.clone(), renew);
+        tasks::spawn_essential("intake watch", routing);
         tokio::join!(
-            self.intake.consume(source(topology.names().ingest())),
-            self.intake.consume(source(topology.names().ingest_spare())),
-            quarantine::consume(self.intake.clone(), topology.names().quarantine()),
-            legacy::retire(Intake { consumers: self.legacy.clone(), ..self.intake.clone() }),
+            self.consumer.consume_queue(event_queue(names.ingest_queue())),
+            self.consumer.consume_queue(event_queue(names.ingest_spare_queue())),
+            quarantine::consume_quarantine(self.consumer.clone()),
+            legacy::retire_legacy_queue(EventConsumer {
+                consumers: self.legacy.clone(),
+                ..self.consumer.clone()
+            }),
         );
-        // A refused message that is not published by then comes again.
-        let _ = tokio::time::timeout(FINISH_TIMEOUT, self.intake.rejections.finish()).await;
-        // Unacknowledged messages go to another router at once.
-        self.intake.consumers.close().await;
+        // RabbitMQ redelivers the rejected messages that are not published by then.
+        let _ = tokio::time::timeout(FINISH_TIMEOUT, self.consumer.rejections.finish()).await;
+        // Another router gets the unacknowledged messages at once.
+        self.consumer.consumers.close().await;
         self.legacy.close().await;
         self.publisher.close().await;
-        let _ = instances::leave(&self.store, &self.me).await;
+        let _ = instances::leave(&self.store, &self.instance).await;
         self.traces.stop().await;
     }
 }
 
-/// Shows for good how many queues are passed by, also while nothing is published.
-async fn show_blocked_queues(publisher: GuardedPublisher, rejections: Rejections) {
+/// Reports how many queues are blocked, forever. The metrics are up to date also while nothing is published.
+async fn report_blocked_queues(publisher: GuardedPublisher, rejections: RejectedPublisher) {
     loop {
-        events::blocked_queues(publisher.blocked_queues());
-        events::rejected_queue_blocked(rejections.are_blocked());
-        tokio::time::sleep(SHOW_INTERVAL).await;
+        telemetry::blocked_webhook_queues(publisher.blocked_queues());
+        telemetry::rejected_queue_blocked(rejections.is_queue_blocked());
+        tokio::time::sleep(BLOCKED_QUEUES_INTERVAL).await;
     }
 }
 
-async fn renew(store: Store, me: Instance) {
+async fn renew_instance(store: Store, instance: Instance) {
     loop {
-        if let Err(error) = instances::renew(&store, &me).await {
-            warn!(error = %Chain(&error), "could not renew this instance");
+        if let Err(error) = instances::renew(&store, &instance).await {
+            warn!(error = %Chain(&error), "could not renew the registration of this router; retrying");
         }
         tokio::time::sleep(RENEW_EVERY).await;
     }
 }
 
-async fn keep_maintained(store: Store, retention: Duration) {
+async fn maintain_database(store: Store, retention: Duration) {
     loop {
         let interval = match maintain(&store, retention).await {
             Maintained::Finished | Maintained::Skipped => MAINTENANCE_INTERVAL,

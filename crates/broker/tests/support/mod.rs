@@ -1,4 +1,4 @@
-//! What the tests against a real broker share.
+//! Helpers of the tests against a real broker.
 
 use broker::{BrokerSettings, Link};
 use clap::Parser;
@@ -11,16 +11,16 @@ struct Settings {
     broker: BrokerSettings,
 }
 
-/// A connection of the test's own, with a channel, and a name that nobody else uses.
-pub(crate) struct Ground {
+/// A connection and a channel of the test, and a name that no other test uses.
+pub(crate) struct TestBroker {
     pub(crate) channel: Channel,
     pub(crate) name: String,
     url: String,
     _connection: Connection,
 }
 
-impl Ground {
-    pub(crate) async fn find() -> Self {
+impl TestBroker {
+    pub(crate) async fn connect() -> Self {
         let url = std::env::var("E2E_AMQP_URL")
             .unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".to_owned());
         let connection = Connection::connect(&url, ConnectionProperties::default()).await.expect("a broker");
@@ -28,8 +28,8 @@ impl Ground {
         Self { channel, name: format!("t{}", Uuid::new_v4().simple()), url, _connection: connection }
     }
 
-    /// A link of the code under test.
-    pub(crate) fn link(&self) -> Link {
+    /// Creates a link of the code under test.
+    pub(crate) fn new_link(&self) -> Link {
         let settings = Settings::try_parse_from(["test", "--amqp-url", &self.url]).expect("settings").broker;
         Link::new(&settings, "test")
     }

@@ -1,0 +1,79 @@
+//! Readers of the headers that RabbitMQ and producers set. A header that does not have the expected form counts as
+//! absent, because it comes from outside.
+
+use domain::trace::{TRACEPARENT, TraceParent};
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable};
+
+use crate::publish::PROBE_HEADER;
+
+/// Header with the number of times that a message was returned to its quorum queue.
+const DELIVERY_COUNT_HEADER: &str = "x-delivery-count";
+/// Header with the reasons why RabbitMQ dead-lettered a message, the latest first.
+const DEATHS_HEADER: &str = "x-death";
+/// Entries of `x-death` that are read, because a producer may send a list of any length.
+const MAX_DEATHS: usize = 16;
+
+/// The reason why RabbitMQ dead-lettered a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Death {
+    /// The queue that the message left.
+    pub queue: String,
+    /// RabbitMQ's word for the reason.
+    pub reason: String,
+}
+
+impl Death {
+    /// RabbitMQ's reason for a message whose `expiration` passed.
+    pub const EXPIRED: &str = "expired";
+}
+
+pub(crate) fn read_trace(properties: &BasicProperties) -> Option<TraceParent> {
+    as_text(header(properties, TRACEPARENT)?)?.parse().ok()
+}
+
+pub(crate) fn count_returns(properties: &BasicProperties) -> i64 {
+    match header(properties, DELIVERY_COUNT_HEADER) {
+        Some(AMQPValue::LongLongInt(count)) => *count,
+        Some(AMQPValue::LongInt(count)) => i64::from(*count),
+        Some(AMQPValue::ShortInt(count)) => i64::from(*count),
+        Some(AMQPValue::ShortShortInt(count)) => i64::from(*count),
+        Some(AMQPValue::ShortShortUInt(count)) => i64::from(*count),
+        _ => 0,
+    }
+}
+
+pub(crate) fn read_rejection(properties: &BasicProperties) -> Option<(String, String)> {
+    let text_of = |name| header(properties, name).and_then(as_text).map(str::to_owned);
+    Some((text_of("x-reject-reason")?, text_of("x-reject-detail")?))
+}
+
+pub(crate) fn has_probe_mark(properties: &BasicProperties) -> bool {
+    header(properties, PROBE_HEADER).is_some()
+}
+
+pub(crate) fn read_deaths(properties: &BasicProperties) -> Vec<Death> {
+    let Some(AMQPValue::FieldArray(entries)) = header(properties, DEATHS_HEADER) else { return Vec::new() };
+    let tables = entries.as_slice().iter().take(MAX_DEATHS).filter_map(|entry| match entry {
+        AMQPValue::FieldTable(table) => Some(table),
+        _ => None,
+    });
+    tables.filter_map(read_death).collect()
+}
+
+fn read_death(table: &FieldTable) -> Option<Death> {
+    let field = |name: &str| table.inner().get(name).and_then(as_text).map(str::to_owned);
+    Some(Death { queue: field("queue")?, reason: field("reason")? })
+}
+
+fn header<'a>(properties: &'a BasicProperties, name: &str) -> Option<&'a AMQPValue> {
+    properties.headers().as_ref()?.inner().get(name)
+}
+
+fn as_text(value: &AMQPValue) -> Option<&str> {
+    match value {
+        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok(),
+        AMQPValue::ShortString(text) => Some(text.as_str()),
+        _ => None,
+    }
+}

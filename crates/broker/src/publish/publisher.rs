@@ -1,0 +1,196 @@
+//! A publisher that waits for RabbitMQ's confirm of each message.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{Channel, Confirmation};
+use tokio::sync::Mutex;
+
+use super::outgoing::{Outgoing, Route};
+use crate::connection::{Link, OPERATION_TIMEOUT};
+use crate::error::{BrokerError, within};
+
+/// Longest time until a confirm. RabbitMQ blocks publishers for long when it is out of memory or disk.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
+/// Mandatory messages in flight at once.
+const MAX_MANDATORY_IN_FLIGHT: usize = 100;
+/// Publishes with confirms, any number at once, over one channel that is opened again after it was lost.
+///
+/// RabbitMQ may have stored a message although publishing it failed, so a caller that retries publishes at least once.
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Publisher {
+    link: Link,
+    opened: Arc<Mutex<Opened>>,
+    /// The channel for mandatory messages, locked while a chunk of them is published.
+    mandatory: Arc<Mutex<Option<Channel>>>,
+}
+
+/// The channel in use.
+#[derive(Debug, Default)]
+struct Opened {
+    channel: Option<Channel>,
+    /// Number of channels opened before, which identifies the channel.
+    number: u64,
+}
+
+impl Publisher {
+    /// Creates a publisher over a link of its own.
+    #[must_use]
+    pub fn new(link: Link) -> Self {
+        Self { link, opened: Arc::default(), mandatory: Arc::default() }
+    }
+
+    /// Publishes a message once; `Ok` means that RabbitMQ confirmed it. The exchange must have a queue or an alternate
+    /// exchange for every key, because RabbitMQ also confirms a message that it cannot route.
+    ///
+    /// # Errors
+    /// When RabbitMQ fails, refuses the message, or does not confirm in time.
+    pub async fn publish(&self, route: Route<'_>, message: &Outgoing) -> Result<(), BrokerError> {
+        self.publish_within(CONFIRM_TIMEOUT, route, message).await
+    }
+
+    /// Publishes a message once, and gives up after `timeout`; RabbitMQ may have stored the message all the same. A
+    /// queue that does not answer may have blocked the channel for all publishers, so the next message gets another
+    /// connection, and messages in flight fail and are repeated there.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub async fn publish_within(
+        &self,
+        timeout: Duration,
+        route: Route<'_>,
+        message: &Outgoing,
+    ) -> Result<(), BrokerError> {
+        let (number, channel) = self.open_channel().await?;
+        let sending = send_message(&channel, route, message, BasicPublishOptions::default());
+        match within(timeout, "confirm a message", sending).await {
+            Ok(confirmation) if confirmation.is_ack() => Ok(()),
+            Ok(_) => Err(BrokerError::Nacked),
+            Err(error) => {
+                if matches!(error, BrokerError::Timeout { .. }) {
+                    self.drop_channel(number).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Publishes a mandatory message: RabbitMQ returns it if no queue is bound for it.
+    ///
+    /// # Errors
+    /// As [`Self::publish_all_mandatory`].
+    pub async fn publish_mandatory(&self, route: Route<'_>, message: &Outgoing) -> Result<(), BrokerError> {
+        self.publish_mandatory_chunk(CONFIRM_TIMEOUT, &[(route, message)]).await
+    }
+
+    /// Publishes mandatory messages. If RabbitMQ returns a message, all of its chunk fail, because the client was seen
+    /// to mix up which of several messages in flight came back, though never how many.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unroutable`] when no queue is bound for one of the messages, otherwise as [`Self::publish`].
+    /// RabbitMQ may have stored any of the messages all the same.
+    pub async fn publish_all_mandatory(
+        &self,
+        messages: &[(Route<'_>, &Outgoing)],
+    ) -> Result<(), BrokerError> {
+        self.publish_all_mandatory_within(CONFIRM_TIMEOUT, messages).await
+    }
+
+    /// Publishes mandatory messages, with a timeout for the confirms of each chunk.
+    ///
+    /// # Errors
+    /// As [`Self::publish_all_mandatory`].
+    pub async fn publish_all_mandatory_within(
+        &self,
+        timeout: Duration,
+        messages: &[(Route<'_>, &Outgoing)],
+    ) -> Result<(), BrokerError> {
+        for chunk in messages.chunks(MAX_MANDATORY_IN_FLIGHT) {
+            self.publish_mandatory_chunk(timeout, chunk).await?;
+        }
+        Ok(())
+    }
+
+    /// Publishes one chunk. Other callers wait until the chunk is confirmed, but not for all messages of a caller.
+    async fn publish_mandatory_chunk(
+        &self,
+        timeout: Duration,
+        chunk: &[(Route<'_>, &Outgoing)],
+    ) -> Result<(), BrokerError> {
+        let mut slot = self.mandatory.lock().await;
+        let channel = match slot.take() {
+            Some(channel) if channel.status().connected() => channel,
+            _ => self.new_confirm_channel().await?,
+        };
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let sending = chunk.iter().map(|(route, message)| send_message(&channel, *route, message, options));
+        let confirmed = within(timeout, "confirm messages", try_join_all(sending)).await;
+        if matches!(confirmed, Err(BrokerError::Timeout { .. })) {
+            // A queue that does not answer blocks its channel, and soon the connection.
+            self.link.abandon().await;
+        }
+        let confirmations = confirmed?;
+        for ((route, _), confirmation) in chunk.iter().zip(confirmations) {
+            match confirmation {
+                Confirmation::Ack(None) => {}
+                Confirmation::Ack(Some(_)) => return Err(BrokerError::Unroutable(route.key.to_owned())),
+                Confirmation::Nack(_) | Confirmation::NotRequested => return Err(BrokerError::Nacked),
+            }
+        }
+        // A channel is not used again after a message failed or came back, because later answers on it may belong to
+        // these messages.
+        *slot = Some(channel);
+        Ok(())
+    }
+
+    /// Drops the channel in use and its connection, because a queue that does not answer blocks them. Messages in
+    /// flight fail at once, and their callers repeat them over the next connection.
+    pub async fn abandon(&self) {
+        if self.opened.lock().await.channel.take().is_some() {
+            self.link.abandon().await;
+        }
+    }
+
+    /// Closes the link. Messages without a confirm fail.
+    pub async fn close(&self) {
+        self.link.close().await;
+    }
+
+    async fn open_channel(&self) -> Result<(u64, Channel), BrokerError> {
+        let mut opened = self.opened.lock().await;
+        if let Some(channel) = opened.channel.as_ref().filter(|channel| channel.status().connected()) {
+            return Ok((opened.number, channel.clone()));
+        }
+        let channel = self.new_confirm_channel().await?;
+        *opened = Opened { channel: Some(channel.clone()), number: opened.number + 1 };
+        Ok((opened.number, channel))
+    }
+
+    async fn new_confirm_channel(&self) -> Result<Channel, BrokerError> {
+        let channel = self.link.open_channel().await?;
+        let selecting = channel.confirm_select(ConfirmSelectOptions::default());
+        within(OPERATION_TIMEOUT, "turn on confirms", selecting).await?;
+        Ok(channel)
+    }
+
+    /// Drops a channel that does not answer, and its connection, unless another caller did so.
+    async fn drop_channel(&self, number: u64) {
+        let mut opened = self.opened.lock().await;
+        if opened.number == number && opened.channel.take().is_some() {
+            self.link.abandon().await;
+        }
+    }
+}
+
+async fn send_message(
+    channel: &Channel,
+    route: Route<'_>,
+    message: &Outgoing,
+    options: BasicPublishOptions,
+) -> lapin::Result<Confirmation> {
+    let (exchange, key) = (route.exchange.into(), route.key.into());
+    channel.basic_publish(exchange, key, options, &message.body, message.properties()).await?.await
+}

@@ -1,0 +1,91 @@
+//! Stores events at the current version of the configuration, however often it changes.
+//!
+//! The database rejects a batch that was matched at another version. So an event that was published after a webhook was
+//! created is matched against that webhook, however soon it comes.
+
+use std::time::{Duration, Instant};
+
+use store::config::{self, HeldConfiguration};
+use store::ingest::{self, Ingest};
+use store::{Db, Store, StoreError};
+
+use super::accepted_event::{AcceptedEvent, IncomingMessage};
+use crate::subscriptions::{Index, MatchedBatch, match_subscriptions};
+use crate::telemetry;
+
+/// Tries while the configuration may change. After them the router locks the configuration, because matching and
+/// storing many deliveries may take longer than the time between two changes of a busy configuration.
+const MAX_STALE_TRIES: u32 = 2;
+
+/// Events that were matched and stored at one version.
+pub(super) struct StoredEvents<'a, M> {
+    pub(super) batch: MatchedBatch<'a, M>,
+    /// For each matched event, whether it was not stored before.
+    pub(super) fresh: Vec<bool>,
+    /// Duration of matching in the try that succeeded.
+    pub(super) matching: Duration,
+    /// Duration of storing in the try that succeeded.
+    pub(super) storing: Duration,
+    /// Number of times that the events were matched.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests check that it is bounded"))]
+    pub(super) tries: u32,
+}
+
+/// Matches and stores events at the current version of the configuration.
+pub(super) async fn store_at_current_version<'a, M: IncomingMessage>(
+    store: &Store,
+    index: &mut Index,
+    events: &[&'a AcceptedEvent<'a, M>],
+) -> Result<StoredEvents<'a, M>, StoreError> {
+    for tries in 1..=MAX_STALE_TRIES {
+        if let Some(stored) = try_store(store, index, events, tries).await? {
+            return Ok(stored);
+        }
+        if tries < MAX_STALE_TRIES {
+            refresh_index(store, index).await.map_err(into_unavailable)?;
+        }
+    }
+    let held = HeldConfiguration::begin(store).await.map_err(into_unavailable)?;
+    refresh_index(&held, index).await.map_err(into_unavailable)?;
+    let stored = try_store(&held, index, events, MAX_STALE_TRIES + 1).await?;
+    held.commit().await?;
+    stored
+        .ok_or_else(|| StoreError::Unreadable("the configuration changed although it was locked".to_owned()))
+}
+
+/// Matches and stores events at the index's version; `None` if the configuration has another version by now.
+async fn try_store<'a, M: IncomingMessage>(
+    db: &impl Db,
+    index: &Index,
+    events: &[&'a AcceptedEvent<'a, M>],
+    tries: u32,
+) -> Result<Option<StoredEvents<'a, M>>, StoreError> {
+    let started = Instant::now();
+    let batch = match_subscriptions(events.iter().copied(), index);
+    let matching = started.elapsed();
+    match ingest::store(db, index.version(), &batch.new_events()).await? {
+        Ingest::Stale => Ok(None),
+        Ingest::Stored { fresh } => {
+            let storing = started.elapsed().saturating_sub(matching);
+            Ok(Some(StoredEvents { batch, fresh, matching, storing, tries }))
+        }
+    }
+}
+
+/// Loads the changes of the configuration into the index.
+async fn refresh_index(db: &impl Db, index: &mut Index) -> Result<(), StoreError> {
+    index.apply_changes(config::routing_changes(db, index.version()).await?);
+    telemetry::index_loaded(index.version());
+    Ok(())
+}
+
+/// Turns a refused statement into an error that is retried, because no event causes an error of the configuration.
+fn into_unavailable(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Refused(cause) => StoreError::Unavailable(Box::new(cause)),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests;

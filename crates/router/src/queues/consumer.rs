@@ -1,0 +1,254 @@
+//! Consumes a queue of events batch by batch, and subscribes again after a subscription ended.
+//!
+//! A message may kill its consumer: the connection if the client cannot read the message, or the whole process.
+//! RabbitMQ then counts a return for every unacknowledged message, and moves messages with too many returns to the
+//! quarantine. So that the culprit collects these returns alone, a consumer starts with one message at a time, and
+//! continues so until it has passed the returned messages. A consumer that stops handles the messages that it has
+//! received.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::{BrokerError, Consumers, Ending, Message, Prober, Route, Subscription, Topology};
+use futures_util::FutureExt;
+use runtime::error::Chain;
+use runtime::retry::Backoff;
+use store::ingest::MAX_BATCH;
+use tokio::sync::{Mutex, watch};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, info, info_span, warn};
+
+use super::rejections::RejectedPublisher;
+use crate::batch::BatchHandler;
+
+/// Messages that RabbitMQ sends ahead: two full batches.
+const PREFETCH: u16 = 1000;
+/// Returns after which a message is handled alone. A lost connection returns every unacknowledged message, but several
+/// lost connections in a row are rarer than a message that causes them.
+const MIN_SUSPICIOUS_RETURNS: i64 = 3;
+/// Unsuspicious messages in a row after which a consumer stops taking one message at a time. A message that was never
+/// returned ends that at once.
+const MAX_CAREFUL_MESSAGES: u32 = 100;
+/// Longest time in which a consumer that stops handles the messages that it has received.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time without a message after which a consumer stops taking one message at a time.
+const CAREFUL_IDLE_TIMEOUT: Duration = Duration::from_millis(500);
+
+const _: () = assert!(PREFETCH as usize >= MAX_BATCH);
+const _: () = assert!(MIN_SUSPICIOUS_RETURNS < broker::INGEST_DELIVERY_LIMIT);
+
+/// Consumes queues of events. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct EventConsumer {
+    pub(crate) consumers: Consumers,
+    pub(crate) prober: Prober,
+    pub(crate) topology: Topology,
+    /// Locked for a batch at a time, whichever queue it comes from, because a batch may update the index.
+    pub(crate) handler: Arc<Mutex<BatchHandler>>,
+    pub(crate) rejections: RejectedPublisher,
+    pub(crate) stop: CancellationToken,
+}
+
+/// A queue of events.
+#[derive(Debug, Clone)]
+pub(crate) struct EventQueue {
+    pub(crate) name: String,
+    /// The exchange for probes, with the queue's name as the key; `None` if the queue is not probed.
+    pub(crate) probe_exchange: Option<String>,
+    /// Time without a message after which the queue counts as drained and consuming ends; `None` for never.
+    pub(crate) drained_after: Option<Duration>,
+    /// Changes when the consumer has to subscribe again.
+    pub(crate) renewals: watch::Receiver<u32>,
+}
+
+/// How many messages the consumer takes at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    Batches,
+    OneByOne,
+}
+
+/// Why a subscription ended.
+#[derive(Debug, PartialEq, Eq)]
+enum EndReason {
+    Stopped,
+    Drained,
+    /// RabbitMQ or a lost connection ended it.
+    Lost {
+        handled_any: bool,
+    },
+    PaceChanged(Pace),
+    Renewed,
+}
+
+impl EventConsumer {
+    /// Consumes a queue until the process stops, or until the queue is drained.
+    pub(crate) async fn consume_queue(&self, queue: EventQueue) {
+        let span = info_span!("consume", queue = queue.name);
+        self.consume_with_retries(queue).instrument(span).await;
+    }
+
+    async fn consume_with_retries(&self, mut queue: EventQueue) {
+        let mut backoff = Backoff::default();
+        let mut pace = Pace::OneByOne;
+        while !self.stop.is_cancelled() {
+            match self.subscribe_safely(&queue, pace).await {
+                Ok(mut subscription) => {
+                    info!(?pace, "taking events");
+                    match self.handle_messages(&mut subscription, &mut queue, pace).await {
+                        EndReason::Stopped | EndReason::Drained => return,
+                        EndReason::Renewed => continue,
+                        EndReason::PaceChanged(next) => {
+                            pace = next;
+                            continue;
+                        }
+                        EndReason::Lost { handled_any } => {
+                            warn!(handled_any, "the broker ended the subscription; subscribing again");
+                            pace = Pace::OneByOne;
+                            if handled_any {
+                                backoff = Backoff::default();
+                            }
+                        }
+                    }
+                }
+                Err(error) => {
+                    warn!(error = %Chain(&error), "could not subscribe to a queue of events; retrying");
+                    self.declare_missing(&error).await;
+                }
+            }
+            tokio::select! { () = self.stop.cancelled() => {}, () = backoff.wait() => {} }
+        }
+    }
+
+    /// Declares the topology again if a queue does not exist, because someone may have deleted it by hand.
+    async fn declare_missing(&self, error: &BrokerError) {
+        if error.is_not_found()
+            && let Err(error) = self.topology.redeclare_objects().await
+        {
+            warn!(error = %Chain(&error), "could not declare the missing queue");
+        }
+    }
+
+    /// Subscribes to a queue after a probe has shown that this is safe.
+    async fn subscribe_safely(&self, queue: &EventQueue, pace: Pace) -> Result<Subscription, BrokerError> {
+        if let Some(exchange) = &queue.probe_exchange {
+            let route = Route { exchange, key: &queue.name };
+            self.prober.check_consumable(&self.topology, &queue.name, route).await?;
+        }
+        let prefetch = if pace == Pace::OneByOne { 1 } else { PREFETCH };
+        self.consumers.subscribe(&queue.name, prefetch).await
+    }
+
+    /// Handles batches until the subscription or the process ends. A process that stops abandons the messages that take
+    /// longer than [`STOP_TIMEOUT`]; RabbitMQ delivers them again, because they are not acknowledged.
+    async fn handle_messages(
+        &self,
+        subscription: &mut Subscription,
+        queue: &mut EventQueue,
+        pace: Pace,
+    ) -> EndReason {
+        let mut handled_any = false;
+        let mut careful_left = MAX_CAREFUL_MESSAGES;
+        let drained_after = queue.drained_after;
+        loop {
+            let batch = tokio::select! {
+                () = self.stop.cancelled() => {
+                    let finishing = self.finish_subscription(subscription, Ending::Cancelled);
+                    // RabbitMQ requeues the messages that are left after the timeout.
+                    let _ = timeout(STOP_TIMEOUT, finishing).await;
+                    return EndReason::Stopped;
+                }
+                Ok(()) = queue.renewals.changed() => {
+                    self.finish_subscription(subscription, Ending::Closed).await;
+                    return EndReason::Renewed;
+                }
+                batch = next_batch(subscription, drained_after, pace) => batch,
+            };
+            let Some(batch) = batch else {
+                self.finish_subscription(subscription, Ending::Cancelled).await;
+                let drained = drained_after.is_some();
+                return if drained { EndReason::Drained } else { EndReason::PaceChanged(Pace::Batches) };
+            };
+            if batch.is_empty() {
+                return EndReason::Lost { handled_any };
+            }
+            let returned = batch.iter().any(|message| message.redelivered);
+            let suspicious = batch.iter().any(|message| message.returns >= MIN_SUSPICIOUS_RETURNS);
+            if suspicious && pace == Pace::Batches {
+                warn!("messages of this queue were returned several times; taking one message at a time");
+                subscription.end(Ending::Closed).await;
+                return EndReason::PaceChanged(Pace::OneByOne);
+            }
+            self.handle_batch(batch).await;
+            handled_any = true;
+            // RabbitMQ 3.10 delivers returned messages first.
+            careful_left = match (suspicious, returned) {
+                (true, _) => MAX_CAREFUL_MESSAGES,
+                (false, true) => careful_left.saturating_sub(1),
+                (false, false) => 0,
+            };
+            if pace == Pace::OneByOne && careful_left == 0 {
+                self.finish_subscription(subscription, Ending::Cancelled).await;
+                return EndReason::PaceChanged(Pace::Batches);
+            }
+        }
+    }
+
+    /// Ends a subscription, and handles the messages that arrived before its end. Requeuing them would count as a
+    /// return.
+    async fn finish_subscription(&self, subscription: &mut Subscription, ending: Ending) {
+        subscription.end(Ending::Cancelled).await;
+        while let Some(batch) =
+            subscription.next_batch(MAX_BATCH).now_or_never().filter(|batch| !batch.is_empty())
+        {
+            self.handle_batch(batch).await;
+        }
+        if ending == Ending::Closed {
+            subscription.end(Ending::Closed).await;
+        }
+    }
+
+    /// Returns whether a message is a probe of ours. A message of that form from the producers' exchange is not a
+    /// probe, and is rejected like every message without a body.
+    pub(crate) fn is_probe(&self, message: &Message) -> bool {
+        message.is_marked_probe
+            && message.is_empty()
+            && message.exchange != self.topology.names().events_exchange()
+    }
+
+    /// Handles a batch, and acknowledges each message once its event is stored or its rejection is confirmed.
+    async fn handle_batch(&self, batch: Vec<Message>) {
+        let (probes, batch): (Vec<_>, Vec<_>) = batch.into_iter().partition(|message| self.is_probe(message));
+        probes.iter().for_each(Message::ack);
+        let span = info_span!("batch", messages = batch.len());
+        let mut rejected = self.handler.lock().await.handle_batch(&batch).instrument(span).await;
+        let mut to_publish = Vec::new();
+        for message in batch {
+            match rejected.remove(&message.delivery_tag()) {
+                Some(outgoing) => to_publish.push((message, outgoing)),
+                None => message.ack(),
+            }
+        }
+        self.rejections.publish_in_background(to_publish);
+    }
+}
+
+/// Returns the next messages, none of them when the subscription has ended. `None` means that no message came within
+/// the idle time of the pace.
+async fn next_batch(
+    subscription: &mut Subscription,
+    drained_after: Option<Duration>,
+    pace: Pace,
+) -> Option<Vec<Message>> {
+    let idle_timeout = match pace {
+        Pace::OneByOne => Some(CAREFUL_IDLE_TIMEOUT),
+        Pace::Batches => drained_after,
+    };
+    let max = if pace == Pace::OneByOne { 1 } else { MAX_BATCH };
+    let batch = subscription.next_batch(max);
+    match idle_timeout {
+        Some(idle_timeout) => timeout(idle_timeout, batch).await.ok(),
+        None => Some(batch.await),
+    }
+}

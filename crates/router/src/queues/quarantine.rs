@@ -1,0 +1,128 @@
+//! Consumes the quarantine: the messages that RabbitMQ moved out of the ingest queues.
+//!
+//! The router adds the reason that support and producers look for, and publishes each message to the queue of rejected
+//! messages. The quarantine also holds messages that a router rejected while that queue took none.
+
+use broker::{Death, Ending, Message, Outgoing, Route, Subscription};
+use domain::event::{RejectReason, Rejection};
+use runtime::error::Chain;
+use runtime::retry::Backoff;
+use tracing::{Instrument, info, info_span, warn};
+
+use super::consumer::EventConsumer;
+use crate::batch::rejected_message;
+use crate::telemetry::{self, Operation};
+
+/// Unacknowledged messages, few because a message that kills the process returns all of them.
+const PREFETCH: u16 = 5;
+/// Tries to publish a message before it is requeued, so that others get their turn.
+const MAX_TRIES: u32 = 20;
+
+/// Consumes the quarantine until the process stops.
+pub(crate) async fn consume_quarantine(consumer: EventConsumer) {
+    let queue = consumer.topology.names().quarantine_queue();
+    let span = info_span!("consume", queue);
+    consume_with_retries(&consumer, &queue).instrument(span).await;
+}
+
+async fn consume_with_retries(consumer: &EventConsumer, queue: &str) {
+    let mut backoff = Backoff::default();
+    while !consumer.stop.is_cancelled() {
+        match subscribe_safely(consumer, queue).await {
+            Ok(mut subscription) => {
+                info!("taking quarantined messages");
+                backoff = Backoff::default();
+                handle_messages(consumer, &mut subscription).await;
+            }
+            Err(error) => {
+                warn!(error = %Chain(&error), "could not subscribe to the quarantine; retrying")
+            }
+        }
+        tokio::select! { () = consumer.stop.cancelled() => {}, () = backoff.wait() => {} }
+    }
+}
+
+async fn subscribe_safely(
+    consumer: &EventConsumer,
+    queue: &str,
+) -> Result<Subscription, broker::BrokerError> {
+    let route = Route { exchange: queue, key: queue };
+    consumer.prober.check_consumable(&consumer.topology, queue, route).await?;
+    consumer.consumers.subscribe(queue, PREFETCH).await
+}
+
+async fn handle_messages(consumer: &EventConsumer, subscription: &mut Subscription) {
+    loop {
+        let message = tokio::select! {
+            () = consumer.stop.cancelled() => return subscription.end(Ending::Cancelled).await,
+            message = subscription.next() => message,
+        };
+        let Some(message) = message else { return };
+        let span = info_span!("message", message_id = message.message_id.as_deref());
+        let handled = tokio::select! {
+            () = consumer.stop.cancelled() => return,
+            handled = handle_message(consumer, &message).instrument(span.clone()) => handled,
+        };
+        if handled {
+            message.ack();
+        } else if let Err(error) = message.requeue().await {
+            let error = Chain(&error);
+            span.in_scope(
+                || warn!(%error, "could not requeue a quarantined message; RabbitMQ redelivers it"),
+            );
+        }
+    }
+}
+
+/// Handles a message, and returns whether to acknowledge it.
+async fn handle_message(consumer: &EventConsumer, message: &Message) -> bool {
+    if message.deaths.is_empty() && consumer.is_probe(message) {
+        return true;
+    }
+    let Some(rejected) = find_rejection(consumer, message).await else { return true };
+    let mut backoff = Backoff::default();
+    for _ in 0..MAX_TRIES {
+        let Err(error) = consumer.rejections.publish(&rejected).await else { return true };
+        telemetry::operation_failed(Operation::QuarantineMessage, &error);
+        backoff.wait().await;
+    }
+    false
+}
+
+/// Returns the message with the reason of its rejection; `None` if it was handled as an event.
+async fn find_rejection(consumer: &EventConsumer, message: &Message) -> Option<Outgoing> {
+    let Some(death) = find_ingest_death(consumer, message) else {
+        // A router rejected the message while the queue of rejected messages took none, and added the reason.
+        if let Some(rejection) = earlier_rejection(message) {
+            return Some(rejected_message(message, &rejection));
+        }
+        let batch = std::slice::from_ref(message);
+        return consumer.handler.lock().await.handle_batch(batch).await.remove(&message.delivery_tag());
+    };
+    let rejection = match message.unreadable {
+        _ if death.reason == Death::EXPIRED => Rejection::new(
+            RejectReason::Expired,
+            "its expiration passed before a router took it; publish events without expiration",
+        ),
+        Some(unreadable) => Rejection::new(RejectReason::Unreadable, unreadable.to_string()),
+        None => Rejection::new(
+            RejectReason::Poison,
+            "it was returned to its queue again and again without being handled: its consumer died of it",
+        ),
+    };
+    Some(rejected_message(message, &rejection))
+}
+
+/// Returns the reason that a router gave in an earlier rejection.
+fn earlier_rejection(message: &Message) -> Option<Rejection> {
+    let (word, detail) = message.rejection.as_ref()?;
+    let reason: RejectReason = word.parse().ok()?;
+    Some(Rejection::new(reason, detail))
+}
+
+/// Returns the reason why RabbitMQ moved the message out of an ingest queue.
+fn find_ingest_death<'a>(consumer: &EventConsumer, message: &'a Message) -> Option<&'a Death> {
+    let names = consumer.topology.names();
+    let queues = [names.ingest_queue(), names.ingest_spare_queue()];
+    message.deaths.iter().find(|death| queues.contains(&death.queue))
+}

@@ -1,0 +1,123 @@
+//! Publishes rejected messages to their queue.
+//!
+//! A rejected message delays its own acknowledgement and nothing else. While the queue of rejected messages takes none,
+//! they go to the quarantine, from which they come again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::{
+    BlockedQueues, BrokerError, Message, Namespace, Outgoing, Publisher, QueueHealth, Route, Topology,
+};
+use runtime::error::Chain;
+use runtime::retry::Backoff;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, info_span, warn};
+
+use crate::telemetry::{self, Operation};
+
+/// Longest time until a confirm.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Publishes rejected messages to the queue that support reads. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct RejectedPublisher {
+    publisher: Publisher,
+    topology: Topology,
+    rejected: String,
+    quarantine: String,
+    blocked: Arc<BlockedQueues>,
+    tasks: TaskTracker,
+}
+
+/// A message, and its copy with the reason of the rejection.
+pub(crate) type RejectedMessage = (Message, Outgoing);
+
+impl RejectedPublisher {
+    /// Creates a publisher. `publisher` needs a link of its own, because a queue that does not answer blocks the link.
+    pub(crate) fn new(publisher: Publisher, topology: Topology, names: &Namespace) -> Self {
+        Self {
+            publisher,
+            topology,
+            rejected: names.rejected_queue(),
+            quarantine: names.quarantine_queue(),
+            blocked: Arc::default(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Publishes rejected messages in the background, and acknowledges them once their copies are confirmed.
+    pub(crate) fn publish_in_background(&self, rejected: Vec<RejectedMessage>) {
+        if rejected.is_empty() {
+            return;
+        }
+        let publisher = self.clone();
+        let span = info_span!("reject", messages = rejected.len());
+        let publishing = async move { publisher.publish_and_acknowledge(rejected).await };
+        self.tasks.spawn(publishing.instrument(span));
+    }
+
+    /// Returns whether the queue of rejected messages is blocked.
+    pub(crate) fn is_queue_blocked(&self) -> bool {
+        self.blocked.count() > 0
+    }
+
+    /// Waits until the background tasks have ended.
+    pub(crate) async fn finish(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Publishes a message to the queue of rejected messages.
+    ///
+    /// # Errors
+    /// When RabbitMQ does not confirm it.
+    pub(crate) async fn publish(&self, message: &Outgoing) -> Result<(), BrokerError> {
+        self.try_publish(&self.rejected, &[message]).await
+    }
+
+    /// Returns the same publisher with background tasks of its own, so that [`Self::finish`] waits for these only.
+    pub(crate) fn with_own_tasks(&self) -> Self {
+        Self { tasks: TaskTracker::new(), ..self.clone() }
+    }
+
+    async fn publish_and_acknowledge(&self, rejected: Vec<RejectedMessage>) {
+        let messages: Vec<&Outgoing> = rejected.iter().map(|(_, outgoing)| outgoing).collect();
+        let mut backoff = Backoff::default();
+        // RabbitMQ delivers the messages of a closed channel again.
+        while rejected.iter().any(|(message, _)| message.is_held()) {
+            if self.try_publish_all(&messages).await {
+                return rejected.iter().for_each(|(message, _)| message.ack());
+            }
+            backoff.wait().await;
+        }
+    }
+
+    /// Publishes messages to their queue, or to the quarantine while that queue is blocked. Returns whether RabbitMQ
+    /// confirmed them.
+    async fn try_publish_all(&self, messages: &[&Outgoing]) -> bool {
+        if self.blocked.health_of(&self.rejected) != QueueHealth::Blocked {
+            let Err(error) = self.try_publish(&self.rejected, messages).await else {
+                self.blocked.unblock(&self.rejected);
+                return true;
+            };
+            self.blocked.block(&self.rejected);
+            warn!(error = %Chain(&error), "the queue of rejected messages takes none; they go to the quarantine");
+        }
+        self.try_publish(&self.quarantine, messages).await.is_ok()
+    }
+
+    /// Publishes messages to an exchange. If a queue or an exchange is missing, it declares the topology again.
+    async fn try_publish(&self, exchange: &str, messages: &[&Outgoing]) -> Result<(), BrokerError> {
+        let route = Route { exchange, key: "" };
+        let messages: Vec<_> = messages.iter().map(|message| (route, *message)).collect();
+        let published = self.publisher.publish_all_mandatory_within(CONFIRM_TIMEOUT, &messages).await;
+        if let Err(error) = &published {
+            telemetry::operation_failed(Operation::RejectMessage, error);
+            if matches!(error, BrokerError::Unroutable(_)) || error.is_not_found() {
+                self.topology.redeclare_objects().await?;
+            }
+        }
+        published
+    }
+}

@@ -1,0 +1,121 @@
+//! Matching of events against the subscriptions, which the [`Index`] holds in memory.
+
+mod index;
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use broker::Message;
+use domain::event::{RejectReason, Rejection};
+use domain::ids::BrandId;
+use store::ingest::{NewEvent, Target};
+
+pub use index::{Index, Match};
+
+use crate::batch::{AcceptedEvent, IncomingMessage, Rejected};
+
+/// An event to store, with the webhooks that subscribe to it.
+pub(crate) struct MatchedEvent<'a, M = Message> {
+    pub(crate) event: &'a AcceptedEvent<'a, M>,
+    pub(crate) targets: Vec<Target>,
+    /// Whether RabbitMQ delivered the event, or another of the same identity, before.
+    pub(crate) redelivered: bool,
+}
+
+/// A batch matched at one version of the configuration.
+pub(crate) struct MatchedBatch<'a, M = Message> {
+    /// Events to store, each identity once.
+    pub(crate) matched: Vec<MatchedEvent<'a, M>>,
+    /// Number of events with the identity of an earlier event in `matched`.
+    pub(crate) repeated: usize,
+    /// Number of events to drop, because their type is not enabled for the brand.
+    pub(crate) not_enabled: usize,
+    /// Events to reject.
+    pub(crate) rejected: Vec<Rejected<'a, M>>,
+}
+
+impl<M> Default for MatchedBatch<'_, M> {
+    fn default() -> Self {
+        Self { matched: Vec::new(), repeated: 0, not_enabled: 0, rejected: Vec::new() }
+    }
+}
+
+/// Matches events against the index.
+///
+/// Of several events with the same identity the first valid one counts; a rejected event has no effect on the others.
+pub(crate) fn match_subscriptions<'a, M: IncomingMessage>(
+    events: impl IntoIterator<Item = &'a AcceptedEvent<'a, M>>,
+    index: &Index,
+) -> MatchedBatch<'a, M> {
+    let mut batch = MatchedBatch::default();
+    let mut seen = HashMap::new();
+    for accepted in events {
+        let brand_id = &accepted.event.brand_id;
+        let event_type = accepted.event.event_type.as_str();
+        match index.match_event(brand_id, event_type, accepted.event.data) {
+            Match::Webhooks(targets) => batch.add_matched(accepted, targets, &mut seen),
+            Match::NotEnabled => batch.not_enabled += 1,
+            Match::UnknownBrand => batch.reject(accepted, unknown_brand(brand_id)),
+            Match::UnknownType => batch.reject(accepted, unknown_type(event_type)),
+            Match::SchemaViolation(violation) => batch.reject(accepted, schema_violation(&violation)),
+        }
+    }
+    // In the order of the unique index, so that two routers with the same keys cannot deadlock.
+    batch.matched.sort_by(|a, b| a.event.unique_key().cmp(&b.event.unique_key()));
+    batch
+}
+
+impl<'a, M: IncomingMessage> MatchedBatch<'a, M> {
+    /// Adds an event to store, unless the batch has an event of the same identity.
+    fn add_matched(
+        &mut self,
+        event: &'a AcceptedEvent<'a, M>,
+        targets: Vec<Target>,
+        seen: &mut HashMap<(&'a BrandId, &'a str), usize>,
+    ) {
+        let redelivered = event.message.redelivered();
+        match seen.entry(event.unique_key()) {
+            Entry::Vacant(entry) => {
+                entry.insert(self.matched.len());
+                self.matched.push(MatchedEvent { event, targets, redelivered });
+            }
+            Entry::Occupied(entry) => {
+                self.repeated += 1;
+                self.matched[*entry.get()].redelivered |= redelivered;
+            }
+        }
+    }
+
+    fn reject(&mut self, event: &'a AcceptedEvent<'a, M>, rejection: Rejection) {
+        self.rejected.push(Rejected::new(event, rejection));
+    }
+
+    /// Returns the matched events in the form that the store takes.
+    pub(crate) fn new_events(&'a self) -> Vec<NewEvent<'a>> {
+        let new_event = |MatchedEvent { event, targets, .. }: &'a MatchedEvent<'a, M>| NewEvent {
+            brand_id: &event.event.brand_id,
+            key: &event.key,
+            id: event.id,
+            created: event.created,
+            event_type: event.event.event_type.as_str(),
+            data: event.event.data,
+            targets,
+        };
+        self.matched.iter().map(new_event).collect()
+    }
+}
+
+fn schema_violation(violation: &str) -> Rejection {
+    Rejection::new(RejectReason::SchemaViolation, format!("data does not fit its schema: {violation}"))
+}
+
+fn unknown_brand(brand: &BrandId) -> Rejection {
+    Rejection::new(RejectReason::UnknownBrand, format!("there is no brand {brand}; support creates brands"))
+}
+
+fn unknown_type(name: &str) -> Rejection {
+    Rejection::new(RejectReason::UnknownType, format!("the catalogue has no type {name}; support adds types"))
+}
+
+#[cfg(test)]
+mod tests;
