@@ -70,7 +70,7 @@ pub async fn run(
     metrics: PrometheusHandle,
     stop: CancellationToken,
 ) -> Result<(), ListenError> {
-    telemetry::register_metrics();
+    telemetry::describe_metrics();
     let readiness = Readiness::default();
     ops::serve(config.ops_listen, readiness.clone(), metrics).await?;
     tokio::select! {

@@ -128,7 +128,7 @@ impl Operation {
 }
 
 /// Describes all metrics of the router, and starts those with known labels at 0.
-pub(crate) fn register_metrics() {
+pub(crate) fn describe_metrics() {
     figures::describe(&[&METRICS[..], &store::pool::FIGURES].concat(), env!("CARGO_PKG_VERSION"));
     figures::begin_each("postrider_events_total", "outcome", OUTCOMES);
     let reasons = RejectReason::ALL.iter().map(|reason| reason.as_str());
