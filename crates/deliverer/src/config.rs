@@ -9,7 +9,7 @@ use runtime::traces::TraceSettings;
 use store::vault::VaultSettings;
 use store::{HealthSettings, StoreSettings};
 
-use crate::client::HttpSettings;
+use crate::delivery::client::HttpSettings;
 
 /// Delivers queued events to their endpoints: signed, retried, recorded.
 #[derive(Debug, Clone, Parser)]

@@ -12,8 +12,8 @@ use store::clock;
 use store::{Store, StoreError, health};
 use tokio::sync::Notify;
 
-use crate::directory::{Directory, Target};
-use crate::events;
+use crate::telemetry;
+use crate::webhook_cache::{Directory, Target};
 
 /// Webhooks judged in one statement.
 const BATCH: usize = 500;
@@ -55,7 +55,7 @@ impl Health {
         let why = Unhealthy { reason, detail: "The endpoint answered 410 Gone.".to_owned() };
         let mut backoff = Backoff::default();
         while let Err(error) = self.disable(target, &why, None).await {
-            events::step_failed("disable", &error);
+            telemetry::step_failed("disable", &error);
             backoff.wait().await;
         }
     }
@@ -67,7 +67,7 @@ impl Health {
         figures: Option<&HealthFigures>,
     ) -> Result<(), StoreError> {
         if health::disable(&self.0.store, target.id, target.generation, why, figures).await? {
-            events::webhook_disabled(target.id, &why.detail);
+            telemetry::webhook_disabled(target.id, &why.detail);
         }
         // At once, so that no further attempt is made here.
         self.0.directory.refresh().await
@@ -113,7 +113,7 @@ async fn run(health: Health) {
                 }
             }
             Err(error) => {
-                events::step_failed("judge", &error);
+                telemetry::step_failed("judge", &error);
                 batch.into_iter().for_each(|id| health.look_at(id));
                 backoff.wait().await;
             }

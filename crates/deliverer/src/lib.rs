@@ -2,30 +2,21 @@
 //! replicas; an attempt gives facts, `domain` decides what follows, the handler carries it out.
 //! It knows nothing of event types or of the API.
 
-pub mod client;
 pub mod config;
 
-mod attempt;
-mod directory;
-mod events;
-mod fleet;
-mod guard;
-mod handler;
-mod heal;
+mod assignment;
+mod consumer;
+mod delivery;
 mod health;
-mod in_flight;
-mod jobs;
-mod lane;
+mod limiter;
 mod outbox;
-mod pulse;
-mod recorder;
+mod recording;
 mod redelivery;
-mod signed;
-mod standings;
-mod tempo;
-mod unrouted;
-mod waits;
-mod worker;
+mod repair;
+mod retry_queue;
+mod stall_detector;
+mod telemetry;
+mod webhook_cache;
 
 use std::sync::Arc;
 
@@ -43,17 +34,20 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 pub use config::Config;
-use directory::Directory;
-use fleet::Fleet;
-use handler::Handler;
+pub use delivery::client;
+
+use assignment::Fleet;
+use consumer::worker::Shared;
+use delivery::Handler;
+use delivery::in_flight::InFlight;
 use health::Health;
-use in_flight::InFlight;
-use pulse::Pulse;
-use recorder::Recorder;
-use standings::Standings;
-use tempo::Tempo;
-use waits::Waits;
-use worker::Shared;
+use limiter::attempt_rate::Tempo;
+use recording::attempt_recorder::Recorder;
+use recording::delivery_lookup::Standings;
+use repair::unroutable;
+use retry_queue::Waits;
+use stall_detector::Pulse;
+use webhook_cache::Directory;
 
 /// Runs the deliverer until `stop`.
 ///
@@ -70,7 +64,7 @@ pub async fn run(
     };
     // Refuses a bad window before anything starts.
     let schedule = config.retry.schedule();
-    events::describe();
+    telemetry::describe();
     let readiness = Readiness::default();
     ops::serve(config.ops_listen, readiness.clone(), metrics).await?;
     let link = |purpose: &str| Link::new(&config.broker, format!("postrider deliverer {purpose}"));
@@ -143,7 +137,7 @@ async fn serve(
     stop: &CancellationToken,
 ) {
     info!(instance = %me.id, "delivering");
-    let unrouted = unrouted::serve(Arc::clone(&shared), unrouted, stop.clone());
+    let unrouted = unroutable::serve(Arc::clone(&shared), unrouted, stop.clone());
     shared.tracker.spawn(tasks::until_stopped("unrouted", stop.clone(), unrouted));
     let outbox = outbox::serve(store.clone(), Arc::clone(&shared), stop.clone());
     shared.tracker.spawn(tasks::until_stopped("outbox", stop.clone(), outbox));

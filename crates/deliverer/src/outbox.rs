@@ -10,7 +10,7 @@ use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::worker::Shared;
+use crate::consumer::worker::Shared;
 
 /// How often the outbox is looked at: notices are rare.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -8,7 +8,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use crate::guard::Guard;
+use crate::delivery::address_guard::Guard;
 
 /// How long an unused connection is kept. Just below the five seconds after which common servers
 /// close theirs: a request that meets a closing connection would fail for nothing.

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
-use crate::events;
+use crate::telemetry;
 
 /// How long a message waits for more deliveries at most. What is in it comes back that much later.
 const LINGER: Duration = Duration::from_millis(50);
@@ -100,7 +100,7 @@ impl Waits {
                     Some(_) => {}
                 }
             }
-            events::blocked_wait_queues(self.0.publisher.blocked_queues());
+            telemetry::blocked_wait_queues(self.0.publisher.blocked_queues());
         }
     }
 
@@ -121,7 +121,7 @@ impl Waits {
         warn!(?delay, "the broker has lost a wait queue; making it anew");
         match topology.recreate_wait_queue(delay).await {
             Ok(()) => self.0.publisher.unblock(&self.0.names.wait(delay)),
-            Err(error) => events::step_failed("heal", &error),
+            Err(error) => telemetry::step_failed("heal", &error),
         }
     }
 
@@ -168,12 +168,12 @@ impl Waits {
         let (bodies, confirms): (Vec<_>, Vec<_>) = pack.into_iter().map(|w| (w.body, w.confirm)).unzip();
         let body = wire::join(bodies);
         let message = |_repeated| Outgoing::new(body.clone());
-        let failed = |error: &BrokerError| events::step_failed("wait", error);
+        let failed = |error: &BrokerError| telemetry::step_failed("wait", error);
         let route = Route { exchange: &exchange, key: &key };
         let in_hand = self.0.progress.begin();
         self.0.publisher.publish(&exchange, route, message, failed).await;
         in_hand.done();
-        events::blocked_wait_queues(self.0.publisher.blocked_queues());
+        telemetry::blocked_wait_queues(self.0.publisher.blocked_queues());
         for confirm in confirms {
             // Who asked may have been stopped meanwhile.
             let _ = confirm.send(());

@@ -32,8 +32,8 @@ use store::clock;
 use store::stranded::{self, Stranded};
 use tracing::warn;
 
-use crate::events;
-use crate::worker::Shared;
+use crate::consumer::worker::Shared;
+use crate::telemetry;
 
 /// A queue that answers nothing for this long, while the broker answers, is lost.
 const SILENT_FOR: Duration = Duration::from_secs(20);
@@ -120,7 +120,7 @@ async fn queue(shared: &Shared, webhook: WebhookId, delivery: Stranded) {
     let route = Route { exchange: &exchange, key: &key };
     let mut backoff = Backoff::default();
     while let Err(error) = shared.mender.publish_within(prober::PROBE_TIMEOUT, route, &message).await {
-        events::step_failed("requeue", &error);
+        telemetry::step_failed("requeue", &error);
         backoff.wait().await;
     }
 }

@@ -12,8 +12,8 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use store::clock;
 use tokio::time::{Instant, timeout_at};
 
-use crate::client::Client;
-use crate::guard::Unresolved;
+use crate::delivery::address_guard::Unresolved;
+use crate::delivery::client::Client;
 
 /// Longest error text that is kept with an attempt, in characters.
 const ERROR_CHARS: usize = 500;

@@ -28,10 +28,10 @@ use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::handler::{Handled, Receipt};
-use crate::lane::Lane;
-use crate::worker::Shared;
-use crate::{events, heal};
+use crate::consumer::worker::Shared;
+use crate::delivery::{Handled, Receipt};
+use crate::limiter::Lane;
+use crate::{repair, telemetry};
 
 /// Deliveries handled at once for each request that may be in flight: while some are sent, others are
 /// recorded.
@@ -60,7 +60,7 @@ pub(crate) async fn send(
     match claim.take().await {
         Ok(true) => {}
         Ok(false) => return,
-        Err(error) => return events::step_failed("claim", &error),
+        Err(error) => return telemetry::step_failed("claim", &error),
     }
     let lane = lane.child();
     let losing = async {
@@ -71,7 +71,7 @@ pub(crate) async fn send(
     };
     tokio::select! { () = send_all(shared, webhook, &lane, max_concurrency) => {}, () = losing => {} }
     if let Err(error) = redelivery_claims::release(store, webhook, claim.holder).await {
-        events::step_failed("release", &error);
+        telemetry::step_failed("release", &error);
     }
 }
 
@@ -97,7 +97,7 @@ impl Claim<'_> {
             match tokio::time::timeout_at((asked + HELD_FOR).into(), self.take()).await {
                 Ok(Ok(true)) => asked = now,
                 Ok(Ok(false)) | Err(_) => return,
-                Ok(Err(error)) => events::step_failed("claim", &error),
+                Ok(Err(error)) => telemetry::step_failed("claim", &error),
             }
         }
     }
@@ -118,10 +118,10 @@ async fn send_all(shared: &Shared, webhook: WebhookId, lane: &Lane, max_concurre
             Ok(due) => {
                 let done = attempt_all(shared, webhook, &shared_lane, handled.into(), due).await;
                 if let Err(error) = redeliveries::done(&shared.handler.store, webhook, &done).await {
-                    return events::step_failed("redelivered", &error);
+                    return telemetry::step_failed("redelivered", &error);
                 }
             }
-            Err(error) => return events::step_failed("redeliver", &error),
+            Err(error) => return telemetry::step_failed("redeliver", &error),
         }
     }
 }
@@ -146,7 +146,7 @@ impl Retries {
         let mut due = match page {
             Ok(due) => due,
             Err(error) => {
-                events::step_failed("retries", &error);
+                telemetry::step_failed("retries", &error);
                 return None;
             }
         };
@@ -160,7 +160,7 @@ impl Retries {
             self.0.clear();
         }
         let attempts = stream::iter(due).map(async |delivery| {
-            let message = heal::message(delivery);
+            let message = repair::lost_queue::message(delivery);
             shared.handler.deliver(webhook, &message, from_database(), lane).await
         });
         let dealt_with =

@@ -16,7 +16,7 @@ use store::vault::Vault;
 use store::{Store, StoreError};
 use tokio::sync::Mutex;
 
-use crate::events;
+use crate::telemetry;
 
 /// A webhook, made ready for requests.
 #[derive(Debug)]
@@ -126,7 +126,7 @@ impl Directory {
                 Ok(target) => self.put(target),
                 // The others go on; this one is delivered again once it can be read.
                 Err(error) => {
-                    events::webhook_unreadable(&error);
+                    telemetry::webhook_unreadable(&error);
                     self.set_unreadable(id);
                 }
             }

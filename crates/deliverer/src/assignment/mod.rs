@@ -17,11 +17,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use uuid::Uuid;
 
-use crate::directory::{Directory, Target};
-use crate::events;
-use crate::lane::Limits;
+use crate::consumer::worker::{NUDGE_EVERY, Shared, Worker};
+use crate::limiter::Limits;
 use crate::redelivery;
-use crate::worker::{NUDGE_EVERY, Shared, Worker};
+use crate::telemetry;
+use crate::webhook_cache::{Directory, Target};
 
 /// How often the configuration is looked at: so soon a new webhook is served and a paused one rests.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -110,19 +110,19 @@ impl Fleet {
             served.worker.close();
         }
         if let Err(error) = instances::leave(&self.store, &self.me).await {
-            events::step_failed("leave", &error);
+            telemetry::step_failed("leave", &error);
         }
     }
 
     /// One look at configuration and members. When the database is away, all stays as it is.
     async fn look(&mut self) {
         if let Err(error) = self.directory.refresh().await {
-            return events::step_failed("refresh", &error);
+            return telemetry::step_failed("refresh", &error);
         }
         if self.renewed.is_none_or(|at| at.elapsed() >= RENEW_EVERY) {
             match self.renew().await {
                 Ok(members) => self.members = members,
-                Err(error) => return events::step_failed("renew", &error),
+                Err(error) => return telemetry::step_failed("renew", &error),
             }
             self.renewed = Some(Instant::now());
         }
@@ -136,7 +136,7 @@ impl Fleet {
         if self.stranded_looked.elapsed() >= STRANDED_EVERY {
             self.stranded_looked = Instant::now();
             if let Err(error) = self.look_for_stranded().await {
-                events::step_failed("stranded", &error);
+                telemetry::step_failed("stranded", &error);
             }
         }
     }
@@ -146,7 +146,7 @@ impl Fleet {
     async fn catch_up(&mut self) {
         let waiting = match redeliveries::webhooks(&self.store).await {
             Ok(waiting) => waiting,
-            Err(error) => return events::step_failed("redeliveries", &error),
+            Err(error) => return telemetry::step_failed("redeliveries", &error),
         };
         for id in waiting {
             self.catch_up_with(id);
@@ -169,7 +169,7 @@ impl Fleet {
         if let Some(looking) = self.retries_look.take_if(|looking| looking.is_finished()) {
             match looking.await {
                 Ok(Ok(due)) => due.into_iter().for_each(|id| self.catch_up_with(id)),
-                Ok(Err(error)) => events::step_failed("retries", &error),
+                Ok(Err(error)) => telemetry::step_failed("retries", &error),
                 Err(stopped) => debug!(error = %stopped, "a look for retries was stopped"),
             }
         }
@@ -243,7 +243,7 @@ impl Fleet {
             }
         });
         self.settling.retain(|_, settling| !settling.is_finished());
-        events::share(self.members.len(), owned, standby);
+        telemetry::share(self.members.len(), owned, standby);
     }
 
     /// Starts, keeps or stops the worker of one webhook.
@@ -274,10 +274,10 @@ impl Fleet {
         let directory = Arc::clone(&self.directory);
         self.shared.tracker.spawn(async move {
             if let Err(error) = settle_target(&store, &shared, &target).await {
-                events::step_failed("settle", error.as_ref());
+                telemetry::step_failed("settle", error.as_ref());
             }
             if let Err(error) = directory.refresh().await {
-                events::step_failed("refresh", &error);
+                telemetry::step_failed("refresh", &error);
             }
         })
     }
@@ -349,6 +349,6 @@ async fn settle_target(
         shared.topology.delete_webhook(target.id).await?;
     }
     settle::done(store, target.id, target.generation).await?;
-    events::settled(target.id, settled);
+    telemetry::settled(target.id, settled);
     Ok(())
 }

@@ -16,10 +16,10 @@ use store::stranded;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::directory::Known;
-use crate::handler::repeated;
-use crate::worker::Shared;
-use crate::{events, heal};
+use crate::consumer::worker::Shared;
+use crate::delivery::repeated;
+use crate::webhook_cache::Known;
+use crate::{repair, telemetry};
 
 /// Messages handled at once.
 const PREFETCH: u16 = 50;
@@ -64,7 +64,7 @@ async fn subscribe(shared: &Shared, queue: &str) -> Result<Subscription, BrokerE
 async fn handle(shared: Arc<Shared>, message: Message, in_hand: InHand) {
     let mut backoff = Backoff::default();
     while let Err(error) = send_on(&shared, &message).await {
-        events::step_failed("unrouted", error.as_ref());
+        telemetry::step_failed("unrouted", error.as_ref());
         backoff.wait().await;
     }
     message.ack();
@@ -84,7 +84,7 @@ async fn send_on(shared: &Shared, message: &Message) -> Result<(), Box<dyn std::
     }
     match known {
         Known::Target(target) if target.status != WebhookStatus::Deleted => {
-            if heal::hear(shared, webhook).await.is_blocked() {
+            if repair::lost_queue::hear(shared, webhook).await.is_blocked() {
                 return leave_to_database(shared, webhook, message).await;
             }
             shared.topology.declare_webhook_again(webhook).await?;
@@ -132,7 +132,7 @@ async fn end(
         let key = DeliveryKey { webhook, created: delivery.head.created, event: delivery.head.id };
         let round = delivery.progress.round;
         if record::finish(&shared.handler.store, key, round, DeliveryStatus::Discarded).await? {
-            events::delivery_ended(DeliveryStatus::Discarded);
+            telemetry::delivery_ended(DeliveryStatus::Discarded);
         }
     }
     Ok(())

@@ -10,8 +10,8 @@ use store::record::{self, AttemptRecord, MAX_BATCH, Standing};
 use store::{Store, StoreError};
 use tokio::sync::mpsc;
 
-use crate::events::{self, Lost};
-use crate::jobs::{self, Jobs, answer};
+use crate::recording::batcher::{self, Jobs, answer};
+use crate::telemetry::{self, Lost};
 
 /// After a batch of so many the next one waits for more: what a statement costs beside its rows is then shared by
 /// more of them. Nobody waits for an attempt to be recorded but its own message.
@@ -22,7 +22,7 @@ const LINGER: Duration = Duration::from_millis(5);
 /// Attempts that may wait for the recorder; beyond, those who attempt wait.
 const WAITING: usize = 2 * MAX_BATCH;
 
-type Job = jobs::Job<AttemptRecord, Option<Standing>>;
+type Job = batcher::Job<AttemptRecord, Option<Standing>>;
 
 /// Where attempts are recorded. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -85,13 +85,13 @@ async fn write(store: &Store, slice: Duration, batch: Vec<Job>) {
         let (attempts, askers): (Vec<_>, Vec<_>) = part.into_iter().unzip();
         let error = match record::attempts(store, &attempts, slice).await {
             Ok(standings) => {
-                events::batch_recorded(attempts.len());
+                telemetry::batch_recorded(attempts.len());
                 answer(askers, standings);
                 continue;
             }
             Err(error) => error,
         };
-        events::step_failed("record", &error);
+        telemetry::step_failed("record", &error);
         let mut part: Vec<Job> = attempts.into_iter().zip(askers).collect();
         if !error.is_refused() {
             backoff.wait().await;
@@ -131,13 +131,13 @@ async fn write_refused(
         };
         match written {
             Ok(standing) => {
-                events::attempt_refused(&attempt, lost, refusal);
+                telemetry::attempt_refused(&attempt, lost, refusal);
                 return standing;
             }
             // It is not over a database that refuses whatever it is asked that anything is left out.
             Err(error) if error.is_refused() && record::probe(store).await.is_ok() => lost = lost.next(),
             Err(error) => {
-                events::step_failed("record", &error);
+                telemetry::step_failed("record", &error);
                 backoff.wait().await;
             }
         }

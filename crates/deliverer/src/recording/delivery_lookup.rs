@@ -7,8 +7,8 @@ use store::Store;
 use store::record::{self, DeliveryKey, FullStanding, MAX_BATCH};
 use tokio::sync::mpsc;
 
-use crate::events;
-use crate::jobs::{Job, Jobs, answer};
+use crate::recording::batcher::{Job, Jobs, answer};
+use crate::telemetry;
 
 type Found = Option<FullStanding>;
 
@@ -54,7 +54,7 @@ async fn look_up(store: &Store, keys: &[DeliveryKey]) -> Vec<Found> {
             }
             Err(error) => error,
         };
-        events::step_failed("standing", &error);
+        telemetry::step_failed("standing", &error);
         if part.len() > 1 && (!error.is_unavailable() || error.is_overload()) {
             let (first, second) = part.split_at(part.len() / 2);
             parts.extend([second, first]);

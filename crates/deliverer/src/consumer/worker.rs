@@ -21,10 +21,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
-use crate::handler::{Handled, Handler, Receipt, repeated};
-use crate::lane::{Lane, Limits};
-use crate::tempo::Tempo;
-use crate::{events, heal, redelivery};
+use crate::delivery::{Handled, Handler, Receipt, repeated};
+use crate::limiter::attempt_rate::Tempo;
+use crate::limiter::{Lane, Limits};
+use crate::{redelivery, repair, telemetry};
 
 /// Deliveries handled at once, and messages handed out, for each request in flight: while some are sent, others
 /// are recorded.
@@ -228,7 +228,7 @@ async fn run(shared: Arc<Shared>, work: Arc<Work>) {
 /// is not made again.
 async fn is_wanted(shared: &Shared, webhook: WebhookId) -> bool {
     if let Err(error) = shared.handler.directory.refresh().await {
-        events::step_failed("refresh", &error);
+        telemetry::step_failed("refresh", &error);
     }
     shared.handler.directory.get(webhook).is_some_and(|target| target.status != WebhookStatus::Deleted)
 }
@@ -249,13 +249,13 @@ fn prefetch(limits: Limits) -> u16 {
 /// Makes the queue anew when it is lost; one such examination at a time.
 async fn examine(shared: &Shared, work: &Work) {
     let Ok(_examining) = work.examining.try_lock() else { return };
-    if let Err(error) = heal::examine(shared, work.webhook).await {
-        events::step_failed("heal", error.as_ref());
+    if let Err(error) = repair::lost_queue::examine(shared, work.webhook).await {
+        telemetry::step_failed("heal", error.as_ref());
     }
 }
 
 async fn consume(shared: &Arc<Shared>, work: &Arc<Work>, subscription: &mut Subscription, since: Instant) {
-    let _subscribed = events::subscribed();
+    let _subscribed = telemetry::subscribed();
     let mut renewals = work.renewals.subscribe();
     let activity = Activity::none_yet(work);
     let renewal = renewals.borrow_and_update().number;

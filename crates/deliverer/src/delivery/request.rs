@@ -6,8 +6,8 @@ use domain::request;
 use domain::time::Timestamp;
 use runtime::traces::Span;
 
-use crate::attempt::{self, Request};
-use crate::directory::Target;
+use crate::delivery::exchange::{self, Request};
+use crate::webhook_cache::Target;
 
 /// An attempt of a delivery to a webhook.
 pub(crate) struct Signed<'a> {
@@ -25,10 +25,10 @@ impl Signed<'_> {
         let id = message.head.id.to_string();
         let mut headers = self.target.headers.clone();
         let signature = self.target.sign(&id, self.at, &body);
-        attempt::platform_headers(&mut headers, &id, self.at.timestamp(), &signature);
+        exchange::platform_headers(&mut headers, &id, self.at.timestamp(), &signature);
         let trace = span.map(Span::traceparent);
         let trace = trace.or_else(|| message.progress.trace.as_ref().map(ToString::to_string));
-        attempt::trace_header(&mut headers, trace);
+        exchange::trace_header(&mut headers, trace);
         Request { url: self.target.endpoint.url().clone(), headers, body }
     }
 }

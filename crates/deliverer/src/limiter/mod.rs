@@ -1,5 +1,7 @@
 //! Admits requests to one endpoint: so many at once, fewer and slower while it fails, so many a second.
 
+pub(crate) mod attempt_rate;
+
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,7 +12,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use crate::tempo::Tempo;
+use crate::limiter::attempt_rate::Tempo;
 
 /// A second's requests may come in this many bursts.
 const BURSTS_PER_SECOND: u32 = 10;

@@ -4,6 +4,12 @@
 //! process may die between any two steps; the message comes again, marked as redelivered, and what
 //! the database says decides where to go on.
 
+pub(crate) mod address_guard;
+pub mod client;
+pub(crate) mod exchange;
+pub(crate) mod in_flight;
+pub(crate) mod request;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,18 +30,17 @@ use store::clock;
 use store::record::{self, AttemptRecord, DeliveryKey};
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt;
-use crate::client::Client;
-use crate::directory::{Directory, Known, Target};
-use crate::events;
+use crate::delivery::client::Client;
+use crate::delivery::in_flight::InFlight;
+use crate::delivery::request::Signed;
 use crate::health::Health;
-use crate::in_flight::InFlight;
-use crate::lane::{Lane, Turn, Urgency};
-use crate::pulse::Pulse;
-use crate::recorder::Recorder;
-use crate::signed::Signed;
-use crate::standings::Standings;
-use crate::waits::Waits;
+use crate::limiter::{Lane, Turn, Urgency};
+use crate::recording::attempt_recorder::Recorder;
+use crate::recording::delivery_lookup::Standings;
+use crate::retry_queue::Waits;
+use crate::stall_detector::Pulse;
+use crate::telemetry;
+use crate::webhook_cache::{Directory, Known, Target};
 
 /// A message that comes this much early is not sent back to wait, but waits here: the clocks of two machines,
 /// and the time between deciding and publishing, explain it.
@@ -224,7 +229,7 @@ impl Handler {
                         return known;
                     }
                 }
-                Err(error) => events::step_failed("refresh", &error),
+                Err(error) => telemetry::step_failed("refresh", &error),
             }
             tokio::time::sleep(REFRESH_EVERY).await;
         }
@@ -238,13 +243,13 @@ impl Handler {
         let superseded =
             full.standing.round > progress.round || full.standing.status != DeliveryStatus::Pending;
         if superseded {
-            events::repetition_skipped();
+            telemetry::repetition_skipped();
             return Some(Step::Done);
         }
         if full.attempts <= progress.recorded {
             return None;
         }
-        events::repetition_skipped();
+        telemetry::repetition_skipped();
         // Another message, or the database, led to the attempt: its handler queues what follows from it.
         if !delivery.receipt.redelivered {
             return Some(Step::Done);
@@ -303,10 +308,10 @@ impl Handler {
         let signed = Signed { target, webhook: delivery.webhook, attempt, at: started };
         let request = signed.request(delivery.message, span.as_ref());
         let facts = {
-            let _in_flight = events::in_flight();
-            let sending = attempt::send(&self.client, request, self.request_timeout);
+            let _in_flight = telemetry::in_flight();
+            let sending = exchange::send(&self.client, request, self.request_timeout);
             // What an endpoint answers may end its own attempt, and nobody else's.
-            tasks::contain(sending).await.unwrap_or_else(|_| attempt::panicked())
+            tasks::contain(sending).await.unwrap_or_else(|_| exchange::panicked())
         };
         end(span, &facts);
         let delivered = facts.outcome == Outcome::Delivered;
@@ -320,7 +325,7 @@ impl Handler {
         };
         let took = clock.elapsed();
         let ended = whole_millis(clock::now());
-        events::AttemptEnded {
+        telemetry::AttemptEnded {
             webhook: delivery.webhook,
             event: delivery.key.event,
             attempt: progress.attempt,
@@ -400,19 +405,19 @@ impl Handler {
         let ended = loop {
             match record::finish(&self.store, delivery.key, round, status).await {
                 Ok(ended) => break ended,
-                Err(error) => events::step_failed("finish", &error),
+                Err(error) => telemetry::step_failed("finish", &error),
             }
             backoff.wait().await;
         };
         in_hand.done();
         if ended {
-            events::delivery_ended(status);
+            telemetry::delivery_ended(status);
         }
     }
 
     /// Something that is no delivery of ours goes to the rejected ones, whole, for support to see.
     async fn set_aside(&self, message: &Message, body: Vec<u8>, error: &InvalidDelivery) {
-        events::step_failed("decode", error);
+        telemetry::step_failed("decode", error);
         let refused = Outgoing {
             body,
             message_id: message.message_id.clone(),
@@ -426,7 +431,7 @@ impl Handler {
         let route = Route { exchange: &exchange, key: "" };
         let mut backoff = Backoff::default();
         while let Err(error) = self.publisher.publish_mandatory(route, &refused).await {
-            events::step_failed("set_aside", &error);
+            telemetry::step_failed("set_aside", &error);
             backoff.wait().await;
         }
     }
@@ -445,12 +450,12 @@ pub(crate) fn repeated(deliveries: Vec<DeliveryMessage>) -> Outgoing {
 fn tell(delivery: &Delivery<'_>, status: DeliveryStatus, at: Timestamp) {
     let progress = &delivery.message.progress;
     if status != DeliveryStatus::Pending {
-        events::delivery_ended(status);
+        telemetry::delivery_ended(status);
     }
     let by_itself = progress.round == 1 && matches!(progress.trigger, Trigger::Fresh | Trigger::Retry);
     if status == DeliveryStatus::Delivered && by_itself {
         let (created, received) = (delivery.message.head.created, progress.received);
-        events::Arrived { trigger: progress.trigger, created, received, at }.emit();
+        telemetry::Arrived { trigger: progress.trigger, created, received, at }.emit();
     }
 }
 

@@ -1,0 +1,3 @@
+//! Consumes the queue of each webhook that this replica serves.
+
+pub(crate) mod worker;
