@@ -5,6 +5,7 @@
 //! comes in as a [`chrono::DateTime<Utc>`], randomness only where a fresh id or secret is drawn.
 
 pub mod address;
+pub mod admission;
 pub mod catalogue;
 pub mod delivery;
 pub mod endpoint;
@@ -16,6 +17,8 @@ pub mod limits;
 pub mod outcome;
 pub mod ownership;
 pub mod pressure;
+pub mod queue_repair;
+pub mod redelivery_pacing;
 pub mod request;
 pub mod retry;
 pub mod schema;
