@@ -1,64 +1,73 @@
-//! Notices that the process stood still: stopped, starved, or its machine paused. Meanwhile the broker
-//! may have given its messages to another replica, while they wait here as if nothing had happened.
+//! Detects that the process stood still: stopped, starved, or its machine paused.
+//!
+//! While it stood still, RabbitMQ may have given its messages to another replica, and they wait here as if nothing had
+//! happened.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How often it beats.
-const EVERY: Duration = Duration::from_millis(500);
-/// A longer pause between two beats is a standstill. The broker gives up a connection only after
-/// two heartbeats, so this is well before.
-const STANDSTILL: Duration = Duration::from_secs(2);
+use tokio::time::Instant;
 
-const _: () = assert!(STANDSTILL.as_secs() < broker::HEARTBEAT_SECONDS as u64);
+/// How often the background task beats.
+const BEAT_INTERVAL: Duration = Duration::from_millis(500);
+/// A longer pause between two beats is a stall. RabbitMQ gives up a connection only after two heartbeats, so that a
+/// stall is detected well before.
+const MIN_STALL: Duration = Duration::from_secs(2);
 
-/// The pulse of the process. Cheap to clone.
+const _: () = assert!(MIN_STALL.as_secs() < broker::HEARTBEAT_SECONDS as u64);
+
+/// Detects stalls of the process. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Pulse(Arc<Mutex<Beats>>);
+pub(crate) struct StallDetector(Arc<Mutex<Beats>>);
 
 #[derive(Debug)]
 struct Beats {
     last: Instant,
-    /// The end of the latest standstill.
-    missed: Option<Instant>,
+    /// The end of the latest stall.
+    stall_ended: Option<Instant>,
 }
 
-impl Pulse {
-    /// A pulse that beats in the background.
+impl StallDetector {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Beats::new(Instant::now()))))
+    }
+
+    /// Starts a detector that beats in the background.
     pub(crate) fn start() -> Self {
-        let pulse = Self(Arc::new(Mutex::new(Beats::new(Instant::now()))));
-        let beating = pulse.clone();
-        runtime::tasks::spawn_essential("pulse", async move {
+        let detector = Self::new();
+        let beating = detector.clone();
+        runtime::tasks::spawn_essential("stall detector", async move {
             loop {
-                beating.beat();
-                tokio::time::sleep(EVERY).await;
+                beating.record_beat();
+                tokio::time::sleep(BEAT_INTERVAL).await;
             }
         });
-        pulse
+        detector
     }
 
-    /// Whether the process stood still at some time after `since`. Who asks is a beat, too: whatever
-    /// runs first after a standstill learns of it.
-    pub(crate) fn missed_since(&self, since: Instant) -> bool {
-        self.beat().is_some_and(|missed| missed > since)
+    /// Whether a stall ended after `since`. The call counts as a beat, so that the first task to run after a stall
+    /// learns of it.
+    pub(crate) fn stalled_since(&self, since: Instant) -> bool {
+        self.record_beat().is_some_and(|ended| ended > since)
     }
 
-    fn beat(&self) -> Option<Instant> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).beat(Instant::now())
+    fn record_beat(&self) -> Option<Instant> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).record(Instant::now())
     }
 }
 
 impl Beats {
     fn new(now: Instant) -> Self {
-        Self { last: now, missed: None }
+        Self { last: now, stall_ended: None }
     }
 
-    fn beat(&mut self, now: Instant) -> Option<Instant> {
-        if now.saturating_duration_since(self.last) > STANDSTILL {
-            self.missed = Some(now);
+    /// Records a beat and returns the end of the latest stall.
+    fn record(&mut self, now: Instant) -> Option<Instant> {
+        if now.saturating_duration_since(self.last) > MIN_STALL {
+            self.stall_ended = Some(now);
         }
         self.last = now;
-        self.missed
+        self.stall_ended
     }
 }
 
@@ -67,13 +76,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_standstill_is_noticed_by_whoever_beats_next_and_a_busy_moment_is_none() {
+    fn the_next_beat_after_a_stall_detects_it_and_a_busy_moment_is_none() {
         let began = Instant::now();
         let at = |millis: u64| began + Duration::from_millis(millis);
         let mut beats = Beats::new(began);
-        assert_eq!(beats.beat(at(500)), None);
-        assert_eq!(beats.beat(at(2_000)), None, "late, but no standstill");
-        assert_eq!(beats.beat(at(12_000)), Some(at(12_000)));
-        assert_eq!(beats.beat(at(12_500)), Some(at(12_000)), "what began before it stays in doubt");
+        assert_eq!(beats.record(at(500)), None);
+        assert_eq!(beats.record(at(2_000)), None, "late, but no stall");
+        assert_eq!(beats.record(at(12_000)), Some(at(12_000)));
+        assert_eq!(beats.record(at(12_500)), Some(at(12_000)), "work that began before it stays in doubt");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_work_that_began_before_the_stall_is_in_doubt() {
+        let detector = StallDetector::new();
+        let before = Instant::now();
+        tokio::time::advance(MIN_STALL + Duration::from_millis(1)).await;
+        assert!(detector.stalled_since(before));
+        let after = Instant::now();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(!detector.stalled_since(after));
+        assert!(detector.stalled_since(before), "the doubt stays");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn beats_in_the_background_keep_a_quiet_process_free_of_doubt() {
+        let detector = StallDetector::start();
+        let began = Instant::now();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(!detector.stalled_since(began));
     }
 }

@@ -1,13 +1,14 @@
-//! The webhooks as they are now, in memory: all that an attempt needs of one.
+//! Caches the webhooks of the platform: the cache holds all that an attempt needs of one.
 
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use domain::admission::WebhookView;
 use domain::delivery::DeliveryStatus;
 use domain::endpoint::Endpoint;
 use domain::ids::WebhookId;
-use domain::signature::{self, Signer};
+use domain::signature::Signer;
 use domain::time::Timestamp;
 use domain::webhook::WebhookStatus;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -16,27 +17,31 @@ use store::vault::Vault;
 use store::{Store, StoreError};
 use tokio::sync::Mutex;
 
+use crate::limiter::Limits;
 use crate::telemetry;
 
-/// A webhook, made ready for requests.
+/// The configuration of a webhook, prepared for requests.
 #[derive(Debug)]
-pub(crate) struct Target {
+pub(crate) struct WebhookConfig {
     pub(crate) id: WebhookId,
     pub(crate) endpoint: Endpoint,
     pub(crate) headers: HeaderMap,
     pub(crate) status: WebhookStatus,
+    /// Grows whenever the webhook stops receiving.
     pub(crate) generation: i32,
-    pub(crate) settled_generation: i32,
-    pub(crate) settle_as: DeliveryStatus,
-    pub(crate) max_concurrency: u16,
-    pub(crate) rate_per_second: Option<u32>,
-    signers: Vec<Signer>,
-    previous: Option<(Vec<Signer>, Timestamp)>,
+    /// The generation before which all deliveries are closed.
+    pub(crate) closed_generation: i32,
+    /// The status that pending deliveries of ended generations get.
+    pub(crate) closes_as: DeliveryStatus,
+    pub(crate) limits: Limits,
+    pub(crate) signers: Vec<Signer>,
+    /// The signers before the last rotation, and until when they count.
+    pub(crate) previous_signers: Option<(Vec<Signer>, Timestamp)>,
 }
 
-/// Every webhook of the platform that is not long gone.
+/// The cache of all webhooks that are not closed for good.
 #[derive(Debug)]
-pub(crate) struct Directory {
+pub(crate) struct WebhookCache {
     store: Store,
     vault: Vault,
     version: Mutex<i64>,
@@ -45,44 +50,57 @@ pub(crate) struct Directory {
 
 #[derive(Debug, Default)]
 struct Webhooks {
-    targets: HashMap<WebhookId, Arc<Target>>,
-    /// They are there, and this process cannot read them: another may have the master key of their secrets.
+    known: HashMap<WebhookId, Arc<WebhookConfig>>,
+    /// Webhooks that exist and that this process cannot read. Another replica may have the master key of their secrets.
     unreadable: HashSet<WebhookId>,
 }
 
-/// What is known of a webhook.
-#[derive(Debug)]
-pub(crate) enum Known {
-    /// All that an attempt needs.
-    Target(Arc<Target>),
-    /// It is there, and this process cannot read it.
+/// A webhook as the cache has it.
+#[derive(Debug, Clone)]
+pub(crate) enum CachedWebhook {
+    /// Its configuration is known.
+    Known(Arc<WebhookConfig>),
+    /// It exists, and this process cannot read it.
     Unreadable,
-    /// It was deleted, and nothing waits for it any more.
+    /// It was deleted and all of its deliveries are closed, or it is newer than the cache.
     Gone,
 }
 
-impl Target {
-    /// The signatures of one request: of the current keys, and of those before while both count.
-    pub(crate) fn sign(&self, id: &str, now: Timestamp, body: &[u8]) -> String {
-        let previous =
-            self.previous.iter().filter(|(_, until)| now < *until).flat_map(|(signers, _)| signers);
-        let signers: Vec<Signer> = self.signers.iter().chain(previous).cloned().collect();
-        signature::header(&signers, id, now.timestamp(), body)
+impl CachedWebhook {
+    /// Returns what the decision about a delivery depends on.
+    pub(crate) fn view(&self) -> WebhookView {
+        match self {
+            Self::Known(webhook) => WebhookView::Known {
+                generation: webhook.generation,
+                status: webhook.status,
+                closes_as: webhook.closes_as,
+            },
+            Self::Unreadable => WebhookView::Unreadable,
+            Self::Gone => WebhookView::Gone,
+        }
     }
 
-    /// What is to be done with a delivery of a generation: `None` for an attempt, else the status
-    /// that it ends with.
-    pub(crate) fn settles(&self, generation: i32) -> Option<DeliveryStatus> {
-        if generation < self.generation { Some(self.settle_as) } else { self.status.settles_waiting_as() }
-    }
-
-    /// Whether generations that ended are not settled yet.
-    pub(crate) fn is_unsettled(&self) -> bool {
-        self.settled_generation < self.generation
+    /// Returns the configuration, if it is known.
+    pub(crate) fn config(self) -> Option<Arc<WebhookConfig>> {
+        match self {
+            Self::Known(webhook) => Some(webhook),
+            Self::Unreadable | Self::Gone => None,
+        }
     }
 }
 
-impl TryFrom<DeliveryChange> for Target {
+impl WebhookConfig {
+    /// Whether pending deliveries of ended generations are not closed yet.
+    pub(crate) fn has_open_generations(&self) -> bool {
+        self.closed_generation < self.generation
+    }
+
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.status == WebhookStatus::Deleted
+    }
+}
+
+impl TryFrom<DeliveryChange> for WebhookConfig {
     type Error = StoreError;
 
     fn try_from(change: DeliveryChange) -> Result<Self, StoreError> {
@@ -102,32 +120,34 @@ impl TryFrom<DeliveryChange> for Target {
             headers,
             status: change.status,
             generation: change.generation,
-            settled_generation: change.settled_generation,
-            settle_as: change.settle_as,
-            max_concurrency: u16::try_from(change.max_concurrency).unwrap_or(1).max(1),
-            rate_per_second: change.rate_per_second.and_then(|rate| u32::try_from(rate).ok()),
+            closed_generation: change.settled_generation,
+            closes_as: change.settle_as,
+            limits: Limits {
+                max_concurrency: u16::try_from(change.max_concurrency).unwrap_or(1).max(1),
+                rate_per_second: change.rate_per_second.and_then(|rate| u32::try_from(rate).ok()),
+            },
             signers: change.keys.signers().collect(),
-            previous: change.previous_keys.map(|(keys, until)| (keys.signers().collect(), until)),
+            previous_signers: change.previous_keys.map(|(keys, until)| (keys.signers().collect(), until)),
         })
     }
 }
 
-impl Directory {
+impl WebhookCache {
     pub(crate) fn new(store: Store, vault: Vault) -> Self {
         Self { store, vault, version: Mutex::new(NO_VERSION), webhooks: RwLock::default() }
     }
 
-    /// Takes in what changed. Several may ask at once: they wait for one look.
+    /// Loads the webhooks that changed. Callers that come at the same time wait for one another.
     pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
         let mut version = self.version.lock().await;
         let (newer, changes) = delivery_changes(&self.store, &self.vault, *version).await?;
         for (id, change) in changes {
-            match change.and_then(Target::try_from) {
-                Ok(target) => self.put(target),
-                // The others go on; this one is delivered again once it can be read.
+            match change.and_then(WebhookConfig::try_from) {
+                Ok(webhook) => self.webhooks_mut().insert(webhook),
+                // The other webhooks go on. This one is served again once it can be read.
                 Err(error) => {
-                    telemetry::webhook_unreadable(&error);
-                    self.set_unreadable(id);
+                    telemetry::report_unreadable_webhook(id, &error);
+                    self.webhooks_mut().set_unreadable(id);
                 }
             }
         }
@@ -135,47 +155,58 @@ impl Directory {
         Ok(())
     }
 
-    pub(crate) fn find(&self, id: WebhookId) -> Known {
-        let webhooks = self.webhooks.read().unwrap_or_else(PoisonError::into_inner);
-        match webhooks.targets.get(&id) {
-            Some(target) => Known::Target(Arc::clone(target)),
-            None if webhooks.unreadable.contains(&id) => Known::Unreadable,
-            None => Known::Gone,
-        }
+    pub(crate) fn find(&self, id: WebhookId) -> CachedWebhook {
+        self.webhooks().find(id)
     }
 
-    pub(crate) fn get(&self, id: WebhookId) -> Option<Arc<Target>> {
-        match self.find(id) {
-            Known::Target(target) => Some(target),
-            Known::Unreadable | Known::Gone => None,
-        }
+    /// Returns the configuration of a webhook, if it is known.
+    pub(crate) fn find_config(&self, id: WebhookId) -> Option<Arc<WebhookConfig>> {
+        self.find(id).config()
     }
 
-    pub(crate) fn all(&self) -> Vec<Arc<Target>> {
-        self.webhooks.read().unwrap_or_else(PoisonError::into_inner).targets.values().cloned().collect()
+    pub(crate) fn all_configs(&self) -> Vec<Arc<WebhookConfig>> {
+        self.webhooks().known.values().cloned().collect()
     }
 
-    /// Those that this process cannot read. They count when webhooks are shared out, so that all replicas share out
-    /// the same.
-    pub(crate) fn unreadable(&self) -> Vec<WebhookId> {
-        self.webhooks.read().unwrap_or_else(PoisonError::into_inner).unreadable.iter().copied().collect()
+    /// Returns the webhooks that this process cannot read. They count when webhooks are assigned, so that all replicas
+    /// assign the same.
+    pub(crate) fn unreadable_ids(&self) -> Vec<WebhookId> {
+        self.webhooks().unreadable.iter().copied().collect()
     }
 
-    fn put(&self, target: Target) {
-        let mut webhooks = self.webhooks.write().unwrap_or_else(PoisonError::into_inner);
-        webhooks.unreadable.remove(&target.id);
-        let gone = target.status == WebhookStatus::Deleted && !target.is_unsettled();
-        if gone {
-            webhooks.targets.remove(&target.id);
-        } else {
-            webhooks.targets.insert(target.id, Arc::new(target));
-        }
+    fn webhooks(&self) -> RwLockReadGuard<'_, Webhooks> {
+        self.webhooks.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Its last known state would be attempted with the secret and the endpoint of before, so it is forgotten.
-    fn set_unreadable(&self, id: WebhookId) {
-        let mut webhooks = self.webhooks.write().unwrap_or_else(PoisonError::into_inner);
-        webhooks.targets.remove(&id);
-        webhooks.unreadable.insert(id);
+    fn webhooks_mut(&self) -> RwLockWriteGuard<'_, Webhooks> {
+        self.webhooks.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl Webhooks {
+    fn find(&self, id: WebhookId) -> CachedWebhook {
+        match self.known.get(&id) {
+            Some(webhook) => CachedWebhook::Known(Arc::clone(webhook)),
+            None if self.unreadable.contains(&id) => CachedWebhook::Unreadable,
+            None => CachedWebhook::Gone,
+        }
+    }
+
+    fn insert(&mut self, webhook: WebhookConfig) {
+        self.unreadable.remove(&webhook.id);
+        if webhook.is_deleted() && !webhook.has_open_generations() {
+            self.known.remove(&webhook.id);
+        } else {
+            self.known.insert(webhook.id, Arc::new(webhook));
+        }
+    }
+
+    /// Forgets the last known configuration. Otherwise attempts would use an outdated endpoint and secret.
+    fn set_unreadable(&mut self, id: WebhookId) {
+        self.known.remove(&id);
+        self.unreadable.insert(id);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

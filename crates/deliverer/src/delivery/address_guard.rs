@@ -1,5 +1,7 @@
-//! Names become addresses here, and here alone: what is checked is what is dialled. An address that stands in
-//! the URL itself is never asked for, so it is checked before.
+//! Resolves the names of endpoints and refuses forbidden addresses.
+//!
+//! The client dials exactly the addresses that were checked here. It does not ask its resolver for an address that the
+//! URL itself contains, so that such a URL is checked before.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,24 +9,23 @@ use domain::address::{AllowedNetworks, Forbidden, check, check_all};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-/// Why a name gave no address to dial.
+/// An error of resolving the name of an endpoint.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unresolved {
     /// The name has no address, or its servers do not answer.
     #[error("the name {name} could not be resolved: {reason}")]
     Dns { name: String, reason: String },
-    /// One of its addresses is never called.
+    /// One of its addresses is forbidden.
     #[error("{0}")]
     Forbidden(#[from] Forbidden),
 }
 
-/// The resolver of the one client: it refuses a name when one of its addresses is forbidden.
+/// The resolver of the client. It refuses a name if one of its addresses is forbidden.
 #[derive(Debug, Clone)]
-pub(crate) struct Guard(pub(crate) AllowedNetworks);
+pub(crate) struct AddressGuard(pub(crate) AllowedNetworks);
 
-impl Guard {
-    /// Refuses a URL whose host is an address that is never called. The client dials such a host without
-    /// asking its resolver.
+impl AddressGuard {
+    /// Refuses a URL whose host is a forbidden address. The client dials such a host without asking its resolver.
     pub(crate) fn check_literal(&self, url: &Url) -> Result<(), Forbidden> {
         match url.host() {
             Some(Host::Ipv4(address)) => check(address.into(), &self.0),
@@ -34,14 +35,14 @@ impl Guard {
     }
 }
 
-impl Resolve for Guard {
+impl Resolve for AddressGuard {
     fn resolve(&self, name: Name) -> Resolving {
         let allowed = self.0.clone();
-        Box::pin(async move { Ok(resolve(name.as_str(), &allowed).await?) })
+        Box::pin(async move { Ok(resolve_name(name.as_str(), &allowed).await?) })
     }
 }
 
-async fn resolve(name: &str, allowed: &AllowedNetworks) -> Result<Addrs, Unresolved> {
+async fn resolve_name(name: &str, allowed: &AllowedNetworks) -> Result<Addrs, Unresolved> {
     let failed = |reason: String| Unresolved::Dns { name: name.to_owned(), reason };
     let found = tokio::net::lookup_host((name, 0)).await.map_err(|error| failed(error.to_string()))?;
     let addresses: Vec<SocketAddr> = found.collect();
@@ -57,17 +58,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_in_the_url_is_checked_in_every_spelling() {
-        let opened = |url: &str, networks: &str| {
-            let guard = Guard(networks.parse().expect("networks"));
+    fn an_address_in_the_url_is_checked_in_every_notation() {
+        let is_allowed = |url: &str, networks: &str| {
+            let guard = AddressGuard(networks.parse().expect("networks"));
             guard.check_literal(&url.parse().expect("a URL")).is_ok()
         };
         for url in
             ["https://127.0.0.1/", "https://2130706433/", "https://0x7f.1/", "https://[::ffff:7f00:1]/"]
         {
-            assert!(!opened(url, ""), "{url}");
+            assert!(!is_allowed(url, ""), "{url}");
         }
-        assert!(opened("https://127.0.0.1/", "127.0.0.0/8") && !opened("https://[::1]/", "127.0.0.0/8"));
-        assert!(opened("https://1.1.1.1/", "") && opened("https://example.com/", ""));
+        assert!(
+            is_allowed("https://127.0.0.1/", "127.0.0.0/8") && !is_allowed("https://[::1]/", "127.0.0.0/8")
+        );
+        assert!(is_allowed("https://1.1.1.1/", "") && is_allowed("https://example.com/", ""));
+    }
+
+    #[tokio::test]
+    async fn a_name_is_refused_if_one_of_its_addresses_is_forbidden() {
+        let networks = |text: &str| text.parse::<AllowedNetworks>().expect("networks");
+        let refused = resolve_name("localhost", &networks("")).await.err().expect("it is this machine");
+        assert!(matches!(refused, Unresolved::Forbidden(_)), "{refused}");
+        let addresses = resolve_name("localhost", &networks("127.0.0.0/8,::1/128")).await.expect("allowed");
+        assert!(addresses.into_iter().all(|address| address.ip().is_loopback()));
     }
 }

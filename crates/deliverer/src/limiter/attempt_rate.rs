@@ -1,4 +1,4 @@
-//! How much a replica has to do.
+//! Measures how many attempts this replica makes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,42 +6,75 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-/// How many attempts a replica makes, counted once a second. Cheap to clone.
+/// How often the attempts are counted.
+const COUNT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Attempts a second over all endpoints. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Tempo(Arc<Counted>);
+pub(crate) struct AttemptRate(Arc<Counters>);
 
 #[derive(Debug, Default)]
-struct Counted {
-    since: AtomicU32,
+struct Counters {
+    current: AtomicU32,
     per_second: AtomicU32,
 }
 
-impl Tempo {
-    /// With its task in the background.
+impl AttemptRate {
+    /// Starts the meter with its task in the background.
     pub(crate) fn start() -> Self {
-        let tempo = Self::default();
-        let counted = Arc::clone(&tempo.0);
-        runtime::tasks::spawn_essential("tempo", async move {
-            let mut seconds = tokio::time::interval(Duration::from_secs(1));
+        let rate = Self::default();
+        let counted = rate.clone();
+        runtime::tasks::spawn_essential("attempt rate", async move {
+            let mut seconds = tokio::time::interval(COUNT_INTERVAL);
             seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 seconds.tick().await;
-                counted.per_second.store(counted.since.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+                counted.end_second();
             }
         });
-        tempo
+        rate
     }
 
-    pub(crate) fn count(&self) {
-        self.0.since.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn record_attempt(&self) {
+        self.0.current.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn per_second(&self) -> u32 {
         self.0.per_second.load(Ordering::Relaxed)
     }
 
+    fn end_second(&self) {
+        let attempts = self.0.current.swap(0, Ordering::Relaxed);
+        self.0.per_second.store(attempts, Ordering::Relaxed);
+    }
+
     #[cfg(test)]
-    pub(crate) fn set(&self, per_second: u32) {
+    pub(crate) fn set_rate(&self, per_second: u32) {
         self.0.per_second.store(per_second, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_the_number_of_attempts_of_the_last_second() {
+        let rate = AttemptRate::default();
+        (0..3).for_each(|_| rate.record_attempt());
+        assert_eq!(rate.per_second(), 0, "the second is not over");
+        rate.end_second();
+        assert_eq!(rate.per_second(), 3);
+        rate.end_second();
+        assert_eq!(rate.per_second(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_task_counts_every_second() {
+        let rate = AttemptRate::start();
+        tokio::time::sleep(COUNT_INTERVAL / 2).await;
+        rate.record_attempt();
+        tokio::time::sleep(COUNT_INTERVAL).await;
+        assert_eq!(rate.per_second(), 1);
     }
 }

@@ -1,4 +1,9 @@
-//! Admits requests to one endpoint: so many at once, fewer and slower while it fails, so many a second.
+//! Limits the requests to one endpoint.
+//!
+//! An [`EndpointLimiter`] grants a [`Permit`] for each request. It bounds three things: requests in flight, which
+//! shrink while the endpoint fails; requests a second, if the webhook has a rate; and the share that redeliveries may
+//! take. A retry gets its permit before all first attempts, because it has a window in which it must start. An endpoint
+//! that has failed for long gets a cool-down after each request.
 
 pub(crate) mod attempt_rate;
 
@@ -6,136 +11,143 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use domain::outcome::Trigger;
 use domain::pressure::Pressure;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use crate::limiter::attempt_rate::Tempo;
+use attempt_rate::AttemptRate;
 
-/// A second's requests may come in this many bursts.
+/// Bursts into which the requests of a second may be divided.
 const BURSTS_PER_SECOND: u32 = 10;
-/// Longest wait for a turn. The broker takes a message back after 30 minutes and closes the channel
-/// over it, with every consumer on it: better given back before.
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
+/// Longest wait for a permit. RabbitMQ takes a message back after 30 minutes and closes the channel with every consumer
+/// on it, so that the message is better returned before.
+const PERMIT_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// How a webhook may be pressed; a change makes a new lane.
+/// The limits of a webhook. A change replaces its limiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) max_concurrency: u16,
     pub(crate) rate_per_second: Option<u32>,
 }
 
-/// The lane of one webhook. Cheap to clone.
+/// The limiter of one webhook's endpoint. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Lane {
-    places: Arc<Places>,
+pub(crate) struct EndpointLimiter {
+    permits: Arc<Permits>,
     rate: Option<Arc<DefaultDirectRateLimiter>>,
-    /// Of these places no more than so many.
+    /// If set, this view may hold at most this many of the limiter's permits.
     share: Option<Arc<Semaphore>>,
     closing: CancellationToken,
 }
 
-/// Who goes first when several wait for a turn.
+/// Which request goes first when several wait for a permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Urgency {
+pub(crate) enum Priority {
     /// A first attempt: it has no deadline.
     Normal,
-    /// A later attempt, which has to start within the window of its delivery: it goes before all first attempts.
+    /// A retry, which has to start within the window of its delivery: it goes before all first attempts.
     Retry,
 }
 
+impl From<Trigger> for Priority {
+    fn from(trigger: Trigger) -> Self {
+        match trigger {
+            Trigger::Retry => Self::Retry,
+            Trigger::Fresh | Trigger::Redeliver | Trigger::Held | Trigger::Test => Self::Normal,
+        }
+    }
+}
+
 #[derive(Debug)]
-struct Places {
+struct Permits {
     state: Mutex<State>,
-    free: Notify,
-    /// The same for retries.
-    free_for_retry: Notify,
-    tempo: Tempo,
+    /// Wakes a first attempt that waits.
+    freed: Notify,
+    /// Wakes a retry that waits.
+    freed_for_retry: Notify,
+    attempt_rate: AttemptRate,
 }
 
 #[derive(Debug)]
 struct State {
     pressure: Pressure,
     taken: u16,
-    /// Retries that wait for a turn.
     retries_waiting: usize,
-    /// Who has halted the lane.
-    halted: u16,
+    /// How many guards keep the limiter paused.
+    pauses: u16,
 }
 
 /// The right to send one request.
 #[derive(Debug)]
-pub(crate) struct Turn {
-    places: Arc<Places>,
+pub(crate) struct Permit {
+    permits: Arc<Permits>,
     _share: Option<OwnedSemaphorePermit>,
 }
 
-/// The lane admits nobody as long as this lives.
+/// Keeps the limiter from granting permits until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Halt(Arc<Places>);
+pub(crate) struct PauseGuard(Arc<Permits>);
 
-impl Lane {
-    pub(crate) fn new(limits: Limits, tempo: Tempo, closing: CancellationToken) -> Self {
-        let quota = |rate: NonZeroU32| {
-            let burst = NonZeroU32::new(rate.get() / BURSTS_PER_SECOND).unwrap_or(NonZeroU32::MIN);
-            RateLimiter::direct(Quota::per_second(rate).allow_burst(burst))
-        };
+impl EndpointLimiter {
+    pub(crate) fn new(limits: Limits, attempt_rate: AttemptRate, closing: CancellationToken) -> Self {
         let state = Mutex::new(State {
             pressure: Pressure::new(limits.max_concurrency),
             taken: 0,
             retries_waiting: 0,
-            halted: 0,
+            pauses: 0,
         });
+        let permits = Permits { state, freed: Notify::new(), freed_for_retry: Notify::new(), attempt_rate };
         Self {
-            places: Arc::new(Places { state, free: Notify::new(), free_for_retry: Notify::new(), tempo }),
-            rate: limits.rate_per_second.and_then(NonZeroU32::new).map(quota).map(Arc::new),
+            permits: Arc::new(permits),
+            rate: limits.rate_per_second.and_then(NonZeroU32::new).map(rate_limiter).map(Arc::new),
             share: None,
             closing,
         }
     }
 
-    /// The same lane for those who may have only so many of its places at once. It closes with the whole,
-    /// or before.
-    pub(crate) fn shared(&self, most: u16) -> Self {
-        let share = Some(Arc::new(Semaphore::new(most.into())));
-        Self { share, closing: self.closing.child_token(), ..self.clone() }
+    /// Returns a view that may hold at most `max_permits` at once. It closes with the whole, or before.
+    pub(crate) fn with_share(&self, max_permits: u16) -> Self {
+        let share = Some(Arc::new(Semaphore::new(max_permits.into())));
+        Self { share, ..self.child() }
     }
 
-    /// The same lane, which may be closed before the whole is.
+    /// Returns a view that may be closed before the whole is.
     pub(crate) fn child(&self) -> Self {
         Self { closing: self.closing.child_token(), ..self.clone() }
     }
 
-    /// Lets go of those who wait, and admits nobody any more.
+    /// Releases all requests that wait, and grants no further permit.
     pub(crate) fn close(&self) {
         self.closing.cancel();
     }
 
-    /// Waits for a turn; `None` when the lane closes first, or none comes for long.
-    pub(crate) async fn turn(&self, urgency: Urgency) -> Option<Turn> {
-        let admitted = async {
-            let share = match &self.share {
-                // Nobody closes it.
-                Some(share) => Arc::clone(share).acquire_owned().await.ok(),
-                None => None,
-            };
-            let turn = self.places.take(share, urgency).await;
-            turn.rest().await;
-            if let Some(rate) = &self.rate {
-                rate.until_ready().await;
-            }
-            turn
-        };
+    /// Waits for a permit. Returns `None` if the limiter closes first, or after [`PERMIT_TIMEOUT`].
+    pub(crate) async fn acquire(&self, priority: Priority) -> Option<Permit> {
         tokio::select! {
             biased;
             () = self.closing.cancelled() => None,
-            turn = tokio::time::timeout(LONGEST_WAIT, admitted) => turn.ok(),
+            permit = tokio::time::timeout(PERMIT_TIMEOUT, self.wait_for_permit(priority)) => permit.ok(),
         }
     }
 
-    /// Resolves when the lane closes.
+    async fn wait_for_permit(&self, priority: Priority) -> Permit {
+        let share = match &self.share {
+            // Nobody closes the semaphore.
+            Some(share) => Arc::clone(share).acquire_owned().await.ok(),
+            None => None,
+        };
+        let permit = self.permits.take(share, priority).await;
+        permit.cool_down().await;
+        if let Some(rate) = &self.rate {
+            rate.until_ready().await;
+        }
+        permit
+    }
+
+    /// Resolves when the limiter closes.
     pub(crate) fn closing(&self) -> WaitForCancellationFuture<'_> {
         self.closing.cancelled()
     }
@@ -144,263 +156,125 @@ impl Lane {
         self.closing.is_cancelled()
     }
 
-    /// Resolves when no request is in flight. While turns are given out it may miss the instant.
-    pub(crate) async fn idle(&self) {
+    /// Resolves when no request is in flight. It may miss the instant while permits are granted.
+    pub(crate) async fn wait_until_idle(&self) {
         loop {
-            let free = self.places.free.notified();
-            if self.places.state().taken == 0 {
+            let freed = self.permits.freed.notified();
+            if self.permits.state().taken == 0 {
                 return;
             }
-            free.await;
+            freed.await;
         }
     }
 }
 
-impl Places {
+fn rate_limiter(per_second: NonZeroU32) -> DefaultDirectRateLimiter {
+    let burst = NonZeroU32::new(per_second.get() / BURSTS_PER_SECOND).unwrap_or(NonZeroU32::MIN);
+    RateLimiter::direct(Quota::per_second(per_second).allow_burst(burst))
+}
+
+impl Permits {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn take(self: &Arc<Self>, share: Option<OwnedSemaphorePermit>, urgency: Urgency) -> Turn {
-        let _waiting = (urgency == Urgency::Retry).then(|| RetryWaiting::new(self));
-        let notify = match urgency {
-            Urgency::Normal => &self.free,
-            Urgency::Retry => &self.free_for_retry,
+    async fn take(self: &Arc<Self>, share: Option<OwnedSemaphorePermit>, priority: Priority) -> Permit {
+        let _waiting = (priority == Priority::Retry).then(|| WaitingRetry::new(self));
+        let notify = match priority {
+            Priority::Normal => &self.freed,
+            Priority::Retry => &self.freed_for_retry,
         };
         loop {
-            // Register for the notification before checking, so that a place that becomes free in between is not missed.
-            let free = notify.notified();
-            if self.try_take(urgency) {
-                return Turn { places: Arc::clone(self), _share: share };
+            // Register for the notification before checking, so that a permit that is freed in between is not missed.
+            let freed = notify.notified();
+            if self.try_take(priority) {
+                return Permit { permits: Arc::clone(self), _share: share };
             }
-            free.await;
+            freed.await;
         }
     }
 
-    fn try_take(&self, urgency: Urgency) -> bool {
+    fn try_take(&self, priority: Priority) -> bool {
         let mut state = self.state();
-        let first = urgency == Urgency::Retry || state.retries_waiting == 0;
-        let admitted = first && state.halted == 0 && state.taken < state.pressure.in_flight();
-        state.taken += u16::from(admitted);
-        let more = state.taken < state.pressure.in_flight();
+        let is_first = priority == Priority::Retry || state.retries_waiting == 0;
+        let is_admitted = is_first && state.pauses == 0 && state.taken < state.pressure.in_flight();
+        state.taken += u16::from(is_admitted);
+        let has_more = state.taken < state.pressure.in_flight();
         drop(state);
-        // A task that is woken passes it on, so that a free place is not lost on a task that left.
-        if more && (admitted || !first) {
+        // `notify_one` may wake a task that was cancelled. So each task that is woken wakes the next one if permits are
+        // left; otherwise they would stay unused.
+        if has_more && (is_admitted || !is_first) {
             self.wake_one();
         }
-        admitted
+        is_admitted
     }
 
-    /// Wakes a task that waits for a turn, a retry if there is one.
+    /// Wakes a task that waits for a permit, a retry if there is one.
     fn wake_one(&self) {
-        let retry = self.state().retries_waiting > 0;
-        if retry {
-            self.free_for_retry.notify_one();
+        let has_retry = self.state().retries_waiting > 0;
+        if has_retry {
+            self.freed_for_retry.notify_one();
         } else {
-            self.free.notify_one();
+            self.freed.notify_one();
         }
     }
 }
 
-/// A retry that waits for a turn, as long as this lives.
-struct RetryWaiting<'a>(&'a Places);
+/// Counts a retry as waiting until it is dropped.
+struct WaitingRetry<'a>(&'a Permits);
 
-impl<'a> RetryWaiting<'a> {
-    fn new(places: &'a Places) -> Self {
-        places.state().retries_waiting += 1;
-        Self(places)
+impl<'a> WaitingRetry<'a> {
+    fn new(permits: &'a Permits) -> Self {
+        permits.state().retries_waiting += 1;
+        Self(permits)
     }
 }
 
-impl Drop for RetryWaiting<'_> {
+impl Drop for WaitingRetry<'_> {
     fn drop(&mut self) {
         self.0.state().retries_waiting -= 1;
-        // The wake-up may have been meant for this one, or first attempts may have been waiting for it.
+        // The wake-up may have been meant for this retry, or first attempts may have waited for it.
         self.0.wake_one();
     }
 }
 
-impl Turn {
-    /// Waits as long as an endpoint that does nothing but fail is left alone.
-    async fn rest(&self) {
+impl Permit {
+    /// Waits out the cool-down of an endpoint that has failed for long.
+    async fn cool_down(&self) {
         let now = Instant::now();
-        let rest = self.places.state().pressure.rest(now.into_std(), self.places.tempo.per_second());
-        if !rest.is_zero() {
-            tokio::time::sleep_until(now + rest).await;
+        let attempts_per_second = self.permits.attempt_rate.per_second();
+        let cool_down = self.permits.state().pressure.rest(now.into_std(), attempts_per_second);
+        if !cool_down.is_zero() {
+            tokio::time::sleep_until(now + cool_down).await;
         }
     }
 
-    /// Ends the turn with how the request went.
-    pub(crate) fn end(self, delivered: bool) {
-        self.places.tempo.count();
-        self.places.state().pressure.report(delivered, Instant::now().into_std());
+    /// Returns the permit after a request, and records whether the endpoint accepted it.
+    pub(crate) fn finish(self, delivered: bool) {
+        self.permits.attempt_rate.record_attempt();
+        self.permits.state().pressure.report(delivered, Instant::now().into_std());
     }
 
-    /// Ends the turn after a request that is to be the last for now.
-    pub(crate) fn halt(self) -> Halt {
-        self.places.state().halted += 1;
-        Halt(Arc::clone(&self.places))
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.places.state().taken -= 1;
-        self.places.wake_one();
+    /// Returns the permit, and pauses the limiter: the request was the last one for now.
+    pub(crate) fn pause(self) -> PauseGuard {
+        self.permits.state().pauses += 1;
+        PauseGuard(Arc::clone(&self.permits))
     }
 }
 
-impl Drop for Halt {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.state().halted -= 1;
+        self.permits.state().taken -= 1;
+        self.permits.wake_one();
+    }
+}
+
+impl Drop for PauseGuard {
+    fn drop(&mut self) {
+        self.0.state().pauses -= 1;
         self.0.wake_one();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use domain::pressure::FAILURES_IN_ROW;
-    use futures_util::FutureExt;
-
-    fn lane(max_concurrency: u16) -> Lane {
-        Lane::new(
-            Limits { max_concurrency, rate_per_second: None },
-            Tempo::default(),
-            CancellationToken::new(),
-        )
-    }
-
-    fn now(lane: &Lane) -> Option<Turn> {
-        lane.turn(Urgency::Normal).now_or_never().flatten()
-    }
-
-    #[tokio::test]
-    async fn no_more_turns_than_places_and_fewer_after_failures() {
-        let lane = lane(4);
-        let turns: Vec<Turn> = (0..4).filter_map(|_| now(&lane)).collect();
-        assert!(turns.len() == 4 && now(&lane).is_none());
-        turns.into_iter().for_each(|turn| turn.end(false));
-        let one = now(&lane).expect("one is left");
-        assert!(now(&lane).is_none());
-        one.end(true);
-        let two: Vec<Turn> = (0..3).filter_map(|_| now(&lane)).collect();
-        assert_eq!(two.len(), 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_endpoint_that_does_nothing_but_fail_rests_the_longer_the_more_is_made() {
-        let (limits, tempo) = (Limits { max_concurrency: 4, rate_per_second: None }, Tempo::default());
-        let lane = Lane::new(limits, tempo.clone(), CancellationToken::new());
-        for _ in 0..FAILURES_IN_ROW {
-            now(&lane).expect("a turn at once").end(false);
-        }
-        for (per_second, rest) in [(0, 0), (5_000, 20), (1_000_000, 100)] {
-            tempo.set(per_second);
-            let began = Instant::now();
-            lane.turn(Urgency::Normal).await.expect("a turn").end(false);
-            let rested = began.elapsed();
-            assert!((rest..=rest + 1).contains(&rested.as_millis()), "{rested:?} beside {per_second}");
-        }
-        lane.turn(Urgency::Normal).await.expect("a turn").end(true);
-        assert!(now(&lane).is_some());
-    }
-
-    #[tokio::test]
-    async fn a_share_leaves_the_others_their_places() {
-        let lane = lane(4);
-        let share = lane.shared(2);
-        let some: Vec<Turn> = (0..3).filter_map(|_| now(&share)).collect();
-        assert_eq!(some.len(), 2);
-        let others: Vec<Turn> = (0..3).filter_map(|_| now(&lane)).collect();
-        assert_eq!(others.len(), 2);
-        drop(some);
-        assert!(now(&share).is_some());
-    }
-
-    #[tokio::test]
-    async fn a_halted_lane_admits_nobody_until_it_is_released() {
-        let lane = lane(4);
-        let (one, _other) = (now(&lane).expect("a turn"), now(&lane).expect("a turn"));
-        let halt = one.halt();
-        assert!(now(&lane).is_none());
-        let (turn, ()) = tokio::join!(lane.turn(Urgency::Normal), async { drop(halt) });
-        assert!(turn.is_some());
-    }
-
-    #[tokio::test]
-    async fn retries_go_before_first_attempts_and_these_go_on_when_no_retry_waits() {
-        let lane = lane(1);
-        let held = now(&lane).expect("a turn");
-        let order = std::sync::Mutex::new(Vec::new());
-        let waits = async |urgency, name: &'static str| {
-            let turn = lane.turn(urgency).await.expect("a turn");
-            order.lock().expect("no panic").push(name);
-            turn.end(true);
-        };
-        let gone = lane.turn(Urgency::Retry).now_or_never();
-        assert!(gone.is_none(), "it waited, and left");
-        tokio::join!(
-            waits(Urgency::Normal, "first attempt"),
-            waits(Urgency::Retry, "retry"),
-            waits(Urgency::Normal, "first attempt"),
-            waits(Urgency::Retry, "retry"),
-            async { drop(held) },
-        );
-        assert_eq!(
-            order.into_inner().expect("no panic"),
-            ["retry", "retry", "first attempt", "first attempt"]
-        );
-    }
-
-    #[tokio::test]
-    async fn all_who_wait_get_their_turn_in_the_end() {
-        let lane = Arc::new(lane(3));
-        let waiting: Vec<_> = (0..100)
-            .map(|n| {
-                let lane = Arc::clone(&lane);
-                tokio::spawn(async move {
-                    let urgency = if n % 2 == 0 { Urgency::Retry } else { Urgency::Normal };
-                    let turn = lane.turn(urgency).await.expect("a turn");
-                    tokio::task::yield_now().await;
-                    turn.end(n % 3 == 0);
-                })
-            })
-            .collect();
-        for task in waiting {
-            task.await.expect("ended");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_lane_that_closes_lets_go_of_those_who_wait() {
-        let closing = CancellationToken::new();
-        let lane = Lane::new(
-            Limits { max_concurrency: 1, rate_per_second: None },
-            Tempo::default(),
-            closing.clone(),
-        );
-        let _held = lane.turn(Urgency::Normal).await.expect("the only one");
-        let (waited, ()) = tokio::join!(lane.turn(Urgency::Normal), async { closing.cancel() });
-        assert!(waited.is_none());
-    }
-
-    #[tokio::test]
-    async fn a_closing_lane_is_idle_after_its_last_turn() {
-        let closing = CancellationToken::new();
-        let lane = Lane::new(
-            Limits { max_concurrency: 2, rate_per_second: None },
-            Tempo::default(),
-            closing.clone(),
-        );
-        let (one, other) = (now(&lane).expect("a turn"), now(&lane).expect("a turn"));
-        let (waited, (), ()) = tokio::join!(lane.turn(Urgency::Normal), lane.idle(), async {
-            closing.cancel();
-            drop(one);
-            assert!(lane.idle().now_or_never().is_none());
-            other.end(true);
-        });
-        assert!(waited.is_none());
-        assert!(lane.idle().now_or_never().is_some());
-    }
-}
+mod tests;

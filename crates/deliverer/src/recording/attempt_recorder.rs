@@ -1,5 +1,7 @@
-//! Attempts are recorded in batches at the database's own pace: what came in during one statement
-//! makes the next.
+//! Records attempts in batches, at the pace of the database.
+//!
+//! The attempts that end during one statement make up the next batch. If PostgreSQL refuses a batch, the recorder
+//! halves it until the refused attempt is alone, so that one attempt cannot stop the others.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,89 +12,118 @@ use store::record::{self, AttemptRecord, MAX_BATCH, Standing};
 use store::{Store, StoreError};
 use tokio::sync::mpsc;
 
-use crate::recording::batcher::{self, Jobs, answer};
-use crate::telemetry::{self, Lost};
+use crate::recording::batcher::{self, Batcher, reply_to};
+use crate::telemetry::{self, LostPart, Operation};
 
-/// After a batch of so many the next one waits for more: what a statement costs beside its rows is then shared by
-/// more of them. Nobody waits for an attempt to be recorded but its own message.
-const BUSY: usize = 16;
-/// How long it waits for more.
-const LINGER: Duration = Duration::from_millis(5);
+/// Batches of at least this size make the recorder linger, so that more rows share the cost of a statement. Only the
+/// message of an attempt waits for its recording.
+const MIN_BUSY_BATCH: usize = 16;
+/// How long the recorder lingers after a busy batch.
+const LINGER_DELAY: Duration = Duration::from_millis(5);
+/// Attempts that may wait for the recorder. Beyond, the tasks that attempt wait.
+const QUEUE_CAPACITY: usize = 2 * MAX_BATCH;
 
-/// Attempts that may wait for the recorder; beyond, those who attempt wait.
-const WAITING: usize = 2 * MAX_BATCH;
+type Request = batcher::Request<AttemptRecord, Option<Standing>>;
 
-type Job = batcher::Job<AttemptRecord, Option<Standing>>;
-
-/// Where attempts are recorded. Cheap to clone.
+/// Records attempts. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Recorder(Jobs<AttemptRecord, Option<Standing>>);
+pub(crate) struct AttemptRecorder(Batcher<AttemptRecord, Option<Standing>>);
 
-impl Recorder {
-    /// A recorder with its task in the background.
+impl AttemptRecorder {
+    /// Starts the recorder with its task in the background.
     pub(crate) fn start(store: Store, slice: Duration, progress: Progress) -> Self {
-        let (jobs, receiver) = Jobs::new(WAITING);
-        tokio::spawn(run(store, slice, progress, receiver));
-        Self(jobs)
+        let (batcher, requests) = Batcher::new(QUEUE_CAPACITY);
+        tokio::spawn(run(Statements { store, slice }, progress, requests));
+        Self(batcher)
     }
 
-    /// Records an attempt, however long the database is away. The delivery as it stands then;
-    /// `None` when it has expired.
+    /// Records an attempt, however long the database is away. Returns the delivery as the database has it then, or
+    /// `None` if it has expired.
     pub(crate) async fn record(&self, attempt: AttemptRecord) -> Option<Standing> {
-        self.0.ask(attempt).await
+        self.0.submit(attempt).await
     }
 }
 
-async fn run(store: Store, slice: Duration, progress: Progress, mut jobs: mpsc::Receiver<Job>) {
-    let mut waiting: Vec<Job> = Vec::new();
-    let mut last = 0;
+/// The statements that the recorder runs.
+trait RecordStatements {
+    /// Records a batch.
+    async fn record_all(&self, attempts: &[AttemptRecord]) -> Result<Vec<Option<Standing>>, StoreError>;
+    /// Records what follows from an attempt, without the attempt itself.
+    async fn record_outcome(&self, attempt: &AttemptRecord) -> Result<Option<Standing>, StoreError>;
+    /// Whether PostgreSQL records attempts at all.
+    async fn probe(&self) -> Result<(), StoreError>;
+}
+
+#[derive(Debug)]
+struct Statements {
+    store: Store,
+    /// The length of the slices in which a webhook's activity is counted.
+    slice: Duration,
+}
+
+impl RecordStatements for Statements {
+    async fn record_all(&self, attempts: &[AttemptRecord]) -> Result<Vec<Option<Standing>>, StoreError> {
+        record::attempts(&self.store, attempts, self.slice).await
+    }
+
+    async fn record_outcome(&self, attempt: &AttemptRecord) -> Result<Option<Standing>, StoreError> {
+        record::outcome(&self.store, attempt).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        record::probe(&self.store).await
+    }
+}
+
+async fn run(statements: Statements, progress: Progress, mut requests: mpsc::Receiver<Request>) {
+    let mut waiting: Vec<Request> = Vec::new();
+    let mut last_size = 0;
     loop {
-        if last >= BUSY {
-            tokio::time::sleep(LINGER).await;
+        if last_size >= MIN_BUSY_BATCH {
+            tokio::time::sleep(LINGER_DELAY).await;
         }
-        if waiting.is_empty() && jobs.recv_many(&mut waiting, MAX_BATCH).await == 0 {
+        if waiting.is_empty() && requests.recv_many(&mut waiting, MAX_BATCH).await == 0 {
             return;
         }
         while waiting.len() < MAX_BATCH {
-            let Ok(job) = jobs.try_recv() else { break };
-            waiting.push(job);
+            let Ok(request) = requests.try_recv() else { break };
+            waiting.push(request);
         }
-        let (batch, rest) = each_delivery_once(std::mem::take(&mut waiting));
+        let (batch, rest) = split_repeated(std::mem::take(&mut waiting));
         waiting = rest;
-        last = batch.len();
+        last_size = batch.len();
         let in_hand = progress.begin();
-        write(&store, slice, batch).await;
+        record_batch(&statements, batch).await;
         in_hand.done();
     }
 }
 
-/// Splits off what would update a delivery twice in one statement, which updates it once.
-fn each_delivery_once(jobs: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
+/// Splits off further attempts of the same delivery, because one statement updates a row only once.
+fn split_repeated(requests: Vec<Request>) -> (Vec<Request>, Vec<Request>) {
     let mut seen = HashSet::new();
-    let (mut batch, rest): (Vec<Job>, Vec<Job>) =
-        jobs.into_iter().partition(|(attempt, _)| seen.insert(attempt.key));
+    let (mut batch, rest): (Vec<Request>, Vec<Request>) =
+        requests.into_iter().partition(|(attempt, _)| seen.insert(attempt.key));
     // In the order of the primary key, so that two deliverers cannot deadlock.
     batch.sort_unstable_by_key(|(attempt, _)| attempt.key);
     (batch, rest)
 }
 
-/// Records a batch and answers each of it: in halves where PostgreSQL refuses the whole, so that one attempt that
-/// cannot be recorded stops nobody else's.
-async fn write(store: &Store, slice: Duration, batch: Vec<Job>) {
+/// Records a batch and replies to each request, in halves if PostgreSQL refuses the whole.
+async fn record_batch(statements: &impl RecordStatements, batch: Vec<Request>) {
     let mut parts = vec![batch];
     let mut backoff = Backoff::default();
     while let Some(part) = parts.pop() {
-        let (attempts, askers): (Vec<_>, Vec<_>) = part.into_iter().unzip();
-        let error = match record::attempts(store, &attempts, slice).await {
-            Ok(standings) => {
-                telemetry::batch_recorded(attempts.len());
-                answer(askers, standings);
+        let (attempts, senders): (Vec<_>, Vec<_>) = part.into_iter().unzip();
+        let error = match statements.record_all(&attempts).await {
+            Ok(states) => {
+                telemetry::count_batch(attempts.len());
+                reply_to(senders, states);
                 continue;
             }
             Err(error) => error,
         };
-        telemetry::step_failed("record", &error);
-        let mut part: Vec<Job> = attempts.into_iter().zip(askers).collect();
+        telemetry::report_retry(Operation::RecordAttempts, &error);
+        let mut part: Vec<Request> = attempts.into_iter().zip(senders).collect();
         if !error.is_refused() {
             backoff.wait().await;
         }
@@ -100,9 +131,9 @@ async fn write(store: &Store, slice: Duration, batch: Vec<Job>) {
             let second = part.split_off(part.len() / 2);
             parts.extend([second, part]);
         } else if error.is_refused() {
-            for (attempt, asker) in part {
-                let standing = write_refused(store, slice, attempt, &error).await;
-                answer(vec![asker], vec![standing]);
+            for (attempt, sender) in part {
+                let state = record_refused(statements, attempt, &error).await;
+                reply_to(vec![sender], vec![state]);
             }
         } else {
             parts.push(part);
@@ -110,36 +141,40 @@ async fn write(store: &Store, slice: Duration, batch: Vec<Job>) {
     }
 }
 
-/// Records as much as PostgreSQL takes of an attempt that it refused, so that the delivery goes on. When it takes
-/// nothing, the delivery goes on as if it had: it stays pending in the database, from where it is queued again.
-async fn write_refused(
-    store: &Store,
-    slice: Duration,
+/// Records as much of a refused attempt as PostgreSQL accepts, so that the delivery goes on.
+///
+/// If PostgreSQL accepts nothing, the delivery goes on as if it had: it stays pending in the database, from where it is
+/// queued again.
+async fn record_refused(
+    statements: &impl RecordStatements,
     mut attempt: AttemptRecord,
     refusal: &StoreError,
 ) -> Option<Standing> {
     attempt.leave_out_details();
-    let mut lost = Lost::Details;
+    let mut lost = LostPart::Details;
     let mut backoff = Backoff::default();
     loop {
-        let written = match lost {
-            Lost::Details => {
-                record::attempts(store, std::slice::from_ref(&attempt), slice).await.map(|all| all[0])
+        let recorded = match lost {
+            LostPart::Details => {
+                statements.record_all(std::slice::from_ref(&attempt)).await.map(|states| states[0])
             }
-            Lost::Attempt => record::outcome(store, &attempt).await,
-            Lost::Outcome => Ok(Some(Standing { status: attempt.status, round: attempt.round })),
+            LostPart::Attempt => statements.record_outcome(&attempt).await,
+            LostPart::Outcome => Ok(Some(Standing { status: attempt.status, round: attempt.round })),
         };
-        match written {
-            Ok(standing) => {
-                telemetry::attempt_refused(&attempt, lost, refusal);
-                return standing;
+        match recorded {
+            Ok(state) => {
+                telemetry::report_refused_attempt(&attempt, lost, refusal);
+                return state;
             }
-            // It is not over a database that refuses whatever it is asked that anything is left out.
-            Err(error) if error.is_refused() && record::probe(store).await.is_ok() => lost = lost.next(),
+            // A database that refuses every statement is no reason to leave anything out.
+            Err(error) if error.is_refused() && statements.probe().await.is_ok() => lost = lost.next(),
             Err(error) => {
-                telemetry::step_failed("record", &error);
+                telemetry::report_retry(Operation::RecordAttempts, &error);
                 backoff.wait().await;
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
