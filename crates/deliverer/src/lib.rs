@@ -2,25 +2,25 @@
 //!
 //! # One delivery, from the queue to the socket and back
 //!
-//! 1. [`assignment`] computes which webhooks this replica serves, and starts a worker for each.
-//! 2. [`consumer::worker`] subscribes to the webhook's queue and receives messages; [`consumer::state`] says where the
+//! 1. `assignment` computes which webhooks this replica serves, and starts a worker for each.
+//! 2. `consumer::worker` subscribes to the webhook's queue and receives messages; `consumer::state` says where the
 //!    subscription stands. A message holds up to eight deliveries.
-//! 3. [`consumer::message`] decodes a message and hands its deliveries to [`delivery`], each in a slot.
-//! 4. [`delivery::Deliverer::deliver`] waits until no other task of this process has the delivery
-//!    ([`delivery::in_flight`]).
-//! 5. [`delivery::admission`] decides what to do with the delivery: attempt it, let it wait, end it, drop it or requeue it.
-//!    The rules are in [`domain::admission`]. The answers come from [`webhook_cache`] and [`recording::delivery_lookup`].
-//! 6. [`limiter`] grants a permit for the endpoint, and [`delivery::admission`] decides again, because minutes may have
+//! 3. `consumer::message` decodes a message and hands its deliveries to `delivery`, each in a slot.
+//! 4. `delivery::Deliverer::deliver` waits until no other task of this process has the delivery
+//!    (`delivery::in_flight`).
+//! 5. `delivery::admission` decides what to do with the delivery: attempt it, let it wait, end it, drop it or requeue it.
+//!    The rules are in `domain::admission`. The answers come from `webhook_cache` and `recording::delivery_lookup`.
+//! 6. `limiter` grants a permit for the endpoint, and `delivery::admission` decides again, because minutes may have
 //!    passed.
-//! 7. [`delivery::attempt`] makes the attempt: [`delivery::request`] builds and signs the request,
-//!    [`delivery::exchange`] sends it through [`delivery::client`] and returns the facts.
-//! 8. [`recording`] records the attempt, judges the webhook's health ([`health`]), and publishes the retry into a delay
-//!    queue ([`retry_queue`]).
-//! 9. [`consumer::message`] acknowledges the message.
+//! 7. `delivery::attempt` makes the attempt: `delivery::request` builds and signs the request,
+//!    `delivery::exchange` sends it through `delivery::client` and returns the facts.
+//! 8. `recording` records the attempt, judges the webhook's health (`health`), and publishes the retry into a delay
+//!    queue (`retry_queue`).
+//! 9. `consumer::message` acknowledges the message.
 //!
-//! Three things go beside this walk. [`redelivery`] sends deliveries from the database: retries whose message has not
-//! come, and redeliveries that somebody asked for; they enter the walk at step 4. [`repair`] recreates queues that
-//! RabbitMQ lost. [`outbox`] publishes messages that a transaction wrote.
+//! Three things go beside this walk. `redelivery` sends deliveries from the database: retries whose message has not
+//! come, and redeliveries that somebody asked for; they enter the walk at step 4. `repair` recreates queues that
+//! RabbitMQ lost. `outbox` publishes messages that a transaction wrote.
 //!
 //! The order of steps 7 to 9 is the promise: no message is acknowledged before its outcome is recorded and its retry
 //! confirmed. The crate knows nothing of event types or of the API.

@@ -85,7 +85,7 @@ pub struct RecordedState {
     pub next_attempt_at: Option<Timestamp>,
 }
 
-/// What the database knows of the delivery.
+/// The database's answer about the delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
     /// The database was not asked.
@@ -107,21 +107,21 @@ pub enum Custody {
     ProcessStalled,
 }
 
-/// How far the delivery got in this process, and what is known by then.
+/// The stage of the delivery in this process, with the answers that it has by then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// The delivery just arrived.
     Arrived {
         /// Whether the cache was reloaded for this delivery.
         is_webhook_reloaded: bool,
-        /// What the database knows.
+        /// The database's answer.
         recorded: Recorded,
     },
     /// The delivery holds a permit of its endpoint's limiter.
     Permitted(Custody),
 }
 
-/// What to do with a delivery now.
+/// The decision about a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     /// Load the webhooks that changed, and ask again.
@@ -147,7 +147,7 @@ pub enum Admission {
     },
     /// End the delivery with this status, without an attempt.
     End(DeliveryStatus),
-    /// Drop the message: its attempt is recorded, and whoever made it takes care of the rest.
+    /// Drop the message: its attempt is recorded, and the process that made it takes care of the rest.
     AlreadyHandled,
     /// Drop the message: its delivery has expired.
     Expired,
@@ -249,7 +249,7 @@ fn end_late(candidate: &Candidate, schedule: &RetrySchedule, now: Timestamp) -> 
     (!schedule.may_start(first, now)).then_some(Admission::End(DeliveryStatus::Failed))
 }
 
-/// Attempts a delivery that is due, and sends one that is early back to wait.
+/// Attempts a delivery that is due, and sends an early one back to a delay queue.
 fn start_or_wait(candidate: &Candidate, schedule: &RetrySchedule, now: Timestamp) -> Admission {
     // No retry is planned further ahead than the window is long. If this one is, a clock was wrong when it was planned.
     let Some(at) = candidate.not_before.filter(|at| schedule.may_start(now, *at)) else {

@@ -40,7 +40,7 @@ pub enum QueueAnswer {
     BrokerAway,
 }
 
-/// What is known of a queue after some probes.
+/// The judgement of a queue after some probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Diagnosis {
     /// The queue works, or nothing can be said about it.

@@ -74,7 +74,7 @@ pub struct ServedWebhook {
     pub is_backlogged: bool,
 }
 
-/// Who sends a webhook's deliveries from the database.
+/// The replica that sends a webhook's deliveries from the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sender {
     /// This replica.

@@ -102,7 +102,8 @@ mod tests {
         let inside = Arc::new(Mutex::new(0));
         let tasks: Vec<_> = (0..20)
             .map(|_| {
-                let (in_flight, inside) = (in_flight.clone(), Arc::clone(&inside));
+                let in_flight = in_flight.clone();
+                let inside = Arc::clone(&inside);
                 tokio::spawn(async move {
                     let _guard = in_flight.enter(key(1)).await;
                     *inside.lock().expect("no panic") += 1;

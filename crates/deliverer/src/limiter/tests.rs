@@ -1,4 +1,4 @@
-//! Tests of the limiter, with paused time where a cool-down matters.
+//! Tests of the limiter. Time is paused wherever a test waits.
 
 use super::*;
 use domain::pressure::FAILURES_IN_ROW;
@@ -31,7 +31,8 @@ async fn concurrency_is_bounded_and_shrinks_after_failures() {
 
 #[tokio::test(start_paused = true)]
 async fn the_cool_down_of_a_failing_endpoint_grows_with_the_attempt_rate() {
-    let (limits, rate) = (Limits { max_concurrency: 4, rate_per_second: None }, AttemptRate::default());
+    let limits = Limits { max_concurrency: 4, rate_per_second: None };
+    let rate = AttemptRate::default();
     let limiter = EndpointLimiter::new(limits, rate.clone(), CancellationToken::new());
     for _ in 0..FAILURES_IN_ROW {
         acquire_now(&limiter).expect("a permit at once").finish(false);
@@ -62,7 +63,8 @@ async fn a_share_leaves_the_other_permits_free() {
 #[tokio::test]
 async fn a_paused_limiter_grants_no_permit_until_the_guard_is_dropped() {
     let limiter = limiter_of(4);
-    let (one, _other) = (acquire_now(&limiter).expect("a permit"), acquire_now(&limiter).expect("a permit"));
+    let one = acquire_now(&limiter).expect("a permit");
+    let _other = acquire_now(&limiter).expect("a permit");
     let pause = one.pause();
     assert!(acquire_now(&limiter).is_none());
     let (permit, ()) = tokio::join!(limiter.acquire(Priority::Normal), async { drop(pause) });
@@ -131,7 +133,8 @@ async fn a_closing_limiter_is_idle_after_its_last_permit() {
         AttemptRate::default(),
         closing.clone(),
     );
-    let (one, other) = (acquire_now(&limiter).expect("a permit"), acquire_now(&limiter).expect("a permit"));
+    let one = acquire_now(&limiter).expect("a permit");
+    let other = acquire_now(&limiter).expect("a permit");
     let (waited, (), ()) =
         tokio::join!(limiter.acquire(Priority::Normal), limiter.wait_until_idle(), async {
             closing.cancel();

@@ -93,7 +93,7 @@ const METRICS: [Figure; 17] = [
     Figure::new(
         Kind::Counter,
         "postrider_deliverer_retries_total",
-        "Operations of the deliverer that failed and were retried, by operation",
+        "Failed operations of the deliverer that were retried, by operation",
     )
     .by(&["operation"]),
     Figure::new(

@@ -81,7 +81,8 @@ async fn no_more_deliveries_are_in_progress_than_there_are_slots() {
     let in_progress = Arc::new(AtomicUsize::new(0));
     let most = Arc::new(AtomicUsize::new(0));
     let deliver = |delivery: DeliveryMessage| {
-        let (in_progress, most) = (Arc::clone(&in_progress), Arc::clone(&most));
+        let in_progress = Arc::clone(&in_progress);
+        let most = Arc::clone(&most);
         async move {
             most.fetch_max(in_progress.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             tokio::task::yield_now().await;
