@@ -70,7 +70,7 @@ pub async fn run(
     };
     // Refuses a window that is not valid before anything starts.
     let schedule = config.retry.schedule();
-    telemetry::register_metrics();
+    telemetry::describe_metrics();
     let readiness = Readiness::default();
     ops::serve(config.ops_listen, readiness.clone(), metrics).await?;
     let store = Store::new(&config.store, "postrider deliverer");

@@ -153,7 +153,7 @@ pub enum Admission {
     Expired,
     /// Return the message to its queue, so that another replica gets it.
     Requeue,
-    /// Return the message, and subscribe anew: another replica may have received it as well.
+    /// Return the message, and subscribe again: another replica may have received it as well.
     RequeueStale,
 }
 

@@ -1,6 +1,6 @@
 //! Decides which webhooks this replica serves, and serves them.
 //!
-//! Every 500 ms the replica loads the configuration and the replicas that are alive, and computes all assignments anew.
+//! Every 500 ms the replica loads the configuration and the replicas that are alive, and computes all assignments.
 //! It polls instead of listening for notifications, so that none can be lost. Each webhook has an owner and a standby;
 //! every replica computes the same from the same data ([`domain::ownership`]).
 //!
@@ -59,7 +59,7 @@ pub(crate) struct Assignments {
     orphans: Throttle,
 }
 
-/// The roles of all replicas, computed anew when replicas or webhooks change.
+/// The roles of all replicas, which change with the replicas and the webhooks.
 #[derive(Debug, Default)]
 struct Plan {
     replicas: Vec<Uuid>,
@@ -237,7 +237,7 @@ impl Assignments {
 }
 
 impl Plan {
-    /// Computes the roles anew if replicas or webhooks changed. Returns whether they did.
+    /// Computes the roles again if replicas or webhooks changed. Returns whether they did.
     fn update(&mut self, replicas: &[Uuid], mut webhooks: Vec<WebhookId>) -> bool {
         webhooks.sort_unstable();
         let is_changed = self.replicas != replicas || self.webhooks != webhooks;
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_are_computed_anew_only_when_replicas_or_webhooks_change() {
+    fn roles_are_computed_again_only_when_replicas_or_webhooks_change() {
         let mut plan = Plan::default();
         assert!(plan.update(&replicas(0..2), webhooks(10..20)));
         let reversed = webhooks(10..20).into_iter().rev().collect();

@@ -1,4 +1,4 @@
-//! Creates the messages that follow from a delivery: its retry, its copy, and its message anew from the database.
+//! Creates the messages that follow from a delivery: its retry, its copy, and its message as the database knows it.
 
 use broker::Outgoing;
 use broker::wire::{self, DeliveryMessage, Progress};

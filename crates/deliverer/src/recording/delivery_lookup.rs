@@ -97,9 +97,7 @@ async fn look_up_all(database: &impl Database, keys: &[DeliveryKey]) -> Vec<Foun
 mod tests {
     use std::cell::RefCell;
 
-    use domain::delivery::DeliveryStatus;
     use domain::ids::WebhookId;
-    use store::record::Standing;
     use tokio::time::Instant;
     use uuid::Uuid;
 
@@ -117,8 +115,7 @@ mod tests {
     /// A state that tells which delivery it is of, by the number of its attempts.
     fn state_of(key: &DeliveryKey) -> Found {
         let attempts = i32::try_from(key.webhook.0.as_u128()).expect("few");
-        let standing = Standing { status: DeliveryStatus::Pending, round: 1 };
-        Some(FullStanding { standing, attempts, first_attempt_at: None, next_attempt_at: None })
+        Some(FullStanding { attempts, ..FullStanding::UNKNOWN })
     }
 
     fn attempts(found: &[Found]) -> Vec<i32> {

@@ -134,6 +134,6 @@ mod tests {
         let many = u128::try_from(MAX_REMEMBERED).expect("a number") + 1;
         let page = (0..many).map(|number| retry(number, None)).collect();
         assert_eq!(selected(&mut retries, page, |_| false).len(), MAX_REMEMBERED + 1);
-        assert!(retries.0.is_empty(), "it begins anew");
+        assert!(retries.0.is_empty(), "it is cleared");
     }
 }

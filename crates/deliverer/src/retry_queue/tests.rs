@@ -90,7 +90,11 @@ fn an_outage_counts_from_its_first_answer_and_ends_with_a_good_one() {
     assert_eq!(diagnose(short, QueueAnswer::Silent, 20), Diagnosis::Lost);
     assert_eq!(diagnose(long, QueueAnswer::Silent, 20), Diagnosis::Suspect, "each queue has its own time");
     assert_eq!(diagnose(long, QueueAnswer::Stores, 25), Diagnosis::Healthy);
-    assert_eq!(diagnose(long, QueueAnswer::Silent, 40), Diagnosis::Suspect, "it begins anew");
+    assert_eq!(
+        diagnose(long, QueueAnswer::Silent, 40),
+        Diagnosis::Suspect,
+        "the next outage counts from its own start"
+    );
     // A queue that was lost and could not be recreated stays lost.
     assert_eq!(diagnose(short, QueueAnswer::Silent, 25), Diagnosis::Lost);
 }

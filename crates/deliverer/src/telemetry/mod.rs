@@ -109,8 +109,8 @@ const MAX_ATTEMPT_LABEL: u32 = 8;
 const FINAL_STATUSES: [DeliveryStatus; 4] =
     [DeliveryStatus::Delivered, DeliveryStatus::Failed, DeliveryStatus::Held, DeliveryStatus::Discarded];
 
-/// Registers all metrics of the deliverer.
-pub(crate) fn register_metrics() {
+/// Describes all metrics of the deliverer, and starts its counters at 0.
+pub(crate) fn describe_metrics() {
     figures::describe(&[&METRICS[..], &store::pool::FIGURES].concat(), env!("CARGO_PKG_VERSION"));
     figures::begin_each(
         "postrider_deliveries_ended_total",
