@@ -166,7 +166,7 @@ impl MessageHandler {
 
     /// Moves a message that is no delivery of ours to the rejected messages, where support sees it as a whole.
     async fn reject_message(&self, message: &Message, body: Vec<u8>, error: &InvalidDelivery) {
-        telemetry::report_retry(Operation::DecodeMessage, error);
+        telemetry::report_invalid_message(&message.key, error);
         let rejected = Outgoing {
             body,
             message_id: message.message_id.clone(),

@@ -115,7 +115,8 @@ mod tests {
     /// A state that tells which delivery it is of, by the number of its attempts.
     fn state_of(key: &DeliveryKey) -> Found {
         let attempts = i32::try_from(key.webhook.0.as_u128()).expect("few");
-        Some(FullStanding { attempts, ..FullStanding::UNKNOWN })
+        let unknown = FullStanding::UNKNOWN;
+        Some(FullStanding { attempts, ..unknown })
     }
 
     fn attempts(found: &[Found]) -> Vec<i32> {

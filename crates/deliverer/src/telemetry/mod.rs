@@ -294,6 +294,13 @@ pub(crate) fn report_retry(operation: Operation, error: &dyn std::error::Error) 
     counter!("postrider_deliverer_retries_total", "operation" => operation).increment(1);
 }
 
+/// Reports a message of a webhook's queue that is no delivery and is rejected.
+pub(crate) fn report_invalid_message(queue_of: &str, error: &broker::wire::InvalidDelivery) {
+    let operation = Operation::DecodeMessage.as_str();
+    warn!(webhook = queue_of, operation, error = %Chain(error), "a message is no delivery; rejecting it");
+    counter!("postrider_deliverer_retries_total", "operation" => operation).increment(1);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -85,7 +85,10 @@ async fn no_more_deliveries_are_in_progress_than_there_are_slots() {
         let most = Arc::clone(&most);
         async move {
             most.fetch_max(in_progress.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            tokio::task::yield_now().await;
+            // So long that all others could begin.
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
             in_progress.fetch_sub(1, Ordering::SeqCst);
             (DeliveryOutcome::Completed, delivery)
         }
