@@ -174,6 +174,11 @@ impl WebhookCache {
         self.webhooks().unreadable.iter().copied().collect()
     }
 
+    #[cfg(test)]
+    pub(crate) fn insert(&self, webhook: WebhookConfig) {
+        self.webhooks_mut().insert(webhook);
+    }
+
     fn webhooks(&self) -> RwLockReadGuard<'_, Webhooks> {
         self.webhooks.read().unwrap_or_else(PoisonError::into_inner)
     }

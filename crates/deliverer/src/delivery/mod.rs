@@ -199,8 +199,20 @@ impl DeliveryContext {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use domain::endpoint::Endpoint;
+    use futures_util::FutureExt;
+    use tokio::time::timeout;
+
     use super::messages::tests::message;
     use super::*;
+    use crate::limiter::Limits;
+    use crate::limiter::attempt_rate::AttemptRate;
+    use crate::services::tests::offline_deliverer;
+    use crate::webhook_cache::tests::webhook;
 
     fn context(maybe_duplicate: bool, redelivered: bool) -> DeliveryContext {
         DeliveryContext { maybe_duplicate, redelivered, ..DeliveryContext::from_database() }
@@ -244,5 +256,60 @@ mod tests {
         ]
         .map(DeliveryOutcome::is_handled);
         assert_eq!(handled, [true, true, true, false, false]);
+    }
+
+    const LIMITS: Limits = Limits { max_concurrency: 2, rate_per_second: None };
+
+    fn limiter(closing: &CancellationToken) -> EndpointLimiter {
+        EndpointLimiter::new(LIMITS, AttemptRate::default(), closing.clone())
+    }
+
+    /// A deliverer without servers, and the id of a webhook whose endpoint is forbidden, so that its attempts fail
+    /// without a connection.
+    fn deliverer() -> (Arc<Deliverer>, WebhookId) {
+        let (deliverer, webhooks) = offline_deliverer();
+        let endpoint = Endpoint::from_stored("https://10.0.0.1/").expect("an endpoint");
+        let generation = message(None).progress.generation;
+        let config = WebhookConfig { endpoint, generation, closed_generation: generation, ..webhook(7) };
+        let id = config.id;
+        webhooks.insert(config);
+        (deliverer, id)
+    }
+
+    /// Long enough for an attempt without a connection.
+    const ATTEMPT_DELAY: Duration = Duration::from_millis(300);
+
+    #[tokio::test]
+    async fn an_attempt_that_is_not_recorded_stays_in_flight_without_a_permit() {
+        let (deliverer, id) = deliverer();
+        let limiter = limiter(&CancellationToken::new());
+        let message = message(None);
+        let mut first = pin!(deliverer.deliver(id, &message, context(false, false), &limiter));
+        assert!(timeout(ATTEMPT_DELAY, &mut first).await.is_err(), "the message must not be acknowledged");
+        let key = DeliveryKey { webhook: id, created: message.head.created, event: message.head.id };
+        assert!(deliverer.is_in_flight(&key));
+        assert!(limiter.wait_until_idle().now_or_never().is_some(), "the request is over");
+        let again = deliverer.deliver(id, &message, context(true, true), &limiter);
+        assert!(timeout(ATTEMPT_DELAY, again).await.is_err(), "the same delivery waits for the first");
+    }
+
+    #[tokio::test]
+    async fn a_delivery_without_a_permit_is_requeued() {
+        let (deliverer, id) = deliverer();
+        let closing = CancellationToken::new();
+        closing.cancel();
+        let outcome = deliverer.deliver(id, &message(None), context(false, false), &limiter(&closing)).await;
+        assert_eq!(outcome, DeliveryOutcome::Requeue);
+    }
+
+    #[tokio::test]
+    async fn a_delivery_whose_subscription_ended_is_requeued_without_an_attempt() {
+        let (deliverer, id) = deliverer();
+        let limiter = limiter(&CancellationToken::new());
+        let context = context(false, false);
+        context.subscription_ended.cancel();
+        let outcome = deliverer.deliver(id, &message(None), context, &limiter).await;
+        assert_eq!(outcome, DeliveryOutcome::Requeue);
+        assert!(limiter.wait_until_idle().now_or_never().is_some(), "its permit is returned");
     }
 }

@@ -185,3 +185,15 @@ fn only_retries_go_first() {
         assert_eq!(is_first, *trigger == Trigger::Retry, "{trigger}");
     }
 }
+
+#[tokio::test]
+async fn a_first_attempt_that_arrives_does_not_overtake_a_retry_that_was_woken() {
+    let limiter = limiter_of(1);
+    let held = acquire_now(&limiter).expect("a permit");
+    let mut retry = Box::pin(limiter.acquire(Priority::Retry));
+    assert!((&mut retry).now_or_never().is_none());
+    drop(held);
+    assert!(acquire_now(&limiter).is_none(), "the free permit belongs to the retry");
+    assert!(retry.await.is_some());
+    assert!(acquire_now(&limiter).is_some());
+}

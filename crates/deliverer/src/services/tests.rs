@@ -38,14 +38,26 @@ pub(crate) fn offline_topology() -> Topology {
     Topology::new(open_link(&config, "test"), config.broker.namespace.clone(), Some(ladder))
 }
 
+fn offline_shared() -> Shared {
+    Shared::new(&offline_config(), offline_store(), offline_topology())
+}
+
+fn deliverer_of(shared: &Shared) -> Arc<Deliverer> {
+    let config = offline_config();
+    let http = client::build(&config.http).expect("a client");
+    start_deliverer(&config, shared, http, config.retry.schedule(), &Readiness::default())
+}
+
+/// A deliverer that reaches no server, and its cache.
+pub(crate) fn offline_deliverer() -> (Arc<Deliverer>, Arc<WebhookCache>) {
+    let shared = offline_shared();
+    (deliverer_of(&shared), shared.webhooks)
+}
+
 /// The collaborators of workers that reach no server.
 fn offline_workers() -> WorkerServices {
-    let config = offline_config();
-    let shared = Shared::new(&config, offline_store(), offline_topology());
-    let http = client::build(&config.http).expect("a client");
-    let readiness = Readiness::default();
-    let deliverer = start_deliverer(&config, &shared, http, config.retry.schedule(), &readiness);
-    shared.worker_services(&deliverer, &Arc::new(shared.queue_repair()))
+    let shared = offline_shared();
+    shared.worker_services(&deliverer_of(&shared), &Arc::new(shared.queue_repair()))
 }
 
 fn webhook() -> WebhookId {
