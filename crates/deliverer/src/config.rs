@@ -1,4 +1,4 @@
-//! The deliverer's settings.
+//! Defines the settings of the deliverer.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use runtime::traces::TraceSettings;
 use store::vault::VaultSettings;
 use store::{HealthSettings, StoreSettings};
 
-use crate::client::HttpSettings;
+use crate::delivery::client::HttpSettings;
 
 /// Delivers queued events to their endpoints: signed, retried, recorded.
 #[derive(Debug, Clone, Parser)]
@@ -42,4 +42,42 @@ pub struct Config {
     /// Logs.
     #[command(flatten)]
     pub log: LogSettings,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Config::command().debug_assert();
+    }
+
+    #[test]
+    fn every_setting_but_the_master_key_has_a_default() {
+        let config = Config::try_parse_from([
+            "deliverer",
+            "--master-key=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        ])
+        .expect("the defaults");
+        assert_eq!(config.http.connect_timeout, Duration::from_secs(5));
+        assert_eq!(config.http.request_timeout, Duration::from_secs(15));
+        assert!(!config.http.http2);
+        assert_eq!(config.ops_listen.port(), 9102);
+        assert_eq!(config.retry.schedule(), domain::retry::RetrySchedule::default());
+    }
+
+    #[test]
+    fn a_setting_that_is_not_valid_is_refused_by_name() {
+        let refused = |argument: &str| {
+            let parsed = Config::try_parse_from(["deliverer", argument]);
+            parsed.err().map_or_else(String::new, |error| error.to_string())
+        };
+        assert!(refused("--request-timeout=6m").contains("--request-timeout"));
+        assert!(refused("--allow-networks=10.0.0.0/99").contains("--allow-networks"));
+    }
 }

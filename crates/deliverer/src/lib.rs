@@ -1,64 +1,64 @@
-//! Delivers queued events to their endpoints. Each webhook's queue has one owner among the
-//! replicas; an attempt gives facts, `domain` decides what follows, the handler carries it out.
-//! It knows nothing of event types or of the API.
+//! Delivers queued events to the endpoints of webhooks.
+//!
+//! # One delivery, from the queue to the socket and back
+//!
+//! 1. `assignment` computes which webhooks this replica serves, and starts a worker for each.
+//! 2. `consumer::worker` subscribes to the webhook's queue and receives messages; `consumer::state` says where the
+//!    subscription stands. A message holds up to eight deliveries.
+//! 3. `consumer::message` decodes a message and hands its deliveries to `delivery`, each in a slot.
+//! 4. `delivery::Deliverer::deliver` waits until no other task of this process has the delivery
+//!    (`delivery::in_flight`).
+//! 5. `delivery::admission` decides what to do with the delivery: attempt it, let it wait, end it, drop it or requeue it.
+//!    The rules are in `domain::admission`. The answers come from `webhook_cache` and `recording::delivery_lookup`.
+//! 6. `limiter` grants a permit for the endpoint, and `delivery::admission` decides again, because minutes may have
+//!    passed.
+//! 7. `delivery::attempt` makes the attempt: `delivery::request` builds and signs the request,
+//!    `delivery::exchange` sends it through `delivery::client` and returns the facts.
+//! 8. `recording` records the attempt, judges the webhook's health (`health`), and publishes the retry into a delay
+//!    queue (`retry_queue`).
+//! 9. `consumer::message` acknowledges the message.
+//!
+//! Three things go beside this walk. `redelivery` sends deliveries from the database: retries whose message has not
+//! come, and redeliveries that somebody asked for; they enter the walk at step 4. `repair` recreates queues that
+//! RabbitMQ lost. `outbox` publishes messages that a transaction wrote.
+//!
+//! The order of steps 7 to 9 is the promise: no message is acknowledged before its outcome is recorded and its retry
+//! confirmed. The crate knows nothing of event types or of the API.
 
-pub mod client;
 pub mod config;
 
-mod attempt;
-mod directory;
-mod events;
-mod fleet;
-mod guard;
-mod handler;
-mod heal;
+mod assignment;
+mod consumer;
+mod delivery;
+mod error;
 mod health;
-mod in_flight;
-mod jobs;
-mod lane;
+mod limiter;
 mod outbox;
-mod pulse;
-mod recorder;
+mod recording;
 mod redelivery;
-mod signed;
-mod standings;
-mod tempo;
-mod unrouted;
-mod waits;
-mod worker;
+mod repair;
+mod retry_queue;
+mod services;
+mod stall_detector;
+mod telemetry;
+mod webhook_cache;
 
-use std::sync::Arc;
-
-use broker::{Consumers, GuardedPublisher, Link, Prober, Publisher, Topology};
+use broker::{Prober, Topology};
+use domain::retry::RetrySchedule;
 use runtime::ops::{self, ListenError, Readiness};
-use runtime::progress::Progress;
 use runtime::tasks;
 use runtime::telemetry::PrometheusHandle;
-use runtime::traces::Traces;
 use store::Store;
-use store::instances::Instance;
-use store::vault::Vault;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use tracing::info;
 
 pub use config::Config;
-use directory::Directory;
-use fleet::Fleet;
-use handler::Handler;
-use health::Health;
-use in_flight::InFlight;
-use pulse::Pulse;
-use recorder::Recorder;
-use standings::Standings;
-use tempo::Tempo;
-use waits::Waits;
-use worker::Shared;
+pub use delivery::client;
+use services::{Services, open_link};
 
 /// Runs the deliverer until `stop`.
 ///
 /// # Errors
-/// When the operations listener cannot be opened. All else is waited for.
+/// When the operations listener cannot be opened. The deliverer waits for both servers, however long that takes.
 pub async fn run(
     config: Config,
     metrics: PrometheusHandle,
@@ -68,59 +68,29 @@ pub async fn run(
         Ok(client) => client,
         Err(error) => runtime::settings::refuse(&error.to_string()),
     };
-    // Refuses a bad window before anything starts.
+    // Refuses a window that is not valid before anything starts.
     let schedule = config.retry.schedule();
-    events::describe();
+    telemetry::describe_metrics();
     let readiness = Readiness::default();
     ops::serve(config.ops_listen, readiness.clone(), metrics).await?;
-    let link = |purpose: &str| Link::new(&config.broker, format!("postrider deliverer {purpose}"));
-    let names = config.broker.namespace.clone();
     let store = Store::new(&config.store, "postrider deliverer");
-    let topology = Topology::new(link("topology"), names.clone(), Some(schedule.ladder()));
+    let topology = declare_topology(&config, &schedule);
     tokio::select! {
         () = stop.cancelled() => return Ok(()),
-        () = prepare(&config, &store, &topology, Prober::new(link("watch"), &names), &readiness) => {}
+        () = wait_for_servers(&config, &store, &topology, &readiness) => {}
     }
-    let rule = config.health.rule();
-    let directory = Arc::new(Directory::new(store.clone(), Vault::of(&config.vault)));
-    let publisher = Publisher::new(link("publisher"));
-    let prober = Prober::new(link("prober"), &names);
-    // A wait queue that answers nothing blocks the connection: only waits have it.
-    let waits = GuardedPublisher::new(Publisher::new(link("waits")), prober.clone());
-    let batches = Store::for_batches(&config.store, "postrider deliverer recorder");
-    let handler = Handler {
-        store: store.clone(),
-        publisher,
-        waits: Waits::new(waits, names.clone(), schedule.ladder(), readiness.watch_progress("waits")),
-        names,
-        directory: Arc::clone(&directory),
-        standings: Standings::start(batches.clone(), readiness.watch_progress("standings")),
-        recorder: Recorder::start(
-            batches,
-            store::activity::slice_for(rule.window),
-            readiness.watch_progress("recording"),
-        ),
-        client,
-        request_timeout: config.http.request_timeout,
-        schedule,
-        traces: Traces::start(&config.traces, "deliverer", env!("CARGO_PKG_VERSION")),
-        in_flight: InFlight::default(),
-        pulse: Pulse::start(),
-        finishing: readiness.watch_progress("finishing"),
-        health: Health::start(store.clone(), Arc::clone(&directory), rule),
-    };
-    tasks::spawn_essential("wait queues", handler.waits.clone().heal(topology.clone()));
-    let consumers = Consumers::new(link("consumer"));
-    let mender = Publisher::new(link("mender"));
-    let (tempo, tracker) = (Tempo::start(), TaskTracker::new());
-    let shared = Arc::new(Shared { handler, consumers, prober, mender, tempo, topology, tracker });
-    let me = Instance::new("deliverer", env!("CARGO_PKG_VERSION"), config.store.retention);
-    serve(store, directory, shared, readiness.watch_progress("unrouted"), me, &stop).await;
+    Services::start(&config, client, schedule, store, topology, &readiness).serve(&stop).await;
     Ok(())
 }
 
-/// Waits for both servers, in either order.
-async fn prepare(config: &Config, store: &Store, topology: &Topology, prober: Prober, readiness: &Readiness) {
+fn declare_topology(config: &Config, schedule: &RetrySchedule) -> Topology {
+    let names = config.broker.namespace.clone();
+    Topology::new(open_link(config, "topology"), names, Some(schedule.ladder()))
+}
+
+/// Waits for both servers, in either order, and watches them from then on.
+async fn wait_for_servers(config: &Config, store: &Store, topology: &Topology, readiness: &Readiness) {
+    let prober = Prober::new(open_link(config, "watch"), &config.broker.namespace);
     let database = async {
         store::boot::make_ready(store, &config.store, readiness).await;
         tasks::spawn_essential("database watch", store::boot::watch(store.clone(), readiness.clone()));
@@ -131,26 +101,4 @@ async fn prepare(config: &Config, store: &Store, topology: &Topology, prober: Pr
         tasks::spawn_essential("broker watch", watching);
     };
     tokio::join!(database, broker);
-}
-
-/// Serves until `stop`, then finishes what is in flight and says goodbye.
-async fn serve(
-    store: Store,
-    directory: Arc<Directory>,
-    shared: Arc<Shared>,
-    unrouted: Progress,
-    me: Instance,
-    stop: &CancellationToken,
-) {
-    info!(instance = %me.id, "delivering");
-    let unrouted = unrouted::serve(Arc::clone(&shared), unrouted, stop.clone());
-    shared.tracker.spawn(tasks::until_stopped("unrouted", stop.clone(), unrouted));
-    let outbox = outbox::serve(store.clone(), Arc::clone(&shared), stop.clone());
-    shared.tracker.spawn(tasks::until_stopped("outbox", stop.clone(), outbox));
-    Fleet::new(store, directory, Arc::clone(&shared), me).serve(stop).await;
-    shared.tracker.close();
-    shared.tracker.wait().await;
-    shared.consumers.close().await;
-    shared.handler.publisher.close().await;
-    shared.handler.traces.clone().stop().await;
 }

@@ -1,4 +1,4 @@
-//! The deliverer: wires settings and telemetry to [`deliverer::run`].
+//! The deliverer's binary: wires settings and telemetry to [`deliverer::run`].
 
 use std::process::ExitCode;
 

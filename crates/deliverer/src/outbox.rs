@@ -1,61 +1,93 @@
-//! Publishes what was written to the outbox with a change: notices, and events of our own.
+//! Publishes the messages that a transaction wrote to the outbox: notices, and events of our own.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{BrokerError, Outgoing, Route};
+use broker::{BrokerError, Namespace, Outgoing, Publisher, Route};
 use runtime::error::Chain;
+use store::Store;
 use store::outbox::{self, OutboxMessage};
-use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::worker::Shared;
+use crate::error::ServerError;
 
 /// How often the outbox is looked at: notices are rare.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Publishes what waits, until `stop`. Several replicas may publish the same message: a notice may
-/// come twice, an event is taken once.
-pub(crate) async fn serve(store: Store, shared: Arc<Shared>, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        match outbox::waiting(&store).await {
-            Ok(waiting) if !waiting.is_empty() => {
-                if let Err(error) = publish(&store, &shared, &waiting).await {
-                    warn!(error = %Chain(error.as_ref()), "the outbox could not be emptied; trying again");
-                }
+/// Publishes the messages of the outbox.
+#[derive(Debug)]
+pub(crate) struct OutboxPublisher {
+    pub(crate) store: Store,
+    pub(crate) publisher: Publisher,
+    pub(crate) names: Namespace,
+}
+
+impl OutboxPublisher {
+    /// Publishes until `stop`. Several replicas may publish the same message. A notice may then come twice; an event is
+    /// accepted once.
+    pub(crate) async fn serve(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.publish_waiting().await {
+                warn!(error = %Chain(&error), "cannot publish the messages of the outbox; trying again");
             }
-            Ok(_) => {}
-            Err(error) => warn!(error = %Chain(&error), "the outbox could not be read; trying again"),
+            tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(POLL_INTERVAL) => {} }
         }
-        tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(LOOK_EVERY) => {} }
+    }
+
+    async fn publish_waiting(&self) -> Result<(), ServerError> {
+        for message in outbox::waiting(&self.store).await? {
+            self.publish_one(&message).await?;
+            outbox::sent(&self.store, &[message.id]).await?;
+        }
+        Ok(())
+    }
+
+    async fn publish_one(&self, message: &OutboxMessage) -> Result<(), BrokerError> {
+        let exchange = exchange_of(&self.names, message);
+        let route = Route { exchange: &exchange, key: &message.routing_key };
+        self.publisher.publish(route, &outgoing_of(message)).await
     }
 }
 
-async fn publish(
-    store: &Store,
-    shared: &Shared,
-    waiting: &[OutboxMessage],
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    for message in waiting {
-        publish_one(shared, message).await?;
-        sent(store, message).await?;
-    }
-    Ok(())
+fn exchange_of(names: &Namespace, message: &OutboxMessage) -> String {
+    if message.exchange == "notices" { names.notices() } else { names.events() }
 }
 
-async fn publish_one(shared: &Shared, message: &OutboxMessage) -> Result<(), BrokerError> {
-    let names = &shared.handler.names;
-    let exchange = if message.exchange == "notices" { names.notices() } else { names.events() };
-    let outgoing = Outgoing {
+fn outgoing_of(message: &OutboxMessage) -> Outgoing {
+    Outgoing {
         body: message.body.clone().into_bytes(),
         message_id: Some(message.id.to_string()),
         ..Outgoing::default()
-    };
-    let route = Route { exchange: &exchange, key: &message.routing_key };
-    shared.handler.publisher.publish(route, &outgoing).await
+    }
 }
 
-async fn sent(store: &Store, message: &OutboxMessage) -> Result<(), StoreError> {
-    outbox::sent(store, &[message.id]).await
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn message(exchange: &str) -> OutboxMessage {
+        OutboxMessage {
+            id: Uuid::from_u128(7),
+            exchange: exchange.to_owned(),
+            routing_key: "a.key".to_owned(),
+            body: "{}".to_owned(),
+        }
+    }
+
+    #[test]
+    fn notices_and_events_go_to_their_exchanges() {
+        let names: Namespace = "test".parse().expect("a namespace");
+        assert_eq!(exchange_of(&names, &message("notices")), names.notices());
+        assert_eq!(exchange_of(&names, &message("events")), names.events());
+        assert_ne!(names.notices(), names.events());
+    }
+
+    #[test]
+    fn a_message_published_twice_has_the_same_id() {
+        let outgoing = outgoing_of(&message("events"));
+        assert_eq!(outgoing.message_id, Some(Uuid::from_u128(7).to_string()));
+        assert_eq!(outgoing.body, b"{}");
+    }
 }

@@ -1,0 +1,288 @@
+//! Decides which webhooks this replica serves, and serves them.
+//!
+//! Every 500 ms the replica loads the configuration and the replicas that are alive, and computes all assignments.
+//! It polls instead of listening for notifications, so that none can be lost. Each webhook has an owner and a standby;
+//! every replica computes the same from the same data ([`domain::ownership`]).
+//!
+//! The same round looks for work that no message announces: redeliveries, retries whose message has not come, orphaned
+//! deliveries, and generations that ended.
+
+mod assigned_webhook;
+mod close_generation;
+mod overdue_search;
+mod throttle;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use domain::ids::WebhookId;
+use domain::ownership::{Role, Shares};
+use domain::redelivery_pacing::Sender;
+use store::instances::{self, Instance, RENEW_EVERY};
+use store::{Store, StoreError, clock, redeliveries, stranded};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::consumer::worker::{Worker, WorkerServices};
+use crate::telemetry::{self, Operation};
+use crate::webhook_cache::{WebhookCache, WebhookConfig};
+use assigned_webhook::{AssignedWebhook, RoleAction, Serving, decide_role};
+pub(crate) use close_generation::GenerationCloser;
+use overdue_search::OverdueSearcher;
+use throttle::Throttle;
+
+/// How often the assignments are computed. A new webhook is served, and a paused one left alone, within this time.
+const ASSIGN_INTERVAL: Duration = Duration::from_millis(500);
+/// How long standbys wait before they subscribe. RabbitMQ makes the first subscriber the active one, and that must be the
+/// owner.
+const STANDBY_INTERVAL: Duration = Duration::from_secs(2);
+/// How often orphaned deliveries are looked for. A delivery must be due for as long to count as orphaned.
+const ORPHAN_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The webhooks of this replica.
+#[derive(Debug)]
+pub(crate) struct Assignments {
+    store: Store,
+    webhooks: Arc<WebhookCache>,
+    workers: WorkerServices,
+    me: Instance,
+    plan: Plan,
+    replicas: Vec<Uuid>,
+    assigned: HashMap<WebhookId, AssignedWebhook>,
+    closer: GenerationCloser,
+    overdue: OverdueSearcher,
+    renewals: Throttle,
+    standbys: Throttle,
+    orphans: Throttle,
+}
+
+/// The roles of all replicas, which change with the replicas and the webhooks.
+#[derive(Debug, Default)]
+struct Plan {
+    replicas: Vec<Uuid>,
+    webhooks: Vec<WebhookId>,
+    shares: Shares,
+}
+
+impl Assignments {
+    pub(crate) fn new(
+        store: Store,
+        webhooks: Arc<WebhookCache>,
+        workers: WorkerServices,
+        closer: GenerationCloser,
+        me: Instance,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            overdue: OverdueSearcher::new(store.clone(), now),
+            store,
+            webhooks,
+            workers,
+            me,
+            plan: Plan::default(),
+            replicas: Vec::new(),
+            assigned: HashMap::new(),
+            closer,
+            renewals: Throttle::open(RENEW_EVERY),
+            standbys: Throttle::passed_at(STANDBY_INTERVAL, now),
+            orphans: Throttle::passed_at(ORPHAN_INTERVAL, now),
+        }
+    }
+
+    /// Serves until `stop`, then closes all workers and leaves.
+    pub(crate) async fn serve(mut self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            self.run_round().await;
+            tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(ASSIGN_INTERVAL) => {} }
+        }
+        for assigned in self.assigned.values() {
+            assigned.worker.close();
+        }
+        if let Err(error) = instances::leave(&self.store, &self.me).await {
+            telemetry::report_retry(Operation::LeaveGroup, &error);
+        }
+    }
+
+    /// Runs one round. While the database is away, all stays as it is.
+    async fn run_round(&mut self) {
+        if let Err(error) = self.webhooks.refresh().await {
+            return telemetry::report_retry(Operation::RefreshWebhooks, &error);
+        }
+        if let Err(error) = self.renew_lease().await {
+            return telemetry::report_retry(Operation::RenewLease, &error);
+        }
+        let may_start_standbys = self.standbys.try_pass(Instant::now());
+        self.assign_webhooks(may_start_standbys);
+        self.start_redeliveries().await;
+        self.search_overdue_retries().await;
+        if self.orphans.try_pass(Instant::now())
+            && let Err(error) = self.examine_orphaned().await
+        {
+            telemetry::report_retry(Operation::FindOrphaned, &error);
+        }
+    }
+
+    /// Renews the row that shows that this replica lives, and loads the replicas that are alive.
+    async fn renew_lease(&mut self) -> Result<(), StoreError> {
+        if self.renewals.is_open(Instant::now()) {
+            instances::renew(&self.store, &self.me).await?;
+            self.replicas = instances::alive(&self.store, self.me.service).await?;
+            self.renewals.pass(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Starts redelivery where there is something to redeliver.
+    async fn start_redeliveries(&mut self) {
+        match redeliveries::webhooks(&self.store).await {
+            Ok(webhooks) => webhooks.into_iter().for_each(|webhook| self.start_redelivery(webhook)),
+            Err(error) => telemetry::report_retry(Operation::FindRedeliveries, &error),
+        }
+    }
+
+    /// Starts redelivery on the replica that is the queue's active consumer. If no message has arrived, this replica
+    /// does not know the active consumer; as the owner it then publishes a nudge.
+    fn start_redelivery(&mut self, webhook: WebhookId) {
+        let Some(assigned) = self.assigned.get_mut(&webhook) else { return };
+        match assigned.view().sender() {
+            Sender::ThisReplica => assigned.worker.start_redelivery(),
+            Sender::Unknown => assigned.nudge(),
+            Sender::AnotherReplica => {}
+        }
+    }
+
+    /// Attempts retries from the database whose message has not come.
+    async fn search_overdue_retries(&mut self) {
+        for webhook in self.overdue.take_found().await {
+            self.start_redelivery(webhook);
+        }
+        let served = self.assigned.iter().map(|(id, assigned)| (*id, assigned.view()));
+        self.overdue.start_search(served, Instant::now());
+    }
+
+    /// Examines the queues of idle webhooks for which a delivery is due.
+    async fn examine_orphaned(&mut self) -> Result<(), StoreError> {
+        let idle: Vec<WebhookId> = self
+            .assigned
+            .iter_mut()
+            .filter_map(|(id, assigned)| assigned.has_been_idle().then_some(*id))
+            .collect();
+        let due_before = clock::now() - TimeDelta::from_std(ORPHAN_INTERVAL).unwrap_or_default();
+        for webhook in stranded::among(&self.store, &idle, due_before).await? {
+            if let Some(assigned) = self.assigned.get_mut(&webhook) {
+                assigned.examine_queue();
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the workers in line with the roles. `may_start_standbys`: the owners have had time to subscribe.
+    fn assign_webhooks(&mut self, may_start_standbys: bool) {
+        let webhooks = self.webhooks.all_configs();
+        let known: HashSet<WebhookId> = webhooks.iter().map(|webhook| webhook.id).collect();
+        let all = known.iter().copied().chain(self.webhooks.unreadable_ids()).collect();
+        self.plan.update(&self.replicas, all);
+        let mut owned = 0;
+        let mut standby = 0;
+        for webhook in &webhooks {
+            let role = self.plan.shares.role(self.me.id, webhook.id);
+            match role {
+                Role::Owner => owned += 1,
+                Role::Standby => standby += 1,
+                Role::Bystander => {}
+            }
+            self.apply_role(webhook, role, may_start_standbys);
+            if role == Role::Owner {
+                self.closer.close_ended(webhook);
+            }
+        }
+        self.assigned.retain(|id, assigned| {
+            let is_known = known.contains(id);
+            if !is_known {
+                assigned.worker.close();
+            }
+            is_known
+        });
+        self.closer.forget_finished();
+        telemetry::report_assignments(self.replicas.len(), owned, standby);
+    }
+
+    /// Starts, keeps or stops the worker of one webhook.
+    fn apply_role(&mut self, webhook: &WebhookConfig, role: Role, may_start_standbys: bool) {
+        let assigned = self.assigned.get_mut(&webhook.id);
+        let serving = assigned.as_ref().map(|assigned| Serving {
+            role: assigned.role,
+            limits: assigned.worker.limits(),
+            is_misplaced: assigned.is_misplaced(),
+        });
+        let action = decide_role(serving, role, webhook.limits, may_start_standbys);
+        if let Some(assigned) = assigned {
+            match action {
+                RoleAction::Stop | RoleAction::Replace => {
+                    assigned.worker.close();
+                    self.assigned.remove(&webhook.id);
+                }
+                RoleAction::Keep => assigned.set_role(role),
+                RoleAction::Start | RoleAction::Ignore => {}
+            }
+        }
+        if matches!(action, RoleAction::Start | RoleAction::Replace) {
+            let worker = Worker::start(&self.workers, webhook.id, webhook.limits, role == Role::Owner);
+            self.assigned.insert(webhook.id, AssignedWebhook::new(worker, role, Instant::now()));
+        }
+    }
+}
+
+impl Plan {
+    /// Computes the roles again if replicas or webhooks changed. Returns whether they did.
+    fn update(&mut self, replicas: &[Uuid], mut webhooks: Vec<WebhookId>) -> bool {
+        webhooks.sort_unstable();
+        let is_changed = self.replicas != replicas || self.webhooks != webhooks;
+        if is_changed {
+            self.shares = Shares::of(replicas, &webhooks);
+            self.replicas = replicas.to_vec();
+            self.webhooks = webhooks;
+        }
+        is_changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replicas(numbers: std::ops::Range<u128>) -> Vec<Uuid> {
+        numbers.map(Uuid::from_u128).collect()
+    }
+
+    fn webhooks(numbers: std::ops::Range<u128>) -> Vec<WebhookId> {
+        numbers.map(|number| WebhookId(Uuid::from_u128(number))).collect()
+    }
+
+    #[test]
+    fn roles_are_computed_again_only_when_replicas_or_webhooks_change() {
+        let mut plan = Plan::default();
+        assert!(plan.update(&replicas(0..2), webhooks(10..20)));
+        let reversed = webhooks(10..20).into_iter().rev().collect();
+        assert!(!plan.update(&replicas(0..2), reversed), "the order of the webhooks is no change");
+        assert!(plan.update(&replicas(0..3), webhooks(10..20)));
+        assert!(plan.update(&replicas(0..3), webhooks(10..21)));
+        assert!(!plan.update(&replicas(0..3), webhooks(10..21)));
+    }
+
+    #[test]
+    fn each_webhook_has_one_owner_and_one_standby_among_the_replicas() {
+        let mut plan = Plan::default();
+        let replicas = replicas(0..3);
+        let webhooks = webhooks(10..50);
+        plan.update(&replicas, webhooks.clone());
+        for webhook in webhooks {
+            let count = |role| replicas.iter().filter(|me| plan.shares.role(**me, webhook) == role).count();
+            let roles = [Role::Owner, Role::Standby, Role::Bystander].map(count);
+            assert_eq!(roles, [1, 1, 1]);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Makes one attempt: builds the request, sends it, and returns the facts with their times.
+
+use std::time::{Duration, SystemTime};
+
+use domain::ids::AttemptId;
+use domain::outcome::{Facts, Outcome};
+use domain::time::{Timestamp, whole_millis};
+use runtime::tasks;
+use runtime::traces::{Span, SpanKind, Traces};
+use store::clock;
+use tokio::time::Instant;
+
+use crate::delivery::client::Client;
+use crate::delivery::{Delivery, exchange, request};
+use crate::telemetry;
+use crate::webhook_cache::WebhookConfig;
+
+/// Makes attempts.
+#[derive(Debug)]
+pub(crate) struct Attempter {
+    pub(crate) client: Client,
+    pub(crate) request_timeout: Duration,
+    pub(crate) traces: Traces,
+}
+
+/// An attempt that ended.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) id: AttemptId,
+    pub(crate) started: Timestamp,
+    pub(crate) ended: Timestamp,
+    pub(crate) duration: Duration,
+    pub(crate) facts: Facts,
+}
+
+impl Attempter {
+    /// Makes an attempt of a delivery.
+    pub(crate) async fn attempt(&self, delivery: &Delivery<'_>, webhook: &WebhookConfig) -> Attempt {
+        let id = AttemptId::draw(u64::try_from(clock::now().timestamp_millis()).unwrap_or(0));
+        let started = whole_millis(clock::now());
+        let began = Instant::now();
+        let span = self.open_span(delivery, id);
+        let request = request::build_request(webhook, delivery.message, id, started, span.as_ref());
+        let facts = self.send(request).await;
+        end_span(span, &facts);
+        let attempt =
+            Attempt { id, started, ended: whole_millis(clock::now()), duration: began.elapsed(), facts };
+        let progress = &delivery.message.progress;
+        telemetry::AttemptEnded {
+            attempt: progress.attempt,
+            trigger: progress.trigger,
+            facts: &attempt.facts,
+            seconds: attempt.duration.as_secs_f64(),
+        }
+        .emit();
+        attempt
+    }
+
+    async fn send(&self, request: request::Request) -> Facts {
+        let _in_flight = telemetry::count_in_flight();
+        let sending = exchange::send_request(&self.client, request, self.request_timeout);
+        // A response that causes a panic ends its own attempt, and no other.
+        tasks::contain(sending).await.unwrap_or_else(|_| exchange::panic_facts())
+    }
+
+    /// Opens the trace span of an attempt, if there is a collector. Its times are of this machine's clock.
+    fn open_span(&self, delivery: &Delivery<'_>, attempt: AttemptId) -> Option<Span> {
+        let progress = &delivery.message.progress;
+        let parent = progress.trace.as_ref().map(ToString::to_string);
+        let mut span = self.traces.span("deliver event", SpanKind::Client, parent, SystemTime::now())?;
+        span.note("postrider.event.id", delivery.key.event.to_string());
+        span.note("postrider.webhook", delivery.webhook.to_string());
+        span.note("postrider.attempt.id", attempt.to_string());
+        span.note("postrider.attempt", i64::from(progress.attempt));
+        Some(span)
+    }
+}
+
+/// Ends the trace span of an attempt with its outcome.
+fn end_span(span: Option<Span>, facts: &Facts) {
+    let Some(mut span) = span else { return };
+    span.note("postrider.outcome", facts.outcome.as_str());
+    if let Some(status) = facts.status_code {
+        span.note("http.response.status_code", i64::from(status));
+    }
+    if facts.outcome != Outcome::Delivered {
+        span.fail(facts.error.clone().unwrap_or_default());
+    }
+}

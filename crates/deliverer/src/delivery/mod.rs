@@ -1,0 +1,315 @@
+//! Takes one delivery a step on: [`Deliverer::deliver`] reads like the list of the steps.
+//!
+//! The order is the promise: attempt, record, queue what follows, and only then does the caller acknowledge the
+//! message. The process may die between any two steps. RabbitMQ then hands the message out again, marked as
+//! redelivered, and the database decides where to go on.
+
+pub(crate) mod address_guard;
+pub(crate) mod admission;
+pub(crate) mod attempt;
+pub mod client;
+pub(crate) mod exchange;
+pub(crate) mod in_flight;
+pub(crate) mod messages;
+pub(crate) mod request;
+
+use broker::wire::{DeliveryMessage, Progress};
+use domain::admission::Admission;
+use domain::delivery::is_gone;
+use domain::ids::WebhookId;
+use domain::outcome::{Outcome, Trigger};
+use store::record::DeliveryKey;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::limiter::{EndpointLimiter, Permit, Priority};
+use crate::recording::Recording;
+use crate::telemetry::{self, DeliveryIds};
+use crate::webhook_cache::WebhookConfig;
+use admission::{Admitter, Permission};
+use attempt::Attempter;
+use in_flight::InFlight;
+
+/// Delivers: decides, attempts, records.
+#[derive(Debug)]
+pub(crate) struct Deliverer {
+    pub(crate) in_flight: InFlight,
+    pub(crate) admitter: Admitter,
+    pub(crate) attempter: Attempter,
+    pub(crate) recording: Recording,
+}
+
+/// How a delivery came to this process.
+#[derive(Debug, Clone)]
+pub(crate) struct DeliveryContext {
+    /// Whether someone may have acted on the delivery before.
+    pub(crate) maybe_duplicate: bool,
+    /// Whether RabbitMQ handed the message out before. A process may have died after it recorded an attempt and before
+    /// it queued the retry.
+    pub(crate) redelivered: bool,
+    /// The earliest instant at which the message may have come: its subscription began, or its row was read.
+    pub(crate) received_since: Instant,
+    /// Cancelled when the subscription ends, because RabbitMQ then hands the message out again.
+    pub(crate) subscription_ended: CancellationToken,
+}
+
+impl DeliveryContext {
+    /// Returns the context of a delivery that was read from the database. Another replica may have had it before. If
+    /// the delivery is no longer ours, its limiter is closed.
+    pub(crate) fn from_database() -> Self {
+        Self {
+            maybe_duplicate: true,
+            redelivered: false,
+            received_since: Instant::now(),
+            subscription_ended: CancellationToken::new(),
+        }
+    }
+
+    /// Returns the context of one delivery out of a message with this context.
+    pub(crate) fn of_delivery(&self, delivery: &DeliveryMessage) -> Self {
+        let progress = &delivery.progress;
+        let maybe_duplicate = self.maybe_duplicate || progress.repeated || progress.trigger != Trigger::Fresh;
+        Self { maybe_duplicate, ..self.clone() }
+    }
+}
+
+/// One delivery on its way through the steps.
+#[derive(Debug)]
+pub(crate) struct Delivery<'a> {
+    pub(crate) webhook: WebhookId,
+    pub(crate) message: &'a DeliveryMessage,
+    pub(crate) key: DeliveryKey,
+    pub(crate) context: DeliveryContext,
+}
+
+/// How handling a delivery ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DeliveryOutcome {
+    /// An attempt was made and recorded, and its retry confirmed. The message may be acknowledged.
+    Attempted {
+        /// Whether the endpoint accepted the event.
+        delivered: bool,
+    },
+    /// The delivery needs no attempt now, and what it needs is recorded or confirmed. The message may be acknowledged.
+    Completed,
+    /// Nothing was done. The message goes to another replica.
+    Requeue,
+    /// Nothing was done, because the process stalled after it received the message. Another replica may have it.
+    Stale,
+}
+
+impl DeliveryOutcome {
+    /// Whether the delivery needs no message any more.
+    pub(crate) fn is_handled(self) -> bool {
+        matches!(self, Self::Attempted { .. } | Self::Completed)
+    }
+}
+
+impl Deliverer {
+    /// Takes a delivery one step on, wherever it came from.
+    pub(crate) async fn deliver(
+        &self,
+        webhook: WebhookId,
+        message: &DeliveryMessage,
+        context: DeliveryContext,
+        limiter: &EndpointLimiter,
+    ) -> DeliveryOutcome {
+        let event = message.head.id;
+        let ids = DeliveryIds { webhook, event, attempt: message.progress.attempt };
+        let key = DeliveryKey { webhook, created: message.head.created, event };
+        let delivery = Delivery { webhook, message, key, context };
+        telemetry::within_delivery(ids, self.take_step(delivery, limiter)).await
+    }
+
+    /// Whether this process handles the delivery now.
+    pub(crate) fn is_in_flight(&self, key: &DeliveryKey) -> bool {
+        self.in_flight.contains(key)
+    }
+
+    async fn take_step(&self, mut delivery: Delivery<'_>, limiter: &EndpointLimiter) -> DeliveryOutcome {
+        // After a lost connection RabbitMQ hands a message out again while its attempt still runs here.
+        let (_guard, has_waited) = self.in_flight.enter(delivery.key).await;
+        delivery.context.note_predecessor(has_waited);
+        let admission = self.admitter.admit_on_arrival(&delivery).await;
+        if !matches!(admission, Admission::Attempt { .. }) {
+            return self.carry_out(&delivery, admission).await;
+        }
+        let priority = Priority::from(delivery.message.progress.trigger);
+        let Some(permit) = limiter.acquire(priority).await else { return DeliveryOutcome::Requeue };
+        match self.admitter.admit_with_permit(&delivery) {
+            Permission::Attempt(webhook) => {
+                let delivered = self.attempt(&delivery, &webhook, permit).await;
+                DeliveryOutcome::Attempted { delivered }
+            }
+            Permission::Refused(admission) => {
+                drop(permit);
+                self.carry_out(&delivery, admission).await
+            }
+        }
+    }
+
+    /// Does what a decision without an attempt asks for.
+    async fn carry_out(&self, delivery: &Delivery<'_>, admission: Admission) -> DeliveryOutcome {
+        let progress = &delivery.message.progress;
+        match admission {
+            Admission::Requeue => return DeliveryOutcome::Requeue,
+            Admission::RequeueStale => return DeliveryOutcome::Stale,
+            Admission::Expired => {}
+            Admission::AlreadyHandled => telemetry::count_repetition(),
+            Admission::End(status) => self.recording.finish_delivery(delivery, status).await,
+            Admission::WaitUntil(at) => self.recording.queue_delivery(delivery, progress, at).await,
+            Admission::QueueRetry { at, first_started, recorded } => {
+                telemetry::count_repetition();
+                let next: Progress = messages::next_progress(progress, first_started, recorded, at);
+                self.recording.queue_delivery(delivery, &next, at).await;
+            }
+            Admission::Attempt { .. } | Admission::ReloadWebhook | Admission::LookUpDelivery => {
+                unreachable!("the admitter answers questions, and the caller attempts")
+            }
+        }
+        DeliveryOutcome::Completed
+    }
+
+    /// Makes one attempt, and records it. Returns whether the endpoint accepted the event. The permit ends with the
+    /// request, so that recording holds nobody up.
+    async fn attempt(&self, delivery: &Delivery<'_>, webhook: &WebhookConfig, permit: Permit) -> bool {
+        let attempt = self.attempter.attempt(delivery, webhook).await;
+        let delivered = attempt.facts.outcome == Outcome::Delivered;
+        // Recording disables a webhook that is gone. Until then it gets no further request.
+        let _paused = match is_gone(&attempt.facts) {
+            true => Some(permit.pause()),
+            false => {
+                permit.finish(delivered);
+                None
+            }
+        };
+        self.recording.record_attempt(delivery, webhook, attempt).await;
+        delivered
+    }
+}
+
+impl DeliveryContext {
+    /// Notes that another task of this process handled the delivery before. The database tells how that ended, and that
+    /// task queued the retry.
+    fn note_predecessor(&mut self, has_waited: bool) {
+        self.maybe_duplicate |= has_waited;
+        self.redelivered &= !has_waited;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use domain::endpoint::Endpoint;
+    use futures_util::FutureExt;
+    use tokio::time::timeout;
+
+    use super::messages::tests::message;
+    use super::*;
+    use crate::limiter::Limits;
+    use crate::limiter::attempt_rate::AttemptRate;
+    use crate::services::tests::offline_deliverer;
+    use crate::webhook_cache::tests::webhook;
+
+    fn context(maybe_duplicate: bool, redelivered: bool) -> DeliveryContext {
+        DeliveryContext { maybe_duplicate, redelivered, ..DeliveryContext::from_database() }
+    }
+
+    #[test]
+    fn only_a_fresh_delivery_of_a_message_that_is_no_copy_is_attempted_without_a_lookup() {
+        for trigger in Trigger::ALL {
+            for repeated in [false, true] {
+                let mut delivery = message(None);
+                delivery.progress.trigger = *trigger;
+                delivery.progress.repeated = repeated;
+                let of_fresh_message = context(false, false).of_delivery(&delivery);
+                let is_certain = *trigger == Trigger::Fresh && !repeated;
+                assert_eq!(of_fresh_message.maybe_duplicate, !is_certain, "{trigger} {repeated}");
+                assert!(context(true, true).of_delivery(&delivery).maybe_duplicate, "it stays in doubt");
+            }
+        }
+    }
+
+    #[test]
+    fn a_delivery_that_waited_for_another_task_is_compared_and_leaves_the_retry_to_that_task() {
+        for (maybe_duplicate, redelivered) in [(false, false), (true, false), (true, true)] {
+            let mut waited = context(maybe_duplicate, redelivered);
+            waited.note_predecessor(true);
+            assert_eq!((waited.maybe_duplicate, waited.redelivered), (true, false));
+            let mut alone = context(maybe_duplicate, redelivered);
+            alone.note_predecessor(false);
+            assert_eq!((alone.maybe_duplicate, alone.redelivered), (maybe_duplicate, redelivered));
+        }
+    }
+
+    #[test]
+    fn a_message_is_needed_until_its_deliveries_are_handled() {
+        let handled = [
+            DeliveryOutcome::Attempted { delivered: false },
+            DeliveryOutcome::Attempted { delivered: true },
+            DeliveryOutcome::Completed,
+            DeliveryOutcome::Requeue,
+            DeliveryOutcome::Stale,
+        ]
+        .map(DeliveryOutcome::is_handled);
+        assert_eq!(handled, [true, true, true, false, false]);
+    }
+
+    const LIMITS: Limits = Limits { max_concurrency: 2, rate_per_second: None };
+
+    fn limiter(closing: &CancellationToken) -> EndpointLimiter {
+        EndpointLimiter::new(LIMITS, AttemptRate::default(), closing.clone())
+    }
+
+    /// A deliverer without servers, and the id of a webhook whose endpoint is forbidden, so that its attempts fail
+    /// without a connection.
+    fn deliverer() -> (Arc<Deliverer>, WebhookId) {
+        let (deliverer, webhooks) = offline_deliverer();
+        let endpoint = Endpoint::from_stored("https://10.0.0.1/").expect("an endpoint");
+        let generation = message(None).progress.generation;
+        let config = WebhookConfig { endpoint, generation, closed_generation: generation, ..webhook(7) };
+        let id = config.id;
+        webhooks.insert(config);
+        (deliverer, id)
+    }
+
+    /// Long enough for an attempt without a connection.
+    const ATTEMPT_DELAY: Duration = Duration::from_millis(300);
+
+    #[tokio::test]
+    async fn an_attempt_that_is_not_recorded_stays_in_flight_without_a_permit() {
+        let (deliverer, id) = deliverer();
+        let limiter = limiter(&CancellationToken::new());
+        let message = message(None);
+        let mut first = pin!(deliverer.deliver(id, &message, context(false, false), &limiter));
+        assert!(timeout(ATTEMPT_DELAY, &mut first).await.is_err(), "the message must not be acknowledged");
+        let key = DeliveryKey { webhook: id, created: message.head.created, event: message.head.id };
+        assert!(deliverer.is_in_flight(&key));
+        assert!(limiter.wait_until_idle().now_or_never().is_some(), "the request is over");
+        let again = deliverer.deliver(id, &message, context(true, true), &limiter);
+        assert!(timeout(ATTEMPT_DELAY, again).await.is_err(), "the same delivery waits for the first");
+    }
+
+    #[tokio::test]
+    async fn a_delivery_without_a_permit_is_requeued() {
+        let (deliverer, id) = deliverer();
+        let closing = CancellationToken::new();
+        closing.cancel();
+        let outcome = deliverer.deliver(id, &message(None), context(false, false), &limiter(&closing)).await;
+        assert_eq!(outcome, DeliveryOutcome::Requeue);
+    }
+
+    #[tokio::test]
+    async fn a_delivery_whose_subscription_ended_is_requeued_without_an_attempt() {
+        let (deliverer, id) = deliverer();
+        let limiter = limiter(&CancellationToken::new());
+        let context = context(false, false);
+        context.subscription_ended.cancel();
+        let outcome = deliverer.deliver(id, &message(None), context, &limiter).await;
+        assert_eq!(outcome, DeliveryOutcome::Requeue);
+        assert!(limiter.wait_until_idle().now_or_never().is_some(), "its permit is returned");
+    }
+}

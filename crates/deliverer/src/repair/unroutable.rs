@@ -1,0 +1,230 @@
+//! Handles deliveries whose webhook has no queue: the queue is declared and they are sent on, or they end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::wire::{self, DeliveryMessage};
+use broker::{BrokerError, Consumers, Ending, Message, Outgoing, Route, Subscription};
+use domain::delivery::DeliveryStatus;
+use domain::ids::WebhookId;
+use runtime::error::Chain;
+use runtime::progress::{InHand, Progress};
+use runtime::retry::{Backoff, until_ok};
+use store::record::{self, DeliveryKey};
+use store::{Store, stranded};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug};
+
+use crate::delivery::messages::duplicate_message;
+use crate::error::ServerError;
+use crate::repair::lost_queue::QueueRepair;
+use crate::telemetry::{self, Operation};
+use crate::webhook_cache::{CachedWebhook, WebhookCache};
+
+/// Messages handled at once.
+const PREFETCH: u16 = 50;
+/// Pause between declaring a queue and sending a message on. If the queue is deleted at once, the message does not go
+/// round in circles.
+const SEND_ON_DELAY: Duration = Duration::from_millis(100);
+/// How long a webhook's queue may take to confirm a message before the message is handled again.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Consumes the queue of unrouted deliveries.
+#[derive(Debug)]
+pub(crate) struct UnroutableConsumer {
+    pub(crate) consumers: Consumers,
+    pub(crate) router: Arc<UnroutableRouter>,
+    pub(crate) progress: Progress,
+    pub(crate) tracker: TaskTracker,
+}
+
+/// Sends one unrouted message on.
+#[derive(Debug)]
+pub(crate) struct UnroutableRouter {
+    pub(crate) repair: Arc<QueueRepair>,
+    pub(crate) webhooks: Arc<WebhookCache>,
+    pub(crate) store: Store,
+}
+
+/// The destination of an unrouted message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Destination {
+    /// The webhook's queue, which is declared again.
+    Queue,
+    /// The database, from which the webhook's owner attempts the deliveries.
+    Database,
+    /// None: the deliveries are discarded.
+    Discarded,
+}
+
+impl Destination {
+    /// Decides by the webhook, as the cache has it. Another process may be able to read an unreadable one.
+    fn of(webhook: &CachedWebhook) -> Self {
+        match webhook {
+            CachedWebhook::Known(webhook) if !webhook.is_deleted() => Self::Queue,
+            CachedWebhook::Unreadable => Self::Database,
+            CachedWebhook::Known(_) | CachedWebhook::Gone => Self::Discarded,
+        }
+    }
+}
+
+impl UnroutableConsumer {
+    /// Consumes until `stop`.
+    pub(crate) async fn serve(self, stop: CancellationToken) {
+        let mut backoff = Backoff::default();
+        while !stop.is_cancelled() {
+            match self.subscribe().await {
+                Ok(subscription) => {
+                    backoff = Backoff::default();
+                    self.consume(subscription, &stop).await;
+                }
+                Err(error) => {
+                    debug!(error = %Chain(&error), "cannot subscribe to unrouted deliveries; trying again");
+                }
+            }
+            tokio::select! { () = stop.cancelled() => {}, () = backoff.wait() => {} }
+        }
+    }
+
+    async fn subscribe(&self) -> Result<Subscription, BrokerError> {
+        let queue = self.router.repair.names.unrouted();
+        // The exchange of the same name leads to the queue, whatever the key.
+        let route = Route { exchange: &queue, key: "probe" };
+        let repair = &self.router.repair;
+        repair.prober.check_consumable(&repair.topology, &queue, route).await?;
+        self.consumers.subscribe(&queue, PREFETCH).await
+    }
+
+    async fn consume(&self, mut subscription: Subscription, stop: &CancellationToken) {
+        loop {
+            let message = tokio::select! {
+                () = stop.cancelled() => return subscription.end(Ending::Cancelled).await,
+                message = subscription.next() => message,
+            };
+            let Some(message) = message else { return };
+            let router = Arc::clone(&self.router);
+            self.tracker.spawn(router.process(message, self.progress.begin()));
+        }
+    }
+}
+
+impl UnroutableRouter {
+    async fn process(self: Arc<Self>, message: Message, in_hand: InHand) {
+        if let Ok(webhook) = message.key.parse::<WebhookId>() {
+            until_ok(
+                || self.send_on(webhook, &message),
+                |error| telemetry::report_retry(Operation::ConsumeUnrouted, error),
+            )
+            .instrument(telemetry::webhook_span(webhook))
+            .await;
+        } else {
+            debug!(key = message.key, "an unrouted message names no webhook");
+        }
+        message.ack();
+        in_hand.done();
+    }
+
+    async fn send_on(&self, webhook: WebhookId, message: &Message) -> Result<(), ServerError> {
+        let mut cached = self.webhooks.find(webhook);
+        if !matches!(cached, CachedWebhook::Known(_)) {
+            self.webhooks.refresh().await?;
+            cached = self.webhooks.find(webhook);
+        }
+        match Destination::of(&cached) {
+            Destination::Queue if self.repair.is_blocked(webhook).await => {
+                self.leave_to_database(webhook, message).await
+            }
+            Destination::Queue => self.publish_again(webhook, message).await,
+            Destination::Database => self.leave_to_database(webhook, message).await,
+            Destination::Discarded => self.discard(webhook, message).await,
+        }
+    }
+
+    async fn publish_again(&self, webhook: WebhookId, message: &Message) -> Result<(), ServerError> {
+        self.repair.declare_again(webhook).await?;
+        tokio::time::sleep(SEND_ON_DELAY).await;
+        let exchange = self.repair.names.deliveries();
+        let route = Route { exchange: &exchange, key: &message.key };
+        let copy = mark_duplicate(&message.body);
+        self.repair.publisher.publish_within(CONFIRM_TIMEOUT, route, &copy).await?;
+        Ok(())
+    }
+
+    /// Records that no queue has a message of these deliveries. The webhook's owner attempts them from the database.
+    async fn leave_to_database(&self, webhook: WebhookId, message: &Message) -> Result<(), ServerError> {
+        let keys: Vec<DeliveryKey> =
+            decode_deliveries(message).iter().map(|delivery| key_of(webhook, delivery)).collect();
+        stranded::note(&self.store, &keys).await?;
+        Ok(())
+    }
+
+    /// Discards the deliveries of a webhook that is gone, so that their status says so.
+    async fn discard(&self, webhook: WebhookId, message: &Message) -> Result<(), ServerError> {
+        for delivery in decode_deliveries(message) {
+            let key = key_of(webhook, &delivery);
+            let round = delivery.progress.round;
+            if record::finish(&self.store, key, round, DeliveryStatus::Discarded).await? {
+                telemetry::count_ended_delivery(DeliveryStatus::Discarded);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn decode_deliveries(message: &Message) -> Vec<DeliveryMessage> {
+    wire::decode(&message.body).unwrap_or_default()
+}
+
+fn key_of(webhook: WebhookId, delivery: &DeliveryMessage) -> DeliveryKey {
+    DeliveryKey { webhook, created: delivery.head.created, event: delivery.head.id }
+}
+
+/// Creates a copy that says that its deliveries may have been queued from the database meanwhile. A message that cannot
+/// be decoded is copied as it is, because the consumer of the webhook's queue rejects it.
+fn mark_duplicate(body: &[u8]) -> Outgoing {
+    wire::decode(body).map_or_else(|_| Outgoing::new(body.to_vec()), duplicate_message)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::webhook::WebhookStatus;
+
+    use super::*;
+    use crate::delivery::messages::tests::message;
+    use crate::webhook_cache::WebhookConfig;
+    use crate::webhook_cache::tests::webhook;
+
+    #[test]
+    fn a_message_goes_to_its_queue_unless_the_webhook_is_gone_or_unreadable() {
+        let known = |status| CachedWebhook::Known(Arc::new(WebhookConfig { status, ..webhook(1) }));
+        for (status, destination) in [
+            (WebhookStatus::Active, Destination::Queue),
+            // The consumer closes its deliveries.
+            (WebhookStatus::Paused, Destination::Queue),
+            (WebhookStatus::Disabled, Destination::Queue),
+            (WebhookStatus::Deleted, Destination::Discarded),
+        ] {
+            assert_eq!(Destination::of(&known(status)), destination, "{status}");
+        }
+        assert_eq!(Destination::of(&CachedWebhook::Gone), Destination::Discarded);
+        assert_eq!(Destination::of(&CachedWebhook::Unreadable), Destination::Database);
+    }
+
+    #[test]
+    fn a_copy_is_marked_and_a_message_that_cannot_be_decoded_stays_as_it_is() {
+        let delivery = message(None);
+        let body = wire::encode(&delivery.progress, &delivery.head, &delivery.data);
+        let copied = wire::decode(&mark_duplicate(&body).body).expect("deliveries");
+        assert!(copied.len() == 1 && copied[0].progress.repeated);
+        assert_eq!(mark_duplicate(b"no delivery").body, b"no delivery");
+    }
+
+    #[test]
+    fn the_key_names_webhook_event_and_creation() {
+        let delivery = message(None);
+        let id = webhook(7).id;
+        let key = key_of(id, &delivery);
+        assert_eq!((key.webhook, key.event, key.created), (id, delivery.head.id, delivery.head.created));
+    }
+}

@@ -1,0 +1,247 @@
+//! Builds the collaborators of the deliverer, and runs them.
+//!
+//! This is the only place that knows all of them: each gets exactly what it needs.
+
+use std::sync::Arc;
+
+use broker::{Consumers, GuardedPublisher, Link, Namespace, Prober, Publisher, Topology};
+use domain::health::HealthRule;
+use domain::retry::RetrySchedule;
+use runtime::ops::Readiness;
+use runtime::tasks;
+use runtime::traces::Traces;
+use store::Store;
+use store::instances::Instance;
+use store::vault::Vault;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::info;
+
+use crate::assignment::{Assignments, GenerationCloser};
+use crate::config::Config;
+use crate::consumer::message::MessageHandler;
+use crate::consumer::subscriber::Subscriber;
+use crate::consumer::worker::WorkerServices;
+use crate::delivery::Deliverer;
+use crate::delivery::admission::Admitter;
+use crate::delivery::attempt::Attempter;
+use crate::delivery::client::Client;
+use crate::delivery::in_flight::InFlight;
+use crate::health::HealthJudge;
+use crate::limiter::attempt_rate::AttemptRate;
+use crate::outbox::OutboxPublisher;
+use crate::recording::Recording;
+use crate::recording::attempt_recorder::AttemptRecorder;
+use crate::recording::delivery_lookup::DeliveryLookup;
+use crate::redelivery::Redeliverer;
+use crate::repair::lost_queue::QueueRepair;
+use crate::repair::unroutable::{UnroutableConsumer, UnroutableRouter};
+use crate::retry_queue::RetryQueue;
+use crate::stall_detector::StallDetector;
+use crate::webhook_cache::WebhookCache;
+
+/// The services of the process that run until it stops.
+#[derive(Debug)]
+pub(crate) struct Services {
+    me: Instance,
+    assignments: Assignments,
+    unroutable: UnroutableConsumer,
+    outbox: OutboxPublisher,
+    tracker: TaskTracker,
+    consumers: Consumers,
+    publisher: Publisher,
+    traces: Traces,
+}
+
+/// Opens a connection to RabbitMQ under a name that tells its purpose.
+pub(crate) fn open_link(config: &Config, purpose: &str) -> Link {
+    Link::new(&config.broker, format!("postrider deliverer {purpose}"))
+}
+
+/// The collaborators that several others share.
+struct Shared {
+    store: Store,
+    /// For statements that serve a whole batch.
+    batches: Store,
+    names: Namespace,
+    topology: Topology,
+    webhooks: Arc<WebhookCache>,
+    prober: Prober,
+    publisher: Publisher,
+    /// Publishes to queues that may be lost, so that nothing else waits for their confirms.
+    repair_publisher: Publisher,
+    consumers: Consumers,
+    traces: Traces,
+    tracker: TaskTracker,
+}
+
+impl Services {
+    /// Builds the services. Their tasks in the background start at once.
+    pub(crate) fn start(
+        config: &Config,
+        client: Client,
+        schedule: RetrySchedule,
+        store: Store,
+        topology: Topology,
+        readiness: &Readiness,
+    ) -> Self {
+        let shared = Shared::new(config, store, topology);
+        let deliverer = start_deliverer(config, &shared, client, schedule, readiness);
+        let repair = Arc::new(shared.queue_repair());
+        let me = Instance::new("deliverer", env!("CARGO_PKG_VERSION"), config.store.retention);
+        Self {
+            assignments: shared.assignments(shared.worker_services(&deliverer, &repair), me.clone()),
+            me,
+            unroutable: UnroutableConsumer {
+                consumers: shared.consumers.clone(),
+                router: Arc::new(UnroutableRouter {
+                    repair,
+                    webhooks: Arc::clone(&shared.webhooks),
+                    store: shared.store.clone(),
+                }),
+                progress: readiness.watch_progress("unrouted"),
+                tracker: shared.tracker.clone(),
+            },
+            outbox: OutboxPublisher {
+                store: shared.store,
+                publisher: shared.publisher.clone(),
+                names: shared.names,
+            },
+            tracker: shared.tracker,
+            consumers: shared.consumers,
+            publisher: shared.publisher,
+            traces: shared.traces,
+        }
+    }
+
+    /// Serves until `stop`. Then finishes the deliveries in flight, and leaves.
+    pub(crate) async fn serve(self, stop: &CancellationToken) {
+        info!(instance = %self.me.id, "delivering");
+        let unroutable = self.unroutable.serve(stop.clone());
+        self.tracker.spawn(tasks::until_stopped("unrouted", stop.clone(), unroutable));
+        let outbox = self.outbox.serve(stop.clone());
+        self.tracker.spawn(tasks::until_stopped("outbox", stop.clone(), outbox));
+        self.assignments.serve(stop).await;
+        self.tracker.close();
+        self.tracker.wait().await;
+        self.consumers.close().await;
+        self.publisher.close().await;
+        self.traces.stop().await;
+    }
+}
+
+fn start_deliverer(
+    config: &Config,
+    shared: &Shared,
+    client: Client,
+    schedule: RetrySchedule,
+    readiness: &Readiness,
+) -> Arc<Deliverer> {
+    let lookup = DeliveryLookup::start(shared.batches.clone(), readiness.watch_progress("standings"));
+    let admitter = Admitter {
+        webhooks: Arc::clone(&shared.webhooks),
+        lookup,
+        schedule: schedule.clone(),
+        stalls: StallDetector::start(),
+    };
+    let request_timeout = config.http.request_timeout;
+    let attempter = Attempter { client, request_timeout, traces: shared.traces.clone() };
+    let recording = start_recording(config, shared, schedule, readiness);
+    Arc::new(Deliverer { in_flight: InFlight::default(), admitter, attempter, recording })
+}
+
+fn start_recording(
+    config: &Config,
+    shared: &Shared,
+    schedule: RetrySchedule,
+    readiness: &Readiness,
+) -> Recording {
+    let rule = config.health.rule();
+    // A delay queue that answers nothing blocks its connection, so that only retries use it.
+    let publisher = GuardedPublisher::new(Publisher::new(open_link(config, "waits")), shared.prober.clone());
+    let waits = readiness.watch_progress("waits");
+    let retry_queue = RetryQueue::new(publisher, shared.names.clone(), schedule.ladder(), waits);
+    tasks::spawn_essential("delay queues", retry_queue.clone().repair_queues(shared.topology.clone()));
+    Recording {
+        store: shared.store.clone(),
+        recorder: start_recorder(shared, &rule, readiness),
+        health: HealthJudge::start(shared.store.clone(), Arc::clone(&shared.webhooks), rule),
+        retry_queue,
+        schedule,
+        finishing: readiness.watch_progress("finishing"),
+    }
+}
+
+fn start_recorder(shared: &Shared, rule: &HealthRule, readiness: &Readiness) -> AttemptRecorder {
+    let slice = store::activity::slice_for(rule.window);
+    AttemptRecorder::start(shared.batches.clone(), slice, readiness.watch_progress("recording"))
+}
+
+impl Shared {
+    fn new(config: &Config, store: Store, topology: Topology) -> Self {
+        let names = config.broker.namespace.clone();
+        Self {
+            webhooks: Arc::new(WebhookCache::new(store.clone(), Vault::of(&config.vault))),
+            store,
+            batches: Store::for_batches(&config.store, "postrider deliverer recorder"),
+            topology,
+            prober: Prober::new(open_link(config, "prober"), &names),
+            publisher: Publisher::new(open_link(config, "publisher")),
+            repair_publisher: Publisher::new(open_link(config, "repair")),
+            consumers: Consumers::new(open_link(config, "consumer")),
+            traces: Traces::start(&config.traces, "deliverer", env!("CARGO_PKG_VERSION")),
+            tracker: TaskTracker::new(),
+            names,
+        }
+    }
+
+    fn queue_repair(&self) -> QueueRepair {
+        QueueRepair {
+            prober: self.prober.clone(),
+            topology: self.topology.clone(),
+            publisher: self.repair_publisher.clone(),
+            store: self.store.clone(),
+            names: self.names.clone(),
+        }
+    }
+
+    fn worker_services(&self, deliverer: &Arc<Deliverer>, repair: &Arc<QueueRepair>) -> WorkerServices {
+        WorkerServices {
+            subscriber: Arc::new(Subscriber {
+                names: self.names.clone(),
+                topology: self.topology.clone(),
+                prober: self.prober.clone(),
+                consumers: self.consumers.clone(),
+                publisher: self.repair_publisher.clone(),
+            }),
+            messages: Arc::new(MessageHandler {
+                names: self.names.clone(),
+                deliverer: Arc::clone(deliverer),
+                publisher: self.publisher.clone(),
+                repair_publisher: self.repair_publisher.clone(),
+            }),
+            redeliverer: Arc::new(Redeliverer {
+                store: self.store.clone(),
+                webhooks: Arc::clone(&self.webhooks),
+                deliverer: Arc::clone(deliverer),
+            }),
+            repair: Arc::clone(repair),
+            webhooks: Arc::clone(&self.webhooks),
+            attempt_rate: AttemptRate::start(),
+            tracker: self.tracker.clone(),
+        }
+    }
+
+    fn assignments(&self, workers: WorkerServices, me: Instance) -> Assignments {
+        let closer = GenerationCloser::new(
+            self.store.clone(),
+            self.topology.clone(),
+            Arc::clone(&self.webhooks),
+            self.tracker.clone(),
+        );
+        Assignments::new(self.store.clone(), Arc::clone(&self.webhooks), workers, closer, me)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
