@@ -53,7 +53,7 @@ async fn a_silent_delay_queue_delays_only_retries_and_is_recreated() {
     // through it.
     e2e::poll::eventually("a new delay queue", crate::LONG_WAIT_TIMEOUT, async || {
         let log = stage.platform.deliverers[0].read_log();
-        if log.contains("making it anew") { Ok(()) } else { Err("it was not recreated".to_owned()) }
+        if log.contains("recreating it") { Ok(()) } else { Err("it was not recreated".to_owned()) }
     })
     .await;
     stage.deliver_one(&webhook).await;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use runtime::error::Chain;
-use runtime::ops::Readiness;
+use runtime::readiness::Readiness;
 use runtime::retry::until_ok;
 use tracing::info;
 

@@ -5,11 +5,11 @@
 
 use std::fmt::Display;
 
-use domain::event_type::EventType;
+use domain::delivery::attempt::Trigger;
+use domain::delivery::envelope::EventHead;
+use domain::event::event_type::EventType;
 use domain::ids::{BrandId, EventId};
-use domain::outcome::Trigger;
-use domain::request::EventHead;
-use domain::time::{Timestamp, format};
+use domain::time::{Timestamp, format_timestamp};
 use domain::trace::TraceParent;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -112,7 +112,7 @@ fn some_timestamp<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Ti
 #[must_use]
 pub fn encode(progress: &Progress, head: &EventHead, data: &str) -> Vec<u8> {
     let optional = |key: &str, at: Option<Timestamp>| {
-        at.map_or_else(String::new, |at| format!("\"{key}\":\"{}\",", format(at)))
+        at.map_or_else(String::new, |at| format!("\"{key}\":\"{}\",", format_timestamp(at)))
     };
     let mut body = Vec::with_capacity(384 + data.len());
     body.extend_from_slice(
@@ -130,7 +130,7 @@ pub fn encode(progress: &Progress, head: &EventHead, data: &str) -> Vec<u8> {
             progress.trace.as_ref().map_or_else(String::new, |trace| format!("\"traceparent\":\"{trace}\",")),
             head.id,
             head.brand_id,
-            format(head.created),
+            format_timestamp(head.created),
             head.event_type,
         )
         .as_bytes(),
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn written_deliveries_are_read_back() {
-        let at = domain::time::parse("2021-04-08T19:36:02.938Z").expect("valid");
+        let at = domain::time::parse_timestamp("2021-04-08T19:36:02.938Z").expect("valid");
         let head = EventHead {
             id: "01F2SFVYVD0H873S2VRT8VQSPM".parse().expect("id"),
             brand_id: "acme".parse().expect("brand"),

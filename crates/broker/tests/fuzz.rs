@@ -2,7 +2,7 @@
 //! Decoded deliveries are encoded to a message that decodes to the same deliveries.
 
 use broker::wire::{decode, encode, join_deliveries};
-use mutate::{corpus, mutated};
+use fuzz_corpus::{mutated_inputs, parse_corpus};
 use proptest::prelude::*;
 
 const CORPUS: &str = include_str!("corpus/deliveries.txt");
@@ -43,12 +43,12 @@ fn assert_decoded_or_refused(body: &[u8]) {
 
 #[test]
 fn the_corpus_is_decoded_or_refused() {
-    corpus(CORPUS).iter().for_each(|body| assert_decoded_or_refused(body));
+    parse_corpus(CORPUS).iter().for_each(|body| assert_decoded_or_refused(body));
 }
 
 #[test]
 fn the_error_of_a_long_message_is_short() {
-    let long = corpus(CORPUS)[0].clone();
+    let long = parse_corpus(CORPUS)[0].clone();
     let long = String::from_utf8(long).expect("text").replace("fresh", &"x".repeat(200_000));
     assert_decoded_or_refused(long.as_bytes());
     assert!(decode(long.as_bytes()).is_err());
@@ -58,7 +58,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
-    fn mutations_of_the_corpus_are_decoded_or_refused(body in mutated(corpus(CORPUS), TOKENS)) {
+    fn mutations_of_the_corpus_are_decoded_or_refused(body in mutated_inputs(parse_corpus(CORPUS), TOKENS)) {
         assert_decoded_or_refused(&body.0);
     }
 }

@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 
-use broker::{BrokerSettings, RetrySettings};
+use broker::BrokerSettings;
 use clap::Parser;
+use domain::settings::{HealthSettings, RetrySettings};
 use runtime::telemetry::LogSettings;
 use runtime::traces::TraceSettings;
-use store::vault::VaultSettings;
-use store::{HealthSettings, StoreSettings};
+use store::StoreSettings;
+use store::secrets::keyring::KeyringSettings;
 
 use crate::delivery::client::HttpSettings;
 
@@ -20,7 +21,7 @@ pub struct Config {
     pub ops_listen: SocketAddr,
     /// Webhook secrets.
     #[command(flatten)]
-    pub vault: VaultSettings,
+    pub keyring: KeyringSettings,
     /// Requests to endpoints.
     #[command(flatten)]
     pub http: HttpSettings,
@@ -68,7 +69,7 @@ mod tests {
         assert_eq!(config.http.request_timeout, Duration::from_secs(15));
         assert!(!config.http.http2);
         assert_eq!(config.ops_listen.port(), 9102);
-        assert_eq!(config.retry.schedule(), domain::retry::RetrySchedule::default());
+        assert_eq!(config.retry.schedule(), domain::delivery::retry::RetrySchedule::default());
     }
 
     #[test]

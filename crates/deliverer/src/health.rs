@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::health::{HealthFigures, HealthRule, Unhealthy};
 use domain::ids::WebhookId;
+use domain::webhook::health::{HealthRule, HealthStats, Unhealthy};
 use domain::webhook::{DisabledReason, WebhookStatus};
 use runtime::retry::{Backoff, until_ok};
-use store::{Store, StoreError, clock, health};
+use store::delivery::health;
+use store::{Store, StoreError, clock};
 use tokio::sync::Notify;
 
 use crate::telemetry::{self, Operation};
@@ -93,9 +94,9 @@ impl HealthJudge {
         &self,
         webhook: &WebhookConfig,
         why: &Unhealthy,
-        statistics: Option<&HealthFigures>,
+        statistics: Option<&HealthStats>,
     ) -> Result<(), StoreError> {
-        if health::disable(&self.0.store, webhook.id, webhook.generation, why, statistics).await? {
+        if health::disable_webhook(&self.0.store, webhook.id, webhook.generation, why, statistics).await? {
             telemetry::report_disabled_webhook(webhook.id, &why.detail);
         }
         // At once, so that this replica makes no further attempt.
@@ -104,7 +105,8 @@ impl HealthJudge {
 
     async fn judge_all(&self, webhooks: &[WebhookId]) -> Result<(), StoreError> {
         let rule = &self.0.rule;
-        for (id, statistics) in health::figures(&self.0.store, webhooks, clock::now(), rule.window).await? {
+        for (id, statistics) in health::load_stats(&self.0.store, webhooks, clock::now(), rule.window).await?
+        {
             let Some(why) = rule.judge(&statistics) else { continue };
             let webhook = self.0.webhooks.find_config(id);
             if let Some(webhook) = webhook.filter(|webhook| webhook.status == WebhookStatus::Active) {

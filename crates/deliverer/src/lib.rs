@@ -44,8 +44,9 @@ mod telemetry;
 mod webhook_cache;
 
 use broker::{Prober, Topology};
-use domain::retry::RetrySchedule;
-use runtime::ops::{self, ListenError, Readiness};
+use domain::delivery::retry::RetrySchedule;
+use runtime::ops::{self, ListenError};
+use runtime::readiness::Readiness;
 use runtime::tasks;
 use runtime::telemetry::PrometheusHandle;
 use store::Store;
@@ -72,7 +73,7 @@ pub async fn run(
     let schedule = config.retry.schedule();
     telemetry::describe_metrics();
     let readiness = Readiness::default();
-    ops::serve(config.ops_listen, readiness.clone(), metrics).await?;
+    ops::start_listener(config.ops_listen, readiness.clone(), metrics).await?;
     let store = Store::new(&config.store, "postrider deliverer");
     let topology = declare_topology(&config, &schedule);
     tokio::select! {
@@ -85,19 +86,22 @@ pub async fn run(
 
 fn declare_topology(config: &Config, schedule: &RetrySchedule) -> Topology {
     let names = config.broker.namespace.clone();
-    Topology::new(open_link(config, "topology"), names, Some(schedule.ladder()))
+    Topology::new(open_link(config, "topology"), names, Some(schedule.delay_levels()))
 }
 
 /// Waits for both servers, in either order, and watches them from then on.
 async fn wait_for_servers(config: &Config, store: &Store, topology: &Topology, readiness: &Readiness) {
     let prober = Prober::new(open_link(config, "watch"), &config.broker.namespace);
     let database = async {
-        store::boot::make_ready(store, &config.store, readiness).await;
-        tasks::spawn_essential("database watch", store::boot::watch(store.clone(), readiness.clone()));
+        store::startup::wait_until_ready(store, &config.store, readiness).await;
+        tasks::spawn_essential(
+            "database watch",
+            store::startup::monitor_database(store.clone(), readiness.clone()),
+        );
     };
     let broker = async {
-        broker::boot::make_ready(topology, readiness).await;
-        let watching = broker::boot::watch(topology.clone(), prober, readiness.clone());
+        broker::startup::wait_until_ready(topology, readiness).await;
+        let watching = broker::startup::monitor(topology.clone(), prober, readiness.clone());
         tasks::spawn_essential("broker watch", watching);
     };
     tokio::join!(database, broker);

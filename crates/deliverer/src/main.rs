@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let config: deliverer::Config = runtime::settings::parse();
-    let metrics = runtime::telemetry::start(&config.log);
-    runtime::lifecycle::run(config.http.request_timeout, |stop| deliverer::run(config, metrics, stop))
+    let config: deliverer::Config = runtime::settings::parse_settings();
+    let metrics = runtime::telemetry::start_telemetry(&config.log);
+    runtime::lifecycle::run_service(config.http.request_timeout, |stop| deliverer::run(config, metrics, stop))
 }

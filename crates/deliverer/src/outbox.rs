@@ -5,7 +5,7 @@ use std::time::Duration;
 use broker::{BrokerError, Namespace, Outgoing, Publisher, Route};
 use runtime::error::Chain;
 use store::Store;
-use store::outbox::{self, OutboxMessage};
+use store::delivery::outbox::{self, OutboxMessage};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -35,9 +35,9 @@ impl OutboxPublisher {
     }
 
     async fn publish_waiting(&self) -> Result<(), ServerError> {
-        for message in outbox::waiting(&self.store).await? {
+        for message in outbox::list_waiting(&self.store).await? {
             self.publish_one(&message).await?;
-            outbox::sent(&self.store, &[message.id]).await?;
+            outbox::delete_sent(&self.store, &[message.id]).await?;
         }
         Ok(())
     }
@@ -50,7 +50,7 @@ impl OutboxPublisher {
 }
 
 fn exchange_of(names: &Namespace, message: &OutboxMessage) -> String {
-    if message.exchange == "notices" { names.notices() } else { names.events() }
+    if message.exchange == "notices" { names.notices_exchange() } else { names.events_exchange() }
 }
 
 fn outgoing_of(message: &OutboxMessage) -> Outgoing {
@@ -79,9 +79,9 @@ mod tests {
     #[test]
     fn notices_and_events_go_to_their_exchanges() {
         let names: Namespace = "test".parse().expect("a namespace");
-        assert_eq!(exchange_of(&names, &message("notices")), names.notices());
-        assert_eq!(exchange_of(&names, &message("events")), names.events());
-        assert_ne!(names.notices(), names.events());
+        assert_eq!(exchange_of(&names, &message("notices")), names.notices_exchange());
+        assert_eq!(exchange_of(&names, &message("events")), names.events_exchange());
+        assert_ne!(names.notices_exchange(), names.events_exchange());
     }
 
     #[test]

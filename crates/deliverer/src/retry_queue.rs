@@ -11,11 +11,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use broker::wire::{self, MOST_BYTES, MOST_DELIVERIES};
-use broker::{GuardedPublisher, Hearing, Namespace, Outgoing, Route, Topology};
+use broker::wire::{self, MAX_BATCH_BYTES, MAX_DELIVERIES};
+use broker::{GuardedPublisher, Namespace, Outgoing, ProbeResult, Route, Topology};
+use domain::delivery::retry::DelayLevels;
 use domain::ids::WebhookId;
 use domain::queue_repair::{Diagnosis, QueueAnswer};
-use domain::retry::WaitLadder;
 use domain::time::Timestamp;
 use futures_util::future::join_all;
 use runtime::progress::Progress;
@@ -41,7 +41,7 @@ pub(crate) struct RetryQueue(Arc<Inner>);
 struct Inner {
     publisher: GuardedPublisher,
     names: Namespace,
-    ladder: WaitLadder,
+    ladder: DelayLevels,
     progress: Progress,
     /// Messages that wait for more deliveries. A task waits until RabbitMQ has its delivery, so that there are no more of
     /// them than deliveries in hand.
@@ -63,7 +63,7 @@ impl RetryQueue {
     pub(crate) fn new(
         publisher: GuardedPublisher,
         names: Namespace,
-        ladder: WaitLadder,
+        ladder: DelayLevels,
         progress: Progress,
     ) -> Self {
         Self(Arc::new(Inner { publisher, names, ladder, progress, open_batches: Mutex::default() }))
@@ -75,7 +75,7 @@ impl RetryQueue {
     pub(crate) async fn publish(&self, webhook: WebhookId, body: Vec<u8>, until: Timestamp) {
         let remaining = (until - clock::now()).to_std().unwrap_or_default();
         let (sender, published) = oneshot::channel();
-        let delay = self.0.ladder.step_for(remaining);
+        let delay = self.0.ladder.level_for(remaining);
         self.add_to_batch((webhook, delay), WaitingDelivery { body, published: sender });
         if published.await.is_err() {
             unreachable!("a message is published until it is confirmed");
@@ -87,7 +87,7 @@ impl RetryQueue {
         let mut outages = Outages::default();
         loop {
             tokio::time::sleep(EXAMINE_INTERVAL).await;
-            for delay in self.0.ladder.steps() {
+            for delay in self.0.ladder.delays() {
                 let answer = self.ask_queue(*delay).await;
                 if outages.diagnose(*delay, answer, Instant::now()) == Diagnosis::Lost {
                     self.recreate(&topology, *delay).await;
@@ -100,22 +100,22 @@ impl RetryQueue {
     /// Probes a delay queue that is blocked. It has no limit of length, so that a queue which refuses messages has no
     /// replica that is up.
     async fn ask_queue(&self, delay: Duration) -> QueueAnswer {
-        let exchange = self.0.names.wait(delay);
+        let exchange = self.0.names.delay_queue(delay);
         if !self.0.publisher.is_blocked(&exchange) {
             return QueueAnswer::Stores;
         }
-        match self.0.publisher.hear(Route { exchange: &exchange, key: "probe" }).await {
-            Hearing::Silent(_) => QueueAnswer::Silent,
-            Hearing::Refuses => QueueAnswer::NoReplica,
-            Hearing::Stores => QueueAnswer::Stores,
-            Hearing::BrokerAway(_) => QueueAnswer::BrokerAway,
+        match self.0.publisher.probe_queue(Route { exchange: &exchange, key: "probe" }).await {
+            ProbeResult::Silent(_) => QueueAnswer::Silent,
+            ProbeResult::Refuses => QueueAnswer::NoReplica,
+            ProbeResult::Stores => QueueAnswer::Stores,
+            ProbeResult::BrokerUnreachable(_) => QueueAnswer::BrokerAway,
         }
     }
 
     async fn recreate(&self, topology: &Topology, delay: Duration) {
         warn!(?delay, "RabbitMQ has lost a delay queue; recreating it");
-        match topology.recreate_wait_queue(delay).await {
-            Ok(()) => self.0.publisher.unblock(&self.0.names.wait(delay)),
+        match topology.recreate_delay_queue(delay).await {
+            Ok(()) => self.0.publisher.unblock(&self.0.names.delay_queue(delay)),
             Err(error) => telemetry::report_retry(Operation::RepairQueue, &error),
         }
     }
@@ -130,7 +130,7 @@ impl RetryQueue {
             },
             None => delivery,
         };
-        let (open, more) = mpsc::channel(MOST_DELIVERIES);
+        let (open, more) = mpsc::channel(MAX_DELIVERIES);
         batches.insert(key, open);
         let publishing = self.clone().publish_batch(key, delivery, more);
         tokio::spawn(publishing.instrument(telemetry::webhook_span(key.0)));
@@ -157,11 +157,11 @@ impl RetryQueue {
     }
 
     async fn publish_message(&self, (webhook, delay): BatchKey, deliveries: Vec<WaitingDelivery>) {
-        let exchange = self.0.names.wait(delay);
+        let exchange = self.0.names.delay_queue(delay);
         let route = Route { exchange: &exchange, key: &webhook.to_string() };
         let (bodies, waiting): (Vec<_>, Vec<_>) =
             deliveries.into_iter().map(|d| (d.body, d.published)).unzip();
-        let body = wire::join(bodies);
+        let body = wire::join_deliveries(bodies);
         let message = |_repeated| Outgoing::new(body.clone());
         let in_hand = self.0.progress.begin();
         let publishing = self.0.publisher.publish(&exchange, route, message, |error| {
@@ -194,7 +194,7 @@ async fn gather(
 ) -> Vec<WaitingDelivery> {
     let mut bytes = first.body.len();
     let mut gathered = vec![first];
-    while gathered.len() < MOST_DELIVERIES && bytes < MOST_BYTES {
+    while gathered.len() < MAX_DELIVERIES && bytes < MAX_BATCH_BYTES {
         let Ok(Some(delivery)) = timeout_at(deadline, more.recv()).await else { break };
         bytes += delivery.body.len();
         gathered.push(delivery);
@@ -214,7 +214,7 @@ fn split_into_messages(deliveries: Vec<WaitingDelivery>) -> Vec<Vec<WaitingDeliv
     for delivery in deliveries {
         let size = delivery.body.len();
         match messages.last_mut() {
-            Some(message) if wire::is_room(message.len(), bytes, size) => {
+            Some(message) if wire::has_room(message.len(), bytes, size) => {
                 bytes += size;
                 message.push(delivery);
             }

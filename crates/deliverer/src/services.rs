@@ -5,14 +5,14 @@
 use std::sync::Arc;
 
 use broker::{Consumers, GuardedPublisher, Link, Namespace, Prober, Publisher, Topology};
-use domain::health::HealthRule;
-use domain::retry::RetrySchedule;
-use runtime::ops::Readiness;
+use domain::delivery::retry::RetrySchedule;
+use domain::webhook::health::HealthRule;
+use runtime::readiness::Readiness;
 use runtime::tasks;
 use runtime::traces::Traces;
 use store::Store;
 use store::instances::Instance;
-use store::vault::Vault;
+use store::secrets::keyring::SecretKeyring;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
@@ -118,9 +118,9 @@ impl Services {
     pub(crate) async fn serve(self, stop: &CancellationToken) {
         info!(instance = %self.me.id, "delivering");
         let unroutable = self.unroutable.serve(stop.clone());
-        self.tracker.spawn(tasks::until_stopped("unrouted", stop.clone(), unroutable));
+        self.tracker.spawn(tasks::run_until_stopped("unrouted", stop.clone(), unroutable));
         let outbox = self.outbox.serve(stop.clone());
-        self.tracker.spawn(tasks::until_stopped("outbox", stop.clone(), outbox));
+        self.tracker.spawn(tasks::run_until_stopped("outbox", stop.clone(), outbox));
         self.assignments.serve(stop).await;
         self.tracker.close();
         self.tracker.wait().await;
@@ -160,7 +160,7 @@ fn start_recording(
     // A delay queue that answers nothing blocks its connection, so that only retries use it.
     let publisher = GuardedPublisher::new(Publisher::new(open_link(config, "waits")), shared.prober.clone());
     let waits = readiness.watch_progress("waits");
-    let retry_queue = RetryQueue::new(publisher, shared.names.clone(), schedule.ladder(), waits);
+    let retry_queue = RetryQueue::new(publisher, shared.names.clone(), schedule.delay_levels(), waits);
     tasks::spawn_essential("delay queues", retry_queue.clone().repair_queues(shared.topology.clone()));
     Recording {
         store: shared.store.clone(),
@@ -173,7 +173,7 @@ fn start_recording(
 }
 
 fn start_recorder(shared: &Shared, rule: &HealthRule, readiness: &Readiness) -> AttemptRecorder {
-    let slice = store::activity::slice_for(rule.window);
+    let slice = store::delivery::activity::slice_length(rule.window);
     AttemptRecorder::start(shared.batches.clone(), slice, readiness.watch_progress("recording"))
 }
 
@@ -181,7 +181,10 @@ impl Shared {
     fn new(config: &Config, store: Store, topology: Topology) -> Self {
         let names = config.broker.namespace.clone();
         Self {
-            webhooks: Arc::new(WebhookCache::new(store.clone(), Vault::of(&config.vault))),
+            webhooks: Arc::new(WebhookCache::new(
+                store.clone(),
+                SecretKeyring::from_settings(&config.keyring),
+            )),
             store,
             batches: Store::for_batches(&config.store, "postrider deliverer recorder"),
             topology,

@@ -6,14 +6,14 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use domain::admission::WebhookView;
 use domain::delivery::DeliveryStatus;
-use domain::endpoint::Endpoint;
 use domain::ids::WebhookId;
-use domain::signature::Signer;
 use domain::time::Timestamp;
 use domain::webhook::WebhookStatus;
+use domain::webhook::endpoint::Endpoint;
+use domain::webhook::signature::Signer;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use store::config::{DeliveryChange, NO_VERSION, delivery_changes};
-use store::vault::Vault;
+use store::routing::configuration::{DeliveryChange, NO_VERSION, load_delivery_changes};
+use store::secrets::keyring::SecretKeyring;
 use store::{Store, StoreError};
 use tokio::sync::Mutex;
 
@@ -43,7 +43,7 @@ pub(crate) struct WebhookConfig {
 #[derive(Debug)]
 pub(crate) struct WebhookCache {
     store: Store,
-    vault: Vault,
+    keyring: SecretKeyring,
     version: Mutex<i64>,
     webhooks: RwLock<Webhooks>,
 }
@@ -120,8 +120,8 @@ impl TryFrom<DeliveryChange> for WebhookConfig {
             headers,
             status: change.status,
             generation: change.generation,
-            closed_generation: change.settled_generation,
-            closes_as: change.settle_as,
+            closed_generation: change.closed_generation,
+            closes_as: change.closing_status,
             limits: Limits {
                 max_concurrency: u16::try_from(change.max_concurrency).unwrap_or(1).max(1),
                 rate_per_second: change.rate_per_second.and_then(|rate| u32::try_from(rate).ok()),
@@ -133,14 +133,14 @@ impl TryFrom<DeliveryChange> for WebhookConfig {
 }
 
 impl WebhookCache {
-    pub(crate) fn new(store: Store, vault: Vault) -> Self {
-        Self { store, vault, version: Mutex::new(NO_VERSION), webhooks: RwLock::default() }
+    pub(crate) fn new(store: Store, keyring: SecretKeyring) -> Self {
+        Self { store, keyring, version: Mutex::new(NO_VERSION), webhooks: RwLock::default() }
     }
 
     /// Loads the webhooks that changed. Callers that come at the same time wait for one another.
     pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
         let mut version = self.version.lock().await;
-        let (newer, changes) = delivery_changes(&self.store, &self.vault, *version).await?;
+        let (newer, changes) = load_delivery_changes(&self.store, &self.keyring, *version).await?;
         for (id, change) in changes {
             match change.and_then(WebhookConfig::try_from) {
                 Ok(webhook) => self.webhooks_mut().insert(webhook),

@@ -22,7 +22,7 @@
 use std::time::Duration;
 
 use crate::delivery::DeliveryStatus;
-use crate::retry::RetrySchedule;
+use crate::delivery::retry::RetrySchedule;
 use crate::time::Timestamp;
 use crate::webhook::WebhookStatus;
 
@@ -212,7 +212,7 @@ fn refuse_stopped(candidate: &Candidate, webhook: WebhookView) -> Option<Admissi
         WebhookView::Known { generation, closes_as, .. } if candidate.generation < generation => {
             Some(Admission::End(closes_as))
         }
-        WebhookView::Known { status, .. } => status.settles_waiting_as().map(Admission::End),
+        WebhookView::Known { status, .. } => DeliveryStatus::when_webhook_becomes(status).map(Admission::End),
     }
 }
 

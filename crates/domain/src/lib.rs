@@ -17,11 +17,14 @@
 //! Imports lead only from `delivery` to `webhook`, and from all of them to the shared values. The feature `clap` adds
 //! `settings`, the command-line settings of the retry schedule and of the health rule.
 
+pub mod admission;
 pub mod assignment;
 pub mod delivery;
 pub mod event;
 pub mod ids;
 pub mod limits;
+pub mod queue_repair;
+pub mod redelivery_pacing;
 #[cfg(feature = "clap")]
 pub mod settings;
 pub mod text;

@@ -3,12 +3,12 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use domain::catalogue::Enablement;
-use domain::event_type::TypePattern;
+use domain::event::catalogue::Enablement;
+use domain::event::event_type::TypePattern;
 use domain::ids::{BrandId, WebhookId};
 use domain::webhook::WebhookStatus;
 use router::subscriptions::Index;
-use store::config::{BrandChange, EventTypeChange, RoutingChange, RoutingChanges};
+use store::routing::configuration::{BrandChange, EventTypeChange, RoutingChange, RoutingChanges};
 use uuid::Uuid;
 
 const WEBHOOKS: u128 = 10_000;
@@ -44,7 +44,7 @@ fn webhooks_of(brands: u128) -> Vec<RoutingChange> {
 fn changes_for(brands: u128) -> RoutingChanges {
     let mut enablement = Enablement::default();
     for group in 0..10 {
-        enablement.switch(&parse_pattern(&format!("GROUP{group}")), true);
+        enablement.set_switch(&parse_pattern(&format!("GROUP{group}")), true);
     }
     let known = |number| EventTypeChange { name: event_type(number), removed: false, enforced_schema: None };
     RoutingChanges {

@@ -32,13 +32,14 @@ use std::time::Duration;
 
 use broker::{Consumers, GuardedPublisher, Link, Prober, Publisher, Topology};
 use runtime::error::Chain;
-use runtime::ops::{self, ListenError, Readiness};
+use runtime::ops::{self, ListenError};
+use runtime::readiness::Readiness;
 use runtime::tasks;
 use runtime::telemetry::PrometheusHandle;
 use runtime::traces::Traces;
 use store::Store;
-use store::instances::{self, Instance, RENEW_EVERY};
-use store::maintenance::{Maintained, maintain};
+use store::instances::{self, Instance, RENEW_INTERVAL};
+use store::maintenance::{Maintained, run_maintenance};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -72,7 +73,7 @@ pub async fn run(
 ) -> Result<(), ListenError> {
     telemetry::describe_metrics();
     let readiness = Readiness::default();
-    ops::serve(config.ops_listen, readiness.clone(), metrics).await?;
+    ops::start_listener(config.ops_listen, readiness.clone(), metrics).await?;
     tokio::select! {
         () = stop.cancelled() => Ok(()),
         router = start_router(&config, readiness, &stop) => {
@@ -134,8 +135,11 @@ async fn start_router(config: &Config, readiness: Readiness, stop: &Cancellation
 }
 
 async fn wait_for_database(config: &Config, store: &Store, readiness: &Readiness) {
-    store::boot::make_ready(store, &config.store, readiness).await;
-    tasks::spawn_essential("database watch", store::boot::watch(store.clone(), readiness.clone()));
+    store::startup::wait_until_ready(store, &config.store, readiness).await;
+    tasks::spawn_essential(
+        "database watch",
+        store::startup::monitor_database(store.clone(), readiness.clone()),
+    );
 }
 
 async fn wait_for_broker(topology: &Topology, prober: Prober, readiness: &Readiness) {
@@ -172,7 +176,7 @@ impl Router {
         self.consumer.consumers.close().await;
         self.legacy.close().await;
         self.publisher.close().await;
-        let _ = instances::leave(&self.store, &self.instance).await;
+        let _ = instances::remove_instance(&self.store, &self.instance).await;
         self.traces.stop().await;
     }
 }
@@ -188,16 +192,16 @@ async fn report_blocked_queues(publisher: GuardedPublisher, rejections: Rejected
 
 async fn renew_instance(store: Store, instance: Instance) {
     loop {
-        if let Err(error) = instances::renew(&store, &instance).await {
+        if let Err(error) = instances::renew_instance(&store, &instance).await {
             warn!(error = %Chain(&error), "could not renew the registration of this router; retrying");
         }
-        tokio::time::sleep(RENEW_EVERY).await;
+        tokio::time::sleep(RENEW_INTERVAL).await;
     }
 }
 
 async fn maintain_database(store: Store, retention: Duration) {
     loop {
-        let interval = match maintain(&store, retention).await {
+        let interval = match run_maintenance(&store, retention).await {
             Maintained::Finished | Maintained::Skipped => MAINTENANCE_INTERVAL,
             Maintained::Unfinished => MAINTENANCE_RETRY_INTERVAL,
         };

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let config: router::Config = runtime::settings::parse();
-    let metrics = runtime::telemetry::start(&config.log);
-    runtime::lifecycle::run(router::MAX_BATCH_DURATION, |stop| router::run(config, metrics, stop))
+    let config: router::Config = runtime::settings::parse_settings();
+    let metrics = runtime::telemetry::start_telemetry(&config.log);
+    runtime::lifecycle::run_service(router::MAX_BATCH_DURATION, |stop| router::run(config, metrics, stop))
 }

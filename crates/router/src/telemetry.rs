@@ -9,67 +9,67 @@ use chrono::TimeDelta;
 use domain::event::{RejectReason, Rejection};
 use metrics::{counter, gauge, histogram};
 use runtime::error::Chain;
-use runtime::figures::{self, Figure, Kind};
+use runtime::metrics::{MetricDef, MetricKind, init_counters, register_metrics};
 use tracing::{debug, error, info, warn};
 
 /// The router's own metrics.
-const METRICS: [Figure; 12] = [
-    Figure::new(
-        Kind::Counter,
+const METRICS: [MetricDef; 12] = [
+    MetricDef::new(
+        MetricKind::Counter,
         "postrider_events_total",
         "Events from RabbitMQ, by outcome: taken, duplicate, not_enabled (for their brand) or rejected",
     )
-    .by(&["outcome"]),
-    Figure::new(Kind::Counter, "postrider_rejected_total", "Messages that the router rejected, by reason")
-        .by(&["reason"]),
-    Figure::new(
-        Kind::Counter,
+    .with_labels(&["outcome"]),
+    MetricDef::new(MetricKind::Counter, "postrider_rejected_total", "Messages that the router rejected, by reason")
+        .with_labels(&["reason"]),
+    MetricDef::new(
+        MetricKind::Counter,
         "postrider_deliveries_queued_total",
         "Deliveries that the router published: one for each event and matching webhook",
     ),
-    Figure::new(
-        Kind::Histogram,
+    MetricDef::new(
+        MetricKind::Histogram,
         "postrider_ingest_lag_seconds",
         "Time from an event's created until the router had stored it",
     ),
-    Figure::new(Kind::Histogram, "postrider_router_batch_size", "Messages in a batch of the router"),
-    Figure::new(
-        Kind::Histogram,
+    MetricDef::new(MetricKind::Histogram, "postrider_router_batch_size", "Messages in a batch of the router"),
+    MetricDef::new(
+        MetricKind::Histogram,
         "postrider_router_batch_duration_seconds",
         "Time that the router took for a batch, from decoding to the last confirm",
     ),
-    Figure::new(
-        Kind::Histogram,
+    MetricDef::new(
+        MetricKind::Histogram,
         "postrider_router_match_duration_seconds",
         "Time spent matching a batch against the subscriptions. Part of postrider_router_batch_duration_seconds",
     ),
-    Figure::new(
-        Kind::Histogram,
+    MetricDef::new(
+        MetricKind::Histogram,
         "postrider_router_store_duration_seconds",
         "Time spent storing a batch. Part of postrider_router_batch_duration_seconds",
     ),
-    Figure::new(
-        Kind::Counter,
+    MetricDef::new(
+        MetricKind::Counter,
         "postrider_router_schemas_unreadable_total",
         "Enforced schemas that could not be parsed; events of the type are accepted unchecked",
     ),
-    Figure::new(
-        Kind::Counter,
+    MetricDef::new(
+        MetricKind::Counter,
         "postrider_router_index_loads_total",
         "Changes of the configuration that the router loaded",
     ),
-    Figure::new(
-        Kind::Counter,
+    MetricDef::new(
+        MetricKind::Counter,
         "postrider_router_retries_total",
         "Failed operations that the router retried, by operation",
     )
-    .by(&["operation"]),
-    Figure::new(
-        Kind::Gauge,
+    .with_labels(&["operation"]),
+    MetricDef::new(
+        MetricKind::Gauge,
         "postrider_router_blocked_queues",
         "Queues that this router bypasses because they store nothing: ingest (its spare takes events), rejected (rejected messages wait in the quarantine) and webhook (deliveries are attempted from the database)",
     )
-    .by(&["kind"]),
+    .with_labels(&["kind"]),
 ];
 /// Kinds of queues that may be blocked.
 const BLOCKED_KINDS: [&str; 3] = ["ingest", "rejected", "webhook"];
@@ -129,11 +129,11 @@ impl Operation {
 
 /// Describes all metrics of the router, and starts those with known labels at 0.
 pub(crate) fn describe_metrics() {
-    figures::describe(&[&METRICS[..], &store::pool::FIGURES].concat(), env!("CARGO_PKG_VERSION"));
-    figures::begin_each("postrider_events_total", "outcome", OUTCOMES);
+    register_metrics(&[&METRICS[..], &store::pool::METRICS].concat(), env!("CARGO_PKG_VERSION"));
+    init_counters("postrider_events_total", "outcome", OUTCOMES);
     let reasons = RejectReason::ALL.iter().map(|reason| reason.as_str());
-    figures::begin_each("postrider_rejected_total", "reason", reasons);
-    figures::begin_each("postrider_router_retries_total", "operation", Operation::ALL.map(Operation::label));
+    init_counters("postrider_rejected_total", "reason", reasons);
+    init_counters("postrider_router_retries_total", "operation", Operation::ALL.map(Operation::label));
     BLOCKED_KINDS.iter().for_each(|kind| gauge!("postrider_router_blocked_queues", "kind" => *kind).set(0));
 }
 

@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn previous_is_the_position_right_before() {
-        let at = domain::time::parse("2021-04-08T19:36:02.938Z").expect("valid");
+        let at = domain::time::parse_timestamp("2021-04-08T19:36:02.938Z").expect("valid");
         let position = KeysetPosition { at, id: Uuid::from_u128(8) };
         assert_eq!(position.previous(), KeysetPosition { at, id: Uuid::from_u128(7) });
         let first_of_instant = KeysetPosition { at, id: Uuid::nil() };

@@ -7,7 +7,7 @@ use deadpool_postgres::{
 };
 use metrics::gauge;
 use runtime::error::Chain;
-use runtime::figures::{Figure, Kind};
+use runtime::metrics::{MetricDef, MetricKind};
 use tokio_postgres::{NoTls, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::debug;
@@ -33,16 +33,20 @@ const _: () = assert!(LOCK_TIMEOUT.as_millis() < STATEMENT_TIMEOUT.as_millis());
 const _: () = assert!(STATEMENT_TIMEOUT.as_millis() < ANSWER_TIMEOUT.as_millis());
 
 /// The metrics of the pool.
-pub const METRICS: [Figure; 3] = [
-    Figure::new(
-        Kind::Gauge,
+pub const METRICS: [MetricDef; 3] = [
+    MetricDef::new(
+        MetricKind::Gauge,
         "postrider_database_connections",
         "Connections of the pool to PostgreSQL, by whether they are in use or idle",
     )
-    .by(&["state"]),
-    Figure::new(Kind::Gauge, "postrider_database_connections_max", "Limit on the connections of the pool"),
-    Figure::new(
-        Kind::Gauge,
+    .with_labels(&["state"]),
+    MetricDef::new(
+        MetricKind::Gauge,
+        "postrider_database_connections_max",
+        "Limit on the connections of the pool",
+    ),
+    MetricDef::new(
+        MetricKind::Gauge,
         "postrider_database_waiting",
         "Callers that wait for a connection of the pool to become free",
     ),

@@ -60,5 +60,5 @@ fn parse_database_url(text: &str) -> Result<DatabaseUrl, String> {
 }
 
 fn parse_retention(text: &str) -> Result<Duration, String> {
-    runtime::settings::duration_within(text, MAX_RETENTION)
+    runtime::settings::parse_duration_within(text, MAX_RETENTION)
 }

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use runtime::error::Chain;
-use runtime::ops::Readiness;
+use runtime::readiness::Readiness;
 use runtime::retry::Backoff;
 use tracing::{debug, info};
 

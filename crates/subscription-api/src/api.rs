@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{Namespace, Publisher, RejectedQueue, Topology};
-use domain::health::HealthRule;
 use domain::ids::WebhookId;
+use domain::webhook::health::HealthRule;
 use runtime::error::Chain;
 use store::Store;
-use store::vault::Vault;
+use store::secrets::keyring::SecretKeyring;
 use tracing::warn;
 
 use crate::auth::rate_limiter::TokenRateLimiter;
@@ -30,7 +30,7 @@ pub struct ApiParts {
     /// PostgreSQL.
     pub store: Store,
     /// Encrypts and decrypts the secrets of webhooks.
-    pub keyring: Vault,
+    pub keyring: SecretKeyring,
     /// Declares the queues of webhooks and counts their messages.
     pub topology: Topology,
     /// The names of the queues and exchanges.
@@ -74,7 +74,7 @@ impl Api {
         let topology = self.topology.clone();
         // A task of its own, because cancelling a declaration half way would close the channel.
         let declaring = tokio::spawn(async move {
-            if let Err(error) = topology.declare_webhook(id).await {
+            if let Err(error) = topology.declare_webhook_queue(id).await {
                 let error = Chain(&error);
                 warn!(webhook = %id, %error, "could not declare the queue; the deliverer will");
             }

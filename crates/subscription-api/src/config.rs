@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
-use broker::{BrokerSettings, RetrySettings};
+use broker::BrokerSettings;
 use clap::Parser;
-use domain::address::AllowedNetworks;
+use domain::settings::{HealthSettings, RetrySettings};
+use domain::webhook::address::AllowedNetworks;
 use runtime::telemetry::LogSettings;
-use store::vault::VaultSettings;
-use store::{HealthSettings, StoreSettings};
+use store::StoreSettings;
+use store::secrets::keyring::KeyringSettings;
 
 use crate::auth::token::SupportToken;
 
@@ -27,7 +28,7 @@ pub struct Config {
     pub(crate) ops_listen: SocketAddr,
     /// Encryption of webhook secrets.
     #[command(flatten)]
-    pub(crate) keyring: VaultSettings,
+    pub(crate) keyring: KeyringSettings,
     /// Re-encrypt with POSTRIDER_MASTER_KEY all webhook secrets that are still encrypted with one of
     /// POSTRIDER_OLD_MASTER_KEYS, then exit; the services may keep running meanwhile
     #[arg(long = "reseal-secrets")]

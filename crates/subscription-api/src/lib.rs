@@ -36,12 +36,13 @@ use auth::rate_limiter::TokenRateLimiter;
 use broker::{Link, Prober, Publisher, RejectedQueue, Topology};
 pub use config::Config;
 use runtime::error::Chain;
-use runtime::ops::{self, ListenError, Readiness};
+use runtime::ops::{self, ListenError};
+use runtime::readiness::Readiness;
 use runtime::tasks;
 use runtime::telemetry::PrometheusHandle;
 use store::Store;
-use store::instances::{self, Instance, RENEW_EVERY};
-use store::vault::Vault;
+use store::instances::{self, Instance, RENEW_INTERVAL};
+use store::secrets::keyring::SecretKeyring;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -107,7 +108,7 @@ pub async fn run(
     }
     register_metrics();
     let readiness = Readiness::default();
-    ops::serve(config.ops_listen, readiness.clone(), metrics).await?;
+    ops::start_listener(config.ops_listen, readiness.clone(), metrics).await?;
     let address = config.listen;
     let listener =
         TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
@@ -124,23 +125,23 @@ pub async fn run(
     tasks::spawn_essential("platform metrics", platform_metrics::measure_forever(api.clone()));
     info!(%address, "serving the API");
     http::server::serve(listener, routes::build_router(api.clone()), stop).await;
-    let _ = instances::leave(&api.store, &me).await;
+    let _ = instances::remove_instance(&api.store, &me).await;
     Ok(())
 }
 
 fn register_metrics() {
-    let all = [&telemetry::METRICS[..], &platform_metrics::METRICS, &store::pool::FIGURES].concat();
-    runtime::figures::describe(&all, env!("CARGO_PKG_VERSION"));
+    let all = [&telemetry::METRICS[..], &platform_metrics::METRICS, &store::pool::METRICS].concat();
+    runtime::metrics::register_metrics(&all, env!("CARGO_PKG_VERSION"));
 }
 
 fn build_api(config: &Config) -> Api {
     let link = |purpose: &str| Link::new(&config.broker, format!("postrider subscription-api {purpose}"));
     let names = config.broker.namespace.clone();
-    let ladder = config.retry.schedule().ladder();
+    let ladder = config.retry.schedule().delay_levels();
     Api::from(ApiParts {
         store: Store::new(&config.store, "postrider subscription-api"),
-        keyring: Vault::of(&config.keyring),
-        retry_delays: ladder.steps().to_vec(),
+        keyring: SecretKeyring::from_settings(&config.keyring),
+        retry_delays: ladder.delays().to_vec(),
         topology: Topology::new(link("topology"), names.clone(), Some(ladder)),
         publisher: Publisher::new(link("publisher")),
         rejected: RejectedQueue::new(link("rejected"), names.clone()),
@@ -156,7 +157,9 @@ fn build_api(config: &Config) -> Api {
 /// Re-encrypts every secret with the master key of the settings.
 async fn reencrypt_secrets(config: &Config) -> Result<(), StartError> {
     let store = Store::new(&config.store, "postrider reseal");
-    let resealed = store::reseal::all(&store, &Vault::of(&config.keyring)).await?;
+    let resealed =
+        store::secrets::reencrypt::reencrypt_secrets(&store, &SecretKeyring::from_settings(&config.keyring))
+            .await?;
     info!(webhooks = resealed.done, "re-encrypted the secrets");
     for error in &resealed.unreadable {
         warn!(error = %Chain(error), "could not re-encrypt a secret");
@@ -168,19 +171,19 @@ async fn reencrypt_secrets(config: &Config) -> Result<(), StartError> {
 }
 
 async fn maintain_database(api: Api, settings: store::StoreSettings, me: Instance, readiness: Readiness) {
-    store::boot::make_ready(&api.store, &settings, &readiness).await;
-    tasks::spawn_essential("database watch", store::boot::watch(api.store.clone(), readiness));
+    store::startup::wait_until_ready(&api.store, &settings, &readiness).await;
+    tasks::spawn_essential("database watch", store::startup::monitor_database(api.store.clone(), readiness));
     loop {
-        if let Err(error) = instances::renew(&api.store, &me).await {
+        if let Err(error) = instances::renew_instance(&api.store, &me).await {
             warn!(error = %Chain(&error), "could not renew the entry of this process");
         }
-        tokio::time::sleep(RENEW_EVERY).await;
+        tokio::time::sleep(RENEW_INTERVAL).await;
     }
 }
 
 async fn maintain_broker(api: Api, prober: Prober, readiness: Readiness) {
-    broker::boot::make_ready(&api.topology, &readiness).await;
-    broker::boot::watch(api.topology.clone(), prober, readiness).await;
+    broker::startup::wait_until_ready(&api.topology, &readiness).await;
+    broker::startup::monitor(api.topology.clone(), prober, readiness).await;
 }
 
 async fn sweep_rate_limits(api: Api) {

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let config: subscription_api::Config = runtime::settings::parse();
-    let metrics = runtime::telemetry::start(&config.log);
-    runtime::lifecycle::run(subscription_api::DRAIN_TIMEOUT, |stop| {
+    let config: subscription_api::Config = runtime::settings::parse_settings();
+    let metrics = runtime::telemetry::start_telemetry(&config.log);
+    runtime::lifecycle::run_service(subscription_api::DRAIN_TIMEOUT, |stop| {
         subscription_api::run(config, metrics, stop)
     })
 }

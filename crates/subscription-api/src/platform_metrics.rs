@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use domain::webhook::WebhookStatus;
 use metrics::gauge;
 use runtime::error::Chain;
-use runtime::figures::{Figure, Kind};
-use store::{StoreError, overview};
+use runtime::metrics::{MetricDef, MetricKind};
+use store::StoreError;
+use store::api::overview;
 use tracing::debug;
 
 use crate::api::Api;
@@ -26,34 +27,38 @@ const MAX_MEASURE_INTERVAL: Duration = Duration::from_secs(30);
 const SERVICES: [&str; 3] = ["subscription-api", "router", "deliverer"];
 
 /// The metrics of the platform.
-pub(crate) const METRICS: [Figure; 7] = [
-    Figure::new(
-        Kind::Gauge,
+pub(crate) const METRICS: [MetricDef; 7] = [
+    MetricDef::new(
+        MetricKind::Gauge,
         "postrider_queue_messages",
         "Ready messages in a queue of the platform: ingest, ingest.spare, quarantine, unrouted, rejected",
     )
-    .by(&["queue"]),
-    Figure::new(
-        Kind::Gauge,
+    .with_labels(&["queue"]),
+    MetricDef::new(
+        MetricKind::Gauge,
         "postrider_wait_queue_messages",
         "Deliveries that wait for their next attempt, by the delay of their queue",
     )
-    .by(&["delay"]),
-    Figure::new(
-        Kind::Gauge,
+    .with_labels(&["delay"]),
+    MetricDef::new(
+        MetricKind::Gauge,
         "postrider_deliveries_waiting",
         "Deliveries that have not ended, including those that wait for their next attempt",
     ),
-    Figure::new(Kind::Gauge, "postrider_deliveries_due", "Deliveries whose next attempt is due"),
-    Figure::new(
-        Kind::Gauge,
+    MetricDef::new(MetricKind::Gauge, "postrider_deliveries_due", "Deliveries whose next attempt is due"),
+    MetricDef::new(
+        MetricKind::Gauge,
         "postrider_oldest_due_delivery_seconds",
         "Time since the next attempt of the oldest due delivery was due, redeliveries excluded",
     ),
-    Figure::new(Kind::Gauge, "postrider_webhooks", "Webhooks that are active, paused or disabled")
-        .by(&["status"]),
-    Figure::new(Kind::Gauge, "postrider_instances", "Processes of each service seen in the last seconds")
-        .by(&["service"]),
+    MetricDef::new(MetricKind::Gauge, "postrider_webhooks", "Webhooks that are active, paused or disabled")
+        .with_labels(&["status"]),
+    MetricDef::new(
+        MetricKind::Gauge,
+        "postrider_instances",
+        "Processes of each service seen in the last seconds",
+    )
+    .with_labels(&["service"]),
 ];
 
 /// Measures the platform again and again.
@@ -72,17 +77,20 @@ pub(crate) async fn measure_forever(api: Api) {
 }
 
 async fn measure_database(api: &Api) -> Result<(), StoreError> {
-    let backlog = overview::backlog(&api.store).await?;
+    let backlog = overview::measure_backlog(&api.store).await?;
     gauge!("postrider_deliveries_waiting").set(gauge_value(backlog.waiting));
     gauge!("postrider_deliveries_due").set(gauge_value(backlog.due));
     gauge!("postrider_oldest_due_delivery_seconds").set(backlog.overdue_seconds);
-    let webhooks: BTreeMap<&str, i64> =
-        overview::webhooks(&api.store).await?.into_iter().map(|(status, n)| (status.as_str(), n)).collect();
+    let webhooks: BTreeMap<&str, i64> = overview::count_webhooks(&api.store)
+        .await?
+        .into_iter()
+        .map(|(status, n)| (status.as_str(), n))
+        .collect();
     for status in [WebhookStatus::Active, WebhookStatus::Paused, WebhookStatus::Disabled] {
         let number = webhooks.get(status.as_str()).copied().unwrap_or(0);
         gauge!("postrider_webhooks", "status" => status.as_str()).set(gauge_value(number));
     }
-    let seen = overview::services(&api.store).await?;
+    let seen = overview::list_services(&api.store).await?;
     for service in SERVICES {
         let number = seen.iter().filter(|instance| instance.service == service).count();
         gauge!("postrider_instances", "service" => service).set(u32::try_from(number).unwrap_or(u32::MAX));
@@ -93,19 +101,19 @@ async fn measure_database(api: &Api) -> Result<(), StoreError> {
 async fn measure_queues(api: &Api) -> Result<(), broker::BrokerError> {
     let names = &api.names;
     let own = [
-        ("ingest", names.ingest()),
-        ("ingest.spare", names.ingest_spare()),
-        ("quarantine", names.quarantine()),
-        ("unrouted", names.unrouted()),
-        ("rejected", names.rejected()),
+        ("ingest", names.ingest_queue()),
+        ("ingest.spare", names.ingest_spare_queue()),
+        ("quarantine", names.quarantine_queue()),
+        ("unrouted", names.unrouted_queue()),
+        ("rejected", names.rejected_queue()),
     ];
     for (queue, name) in own {
-        if let Some(messages) = api.topology.depth(&name).await? {
+        if let Some(messages) = api.topology.queue_depth(&name).await? {
             gauge!("postrider_queue_messages", "queue" => queue).set(messages);
         }
     }
     for delay in &api.retry_delays {
-        if let Some(messages) = api.topology.depth(&names.wait(*delay)).await? {
+        if let Some(messages) = api.topology.queue_depth(&names.delay_queue(*delay)).await? {
             let delay = format!("{}", delay.as_secs_f64());
             gauge!("postrider_wait_queue_messages", "delay" => delay).set(messages);
         }

@@ -4,24 +4,28 @@ use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use metrics::{counter, histogram};
-use runtime::figures::{Figure, Kind, UnderWay};
+use runtime::metrics::{GaugeGuard, MetricDef, MetricKind};
 use tracing::debug;
 
 /// The metrics of requests.
-pub(crate) const METRICS: [Figure; 3] = [
-    Figure::new(
-        Kind::Histogram,
+pub(crate) const METRICS: [MetricDef; 3] = [
+    MetricDef::new(
+        MetricKind::Histogram,
         "postrider_api_request_duration_seconds",
         "Duration of requests by method, route and status; its count is the number of requests",
     )
-    .by(&["method", "route", "status"]),
-    Figure::new(Kind::Gauge, "postrider_api_requests_in_flight", "Requests in flight"),
-    Figure::new(Kind::Counter, "postrider_api_wrong_tokens_total", "Requests with a token that is not valid"),
+    .with_labels(&["method", "route", "status"]),
+    MetricDef::new(MetricKind::Gauge, "postrider_api_requests_in_flight", "Requests in flight"),
+    MetricDef::new(
+        MetricKind::Counter,
+        "postrider_api_wrong_tokens_total",
+        "Requests with a token that is not valid",
+    ),
 ];
 
 /// Counts a request as in flight until the returned guard is dropped.
-pub(crate) fn begin_request() -> UnderWay {
-    UnderWay::begin("postrider_api_requests_in_flight")
+pub(crate) fn begin_request() -> GaugeGuard {
+    GaugeGuard::increment("postrider_api_requests_in_flight")
 }
 
 /// The end of a request.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deliverer::client::HttpSettings;
+use domain::delivery::envelope::{self, EventHead};
 use domain::ids::{AttemptId, EventId, WebhookId};
-use domain::request::{self, EventHead};
-use domain::signature::{Secret, Signer};
+use domain::webhook::signature::{Secret, Signer};
 use tokio::task::JoinSet;
 
 use super::limit::Limit;
@@ -88,7 +88,7 @@ impl Poster {
         let board = Arc::new(Board::new(1));
         let sink = Sink::start(&stage.platform.authority, args.http2, Arc::clone(&board));
         let head = EventHead {
-            id: EventId::draw(0),
+            id: EventId::generate(0),
             brand_id: "brand-0".parse().expect("a brand"),
             created: chrono::Utc::now(),
             event_type: "NOTIFICATION.LOAD.G0".parse().expect("a type"),
@@ -97,7 +97,7 @@ impl Poster {
         let empty = source::event_message(&head.id.to_string(), "brand-0", head.event_type.as_str(), 0).len();
         Self {
             client: deliverer::client::build(&settings).expect("the deliverer's client").http,
-            signer: Signer::new(&Secret::draw()),
+            signer: Signer::new(&Secret::generate()),
             url: sink.url(Manner::Uncounted, 0),
             head,
             data: source::event_data(args.bytes.saturating_sub(empty) + source::event_data(0).len()),
@@ -120,7 +120,7 @@ impl Poster {
     pub(super) async fn post(&self, id: &str) {
         let at = chrono::Utc::now().timestamp();
         let webhook = WebhookId(uuid::Uuid::nil());
-        let body = request::body(&self.head, webhook, AttemptId::draw(0), &self.data);
+        let body = envelope::encode_envelope(&self.head, webhook, AttemptId::generate(0), &self.data);
         let request = self.client.post(&self.url).header("content-type", "application/json");
         let signature = self.signer.sign(id, at, &body);
         let request = request.header("webhook-timestamp", at).header("webhook-signature", signature);

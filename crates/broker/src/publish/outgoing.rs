@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::text::shortened;
+use domain::text::truncate_text;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
@@ -12,7 +12,7 @@ pub(crate) const PROBE_HEADER: &str = "x-postrider-probe";
 /// AMQP's delivery mode of messages that survive a restart.
 const PERSISTENT: u8 = 2;
 /// Longest value of a header, in bytes. The longest value in the contract is that of `x-reject-detail`.
-const MAX_HEADER_VALUE_BYTES: usize = domain::limits::REJECT_DETAIL_BYTES;
+const MAX_HEADER_VALUE_BYTES: usize = domain::limits::MAX_REJECT_DETAIL_BYTES;
 /// Largest header table, in bytes. A content header must fit one frame, and a frame may be limited to 4,096 bytes. The
 /// other properties take less than 400 of them, and RabbitMQ adds headers of its own on the way, such as `x-death`.
 const MAX_HEADER_TABLE_BYTES: usize = 3072;
@@ -92,7 +92,7 @@ impl Outgoing {
         for (name, value) in &self.headers {
             let left = room.checked_sub(name.len() + HEADER_OVERHEAD_BYTES);
             let (Ok(name), Some(left)) = (ShortString::try_new(*name), left) else { continue };
-            let value = shortened(value, left.min(MAX_HEADER_VALUE_BYTES));
+            let value = truncate_text(value, left.min(MAX_HEADER_VALUE_BYTES));
             room = left - value.len();
             table.insert(name, AMQPValue::LongString(value.as_ref().into()));
         }

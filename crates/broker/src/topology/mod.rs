@@ -10,8 +10,8 @@ mod table;
 
 use std::time::Duration;
 
+use domain::delivery::retry::DelayLevels;
 use domain::ids::WebhookId;
-use domain::retry::WaitLadder;
 use lapin::Channel;
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
@@ -57,7 +57,7 @@ pub struct QueueState {
 #[derive(Debug, Clone)]
 pub struct Topology {
     names: Namespace,
-    levels: Option<WaitLadder>,
+    levels: Option<DelayLevels>,
     changes: ChannelPool,
     lookups: ChannelPool,
 }
@@ -65,7 +65,7 @@ pub struct Topology {
 impl Topology {
     /// Creates a topology that is declared over `link`. Processes that deliver pass the levels of the delay queues.
     #[must_use]
-    pub fn new(link: Link, names: Namespace, levels: Option<WaitLadder>) -> Self {
+    pub fn new(link: Link, names: Namespace, levels: Option<DelayLevels>) -> Self {
         let changes = ChannelPool::new(link.clone(), MAX_CONCURRENT_CHANGES);
         let lookups = ChannelPool::new(link, MAX_CONCURRENT_LOOKUPS);
         Self { changes, lookups, names, levels }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::retry::WaitLadder;
+use domain::delivery::retry::DelayLevels;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ExchangeKind};
@@ -45,10 +45,10 @@ pub(super) enum QueueKind {
 }
 
 /// Lists everything except the queues of webhooks.
-pub(super) fn objects(names: &Namespace, levels: Option<&WaitLadder>) -> Vec<Object> {
+pub(super) fn objects(names: &Namespace, levels: Option<&DelayLevels>) -> Vec<Object> {
     let mut objects = exchanges(names);
     objects.extend(shared_queues(names));
-    for delay in levels.into_iter().flat_map(WaitLadder::steps) {
+    for delay in levels.into_iter().flat_map(DelayLevels::delays) {
         objects.extend(delay_queue(names, *delay));
     }
     objects

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use clap::Args;
+use domain::delivery::envelope::{self, EventHead};
 use domain::ids::{AttemptId, WebhookId};
-use domain::request::{self, EventHead};
-use domain::signature::{Secret, Signer};
+use domain::webhook::signature::{Secret, Signer};
 use http::Method;
 use serde::Deserialize;
 use serde_json::json;
@@ -200,12 +200,13 @@ impl Listener<'_> {
         let head = EventHead {
             id: event.id.parse().map_err(|_| unreadable("an event's id"))?,
             brand_id: self.brand.parse().map_err(|_| unreadable("the brand's id"))?,
-            created: domain::time::parse(&event.created).ok_or_else(|| unreadable("an event's time"))?,
+            created: domain::time::parse_timestamp(&event.created)
+                .ok_or_else(|| unreadable("an event's time"))?,
             event_type: event.r#type.parse().map_err(|_| unreadable("an event's type"))?,
         };
         let webhook = self.webhook.parse().map(WebhookId).map_err(|_| unreadable("the webhook's id"))?;
-        let attempt = AttemptId::draw(u64::try_from(Utc::now().timestamp_millis()).unwrap_or(0));
-        Ok(request::body(&head, webhook, attempt, event.data.get()))
+        let attempt = AttemptId::generate(u64::try_from(Utc::now().timestamp_millis()).unwrap_or(0));
+        Ok(envelope::encode_envelope(&head, webhook, attempt, event.data.get()))
     }
 }
 

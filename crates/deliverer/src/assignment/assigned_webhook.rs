@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ownership::Role;
+use domain::assignment::Role;
 use domain::redelivery_pacing::ServedWebhook;
 use tokio::time::Instant;
 
@@ -66,14 +66,14 @@ pub(crate) fn decide_role(
         return match role {
             Role::Owner => RoleAction::Start,
             Role::Standby if may_start_standbys => RoleAction::Start,
-            Role::Standby | Role::Bystander => RoleAction::Ignore,
+            Role::Standby | Role::Unassigned => RoleAction::Ignore,
         };
     };
     let has_new_limits = serving.limits != limits;
     match role {
         Role::Owner if has_new_limits => RoleAction::Replace,
         Role::Owner => RoleAction::Keep,
-        Role::Bystander => RoleAction::Stop,
+        Role::Unassigned => RoleAction::Stop,
         Role::Standby if has_new_limits || serving.role == Role::Owner => RoleAction::Stop,
         Role::Standby if may_start_standbys && serving.is_misplaced => RoleAction::Stop,
         Role::Standby => RoleAction::Keep,
@@ -142,7 +142,7 @@ mod tests {
 
     const LIMITS: Limits = Limits { max_concurrency: 10, rate_per_second: None };
     const NEW_LIMITS: Limits = Limits { max_concurrency: 10, rate_per_second: Some(5) };
-    const ROLES: [Role; 3] = [Role::Owner, Role::Standby, Role::Bystander];
+    const ROLES: [Role; 3] = [Role::Owner, Role::Standby, Role::Unassigned];
 
     #[test]
     fn a_webhook_without_a_worker_gets_one_from_its_owner_at_once_and_from_its_standby_in_time() {

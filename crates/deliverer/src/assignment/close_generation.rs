@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use broker::Topology;
 use domain::ids::WebhookId;
-use store::{Store, settle};
+use store::Store;
+use store::delivery::generations;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -77,11 +78,13 @@ impl GenerationCloser {
 impl Statements {
     /// Closes the pending deliveries of ended generations. The queue of a deleted webhook is deleted with them.
     async fn close(&self, webhook: &WebhookConfig) -> Result<(), ServerError> {
-        let closed = settle::settle(&self.store, webhook.id, webhook.generation, webhook.closes_as).await?;
+        let closed =
+            generations::close_generations(&self.store, webhook.id, webhook.generation, webhook.closes_as)
+                .await?;
         if webhook.is_deleted() {
-            self.topology.delete_webhook(webhook.id).await?;
+            self.topology.delete_webhook_queue(webhook.id).await?;
         }
-        settle::done(&self.store, webhook.id, webhook.generation).await?;
+        generations::record_closed(&self.store, webhook.id, webhook.generation).await?;
         telemetry::report_closed_generation(webhook.id, webhook.generation, closed);
         Ok(())
     }
@@ -94,8 +97,8 @@ mod tests {
     use crate::webhook_cache::tests::webhook;
 
     fn closer() -> GenerationCloser {
-        let vault = store::vault::Vault::of(&offline_config().vault);
-        let webhooks = Arc::new(WebhookCache::new(offline_store(), vault));
+        let keyring = store::secrets::keyring::SecretKeyring::from_settings(&offline_config().keyring);
+        let webhooks = Arc::new(WebhookCache::new(offline_store(), keyring));
         GenerationCloser::new(offline_store(), offline_topology(), webhooks, TaskTracker::new())
     }
 

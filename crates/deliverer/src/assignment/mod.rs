@@ -2,7 +2,7 @@
 //!
 //! Every 500 ms the replica loads the configuration and the replicas that are alive, and computes all assignments.
 //! It polls instead of listening for notifications, so that none can be lost. Each webhook has an owner and a standby;
-//! every replica computes the same from the same data ([`domain::ownership`]).
+//! every replica computes the same from the same data ([`domain::assignment`]).
 //!
 //! The same round looks for work that no message announces: redeliveries, retries whose message has not come, orphaned
 //! deliveries, and generations that ended.
@@ -17,11 +17,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use domain::assignment::{Assignment, Role};
 use domain::ids::WebhookId;
-use domain::ownership::{Role, Shares};
 use domain::redelivery_pacing::Sender;
-use store::instances::{self, Instance, RENEW_EVERY};
-use store::{Store, StoreError, clock, redeliveries, stranded};
+use store::delivery::orphaned;
+use store::instances::{self, Instance, RENEW_INTERVAL};
+use store::redelivery::jobs;
+use store::{Store, StoreError, clock};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -64,7 +66,7 @@ pub(crate) struct Assignments {
 struct Plan {
     replicas: Vec<Uuid>,
     webhooks: Vec<WebhookId>,
-    shares: Shares,
+    shares: Assignment,
 }
 
 impl Assignments {
@@ -86,7 +88,7 @@ impl Assignments {
             replicas: Vec::new(),
             assigned: HashMap::new(),
             closer,
-            renewals: Throttle::open(RENEW_EVERY),
+            renewals: Throttle::open(RENEW_INTERVAL),
             standbys: Throttle::passed_at(STANDBY_INTERVAL, now),
             orphans: Throttle::passed_at(ORPHAN_INTERVAL, now),
         }
@@ -101,7 +103,7 @@ impl Assignments {
         for assigned in self.assigned.values() {
             assigned.worker.close();
         }
-        if let Err(error) = instances::leave(&self.store, &self.me).await {
+        if let Err(error) = instances::remove_instance(&self.store, &self.me).await {
             telemetry::report_retry(Operation::LeaveGroup, &error);
         }
     }
@@ -128,8 +130,8 @@ impl Assignments {
     /// Renews the row that shows that this replica lives, and loads the replicas that are alive.
     async fn renew_lease(&mut self) -> Result<(), StoreError> {
         if self.renewals.is_open(Instant::now()) {
-            instances::renew(&self.store, &self.me).await?;
-            self.replicas = instances::alive(&self.store, self.me.service).await?;
+            instances::renew_instance(&self.store, &self.me).await?;
+            self.replicas = instances::list_alive(&self.store, self.me.service).await?;
             self.renewals.pass(Instant::now());
         }
         Ok(())
@@ -137,7 +139,7 @@ impl Assignments {
 
     /// Starts redelivery where there is something to redeliver.
     async fn start_redeliveries(&mut self) {
-        match redeliveries::webhooks(&self.store).await {
+        match jobs::find_webhooks(&self.store).await {
             Ok(webhooks) => webhooks.into_iter().for_each(|webhook| self.start_redelivery(webhook)),
             Err(error) => telemetry::report_retry(Operation::FindRedeliveries, &error),
         }
@@ -171,7 +173,7 @@ impl Assignments {
             .filter_map(|(id, assigned)| assigned.has_been_idle().then_some(*id))
             .collect();
         let due_before = clock::now() - TimeDelta::from_std(ORPHAN_INTERVAL).unwrap_or_default();
-        for webhook in stranded::among(&self.store, &idle, due_before).await? {
+        for webhook in orphaned::find_webhooks_with_orphans(&self.store, &idle, due_before).await? {
             if let Some(assigned) = self.assigned.get_mut(&webhook) {
                 assigned.examine_queue();
             }
@@ -188,11 +190,11 @@ impl Assignments {
         let mut owned = 0;
         let mut standby = 0;
         for webhook in &webhooks {
-            let role = self.plan.shares.role(self.me.id, webhook.id);
+            let role = self.plan.shares.role_of(self.me.id, webhook.id);
             match role {
                 Role::Owner => owned += 1,
                 Role::Standby => standby += 1,
-                Role::Bystander => {}
+                Role::Unassigned => {}
             }
             self.apply_role(webhook, role, may_start_standbys);
             if role == Role::Owner {
@@ -242,7 +244,7 @@ impl Plan {
         webhooks.sort_unstable();
         let is_changed = self.replicas != replicas || self.webhooks != webhooks;
         if is_changed {
-            self.shares = Shares::of(replicas, &webhooks);
+            self.shares = Assignment::compute(replicas, &webhooks);
             self.replicas = replicas.to_vec();
             self.webhooks = webhooks;
         }
@@ -280,8 +282,9 @@ mod tests {
         let webhooks = webhooks(10..50);
         plan.update(&replicas, webhooks.clone());
         for webhook in webhooks {
-            let count = |role| replicas.iter().filter(|me| plan.shares.role(**me, webhook) == role).count();
-            let roles = [Role::Owner, Role::Standby, Role::Bystander].map(count);
+            let count =
+                |role| replicas.iter().filter(|me| plan.shares.role_of(**me, webhook) == role).count();
+            let roles = [Role::Owner, Role::Standby, Role::Unassigned].map(count);
             assert_eq!(roles, [1, 1, 1]);
         }
     }

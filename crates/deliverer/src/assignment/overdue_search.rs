@@ -4,7 +4,8 @@
 
 use domain::ids::WebhookId;
 use domain::redelivery_pacing::{OverdueSearch, ServedWebhook};
-use store::{Store, StoreError, clock, stranded};
+use store::delivery::orphaned;
+use store::{Store, StoreError, clock};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::debug;
@@ -55,10 +56,9 @@ impl OverdueSearcher {
         if !included.is_empty() {
             let store = self.store.clone();
             let due_before = clock::now() - search.min_overdue();
-            self.running =
-                Some(tokio::spawn(
-                    async move { stranded::with_retries_due(&store, &included, due_before).await },
-                ));
+            self.running = Some(tokio::spawn(async move {
+                orphaned::find_webhooks_with_overdue_retries(&store, &included, due_before).await
+            }));
         }
     }
 }

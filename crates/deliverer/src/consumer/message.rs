@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::wire::{self, DeliveryMessage, InvalidDelivery};
-use broker::{Ending, Message, Namespace, Outgoing, Publisher, Route, prober};
+use broker::{Ending, Message, Namespace, Outgoing, Publisher, Route};
 use domain::ids::WebhookId;
 use runtime::error::Chain;
 use runtime::retry::until_ok;
@@ -116,7 +116,7 @@ impl MessageHandler {
 
     /// Decodes a message into its deliveries. A probe has none, and a message that cannot be decoded is rejected.
     async fn decode_message(&self, message: &mut Message) -> Vec<DeliveryMessage> {
-        if message.is_probe() {
+        if message.is_empty() {
             return Vec::new();
         }
         let body = std::mem::take(&mut message.body);
@@ -150,10 +150,10 @@ impl MessageHandler {
     /// Publishes deliveries that were not begun behind the other messages of the queue. Returns whether RabbitMQ has
     /// them.
     async fn publish_rest(&self, webhook: WebhookId, deliveries: Vec<DeliveryMessage>) -> bool {
-        let exchange = self.names.deliveries();
+        let exchange = self.names.deliveries_exchange();
         let route = Route { exchange: &exchange, key: &webhook.to_string() };
         let rest = duplicate_message(deliveries);
-        let published = self.repair_publisher.publish_within(prober::PROBE_TIMEOUT, route, &rest).await;
+        let published = self.repair_publisher.publish_within(broker::PROBE_TIMEOUT, route, &rest).await;
         if let Err(error) = &published {
             debug!(
                 %webhook,
@@ -176,7 +176,7 @@ impl MessageHandler {
             ],
             ..Outgoing::default()
         };
-        let exchange = self.names.rejected();
+        let exchange = self.names.rejected_queue();
         let route = Route { exchange: &exchange, key: "" };
         until_ok(
             || self.publisher.publish_mandatory(route, &rejected),

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use broker::{
-    BrokerError, Consumers, Namespace, Outgoing, Prober, Publisher, Route, Subscription, Topology, prober,
-};
+use broker::{BrokerError, Consumers, Namespace, Outgoing, Prober, Publisher, Route, Subscription, Topology};
 use domain::ids::WebhookId;
 
 /// How often a queue is nudged at most, and how long a nudge lives.
@@ -32,9 +30,9 @@ impl Subscriber {
         webhook: WebhookId,
         prefetch: u16,
     ) -> Result<Subscription, BrokerError> {
-        self.topology.ensure_webhook(webhook).await?;
-        let queue = self.names.webhook(webhook);
-        let exchange = self.names.deliveries();
+        self.topology.ensure_webhook_queue(webhook).await?;
+        let queue = self.names.webhook_queue(webhook);
+        let exchange = self.names.deliveries_exchange();
         let route = Route { exchange: &exchange, key: &webhook.to_string() };
         self.prober.check_consumable(&self.topology, &queue, route).await?;
         self.consumers.subscribe(&queue, prefetch).await
@@ -46,9 +44,9 @@ impl Subscriber {
     /// # Errors
     /// When the broker does not confirm the message in time.
     pub(crate) async fn nudge(&self, webhook: WebhookId) -> Result<(), BrokerError> {
-        let exchange = self.names.deliveries();
+        let exchange = self.names.deliveries_exchange();
         let route = Route { exchange: &exchange, key: &webhook.to_string() };
-        let nudge = Outgoing::short_lived(NUDGE_INTERVAL);
-        self.publisher.publish_within(prober::PROBE_TIMEOUT, route, &nudge).await
+        let nudge = Outgoing::empty_expiring(NUDGE_INTERVAL);
+        self.publisher.publish_within(broker::PROBE_TIMEOUT, route, &nudge).await
     }
 }

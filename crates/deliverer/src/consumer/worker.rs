@@ -249,7 +249,7 @@ impl Worker {
     }
 
     fn begin_message(self: &Arc<Self>, message: Message, epoch: Epoch) {
-        if message.is_probe() {
+        if message.is_empty() {
             self.start_redelivery();
         }
         let in_hand = self.intake.load.begin_message();

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use domain::address::{AllowedNetworks, Forbidden, check, check_all};
+use domain::webhook::address::{AllowedNetworks, Forbidden, check_address, check_addresses};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
@@ -28,8 +28,8 @@ impl AddressGuard {
     /// Refuses a URL whose host is a forbidden address. The client dials such a host without asking its resolver.
     pub(crate) fn check_literal(&self, url: &Url) -> Result<(), Forbidden> {
         match url.host() {
-            Some(Host::Ipv4(address)) => check(address.into(), &self.0),
-            Some(Host::Ipv6(address)) => check(address.into(), &self.0),
+            Some(Host::Ipv4(address)) => check_address(address.into(), &self.0),
+            Some(Host::Ipv6(address)) => check_address(address.into(), &self.0),
             Some(Host::Domain(_)) | None => Ok(()),
         }
     }
@@ -49,7 +49,7 @@ async fn resolve_name(name: &str, allowed: &AllowedNetworks) -> Result<Addrs, Un
     if addresses.is_empty() {
         return Err(failed("it has no address".to_owned()));
     }
-    check_all(addresses.iter().map(|address: &SocketAddr| -> IpAddr { address.ip() }), allowed)?;
+    check_addresses(addresses.iter().map(|address: &SocketAddr| -> IpAddr { address.ip() }), allowed)?;
     Ok(Box::new(addresses.into_iter()))
 }
 

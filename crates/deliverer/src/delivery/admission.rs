@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::admission::{self, Admission, Candidate, Custody, Recorded, Stage, WebhookView};
-use domain::retry::RetrySchedule;
+use domain::delivery::retry::RetrySchedule;
 use store::{StoreError, clock};
 
 use crate::delivery::Delivery;

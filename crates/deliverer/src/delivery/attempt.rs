@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use domain::delivery::attempt::{Facts, Outcome};
 use domain::ids::AttemptId;
-use domain::outcome::{Facts, Outcome};
-use domain::time::{Timestamp, whole_millis};
+use domain::time::{Timestamp, truncate_to_millis};
 use runtime::tasks;
 use runtime::traces::{Span, SpanKind, Traces};
 use store::clock;
@@ -36,15 +36,20 @@ pub(crate) struct Attempt {
 impl Attempter {
     /// Makes an attempt of a delivery.
     pub(crate) async fn attempt(&self, delivery: &Delivery<'_>, webhook: &WebhookConfig) -> Attempt {
-        let id = AttemptId::draw(u64::try_from(clock::now().timestamp_millis()).unwrap_or(0));
-        let started = whole_millis(clock::now());
+        let id = AttemptId::generate(u64::try_from(clock::now().timestamp_millis()).unwrap_or(0));
+        let started = truncate_to_millis(clock::now());
         let began = Instant::now();
         let span = self.open_span(delivery, id);
         let request = request::build_request(webhook, delivery.message, id, started, span.as_ref());
         let facts = self.send(request).await;
         end_span(span, &facts);
-        let attempt =
-            Attempt { id, started, ended: whole_millis(clock::now()), duration: began.elapsed(), facts };
+        let attempt = Attempt {
+            id,
+            started,
+            ended: truncate_to_millis(clock::now()),
+            duration: began.elapsed(),
+            facts,
+        };
         let progress = &delivery.message.progress;
         telemetry::AttemptEnded {
             attempt: progress.attempt,
@@ -60,18 +65,19 @@ impl Attempter {
         let _in_flight = telemetry::count_in_flight();
         let sending = exchange::send_request(&self.client, request, self.request_timeout);
         // A response that causes a panic ends its own attempt, and no other.
-        tasks::contain(sending).await.unwrap_or_else(|_| exchange::panic_facts())
+        tasks::contain_panic(sending).await.unwrap_or_else(|_| exchange::panic_facts())
     }
 
     /// Opens the trace span of an attempt, if there is a collector. Its times are of this machine's clock.
     fn open_span(&self, delivery: &Delivery<'_>, attempt: AttemptId) -> Option<Span> {
         let progress = &delivery.message.progress;
         let parent = progress.trace.as_ref().map(ToString::to_string);
-        let mut span = self.traces.span("deliver event", SpanKind::Client, parent, SystemTime::now())?;
-        span.note("postrider.event.id", delivery.key.event.to_string());
-        span.note("postrider.webhook", delivery.webhook.to_string());
-        span.note("postrider.attempt.id", attempt.to_string());
-        span.note("postrider.attempt", i64::from(progress.attempt));
+        let mut span =
+            self.traces.start_span("deliver event", SpanKind::Client, parent, SystemTime::now())?;
+        span.set_attribute("postrider.event.id", delivery.key.event.to_string());
+        span.set_attribute("postrider.webhook", delivery.webhook.to_string());
+        span.set_attribute("postrider.attempt.id", attempt.to_string());
+        span.set_attribute("postrider.attempt", i64::from(progress.attempt));
         Some(span)
     }
 }
@@ -79,11 +85,11 @@ impl Attempter {
 /// Ends the trace span of an attempt with its outcome.
 fn end_span(span: Option<Span>, facts: &Facts) {
     let Some(mut span) = span else { return };
-    span.note("postrider.outcome", facts.outcome.as_str());
+    span.set_attribute("postrider.outcome", facts.outcome.as_str());
     if let Some(status) = facts.status_code {
-        span.note("http.response.status_code", i64::from(status));
+        span.set_attribute("http.response.status_code", i64::from(status));
     }
     if facts.outcome != Outcome::Delivered {
-        span.fail(facts.error.clone().unwrap_or_default());
+        span.set_error(facts.error.clone().unwrap_or_default());
     }
 }

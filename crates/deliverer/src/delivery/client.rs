@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use domain::address::AllowedNetworks;
+use domain::webhook::address::AllowedNetworks;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -47,7 +47,7 @@ pub struct HttpSettings {
 }
 
 fn parse_timeout(text: &str) -> Result<Duration, String> {
-    runtime::settings::duration_within(text, MAX_TIMEOUT)
+    runtime::settings::parse_duration_within(text, MAX_TIMEOUT)
 }
 
 /// An error of building the client from its settings.

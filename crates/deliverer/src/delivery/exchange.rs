@@ -4,8 +4,8 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use domain::limits::{RESPONSE_KEPT_BYTES, RESPONSE_READ_BYTES};
-use domain::outcome::{Facts, Outcome, retry_after_seconds};
+use domain::delivery::attempt::{Facts, Outcome, parse_retry_after};
+use domain::limits::{MAX_RESPONSE_KEPT_BYTES, MAX_RESPONSE_READ_BYTES};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use store::clock;
@@ -21,14 +21,14 @@ const MAX_ERROR_CHARS: usize = 500;
 /// Sends a request, and waits up to `timeout` for the status and the start of the body.
 pub(crate) async fn send_request(client: &Client, request: Request, timeout: Duration) -> Facts {
     if let Err(forbidden) = client.guard.check_literal(&request.url) {
-        return Facts::failed(Outcome::Blocked, forbidden.to_string());
+        return Facts::without_status(Outcome::Blocked, forbidden.to_string());
     }
     let deadline = Instant::now() + timeout;
     let sending = client.http.post(request.url).headers(request.headers).body(request.body).send();
     let response = match timeout_at(deadline, sending).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return failure_facts(error),
-        Err(_) => return Facts::failed(Outcome::Timeout, format!("no answer within {timeout:?}")),
+        Err(_) => return Facts::without_status(Outcome::Timeout, format!("no answer within {timeout:?}")),
     };
     let mut facts = Facts::from_status(response.status().as_u16());
     facts.retry_after_seconds = retry_after(&response);
@@ -40,14 +40,14 @@ pub(crate) async fn send_request(client: &Client, request: Request, timeout: Dur
 /// Returns the facts of an attempt that ended in a panic. It is our fault, whatever the endpoint sent.
 pub(crate) fn panic_facts() -> Facts {
     let error = "the exchange failed in this process; its log says where".to_owned();
-    Facts { ours: true, ..Facts::failed(Outcome::Protocol, error) }
+    Facts { caused_locally: true, ..Facts::without_status(Outcome::Protocol, error) }
 }
 
 fn retry_after(response: &reqwest::Response) -> Option<u64> {
     if !matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         return None;
     }
-    retry_after_seconds(response.headers().get(RETRY_AFTER)?.to_str().ok()?, clock::now())
+    parse_retry_after(response.headers().get(RETRY_AFTER)?.to_str().ok()?, clock::now())
 }
 
 /// Reads at most 16 KiB, so that a short body leaves the connection reusable, and keeps 4 KiB.
@@ -55,10 +55,10 @@ async fn read_body(mut response: reqwest::Response, deadline: Instant) -> Option
     let mut kept = Vec::new();
     let mut read = 0;
     while let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await {
-        let room = RESPONSE_KEPT_BYTES.saturating_sub(kept.len());
+        let room = MAX_RESPONSE_KEPT_BYTES.saturating_sub(kept.len());
         kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
         read += chunk.len();
-        if read > RESPONSE_READ_BYTES {
+        if read > MAX_RESPONSE_READ_BYTES {
             break;
         }
     }
@@ -72,7 +72,7 @@ fn failure_facts(error: reqwest::Error) -> Facts {
     let outcome = classify_error(&error);
     let text: String =
         describe_error(&error).replace('\0', "\u{fffd}").chars().take(MAX_ERROR_CHARS).collect();
-    Facts { ours: is_ours(&error), ..Facts::failed(outcome, text) }
+    Facts { caused_locally: is_ours(&error), ..Facts::without_status(outcome, text) }
 }
 
 /// Whether the failure lies with this machine, which could not even try.
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn a_panic_is_our_fault_and_retried() {
         let facts = panic_facts();
-        assert!(facts.ours && facts.outcome == Outcome::Protocol && facts.error.is_some());
+        assert!(facts.caused_locally && facts.outcome == Outcome::Protocol && facts.error.is_some());
     }
 
     /// A client that may call this machine.
@@ -200,7 +200,7 @@ mod tests {
     #[tokio::test]
     async fn a_forbidden_address_is_blocked_without_a_connection() {
         let facts = send_request(&client(), request("https://10.0.0.1/"), Duration::from_secs(5)).await;
-        assert_eq!((facts.outcome, facts.ours), (Outcome::Blocked, false));
+        assert_eq!((facts.outcome, facts.caused_locally), (Outcome::Blocked, false));
     }
 
     #[tokio::test]

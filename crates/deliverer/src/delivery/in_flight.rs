@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use store::record::DeliveryKey;
+use store::delivery::record::DeliveryKey;
 use tokio::sync::Notify;
 
 /// The deliveries in flight. Cheap to clone.

@@ -2,11 +2,11 @@
 
 use broker::Outgoing;
 use broker::wire::{self, DeliveryMessage, Progress};
-use domain::outcome::Trigger;
-use domain::request::EventHead;
+use domain::delivery::attempt::Trigger;
+use domain::delivery::envelope::EventHead;
 use domain::time::Timestamp;
-use store::redeliveries::{Due, DueDelivery};
-use store::stranded::Stranded;
+use store::delivery::orphaned::OrphanedDelivery;
+use store::redelivery::queue::{DueDelivery, DueRedelivery};
 
 /// Returns the progress of the attempt that follows a recorded one.
 pub(crate) fn next_progress(
@@ -32,11 +32,11 @@ pub(crate) fn duplicate_message(deliveries: Vec<DeliveryMessage>) -> Outgoing {
         let progress = Progress { repeated: true, ..delivery.progress };
         wire::encode(&progress, &delivery.head, &delivery.data)
     };
-    Outgoing::new(wire::join(deliveries.into_iter().map(encode).collect()))
+    Outgoing::new(wire::join_deliveries(deliveries.into_iter().map(encode).collect()))
 }
 
 /// Creates the message of an orphaned delivery's next attempt.
-pub(crate) fn orphaned_message(delivery: Stranded) -> DeliveryMessage {
+pub(crate) fn orphaned_message(delivery: OrphanedDelivery) -> DeliveryMessage {
     let attempts_of_round = delivery.attempts - delivery.round_base;
     let progress = Progress {
         round: delivery.round,
@@ -59,7 +59,7 @@ pub(crate) fn orphaned_message(delivery: Stranded) -> DeliveryMessage {
 }
 
 /// Creates the message of a redelivery's first attempt. Returns `None` if the event has expired.
-pub(crate) fn redelivery_message(due: Due) -> Option<DeliveryMessage> {
+pub(crate) fn redelivery_message(due: DueRedelivery) -> Option<DeliveryMessage> {
     let DueDelivery { trigger, brand_id, event_type, generation, round_base, data } = due.delivery?;
     let progress =
         Progress { round: due.round, recorded: round_base, trigger, ..Progress::fresh(generation) };
@@ -75,7 +75,7 @@ pub(crate) mod tests {
     use super::*;
 
     fn created() -> Timestamp {
-        domain::time::parse("2021-04-08T19:36:02.938Z").expect("an instant")
+        domain::time::parse_timestamp("2021-04-08T19:36:02.938Z").expect("an instant")
     }
 
     /// A message of a fresh delivery.
@@ -89,9 +89,9 @@ pub(crate) mod tests {
         DeliveryMessage { progress: Progress { trace, ..Progress::fresh(3) }, head, data: "{\"a\":1}".into() }
     }
 
-    fn orphaned(attempts: i32, round_base: i32) -> Stranded {
+    fn orphaned(attempts: i32, round_base: i32) -> OrphanedDelivery {
         let head = message(None).head;
-        Stranded {
+        OrphanedDelivery {
             created: head.created,
             event: head.id,
             brand_id: head.brand_id,
@@ -149,7 +149,7 @@ pub(crate) mod tests {
     #[test]
     fn a_redelivery_begins_its_round_and_an_expired_one_has_no_message() {
         let head = message(None).head;
-        let due = |delivery| Due { created: head.created, event: head.id, round: 3, delivery };
+        let due = |delivery| DueRedelivery { created: head.created, event: head.id, round: 3, delivery };
         let delivery = DueDelivery {
             trigger: Trigger::Redeliver,
             brand_id: head.brand_id.clone(),

@@ -15,10 +15,10 @@ pub(crate) mod request;
 
 use broker::wire::{DeliveryMessage, Progress};
 use domain::admission::Admission;
+use domain::delivery::attempt::{Outcome, Trigger};
 use domain::delivery::is_gone;
 use domain::ids::WebhookId;
-use domain::outcome::{Outcome, Trigger};
-use store::record::DeliveryKey;
+use store::delivery::record::DeliveryKey;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -203,7 +203,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use domain::endpoint::Endpoint;
+    use domain::webhook::endpoint::Endpoint;
     use futures_util::FutureExt;
     use tokio::time::timeout;
 

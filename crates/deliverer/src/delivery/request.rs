@@ -1,11 +1,11 @@
 //! Builds the signed request of an attempt.
 
 use broker::wire::DeliveryMessage;
+use domain::delivery::envelope;
 use domain::ids::AttemptId;
-use domain::request;
-use domain::signature::{self, Signer};
 use domain::time::Timestamp;
 use domain::trace::TRACEPARENT;
+use domain::webhook::signature::{self, Signer};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use runtime::traces::Span;
 
@@ -28,7 +28,7 @@ pub(crate) fn build_request(
     started: Timestamp,
     span: Option<&Span>,
 ) -> Request {
-    let body = request::body(&message.head, webhook.id, attempt, &message.data);
+    let body = envelope::encode_envelope(&message.head, webhook.id, attempt, &message.data);
     let id = message.head.id.to_string();
     let mut headers = webhook.headers.clone();
     let signature = signature_header(webhook, &id, started, &body);
@@ -43,7 +43,7 @@ fn signature_header(webhook: &WebhookConfig, id: &str, now: Timestamp, body: &[u
     let previous =
         webhook.previous_signers.iter().filter(|(_, until)| now < *until).flat_map(|(signers, _)| signers);
     let signers: Vec<Signer> = webhook.signers.iter().chain(previous).cloned().collect();
-    signature::header(&signers, id, now.timestamp(), body)
+    signature::sign_request(&signers, id, now.timestamp(), body)
 }
 
 /// Sets the headers of the platform. A webhook cannot set them itself.
@@ -66,7 +66,7 @@ fn set_trace_header(headers: &mut HeaderMap, trace: Option<String>) {
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
-    use domain::signature::{Keys, Secret};
+    use domain::webhook::signature::{Keys, Secret};
 
     use super::*;
     use crate::delivery::messages::tests::message;
@@ -75,7 +75,7 @@ mod tests {
     const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
     fn started() -> Timestamp {
-        domain::time::parse("2021-04-08T19:36:02.938Z").expect("an instant")
+        domain::time::parse_timestamp("2021-04-08T19:36:02.938Z").expect("an instant")
     }
 
     fn attempt() -> AttemptId {
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(header(&request, "content-type"), "application/json");
         assert_eq!(header(&request, "x-tenant"), "acme");
         assert_eq!(header(&request, "traceparent"), "");
-        let expected = request::body(&message.head, webhook.id, attempt(), &message.data);
+        let expected = envelope::encode_envelope(&message.head, webhook.id, attempt(), &message.data);
         assert_eq!(request.body, expected);
     }
 

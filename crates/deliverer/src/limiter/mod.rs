@@ -11,8 +11,8 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::outcome::Trigger;
-use domain::pressure::Pressure;
+use domain::delivery::adaptive_concurrency::AdaptiveConcurrency;
+use domain::delivery::attempt::Trigger;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -73,7 +73,7 @@ struct Permits {
 
 #[derive(Debug)]
 struct State {
-    pressure: Pressure,
+    pressure: AdaptiveConcurrency,
     taken: u16,
     retries_waiting: usize,
     /// How many guards keep the limiter paused.
@@ -94,7 +94,7 @@ pub(crate) struct PauseGuard(Arc<Permits>);
 impl EndpointLimiter {
     pub(crate) fn new(limits: Limits, attempt_rate: AttemptRate, closing: CancellationToken) -> Self {
         let state = Mutex::new(State {
-            pressure: Pressure::new(limits.max_concurrency),
+            pressure: AdaptiveConcurrency::new(limits.max_concurrency),
             taken: 0,
             retries_waiting: 0,
             pauses: 0,
@@ -197,9 +197,9 @@ impl Permits {
     fn try_take(&self, priority: Priority) -> bool {
         let mut state = self.state();
         let is_first = priority == Priority::Retry || state.retries_waiting == 0;
-        let is_admitted = is_first && state.pauses == 0 && state.taken < state.pressure.in_flight();
+        let is_admitted = is_first && state.pauses == 0 && state.taken < state.pressure.limit();
         state.taken += u16::from(is_admitted);
-        let has_more = state.taken < state.pressure.in_flight();
+        let has_more = state.taken < state.pressure.limit();
         drop(state);
         // `notify_one` may wake a task that was cancelled. So each task that is woken wakes the next one if permits are
         // left; otherwise they would stay unused.
@@ -243,7 +243,7 @@ impl Permit {
     async fn cool_down(&self) {
         let now = Instant::now();
         let attempts_per_second = self.permits.attempt_rate.per_second();
-        let cool_down = self.permits.state().pressure.rest(now.into_std(), attempts_per_second);
+        let cool_down = self.permits.state().pressure.cooldown(now.into_std(), attempts_per_second);
         if !cool_down.is_zero() {
             tokio::time::sleep_until(now + cool_down).await;
         }
@@ -252,7 +252,7 @@ impl Permit {
     /// Returns the permit after a request, and records whether the endpoint accepted it.
     pub(crate) fn finish(self, delivered: bool) {
         self.permits.attempt_rate.record_attempt();
-        self.permits.state().pressure.report(delivered, Instant::now().into_std());
+        self.permits.state().pressure.record(delivered, Instant::now().into_std());
     }
 
     /// Returns the permit, and pauses the limiter: the request was the last one for now.

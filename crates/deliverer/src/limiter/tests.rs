@@ -1,7 +1,7 @@
 //! Tests of the limiter. Time is paused wherever a test waits.
 
 use super::*;
-use domain::pressure::FAILURES_IN_ROW;
+use domain::delivery::adaptive_concurrency::FAILURES_BEFORE_COOLDOWN;
 use futures_util::FutureExt;
 
 fn limiter_of(max_concurrency: u16) -> EndpointLimiter {
@@ -34,7 +34,7 @@ async fn the_cool_down_of_a_failing_endpoint_grows_with_the_attempt_rate() {
     let limits = Limits { max_concurrency: 4, rate_per_second: None };
     let rate = AttemptRate::default();
     let limiter = EndpointLimiter::new(limits, rate.clone(), CancellationToken::new());
-    for _ in 0..FAILURES_IN_ROW {
+    for _ in 0..FAILURES_BEFORE_COOLDOWN {
         acquire_now(&limiter).expect("a permit at once").finish(false);
     }
     for (per_second, rest) in [(0, 0), (5_000, 20), (1_000_000, 100)] {

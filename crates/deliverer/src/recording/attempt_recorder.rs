@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use runtime::progress::Progress;
 use runtime::retry::Backoff;
-use store::record::{self, AttemptRecord, MAX_BATCH, Standing};
+use store::delivery::record::{self, AttemptRecord, MAX_BATCH, RoundStatus};
 use store::{Store, StoreError};
 use tokio::sync::mpsc;
 
@@ -23,11 +23,11 @@ const LINGER_DELAY: Duration = Duration::from_millis(5);
 /// Attempts that may wait for the recorder. Beyond, the tasks that attempt wait.
 const QUEUE_CAPACITY: usize = 2 * MAX_BATCH;
 
-type Request = batcher::Request<AttemptRecord, Option<Standing>>;
+type Request = batcher::Request<AttemptRecord, Option<RoundStatus>>;
 
 /// Records attempts. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct AttemptRecorder(Batcher<AttemptRecord, Option<Standing>>);
+pub(crate) struct AttemptRecorder(Batcher<AttemptRecord, Option<RoundStatus>>);
 
 impl AttemptRecorder {
     /// Starts the recorder with its task in the background.
@@ -39,7 +39,7 @@ impl AttemptRecorder {
 
     /// Records an attempt, however long the database is away. Returns the delivery as the database has it then, or
     /// `None` if it has expired.
-    pub(crate) async fn record(&self, attempt: AttemptRecord) -> Option<Standing> {
+    pub(crate) async fn record(&self, attempt: AttemptRecord) -> Option<RoundStatus> {
         self.0.submit(attempt).await
     }
 }
@@ -47,9 +47,9 @@ impl AttemptRecorder {
 /// The statements that the recorder runs.
 trait RecordStatements {
     /// Records a batch.
-    async fn record_all(&self, attempts: &[AttemptRecord]) -> Result<Vec<Option<Standing>>, StoreError>;
+    async fn record_all(&self, attempts: &[AttemptRecord]) -> Result<Vec<Option<RoundStatus>>, StoreError>;
     /// Records what follows from an attempt, without the attempt itself.
-    async fn record_outcome(&self, attempt: &AttemptRecord) -> Result<Option<Standing>, StoreError>;
+    async fn record_outcome(&self, attempt: &AttemptRecord) -> Result<Option<RoundStatus>, StoreError>;
     /// Whether PostgreSQL records attempts at all.
     async fn probe(&self) -> Result<(), StoreError>;
 }
@@ -62,16 +62,16 @@ struct Statements {
 }
 
 impl RecordStatements for Statements {
-    async fn record_all(&self, attempts: &[AttemptRecord]) -> Result<Vec<Option<Standing>>, StoreError> {
-        record::attempts(&self.store, attempts, self.slice).await
+    async fn record_all(&self, attempts: &[AttemptRecord]) -> Result<Vec<Option<RoundStatus>>, StoreError> {
+        record::record_attempts(&self.store, attempts, self.slice).await
     }
 
-    async fn record_outcome(&self, attempt: &AttemptRecord) -> Result<Option<Standing>, StoreError> {
-        record::outcome(&self.store, attempt).await
+    async fn record_outcome(&self, attempt: &AttemptRecord) -> Result<Option<RoundStatus>, StoreError> {
+        record::record_outcome(&self.store, attempt).await
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        record::probe(&self.store).await
+        record::probe_recording(&self.store).await
     }
 }
 
@@ -149,7 +149,7 @@ async fn record_refused(
     statements: &impl RecordStatements,
     mut attempt: AttemptRecord,
     refusal: &StoreError,
-) -> Option<Standing> {
+) -> Option<RoundStatus> {
     attempt.leave_out_details();
     let mut lost = LostPart::Details;
     let mut backoff = Backoff::default();
@@ -159,7 +159,7 @@ async fn record_refused(
                 statements.record_all(std::slice::from_ref(&attempt)).await.map(|states| states[0])
             }
             LostPart::Attempt => statements.record_outcome(&attempt).await,
-            LostPart::Outcome => Ok(Some(Standing { status: attempt.status, round: attempt.round })),
+            LostPart::Outcome => Ok(Some(RoundStatus { status: attempt.status, round: attempt.round })),
         };
         match recorded {
             Ok(state) => {

@@ -5,14 +5,14 @@
 use domain::admission::{Recorded, RecordedState};
 use runtime::progress::Progress;
 use runtime::retry::Backoff;
-use store::record::{self, DeliveryKey, FullStanding, MAX_BATCH};
+use store::delivery::record::{self, DeliveryKey, DeliveryState, MAX_BATCH};
 use store::{Store, StoreError};
 use tokio::sync::mpsc;
 
 use crate::recording::batcher::{Batcher, Request, reply_to};
 use crate::telemetry::{self, Operation};
 
-type Found = Option<FullStanding>;
+type Found = Option<DeliveryState>;
 
 /// Looks deliveries up. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -30,8 +30,8 @@ impl DeliveryLookup {
     pub(crate) async fn find(&self, delivery: DeliveryKey) -> Recorded {
         self.0.submit(delivery).await.map_or(Recorded::Expired, |found| {
             Recorded::State(RecordedState {
-                status: found.standing.status,
-                round: found.standing.round,
+                status: found.status,
+                round: found.round,
                 attempts: found.attempts,
                 first_started: found.first_attempt_at,
                 next_attempt_at: found.next_attempt_at,
@@ -48,7 +48,7 @@ trait Database {
 
 impl Database for Store {
     async fn look_up(&self, keys: &[DeliveryKey]) -> Result<Vec<Found>, StoreError> {
-        record::standings(self, keys).await
+        record::load_states(self, keys).await
     }
 }
 
@@ -84,7 +84,7 @@ async fn look_up_all(database: &impl Database, keys: &[DeliveryKey]) -> Vec<Foun
             let (first, second) = part.split_at(part.len() / 2);
             parts.extend([second, first]);
         } else if !error.is_unavailable() && database.look_up(&[]).await.is_ok() {
-            found.push(Some(FullStanding::UNKNOWN));
+            found.push(Some(DeliveryState::UNKNOWN));
         } else {
             backoff.wait().await;
             parts.push(part);
@@ -115,8 +115,8 @@ mod tests {
     /// A state that tells which delivery it is of, by the number of its attempts.
     fn state_of(key: &DeliveryKey) -> Found {
         let attempts = i32::try_from(key.webhook.0.as_u128()).expect("few");
-        let unknown = FullStanding::UNKNOWN;
-        Some(FullStanding { attempts, ..unknown })
+        let unknown = DeliveryState::UNKNOWN;
+        Some(DeliveryState { attempts, ..unknown })
     }
 
     fn attempts(found: &[Found]) -> Vec<i32> {
@@ -160,7 +160,7 @@ mod tests {
             false => Ok(part.iter().map(state_of).collect()),
         });
         let found = look_up_all(&database, &keys).await;
-        let unknown = FullStanding::UNKNOWN.attempts;
+        let unknown = DeliveryState::UNKNOWN.attempts;
         assert_eq!(attempts(&found), [0, 1, 2, 3, 4, unknown, 6, 7, 8]);
     }
 

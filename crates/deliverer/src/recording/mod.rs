@@ -9,13 +9,13 @@ pub(crate) mod batcher;
 pub(crate) mod delivery_lookup;
 
 use broker::wire::{self, Progress};
+use domain::delivery::attempt::Trigger;
+use domain::delivery::retry::RetrySchedule;
 use domain::delivery::{self, DeliveryStatus, Verdict};
-use domain::outcome::Trigger;
-use domain::retry::RetrySchedule;
 use domain::time::Timestamp;
 use runtime::progress;
 use runtime::retry::until_ok;
-use store::record::{self, AttemptRecord, Standing};
+use store::delivery::record::{self, AttemptRecord, RoundStatus};
 use store::{Store, StoreError};
 
 use crate::delivery::Delivery;
@@ -51,7 +51,7 @@ impl Recording {
         let first_started = progress.first_started.unwrap_or(attempt.started);
         let ended = attempt.ended;
         let verdict =
-            delivery::after_attempt(&self.schedule, progress.attempt, first_started, ended, &attempt.facts);
+            delivery::judge_attempt(&self.schedule, progress.attempt, first_started, ended, &attempt.facts);
         let recorded = self.recorder.record(record_of(delivery, attempt, first_started, &verdict)).await;
         report_end(delivery, verdict.status(), ended);
         self.judge_health(delivery, webhook, &verdict).await;
@@ -80,7 +80,7 @@ impl Recording {
         let round = delivery.message.progress.round;
         let in_hand = self.finishing.begin();
         let has_ended = until_ok(
-            || record::finish(&self.store, delivery.key, round, status),
+            || record::finish_delivery(&self.store, delivery.key, round, status),
             |error: &StoreError| telemetry::report_retry(Operation::FinishDelivery, error),
         )
         .await;
@@ -100,7 +100,7 @@ impl Recording {
 }
 
 /// Whether the delivery waits for the retry: it may have ended, or have been begun again, while the attempt ran.
-fn is_still_pending(recorded: Option<Standing>, progress: &Progress) -> bool {
+fn is_still_pending(recorded: Option<RoundStatus>, progress: &Progress) -> bool {
     recorded.is_some_and(|state| state.status == DeliveryStatus::Pending && state.round == progress.round)
 }
 
@@ -149,7 +149,7 @@ mod tests {
         let progress = Progress { round: 2, ..Progress::fresh(1) };
         for status in DeliveryStatus::ALL {
             for round in 1..=3 {
-                let waits = is_still_pending(Some(Standing { status: *status, round }), &progress);
+                let waits = is_still_pending(Some(RoundStatus { status: *status, round }), &progress);
                 assert_eq!(
                     waits,
                     *status == DeliveryStatus::Pending && round == 2,

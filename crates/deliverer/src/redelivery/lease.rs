@@ -1,7 +1,7 @@
 //! Holds the right to send a webhook's deliveries from the database.
 
 use domain::ids::WebhookId;
-use store::redelivery_claims::{self, EXTEND_EVERY, HELD_FOR};
+use store::redelivery::lease::{self, EXTEND_INTERVAL, LEASE_TIMEOUT};
 use store::{Store, StoreError};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -32,7 +32,7 @@ impl<'a> Lease<'a> {
     }
 
     pub(crate) async fn release(self) -> Result<(), StoreError> {
-        redelivery_claims::release(self.store, self.webhook, self.holder).await
+        lease::release_redelivery(self.store, self.webhook, self.holder).await
     }
 }
 
@@ -44,17 +44,17 @@ trait Extend {
 
 impl Extend for Lease<'_> {
     async fn extend(&self) -> Result<bool, StoreError> {
-        redelivery_claims::claim(self.store, self.webhook, self.holder).await
+        lease::claim_redelivery(self.store, self.webhook, self.holder).await
     }
 }
 
 /// Extends a lease until another holder has it, or may have it: the last extension that succeeded was sent at
-/// `extended`, so that the lease lapses [`HELD_FOR`] later at the earliest.
+/// `extended`, so that the lease lapses [`LEASE_TIMEOUT`] later at the earliest.
 async fn extend_until_lost(lease: &impl Extend, mut extended: Instant) {
     loop {
-        tokio::time::sleep(EXTEND_EVERY).await;
+        tokio::time::sleep(EXTEND_INTERVAL).await;
         let now = Instant::now();
-        match tokio::time::timeout_at(extended + HELD_FOR, lease.extend()).await {
+        match tokio::time::timeout_at(extended + LEASE_TIMEOUT, lease.extend()).await {
             Ok(Ok(true)) => extended = now,
             Ok(Ok(false)) | Err(_) => return,
             Ok(Err(error)) => telemetry::report_retry(Operation::ClaimRedelivery, &error),
@@ -95,14 +95,14 @@ mod tests {
         let lease = Scripted::new(|call| Some(Ok(call < 4)));
         let began = Instant::now();
         extend_until_lost(&lease, began).await;
-        assert_eq!((lease.calls.get(), began.elapsed()), (4, EXTEND_EVERY * 4));
+        assert_eq!((lease.calls.get(), began.elapsed()), (4, EXTEND_INTERVAL * 4));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_lease_lapses_when_the_database_does_not_answer() {
         let began = Instant::now();
         extend_until_lost(&Scripted::new(|_| None), began).await;
-        assert_eq!(began.elapsed(), HELD_FOR);
+        assert_eq!(began.elapsed(), LEASE_TIMEOUT);
     }
 
     #[tokio::test(start_paused = true)]
@@ -114,6 +114,6 @@ mod tests {
         });
         let began = Instant::now();
         extend_until_lost(&lease, began).await;
-        assert_eq!((lease.calls.get(), began.elapsed()), (3, EXTEND_EVERY * 2 + HELD_FOR));
+        assert_eq!((lease.calls.get(), began.elapsed()), (3, EXTEND_INTERVAL * 2 + LEASE_TIMEOUT));
     }
 }

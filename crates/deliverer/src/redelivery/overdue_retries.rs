@@ -6,8 +6,8 @@ use domain::ids::WebhookId;
 use domain::redelivery_pacing::{MIN_OVERDUE, Pace};
 use domain::time::Timestamp;
 use futures_util::{StreamExt, stream};
-use store::record::DeliveryKey;
-use store::stranded::{self, Stranded};
+use store::delivery::orphaned::{self, OrphanedDelivery};
+use store::delivery::record::DeliveryKey;
 use store::{StoreError, clock};
 
 use crate::delivery::DeliveryContext;
@@ -34,7 +34,8 @@ impl OverdueRetries {
     ) -> Result<usize, StoreError> {
         let due_before = clock::now() - MIN_OVERDUE;
         let page =
-            stranded::retries_due(&redeliverer.store, webhook, due_before, pace.retries.into()).await?;
+            orphaned::find_overdue_retries(&redeliverer.store, webhook, due_before, pace.retries.into())
+                .await?;
         // The message of some retries has come meanwhile.
         let due = self.select_new(webhook, page, |key| redeliverer.deliverer.is_in_flight(key));
         let attempts = stream::iter(due).map(async |delivery| {
@@ -53,9 +54,9 @@ impl OverdueRetries {
     fn select_new(
         &mut self,
         webhook: WebhookId,
-        mut page: Vec<Stranded>,
+        mut page: Vec<OrphanedDelivery>,
         is_in_flight: impl Fn(&DeliveryKey) -> bool,
-    ) -> Vec<Stranded> {
+    ) -> Vec<OrphanedDelivery> {
         page.retain(|delivery| {
             let key = DeliveryKey { webhook, created: delivery.created, event: delivery.event };
             let planned = delivery.next_attempt_at;
@@ -80,8 +81,8 @@ mod tests {
         Timestamp::UNIX_EPOCH + TimeDelta::seconds(seconds)
     }
 
-    fn retry(number: u128, next_attempt_at: Option<Timestamp>) -> Stranded {
-        Stranded {
+    fn retry(number: u128, next_attempt_at: Option<Timestamp>) -> OrphanedDelivery {
+        OrphanedDelivery {
             created: Timestamp::UNIX_EPOCH,
             event: EventId::from_uuid(Uuid::from_u128(number)),
             brand_id: "acme".parse().expect("a brand"),
@@ -103,7 +104,7 @@ mod tests {
     /// The events of the selected retries, as numbers.
     fn selected(
         retries: &mut OverdueRetries,
-        page: Vec<Stranded>,
+        page: Vec<OrphanedDelivery>,
         is_in_flight: impl Fn(&DeliveryKey) -> bool,
     ) -> Vec<u128> {
         let page = retries.select_new(webhook(), page, is_in_flight);

@@ -4,7 +4,8 @@ use domain::ids::WebhookId;
 use domain::redelivery_pacing::Pace;
 use futures_util::{StreamExt, stream};
 use store::StoreError;
-use store::redeliveries::{self, Done, Due};
+use store::redelivery::jobs;
+use store::redelivery::queue::{self, CompletedRedelivery, DueRedelivery};
 
 use crate::delivery::messages::redelivery_message;
 use crate::delivery::{DeliveryContext, DeliveryOutcome};
@@ -21,10 +22,10 @@ pub(crate) struct RequestedDeliveries<'a> {
 
 impl RequestedDeliveries<'_> {
     /// Loads the next deliveries. If none is left, the oldest job puts its next ones into the queue first.
-    pub(crate) async fn next_page(&self) -> Result<Vec<Due>, StoreError> {
+    pub(crate) async fn next_page(&self) -> Result<Vec<DueRedelivery>, StoreError> {
         let limit = i64::from(self.pace.page);
         loop {
-            let due = redeliveries::take(&self.redeliverer.store, self.webhook, limit).await?;
+            let due = queue::load_due(&self.redeliverer.store, self.webhook, limit).await?;
             if !due.is_empty() || !self.advance_job(limit).await? {
                 return Ok(due);
             }
@@ -32,12 +33,16 @@ impl RequestedDeliveries<'_> {
     }
 
     /// Attempts deliveries, and removes the handled ones from the queue of redeliveries.
-    pub(crate) async fn send_page(&self, limiter: &EndpointLimiter, due: Vec<Due>) -> Result<(), StoreError> {
+    pub(crate) async fn send_page(
+        &self,
+        limiter: &EndpointLimiter,
+        due: Vec<DueRedelivery>,
+    ) -> Result<(), StoreError> {
         let attempts = stream::iter(due).map(async |due| self.send_one(limiter, due).await);
         let in_progress = usize::from(self.pace.redeliveries);
-        let done: Vec<Done> =
+        let done: Vec<CompletedRedelivery> =
             attempts.buffer_unordered(in_progress).filter_map(std::future::ready).collect().await;
-        redeliveries::done(&self.redeliverer.store, self.webhook, &done).await
+        queue::complete_redeliveries(&self.redeliverer.store, self.webhook, &done).await
     }
 
     /// Advances the oldest job. Returns false if there is none, or if it has to wait: after a webhook was enabled again,
@@ -48,14 +53,14 @@ impl RequestedDeliveries<'_> {
             return Ok(false);
         }
         let store = &self.redeliverer.store;
-        let Some(job) = redeliveries::next_job(store, self.webhook).await? else { return Ok(false) };
-        redeliveries::walk(store, self.webhook, &job, limit).await?;
+        let Some(job) = jobs::find_open_job(store, self.webhook).await? else { return Ok(false) };
+        jobs::walk_job(store, self.webhook, &job, limit).await?;
         Ok(true)
     }
 
     /// Attempts a delivery. Returns `None` if it stays in the queue of redeliveries.
-    async fn send_one(&self, limiter: &EndpointLimiter, due: Due) -> Option<Done> {
-        let Due { created, event, round, .. } = due;
+    async fn send_one(&self, limiter: &EndpointLimiter, due: DueRedelivery) -> Option<CompletedRedelivery> {
+        let DueRedelivery { created, event, round, .. } = due;
         let outcome = match redelivery_message(due) {
             Some(message) => {
                 let context = DeliveryContext::from_database();
@@ -64,6 +69,6 @@ impl RequestedDeliveries<'_> {
             None => DeliveryOutcome::Completed,
         };
         let delivered = outcome == DeliveryOutcome::Attempted { delivered: true };
-        outcome.is_handled().then_some(Done { created, event, round, delivered })
+        outcome.is_handled().then_some(CompletedRedelivery { created, event, round, delivered })
     }
 }

@@ -10,13 +10,13 @@
 //! attempted from the database ([`crate::redelivery`]).
 
 use broker::wire::{self, DeliveryMessage};
-use broker::{BrokerError, Hearing, Namespace, Outgoing, Prober, Publisher, Route, Topology, prober};
+use broker::{BrokerError, Namespace, Outgoing, ProbeResult, Prober, Publisher, Route, Topology};
 use chrono::TimeDelta;
 use domain::ids::WebhookId;
 use domain::queue_repair::{Diagnosis, QueueAnswer, SILENCE_TIMEOUT, refill_after};
 use futures_util::future::join_all;
 use runtime::retry::until_ok;
-use store::stranded::{self, Stranded};
+use store::delivery::orphaned::{self, OrphanedDelivery};
 use store::{Store, StoreError, clock};
 use tokio::time::Instant;
 use tracing::warn;
@@ -25,7 +25,7 @@ use crate::delivery::messages::orphaned_message;
 use crate::error::ServerError;
 use crate::telemetry::{self, Operation};
 
-const _: () = assert!(SILENCE_TIMEOUT.as_secs() >= 4 * prober::PROBE_TIMEOUT.as_secs());
+const _: () = assert!(SILENCE_TIMEOUT.as_secs() >= 4 * broker::PROBE_TIMEOUT.as_secs());
 
 /// Repairs queues of webhooks.
 #[derive(Debug)]
@@ -63,26 +63,26 @@ impl QueueRepair {
 
     /// Declares a webhook's queue again, after another process may have deleted it.
     pub(crate) async fn declare_again(&self, webhook: WebhookId) -> Result<(), BrokerError> {
-        self.topology.declare_webhook_again(webhook).await
+        self.topology.redeclare_webhook_queue(webhook).await
     }
 
-    async fn probe(&self, webhook: WebhookId) -> Hearing {
-        let exchange = self.names.deliveries();
-        self.prober.hear(Route { exchange: &exchange, key: &webhook.to_string() }).await
+    async fn probe(&self, webhook: WebhookId) -> ProbeResult {
+        let exchange = self.names.deliveries_exchange();
+        self.prober.probe_queue(Route { exchange: &exchange, key: &webhook.to_string() }).await
     }
 
     async fn ask_queue(&self, webhook: WebhookId) -> Result<QueueAnswer, BrokerError> {
         Ok(match self.probe(webhook).await {
-            Hearing::Stores => QueueAnswer::Stores,
-            Hearing::Silent(_) => QueueAnswer::Silent,
-            Hearing::BrokerAway(_) => QueueAnswer::BrokerAway,
-            Hearing::Refuses if self.count_messages(webhook).await? == Some(0) => QueueAnswer::NoReplica,
-            Hearing::Refuses => QueueAnswer::Full,
+            ProbeResult::Stores => QueueAnswer::Stores,
+            ProbeResult::Silent(_) => QueueAnswer::Silent,
+            ProbeResult::BrokerUnreachable(_) => QueueAnswer::BrokerAway,
+            ProbeResult::Refuses if self.count_messages(webhook).await? == Some(0) => QueueAnswer::NoReplica,
+            ProbeResult::Refuses => QueueAnswer::Full,
         })
     }
 
     async fn count_messages(&self, webhook: WebhookId) -> Result<Option<u32>, BrokerError> {
-        self.topology.depth(&self.names.webhook(webhook)).await
+        self.topology.queue_depth(&self.names.webhook_queue(webhook)).await
     }
 
     /// Queues deliveries again that are long due, if the queue works and is empty.
@@ -99,8 +99,8 @@ impl QueueRepair {
     /// Deletes the queue, declares it again, and queues the deliveries that are pending and due.
     async fn recreate(&self, webhook: WebhookId) -> Result<(), ServerError> {
         warn!(%webhook, "RabbitMQ has lost the queue of this webhook; recreating it");
-        self.topology.delete_webhook(webhook).await?;
-        self.topology.declare_webhook_again(webhook).await?;
+        self.topology.delete_webhook_queue(webhook).await?;
+        self.topology.redeclare_webhook_queue(webhook).await?;
         let queued = match refill_after(true, None) {
             Some(overdue) => self.fill(webhook, overdue).await?,
             None => 0,
@@ -115,7 +115,7 @@ impl QueueRepair {
         let mut after = None;
         let mut queued = 0;
         loop {
-            let page = stranded::page(&self.store, webhook, due_before, after).await?;
+            let page = orphaned::list_orphaned(&self.store, webhook, due_before, after).await?;
             let Some(last) = page.last() else { return Ok(queued) };
             after = Some((last.created, last.event));
             queued += page.len();
@@ -123,14 +123,14 @@ impl QueueRepair {
         }
     }
 
-    async fn requeue_delivery(&self, webhook: WebhookId, delivery: Stranded) {
+    async fn requeue_delivery(&self, webhook: WebhookId, delivery: OrphanedDelivery) {
         let DeliveryMessage { progress, head, data } = orphaned_message(delivery);
         let message = Outgoing::new(wire::encode(&progress, &head, &data));
-        let exchange = self.names.deliveries();
+        let exchange = self.names.deliveries_exchange();
         let key = webhook.to_string();
         let route = Route { exchange: &exchange, key: &key };
         until_ok(
-            || self.publisher.publish_within(prober::PROBE_TIMEOUT, route, &message),
+            || self.publisher.publish_within(broker::PROBE_TIMEOUT, route, &message),
             |error| telemetry::report_retry(Operation::RequeueDelivery, error),
         )
         .await;

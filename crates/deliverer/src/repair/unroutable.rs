@@ -8,10 +8,11 @@ use broker::{BrokerError, Consumers, Ending, Message, Outgoing, Route, Subscript
 use domain::delivery::DeliveryStatus;
 use domain::ids::WebhookId;
 use runtime::error::Chain;
-use runtime::progress::{InHand, Progress};
+use runtime::progress::{Progress, WorkItem};
 use runtime::retry::{Backoff, until_ok};
-use store::record::{self, DeliveryKey};
-use store::{Store, stranded};
+use store::Store;
+use store::delivery::orphaned;
+use store::delivery::record::{self, DeliveryKey};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug};
@@ -88,7 +89,7 @@ impl UnroutableConsumer {
     }
 
     async fn subscribe(&self) -> Result<Subscription, BrokerError> {
-        let queue = self.router.repair.names.unrouted();
+        let queue = self.router.repair.names.unrouted_queue();
         // The exchange of the same name leads to the queue, whatever the key.
         let route = Route { exchange: &queue, key: "probe" };
         let repair = &self.router.repair;
@@ -110,7 +111,7 @@ impl UnroutableConsumer {
 }
 
 impl UnroutableRouter {
-    async fn process(self: Arc<Self>, message: Message, in_hand: InHand) {
+    async fn process(self: Arc<Self>, message: Message, in_hand: WorkItem) {
         if let Ok(webhook) = message.key.parse::<WebhookId>() {
             until_ok(
                 || self.send_on(webhook, &message),
@@ -144,7 +145,7 @@ impl UnroutableRouter {
     async fn publish_again(&self, webhook: WebhookId, message: &Message) -> Result<(), ServerError> {
         self.repair.declare_again(webhook).await?;
         tokio::time::sleep(SEND_ON_DELAY).await;
-        let exchange = self.repair.names.deliveries();
+        let exchange = self.repair.names.deliveries_exchange();
         let route = Route { exchange: &exchange, key: &message.key };
         let copy = mark_duplicate(&message.body);
         self.repair.publisher.publish_within(CONFIRM_TIMEOUT, route, &copy).await?;
@@ -155,7 +156,7 @@ impl UnroutableRouter {
     async fn leave_to_database(&self, webhook: WebhookId, message: &Message) -> Result<(), ServerError> {
         let keys: Vec<DeliveryKey> =
             decode_deliveries(message).iter().map(|delivery| key_of(webhook, delivery)).collect();
-        stranded::note(&self.store, &keys).await?;
+        orphaned::record_orphaned(&self.store, &keys).await?;
         Ok(())
     }
 
@@ -164,7 +165,7 @@ impl UnroutableRouter {
         for delivery in decode_deliveries(message) {
             let key = key_of(webhook, &delivery);
             let round = delivery.progress.round;
-            if record::finish(&self.store, key, round, DeliveryStatus::Discarded).await? {
+            if record::finish_delivery(&self.store, key, round, DeliveryStatus::Discarded).await? {
                 telemetry::count_ended_delivery(DeliveryStatus::Discarded);
             }
         }

@@ -15,18 +15,18 @@ fn sizes(deliveries: &[WaitingDelivery]) -> Vec<usize> {
 proptest! {
     #[test]
     fn each_delivery_is_in_one_message_in_order_and_no_message_is_too_large(
-        expected in prop::collection::vec(1usize..MOST_BYTES / 2, 0..20),
+        expected in prop::collection::vec(1usize..MAX_BATCH_BYTES / 2, 0..20),
     ) {
         let messages = split_into_messages(expected.iter().copied().map(delivery).collect());
         let messages: Vec<Vec<usize>> = messages.iter().map(|message| sizes(message)).collect();
         prop_assert_eq!(messages.concat(), expected);
         for message in &messages {
-            prop_assert!(message.len() <= MOST_DELIVERIES);
-            prop_assert!(message.len() == 1 || message.iter().sum::<usize>() <= MOST_BYTES);
+            prop_assert!(message.len() <= MAX_DELIVERIES);
+            prop_assert!(message.len() == 1 || message.iter().sum::<usize>() <= MAX_BATCH_BYTES);
         }
         for pair in messages.windows(2) {
-            let is_full = pair[0].len() == MOST_DELIVERIES;
-            prop_assert!(is_full || pair[0].iter().sum::<usize>() + pair[1][0] > MOST_BYTES);
+            let is_full = pair[0].len() == MAX_DELIVERIES;
+            prop_assert!(is_full || pair[0].iter().sum::<usize>() + pair[1][0] > MAX_BATCH_BYTES);
         }
     }
 }
@@ -40,7 +40,7 @@ fn a_short_delay_waits_for_a_part_of_itself_only() {
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_gathers_until_its_deadline() {
-    let (open, more) = mpsc::channel(MOST_DELIVERIES);
+    let (open, more) = mpsc::channel(MAX_DELIVERIES);
     let began = Instant::now();
     let sending = async {
         for size in [2, 3] {
@@ -58,23 +58,23 @@ async fn a_batch_gathers_until_its_deadline() {
 async fn a_full_batch_does_not_wait_for_its_deadline() {
     let far = Instant::now() + Duration::from_secs(3600);
     let began = Instant::now();
-    let (open, more) = mpsc::channel(MOST_DELIVERIES);
-    for _ in 1..MOST_DELIVERIES {
+    let (open, more) = mpsc::channel(MAX_DELIVERIES);
+    for _ in 1..MAX_DELIVERIES {
         open.try_send(delivery(1)).expect("there is room");
     }
-    assert_eq!(gather(delivery(1), more, far).await.len(), MOST_DELIVERIES);
-    let (_open, more) = mpsc::channel(MOST_DELIVERIES);
-    assert_eq!(gather(delivery(MOST_BYTES), more, far).await.len(), 1, "it is full of bytes");
+    assert_eq!(gather(delivery(1), more, far).await.len(), MAX_DELIVERIES);
+    let (_open, more) = mpsc::channel(MAX_DELIVERIES);
+    assert_eq!(gather(delivery(MAX_BATCH_BYTES), more, far).await.len(), 1, "it is full of bytes");
     assert!(began.elapsed().is_zero());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_delivery_that_was_added_before_the_batch_closed_goes_with_it() {
-    let (open, more) = mpsc::channel(MOST_DELIVERIES);
+    let (open, more) = mpsc::channel(MAX_DELIVERIES);
     // Full by bytes at once, while another delivery is already in the channel.
     open.try_send(delivery(7)).expect("there is room");
-    let gathered = gather(delivery(MOST_BYTES), more, Instant::now()).await;
-    assert_eq!(sizes(&gathered), [MOST_BYTES, 7]);
+    let gathered = gather(delivery(MAX_BATCH_BYTES), more, Instant::now()).await;
+    assert_eq!(sizes(&gathered), [MAX_BATCH_BYTES, 7]);
 }
 
 #[test]

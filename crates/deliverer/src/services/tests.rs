@@ -34,7 +34,7 @@ pub(crate) fn offline_store() -> Store {
 
 pub(crate) fn offline_topology() -> Topology {
     let config = offline_config();
-    let ladder = config.retry.schedule().ladder();
+    let ladder = config.retry.schedule().delay_levels();
     Topology::new(open_link(&config, "test"), config.broker.namespace.clone(), Some(ladder))
 }
 
@@ -105,7 +105,7 @@ async fn a_broker_that_is_away_does_not_make_the_owners_queue_count_as_lost() {
 async fn a_deliverer_that_is_stopped_before_its_servers_answer_leaves_at_once() {
     let stop = CancellationToken::new();
     stop.cancel();
-    let metrics = runtime::telemetry::start(&offline_config().log);
+    let metrics = runtime::telemetry::start_telemetry(&offline_config().log);
     let run = crate::run(offline_config(), metrics, stop);
     timeout(PATIENCE_TIMEOUT, run).await.expect("it does not wait").expect("the listener opens");
 }

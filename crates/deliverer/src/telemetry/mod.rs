@@ -4,100 +4,100 @@ mod operation;
 mod spans;
 
 use domain::delivery::DeliveryStatus;
+use domain::delivery::attempt::{Facts, Trigger};
 use domain::ids::WebhookId;
-use domain::outcome::{Facts, Trigger};
 use domain::time::Timestamp;
 use metrics::{counter, gauge, histogram};
 use runtime::error::Chain;
-use runtime::figures::{self, Figure, Kind, UnderWay};
-use store::record::AttemptRecord;
+use runtime::metrics::{GaugeGuard, MetricDef, MetricKind, init_counters, register_metrics};
+use store::delivery::record::AttemptRecord;
 use tracing::{debug, error, info, warn};
 
 pub(crate) use operation::Operation;
 pub(crate) use spans::{DeliveryIds, emit_line, webhook_span, within_delivery};
 
 /// The metrics that only the deliverer has.
-const METRICS: [Figure; 17] = [
-    Figure::new(
-        Kind::Counter,
+const METRICS: [MetricDef; 17] = [
+    MetricDef::new(
+        MetricKind::Counter,
         "postrider_attempts_total",
         "Requests to endpoints, by outcome, by trigger, and by the number of the attempt (1 to 8, or more)",
     )
-    .by(&["outcome", "trigger", "attempt"]),
-    Figure::new(
-        Kind::Histogram,
+    .with_labels(&["outcome", "trigger", "attempt"]),
+    MetricDef::new(
+        MetricKind::Histogram,
         "postrider_attempt_duration_seconds",
         "Duration of requests to endpoints, including the response body",
     ),
-    Figure::new(
-        Kind::Gauge,
+    MetricDef::new(
+        MetricKind::Gauge,
         "postrider_attempts_in_flight",
         "Requests to endpoints that have no response yet",
     ),
-    Figure::new(
-        Kind::Counter,
+    MetricDef::new(
+        MetricKind::Counter,
         "postrider_deliveries_ended_total",
         "Deliveries that ended: delivered, failed, held or discarded",
     )
-    .by(&["status"]),
-    Figure::new(
-        Kind::Histogram,
+    .with_labels(&["status"]),
+    MetricDef::new(
+        MetricKind::Histogram,
         "postrider_delivery_since_created_seconds",
         "Time from the creation of an event to a 2xx response, for first attempts (fresh) and for retries (retry)",
     )
-    .by(&["trigger"]),
-    Figure::new(
-        Kind::Histogram,
+    .with_labels(&["trigger"]),
+    MetricDef::new(
+        MetricKind::Histogram,
         "postrider_delivery_since_received_seconds",
         "Time from the receipt of an event by the router to a 2xx response, for first attempts (fresh) and for retries (retry)",
     )
-    .by(&["trigger"]),
-    Figure::new(
-        Kind::Histogram,
+    .with_labels(&["trigger"]),
+    MetricDef::new(
+        MetricKind::Histogram,
         "postrider_deliverer_record_batch_size",
         "Attempts recorded in one statement",
     ),
-    Figure::new(
-        Kind::Counter,
+    MetricDef::new(
+        MetricKind::Counter,
         "postrider_deliverer_refused_attempts_total",
         "Attempts that PostgreSQL refused to record, by the part that is lost: details, attempt or outcome",
     )
-    .by(&["lost"]),
-    Figure::new(
-        Kind::Counter,
+    .with_labels(&["lost"]),
+    MetricDef::new(
+        MetricKind::Counter,
         "postrider_deliverer_repetitions_total",
         "Messages that were dropped because their attempt was recorded already",
     ),
-    Figure::new(
-        Kind::Counter,
+    MetricDef::new(
+        MetricKind::Counter,
         "postrider_webhooks_disabled_total",
         "Webhooks that the platform disabled because they were gone, failing or unresponsive",
     ),
-    Figure::new(
-        Kind::Counter,
+    MetricDef::new(
+        MetricKind::Counter,
         "postrider_deliverer_unreadable_webhooks_total",
         "Webhooks that this deliverer could not read, for example without the master key; it delivers nothing to them",
     ),
-    Figure::new(Kind::Gauge, "postrider_deliverer_members", "Deliverers that share the webhooks, as this deliverer sees them"),
-    Figure::new(Kind::Gauge, "postrider_deliverer_webhooks_owned", "Webhooks that this deliverer owns"),
-    Figure::new(
-        Kind::Gauge,
+    MetricDef::new(MetricKind::Gauge, "postrider_deliverer_members", "Deliverers that share the webhooks, as this deliverer sees them"),
+    MetricDef::new(MetricKind::Gauge, "postrider_deliverer_webhooks_owned", "Webhooks that this deliverer owns"),
+    MetricDef::new(
+        MetricKind::Gauge,
         "postrider_deliverer_webhooks_standby",
         "Webhooks for which this deliverer is on standby",
     ),
-    Figure::new(
-        Kind::Gauge,
+    MetricDef::new(
+        MetricKind::Gauge,
         "postrider_deliverer_webhooks_subscribed",
         "Webhooks to whose queue this deliverer is subscribed, as owner or on standby",
     ),
-    Figure::new(
-        Kind::Counter,
+    MetricDef::new(
+        MetricKind::Counter,
         "postrider_deliverer_retries_total",
         "Failed operations of the deliverer that were retried, by operation",
     )
-    .by(&["operation"]),
-    Figure::new(
-        Kind::Gauge,
+    .with_labels(&["operation"]),
+    MetricDef::new(
+        MetricKind::Gauge,
         "postrider_deliverer_blocked_wait_queues",
         "Delay queues that this deliverer bypasses because they store nothing; it attempts their deliveries from the database",
     ),
@@ -111,22 +111,10 @@ const FINAL_STATUSES: [DeliveryStatus; 4] =
 
 /// Describes all metrics of the deliverer, and starts its counters at 0.
 pub(crate) fn describe_metrics() {
-    figures::describe(&[&METRICS[..], &store::pool::FIGURES].concat(), env!("CARGO_PKG_VERSION"));
-    figures::begin_each(
-        "postrider_deliveries_ended_total",
-        "status",
-        FINAL_STATUSES.map(DeliveryStatus::as_str),
-    );
-    figures::begin_each(
-        "postrider_deliverer_retries_total",
-        "operation",
-        Operation::ALL.map(Operation::as_str),
-    );
-    figures::begin_each(
-        "postrider_deliverer_refused_attempts_total",
-        "lost",
-        LostPart::ALL.map(LostPart::as_str),
-    );
+    register_metrics(&[&METRICS[..], &store::pool::METRICS].concat(), env!("CARGO_PKG_VERSION"));
+    init_counters("postrider_deliveries_ended_total", "status", FINAL_STATUSES.map(DeliveryStatus::as_str));
+    init_counters("postrider_deliverer_retries_total", "operation", Operation::ALL.map(Operation::as_str));
+    init_counters("postrider_deliverer_refused_attempts_total", "lost", LostPart::ALL.map(LostPart::as_str));
 }
 
 /// Reports how many delay queues store nothing.
@@ -135,13 +123,13 @@ pub(crate) fn report_blocked_queues(number: usize) {
 }
 
 /// Counts a request to an endpoint as in flight until the returned guard is dropped.
-pub(crate) fn count_in_flight() -> UnderWay {
-    UnderWay::begin("postrider_attempts_in_flight")
+pub(crate) fn count_in_flight() -> GaugeGuard {
+    GaugeGuard::increment("postrider_attempts_in_flight")
 }
 
 /// Counts a webhook's queue as subscribed until the returned guard is dropped.
-pub(crate) fn count_subscription() -> UnderWay {
-    UnderWay::begin("postrider_deliverer_webhooks_subscribed")
+pub(crate) fn count_subscription() -> GaugeGuard {
+    GaugeGuard::increment("postrider_deliverer_webhooks_subscribed")
 }
 
 /// An event reached its endpoint, and nobody had asked for a redelivery.

@@ -1,6 +1,6 @@
 //! Tests of the cache without a database.
 
-use domain::signature::{Keys, Secret};
+use domain::webhook::signature::{Keys, Secret};
 use uuid::Uuid;
 
 use super::*;

@@ -9,7 +9,7 @@ const ROUND: i32 = 2;
 const RECORDED: i32 = 4;
 
 fn now() -> Timestamp {
-    crate::time::parse("2021-04-08T19:36:02.938Z").expect("valid")
+    crate::time::parse_timestamp("2021-04-08T19:36:02.938Z").expect("valid")
 }
 
 fn schedule() -> RetrySchedule {

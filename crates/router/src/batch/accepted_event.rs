@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use broker::{Message, Unreadable};
 use chrono::TimeDelta;
+use domain::delivery::envelope::EventHead;
 use domain::event::{self, Identity, IncomingEvent, RejectReason, Rejection};
 use domain::ids::{BrandId, EventId};
-use domain::request::EventHead;
 use domain::time::Timestamp;
 use domain::trace::TraceParent;
 use runtime::traces::{Span, SpanKind, Traces};
@@ -93,16 +93,16 @@ fn decode_message<M: IncomingMessage>(
     if let Some(unreadable) = message.unreadable() {
         return Err(Rejection::new(RejectReason::Unreadable, unreadable.to_string()));
     }
-    event::decode(message.body(), message.message_id(), now, retention)
+    event::decode_event(message.body(), message.message_id(), now, retention)
 }
 
 impl<'a, M: IncomingMessage> AcceptedEvent<'a, M> {
     fn new(message: &'a M, event: IncomingEvent<'a>, now: Timestamp) -> Self {
         let id = match &event.identity {
             Identity::Id(id) => *id,
-            Identity::MessageId(_) => EventId::draw(u64::try_from(now.timestamp_millis()).unwrap_or(0)),
+            Identity::MessageId(_) => EventId::generate(u64::try_from(now.timestamp_millis()).unwrap_or(0)),
         };
-        let received = domain::time::whole_millis(now);
+        let received = domain::time::truncate_to_millis(now);
         let created = event.created.unwrap_or(received);
         Self {
             message,
@@ -118,7 +118,7 @@ impl<'a, M: IncomingMessage> AcceptedEvent<'a, M> {
 
     /// Returns why the event is not accepted any more, if so. It may have become too old while it waited to be stored.
     pub(super) fn check_age(&self, now: Timestamp, retention: TimeDelta) -> Option<Rejection> {
-        event::decode(self.message.body(), self.message.message_id(), now, retention).err()
+        event::decode_event(self.message.body(), self.message.message_id(), now, retention).err()
     }
 }
 
@@ -141,12 +141,12 @@ impl<M> AcceptedEvent<'_, M> {
     /// Starts a trace span if traces are exported. It uses this machine's clock at its start and at its end.
     pub(super) fn start_trace(&mut self, traces: &Traces) {
         let parent = self.trace.as_ref().map(ToString::to_string);
-        self.trace_span = traces.span("route event", SpanKind::Consumer, parent, SystemTime::now());
+        self.trace_span = traces.start_span("route event", SpanKind::Consumer, parent, SystemTime::now());
         if let Some(span) = &mut self.trace_span {
-            span.note("messaging.system", "rabbitmq");
-            span.note("postrider.event.id", self.id.to_string());
-            span.note("postrider.brand", self.event.brand_id.to_string());
-            span.note("postrider.event.type", self.event.event_type.as_str().to_owned());
+            span.set_attribute("messaging.system", "rabbitmq");
+            span.set_attribute("postrider.event.id", self.id.to_string());
+            span.set_attribute("postrider.brand", self.event.brand_id.to_string());
+            span.set_attribute("postrider.event.type", self.event.event_type.as_str().to_owned());
             self.trace = span.traceparent().parse().ok();
         }
     }
@@ -191,7 +191,7 @@ mod tests {
     fn an_event_that_becomes_too_old_while_it_waits_is_rejected_then() {
         let now = chrono::Utc::now();
         let retention = TimeDelta::days(7);
-        let created = domain::time::whole_millis(now - TimeDelta::days(6)).to_rfc3339();
+        let created = domain::time::truncate_to_millis(now - TimeDelta::days(6)).to_rfc3339();
         let id = "01JD3ZJ8Q0000000000000000A";
         let body = format!(r#"{{"id":"{id}","brandId":"acme","type":"A","created":"{created}","data":1}}"#);
         let batch = [TestMessage(body)];

@@ -5,9 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-use store::config::{self, HeldConfiguration};
-use store::ingest::{self, Ingest};
-use store::{Db, Store, StoreError};
+use store::routing::configuration;
+use store::routing::ingest::{self, Ingest};
+use store::routing::locked_configuration::LockedConfiguration;
+use store::{Executor, Store, StoreError};
 
 use super::accepted_event::{AcceptedEvent, IncomingMessage};
 use crate::subscriptions::{Index, MatchedBatch, match_subscriptions};
@@ -45,7 +46,7 @@ pub(super) async fn store_at_current_version<'a, M: IncomingMessage>(
             refresh_index(store, index).await.map_err(into_unavailable)?;
         }
     }
-    let held = HeldConfiguration::begin(store).await.map_err(into_unavailable)?;
+    let held = LockedConfiguration::begin(store).await.map_err(into_unavailable)?;
     refresh_index(&held, index).await.map_err(into_unavailable)?;
     let stored = try_store(&held, index, events, MAX_STALE_TRIES + 1).await?;
     held.commit().await?;
@@ -55,7 +56,7 @@ pub(super) async fn store_at_current_version<'a, M: IncomingMessage>(
 
 /// Matches and stores events at the index's version; `None` if the configuration has another version by now.
 async fn try_store<'a, M: IncomingMessage>(
-    db: &impl Db,
+    db: &impl Executor,
     index: &Index,
     events: &[&'a AcceptedEvent<'a, M>],
     tries: u32,
@@ -63,7 +64,7 @@ async fn try_store<'a, M: IncomingMessage>(
     let started = Instant::now();
     let batch = match_subscriptions(events.iter().copied(), index);
     let matching = started.elapsed();
-    match ingest::store(db, index.version(), &batch.new_events()).await? {
+    match ingest::store_events(db, index.version(), &batch.new_events()).await? {
         Ingest::Stale => Ok(None),
         Ingest::Stored { fresh } => {
             let storing = started.elapsed().saturating_sub(matching);
@@ -73,8 +74,8 @@ async fn try_store<'a, M: IncomingMessage>(
 }
 
 /// Loads the changes of the configuration into the index.
-async fn refresh_index(db: &impl Db, index: &mut Index) -> Result<(), StoreError> {
-    index.apply_changes(config::routing_changes(db, index.version()).await?);
+async fn refresh_index(db: &impl Executor, index: &mut Index) -> Result<(), StoreError> {
+    index.apply_changes(configuration::load_routing_changes(db, index.version()).await?);
     telemetry::index_loaded(index.version());
     Ok(())
 }

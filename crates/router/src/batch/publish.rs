@@ -7,17 +7,17 @@ use std::collections::HashMap;
 
 use broker::wire::{self, Progress};
 use broker::{BrokerError, GuardedPublisher, Namespace, Outgoing, Published, Route};
+use domain::delivery::envelope::EventHead;
 use domain::ids::WebhookId;
-use domain::request::EventHead;
 use domain::time::Timestamp;
 use domain::trace::TraceParent;
 use futures_util::{StreamExt, stream};
 use runtime::progress;
 use runtime::retry::until_ok;
 use store::clock;
-use store::ingest::{self, Target};
-use store::record::DeliveryKey;
-use store::stranded;
+use store::delivery::orphaned;
+use store::delivery::record::DeliveryKey;
+use store::routing::ingest::{self, Recipient};
 use store::{Store, StoreError};
 use tracing::{field, info_span};
 
@@ -84,11 +84,11 @@ impl DeliveryPublisher {
         let mut deliveries = Vec::new();
         let mut unsure = Vec::new();
         for StoredEvent { matched, fresh, retried } in &stored.events {
-            let MatchedEvent { event, targets, redelivered } = matched;
+            let MatchedEvent { event, recipients, redelivered } = matched;
             if *fresh {
                 telemetry::event_taken(clock::now() - event.created);
                 let head = event.head(event.id, event.created);
-                deliveries.extend(OutgoingDelivery::for_targets(targets, &head, event));
+                deliveries.extend(OutgoingDelivery::for_recipients(recipients, &head, event));
                 continue;
             }
             telemetry::event_repeated();
@@ -108,12 +108,12 @@ impl DeliveryPublisher {
         }
         let keys: Vec<_> = events.iter().map(|event| event.unique_key()).collect();
         let on_error = |error: &StoreError| telemetry::operation_failed(Operation::LoadOwed, error);
-        let owed = until_ok(|| ingest::owed(&self.store, &keys), on_error).await;
+        let owed = until_ok(|| ingest::find_owed(&self.store, &keys), on_error).await;
         let mut deliveries = Vec::new();
         for (event, owed) in events.iter().zip(&owed) {
             let Some(owed) = owed else { continue };
             let head = event.head(owed.id, owed.created);
-            let all = OutgoingDelivery::for_targets(&owed.targets, &head, event);
+            let all = OutgoingDelivery::for_recipients(&owed.recipients, &head, event);
             deliveries.extend(all.map(OutgoingDelivery::into_repeated));
         }
         deliveries
@@ -147,15 +147,15 @@ impl DeliveryPublisher {
     async fn leave_to_database(&self, deliveries: &[DeliveryKey]) {
         for chunk in deliveries.chunks(MAX_RECORDED) {
             let on_error = |error: &StoreError| telemetry::operation_failed(Operation::RecordOrphaned, error);
-            until_ok(|| stranded::note(&self.store, chunk), on_error).await;
+            until_ok(|| orphaned::record_orphaned(&self.store, chunk), on_error).await;
         }
     }
 }
 
 impl<'a> OutgoingDelivery<'a> {
     /// Creates the deliveries of an event to the webhooks that are not disabled.
-    fn for_targets<'t>(
-        targets: &'t [Target],
+    fn for_recipients<'t>(
+        recipients: &'t [Recipient],
         head: &'t EventHead,
         event: &'a AcceptedEvent<'a>,
     ) -> impl Iterator<Item = Self> + 't
@@ -163,7 +163,7 @@ impl<'a> OutgoingDelivery<'a> {
         'a: 't,
     {
         let origin = EventOrigin { received: event.received, trace: event.trace.as_ref() };
-        let active = targets.iter().filter(|target| !target.held);
+        let active = recipients.iter().filter(|target| !target.held);
         active.map(move |target| Self {
             webhook: target.webhook,
             generation: target.generation,
@@ -267,7 +267,7 @@ mod tests {
         let created = Timestamp::UNIX_EPOCH;
         let event_type = "A.B".parse().expect("a type");
         let brand_id = "acme".parse().expect("a brand");
-        let head = EventHead { id: domain::ids::EventId::draw(0), brand_id, created, event_type };
+        let head = EventHead { id: domain::ids::EventId::generate(0), brand_id, created, event_type };
         let origin = EventOrigin { received: created, trace: None };
         let webhook = WebhookId(uuid::Uuid::from_u128(webhook));
         OutgoingDelivery { webhook, generation: 1, head, origin, data, repeated: false }

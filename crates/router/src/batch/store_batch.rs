@@ -6,7 +6,7 @@ use domain::event::{RejectReason, Rejection};
 use runtime::retry::Backoff;
 use store::StoreError;
 use store::clock;
-use store::ingest;
+use store::routing::ingest;
 
 use super::BatchHandler;
 use super::accepted_event::AcceptedEvent;
@@ -125,7 +125,7 @@ impl BatchHandler {
         }
         // Reject the event only if the database accepts other statements. It may refuse all of them, for example
         // because a permission is missing.
-        match ingest::probe(&self.store).await {
+        match ingest::probe_storing(&self.store).await {
             Ok(()) => FailureAction::Reject(error.refusal()),
             Err(error) => {
                 telemetry::operation_failed(Operation::StoreBatch, &error);
@@ -154,7 +154,9 @@ impl BatchHandler {
     async fn create_partitions(&self, part: &mut Part<'_>) {
         part.has_partitions = true;
         let mut backoff = Backoff::default();
-        while let Err(error) = store::partitions::create(&self.store, self.retention).await {
+        while let Err(error) =
+            store::maintenance::partitions::create_partitions(&self.store, self.retention).await
+        {
             telemetry::operation_failed(Operation::CreatePartitions, &error);
             if error.is_refused() {
                 return;

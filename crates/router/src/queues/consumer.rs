@@ -13,7 +13,7 @@ use broker::{BrokerError, Consumers, Ending, Message, Prober, Route, Subscriptio
 use futures_util::FutureExt;
 use runtime::error::Chain;
 use runtime::retry::Backoff;
-use store::ingest::MAX_BATCH;
+use store::routing::ingest::MAX_BATCH;
 use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;

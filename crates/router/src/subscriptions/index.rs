@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use domain::catalogue::Enablement;
-use domain::event_type::covering;
+use domain::event::catalogue::Enablement;
+use domain::event::event_type::patterns_covering;
+use domain::event::schema::DataSchema;
 use domain::ids::{BrandId, WebhookId};
-use domain::schema::DataSchema;
 use domain::webhook::WebhookStatus;
-use store::config::{EventTypeChange, NO_VERSION, RoutingChange, RoutingChanges};
-use store::ingest::Target;
+use store::routing::configuration::{EventTypeChange, NO_VERSION, RoutingChange, RoutingChanges};
+use store::routing::ingest::Recipient;
 
 use crate::telemetry;
 
@@ -16,7 +16,7 @@ use crate::telemetry;
 #[derive(Debug, PartialEq, Eq)]
 pub enum Match {
     /// These webhooks subscribe to the event, perhaps none.
-    Webhooks(Vec<Target>),
+    Webhooks(Vec<Recipient>),
     /// The type is not enabled for the brand, which is normal.
     NotEnabled,
     /// The brand does not exist.
@@ -91,7 +91,7 @@ impl Index {
     pub fn match_event(&self, brand_id: &BrandId, event_type: &str, data: &str) -> Match {
         let Some(brand) = self.brands.get(brand_id) else { return Match::UnknownBrand };
         let Some(enforced_schema) = self.types.get(event_type) else { return Match::UnknownType };
-        if !brand.enablement.enables(event_type) {
+        if !brand.enablement.is_enabled(event_type) {
             return Match::NotEnabled;
         }
         match enforced_schema.as_ref().and_then(|schema| schema.check(data).err()) {
@@ -142,8 +142,8 @@ impl Brand {
     }
 
     /// Returns the webhooks that subscribe to the type, to a group above it, or to everything; each once.
-    fn find_subscribers(&self, event_type: &str) -> Vec<Target> {
-        let mut ids: Vec<WebhookId> = covering(event_type)
+    fn find_subscribers(&self, event_type: &str) -> Vec<Recipient> {
+        let mut ids: Vec<WebhookId> = patterns_covering(event_type)
             .filter_map(|pattern| self.by_pattern.get(pattern))
             .flatten()
             .copied()
@@ -152,7 +152,7 @@ impl Brand {
         ids.dedup();
         let target = |webhook| {
             let subscriber = self.webhooks.get(&webhook)?;
-            Some(Target { webhook, generation: subscriber.generation, held: subscriber.held })
+            Some(Recipient { webhook, generation: subscriber.generation, held: subscriber.held })
         };
         ids.into_iter().filter_map(target).collect()
     }
@@ -161,8 +161,8 @@ impl Brand {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::event_type::TypePattern;
-    use store::config::{BrandChange, EventTypeChange};
+    use domain::event::event_type::TypePattern;
+    use store::routing::configuration::{BrandChange, EventTypeChange};
 
     fn parse_pattern(text: &str) -> TypePattern {
         text.parse().expect("pattern")
@@ -181,7 +181,7 @@ mod tests {
     fn new_index(webhooks: Vec<RoutingChange>) -> Index {
         let mut index = Index::default();
         let mut enablement = Enablement::default();
-        enablement.switch(&parse_pattern("A"), true);
+        enablement.set_switch(&parse_pattern("A"), true);
         let types = ["A.B", "A.C", "X"].map(|name| EventTypeChange {
             name: name.to_owned(),
             removed: false,
@@ -195,8 +195,8 @@ mod tests {
 
     fn matching_ids(index: &Index, brand: &str, event_type: &str) -> Vec<u128> {
         match index.match_event(&brand.parse().expect("brand"), event_type, "{}") {
-            Match::Webhooks(targets) => {
-                targets.into_iter().map(|target| target.webhook.0.as_u128()).collect()
+            Match::Webhooks(recipients) => {
+                recipients.into_iter().map(|target| target.webhook.0.as_u128()).collect()
             }
             other => panic!("{other:?}"),
         }

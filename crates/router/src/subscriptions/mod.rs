@@ -8,7 +8,7 @@ use std::collections::hash_map::Entry;
 use broker::Message;
 use domain::event::{RejectReason, Rejection};
 use domain::ids::BrandId;
-use store::ingest::{NewEvent, Target};
+use store::routing::ingest::{NewEvent, Recipient};
 
 pub use index::{Index, Match};
 
@@ -17,7 +17,7 @@ use crate::batch::{AcceptedEvent, IncomingMessage, Rejected};
 /// An event to store, with the webhooks that subscribe to it.
 pub(crate) struct MatchedEvent<'a, M = Message> {
     pub(crate) event: &'a AcceptedEvent<'a, M>,
-    pub(crate) targets: Vec<Target>,
+    pub(crate) recipients: Vec<Recipient>,
     /// Whether RabbitMQ delivered the event, or another of the same identity, before.
     pub(crate) redelivered: bool,
 }
@@ -53,7 +53,7 @@ pub(crate) fn match_subscriptions<'a, M: IncomingMessage>(
         let brand_id = &accepted.event.brand_id;
         let event_type = accepted.event.event_type.as_str();
         match index.match_event(brand_id, event_type, accepted.event.data) {
-            Match::Webhooks(targets) => batch.add_matched(accepted, targets, &mut seen),
+            Match::Webhooks(recipients) => batch.add_matched(accepted, recipients, &mut seen),
             Match::NotEnabled => batch.not_enabled += 1,
             Match::UnknownBrand => batch.reject(accepted, unknown_brand(brand_id)),
             Match::UnknownType => batch.reject(accepted, unknown_type(event_type)),
@@ -70,14 +70,14 @@ impl<'a, M: IncomingMessage> MatchedBatch<'a, M> {
     fn add_matched(
         &mut self,
         event: &'a AcceptedEvent<'a, M>,
-        targets: Vec<Target>,
+        recipients: Vec<Recipient>,
         seen: &mut HashMap<(&'a BrandId, &'a str), usize>,
     ) {
         let redelivered = event.message.redelivered();
         match seen.entry(event.unique_key()) {
             Entry::Vacant(entry) => {
                 entry.insert(self.matched.len());
-                self.matched.push(MatchedEvent { event, targets, redelivered });
+                self.matched.push(MatchedEvent { event, recipients, redelivered });
             }
             Entry::Occupied(entry) => {
                 self.repeated += 1;
@@ -92,14 +92,14 @@ impl<'a, M: IncomingMessage> MatchedBatch<'a, M> {
 
     /// Returns the matched events in the form that the store takes.
     pub(crate) fn new_events(&'a self) -> Vec<NewEvent<'a>> {
-        let new_event = |MatchedEvent { event, targets, .. }: &'a MatchedEvent<'a, M>| NewEvent {
+        let new_event = |MatchedEvent { event, recipients, .. }: &'a MatchedEvent<'a, M>| NewEvent {
             brand_id: &event.event.brand_id,
             key: &event.key,
             id: event.id,
             created: event.created,
             event_type: event.event.event_type.as_str(),
             data: event.event.data,
-            targets,
+            recipients,
         };
         self.matched.iter().map(new_event).collect()
     }

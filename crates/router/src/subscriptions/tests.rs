@@ -1,9 +1,9 @@
 use broker::Unreadable;
 use chrono::TimeDelta;
-use domain::catalogue::Enablement;
+use domain::event::catalogue::Enablement;
 use domain::trace::TraceParent;
 use domain::webhook::WebhookStatus;
-use store::config::{BrandChange, EventTypeChange, RoutingChange, RoutingChanges};
+use store::routing::configuration::{BrandChange, EventTypeChange, RoutingChange, RoutingChanges};
 
 use super::*;
 use crate::batch::{DecodedBatch, decode_batch};
@@ -46,7 +46,7 @@ fn new_message(event_type: &str, data: &str) -> TestMessage {
 fn new_index() -> Index {
     let all = "*".parse().expect("a pattern");
     let mut enablement = Enablement::default();
-    enablement.switch(&all, true);
+    enablement.set_switch(&all, true);
     let brand_id: BrandId = "acme".parse().expect("a brand");
     let mut index = Index::default();
     index.apply_changes(RoutingChanges {

@@ -1,6 +1,6 @@
 //! Brands: their names, their contacts, and the event types that support enabled for them.
 
-use domain::catalogue::Enablement;
+use domain::event::catalogue::Enablement;
 use domain::ids::BrandId;
 use domain::time::Timestamp;
 use tokio_postgres::Row;

@@ -1,6 +1,6 @@
 //! The catalogue of event types.
 
-use domain::event_type::EventType;
+use domain::event::event_type::EventType;
 use domain::time::Timestamp;
 use serde_json::value::RawValue;
 use tokio_postgres::Row;

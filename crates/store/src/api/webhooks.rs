@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use domain::event_type::TypePattern;
+use domain::event::event_type::TypePattern;
 use domain::ids::{BrandId, WebhookId};
-use domain::signature::Keys;
-use domain::signing_key::SigningKey;
 use domain::time::Timestamp;
+use domain::webhook::signature::Keys;
+use domain::webhook::signing_key::SigningKey;
 use domain::webhook::{DisabledReason, WebhookStatus};
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;

@@ -1,7 +1,7 @@
 //! Listing the attempts of a delivery.
 
+use domain::delivery::attempt::{Outcome, Trigger};
 use domain::ids::{AttemptId, EventId, WebhookId};
-use domain::outcome::{Outcome, Trigger};
 use domain::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;

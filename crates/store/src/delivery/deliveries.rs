@@ -2,7 +2,7 @@
 
 use deadpool_postgres::Transaction;
 use domain::delivery::DeliveryStatus;
-use domain::event_type::TypePattern;
+use domain::event::event_type::TypePattern;
 use domain::ids::{BrandId, EventId, WebhookId};
 use domain::time::Timestamp;
 use tokio_postgres::types::{ToSql, Type};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use domain::health::{HealthFigures, Unhealthy};
 use domain::ids::WebhookId;
 use domain::time::Timestamp;
+use domain::webhook::health::{HealthStats, Unhealthy};
 use serde_json::{Value, json};
 use tokio_postgres::Row;
 
@@ -21,16 +21,16 @@ pub async fn load_stats(
     webhooks: &[WebhookId],
     now: Timestamp,
     window: Duration,
-) -> Result<Vec<(WebhookId, HealthFigures)>, StoreError> {
+) -> Result<Vec<(WebhookId, HealthStats)>, StoreError> {
     let ids: Vec<uuid::Uuid> = webhooks.iter().map(|id| id.0).collect();
     let rows = store.query(sql!("health/load_stats"), &[&ids, &(now - window)]).await?;
     rows.iter().map(|row| Ok((WebhookId(read(row, "id")?), read_stats(row)?))).collect()
 }
 
-fn read_stats(row: &Row) -> Result<HealthFigures, StoreError> {
+fn read_stats(row: &Row) -> Result<HealthStats, StoreError> {
     let count = |column| read::<i64>(row, column).map(|n| u64::try_from(n).unwrap_or(0));
     let failures = count("failures")?;
-    Ok(HealthFigures {
+    Ok(HealthStats {
         attempts: failures + count("delivered")?,
         failures,
         first_failure: read(row, "first_failure")?,
@@ -50,7 +50,7 @@ pub async fn disable_webhook(
     webhook: WebhookId,
     generation: i32,
     why: &Unhealthy,
-    figures: Option<&HealthFigures>,
+    figures: Option<&HealthStats>,
 ) -> Result<bool, StoreError> {
     let reason = why.reason.as_str();
     let figures = figures.map(stats_as_json);
@@ -60,8 +60,8 @@ pub async fn disable_webhook(
     Ok(changed > 0)
 }
 
-fn stats_as_json(figures: &HealthFigures) -> Value {
-    let instant = |at: Option<Timestamp>| at.map(domain::time::format);
+fn stats_as_json(figures: &HealthStats) -> Value {
+    let instant = |at: Option<Timestamp>| at.map(domain::time::format_timestamp);
     json!({
         "attempts": figures.attempts,
         "failures": figures.failures,

@@ -2,7 +2,7 @@
 //!
 //! A delivery is orphaned when its message was lost together with a queue, or when no queue accepted the message.
 
-use domain::event_type::EventType;
+use domain::event::event_type::EventType;
 use domain::ids::{BrandId, EventId, WebhookId};
 use domain::time::Timestamp;
 use tokio_postgres::Row;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::delivery::DeliveryStatus;
+use domain::delivery::attempt::{Facts, Trigger};
 use domain::ids::{AttemptId, EventId, WebhookId};
-use domain::outcome::{Facts, Trigger};
 use domain::time::Timestamp;
 
 use crate::delivery::activity;
@@ -157,7 +157,7 @@ impl AttemptRecord {
     pub fn leave_out_details(&mut self) {
         self.facts.error = self.facts.error.as_ref().map(|_| ERROR_PLACEHOLDER.to_owned());
         self.facts.response_body = None;
-        self.facts.ours = true;
+        self.facts.caused_locally = true;
     }
 }
 
@@ -217,7 +217,7 @@ fn to_columns(batch: &[AttemptRecord], slice: Duration) -> Columns<'_> {
         c.first.push(record.first_started);
         c.ended.push(record.ended);
         c.buckets.push(activity::duration_bucket(record.duration_ms));
-        c.slices.push((!record.facts.ours).then(|| activity::slice_start(record.ended, slice)));
+        c.slices.push((!record.facts.caused_locally).then(|| activity::slice_start(record.ended, slice)));
     }
     for (webhook, change) in count_streaks(batch) {
         c.streaked.push(webhook.0);
@@ -255,7 +255,8 @@ impl StreakChange {
 
 /// Computes the change of each webhook's streak, in the order in which the attempts ended.
 fn count_streaks(batch: &[AttemptRecord]) -> BTreeMap<WebhookId, StreakChange> {
-    let mut by_end: Vec<&AttemptRecord> = batch.iter().filter(|record| !record.facts.ours).collect();
+    let mut by_end: Vec<&AttemptRecord> =
+        batch.iter().filter(|record| !record.facts.caused_locally).collect();
     by_end.sort_by_key(|record| record.ended);
     let mut streaks = BTreeMap::new();
     for record in by_end {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use domain::delivery::attempt::Outcome;
 use domain::ids::WebhookId;
-use domain::outcome::Outcome;
 use domain::time::Timestamp;
 use tokio_postgres::Row;
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use domain::delivery::DeliveryStatus;
-use domain::event_type::TypePattern;
+use domain::delivery::attempt::Trigger;
+use domain::event::event_type::TypePattern;
 use domain::ids::WebhookId;
-use domain::outcome::Trigger;
 use domain::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;

@@ -1,9 +1,9 @@
 //! The queue of redeliveries: deliveries whose first attempt of a new round is due.
 
 use domain::delivery::DeliveryStatus;
-use domain::event_type::EventType;
+use domain::delivery::attempt::Trigger;
+use domain::event::event_type::EventType;
 use domain::ids::{BrandId, EventId, WebhookId};
-use domain::outcome::Trigger;
 use domain::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;

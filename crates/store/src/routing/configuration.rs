@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use domain::catalogue::Enablement;
 use domain::delivery::DeliveryStatus;
-use domain::event_type::TypePattern;
+use domain::event::catalogue::Enablement;
+use domain::event::event_type::TypePattern;
 use domain::ids::{BrandId, WebhookId};
-use domain::signature::Keys;
 use domain::time::Timestamp;
 use domain::webhook::WebhookStatus;
+use domain::webhook::signature::Keys;
 use tokio_postgres::Row;
 
 use crate::db::Executor;

@@ -13,8 +13,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use domain::ids::{BrandId, WebhookId};
-use domain::signature::Secret;
-use domain::signing_key::SigningKey;
+use domain::webhook::signature::Secret;
+use domain::webhook::signing_key::SigningKey;
 use sha2::{Digest, Sha256};
 
 use crate::error::StoreError;
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_sealed_secret_opens_only_for_its_brand_webhook_and_key() {
-        let secret = Secret::draw();
+        let secret = Secret::generate();
         let brand = "acme".parse().expect("brand");
         let webhook = WebhookId(uuid::Uuid::from_u128(7));
         let sealed = keyring(1).seal(&brand, webhook, &secret);
@@ -234,13 +234,13 @@ mod tests {
 
     #[test]
     fn a_signing_key_does_not_open_as_a_secret_nor_a_secret_as_a_signing_key() {
-        let key = SigningKey::draw();
+        let key = SigningKey::generate();
         let brand = "acme".parse().expect("brand");
         let webhook = WebhookId(uuid::Uuid::from_u128(7));
         let sealed = keyring(1).seal_key(&brand, webhook, &key);
         assert_eq!(keyring(1).open_key(&brand, webhook, &sealed).expect("opens"), key);
         assert!(keyring(1).open(&brand, webhook, &sealed).is_err());
-        let secret = keyring(1).seal(&brand, webhook, &Secret::draw());
+        let secret = keyring(1).seal(&brand, webhook, &Secret::generate());
         assert!(keyring(1).open_key(&brand, webhook, &secret).is_err());
     }
 
@@ -252,7 +252,7 @@ mod tests {
             master_key: key(3).parse().expect("key"),
             old_master_keys,
         });
-        let secret = Secret::draw();
+        let secret = Secret::generate();
         let brand = "acme".parse().expect("brand");
         let webhook = WebhookId(uuid::Uuid::from_u128(7));
         let sealed = keyring(1).seal(&brand, webhook, &secret);

@@ -5,18 +5,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::Utc;
 use domain::ids::{BrandId, EventId, WebhookId};
-use domain::time::whole_millis;
+use domain::time::truncate_to_millis;
 use store::maintenance::{Maintained, run_maintenance};
 use store::routing::ingest::{self, Ingest, NewEvent, Recipient};
 
 use crate::support::{RETENTION, TestStore};
 
 fn build_event<'a>(test: &'a TestStore, key: &'a str, recipients: &'a [Recipient]) -> NewEvent<'a> {
-    let created = whole_millis(Utc::now());
+    let created = truncate_to_millis(Utc::now());
     NewEvent {
         brand_id: &test.brand,
         key,
-        id: EventId::draw(1),
+        id: EventId::generate(1),
         created,
         event_type: "A.B",
         data: "1.10",

@@ -2,9 +2,9 @@
 
 use chrono::{TimeDelta, Utc};
 use domain::delivery::DeliveryStatus;
+use domain::delivery::attempt::{Facts, Trigger};
 use domain::ids::{AttemptId, EventId};
-use domain::outcome::{Facts, Trigger};
-use domain::time::whole_millis;
+use domain::time::truncate_to_millis;
 use store::delivery::activity::{DURATION_BOUNDS_MS, DURATION_BUCKETS};
 use store::delivery::generations;
 use store::delivery::record::{self, AttemptRecord, DeliveryKey, DeliveryState, RoundStatus};
@@ -17,8 +17,8 @@ pub(crate) const SLICE: std::time::Duration = std::time::Duration::from_secs(60)
 pub(crate) async fn store_delivery(test: &TestStore) -> DeliveryKey {
     let key = DeliveryKey {
         webhook: test.insert_webhook().await,
-        created: whole_millis(Utc::now()),
-        event: EventId::draw(u64::try_from(Utc::now().timestamp_millis()).expect("after 1970")),
+        created: truncate_to_millis(Utc::now()),
+        event: EventId::generate(u64::try_from(Utc::now().timestamp_millis()).expect("after 1970")),
     };
     let recipients = [Recipient { webhook: key.webhook, generation: 1, held: false }];
     let name = format!("i:{}", key.event);
@@ -36,13 +36,13 @@ pub(crate) async fn store_delivery(test: &TestStore) -> DeliveryKey {
 }
 
 pub(crate) fn build_attempt(key: DeliveryKey, status: u16) -> AttemptRecord {
-    let now = whole_millis(Utc::now());
+    let now = truncate_to_millis(Utc::now());
     let facts = Facts::from_status(status);
     let delivered = facts.error.is_none();
     AttemptRecord {
         key,
         round: 1,
-        attempt: AttemptId::draw(1),
+        attempt: AttemptId::generate(1),
         started: now,
         first_started: now,
         ended: now,
@@ -187,7 +187,7 @@ async fn an_attempt_that_failed_for_an_internal_cause_is_stored_and_not_counted(
     let test = TestStore::new().await;
     let key = store_delivery(&test).await;
     let mut ours = build_attempt(key, 500);
-    ours.facts.ours = true;
+    ours.facts.caused_locally = true;
     ours.status = DeliveryStatus::Failed;
     ours.next_attempt_at = None;
     let statuses = record::record_attempts(&test.store, &[ours], SLICE).await.expect("recorded");
@@ -201,7 +201,7 @@ async fn an_attempt_that_failed_for_an_internal_cause_is_stored_and_not_counted(
 async fn each_duration_is_counted_in_its_bucket() {
     let test = TestStore::new().await;
     let key = store_delivery(&test).await;
-    let ended = whole_millis(Utc::now());
+    let ended = truncate_to_millis(Utc::now());
     for duration_ms in [0].into_iter().chain(DURATION_BOUNDS_MS).flat_map(|ms| [ms, ms]) {
         let record = AttemptRecord { duration_ms, ended, ..build_attempt(key, 200) };
         record::record_attempts(&test.store, &[record], SLICE).await.expect("recorded");

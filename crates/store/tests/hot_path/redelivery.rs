@@ -2,8 +2,8 @@
 
 use chrono::{TimeDelta, Utc};
 use domain::delivery::DeliveryStatus;
-use domain::outcome::Trigger;
-use domain::time::whole_millis;
+use domain::delivery::attempt::Trigger;
+use domain::time::truncate_to_millis;
 use store::Executor;
 use store::delivery::generations;
 use store::delivery::record::{self, DeliveryKey};
@@ -21,7 +21,7 @@ fn position_of(key: DeliveryKey) -> KeysetPosition {
 }
 
 fn select_status(status: Option<DeliveryStatus>) -> Selection {
-    let now = whole_millis(Utc::now());
+    let now = truncate_to_millis(Utc::now());
     let from = now - TimeDelta::hours(1);
     let to = now + TimeDelta::minutes(1);
     Selection { from, to, status, pattern: None }

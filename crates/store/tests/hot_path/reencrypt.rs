@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::signature::Secret;
-use domain::signing_key::SigningKey;
+use domain::webhook::signature::Secret;
+use domain::webhook::signing_key::SigningKey;
 use store::secrets::keyring::{KeyringSettings, SecretKeyring};
 use store::secrets::reencrypt;
 
@@ -24,10 +24,10 @@ fn create_keyring(new: u8, old: &[u8]) -> SecretKeyring {
 async fn every_secret_is_reencrypted_and_unreadable_secrets_are_reported_and_kept() {
     let test = TestStore::new().await;
     let old = create_keyring(1, &[]);
-    let [secret, previous] = [Secret::draw(), Secret::draw()];
+    let [secret, previous] = [Secret::generate(), Secret::generate()];
     let webhook = test.insert_webhook().await;
     let seal = |secret| old.seal(&test.brand, webhook, secret);
-    let [key, previous_key] = [SigningKey::draw(), SigningKey::draw()];
+    let [key, previous_key] = [SigningKey::generate(), SigningKey::generate()];
     let seal_key = |key| old.seal_key(&test.brand, webhook, key);
     let set = "UPDATE webhooks SET secret = $2, previous_secret = $3, previous_secret_expires = now(), \
                signing_key = $4, previous_signing_key = $5 WHERE id = $1";

@@ -1,8 +1,8 @@
 //! The statements change delivery statuses exactly as `domain` defines.
 
 use chrono::TimeDelta;
+use domain::delivery::attempt::Trigger;
 use domain::delivery::{DeliveryStatus, Transition};
-use domain::outcome::Trigger;
 use store::delivery::generations;
 use store::delivery::record::{self, AttemptRecord, DeliveryKey};
 use store::keyset::KeysetPosition;
@@ -15,11 +15,11 @@ const TRANSITIONS: [Transition; 8] = [
     Transition::Attempted(DeliveryStatus::Pending),
     Transition::Attempted(DeliveryStatus::Delivered),
     Transition::Attempted(DeliveryStatus::Failed),
-    Transition::AttemptedBefore,
+    Transition::AttemptedInOlderRound,
     Transition::WindowOver,
-    Transition::Stopped(DeliveryStatus::Held),
-    Transition::Stopped(DeliveryStatus::Discarded),
-    Transition::BegunAgain,
+    Transition::WebhookStopped(DeliveryStatus::Held),
+    Transition::WebhookStopped(DeliveryStatus::Discarded),
+    Transition::RoundStarted,
 ];
 
 /// Stores a delivery in its second round with `status` after two attempts.
@@ -44,17 +44,17 @@ async fn apply_transition(test: &TestStore, key: DeliveryKey, transition: Transi
         Transition::Attempted(status) => {
             record::record_attempts(&test.store, &[build_second_round(key, 2, status)], SLICE).await.map(drop)
         }
-        Transition::AttemptedBefore => {
+        Transition::AttemptedInOlderRound => {
             let late = build_second_round(key, 1, DeliveryStatus::Delivered);
             record::record_attempts(&test.store, &[late], SLICE).await.map(drop)
         }
         Transition::WindowOver => {
             record::finish_delivery(&test.store, key, 2, DeliveryStatus::Failed).await.map(drop)
         }
-        Transition::Stopped(status) => {
+        Transition::WebhookStopped(status) => {
             generations::close_generations(&test.store, key.webhook, 2, status).await.map(drop)
         }
-        Transition::BegunAgain => {
+        Transition::RoundStarted => {
             let position = KeysetPosition { at: key.created, id: key.event.to_uuid() };
             queue::begin_rounds(&test.store, key.webhook, &[position], Trigger::Redeliver, None, None)
                 .await
@@ -73,7 +73,7 @@ async fn every_statement_follows_the_transitions_of_the_domain() {
             apply_transition(&test, key, transition).await;
             let found = load_state(&test, key).await;
             assert_eq!(found.status, from.after(transition), "{from} {transition:?}");
-            let again = transition == Transition::BegunAgain;
+            let again = transition == Transition::RoundStarted;
             assert_eq!(found.round, if again { 3 } else { 2 }, "{from} {transition:?}");
         }
     }

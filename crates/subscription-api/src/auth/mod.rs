@@ -12,8 +12,9 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use domain::ids::BrandId;
-use store::tokens::{self, Digest, Role};
-use store::{brands, tokens::Token};
+use store::api::brands;
+use store::api::tokens::Token;
+use store::api::tokens::{self, Digest, Role};
 
 use crate::api::Api;
 use crate::auth::rate_limiter::RateLimited;
@@ -140,7 +141,7 @@ async fn identify_caller(token: &str, digest: &Digest, api: &Api) -> Result<Opti
     if !token.starts_with(TOKEN_PREFIX) {
         return Ok(None);
     }
-    Ok(tokens::find(&api.store, digest).await?.map(AnyCaller::Brand))
+    Ok(tokens::find_token(&api.store, digest).await?.map(AnyCaller::Brand))
 }
 
 /// Reads the token of the request. Two `Authorization` headers are refused, because only one could be checked.
@@ -164,7 +165,7 @@ async fn authorize_brand(parts: &mut Parts, api: &Api, caller: &AnyCaller) -> Re
     let brand: BrandId = text.and_then(|text| text.parse().ok()).ok_or_else(unknown)?;
     let visible = match caller {
         AnyCaller::Brand(token) => token.brand_id == brand,
-        AnyCaller::Support => brands::find(&api.store, &brand).await?.is_some(),
+        AnyCaller::Support => brands::find_brand(&api.store, &brand).await?.is_some(),
     };
     if visible { Ok(brand) } else { Err(unknown()) }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use store::tokens::Digest;
+use store::api::tokens::Digest;
 
 /// Wrong tokens that an address may send a second after a burst of [`MAX_FAILURE_BURST`]. A misconfigured client
 /// stays below this rate; guessing tokens at this rate is hopeless.

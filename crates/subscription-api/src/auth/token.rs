@@ -6,7 +6,7 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
-use store::tokens::Digest;
+use store::api::tokens::Digest;
 use subtle::ConstantTimeEq;
 
 /// Prefix of every brand token, so that scanners for leaked secrets recognize one.

@@ -30,7 +30,7 @@ async fn handle_request(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let (body, unread) = body_drain::track_body(body);
     let request = Request::from_parts(parts, body);
-    let handler = tasks::contain(next.run(request));
+    let handler = tasks::contain_panic(next.run(request));
     let mut response = match tokio::time::timeout(REQUEST_TIMEOUT, handler).await {
         Ok(Ok(response)) => response,
         Ok(Err(Panicked)) => {

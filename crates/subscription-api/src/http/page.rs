@@ -2,7 +2,7 @@
 
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use store::place::Place;
+use store::keyset::KeysetPosition;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -51,24 +51,24 @@ impl<T> Page<T> {
     }
 }
 
-/// The form of a [`Place`] in a cursor.
+/// The form of a [`KeysetPosition`] in a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CursorPosition(#[serde(with = "domain::time::rfc3339")] Timestamp, Uuid);
 
-impl From<Place> for CursorPosition {
-    fn from(place: Place) -> Self {
+impl From<KeysetPosition> for CursorPosition {
+    fn from(place: KeysetPosition) -> Self {
         Self(place.at, place.id)
     }
 }
 
-impl From<CursorPosition> for Place {
+impl From<CursorPosition> for KeysetPosition {
     fn from(CursorPosition(at, id): CursorPosition) -> Self {
         Self { at, id }
     }
 }
 
 /// Takes the parameter `cursor` of a list that is ordered by time and id.
-pub(crate) fn take_position(query: &mut Query, list: &str) -> Option<Place> {
-    let read = |text: &str| cursor::decode::<CursorPosition>(list, text).map(Place::from);
-    query.take::<Place, InvalidCursor>("cursor", read)
+pub(crate) fn take_position(query: &mut Query, list: &str) -> Option<KeysetPosition> {
+    let read = |text: &str| cursor::decode::<CursorPosition>(list, text).map(KeysetPosition::from);
+    query.take::<KeysetPosition, InvalidCursor>("cursor", read)
 }

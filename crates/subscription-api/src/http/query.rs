@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use domain::limits::{PAGE_DEFAULT, PAGE_MAX};
+use domain::limits::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
 use url::form_urlencoded;
 
 use crate::http::problem::{Problem, Result};
@@ -64,10 +64,10 @@ impl Query {
     /// Takes `limit`, the maximum number of items on a page.
     pub fn take_limit(&mut self) -> i64 {
         let read = |text: &str| match text.parse() {
-            Ok(limit) if (1..=PAGE_MAX).contains(&limit) => Ok(limit),
-            _ => Err(format!("must be an integer from 1 to {PAGE_MAX}")),
+            Ok(limit) if (1..=MAX_PAGE_SIZE).contains(&limit) => Ok(limit),
+            _ => Err(format!("must be an integer from 1 to {MAX_PAGE_SIZE}")),
         };
-        self.take("limit", read).unwrap_or(PAGE_DEFAULT).into()
+        self.take("limit", read).unwrap_or(DEFAULT_PAGE_SIZE).into()
     }
 
     /// Adds an error about a parameter.

@@ -47,7 +47,7 @@ pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken) 
         let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             // Contained, so that a panic outside of the handlers, such as in a response body, ends only this connection.
-            if let Ok(Err(error)) = tasks::contain(connection).await {
+            if let Ok(Err(error)) = tasks::contain_panic(connection).await {
                 debug!(%error, "a connection ended early");
             }
             drop(slot);

@@ -29,13 +29,13 @@ words! {
     /// Status of a delivery.
     DeliveryStatusWord as DeliveryStatus = domain::delivery::DeliveryStatus { Pending, Delivered, Failed, Held, Discarded }
     /// Outcome of an attempt.
-    OutcomeWord as Outcome = domain::outcome::Outcome { Delivered, HttpStatus, Timeout, Dns, Connect, Tls, Blocked, Protocol }
+    OutcomeWord as Outcome = domain::delivery::attempt::Outcome { Delivered, HttpStatus, Timeout, Dns, Connect, Tls, Blocked, Protocol }
     /// Trigger of an attempt.
-    TriggerWord as Trigger = domain::outcome::Trigger { Fresh, Retry, Redeliver, Held, Test }
+    TriggerWord as Trigger = domain::delivery::attempt::Trigger { Fresh, Retry, Redeliver, Held, Test }
     /// Signature scheme.
-    SchemeWord as Signature = domain::signature::Scheme { V1, V1a }
+    SchemeWord as Signature = domain::webhook::signature::Scheme { V1, V1a }
     /// Role of a token.
-    RoleWord as Role = store::tokens::Role { Read, Write }
+    RoleWord as Role = store::api::tokens::Role { Read, Write }
 }
 
 #[cfg(test)]
@@ -55,10 +55,10 @@ mod tests {
         assert_eq!(DisabledReasonWord::WORDS.len(), domain::webhook::DisabledReason::ALL.len());
         check::<DeliveryStatusWord>(domain::delivery::DeliveryStatus::ALL.iter().map(|w| w.as_str()));
         assert_eq!(DeliveryStatusWord::WORDS.len(), domain::delivery::DeliveryStatus::ALL.len());
-        check::<OutcomeWord>(domain::outcome::Outcome::ALL.iter().map(|w| w.as_str()));
-        assert_eq!(OutcomeWord::WORDS.len(), domain::outcome::Outcome::ALL.len());
-        check::<TriggerWord>(domain::outcome::Trigger::ALL.iter().map(|w| w.as_str()));
-        assert_eq!(TriggerWord::WORDS.len(), domain::outcome::Trigger::ALL.len());
+        check::<OutcomeWord>(domain::delivery::attempt::Outcome::ALL.iter().map(|w| w.as_str()));
+        assert_eq!(OutcomeWord::WORDS.len(), domain::delivery::attempt::Outcome::ALL.len());
+        check::<TriggerWord>(domain::delivery::attempt::Trigger::ALL.iter().map(|w| w.as_str()));
+        assert_eq!(TriggerWord::WORDS.len(), domain::delivery::attempt::Trigger::ALL.len());
         check::<SchemeWord>(SchemeWord::WORDS.iter().map(|w| w.as_str()));
         check::<RoleWord>(RoleWord::WORDS.iter().map(|w| w.as_str()));
     }

@@ -7,8 +7,8 @@ use domain::time::Timestamp as DateTime;
 use domain::time::rfc3339;
 use serde::Serialize;
 use serde_json::Value;
-use store::audit::{self, Recorded};
-use store::place::Place;
+use store::api::audit::{self, RecordedEntry};
+use store::keyset::KeysetPosition;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -64,14 +64,15 @@ pub(crate) async fn list_audit(
     mut query: Query,
 ) -> Result<Json<Page<EntryView>>> {
     let limit = query.take_limit();
-    let before = page::take_position(&mut query, LIST).unwrap_or_else(Place::last);
+    let before = page::take_position(&mut query, LIST).unwrap_or_else(KeysetPosition::last);
     query.finish()?;
-    let rows = audit::page(&api.store, before, limit + 1).await?;
-    let position = |entry: &Recorded| CursorPosition::from(Place { at: entry.at, id: entry.id });
+    let rows = audit::list_entries(&api.store, before, limit + 1).await?;
+    let position =
+        |entry: &RecordedEntry| CursorPosition::from(KeysetPosition { at: entry.at, id: entry.id });
     Ok(Json(Page::from_rows(LIST, rows, limit, position, entry_view)))
 }
 
-fn entry_view(entry: Recorded) -> EntryView {
+fn entry_view(entry: RecordedEntry) -> EntryView {
     EntryView {
         id: entry.id,
         at: entry.at,

@@ -5,14 +5,15 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
-use domain::catalogue::Enablement;
-use domain::event_type::EventType;
-use domain::limits::{EVENT_BODY_BYTES, TEXT_CHARS};
-use domain::schema::DataSchema;
+use domain::event::catalogue::Enablement;
+use domain::event::event_type::EventType;
+use domain::event::schema::DataSchema;
+use domain::limits::{MAX_EVENT_BODY_BYTES, MAX_TEXT_CHARS};
 use serde_json::value::RawValue;
-use store::audit::Entry;
-use store::event_types::{self, CatalogueType, Definition};
-use store::{Change, brands, webhooks};
+use store::AuditedTransaction;
+use store::api::audit::Entry;
+use store::api::event_types::{self, CatalogueType, Definition};
+use store::api::{brands, webhooks};
 use utoipa::IntoParams;
 
 use crate::api::Api;
@@ -30,7 +31,7 @@ use crate::validation::fields::Fields;
 use crate::validation::validators;
 
 /// Largest schema or example, in bytes, because an example must fit into an event.
-const MAX_JSON_BYTES: usize = EVENT_BODY_BYTES - 1024;
+const MAX_JSON_BYTES: usize = MAX_EVENT_BODY_BYTES - 1024;
 /// Name of both lists in their cursors. They share it, because both continue from a type name.
 const LIST: &str = "event-types";
 
@@ -77,10 +78,10 @@ pub(crate) async fn list_brand_event_types(
     query: Query,
 ) -> Result<Json<Page<OfferedType>>> {
     let (rows, limit) = read_page(&api, query).await?;
-    let brand = brands::find(&api.store, &by.brand).await?;
+    let brand = brands::find_brand(&api.store, &by.brand).await?;
     let enablement: Enablement = brand.map(|brand| brand.enablement).unwrap_or_default();
     let view = |entry: CatalogueType| {
-        let enabled = enablement.enables(entry.name.as_str());
+        let enabled = enablement.is_enabled(entry.name.as_str());
         OfferedType::new(entry, enabled)
     };
     Ok(Json(Page::from_rows(LIST, rows, limit, entry_name, view)))
@@ -108,7 +109,7 @@ async fn read_page(api: &Api, mut query: Query) -> Result<(Vec<CatalogueType>, i
     let read = |text: &str| cursor::decode::<String>(LIST, text)?.parse().map_err(|_| InvalidCursor);
     let after: Option<EventType> = query.take("cursor", read);
     query.finish()?;
-    Ok((event_types::page(&api.store, after.as_ref(), limit + 1).await?, limit))
+    Ok((event_types::list_event_types(&api.store, after.as_ref(), limit + 1).await?, limit))
 }
 
 fn entry_name(entry: &CatalogueType) -> String {
@@ -135,9 +136,9 @@ pub(crate) async fn put_event_type(
 ) -> Result<impl IntoResponse> {
     let definition = parse_definition(&body.0)?;
     let mut client = api.store.client().await?;
-    let change = Change::begin(&mut client).await?;
-    let before = event_types::lock(&change, &name).await?;
-    let after = event_types::put(&change, &name, &definition).await?;
+    let change = AuditedTransaction::begin(&mut client).await?;
+    let before = event_types::lock_event_type(&change, &name).await?;
+    let after = event_types::put_event_type(&change, &name, &definition).await?;
     let after =
         after.ok_or_else(|| Problem::conflict(format!("{name} is built in; it cannot be changed")))?;
     let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
@@ -160,14 +161,14 @@ pub(crate) async fn delete_event_type(
     TypeInPath(name): TypeInPath,
 ) -> Result<StatusCode> {
     let mut client = api.store.client().await?;
-    let change = Change::begin(&mut client).await?;
+    let change = AuditedTransaction::begin(&mut client).await?;
     let unknown = || Problem::not_found("the catalogue has no such event type");
-    let before = event_types::lock(&change, &name).await?.ok_or_else(unknown)?;
+    let before = event_types::lock_event_type(&change, &name).await?.ok_or_else(unknown)?;
     if before.built_in {
         return Err(Problem::conflict(format!("{name} is built in; it cannot be removed")));
     }
-    change.hold_configuration().await?;
-    let users = webhooks::count_naming(&change, name.as_str()).await?;
+    change.lock_configuration().await?;
+    let users = webhooks::count_webhooks_naming_type(&change, name.as_str()).await?;
     match users {
         0 => {}
         1 => {
@@ -181,7 +182,7 @@ pub(crate) async fn delete_event_type(
             )));
         }
     }
-    event_types::remove(&change, &name).await?;
+    event_types::remove_event_type(&change, &name).await?;
     change.commit(&audit_entry(by, "event_type.delete", &name, Some(before), None)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -189,7 +190,7 @@ pub(crate) async fn delete_event_type(
 fn parse_definition(raw: &RawValue) -> Result<Definition> {
     let mut errors = ValidationErrors::default();
     let read = Fields::parse(raw, "", &mut errors).and_then(|mut fields| {
-        let description = fields.required("description", validators::nonempty_text(TEXT_CHARS));
+        let description = fields.required("description", validators::nonempty_text(MAX_TEXT_CHARS));
         let has_schema = fields.has("schema");
         let schema = fields.clearable("schema", parse_schema).into_option();
         let enforce_schema = fields.optional("enforceSchema", validators::boolean).unwrap_or(false);

@@ -46,7 +46,7 @@ pub(crate) enum MeRole {
     responses((status = 200, description = "The owner of the token.", body = MeView))
 )]
 pub(crate) async fn read_caller(State(api): State<Api>, by: AnyCaller) -> Json<MeView> {
-    let exchange = api.names.events();
+    let exchange = api.names.events_exchange();
     Json(match by {
         AnyCaller::Support => MeView { role: "support", brand_id: None, name: None, exchange },
         AnyCaller::Brand(token) => MeView {

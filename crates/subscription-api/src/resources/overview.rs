@@ -11,10 +11,11 @@ use domain::time::Timestamp as DateTime;
 use domain::time::rfc3339;
 use domain::webhook::WebhookStatus;
 use serde::Serialize;
-use store::activity::slice_for;
-use store::overview::{self, Service, Waiting};
-use store::place::Place;
-use store::{stats, webhooks};
+use store::api::overview::{self, Service, Waiting};
+use store::api::webhooks;
+use store::delivery::activity::slice_length;
+use store::delivery::stats;
+use store::keyset::KeysetPosition;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -107,23 +108,29 @@ pub(crate) struct WaitingView {
 )]
 pub(crate) async fn read_overview(State(api): State<Api>, _: Support) -> Result<Json<Overview>> {
     let names = &api.names;
-    let mut shown =
-        vec![names.ingest(), names.ingest_spare(), names.quarantine(), names.unrouted(), names.rejected()];
-    shown.extend(api.retry_delays.iter().map(|delay| names.wait(*delay)));
+    let mut shown = vec![
+        names.ingest_queue(),
+        names.ingest_spare_queue(),
+        names.quarantine_queue(),
+        names.unrouted_queue(),
+        names.rejected_queue(),
+    ];
+    shown.extend(api.retry_delays.iter().map(|delay| names.delay_queue(*delay)));
     let queues = read_queues(&api, shown).await?;
-    let rejected = names.rejected();
+    let rejected = names.rejected_queue();
     let rejected = queues.iter().find(|queue| queue.name == rejected).map_or(0, |queue| queue.messages);
     let minute = Duration::from_secs(60);
-    let range = BucketedRange::latest(MINUTES_SHOWN, minute, slice_for(api.health.window));
-    let minutes = stats::of_all(&api.store, range.from, range.to, range.bucket).await?;
+    let range = BucketedRange::latest(MINUTES_SHOWN, minute, slice_length(api.health.window));
+    let minutes = stats::load_total_stats(&api.store, range.from, range.to, range.bucket).await?;
     let disabled = Some(WebhookStatus::Disabled);
-    let disabled = webhooks::page_of_all(&api.store, disabled, Place::FIRST, MAX_DISABLED).await?;
+    let disabled =
+        webhooks::list_all_webhooks(&api.store, disabled, KeysetPosition::FIRST, MAX_DISABLED).await?;
     Ok(Json(Overview {
         at: Utc::now(),
-        services: overview::services(&api.store).await?.into_iter().map(ServiceView::from).collect(),
+        services: overview::list_services(&api.store).await?.into_iter().map(ServiceView::from).collect(),
         queues,
-        waiting: overview::waiting(&api.store).await?.into(),
-        webhooks: count_by_status(overview::webhooks(&api.store).await?),
+        waiting: overview::count_waiting(&api.store).await?.into(),
+        webhooks: count_by_status(overview::count_webhooks(&api.store).await?),
         disabled: disabled.into_iter().map(WebhookView::from).collect(),
         rejected,
         minutes: range.fill_gaps(minutes),
@@ -133,7 +140,7 @@ pub(crate) async fn read_overview(State(api): State<Api>, _: Support) -> Result<
 async fn read_queues(api: &Api, names: Vec<String>) -> Result<Vec<QueueView>> {
     let mut queues = Vec::with_capacity(names.len());
     for name in names {
-        if let Some(messages) = api.topology.depth(&name).await? {
+        if let Some(messages) = api.topology.queue_depth(&name).await? {
             queues.push(QueueView { name, messages });
         }
     }

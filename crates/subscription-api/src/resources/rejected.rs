@@ -6,11 +6,11 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use broker::rejected::Rejected;
+use broker::RejectedMessage;
 use serde::Serialize;
 use serde_json::json;
-use store::Change;
-use store::audit::Entry;
+use store::AuditedTransaction;
+use store::api::audit::Entry;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::Api;
@@ -133,7 +133,7 @@ pub(crate) async fn republish_rejected(
     });
     let limit = errors.into_result(limit)?;
     let mut client = api.store.client().await?;
-    let change = Change::begin(&mut client).await?;
+    let change = AuditedTransaction::begin(&mut client).await?;
     let republished = api.rejected.republish(&api.publisher, limit).await?;
     change.commit(&audit_entry(&by, "rejected.republish", json!({"republished": republished}))).await?;
     Ok((StatusCode::ACCEPTED, Json(Republished { republished })))
@@ -146,14 +146,14 @@ pub(crate) async fn republish_rejected(
 )]
 pub(crate) async fn delete_rejected(State(api): State<Api>, by: Support) -> Result<StatusCode> {
     let mut client = api.store.client().await?;
-    let change = Change::begin(&mut client).await?;
+    let change = AuditedTransaction::begin(&mut client).await?;
     let dropped = api.rejected.purge().await?;
     change.commit(&audit_entry(&by, "rejected.delete", json!({"deleted": dropped}))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn rejected_view(rejected: Rejected) -> RejectedView {
-    let Rejected { reason, detail, message_id, body } = rejected;
+fn rejected_view(rejected: RejectedMessage) -> RejectedView {
+    let RejectedMessage { reason, detail, message_id, body } = rejected;
     let bytes = body.len();
     let (body, body_encoding) = match String::from_utf8(body) {
         Ok(text) => (text, BodyEncoding::Utf8),

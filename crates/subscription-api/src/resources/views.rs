@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use domain::signature::{Keys, Scheme};
-use domain::signing_key::SigningKey;
+use domain::webhook::signature::{Keys, Scheme};
+use domain::webhook::signing_key::SigningKey;
 // utoipa recognizes the type by this name.
 use domain::time::Timestamp as DateTime;
 use domain::time::rfc3339;
@@ -11,10 +11,10 @@ use domain::webhook::WebhookStatus;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use store::brands::Brand;
-use store::event_types::CatalogueType;
-use store::tokens::Token;
-use store::webhooks::Webhook;
+use store::api::brands::Brand;
+use store::api::event_types::CatalogueType;
+use store::api::tokens::Token;
+use store::api::webhooks::Webhook;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -319,5 +319,5 @@ pub(crate) fn audit_value<T: Serialize>(view: &T) -> Value {
 /// # Errors
 /// When the serializer fails.
 pub(crate) fn serialize_optional<S: Serializer>(at: &Option<DateTime>, to: S) -> Result<S::Ok, S::Error> {
-    at.map(domain::time::format).serialize(to)
+    at.map(domain::time::format_timestamp).serialize(to)
 }

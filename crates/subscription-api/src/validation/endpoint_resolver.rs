@@ -9,8 +9,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::address::{AllowedNetworks, Forbidden, check_all};
-use domain::endpoint::Endpoint;
+use domain::webhook::address::{AllowedNetworks, Forbidden, check_addresses};
+use domain::webhook::endpoint::Endpoint;
 use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 
@@ -61,7 +61,7 @@ impl EndpointResolver {
             Some(address) => vec![address],
             None => self.look_up_addresses(endpoint).await,
         };
-        check_all(addresses, &self.allowed)
+        check_addresses(addresses, &self.allowed)
     }
 
     async fn look_up_addresses(&self, endpoint: &Endpoint) -> Vec<IpAddr> {

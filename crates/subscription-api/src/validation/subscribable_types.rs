@@ -1,9 +1,10 @@
 //! The event types that a brand may subscribe to: those of the catalogue that support enabled for it.
 
-use domain::catalogue::Enablement;
-use domain::event_type::{EventType, TypePattern};
+use domain::event::catalogue::Enablement;
+use domain::event::event_type::{EventType, TypePattern};
 use domain::ids::BrandId;
-use store::{Db, StoreError, brands, event_types};
+use store::api::{brands, event_types};
+use store::{Executor, StoreError};
 
 use crate::validation::errors::ValidationErrors;
 
@@ -19,9 +20,10 @@ impl SubscribableTypes {
     ///
     /// # Errors
     /// When the database fails.
-    pub(crate) async fn load(db: &impl Db, brand: &BrandId) -> Result<Self, StoreError> {
-        let catalogue = event_types::names(db).await?;
-        let enablement = brands::find(db, brand).await?.map(|brand| brand.enablement).unwrap_or_default();
+    pub(crate) async fn load(db: &impl Executor, brand: &BrandId) -> Result<Self, StoreError> {
+        let catalogue = event_types::list_names(db).await?;
+        let enablement =
+            brands::find_brand(db, brand).await?.map(|brand| brand.enablement).unwrap_or_default();
         Ok(Self { catalogue, enablement })
     }
 
@@ -43,7 +45,7 @@ impl SubscribableTypes {
         let name = event_type.as_str();
         if !self.catalogue.iter().any(|own| own == name) {
             errors.add(pointer, format!("{name} is not an event type of the catalogue"));
-        } else if !self.enablement.enables(name) {
+        } else if !self.enablement.is_enabled(name) {
             errors.add(pointer, format!("{name} is not enabled for this brand; ask support to enable it"));
         }
     }
@@ -52,7 +54,7 @@ impl SubscribableTypes {
     #[must_use]
     pub(crate) fn first_match(&self, patterns: &[TypePattern]) -> Option<&str> {
         let covered = |name: &&String| patterns.iter().any(|pattern| pattern.covers(name));
-        let enabled = |name: &&String| self.enablement.enables(name);
+        let enabled = |name: &&String| self.enablement.is_enabled(name);
         self.catalogue.iter().filter(covered).filter(enabled).map(String::as_str).min()
     }
 
@@ -64,7 +66,7 @@ impl SubscribableTypes {
         if covered.peek().is_none() {
             return Some(format!("{pattern} is not an event type or group of the catalogue"));
         }
-        let enabled = covered.any(|name| self.enablement.enables(name));
+        let enabled = covered.any(|name| self.enablement.is_enabled(name));
         (!enabled).then(|| format!("{pattern} is not enabled for this brand; ask support to enable it"))
     }
 }

@@ -12,7 +12,7 @@ use domain::time::Timestamp;
 /// When the text is not RFC 3339.
 pub(crate) fn parse_timestamp(text: &str) -> Result<Timestamp, &'static str> {
     let text = restore_plus(text);
-    let whole = domain::time::parse(&text).filter(|at| has_four_digit_year(*at));
+    let whole = domain::time::parse_timestamp(&text).filter(|at| has_four_digit_year(*at));
     let (Some(whole), Ok(exact)) = (whole, DateTime::parse_from_rfc3339(&text)) else {
         return Err("must be an RFC 3339 date and time, such as 2021-04-08T19:36:02.938Z");
     };
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn instants_are_rounded_up_to_the_millisecond() {
-        let read = |text| parse_timestamp(text).map(domain::time::format);
+        let read = |text| parse_timestamp(text).map(domain::time::format_timestamp);
         assert_eq!(read("2021-04-08T19:36:02.938Z").as_deref(), Ok("2021-04-08T19:36:02.938Z"));
         assert_eq!(read("2021-04-08T19:36:02.9380001Z").as_deref(), Ok("2021-04-08T19:36:02.939Z"));
         assert_eq!(read("2021-04-08T21:36:02+02:00").as_deref(), Ok("2021-04-08T19:36:02.000Z"));

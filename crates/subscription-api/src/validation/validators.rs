@@ -3,10 +3,10 @@
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use domain::event_type::TypePattern;
-use domain::limits::WEBHOOK_EVENTS;
-use domain::signature::Scheme;
+use domain::event::event_type::TypePattern;
+use domain::limits::MAX_WEBHOOK_EVENTS;
 use domain::time::Timestamp;
+use domain::webhook::signature::Scheme;
 use serde_json::value::RawValue;
 
 use crate::validation::errors::ValidationErrors;
@@ -104,8 +104,8 @@ pub fn type_patterns(
         errors.add(pointer, "must be a list of event types and groups");
         return None;
     };
-    if texts.is_empty() || texts.len() > WEBHOOK_EVENTS {
-        errors.add(pointer, format!("must name 1 to {WEBHOOK_EVENTS} event types or groups"));
+    if texts.is_empty() || texts.len() > MAX_WEBHOOK_EVENTS {
+        errors.add(pointer, format!("must name 1 to {MAX_WEBHOOK_EVENTS} event types or groups"));
         return None;
     }
     let mut patterns: Vec<TypePattern> = Vec::with_capacity(texts.len());

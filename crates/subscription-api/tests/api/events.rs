@@ -15,7 +15,7 @@ fn path(webhook: &Value) -> String {
 }
 
 fn rfc3339(at: chrono::DateTime<Utc>) -> String {
-    domain::time::format(at)
+    domain::time::format_timestamp(at)
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn the_range_includes_its_start_and_excludes_its_end() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;
     let id = webhook["id"].as_str().expect("id");
-    let now = domain::time::whole_millis(Utc::now());
+    let now = domain::time::truncate_to_millis(Utc::now());
     let mut created = Vec::new();
     for hours in (0..5).rev() {
         created.push(Event::new().to(id).created(now - TimeDelta::hours(hours)).insert(&api.sql).await);

@@ -80,7 +80,7 @@ async fn all_events_of_a_rare_type_are_found() {
         "INSERT INTO deliveries (webhook_id, created, event_id, brand_id, type, generation, status, attempts, last_attempt_at)
          SELECT '{id}', '{base}'::timestamptz + n * interval '1 s', gen_random_uuid(), 'acme', 'COMMON', 1, 'delivered', 1, now()
          FROM generate_series(1, 25000) AS n",
-        base = domain::time::format(base)
+        base = domain::time::format_timestamp(base)
     );
     api.sql.batch_execute(&fill).await.expect("filled");
     let mut rare = Vec::new();

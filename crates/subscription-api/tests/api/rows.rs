@@ -20,9 +20,9 @@ pub(crate) struct Event {
 
 impl Event {
     pub(crate) fn new() -> Self {
-        let created = domain::time::whole_millis(Utc::now());
+        let created = domain::time::truncate_to_millis(Utc::now());
         Self {
-            id: EventId::draw(u64::try_from(created.timestamp_millis()).expect("after 1970")),
+            id: EventId::generate(u64::try_from(created.timestamp_millis()).expect("after 1970")),
             brand: "acme".to_owned(),
             webhook: Uuid::nil(),
             created,
@@ -42,7 +42,7 @@ impl Event {
     }
 
     pub(crate) fn created(self, created: DateTime<Utc>) -> Self {
-        Self { created: domain::time::whole_millis(created), ..self }
+        Self { created: domain::time::truncate_to_millis(created), ..self }
     }
 
     pub(crate) fn event_type(self, event_type: &'static str) -> Self {
@@ -94,7 +94,7 @@ impl Event {
     /// Inserts an attempt that took 12 ms, and returns its id.
     pub(crate) async fn attempt(&self, sql: &Client, outcome: &str, trigger: &str) -> String {
         let started = Utc::now();
-        let id = AttemptId::draw(u64::try_from(started.timestamp_millis()).expect("after 1970"));
+        let id = AttemptId::generate(u64::try_from(started.timestamp_millis()).expect("after 1970"));
         let attempt = "INSERT INTO attempts (webhook_id, created, event_id, attempt_id, started_at, duration_ms, \
                        outcome, status_code, error, response_body, trigger) \
                        VALUES ($1, $2, $3, $4, $5, 12, $6, 500, 'answered 500', 'oops', $7)";

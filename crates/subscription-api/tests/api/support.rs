@@ -10,10 +10,10 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use broker::{BrokerSettings, Link, Publisher, RejectedQueue, Topology};
 use clap::Parser;
-use domain::health::HealthRule;
+use domain::webhook::health::HealthRule;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use store::vault::Vault;
+use store::secrets::keyring::SecretKeyring;
 use store::{Store, StoreSettings};
 use subscription_api::testing::{Api, ApiParts, EndpointResolver, TokenRateLimiter, build_router};
 use tokio_postgres::{Client, NoTls};
@@ -62,7 +62,7 @@ impl TestApi {
         connect(&server).await.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("created");
         let url = format!("{}/{name}", server.rsplit_once('/').expect("a database in the URL").0);
         let store = Store::new(&settings(&url).store, "test");
-        store::migrate::migrate(&store, RETENTION).await.expect("migrated");
+        store::migrate::migrate_schema(&store, RETENTION).await.expect("migrated");
         let app = app(&url, rate);
         Self { app, sql: connect(&url).await, store, server, name }
     }
@@ -127,7 +127,7 @@ pub(crate) fn app(database_url: &str, rate: NonZeroU32) -> Router {
     let names = settings.broker.namespace.clone();
     build_router(Api::from(ApiParts {
         store: Store::new(&settings.store, "test"),
-        keyring: Vault::new(&MASTER_KEY.parse().expect("a key")),
+        keyring: SecretKeyring::new(&MASTER_KEY.parse().expect("a key")),
         topology: Topology::new(link(), names.clone(), None),
         publisher: Publisher::new(link()),
         rejected: RejectedQueue::new(link(), names.clone()),

@@ -3,8 +3,8 @@
 use axum::body::Body;
 use axum::extract::FromRequest;
 use axum::http::Request;
-use domain::address::AllowedNetworks;
-use mutate::{corpus, mutated};
+use domain::webhook::address::AllowedNetworks;
+use fuzz_corpus::{mutated_inputs, parse_corpus};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 use subscription_api::testing::{
@@ -84,7 +84,7 @@ fn assert_sound(bytes: &[u8]) {
 
 #[test]
 fn the_corpus_is_accepted_or_refused_with_a_reason() {
-    corpus(CORPUS).iter().for_each(|bytes| assert_sound(bytes));
+    parse_corpus(CORPUS).iter().for_each(|bytes| assert_sound(bytes));
 }
 
 #[test]
@@ -104,7 +104,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 
     #[test]
-    fn mutations_are_accepted_or_refused_with_a_reason(input in mutated(corpus(CORPUS), TOKENS)) {
+    fn mutations_are_accepted_or_refused_with_a_reason(input in mutated_inputs(parse_corpus(CORPUS), TOKENS)) {
         assert_sound(&input.0);
     }
 }

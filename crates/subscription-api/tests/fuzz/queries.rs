@@ -6,9 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::ids::WebhookId;
 use domain::time::Timestamp;
-use mutate::{corpus, mutated_text};
+use fuzz_corpus::{mutated_texts, parse_corpus};
 use proptest::prelude::*;
-use store::place::Place;
+use store::keyset::KeysetPosition;
 use subscription_api::testing::{EventListing, Query, Result};
 use url::form_urlencoded::byte_serialize;
 use uuid::Uuid;
@@ -59,7 +59,7 @@ fn assert_sound(text: &str) {
         Some(Err(problem)) => assert_refusal(problem, &[400]),
         Some(Ok(listing)) => {
             let range = listing.range();
-            let place = Place { at: Timestamp::UNIX_EPOCH, id: Uuid::from_u128(9) };
+            let place = KeysetPosition { at: Timestamp::UNIX_EPOCH, id: Uuid::from_u128(9) };
             let cursor = listing.cursor(WEBHOOK, place);
             let next = parse(&format!("cursor={cursor}")).expect("HTTP takes it").expect("our own cursor");
             let next = next.range();
@@ -77,7 +77,7 @@ fn cursor_of(json: &str) -> String {
 
 #[test]
 fn the_corpus_is_accepted_or_refused_with_a_reason() {
-    for text in corpus(CORPUS) {
+    for text in parse_corpus(CORPUS) {
         assert_sound(&String::from_utf8_lossy(&text));
     }
 }
@@ -99,7 +99,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 
     #[test]
-    fn mutations_are_accepted_or_refused_with_a_reason(text in mutated_text(corpus(CORPUS), TOKENS)) {
+    fn mutations_are_accepted_or_refused_with_a_reason(text in mutated_texts(parse_corpus(CORPUS), TOKENS)) {
         assert_sound(&text);
         // Once more as the values of parameters, escaped, so that the whole text arrives.
         for name in ["from", "type", "status", "cursor", "limit"] {
@@ -108,7 +108,7 @@ proptest! {
     }
 
     #[test]
-    fn mutated_cursors_are_accepted_or_refused_with_a_reason(json in mutated_text(corpus(CURSORS), TOKENS)) {
+    fn mutated_cursors_are_accepted_or_refused_with_a_reason(json in mutated_texts(parse_corpus(CURSORS), TOKENS)) {
         assert_sound(&cursor_of(&json));
     }
 }

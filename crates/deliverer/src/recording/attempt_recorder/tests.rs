@@ -3,11 +3,11 @@
 use std::cell::{Cell, RefCell};
 
 use domain::delivery::DeliveryStatus;
+use domain::delivery::attempt::{Facts, Trigger};
 use domain::ids::{AttemptId, EventId, WebhookId};
-use domain::outcome::{Facts, Trigger};
 use domain::time::Timestamp;
 use futures_util::future::join_all;
-use store::record::DeliveryKey;
+use store::delivery::record::DeliveryKey;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -83,12 +83,12 @@ impl Database {
 }
 
 /// The row of an attempt's delivery. Its round tells whose it is.
-fn row(attempt: &AttemptRecord) -> Option<Standing> {
-    Some(Standing { status: attempt.status, round: attempt.round })
+fn row(attempt: &AttemptRecord) -> Option<RoundStatus> {
+    Some(RoundStatus { status: attempt.status, round: attempt.round })
 }
 
 impl RecordStatements for Database {
-    async fn record_all(&self, attempts: &[AttemptRecord]) -> Result<Vec<Option<Standing>>, StoreError> {
+    async fn record_all(&self, attempts: &[AttemptRecord]) -> Result<Vec<Option<RoundStatus>>, StoreError> {
         self.batches.borrow_mut().push(attempts.len());
         if Self::count_down(&self.away_for) {
             return Err(unavailable());
@@ -104,7 +104,7 @@ impl RecordStatements for Database {
         Ok(attempts.iter().map(row).collect())
     }
 
-    async fn record_outcome(&self, attempt: &AttemptRecord) -> Result<Option<Standing>, StoreError> {
+    async fn record_outcome(&self, attempt: &AttemptRecord) -> Result<Option<RoundStatus>, StoreError> {
         match self.is_bad(attempt) {
             Some(Refusal::Everything) => Err(refused()),
             _ => Ok(row(attempt)),

@@ -41,11 +41,11 @@ impl Database {
             .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
         let server = Store::new(&store_settings(&url), "test");
         let name = format!("pr_{}", Uuid::new_v4().simple());
-        server.rows(&format!("CREATE DATABASE {name}"), &[]).await.expect("created");
+        server.query_rows(&format!("CREATE DATABASE {name}"), &[]).await.expect("created");
         let settings =
             store_settings(&format!("{}/{name}", url.rsplit_once('/').expect("a database in the URL").0));
         let store = Store::for_batches(&settings, "test");
-        store::migrate::migrate(&store, RETENTION).await.expect("migrated");
+        store::migrate::migrate_schema(&store, RETENTION).await.expect("migrated");
         let database = Self { store, writers: Store::new(&settings, "writers"), server, name };
         database.execute("INSERT INTO brands (brand_id, name, switch_patterns, switch_states) VALUES ('acme', 'Acme', '{*}', '{t}')").await;
         database
@@ -59,13 +59,13 @@ impl Database {
     }
 
     async fn execute(&self, sql: &str) {
-        self.writers.rows(sql, &[]).await.expect("changed");
+        self.writers.query_rows(sql, &[]).await.expect("changed");
     }
 
     async fn drop_database(self) {
         let Self { store, writers, server, name } = self;
         drop((store, writers));
-        server.rows(&format!("DROP DATABASE {name} WITH (FORCE)"), &[]).await.expect("dropped");
+        server.query_rows(&format!("DROP DATABASE {name} WITH (FORCE)"), &[]).await.expect("dropped");
     }
 }
 
@@ -88,7 +88,7 @@ impl ConfigurationChanges {
                 if stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                store.rows(statement, &[]).await.expect("changed");
+                store.query_rows(statement, &[]).await.expect("changed");
                 counted.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -135,7 +135,7 @@ async fn store_new_events(database: &Database, index: &mut Index) -> (u32, usize
     let body = r#"{"brandId":"acme","type":"NOTIFICATION.SMS.RECEIPT","data":{}}"#;
     let batch: Vec<TestMessage> = (0..EVENTS)
         .map(|_| {
-            let id = domain::ids::EventId::draw(1);
+            let id = domain::ids::EventId::generate(1);
             TestMessage(body.replacen('{', &format!(r#"{{"id":"{id}","#), 1))
         })
         .collect();
@@ -144,7 +144,7 @@ async fn store_new_events(database: &Database, index: &mut Index) -> (u32, usize
     let events: Vec<_> = accepted.iter().collect();
     let stored = store_at_current_version(&database.store, index, &events).await.expect("stored");
     assert!(stored.fresh.iter().all(|fresh| *fresh));
-    (stored.tries, stored.batch.matched.iter().map(|matched| matched.targets.len()).sum())
+    (stored.tries, stored.batch.matched.iter().map(|matched| matched.recipients.len()).sum())
 }
 
 #[tokio::test]
@@ -158,14 +158,14 @@ async fn changes_of_columns_that_routing_does_not_read_make_no_batch_stale() {
     let database = Database::new().await;
     let mut index = Index::default();
     store_new_events(&database, &mut index).await;
-    let before = config::version(&database.store).await.expect("read");
+    let before = configuration::load_version(&database.store).await.expect("read");
     let changes = ConfigurationChanges::start(&database, &UNREAD);
     while changes.count() < CHANGES {
         let (tries, deliveries) = store_new_events(&database, &mut index).await;
         assert_eq!((tries, deliveries), (1, EVENTS * WEBHOOKS as usize));
     }
     changes.stop().await;
-    let after = config::version(&database.store).await.expect("read");
+    let after = configuration::load_version(&database.store).await.expect("read");
     assert!(after > before, "the columns that delivering reads did change");
     database.drop_database().await;
 }

@@ -3,10 +3,11 @@
 use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use domain::catalogue::WEBHOOK_DISABLED;
-use domain::event_type::TypePattern;
+use domain::event::catalogue::WEBHOOK_DISABLED;
+use domain::event::event_type::TypePattern;
 use domain::ids::BrandId;
-use store::{Change, brands, event_types};
+use store::AuditedTransaction;
+use store::api::{brands, event_types};
 use utoipa::IntoParams;
 
 use crate::api::Api;
@@ -93,22 +94,22 @@ async fn set_enablement(
     on: bool,
 ) -> Result<StatusCode> {
     let mut client = api.store.client().await?;
-    let change = Change::begin(&mut client).await?;
-    let before = brands::lock(&change, id).await?.ok_or_else(brand_not_found)?;
+    let change = AuditedTransaction::begin(&mut client).await?;
+    let before = brands::lock_brand(&change, id).await?.ok_or_else(brand_not_found)?;
     if !on && pattern.as_str() == WEBHOOK_DISABLED {
         return Err(Problem::conflict(format!(
             "{WEBHOOK_DISABLED} is enabled for every brand and cannot be disabled"
         )));
     }
-    change.hold_configuration().await?;
-    let known = event_types::names(&change).await?.iter().any(|name| pattern.covers(name));
+    change.lock_configuration().await?;
+    let known = event_types::list_names(&change).await?.iter().any(|name| pattern.covers(name));
     if !known && *pattern != TypePattern::All {
         return Err(Problem::not_found(format!("{pattern} is not an event type or group of the catalogue")));
     }
     let mut after = before.clone();
-    after.enablement.switch(pattern, on);
+    after.enablement.set_switch(pattern, on);
     if after.enablement != before.enablement {
-        let after = brands::update(&change, &after).await?.ok_or_else(brand_not_found)?;
+        let after = brands::update_brand(&change, &after).await?.ok_or_else(brand_not_found)?;
         let action = if on { "event_type.enable" } else { "event_type.disable" };
         change.commit(&audit_entry(by, action, Some(&before), &after)).await?;
     }

@@ -9,11 +9,11 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use domain::ids::BrandId;
-use domain::limits::TEXT_CHARS;
+use domain::limits::MAX_TEXT_CHARS;
 use serde_json::value::RawValue;
-use store::audit::Entry;
-use store::brands::{self, Brand, Contact};
-use store::{Change, Db};
+use store::api::audit::Entry;
+use store::api::brands::{self, Brand, Contact};
+use store::{AuditedTransaction, Executor};
 
 use crate::api::Api;
 use crate::auth::Support;
@@ -72,15 +72,15 @@ pub(crate) async fn create_brand(
     let mut errors = ValidationErrors::default();
     let read = Fields::parse(&body.0, "", &mut errors).and_then(|mut fields| {
         let id: Option<BrandId> = fields.required("brandId", validators::parsed_text);
-        let name = fields.required("name", validators::nonempty_text(TEXT_CHARS));
+        let name = fields.required("name", validators::nonempty_text(MAX_TEXT_CHARS));
         let contact = fields.clearable("contact", parse_contact).into_option();
         fields.finish();
         Some((id?, name?, contact))
     });
     let (id, name, contact) = errors.into_result(read)?;
     let mut client = api.store.client().await?;
-    let change = Change::begin(&mut client).await?;
-    let created = brands::insert(&change, &id, &name, contact.as_ref()).await?;
+    let change = AuditedTransaction::begin(&mut client).await?;
+    let created = brands::insert_brand(&change, &id, &name, contact.as_ref()).await?;
     let created = created.ok_or_else(|| Problem::conflict(format!("there is a brand {id} already")))?;
     change.commit(&audit_entry(by, "brand.create", None, &created)).await?;
     let location = format!("/admin/v1/brands/{id}");
@@ -103,7 +103,7 @@ pub(crate) async fn list_brands(
     let limit = query.take_limit();
     let after: Option<BrandId> = query.take("cursor", |text| cursor::decode(LIST, text));
     query.finish()?;
-    let rows = brands::page(&api.store, after.as_ref(), limit + 1).await?;
+    let rows = brands::list_brands(&api.store, after.as_ref(), limit + 1).await?;
     Ok(Json(Page::from_rows(LIST, rows, limit, |brand| brand.id.clone(), |brand| BrandView::from(&brand))))
 }
 
@@ -140,13 +140,13 @@ pub(crate) async fn change_brand(
     body: PatchBody,
 ) -> Result<Json<BrandView>> {
     let mut client = api.store.client().await?;
-    let change = Change::begin(&mut client).await?;
-    let before = brands::lock(&change, &id).await?.ok_or_else(brand_not_found)?;
+    let change = AuditedTransaction::begin(&mut client).await?;
+    let before = brands::lock_brand(&change, &id).await?.ok_or_else(brand_not_found)?;
     let after = apply_patch(&before, &body.0)?;
     if after.name == before.name && after.contact == before.contact {
         return Ok(Json(BrandView::from(&before)));
     }
-    let after = brands::update(&change, &after).await?.ok_or_else(brand_not_found)?;
+    let after = brands::update_brand(&change, &after).await?.ok_or_else(brand_not_found)?;
     change.commit(&audit_entry(by, "brand.change", Some(&before), &after)).await?;
     Ok(Json(BrandView::from(&after)))
 }
@@ -156,7 +156,7 @@ fn apply_patch(before: &Brand, raw: &RawValue) -> Result<Brand> {
     let mut after = before.clone();
     let own = after.contact.clone();
     let read = Fields::parse(raw, "", &mut errors).map(|mut fields| {
-        if let Some(name) = fields.optional("name", validators::nonempty_text(TEXT_CHARS)) {
+        if let Some(name) = fields.optional("name", validators::nonempty_text(MAX_TEXT_CHARS)) {
             after.name = name;
         }
         let contact: Patch<Contact> = fields
@@ -177,7 +177,7 @@ fn parse_contact_patch(
 ) -> Option<Contact> {
     let Some(own) = own else { return parse_contact(raw, pointer, errors) };
     let mut fields = Fields::parse(raw, pointer, errors)?;
-    let name = fields.optional("name", validators::nonempty_text(TEXT_CHARS)).unwrap_or(own.name);
+    let name = fields.optional("name", validators::nonempty_text(MAX_TEXT_CHARS)).unwrap_or(own.name);
     let email = fields.optional("email", parse_email).unwrap_or(own.email);
     fields.finish();
     Some(Contact { name, email })
@@ -185,7 +185,7 @@ fn parse_contact_patch(
 
 fn parse_contact(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -> Option<Contact> {
     let mut fields = Fields::parse(raw, pointer, errors)?;
-    let name = fields.required("name", validators::nonempty_text(TEXT_CHARS));
+    let name = fields.required("name", validators::nonempty_text(MAX_TEXT_CHARS));
     let email = fields.required("email", parse_email);
     fields.finish();
     Some(Contact { name: name?, email: email? })
@@ -208,8 +208,8 @@ fn parse_email(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -> 
 ///
 /// # Errors
 /// 404 when there is none.
-pub(crate) async fn find_brand(db: &impl Db, id: &BrandId) -> Result<Brand> {
-    brands::find(db, id).await?.ok_or_else(brand_not_found)
+pub(crate) async fn find_brand(db: &impl Executor, id: &BrandId) -> Result<Brand> {
+    brands::find_brand(db, id).await?.ok_or_else(brand_not_found)
 }
 
 /// The audit entry of a change to a brand.

@@ -6,11 +6,12 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use domain::ids::BrandId;
-use domain::limits::TEXT_CHARS;
-use store::audit::Entry;
-use store::place::Place;
-use store::tokens::{self, Role, Token};
-use store::{Change, brands};
+use domain::limits::MAX_TEXT_CHARS;
+use store::AuditedTransaction;
+use store::api::audit::Entry;
+use store::api::brands;
+use store::api::tokens::{self, Role, Token};
+use store::keyset::KeysetPosition;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -76,24 +77,25 @@ pub(crate) async fn create_token(
 ) -> Result<impl IntoResponse> {
     let mut errors = ValidationErrors::default();
     let read = Fields::parse(&body.0, "", &mut errors).and_then(|mut fields| {
-        let name = fields.required("name", validators::nonempty_text(TEXT_CHARS));
+        let name = fields.required("name", validators::nonempty_text(MAX_TEXT_CHARS));
         let role: Option<Role> = fields.required("role", validators::parsed_text);
         fields.finish();
         Some((name?, role?))
     });
     let mut client = api.store.client().await?;
-    let change = Change::begin(&mut client).await?;
+    let change = AuditedTransaction::begin(&mut client).await?;
     // Locked, so that two concurrent requests cannot both create the last token that is allowed.
-    brands::lock(&change, &brand).await?.ok_or_else(brand_not_found)?;
+    brands::lock_brand(&change, &brand).await?.ok_or_else(brand_not_found)?;
     let (name, role) = errors.into_result(read)?;
-    if tokens::count(&change, &brand).await? >= MAX_TOKENS_PER_BRAND {
+    if tokens::count_tokens(&change, &brand).await? >= MAX_TOKENS_PER_BRAND {
         return Err(Problem::conflict(format!(
             "a brand may have {MAX_TOKENS_PER_BRAND} tokens; delete one first"
         )));
     }
     let (token, digest) = generate_token();
-    let created =
-        tokens::insert(&change, &brand, &name, role, &digest).await?.ok_or_else(Problem::internal_error)?;
+    let created = tokens::insert_token(&change, &brand, &name, role, &digest)
+        .await?
+        .ok_or_else(Problem::internal_error)?;
     change.commit(&audit_entry(by, "token.create", &brand, None, Some(&created))).await?;
     Ok((StatusCode::CREATED, Json(CreatedToken::new(&created, token))))
 }
@@ -114,11 +116,11 @@ pub(crate) async fn list_tokens(
 ) -> Result<Json<Page<TokenView>>> {
     let list = format!("tokens/{brand}");
     let limit = query.take_limit();
-    let after = page::take_position(&mut query, &list).unwrap_or(Place::FIRST);
+    let after = page::take_position(&mut query, &list).unwrap_or(KeysetPosition::FIRST);
     query.finish()?;
     find_brand(&api.store, &brand).await?;
-    let rows = tokens::page(&api.store, &brand, after, limit + 1).await?;
-    let position = |token: &Token| CursorPosition::from(Place { at: token.created, id: token.id });
+    let rows = tokens::list_tokens(&api.store, &brand, after, limit + 1).await?;
+    let position = |token: &Token| CursorPosition::from(KeysetPosition { at: token.created, id: token.id });
     Ok(Json(Page::from_rows(&list, rows, limit, position, |token| TokenView::from(&token))))
 }
 
@@ -137,8 +139,8 @@ pub(crate) async fn delete_token(
     TokenInPath(id): TokenInPath,
 ) -> Result<StatusCode> {
     let mut client = api.store.client().await?;
-    let change = Change::begin(&mut client).await?;
-    let deleted = tokens::delete(&change, &brand, id).await?.ok_or_else(token_not_found)?;
+    let change = AuditedTransaction::begin(&mut client).await?;
+    let deleted = tokens::delete_token(&change, &brand, id).await?.ok_or_else(token_not_found)?;
     change.commit(&audit_entry(by, "token.delete", &brand, Some(&deleted), None)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -4,12 +4,12 @@
 //! `from` does not move with the clock. Parameters next to the cursor must agree with it.
 
 use domain::delivery::DeliveryStatus;
-use domain::event_type::TypePattern;
+use domain::event::event_type::TypePattern;
 use domain::ids::WebhookId;
 use domain::time::{Timestamp, rfc3339};
 use serde::{Deserialize, Serialize};
-use store::deliveries::{Order, Range};
-use store::place::Place;
+use store::delivery::deliveries::{DeliveryRange, Order};
+use store::keyset::KeysetPosition;
 
 use crate::http::cursor;
 use crate::http::page::CursorPosition;
@@ -21,7 +21,7 @@ use crate::validation::timestamp::parse_timestamp;
 #[derive(Debug)]
 pub struct EventListing {
     filter: Filter,
-    after: Option<Place>,
+    after: Option<KeysetPosition>,
 }
 
 /// The filter of a list, which its cursor carries.
@@ -83,7 +83,7 @@ impl RequestedFilter {
 
     fn into_filter(self, earliest: Timestamp) -> Filter {
         Filter {
-            from: self.from.unwrap_or_else(|| domain::time::whole_millis(earliest)),
+            from: self.from.unwrap_or_else(|| domain::time::truncate_to_millis(earliest)),
             to: self.to,
             pattern: self.pattern,
             status: self.status,
@@ -119,22 +119,23 @@ impl EventListing {
 
     /// The range of deliveries from which the page is read.
     #[must_use]
-    pub fn range(&self) -> Range {
+    pub fn range(&self) -> DeliveryRange {
         let filter = &self.filter;
-        let mut after = Place::just_before(filter.from);
-        let mut up_to = filter.to.map_or_else(Place::last, |Instant(to)| Place::just_before(to));
+        let mut after = KeysetPosition::just_before(filter.from);
+        let mut up_to =
+            filter.to.map_or_else(KeysetPosition::last, |Instant(to)| KeysetPosition::just_before(to));
         let order = if filter.descending { Order::Descending } else { Order::Ascending };
         match (self.after, order) {
             (None, _) => {}
             (Some(place), Order::Ascending) => after = after.max(place),
             (Some(place), Order::Descending) => up_to = up_to.min(place.previous()),
         }
-        Range { after, up_to, pattern: filter.pattern.clone(), status: filter.status, order }
+        DeliveryRange { after, up_to, pattern: filter.pattern.clone(), status: filter.status, order }
     }
 
     /// The cursor of the page that starts after `place`.
     #[must_use]
-    pub fn cursor(&self, webhook: WebhookId, place: Place) -> String {
+    pub fn cursor(&self, webhook: WebhookId, place: KeysetPosition) -> String {
         cursor::encode(&list_name(webhook), &(&self.filter, CursorPosition::from(place)))
     }
 }

@@ -14,9 +14,9 @@ use domain::time::rfc3339;
 use domain::webhook::WebhookStatus;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use store::attempts::{self, Attempt};
-use store::deliveries::{self, Delivery};
-use store::webhooks::{self, Webhook};
+use store::api::webhooks::{self, Webhook};
+use store::delivery::attempts::{self, Attempt};
+use store::delivery::deliveries::{self, Delivery};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -167,7 +167,7 @@ pub(crate) async fn list_events(
     let webhook = find_readable_webhook(&api, &by, id).await?;
     let limit = query.take_limit();
     let listing = EventListing::parse(query, id, Utc::now() - api.retention)?;
-    let page = deliveries::page(&api.store, webhook.id, &listing.range(), limit).await?;
+    let page = deliveries::list_deliveries(&api.store, webhook.id, &listing.range(), limit).await?;
     let items = page.items.into_iter().map(|delivery| event_view(id, delivery)).collect::<Result<_>>()?;
     Ok(Json(Page { items, next_cursor: page.more_after.map(|place| listing.cursor(id, place)) }))
 }
@@ -208,7 +208,7 @@ pub(crate) async fn list_attempts(
     let limit = query.take_limit();
     let after = query.take("cursor", |text| cursor::decode(&list, text));
     query.finish()?;
-    let rows = attempts::page(&api.store, id, (event, found.created), after, limit + 1).await?;
+    let rows = attempts::list_attempts(&api.store, id, (event, found.created), after, limit + 1).await?;
     Ok(Json(Page::from_rows(&list, rows, limit, |attempt| attempt.id, attempt_view)))
 }
 
@@ -217,12 +217,12 @@ async fn find_readable_webhook(api: &Api, by: &BrandReader, id: WebhookId) -> Re
     let readable = |webhook: &Webhook| {
         webhook.brand_id == by.brand && (by.is_support || webhook.status != WebhookStatus::Deleted)
     };
-    webhooks::find(&api.store, id).await?.filter(readable).ok_or_else(webhook_not_found)
+    webhooks::find_webhook(&api.store, id).await?.filter(readable).ok_or_else(webhook_not_found)
 }
 
 async fn find_delivery(api: &Api, by: &BrandReader, id: WebhookId, event: EventId) -> Result<Delivery> {
     find_readable_webhook(api, by, id).await?;
-    deliveries::find(&api.store, &by.brand, id, event).await?.ok_or_else(event_not_found)
+    deliveries::find_delivery(&api.store, &by.brand, id, event).await?.ok_or_else(event_not_found)
 }
 
 fn event_view(webhook: WebhookId, delivery: Delivery) -> Result<EventView> {

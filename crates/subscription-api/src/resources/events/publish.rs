@@ -9,8 +9,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use broker::{BrokerError, Outgoing, Route};
 use chrono::{TimeDelta, Utc};
+use domain::event::event_type::EventType;
 use domain::event::{self, RejectReason, Rejection};
-use domain::event_type::EventType;
 use domain::ids::{BrandId, EventId};
 use domain::time::Timestamp;
 use domain::trace::{TRACEPARENT, TraceParent};
@@ -18,7 +18,7 @@ use runtime::error::Chain;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-use store::idempotency::{self, Kept};
+use store::api::idempotency::{self, KeptRequest};
 use tracing::warn;
 use utoipa::ToSchema;
 
@@ -159,10 +159,10 @@ async fn assign_ids(
 ) -> Result<Vec<EventId>> {
     let now = u64::try_from(Utc::now().timestamp_millis()).unwrap_or(0);
     let ids: Vec<EventId> =
-        events.iter().map(|event| event.id.unwrap_or_else(|| EventId::draw(now))).collect();
+        events.iter().map(|event| event.id.unwrap_or_else(|| EventId::generate(now))).collect();
     let Some(key) = key else { return Ok(ids) };
-    let request = Kept { fingerprint: Sha256::digest(raw.get().as_bytes()).into(), ids };
-    let kept = idempotency::keep(&api.store, brand, key, request.clone()).await?;
+    let request = KeptRequest { fingerprint: Sha256::digest(raw.get().as_bytes()).into(), ids };
+    let kept = idempotency::keep_request(&api.store, brand, key, request.clone()).await?;
     if kept.fingerprint == request.fingerprint {
         return Ok(kept.ids);
     }
@@ -186,7 +186,7 @@ fn build_messages(
     let mut messages = Vec::with_capacity(events.len());
     for (event, id) in events.iter().zip(ids) {
         let body = encode_event(event, *id, brand);
-        if let Err(rejection) = event::decode(&body, None, Utc::now(), retention) {
+        if let Err(rejection) = event::decode_event(&body, None, Utc::now(), retention) {
             errors.add(format!("{}{}", event.pointer, rejected_field(&rejection)), rejection.detail());
         }
         messages.push((event.event_type.as_str().to_owned(), Outgoing::new(body)));
@@ -195,7 +195,7 @@ fn build_messages(
 }
 
 fn encode_event(event: &RequestedEvent<'_>, id: EventId, brand: &BrandId) -> Vec<u8> {
-    let created = event.created.map(|at| format!("\"created\":\"{}\",", domain::time::format(at)));
+    let created = event.created.map(|at| format!("\"created\":\"{}\",", domain::time::format_timestamp(at)));
     let created = created.unwrap_or_default();
     let event_type = &event.event_type;
     let data = event.data;
@@ -218,7 +218,7 @@ fn rejected_field(rejection: &Rejection) -> &'static str {
 
 /// Publishes the messages as mandatory, because a 202 promises that the broker has stored each of them in a queue.
 async fn publish_all(api: &Api, messages: &[(String, Outgoing)]) -> std::result::Result<(), BrokerError> {
-    let exchange = api.names.events();
+    let exchange = api.names.events_exchange();
     let routed: Vec<_> =
         messages.iter().map(|(key, message)| (Route { exchange: &exchange, key }, message)).collect();
     api.publisher.publish_all_mandatory(&routed).await

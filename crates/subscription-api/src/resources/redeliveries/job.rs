@@ -7,7 +7,7 @@ use domain::delivery::DeliveryStatus;
 use domain::time::Timestamp as DateTime;
 use domain::time::rfc3339;
 use serde::Serialize;
-use store::redeliveries::Job;
+use store::redelivery::jobs::Job;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 

@@ -7,13 +7,15 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use chrono::{TimeDelta, Utc};
-use domain::outcome::Trigger;
-use domain::time::whole_millis;
+use domain::delivery::attempt::Trigger;
+use domain::time::truncate_to_millis;
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
-use store::redeliveries::{self, Selection};
-use store::{Change, deliveries};
+use store::AuditedTransaction;
+use store::delivery::deliveries;
+use store::redelivery::jobs::{self, Selection};
+use store::redelivery::queue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -63,12 +65,13 @@ pub(crate) async fn redeliver_event(
     EventInPath(event): EventInPath,
 ) -> Result<impl IntoResponse> {
     let mut client = api.store.client().await?;
-    let change = Change::begin(&mut client).await?;
+    let change = AuditedTransaction::begin(&mut client).await?;
     let webhook = lock_webhook(&change, &by.brand, id).await?;
-    let delivery = deliveries::find(&change, &by.brand, id, event).await?.ok_or_else(event_not_found)?;
+    let delivery =
+        deliveries::find_delivery(&change, &by.brand, id, event).await?.ok_or_else(event_not_found)?;
     check_active(&webhook)?;
-    let places = [delivery.place()];
-    redeliveries::begin(&change, id, &places, Trigger::Redeliver, None, None).await?;
+    let places = [delivery.position()];
+    queue::begin_rounds(&change, id, &places, Trigger::Redeliver, None, None).await?;
     change.commit(&audit_action(&by, "webhook.redeliver", id, json!({"eventId": event}))).await?;
     Ok((StatusCode::ACCEPTED, Json(QueuedDeliveries { job_id: None, queued: 1 })))
 }
@@ -98,9 +101,9 @@ pub(crate) async fn redeliver_range(
     let selection = errors.into_result(selection)?;
     check_active(&found)?;
     let mut client = api.store.client().await?;
-    let change = Change::begin(&mut client).await?;
+    let change = AuditedTransaction::begin(&mut client).await?;
     check_active(&lock_webhook(&change, &by.brand, id).await?)?;
-    let job = redeliveries::insert_job(&change, id, Trigger::Redeliver, &selection).await?;
+    let job = jobs::insert_job(&change, id, Trigger::Redeliver, &selection).await?;
     let location = format!("/v1/{}/webhooks/{id}/redeliver/{}", by.brand, job.id);
     let queued = QueuedDeliveries { job_id: Some(job.id), queued: job.total };
     let details = audit_value(&JobView::from(job));
@@ -124,7 +127,7 @@ pub(crate) async fn read_redelivery(
     JobInPath(job): JobInPath,
 ) -> Result<Json<JobView>> {
     find_webhook(&api.store, &by.brand, id).await?;
-    let job = redeliveries::find_job(&api.store, id, job).await?.ok_or_else(job_not_found)?;
+    let job = jobs::find_job(&api.store, id, job).await?.ok_or_else(job_not_found)?;
     Ok(Json(job.into()))
 }
 
@@ -141,6 +144,6 @@ fn parse_selection(raw: &RawValue, errors: &mut ValidationErrors) -> Option<Sele
     fields.finish();
     let (from, to) = range?;
     // A job redelivers only events that exist when it is created.
-    let to = to.min(whole_millis(Utc::now()) + TimeDelta::milliseconds(1));
+    let to = to.min(truncate_to_millis(Utc::now()) + TimeDelta::milliseconds(1));
     Some(Selection { from, to, status, pattern })
 }

@@ -3,11 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use chrono::Utc;
-use domain::health::{HealthFigures, HealthRule};
+use domain::webhook::health::{HealthRule, HealthStats};
 // utoipa recognizes the type by this name.
 use domain::time::Timestamp as DateTime;
 use serde::Serialize;
-use store::health;
+use store::delivery::health;
 use utoipa::ToSchema;
 
 use crate::api::Api;
@@ -73,12 +73,12 @@ pub(crate) async fn read_health(
     WebhookInPath(id): WebhookInPath,
 ) -> Result<Json<HealthView>> {
     find_webhook(&api.store, &by.brand, id).await?;
-    let found = health::figures(&api.store, &[id], Utc::now(), api.health.window).await?;
+    let found = health::load_stats(&api.store, &[id], Utc::now(), api.health.window).await?;
     let figures = found.into_iter().next().map(|(_, figures)| figures).unwrap_or_default();
     Ok(Json(health_view(&figures, &api.health)))
 }
 
-fn health_view(figures: &HealthFigures, rule: &HealthRule) -> HealthView {
+fn health_view(figures: &HealthStats, rule: &HealthRule) -> HealthView {
     HealthView {
         window_seconds: rule.window.as_secs(),
         attempts: figures.attempts,
@@ -89,7 +89,7 @@ fn health_view(figures: &HealthFigures, rule: &HealthRule) -> HealthView {
         rule: HealthRuleView {
             min_attempts: rule.min_attempts,
             failure_rate: rule.failure_rate,
-            span_seconds: rule.span().as_secs(),
+            span_seconds: rule.min_failure_span().as_secs(),
             failed_deliveries: rule.failed_deliveries,
         },
     }

@@ -3,10 +3,10 @@
 use domain::ids::{BrandId, WebhookId};
 use domain::webhook::WebhookStatus;
 use serde_json::Value;
-use store::audit::Entry;
-use store::place::Place;
-use store::webhooks::{self, Webhook};
-use store::{Change, Db};
+use store::api::audit::Entry;
+use store::api::webhooks::{self, Webhook};
+use store::keyset::KeysetPosition;
+use store::{AuditedTransaction, Executor};
 
 use crate::auth::BrandWriter;
 use crate::http::page::CursorPosition;
@@ -18,16 +18,20 @@ use crate::resources::views::audit_webhook;
 ///
 /// # Errors
 /// 404 when there is none.
-pub(crate) async fn find_webhook(db: &impl Db, brand: &BrandId, id: WebhookId) -> Result<Webhook> {
-    only_visible(webhooks::find(db, id).await?, brand)
+pub(crate) async fn find_webhook(db: &impl Executor, brand: &BrandId, id: WebhookId) -> Result<Webhook> {
+    only_visible(webhooks::find_webhook(db, id).await?, brand)
 }
 
 /// Finds a webhook of the brand that is not deleted, and locks it until the transaction ends.
 ///
 /// # Errors
 /// 404 when there is none.
-pub(crate) async fn lock_webhook(change: &Change<'_>, brand: &BrandId, id: WebhookId) -> Result<Webhook> {
-    only_visible(webhooks::lock(change, id).await?, brand)
+pub(crate) async fn lock_webhook(
+    change: &AuditedTransaction<'_>,
+    brand: &BrandId,
+    id: WebhookId,
+) -> Result<Webhook> {
+    only_visible(webhooks::lock_webhook(change, id).await?, brand)
 }
 
 fn only_visible(found: Option<Webhook>, brand: &BrandId) -> Result<Webhook> {
@@ -48,7 +52,7 @@ pub(crate) fn check_active(webhook: &Webhook) -> Result<()> {
 
 /// The position of a webhook in lists.
 pub(crate) fn list_position(webhook: &Webhook) -> CursorPosition {
-    Place { at: webhook.created, id: webhook.id.0 }.into()
+    KeysetPosition { at: webhook.created, id: webhook.id.0 }.into()
 }
 
 /// The audit entry of a change to a webhook.

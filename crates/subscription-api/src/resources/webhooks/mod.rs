@@ -14,13 +14,13 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use domain::ids::WebhookId;
-use domain::limits::WEBHOOKS_PER_BRAND;
-use domain::signature::Keys;
-use domain::signing_key::SigningKey;
+use domain::limits::MAX_WEBHOOKS_PER_BRAND;
 use domain::webhook::WebhookStatus;
-use store::Change;
-use store::place::Place;
-use store::webhooks::{self, Webhook};
+use domain::webhook::signature::Keys;
+use domain::webhook::signing_key::SigningKey;
+use store::AuditedTransaction;
+use store::api::webhooks::{self, Webhook};
+use store::keyset::KeysetPosition;
 
 use crate::api::Api;
 use crate::auth::{BrandReader, BrandWriter};
@@ -56,7 +56,7 @@ pub(crate) async fn create_webhook(
     if let Some(patch) = &patch {
         patch.check_endpoint(&api.resolver, &mut errors).await;
     }
-    let keys = Keys::draw(patch.as_ref().is_some_and(WebhookPatch::requests_v1a));
+    let keys = Keys::generate(patch.as_ref().is_some_and(WebhookPatch::requests_v1a));
     let created = insert_webhook(&api, &by, patch, errors, &keys).await?;
     if created.status == WebhookStatus::Active {
         api.declare_queue(created.id).await;
@@ -74,22 +74,22 @@ async fn insert_webhook(
     keys: &Keys,
 ) -> Result<Webhook> {
     let mut client = api.store.client().await?;
-    let change = Change::begin(&mut client).await?;
+    let change = AuditedTransaction::begin(&mut client).await?;
     // With errors the response is a 422 in any case, so the lock would only delay other writers.
     if errors.is_empty() {
-        change.hold_configuration().await?;
+        change.lock_configuration().await?;
     }
     if let Some(events) = patch.as_ref().and_then(WebhookPatch::events) {
         let types = SubscribableTypes::load(&change, &by.brand).await?;
         types.check_patterns(events, EVENTS_POINTER, &mut errors);
     }
     let new = errors.into_result(patch)?.into_webhook(&by.brand)?;
-    if webhooks::count(&change, &by.brand).await? >= WEBHOOKS_PER_BRAND {
+    if webhooks::count_webhooks(&change, &by.brand).await? >= MAX_WEBHOOKS_PER_BRAND {
         return Err(Problem::conflict(format!(
-            "a brand may have {WEBHOOKS_PER_BRAND} webhooks; delete one first"
+            "a brand may have {MAX_WEBHOOKS_PER_BRAND} webhooks; delete one first"
         )));
     }
-    let created = webhooks::insert(&change, &api.keyring, &new, keys).await?;
+    let created = webhooks::insert_webhook(&change, &api.keyring, &new, keys).await?;
     let created = created.ok_or_else(Problem::internal_error)?;
     change.commit(&audit_change(&by.actor, "webhook.create", None, Some(&created))).await?;
     Ok(created)
@@ -110,9 +110,9 @@ pub(crate) async fn list_webhooks(
 ) -> Result<Json<Page<WebhookView>>> {
     let list = format!("webhooks/{}", by.brand);
     let limit = query.take_limit();
-    let after = page::take_position(&mut query, &list).unwrap_or(Place::FIRST);
+    let after = page::take_position(&mut query, &list).unwrap_or(KeysetPosition::FIRST);
     query.finish()?;
-    let rows = webhooks::page_of_brand(&api.store, &by.brand, None, after, limit + 1).await?;
+    let rows = webhooks::list_webhooks_of_brand(&api.store, &by.brand, None, after, limit + 1).await?;
     Ok(Json(Page::from_rows(&list, rows, limit, list_position, WebhookView::from)))
 }
 
@@ -172,11 +172,11 @@ async fn update_webhook(
     mut errors: ValidationErrors,
 ) -> Result<Webhook> {
     let mut client = api.store.client().await?;
-    let change = Change::begin(&mut client).await?;
+    let change = AuditedTransaction::begin(&mut client).await?;
     let before = lock_webhook(&change, &by.brand, id).await?;
     // With errors the response is a 422 in any case, so the lock would only delay other writers.
     if errors.is_empty() {
-        change.hold_configuration().await?;
+        change.lock_configuration().await?;
     }
     if let Some(patch) = &patch {
         let stored = patch.resumes(&before).then_some(before.events.as_slice());
@@ -191,10 +191,10 @@ async fn update_webhook(
         return Ok(before);
     }
     if after.asymmetric != before.asymmetric {
-        let key = after.asymmetric.then(SigningKey::draw);
+        let key = after.asymmetric.then(SigningKey::generate);
         webhooks::set_signing_key(&change, &api.keyring, &after, key.as_ref()).await?;
     }
-    let after = webhooks::update(&change, &after).await?.ok_or_else(webhook_not_found)?;
+    let after = webhooks::update_webhook(&change, &after).await?.ok_or_else(webhook_not_found)?;
     change.commit(&audit_change(&by.actor, "webhook.change", Some(&before), Some(&after))).await?;
     Ok(after)
 }
@@ -213,9 +213,9 @@ pub(crate) async fn delete_webhook(
     WebhookInPath(id): WebhookInPath,
 ) -> Result<StatusCode> {
     let mut client = api.store.client().await?;
-    let change = Change::begin(&mut client).await?;
+    let change = AuditedTransaction::begin(&mut client).await?;
     let before = lock_webhook(&change, &by.brand, id).await?;
-    webhooks::delete(&change, id).await?;
+    webhooks::delete_webhook(&change, id).await?;
     change.commit(&audit_change(&by.actor, "webhook.delete", Some(&before), None)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use domain::address::AllowedNetworks;
-use domain::endpoint::Endpoint;
-use domain::event_type::TypePattern;
+use domain::event::event_type::TypePattern;
 use domain::ids::{BrandId, WebhookId};
-use domain::limits::{DEFAULT_MAX_CONCURRENCY, MAX_CONCURRENCY, MAX_RATE_PER_SECOND, TEXT_CHARS};
+use domain::limits::{DEFAULT_MAX_CONCURRENCY, MAX_CONCURRENCY, MAX_RATE_PER_SECOND, MAX_TEXT_CHARS};
 use domain::time::Timestamp;
 use domain::webhook::WebhookStatus;
+use domain::webhook::address::AllowedNetworks;
+use domain::webhook::endpoint::Endpoint;
 use serde_json::value::RawValue;
-use store::webhooks::Webhook;
+use store::api::webhooks::Webhook;
 use uuid::Uuid;
 
 use crate::http::problem::{Problem, Result};
@@ -78,7 +78,7 @@ impl WebhookPatch {
             endpoint,
             events,
             enabled: fields.optional("enabled", validators::boolean),
-            description: fields.clearable("description", validators::free_text(TEXT_CHARS)),
+            description: fields.clearable("description", validators::free_text(MAX_TEXT_CHARS)),
             headers,
             max_concurrency: fields.clearable("maxConcurrency", validators::integer(1..=MAX_CONCURRENCY)),
             rate_per_second: fields.clearable("ratePerSecond", validators::integer(1..=MAX_RATE_PER_SECOND)),
@@ -226,7 +226,7 @@ fn default_webhook(brand: &BrandId) -> Webhook {
 mod tests {
     use super::*;
     use domain::webhook::DisabledReason;
-    use store::webhooks::Disabled;
+    use store::api::webhooks::Disabled;
 
     fn parse(json: &str) -> WebhookPatch {
         let raw: Box<RawValue> = serde_json::from_str(json).expect("JSON");

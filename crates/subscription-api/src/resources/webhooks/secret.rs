@@ -2,13 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
-use domain::limits::{DEFAULT_OVERLAP_SECONDS, ROTATION_OVERLAP_SECONDS};
-use domain::signature::Keys;
+use domain::limits::{DEFAULT_ROTATION_OVERLAP_SECONDS, MAX_ROTATION_OVERLAP_SECONDS};
+use domain::webhook::signature::Keys;
 // utoipa recognizes the type by this name.
 use domain::time::Timestamp as DateTime;
 use serde::Serialize;
 use serde_json::json;
-use store::{Change, webhooks};
+use store::AuditedTransaction;
+use store::api::webhooks;
 use utoipa::ToSchema;
 
 use crate::api::Api;
@@ -51,7 +52,7 @@ pub(crate) async fn read_secret(
     by: BrandWriter,
     WebhookInPath(id): WebhookInPath,
 ) -> Result<Json<SecretView>> {
-    let keys = webhooks::keys(&api.store, &api.keyring, &by.brand, id).await?;
+    let keys = webhooks::find_keys(&api.store, &api.keyring, &by.brand, id).await?;
     let keys = keys.ok_or_else(webhook_not_found)?;
     Ok(Json(SecretView { secret: keys.secret.reveal(), public_key: public_key(&keys) }))
 }
@@ -91,16 +92,17 @@ pub(crate) async fn rotate_secret(
 ) -> Result<Json<RotatedSecret>> {
     let mut errors = ValidationErrors::default();
     let overlap = Fields::parse(&body.0, "", &mut errors).map(|mut fields| {
-        let overlap = fields.optional("overlapSeconds", validators::integer(0..=ROTATION_OVERLAP_SECONDS));
+        let overlap =
+            fields.optional("overlapSeconds", validators::integer(0..=MAX_ROTATION_OVERLAP_SECONDS));
         fields.finish();
-        overlap.unwrap_or(DEFAULT_OVERLAP_SECONDS)
+        overlap.unwrap_or(DEFAULT_ROTATION_OVERLAP_SECONDS)
     });
     let mut client = api.store.client().await?;
-    let change = Change::begin(&mut client).await?;
+    let change = AuditedTransaction::begin(&mut client).await?;
     let webhook = lock_webhook(&change, &by.brand, id).await?;
     let overlap = errors.into_result(overlap)?;
-    let keys = Keys::draw(webhook.asymmetric);
-    let rotated = webhooks::rotate(&change, &api.keyring, &webhook, &keys, overlap).await?;
+    let keys = Keys::generate(webhook.asymmetric);
+    let rotated = webhooks::rotate_keys(&change, &api.keyring, &webhook, &keys, overlap).await?;
     let previous_expires = rotated.ok_or_else(webhook_not_found)?;
     let mut entry = audit_change(&by.actor, "webhook.rotate_secret", Some(&webhook), None);
     entry.before = None;

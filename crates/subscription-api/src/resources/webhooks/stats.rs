@@ -6,8 +6,8 @@ use axum::extract::State;
 use domain::time::Timestamp as DateTime;
 use domain::time::rfc3339;
 use serde::Serialize;
-use store::activity::slice_for;
-use store::stats;
+use store::delivery::activity::slice_length;
+use store::delivery::stats;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::Api;
@@ -67,8 +67,8 @@ pub(crate) async fn read_stats(
     query: Query,
 ) -> Result<Json<Stats>> {
     find_webhook(&api.store, &by.brand, id).await?;
-    let range = BucketedRange::parse(query, slice_for(api.health.window))?;
-    let found = stats::of_webhook(&api.store, id, range.from, range.to, range.bucket).await?;
+    let range = BucketedRange::parse(query, slice_length(api.health.window))?;
+    let found = stats::load_webhook_stats(&api.store, id, range.from, range.to, range.bucket).await?;
     Ok(Json(Stats {
         from: range.from,
         to: range.to,

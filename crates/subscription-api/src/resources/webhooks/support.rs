@@ -4,18 +4,18 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{TimeDelta, Utc};
 use domain::delivery::DeliveryStatus;
+use domain::delivery::attempt::Trigger;
 use domain::ids::{BrandId, WebhookId};
-use domain::limits::{CREATED_AHEAD_SECONDS, TEXT_CHARS};
-use domain::outcome::Trigger;
-use domain::time::{Timestamp, whole_millis};
+use domain::limits::{MAX_CREATED_AHEAD_SECONDS, MAX_TEXT_CHARS};
+use domain::time::{Timestamp, truncate_to_millis};
 use domain::webhook::{DisabledReason, WebhookStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
-use store::Change;
-use store::place::Place;
-use store::redeliveries::{self, Selection};
-use store::webhooks::{self, Disabled, Webhook};
+use store::AuditedTransaction;
+use store::api::webhooks::{self, Disabled, Webhook};
+use store::keyset::KeysetPosition;
+use store::redelivery::jobs::{self, Selection};
 use utoipa::IntoParams;
 
 use crate::api::Api;
@@ -61,7 +61,7 @@ struct Filter {
 impl Filter {
     /// Reads the filter and the position. With a cursor, the filter of the cursor applies; a filter in the query must
     /// agree with it.
-    fn parse(query: &mut Query) -> (Self, Place) {
+    fn parse(query: &mut Query) -> (Self, KeysetPosition) {
         let requested = Self {
             brand: query.take_parsed("brandId"),
             status: query.take("status", |text| {
@@ -72,7 +72,9 @@ impl Filter {
             }),
         };
         let read = |text: &str| cursor::decode::<(Self, CursorPosition)>(LIST, text);
-        let Some((own, after)) = query.take("cursor", read) else { return (requested, Place::FIRST) };
+        let Some((own, after)) = query.take("cursor", read) else {
+            return (requested, KeysetPosition::FIRST);
+        };
         let agrees = (requested.brand.is_none() || requested.brand == own.brand)
             && (requested.status.is_none() || requested.status == own.status);
         if !agrees {
@@ -102,8 +104,10 @@ pub(crate) async fn list_all_webhooks(
     let (filter, after) = Filter::parse(&mut query);
     query.finish()?;
     let rows = match &filter.brand {
-        Some(brand) => webhooks::page_of_brand(&api.store, brand, filter.status, after, limit + 1).await?,
-        None => webhooks::page_of_all(&api.store, filter.status, after, limit + 1).await?,
+        Some(brand) => {
+            webhooks::list_webhooks_of_brand(&api.store, brand, filter.status, after, limit + 1).await?
+        }
+        None => webhooks::list_all_webhooks(&api.store, filter.status, after, limit + 1).await?,
     };
     Ok(Json(Page::from_rows(
         LIST,
@@ -130,19 +134,19 @@ pub(crate) async fn disable_webhook(
 ) -> Result<Json<WebhookView>> {
     let mut errors = ValidationErrors::default();
     let detail = Fields::parse(&body.0, "", &mut errors).and_then(|mut fields| {
-        let detail = fields.required("detail", validators::nonempty_text(TEXT_CHARS));
+        let detail = fields.required("detail", validators::nonempty_text(MAX_TEXT_CHARS));
         fields.finish();
         detail
     });
     let mut client = api.store.client().await?;
-    let change = Change::begin(&mut client).await?;
+    let change = AuditedTransaction::begin(&mut client).await?;
     let before = lock_existing(&change, id).await?;
     let detail = Some(errors.into_result(detail)?);
     let mut after = before.clone();
-    let at = whole_millis(Utc::now());
+    let at = truncate_to_millis(Utc::now());
     after.status = WebhookStatus::Disabled;
     after.disabled = Some(Disabled { reason: DisabledReason::Support, detail, at });
-    let after = webhooks::update(&change, &after).await?.ok_or_else(webhook_not_found)?;
+    let after = webhooks::update_webhook(&change, &after).await?.ok_or_else(webhook_not_found)?;
     change.commit(&audit_change(&by.actor, "webhook.disable", Some(&before), Some(&after))).await?;
     Ok(Json(after.into()))
 }
@@ -166,24 +170,24 @@ pub(crate) async fn enable_webhook(
 ) -> Result<Json<WebhookView>> {
     let mut errors = ValidationErrors::default();
     let enabling = parse_enabling(&body.0, &mut errors);
-    let found = webhooks::find(&api.store, id).await?.ok_or_else(webhook_not_found)?;
+    let found = webhooks::find_webhook(&api.store, id).await?.ok_or_else(webhook_not_found)?;
     if found.status == WebhookStatus::Disabled {
         check_stored_endpoint(&found, &api.resolver, &mut errors).await;
     }
     let mut client = api.store.client().await?;
-    let change = Change::begin(&mut client).await?;
+    let change = AuditedTransaction::begin(&mut client).await?;
     let before = lock_existing(&change, id).await?;
     if before.status != WebhookStatus::Disabled {
         return Err(Problem::conflict(format!("this webhook is {}, not disabled", before.status)));
     }
-    change.hold_configuration().await?;
+    change.lock_configuration().await?;
     let types = SubscribableTypes::load(&change, &before.brand_id).await?;
     types.check_patterns(&before.events, EVENTS_POINTER, &mut errors);
     let (note, redeliver_held) = errors.into_result(enabling)?;
     let mut after = before.clone();
     after.status = WebhookStatus::Active;
     after.disabled = None;
-    let after = webhooks::update(&change, &after).await?.ok_or_else(webhook_not_found)?;
+    let after = webhooks::update_webhook(&change, &after).await?.ok_or_else(webhook_not_found)?;
     let mut entry = audit_change(&by.actor, "webhook.enable", Some(&before), Some(&after));
     if let Some(serde_json::Value::Object(after)) = &mut entry.after {
         after.insert("note".to_owned(), json!(note));
@@ -199,28 +203,28 @@ pub(crate) async fn enable_webhook(
 /// Reads the note and whether to redeliver the held deliveries.
 fn parse_enabling(raw: &RawValue, errors: &mut ValidationErrors) -> Option<(String, bool)> {
     let mut fields = Fields::parse(raw, "", errors)?;
-    let note = fields.required("note", validators::nonempty_text(TEXT_CHARS));
+    let note = fields.required("note", validators::nonempty_text(MAX_TEXT_CHARS));
     let redeliver_held = fields.optional("redeliverHeld", validators::boolean).unwrap_or(false);
     fields.finish();
     Some((note?, redeliver_held))
 }
 
 /// Locks a webhook of any brand that is not deleted.
-async fn lock_existing(change: &Change<'_>, id: WebhookId) -> Result<Webhook> {
-    let found = webhooks::lock(change, id).await?;
+async fn lock_existing(change: &AuditedTransaction<'_>, id: WebhookId) -> Result<Webhook> {
+    let found = webhooks::lock_webhook(change, id).await?;
     found.filter(|webhook| webhook.status != WebhookStatus::Deleted).ok_or_else(webhook_not_found)
 }
 
 /// Creates a job that redelivers everything that is held for a webhook.
-async fn redeliver_held_events(change: &Change<'_>, webhook: WebhookId) -> Result<()> {
+async fn redeliver_held_events(change: &AuditedTransaction<'_>, webhook: WebhookId) -> Result<()> {
     // Events may be created slightly in the future, so the range ends behind the latest possible one.
-    let ahead = TimeDelta::seconds(CREATED_AHEAD_SECONDS + 1);
+    let ahead = TimeDelta::seconds(MAX_CREATED_AHEAD_SECONDS + 1);
     let selection = Selection {
         from: Timestamp::UNIX_EPOCH,
-        to: whole_millis(Utc::now()) + ahead,
+        to: truncate_to_millis(Utc::now()) + ahead,
         status: Some(DeliveryStatus::Held),
         pattern: None,
     };
-    redeliveries::insert_job(change, webhook, Trigger::Held, &selection).await?;
+    jobs::insert_job(change, webhook, Trigger::Held, &selection).await?;
     Ok(())
 }

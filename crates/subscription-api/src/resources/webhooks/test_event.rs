@@ -5,13 +5,15 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use chrono::Utc;
-use domain::event_type::EventType;
+use domain::event::event_type::EventType;
 use domain::ids::EventId;
-use domain::time::whole_millis;
+use domain::time::truncate_to_millis;
 use serde::Serialize;
 use serde_json::json;
-use store::webhooks::Webhook;
-use store::{Change, event_types, redeliveries};
+use store::AuditedTransaction;
+use store::api::event_types;
+use store::api::webhooks::Webhook;
+use store::redelivery::queue;
 use utoipa::ToSchema;
 
 use crate::api::Api;
@@ -61,14 +63,14 @@ pub(crate) async fn test_webhook(
         requested
     });
     let mut client = api.store.client().await?;
-    let change = Change::begin(&mut client).await?;
+    let change = AuditedTransaction::begin(&mut client).await?;
     let webhook = lock_webhook(&change, &by.brand, id).await?;
     let requested = errors.into_result(requested)?;
     check_active(&webhook)?;
     let (event_type, data) = choose_example(&change, &webhook, requested).await?;
     let now = Utc::now();
-    let event = EventId::draw(u64::try_from(now.timestamp_millis()).unwrap_or(0));
-    redeliveries::insert_test(&change, id, event, whole_millis(now), &event_type, &data).await?;
+    let event = EventId::generate(u64::try_from(now.timestamp_millis()).unwrap_or(0));
+    queue::insert_test_event(&change, id, event, truncate_to_millis(now), &event_type, &data).await?;
     let details = json!({"eventId": event, "type": event_type.as_str()});
     change.commit(&audit_action(&by, "webhook.test", id, details)).await?;
     Ok((StatusCode::ACCEPTED, Json(QueuedTestEvent { event_id: event })))
@@ -76,7 +78,7 @@ pub(crate) async fn test_webhook(
 
 /// Chooses the type of the test event and returns it with its example.
 async fn choose_example(
-    change: &Change<'_>,
+    change: &AuditedTransaction<'_>,
     webhook: &Webhook,
     requested: Option<EventType>,
 ) -> Result<(EventType, String)> {
@@ -93,7 +95,7 @@ async fn choose_example(
         errors.add("/type", "is required here: the webhook subscribes to no type that the brand may receive");
     }
     let event_type = errors.into_result(chosen)?;
-    let entry = event_types::find(change, &event_type).await?;
+    let entry = event_types::find_event_type(change, &event_type).await?;
     let example = entry.and_then(|entry| entry.example).map(|example| example.get().to_owned());
     Ok((event_type, example.unwrap_or_else(|| "{}".to_owned())))
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use domain::outcome::Outcome;
+use domain::delivery::attempt::Outcome;
 // utoipa recognizes the type by this name.
 use domain::time::Timestamp as DateTime;
-use domain::time::{rfc3339, whole_millis};
+use domain::time::{rfc3339, truncate_to_millis};
 use serde::Serialize;
-use store::activity::slice_of;
-use store::stats::Step;
+use store::delivery::activity::slice_start;
+use store::delivery::stats::TimeBucket;
 use utoipa::ToSchema;
 
 use crate::http::problem::Result;
@@ -67,18 +67,18 @@ impl BucketedRange {
     /// The last `count` buckets up to now. The range starts at a multiple of `slice`, the unit in which activity is
     /// counted.
     pub(crate) fn latest(count: i32, bucket: Duration, slice: Duration) -> Self {
-        let to = whole_millis(Utc::now()) + TimeDelta::milliseconds(1);
+        let to = truncate_to_millis(Utc::now()) + TimeDelta::milliseconds(1);
         let length = TimeDelta::from_std(bucket).unwrap_or(TimeDelta::MAX);
-        Self { from: slice_of(to - length * (count - 1), slice.max(bucket)), to, bucket }
+        Self { from: slice_start(to - length * (count - 1), slice.max(bucket)), to, bucket }
     }
 
     /// Reads `from`, `to` and `step` of a query.
     pub(crate) fn parse(mut query: Query, slice: Duration) -> Result<Self> {
         let to = query
             .take("to", parse_timestamp)
-            .unwrap_or_else(|| whole_millis(Utc::now()) + TimeDelta::milliseconds(1));
+            .unwrap_or_else(|| truncate_to_millis(Utc::now()) + TimeDelta::milliseconds(1));
         let from = query.take("from", parse_timestamp).unwrap_or_else(|| to - TimeDelta::hours(1));
-        let from = slice_of(from, slice);
+        let from = slice_start(from, slice);
         if from >= to {
             query.add_error("from", "must be before to");
         }
@@ -95,7 +95,7 @@ impl BucketedRange {
     }
 
     /// Returns every bucket of the range, those without attempts included.
-    pub(crate) fn fill_gaps(&self, found: Vec<Step>) -> Vec<BucketView> {
+    pub(crate) fn fill_gaps(&self, found: Vec<TimeBucket>) -> Vec<BucketView> {
         let length = TimeDelta::from_std(self.bucket).unwrap_or(TimeDelta::MAX);
         let mut found = found.into_iter().peekable();
         let mut buckets = Vec::new();
@@ -112,7 +112,7 @@ impl BucketedRange {
 fn parse_bucket_length(text: &str, slice: Duration) -> std::result::Result<Duration, String> {
     let length = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => runtime::settings::duration_within(text, MAX_BUCKET_LENGTH)?,
+        Err(_) => runtime::settings::parse_duration_within(text, MAX_BUCKET_LENGTH)?,
     };
     if length < slice || length > MAX_BUCKET_LENGTH {
         return Err(format!("must lie between {slice:?} and 7d"));
@@ -138,8 +138,8 @@ impl BucketView {
     }
 }
 
-impl From<Step> for BucketView {
-    fn from(step: Step) -> Self {
+impl From<TimeBucket> for BucketView {
+    fn from(step: TimeBucket) -> Self {
         let percentile = |share| step.percentile_ms(share).map(|ms| (ms * 10.0).round() / 10.0);
         Self {
             at: step.at,
@@ -153,7 +153,7 @@ impl From<Step> for BucketView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::time::parse;
+    use domain::time::parse_timestamp;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -164,7 +164,10 @@ mod tests {
     #[test]
     fn a_range_has_sixty_buckets_by_default() {
         let range = read("from=2021-04-08T10:00:30Z&to=2021-04-08T11:00:30Z").expect("valid");
-        assert_eq!((range.from, range.bucket), (parse("2021-04-08T10:00:00Z").expect("valid"), MINUTE));
+        assert_eq!(
+            (range.from, range.bucket),
+            (parse_timestamp("2021-04-08T10:00:00Z").expect("valid"), MINUTE)
+        );
         assert_eq!(
             read("from=2021-04-08T10:00:00Z&to=2021-04-08T20:00:00Z").expect("valid").bucket,
             10 * MINUTE
