@@ -54,6 +54,10 @@ async fn extend_until_lost(lease: &impl Extend, mut extended: Instant) {
     loop {
         tokio::time::sleep(EXTEND_INTERVAL).await;
         let now = Instant::now();
+        // A database that refuses connections fails each extension at once, so that no extension meets its deadline.
+        if now >= extended + LEASE_TIMEOUT {
+            return;
+        }
         match tokio::time::timeout_at(extended + LEASE_TIMEOUT, lease.extend()).await {
             Ok(Ok(true)) => extended = now,
             Ok(Ok(false)) | Err(_) => return,
@@ -103,6 +107,16 @@ mod tests {
         let began = Instant::now();
         extend_until_lost(&Scripted::new(|_| None), began).await;
         assert_eq!(began.elapsed(), LEASE_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_lapses_when_every_extension_fails_at_once() {
+        let began = Instant::now();
+        let refuse = |_| Some(Err(StoreError::Unavailable("a test".into())));
+        let lease = Scripted::new(refuse);
+        let lost = tokio::time::timeout(LEASE_TIMEOUT * 10, extend_until_lost(&lease, began)).await;
+        assert!(lost.is_ok(), "the holder goes on after its lease lapsed");
+        assert!(began.elapsed() <= LEASE_TIMEOUT + EXTEND_INTERVAL, "{:?}", began.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
