@@ -1,6 +1,8 @@
 //! Waits until RabbitMQ is ready, and monitors it from then on.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use runtime::error::Chain;
 use runtime::readiness::Readiness;

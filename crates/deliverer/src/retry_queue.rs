@@ -7,6 +7,7 @@
 //! attempt, and the webhook's owner attempts them from there ([`crate::redelivery`]). If the queue stays so, it is
 //! recreated.
 
+use runtime::tasks;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -133,7 +134,7 @@ impl RetryQueue {
         let (open, more) = mpsc::channel(MAX_DELIVERIES);
         batches.insert(key, open);
         let publishing = self.clone().publish_batch(key, delivery, more);
-        tokio::spawn(publishing.instrument(telemetry::webhook_span(key.0)));
+        tasks::spawn_named("retry batch", publishing.instrument(telemetry::webhook_span(key.0)));
     }
 
     async fn publish_batch(

@@ -41,7 +41,7 @@ where
     let stop = CancellationToken::new();
     let limit = longest_in_flight + DRAIN_MARGIN - Duration::from_millis(500);
     let code = runtime.block_on(async {
-        tokio::spawn(stop_on_signal(stop.clone()));
+        tasks::spawn_named("signals", stop_on_signal(stop.clone()));
         let deadline = async {
             stop.cancelled().await;
             tokio::time::sleep(limit).await;

@@ -5,7 +5,9 @@
 //! work that is quick unless something is wrong. [`crate::readiness::Readiness`] combines several of them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// Time without progress after which unfinished work is stalled (contract §7).
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);

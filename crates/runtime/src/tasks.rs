@@ -63,7 +63,22 @@ pub fn spawn_essential(
     name: &'static str,
     task: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {
-    tokio::spawn(run_essential(name, task))
+    spawn(run_essential(name, task))
+}
+
+/// Spawns a task that ends by itself, with a name for the log line of a panic.
+///
+/// The process does not wait for the task when it stops. Use a `TaskTracker` where it has to.
+pub fn spawn_named<T: Send + 'static>(
+    name: &'static str,
+    task: impl Future<Output = T> + Send + 'static,
+) -> JoinHandle<T> {
+    spawn(NAME.scope(name, task))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the place that gives each task its name")]
+fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    tokio::spawn(task)
 }
 
 /// Runs a task that must not end; the process exits if it ends.

@@ -2,6 +2,8 @@
 //!
 //! Each test starts this test program again as the service, because the process under test exits.
 
+#![expect(clippy::disallowed_methods, reason = "tasks that end with the test")]
+
 use std::convert::Infallible;
 use std::future::pending;
 use std::process::{Command, ExitCode, Output};

@@ -4,7 +4,9 @@
 //! attempts that no process makes.
 
 use std::sync::{PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use domain::time::Timestamp;
 

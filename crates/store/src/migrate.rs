@@ -1,6 +1,8 @@
 //! Migrating the schema. The first process that starts brings it up to date, under an advisory lock.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use tokio_postgres::Client;
 use tracing::{info, warn};

@@ -1,6 +1,9 @@
 //! The pool of connections, and a bound on every wait for PostgreSQL.
 
-use std::time::{Duration, Instant};
+use runtime::tasks;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use deadpool_postgres::{
     ClientWrapper, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
@@ -179,8 +182,8 @@ impl Store {
         match tokio::time::timeout(self.answer_timeout, operation(&client)).await {
             Ok(answer) => Ok(answer?),
             Err(elapsed) => {
-                self.pool.retain(|_, metrics| metrics.created > began);
-                tokio::spawn(self.clone().cancel_and_close(Object::take(client)));
+                self.pool.retain(|_, metrics| metrics.created > began.into_std());
+                tasks::spawn_named("cancel statement", self.clone().cancel_and_close(Object::take(client)));
                 Err(StoreError::Unavailable(Box::new(elapsed)))
             }
         }

@@ -1,7 +1,10 @@
 //! Waiting until the database is ready at startup, and monitoring it from then on.
 
+use runtime::tasks;
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use runtime::error::Chain;
 use runtime::readiness::Readiness;
@@ -40,7 +43,7 @@ pub async fn wait_until_ready(store: &Store, settings: &StoreSettings, readiness
     readiness.set_database(true);
     info!("the database is ready");
     if !settings.no_migrate {
-        tokio::spawn(online_index::build_until_complete(store.clone()));
+        tasks::spawn_named("online indexes", online_index::build_until_complete(store.clone()));
     }
 }
 

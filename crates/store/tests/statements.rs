@@ -1,6 +1,8 @@
 //! Every statement under `sql/` is used and matches the schema, because PostgreSQL prepares it against a migrated
 //! database.
 
+#![expect(clippy::disallowed_methods, reason = "tasks that end with the test")]
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

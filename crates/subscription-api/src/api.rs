@@ -1,5 +1,6 @@
 //! The shared state of all handlers.
 
+use runtime::tasks;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,7 +74,7 @@ impl Api {
     pub async fn declare_queue(&self, id: WebhookId) {
         let topology = self.topology.clone();
         // A task of its own, because cancelling a declaration half way would close the channel.
-        let declaring = tokio::spawn(async move {
+        let declaring = tasks::spawn_named("declare queue", async move {
             if let Err(error) = topology.declare_webhook_queue(id).await {
                 let error = Chain(&error);
                 warn!(webhook = %id, %error, "could not declare the queue; the deliverer will");

@@ -3,7 +3,9 @@
 //! Every API process measures them for itself, so dashboards and alerts take the highest value of several processes.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use domain::webhook::WebhookStatus;
 use metrics::gauge;

@@ -1,7 +1,9 @@
 //! A connection that is dialled again after it was lost.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use lapin::{Channel, Connection, ConnectionProperties};
 use tokio::sync::Mutex;

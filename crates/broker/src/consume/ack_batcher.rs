@@ -5,6 +5,7 @@
 //! delivered before. So a batch ends before the oldest message that is not handled yet. A message that was handled out
 //! of order, beyond that one, waits for a short time and is then acknowledged by itself.
 
+use runtime::tasks;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -128,7 +129,7 @@ impl AckBatcher {
             self.enough.notify_one();
         }
         if !sender_running {
-            tokio::spawn(Arc::clone(self).send_batches());
+            tasks::spawn_named("acknowledgements", Arc::clone(self).send_batches());
         }
     }
 

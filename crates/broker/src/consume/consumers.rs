@@ -3,6 +3,7 @@
 //! Each consumer has its own prefetch, and a channel of its own while channels suffice, so that a consumer that hangs
 //! blocks only itself.
 
+use runtime::tasks;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -49,7 +50,7 @@ struct SharedChannel {
 /// is back, and delivers messages to a consumer that no process reads. Because RabbitMQ handles the close after the
 /// subscription, it ends that consumer whenever it began.
 fn close_after_subscribe(channel: Channel) {
-    tokio::spawn(async move {
+    tasks::spawn_named("close channel", async move {
         let closing = channel.close(200, "the subscription got no answer".into());
         if let Err(error) = closing.await {
             debug!(error = %Chain(&error), "could not close a channel; RabbitMQ has closed it before");

@@ -3,6 +3,7 @@
 //! It bypasses a queue that does not answer or that refuses messages, until the queue stores messages again. The caller
 //! decides what happens to the messages of a blocked queue.
 
+use runtime::tasks;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,7 +125,7 @@ impl GuardedPublisher {
         if health == QueueHealth::ProbeDue {
             let guarded = self.clone();
             let [queue, exchange, key] = [queue, route.exchange, route.key].map(str::to_owned);
-            tokio::spawn(async move {
+            tasks::spawn_named("queue probe", async move {
                 let route = Route { exchange: &exchange, key: &key };
                 if matches!(guarded.prober.probe_queue(route).await, ProbeResult::Stores) {
                     guarded.blocked.unblock(&queue);

@@ -4,6 +4,7 @@
 
 use domain::ids::WebhookId;
 use domain::redelivery_pacing::{OverdueSearch, ServedWebhook};
+use runtime::tasks;
 use store::delivery::orphaned;
 use store::{Store, StoreError, clock};
 use tokio::task::JoinHandle;
@@ -56,7 +57,7 @@ impl OverdueSearcher {
         if !included.is_empty() {
             let store = self.store.clone();
             let due_before = clock::now() - search.min_overdue();
-            self.running = Some(tokio::spawn(async move {
+            self.running = Some(tasks::spawn_named("overdue search", async move {
                 orphaned::find_webhooks_with_overdue_retries(&store, &included, due_before).await
             }));
         }
@@ -101,15 +102,16 @@ mod tests {
     async fn one_search_runs_at_a_time_and_a_failed_one_finds_nothing() {
         let began = Instant::now();
         let mut searcher = OverdueSearcher::new(offline_store(), began);
-        searcher.running = Some(tokio::spawn(std::future::pending()));
+        searcher.running = Some(tasks::spawn_named("test", std::future::pending()));
         searcher.start_search([served(true)].into_iter(), began + FULL_SEARCH_INTERVAL);
         assert_eq!(searcher.last, began, "no other search was started");
         assert!(searcher.take_found().await.is_empty() && searcher.running.is_some(), "it still runs");
-        searcher.running = Some(tokio::spawn(async { Err(StoreError::Unavailable("a test".into())) }));
+        searcher.running =
+            Some(tasks::spawn_named("test", async { Err(StoreError::Unavailable("a test".into())) }));
         tokio::task::yield_now().await;
         assert!(searcher.take_found().await.is_empty() && searcher.running.is_none());
         let found = vec![WebhookId(Uuid::from_u128(7))];
-        searcher.running = Some(tokio::spawn(std::future::ready(Ok(found.clone()))));
+        searcher.running = Some(tasks::spawn_named("test", std::future::ready(Ok(found.clone()))));
         tokio::task::yield_now().await;
         assert_eq!(searcher.take_found().await, found);
     }

@@ -104,7 +104,7 @@ mod tests {
             .map(|_| {
                 let in_flight = in_flight.clone();
                 let inside = Arc::clone(&inside);
-                tokio::spawn(async move {
+                runtime::tasks::spawn_named("test", async move {
                     let _guard = in_flight.enter(key(1)).await;
                     *inside.lock().expect("no panic") += 1;
                     tokio::task::yield_now().await;

@@ -99,7 +99,7 @@ async fn every_waiting_request_gets_its_permit_in_the_end() {
     let waiting: Vec<_> = (0..100)
         .map(|n| {
             let limiter = Arc::clone(&limiter);
-            tokio::spawn(async move {
+            runtime::tasks::spawn_named("test", async move {
                 let urgency = if n % 2 == 0 { Priority::Retry } else { Priority::Normal };
                 let permit = limiter.acquire(urgency).await.expect("a permit");
                 tokio::task::yield_now().await;

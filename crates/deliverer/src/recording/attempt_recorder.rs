@@ -3,6 +3,7 @@
 //! The attempts that end during one statement make up the next batch. If PostgreSQL refuses a batch, the recorder
 //! halves it until the refused attempt is alone, so that one attempt cannot stop the others.
 
+use runtime::tasks;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ impl AttemptRecorder {
     /// Starts the recorder with its task in the background.
     pub(crate) fn start(store: Store, slice: Duration, progress: Progress) -> Self {
         let (batcher, requests) = Batcher::new(QUEUE_CAPACITY);
-        tokio::spawn(run(Statements { store, slice }, progress, requests));
+        tasks::spawn_named("attempt recorder", run(Statements { store, slice }, progress, requests));
         Self(batcher)
     }
 

@@ -66,7 +66,7 @@ mod tests {
     #[tokio::test]
     async fn every_request_gets_its_own_reply_out_of_few_batches() {
         let (batcher, requests) = Batcher::new(100);
-        let doubling = tokio::spawn(double_all(requests, 100));
+        let doubling = runtime::tasks::spawn_named("test", double_all(requests, 100));
         let replies = join_all((0..50).map(|number| batcher.submit(number))).await;
         assert_eq!(replies, (0..50).map(|number| number * 2).collect::<Vec<u32>>());
         drop(batcher);

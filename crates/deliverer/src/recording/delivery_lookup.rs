@@ -5,6 +5,7 @@
 use domain::admission::{Recorded, RecordedState};
 use runtime::progress::Progress;
 use runtime::retry::Backoff;
+use runtime::tasks;
 use store::delivery::record::{self, DeliveryKey, DeliveryState, MAX_BATCH};
 use store::{Store, StoreError};
 use tokio::sync::mpsc;
@@ -22,7 +23,7 @@ impl DeliveryLookup {
     /// Starts the lookup with its task in the background.
     pub(crate) fn start(store: Store, progress: Progress) -> Self {
         let (batcher, requests) = Batcher::new(MAX_BATCH);
-        tokio::spawn(run(store, progress, requests));
+        tasks::spawn_named("delivery lookup", run(store, progress, requests));
         Self(batcher)
     }
 

@@ -71,6 +71,10 @@ impl AdaptiveConcurrency {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the domain has no tokio, and the tests only add to one instant"
+)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -1,5 +1,10 @@
 //! Endpoints that fail from time to time: the limit falls fast, recovers step by step, and stays within its bounds.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the domain has no tokio, and the simulation only adds to one instant"
+)]
+
 use std::time::{Duration, Instant};
 
 use domain::delivery::adaptive_concurrency::{AdaptiveConcurrency, FAILURES_BEFORE_COOLDOWN, MAX_COOLDOWN};

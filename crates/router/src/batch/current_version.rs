@@ -3,7 +3,9 @@
 //! The database rejects a batch that was matched at another version. So an event that was published after a webhook was
 //! created is matched against that webhook, however soon it comes.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use store::routing::configuration;
 use store::routing::ingest::{self, Ingest};

@@ -12,7 +12,9 @@ mod rejected;
 mod store_batch;
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use broker::{Message, Outgoing};
 use chrono::TimeDelta;

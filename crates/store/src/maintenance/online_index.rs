@@ -10,7 +10,9 @@
 //! A new database has no partitions yet, so that the first step completes the index. Each step may be interrupted: the
 //! next call drops an unfinished part, and continues.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use runtime::error::Chain;
 use tokio_postgres::Client;

@@ -1,5 +1,7 @@
 //! The statements on the path of every event, and maintenance beside them, against a real PostgreSQL.
 
+#![expect(clippy::disallowed_methods, reason = "tasks that end with the test")]
+
 mod ingest;
 mod maintenance;
 mod migrating;

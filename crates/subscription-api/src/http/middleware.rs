@@ -1,6 +1,8 @@
 //! Middleware around every handler: the timeout, panics, common headers, metrics.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};

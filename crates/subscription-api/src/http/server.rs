@@ -45,7 +45,7 @@ pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken) 
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
         let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
-        tokio::spawn(async move {
+        tasks::spawn_named("HTTP connection", async move {
             // Contained, so that a panic outside of the handlers, such as in a response body, ends only this connection.
             if let Ok(Err(error)) = tasks::contain_panic(connection).await {
                 debug!(%error, "a connection ended early");

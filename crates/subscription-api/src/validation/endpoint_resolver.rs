@@ -3,6 +3,7 @@
 //! The deliverer checks the address again at every connection, and only that check protects the network. This check
 //! therefore accepts a name that does not resolve yet.
 
+use runtime::tasks;
 use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
@@ -72,7 +73,7 @@ impl EndpointResolver {
         // A task of its own keeps the permit until the lookup ends, even if the request is gone by then.
         let mut looking = pin!(async move {
             let permit = permits.acquire_owned().await;
-            tokio::spawn(async move {
+            tasks::spawn_named("resolver", async move {
                 let _permit = permit;
                 lookup(host, port).await
             })

@@ -1,5 +1,7 @@
 //! Tests of the API with a real PostgreSQL. The application runs in this process, and each test has its own database.
 
+#![expect(clippy::disallowed_methods, reason = "tasks that end with the test")]
+
 mod audit;
 mod brands;
 mod catalogue;
