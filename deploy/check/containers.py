@@ -11,6 +11,9 @@ from dockerfile_parse import DockerfileParser
 
 SERVICES = {"subscription-api", "router", "deliverer"}
 SERVERS = {"postgres": "postgres:17", "rabbitmq": "rabbitmq:4"}
+# Settings that the API and the deliverer must have alike, beside those of AGREED_SOURCES (ADR 0034).
+AGREED = {"POSTRIDER_ALLOW_NETWORKS"}
+AGREED_SOURCES = ("crates/domain/src/settings.rs", "crates/store/src/secrets/keyring.rs")
 MIN_FILES = 65536
 MIN_GRACE_SECONDS = 25
 
@@ -44,6 +47,25 @@ def check_service(name, service):
     need(keyed == (name != "router"), f"{name}: the master key")
 
 
+def declared(paths):
+    """Returns the environment variables that source files declare."""
+    return {name for path in paths for name in re.findall(r'env = "(\w+)"', Path(path).read_text())}
+
+
+def check_settings(services):
+    """Checks that services get known settings, and that settings on which they have to agree are the same."""
+    given = {name: services[name]["environment"] for name in sorted(SERVICES)}
+    known = declared(Path("crates").glob("*/src/**/*.rs"))
+    for name, environment in given.items():
+        need(set(environment) <= known, f"{name}: no setting is called {set(environment) - known}")
+    groups = ((("subscription-api", "deliverer"), AGREED | declared(AGREED_SOURCES)), (given, {"POSTRIDER_RETENTION"}))
+    for names, settings in groups:
+        for setting in sorted(settings):
+            need(all(setting in given[name] for name in names), f"{setting}: not passed to all of {sorted(names)}")
+            values = {given[name].get(setting) for name in names}
+            need(len(values) == 1, f"{setting}: {sorted(names)} get different values")
+
+
 def check_compose(path):
     compose = yaml.safe_load(path.read_text())
     services = compose["services"]
@@ -56,6 +78,7 @@ def check_compose(path):
             check_server(name, service, compose["volumes"])
         else:
             check_service(name, service)
+    check_settings(services)
     for name in ("rabbitmq", "deliverer"):
         files = re.fullmatch(r"\$\{\w+:-(\d+)\}", services[name]["ulimits"]["nofile"])
         need(files and int(files[1]) >= MIN_FILES, f"{name}: too few file handles")

@@ -152,6 +152,22 @@ def check_private_is_excepted(name, block):
             need(covered, f"{name}: may reach {network}")
 
 
+def check_agreed(documents, deployments):
+    """Checks that the API and the deliverer get the rules and keys on which they have to agree (ADR 0034)."""
+    shared = of_kind(documents, "ConfigMap")["postrider-settings"]["data"]
+    rules = set(re.findall(r'env = "(\w+)"', Path("crates/domain/src/settings.rs").read_text()))
+    missing = (rules | {"POSTRIDER_RETENTION"}) - set(shared)
+    need(not missing, f"postrider-settings: misses {sorted(missing)}")
+    keys = []
+    for name in ("subscription-api", "deliverer"):
+        container = deployments[name]["spec"]["template"]["spec"]["containers"][0]
+        need({"configMapRef": {"name": "postrider-settings"}} in container["envFrom"], f"{name}: no shared settings")
+        own = {variable["name"]: variable for variable in container["env"]}
+        need(not set(own) & set(shared), f"{name}: has its own {sorted(set(own) & set(shared))}")
+        keys.append([own.get(key) for key in ("POSTRIDER_MASTER_KEY", "POSTRIDER_OLD_MASTER_KEYS")])
+    need(keys[0] == keys[1] and None not in keys[0], "subscription-api and deliverer: not the same master keys")
+
+
 def check_base(documents):
     settings, deployments = known_settings(), of_kind(documents, "Deployment")
     need(set(deployments) == SERVICES, f"deployments: {sorted(deployments)}")
@@ -159,6 +175,7 @@ def check_base(documents):
         check_deployment(name, deployment, settings)
     check_budgets(documents, deployments)
     check_network(documents, deployments)
+    check_agreed(documents, deployments)
     shared = set(of_kind(documents, "ConfigMap")["postrider-settings"]["data"])
     need(shared <= settings, f"no setting is called {shared - settings}")
 
