@@ -133,6 +133,7 @@ impl RetryQueue {
         };
         let (open, more) = mpsc::channel(MAX_DELIVERIES);
         batches.insert(key, open);
+        drop(batches);
         let publishing = self.clone().publish_batch(key, delivery, more);
         tasks::spawn_named("retry batch", publishing.instrument(telemetry::webhook_span(key.0)));
     }

@@ -10,7 +10,7 @@ use domain::ids::{BrandId, EventId};
 use domain::time::Timestamp;
 use domain::trace::TraceParent;
 use runtime::traces::{Span, SpanKind, Traces};
-use tracing::info_span;
+use tracing::error_span;
 
 use super::rejected::Rejected;
 
@@ -155,7 +155,7 @@ impl<M> AcceptedEvent<'_, M> {
     /// there is a line to write.
     pub(super) fn log_span(&self) -> tracing::Span {
         let event_type = self.event.event_type.as_str();
-        info_span!("event", event = %self.id, brand = %self.event.brand_id, event_type)
+        error_span!("event", event = %self.id, brand = %self.event.brand_id, event_type)
     }
 }
 

@@ -19,7 +19,7 @@ use store::delivery::orphaned;
 use store::delivery::record::DeliveryKey;
 use store::routing::ingest::{self, Recipient};
 use store::{Store, StoreError};
-use tracing::{field, info_span};
+use tracing::{error_span, field};
 
 use super::accepted_event::AcceptedEvent;
 use super::store_batch::{StoredBatch, StoredEvent};
@@ -231,7 +231,7 @@ impl<'a> MessageBatch<'a> {
     /// when there is a line to write.
     fn log_span(&self) -> tracing::Span {
         let first = self.deliveries.first().map(|delivery| &delivery.head);
-        info_span!(
+        error_span!(
             "message",
             webhook = %self.webhook,
             brand = first.map(|head| field::display(&head.brand_id)),

@@ -2,7 +2,7 @@
 
 use broker::{Message, Outgoing};
 use domain::event::Rejection;
-use tracing::info_span;
+use tracing::error_span;
 
 use super::accepted_event::AcceptedEvent;
 use crate::telemetry;
@@ -27,7 +27,7 @@ impl Rejected<'_> {
     pub(super) fn to_outgoing(&self) -> Outgoing {
         let span = match self.event {
             Some(event) => event.log_span(),
-            None => info_span!("message", message_id = self.message.message_id.as_deref()),
+            None => error_span!("message", message_id = self.message.message_id.as_deref()),
         };
         span.in_scope(|| rejected_message(self.message, &self.rejection))
     }

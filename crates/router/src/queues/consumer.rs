@@ -17,7 +17,7 @@ use store::routing::ingest::MAX_BATCH;
 use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, error_span, info, warn};
 
 use super::rejections::RejectedPublisher;
 use crate::batch::BatchHandler;
@@ -85,7 +85,7 @@ enum EndReason {
 impl EventConsumer {
     /// Consumes a queue until the process stops, or until the queue is drained.
     pub(crate) async fn consume_queue(&self, queue: EventQueue) {
-        let span = info_span!("consume", queue = queue.name);
+        let span = error_span!("consume", queue = queue.name);
         self.consume_with_retries(queue).instrument(span).await;
     }
 
@@ -221,7 +221,7 @@ impl EventConsumer {
     async fn handle_batch(&self, batch: Vec<Message>) {
         let (probes, batch): (Vec<_>, Vec<_>) = batch.into_iter().partition(|message| self.is_probe(message));
         probes.iter().for_each(Message::ack);
-        let span = info_span!("batch", messages = batch.len());
+        let span = error_span!("batch", messages = batch.len());
         let mut rejected = self.handler.lock().await.handle_batch(&batch).instrument(span).await;
         let mut to_publish = Vec::new();
         for message in batch {

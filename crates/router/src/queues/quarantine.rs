@@ -7,7 +7,7 @@ use broker::{Death, Ending, Message, Outgoing, Route, Subscription};
 use domain::event::{RejectReason, Rejection};
 use runtime::error::Chain;
 use runtime::retry::Backoff;
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, error_span, info, warn};
 
 use super::consumer::EventConsumer;
 use crate::batch::rejected_message;
@@ -21,7 +21,7 @@ const MAX_TRIES: u32 = 20;
 /// Consumes the quarantine until the process stops.
 pub(crate) async fn consume_quarantine(consumer: EventConsumer) {
     let queue = consumer.topology.names().quarantine_queue();
-    let span = info_span!("consume", queue);
+    let span = error_span!("consume", queue);
     consume_with_retries(&consumer, &queue).instrument(span).await;
 }
 
@@ -58,7 +58,7 @@ async fn handle_messages(consumer: &EventConsumer, subscription: &mut Subscripti
             message = subscription.next() => message,
         };
         let Some(message) = message else { return };
-        let span = info_span!("message", message_id = message.message_id.as_deref());
+        let span = error_span!("message", message_id = message.message_id.as_deref());
         let handled = tokio::select! {
             () = consumer.stop.cancelled() => return,
             handled = handle_message(consumer, &message).instrument(span.clone()) => handled,

@@ -12,7 +12,7 @@ use broker::{
 use runtime::error::Chain;
 use runtime::retry::Backoff;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, info_span, warn};
+use tracing::{Instrument, error_span, warn};
 
 use crate::telemetry::{self, Operation};
 
@@ -52,7 +52,7 @@ impl RejectedPublisher {
             return;
         }
         let publisher = self.clone();
-        let span = info_span!("reject", messages = rejected.len());
+        let span = error_span!("reject", messages = rejected.len());
         let publishing = async move { publisher.publish_and_acknowledge(rejected).await };
         self.tasks.spawn(publishing.instrument(span));
     }
