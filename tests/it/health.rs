@@ -1,5 +1,5 @@
-//! The platform disables a webhook at the thresholds of the health rule and not one attempt before (contract
-//! §5).
+//! The platform disables a webhook at the thresholds of the health rule and not one attempt before
+//! (contract §5).
 
 use std::time::Duration;
 

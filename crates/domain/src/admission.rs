@@ -35,9 +35,9 @@ pub const MAX_EARLY_ARRIVAL: Duration = Duration::from_millis(50);
 /// A delivery as its message describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
-    /// The webhook's generation in which the delivery was created.
+    /// The webhook's generation in which the delivery's round began.
     pub generation: i32,
-    /// Which redelivery the message belongs to, from 1.
+    /// The round, from 1.
     pub round: i32,
     /// Attempts recorded before this message was published, over all rounds.
     pub recorded: i32,
@@ -57,7 +57,7 @@ pub struct Candidate {
 pub enum WebhookView {
     /// Its configuration is known.
     Known {
-        /// The current generation; it grows whenever the webhook stops receiving.
+        /// The current generation; it changes with each change of status.
         generation: i32,
         /// Whether it receives now.
         status: WebhookStatus,

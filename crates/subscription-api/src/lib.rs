@@ -66,8 +66,8 @@ pub mod testing {
     pub use crate::validation::validators;
 }
 
-/// Longest time that a stop waits for requests in flight. The contract allows the request timeout of the deliverer
-/// plus 5 s (§7); a request that takes longer has a client that sends too slowly.
+/// Longest time that a stop waits for requests in flight. It may last the request timeout of the deliverer plus 5 s
+/// (contract §7); a request that takes longer has a client that sends too slowly.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 /// Interval at which the rate limiter removes expired entries.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
