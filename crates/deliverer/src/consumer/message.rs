@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::consumer::load::{MessageInHand, MessageLoad};
-use crate::consumer::state::{Epoch, SharedState, Transition};
+use crate::consumer::state::{SharedState, SubscriptionChange, SubscriptionEpoch};
 use crate::delivery::messages::duplicate_message;
 use crate::delivery::{Deliverer, DeliveryContext, DeliveryOutcome};
 use crate::limiter::EndpointLimiter;
@@ -84,7 +84,7 @@ impl MessageHandler {
         self: Arc<Self>,
         intake: Arc<Intake>,
         mut message: Message,
-        epoch: Epoch,
+        epoch: SubscriptionEpoch,
         _in_hand: MessageInHand,
     ) {
         let deliveries = self.decode_message(&mut message).await;
@@ -97,9 +97,10 @@ impl MessageHandler {
         };
         let unfinished = self.deliver_all(&intake, deliveries, &context).await;
         if unfinished.is_stale {
-            intake
-                .state
-                .apply(&Transition::Draining { epoch: Some(epoch.number), ending: Ending::Cancelled });
+            intake.state.apply(&SubscriptionChange::Draining {
+                epoch: Some(epoch.number),
+                ending: Ending::Cancelled,
+            });
         } else if !unfinished.deliveries.is_empty() && intake.limiter.is_closing() {
             // As long as the subscription lasts, RabbitMQ would hand the message out here again.
             epoch.ended.cancelled().await;
