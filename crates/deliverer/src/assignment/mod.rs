@@ -104,7 +104,7 @@ impl Assignments {
             assigned.worker.close();
         }
         if let Err(error) = instances::remove_instance(&self.store, &self.me).await {
-            telemetry::report_retry(Operation::LeaveGroup, &error);
+            telemetry::report_failed_leave(&error);
         }
     }
 
@@ -113,8 +113,8 @@ impl Assignments {
         if let Err(error) = self.webhooks.refresh().await {
             return telemetry::report_retry(Operation::RefreshWebhooks, &error);
         }
-        if let Err(error) = self.renew_lease().await {
-            return telemetry::report_retry(Operation::RenewLease, &error);
+        if let Err(error) = self.renew_instance().await {
+            return telemetry::report_retry(Operation::RenewInstance, &error);
         }
         let may_start_standbys = self.standbys.try_pass(Instant::now());
         self.assign_webhooks(may_start_standbys);
@@ -128,7 +128,7 @@ impl Assignments {
     }
 
     /// Renews the row that shows that this replica lives, and loads the replicas that are alive.
-    async fn renew_lease(&mut self) -> Result<(), StoreError> {
+    async fn renew_instance(&mut self) -> Result<(), StoreError> {
         if self.renewals.is_open(Instant::now()) {
             instances::renew_instance(&self.store, &self.me).await?;
             self.replicas = instances::list_alive(&self.store, self.me.service).await?;
