@@ -58,9 +58,9 @@ pub const MAX_BATCH_DURATION: Duration = Duration::from_secs(15);
 const BLOCKED_QUEUES_INTERVAL: Duration = Duration::from_secs(5);
 /// Longest time for publishing rejected messages when the process stops.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time between two rounds of maintenance of partitions and epochs.
+/// Time between two passes of maintenance of partitions and epochs.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(600);
-/// Time until the next round of maintenance after an unfinished one, for example during a database dump.
+/// Time until the next pass of maintenance after an unfinished one, for example during a database dump.
 const MAINTENANCE_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Runs the router until `stop`.

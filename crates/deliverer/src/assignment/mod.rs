@@ -4,7 +4,7 @@
 //! It polls instead of listening for notifications, so that none can be lost. Each webhook has an owner and a standby;
 //! every replica computes the same from the same data ([`domain::assignment`]).
 //!
-//! The same round looks for work that no message announces: redeliveries, retries whose message has not come, orphaned
+//! The same pass looks for work that no message announces: redeliveries, retries whose message has not come, orphaned
 //! deliveries, and generations that ended.
 
 mod assigned_webhook;
@@ -97,7 +97,7 @@ impl Assignments {
     /// Serves until `stop`, then closes all workers and leaves.
     pub(crate) async fn serve(mut self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            self.run_round().await;
+            self.run_pass().await;
             tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(ASSIGN_INTERVAL) => {} }
         }
         for assigned in self.assigned.values() {
@@ -108,8 +108,8 @@ impl Assignments {
         }
     }
 
-    /// Runs one round. While the database is away, all stays as it is.
-    async fn run_round(&mut self) {
+    /// Runs one pass. While the database is away, all stays as it is.
+    async fn run_pass(&mut self) {
         if let Err(error) = self.webhooks.refresh().await {
             return telemetry::report_retry(Operation::RefreshWebhooks, &error);
         }
