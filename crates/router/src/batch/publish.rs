@@ -91,7 +91,7 @@ impl DeliveryPublisher {
                 deliveries.extend(OutgoingDelivery::for_recipients(recipients, &head, event));
                 continue;
             }
-            telemetry::event_repeated();
+            telemetry::event_duplicate();
             if *redelivered || *retried {
                 unsure.push(*event);
             }
