@@ -100,7 +100,7 @@ pub enum Recorded {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Custody {
     /// RabbitMQ counts the message as ours.
-    Held,
+    Ours,
     /// The subscription ended, so that RabbitMQ hands the message out again.
     SubscriptionEnded,
     /// The process stood still for so long that RabbitMQ may have given the message to another replica.
@@ -172,7 +172,7 @@ pub fn admit(
         }
         Stage::Permitted(Custody::ProcessStalled) => Admission::RequeueStale,
         Stage::Permitted(Custody::SubscriptionEnded) => Admission::Requeue,
-        Stage::Permitted(Custody::Held) => refuse_stopped(candidate, webhook)
+        Stage::Permitted(Custody::Ours) => refuse_stopped(candidate, webhook)
             .or_else(|| end_late(candidate, schedule, now))
             .unwrap_or(Admission::Attempt { delay: Duration::ZERO }),
     }

@@ -68,11 +68,11 @@ enum MessageFate {
 }
 
 impl MessageFate {
-    /// Decides about a message of `total` deliveries. `is_held`: whether RabbitMQ still counts it as ours.
-    fn of(total: usize, unfinished: usize, is_held: bool) -> Self {
+    /// Decides about a message of `total` deliveries. `is_ours`: whether RabbitMQ still counts it as ours.
+    fn of(total: usize, unfinished: usize, is_ours: bool) -> Self {
         match unfinished {
             0 => Self::Acknowledge,
-            some if some < total && is_held => Self::Split,
+            some if some < total && is_ours => Self::Split,
             _ => Self::Requeue,
         }
     }
@@ -105,7 +105,7 @@ impl MessageHandler {
             // As long as the subscription lasts, RabbitMQ would hand the message out here again.
             epoch.ended.cancelled().await;
         }
-        match MessageFate::of(total, unfinished.deliveries.len(), message.is_held()) {
+        match MessageFate::of(total, unfinished.deliveries.len(), message.is_ours()) {
             MessageFate::Acknowledge => message.ack(),
             MessageFate::Split => match self.publish_rest(intake.webhook, unfinished.deliveries).await {
                 true => message.ack(),

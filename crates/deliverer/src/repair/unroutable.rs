@@ -25,8 +25,8 @@ use crate::webhook_cache::{CachedWebhook, WebhookCache};
 
 /// Messages handled at once.
 const PREFETCH: u16 = 50;
-/// Pause between declaring a queue and sending a message on. If the queue is deleted at once, the message does not
-/// come back at once, again and again.
+/// Pause between declaring a queue and sending a message on. It slows down a message that comes back because its
+/// queue was deleted again.
 const SEND_ON_DELAY: Duration = Duration::from_millis(100);
 /// How long a webhook's queue may take to confirm a message before the message is handled again.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
