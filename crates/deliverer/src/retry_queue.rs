@@ -19,7 +19,7 @@ use domain::ids::WebhookId;
 use domain::queue_repair::{Diagnosis, QueueAnswer};
 use domain::time::Timestamp;
 use futures_util::future::join_all;
-use runtime::progress::Progress;
+use runtime::progress::WorkProgress;
 use store::clock;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
@@ -43,7 +43,7 @@ struct Inner {
     publisher: GuardedPublisher,
     names: Namespace,
     levels: DelayLevels,
-    progress: Progress,
+    progress: WorkProgress,
     /// Messages that wait for more deliveries. A task waits until RabbitMQ has its delivery, so that there are no more of
     /// them than deliveries in hand.
     open_batches: Mutex<HashMap<BatchKey, mpsc::Sender<WaitingDelivery>>>,
@@ -65,7 +65,7 @@ impl RetryQueue {
         publisher: GuardedPublisher,
         names: Namespace,
         levels: DelayLevels,
-        progress: Progress,
+        progress: WorkProgress,
     ) -> Self {
         Self(Arc::new(Inner { publisher, names, levels, progress, open_batches: Mutex::default() }))
     }

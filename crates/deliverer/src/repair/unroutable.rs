@@ -8,7 +8,7 @@ use broker::{BrokerError, Consumers, Ending, Message, Outgoing, Route, Subscript
 use domain::delivery::DeliveryStatus;
 use domain::ids::WebhookId;
 use runtime::error::Chain;
-use runtime::progress::{Progress, WorkItem};
+use runtime::progress::{WorkItem, WorkProgress};
 use runtime::retry::{Backoff, until_ok};
 use store::Store;
 use store::delivery::orphaned;
@@ -36,7 +36,7 @@ const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct UnroutableConsumer {
     pub(crate) consumers: Consumers,
     pub(crate) router: Arc<UnroutableRouter>,
-    pub(crate) progress: Progress,
+    pub(crate) progress: WorkProgress,
     pub(crate) tracker: TaskTracker,
 }
 

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use broker::{Message, Outgoing};
 use chrono::TimeDelta;
-use runtime::progress::Progress;
+use runtime::progress::WorkProgress;
 use runtime::traces::Traces;
 use store::Store;
 use store::clock;
@@ -38,7 +38,7 @@ pub(crate) struct BatchHandler {
     pub(crate) retention: Duration,
     pub(crate) traces: Traces,
     pub(crate) index: Index,
-    pub(crate) progress: Progress,
+    pub(crate) progress: WorkProgress,
 }
 
 impl BatchHandler {
