@@ -1,5 +1,5 @@
-//! Forbidden addresses, rejected when a webhook is created and again when the deliverer connects (contract
-//! §4, §6).
+//! Forbidden addresses, rejected when a webhook is created and again when the deliverer connects
+//! (contract §4, §6).
 
 use std::cell::Cell;
 use std::fs::File;

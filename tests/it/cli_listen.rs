@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::Stage;
 use crate::cli::cli;
 
-/// The envelope's keys, in the order of the contract (§3).
+/// The envelope's keys, in their order (contract §3).
 const KEYS: [&str; 7] = ["id", "brandId", "webhookId", "attemptId", "created", "type", "data"];
 
 fn assert_as_from_the_platform(request: &Received, event: &Event) {

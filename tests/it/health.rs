@@ -1,5 +1,5 @@
-//! The platform disables a webhook at the thresholds of the health rule and not one attempt before (contract
-//! §5).
+//! The platform disables a webhook at the thresholds of the health rule and not one attempt before
+//! (contract §5).
 
 use std::time::Duration;
 
@@ -68,13 +68,13 @@ impl Subject {
 
     /// Waits until it is disabled for this reason after this number of requests; the detail contains the
     /// numbers.
-    async fn assert_disabled(&self, stage: &Stage, reason: &str, requests: usize, figures: &[&str]) {
+    async fn assert_disabled(&self, stage: &Stage, reason: &str, requests: usize, numbers: &[&str]) {
         let read = stage.brand.wait_webhook_status(&self.webhook, "disabled").await;
         assert_eq!(read["disabled"]["reason"], reason, "{read}");
         let detail = read["disabled"]["detail"].as_str().unwrap_or_else(|| panic!("no detail in {read}"));
-        for figure in figures {
-            let is_there = detail.split(|c: char| !c.is_ascii_digit()).any(|number| number == *figure);
-            assert!(is_there, "{figure} is not in {detail:?}");
+        for wanted in numbers {
+            let is_there = detail.split(|c: char| !c.is_ascii_digit()).any(|number| number == *wanted);
+            assert!(is_there, "{wanted} is not in {detail:?}");
         }
         assert_eq!(self.endpoint.requests().len(), requests, "{detail}");
         assert_eq!(read["enabled"], false, "{read}");

@@ -1,5 +1,5 @@
-//! A property of Get Events: paging while new events arrive shows nothing twice and misses nothing (contract
-//! §4). The test walks every page size, order and filter.
+//! A property of Get Events: paging while new events arrive shows nothing twice and misses nothing
+//! (contract §4). The test walks every page size, order and filter.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Processes and settings (contract §7).
 
+use std::collections::BTreeSet;
 use std::process::{Command, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
@@ -33,44 +34,83 @@ fn run_service(service: &str, args: &[&str], settings: &[(&str, &str)]) -> Outpu
     command.output().expect("the service runs")
 }
 
+const CONTRACT: &str = include_str!("../../crates/docs/contract.md");
+
+/// Settings of the contract that the API does not have, and then of the other services.
+const NOT_OF_THE_API: &[&str] = &[
+    "POSTRIDER_EXTRA_CA_FILE",
+    "POSTRIDER_CONNECT_TIMEOUT",
+    "POSTRIDER_REQUEST_TIMEOUT",
+    "POSTRIDER_HTTP2",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "POSTRIDER_TRACE_SHARE",
+];
+const NOT_OF_THE_ROUTER: &[&str] = &[
+    "POSTRIDER_MASTER_KEY",
+    "POSTRIDER_OLD_MASTER_KEYS",
+    "POSTRIDER_SUPPORT_TOKEN",
+    "POSTRIDER_API_LISTEN",
+    "POSTRIDER_ALLOW_NETWORKS",
+    "POSTRIDER_EXTRA_CA_FILE",
+    "POSTRIDER_RETRY_DELAYS",
+    "POSTRIDER_RETRY_WINDOW",
+    "POSTRIDER_CONNECT_TIMEOUT",
+    "POSTRIDER_REQUEST_TIMEOUT",
+    "POSTRIDER_HTTP2",
+    "POSTRIDER_TOKEN_RATE",
+    "POSTRIDER_HEALTH_WINDOW",
+    "POSTRIDER_HEALTH_MIN_ATTEMPTS",
+    "POSTRIDER_HEALTH_FAILURE_RATE",
+    "POSTRIDER_HEALTH_FAILED_DELIVERIES",
+];
+const NOT_OF_THE_DELIVERER: &[&str] =
+    &["POSTRIDER_SUPPORT_TOKEN", "POSTRIDER_API_LISTEN", "POSTRIDER_TOKEN_RATE"];
+
+/// Reads the settings from the first column of the contract's table.
+///
+/// A name that begins with `_` replaces the last word of the name before it: `_MIN_ATTEMPTS` after
+/// `POSTRIDER_HEALTH_WINDOW` is `POSTRIDER_HEALTH_MIN_ATTEMPTS`.
+fn read_contract_settings() -> BTreeSet<String> {
+    let (_, table) = CONTRACT.split_once("| setting | default |").expect("the table of settings");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let mut settings = BTreeSet::new();
+    for row in rows {
+        let names = row.split('|').nth(1).expect("a first column").split('`').skip(1).step_by(2);
+        let mut stem = "";
+        for name in names {
+            if name.starts_with('_') {
+                settings.insert(format!("{stem}{name}"));
+            } else {
+                stem = name.rsplit_once('_').expect("a name of several words").0;
+                settings.insert(name.to_owned());
+            }
+        }
+    }
+    settings
+}
+
+/// Reads the variables that `--help` names.
+fn read_variables(help: &str) -> BTreeSet<String> {
+    let names = help.split("[env: ").skip(1);
+    names.map(|rest| rest.split(['=', ']']).next().unwrap_or_default().to_owned()).collect()
+}
+
 #[test]
-fn help_lists_every_setting_as_flag_and_variable() {
-    let all = [
-        "DATABASE_URL",
-        "AMQP_URL",
-        "POSTRIDER_NAMESPACE",
-        "POSTRIDER_OPS_LISTEN",
-        "RUST_LOG",
-        "POSTRIDER_LOG_FORMAT",
-        "--no-migrate",
-    ];
-    let api = [
-        "POSTRIDER_MASTER_KEY",
-        "POSTRIDER_SUPPORT_TOKEN",
-        "POSTRIDER_API_LISTEN",
-        "POSTRIDER_ALLOW_NETWORKS",
-        "POSTRIDER_TOKEN_RATE",
-        "POSTRIDER_RETENTION",
-    ];
-    let router = ["POSTRIDER_RETENTION"];
-    let deliverer = [
-        "POSTRIDER_MASTER_KEY",
-        "POSTRIDER_ALLOW_NETWORKS",
-        "POSTRIDER_EXTRA_CA_FILE",
-        "POSTRIDER_RETRY_DELAYS",
-        "POSTRIDER_RETRY_WINDOW",
-        "POSTRIDER_CONNECT_TIMEOUT",
-        "POSTRIDER_REQUEST_TIMEOUT",
-        "POSTRIDER_HTTP2",
-    ];
-    for (service, own) in SERVICES.into_iter().zip([&api[..], &router, &deliverer]) {
+fn help_lists_every_setting_of_the_contract_as_flag_and_variable() {
+    let contract = read_contract_settings();
+    let exceptions = [NOT_OF_THE_API, NOT_OF_THE_ROUTER, NOT_OF_THE_DELIVERER];
+    for (service, not_its_own) in SERVICES.into_iter().zip(exceptions) {
         let output = run_service(service, &["--help"], &[]);
         assert!(output.status.success(), "{service} --help: {}", output.status);
         let text = String::from_utf8(output.stdout).expect("text");
-        for setting in all.iter().chain(own) {
-            assert!(text.contains(setting), "{setting} is not in {service} --help:\n{text}");
+        let mut expected = contract.clone();
+        for setting in not_its_own {
+            assert!(expected.remove(*setting), "the contract has no {setting}");
         }
-        assert!(text.contains("--database-url") && text.contains("--amqp-url"), "{text}");
+        assert_eq!(read_variables(&text), expected, "{service} --help:\n{text}");
+        for flag in ["--database-url", "--amqp-url", "--no-migrate"] {
+            assert!(text.contains(flag), "{flag} is not in {service} --help:\n{text}");
+        }
         assert!(!text.contains(KEY), "a secret is never shown");
     }
 }

@@ -1,5 +1,5 @@
-//! Endpoints that attack. The deliverer's memory stays bounded, and deliveries to others stay fast (contract
-//! §5, `crates/SECURITY.md`).
+//! Endpoints that attack. The deliverer's memory stays bounded, and deliveries to others stay fast
+//! (contract §5, `crates/SECURITY.md`).
 
 use std::time::{Duration, Instant};
 

@@ -49,8 +49,8 @@ impl Measured {
     }
 
     /// Adds a further number.
-    pub(crate) fn with(mut self, name: &str, figure: f64) -> Self {
-        self.more.insert(name.to_owned(), figure);
+    pub(crate) fn with(mut self, name: &str, value: f64) -> Self {
+        self.more.insert(name.to_owned(), value);
         self
     }
 }
@@ -102,8 +102,7 @@ impl Report {
         let Measured { name, window, needed_cpu_s_per_1000: needed, .. } = measured;
         let ratio = self.limits.as_ref().map_or(0.0, |limits| needed / limits.cpu_s_per_1000);
         let latency = format_latency(&window.latency);
-        let more: String =
-            measured.more.iter().map(|(name, figure)| format!(" {name} {figure:.2}")).collect();
+        let more: String = measured.more.iter().map(|(name, value)| format!(" {name} {value:.2}")).collect();
         // A part of a window has no processor time of its own.
         let cost = match window.cpu_s_per_1000.is_empty() {
             true => String::new(),

@@ -78,7 +78,7 @@ impl Stage {
     }
 
     /// Waits until every published event has arrived, or until the timeout.
-    pub(crate) async fn wait_drained(&self, patience: Duration) {
+    pub(crate) async fn wait_drained(&self, timeout: Duration) {
         let owed = self.board.published_events().len() * self.fan_out as usize;
         let arrived = async {
             // Repeated arrivals may hide missing ones here; the report counts exactly.
@@ -88,7 +88,7 @@ impl Stage {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        let _ = tokio::time::timeout(patience, arrived).await;
+        let _ = tokio::time::timeout(timeout, arrived).await;
     }
 
     /// Moves a webhook to another endpoint, and waits until the deliverers have seen it.

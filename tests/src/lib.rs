@@ -1,6 +1,6 @@
 //! The harness of the end-to-end tests: Postrider's real processes, servers and endpoints, seen from outside
-//! as `CONTRACT.md` promises. It uses none of Postrider's own crates, so that a mistake in them cannot hide
-//! in its own check.
+//! as `crates/docs/contract.md` promises. It uses none of Postrider's own crates, so that a mistake in them
+//! cannot hide in its own check.
 
 pub mod api;
 pub mod balancer;

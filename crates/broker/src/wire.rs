@@ -26,7 +26,7 @@ const MAX_DETAIL_CHARS: usize = 300;
 /// The progress of a delivery. The routing key names the webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
-    /// Generation of the webhook when the event was routed.
+    /// The webhook's generation in which the delivery's round began.
     pub generation: i32,
     /// Number of the round, from 1. Each redelivery starts a new round.
     pub round: i32,

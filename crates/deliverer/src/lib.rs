@@ -3,8 +3,8 @@
 //! # One delivery, from the queue to the socket and back
 //!
 //! 1. `assignment` computes which webhooks this replica serves, and starts a worker for each.
-//! 2. `consumer::worker` subscribes to the webhook's queue and receives messages; `consumer::state` says where the
-//!    subscription stands. A message holds up to eight deliveries.
+//! 2. `consumer::worker` subscribes to the webhook's queue through `consumer::subscriber`, and receives messages;
+//!    `consumer::state` says where the subscription stands. A message holds up to eight deliveries.
 //! 3. `consumer::message` decodes a message and hands its deliveries to `delivery`, each in a slot.
 //! 4. `delivery::Deliverer::deliver` waits until no other task of this process has the delivery
 //!    (`delivery::in_flight`).
@@ -21,6 +21,8 @@
 //! Three things go beside this walk. `redelivery` sends deliveries from the database: retries whose message has not
 //! come, and redeliveries that somebody asked for; they enter the walk at step 4. `repair` recreates queues that
 //! RabbitMQ lost. `outbox` publishes messages that a transaction wrote.
+//!
+//! Both crates have modules for the same concepts: `domain::x` decides, `crate::x` carries out.
 //!
 //! The order of steps 7 to 9 is the promise: no message is acknowledged before its outcome is recorded and its retry
 //! confirmed. The crate knows nothing of event types or of the API.

@@ -19,7 +19,7 @@ use domain::ids::WebhookId;
 use domain::queue_repair::{Diagnosis, QueueAnswer};
 use domain::time::Timestamp;
 use futures_util::future::join_all;
-use runtime::progress::Progress;
+use runtime::progress::WorkProgress;
 use store::clock;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
@@ -42,8 +42,8 @@ pub(crate) struct RetryQueue(Arc<Inner>);
 struct Inner {
     publisher: GuardedPublisher,
     names: Namespace,
-    ladder: DelayLevels,
-    progress: Progress,
+    levels: DelayLevels,
+    progress: WorkProgress,
     /// Messages that wait for more deliveries. A task waits until RabbitMQ has its delivery, so that there are no more of
     /// them than deliveries in hand.
     open_batches: Mutex<HashMap<BatchKey, mpsc::Sender<WaitingDelivery>>>,
@@ -64,10 +64,10 @@ impl RetryQueue {
     pub(crate) fn new(
         publisher: GuardedPublisher,
         names: Namespace,
-        ladder: DelayLevels,
-        progress: Progress,
+        levels: DelayLevels,
+        progress: WorkProgress,
     ) -> Self {
-        Self(Arc::new(Inner { publisher, names, ladder, progress, open_batches: Mutex::default() }))
+        Self(Arc::new(Inner { publisher, names, levels, progress, open_batches: Mutex::default() }))
     }
 
     /// Publishes a delivery, as [`wire::encode`] wrote it, into the delay queue that fits best; it comes back by itself.
@@ -76,7 +76,7 @@ impl RetryQueue {
     pub(crate) async fn publish(&self, webhook: WebhookId, body: Vec<u8>, until: Timestamp) {
         let remaining = (until - clock::now()).to_std().unwrap_or_default();
         let (sender, published) = oneshot::channel();
-        let delay = self.0.ladder.level_for(remaining);
+        let delay = self.0.levels.level_for(remaining);
         self.add_to_batch((webhook, delay), WaitingDelivery { body, published: sender });
         if published.await.is_err() {
             unreachable!("a message is published until it is confirmed");
@@ -88,7 +88,7 @@ impl RetryQueue {
         let mut outages = Outages::default();
         loop {
             tokio::time::sleep(EXAMINE_INTERVAL).await;
-            for delay in self.0.ladder.delays() {
+            for delay in self.0.levels.delays() {
                 let answer = self.ask_queue(*delay).await;
                 if outages.diagnose(*delay, answer, Instant::now()) == Diagnosis::Lost {
                     self.recreate(&topology, *delay).await;

@@ -35,9 +35,9 @@ pub const MAX_EARLY_ARRIVAL: Duration = Duration::from_millis(50);
 /// A delivery as its message describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
-    /// The webhook's generation in which the delivery was created.
+    /// The webhook's generation in which the delivery's round began.
     pub generation: i32,
-    /// Which redelivery the message belongs to, from 1.
+    /// The round, from 1.
     pub round: i32,
     /// Attempts recorded before this message was published, over all rounds.
     pub recorded: i32,
@@ -57,7 +57,7 @@ pub struct Candidate {
 pub enum WebhookView {
     /// Its configuration is known.
     Known {
-        /// The current generation; it grows whenever the webhook stops receiving.
+        /// The current generation; it changes with each change of status.
         generation: i32,
         /// Whether it receives now.
         status: WebhookStatus,
@@ -100,7 +100,7 @@ pub enum Recorded {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Custody {
     /// RabbitMQ counts the message as ours.
-    Held,
+    Ours,
     /// The subscription ended, so that RabbitMQ hands the message out again.
     SubscriptionEnded,
     /// The process stood still for so long that RabbitMQ may have given the message to another replica.
@@ -172,7 +172,7 @@ pub fn admit(
         }
         Stage::Permitted(Custody::ProcessStalled) => Admission::RequeueStale,
         Stage::Permitted(Custody::SubscriptionEnded) => Admission::Requeue,
-        Stage::Permitted(Custody::Held) => refuse_stopped(candidate, webhook)
+        Stage::Permitted(Custody::Ours) => refuse_stopped(candidate, webhook)
             .or_else(|| end_late(candidate, schedule, now))
             .unwrap_or(Admission::Attempt { delay: Duration::ZERO }),
     }

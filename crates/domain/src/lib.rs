@@ -11,11 +11,16 @@
 //!   requests, and the rule that disables an unhealthy webhook.
 //! - [`delivery`] is one event for one webhook: its status, the facts of an attempt and the verdict about it, the retry
 //!   schedule, and the limit of requests to one endpoint.
+//! - [`admission`] decides what a deliverer does with a delivery that has arrived: attempt it, let it wait, end it or
+//!   drop it.
+//! - [`redelivery_pacing`] decides how fast deliveries are sent from the database, and by which replica.
+//! - [`queue_repair`] decides when a queue counts as lost, and which deliveries a repaired queue is filled with.
 //! - [`assignment`] distributes webhooks to the replicas of the deliverer.
 //! - [`ids`], [`time`], [`trace`], [`text`], [`limits`] and [`vocabulary`] are values that all of them share.
 //!
-//! Imports lead only from `delivery` to `webhook`, and from all of them to the shared values. The feature `clap` adds
-//! `settings`, the command-line settings of the retry schedule and of the health rule.
+//! Imports lead only from `delivery` to `event` and `webhook`, from `admission` to `delivery` and `webhook`, and from
+//! all of them to the shared values. The feature `clap` adds `settings`, the command-line settings of the retry
+//! schedule and of the health rule, which imports `delivery` and `webhook`.
 
 pub mod admission;
 pub mod assignment;

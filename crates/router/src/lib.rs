@@ -6,9 +6,10 @@
 //! 1. `queues::consumer` receives a batch of up to 500 messages from the ingest queue.
 //! 2. `batch` decodes the messages. Invalid ones are rejected with a reason.
 //! 3. [`subscriptions`] matches the events against the index of brands, event types and webhooks, which is in memory.
-//!    The index has a version; if the database has a newer one, the router loads the changes and matches again.
-//! 4. `batch::store_batch` stores all events of the batch and their deliveries with one statement. An event that is
-//!    stored already is a duplicate.
+//!    The index has a version; if the database has a newer one, `batch::current_version` loads the changes and matches
+//!    again.
+//! 4. `batch::current_version` stores all events of the batch and their deliveries with one statement, and
+//!    `batch::store_batch` splits a batch that PostgreSQL refuses. An event that is stored already is a duplicate.
 //! 5. `batch::publish` publishes the deliveries of new events to the queues of their webhooks, and waits for the
 //!    confirms.
 //! 6. `queues::consumer` acknowledges the messages. A rejected message is acknowledged once it is in the queue of
@@ -57,9 +58,9 @@ pub const MAX_BATCH_DURATION: Duration = Duration::from_secs(15);
 const BLOCKED_QUEUES_INTERVAL: Duration = Duration::from_secs(5);
 /// Longest time for publishing rejected messages when the process stops.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time between two rounds of maintenance of partitions and epochs.
+/// Time between two passes of maintenance of partitions and epochs.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(600);
-/// Time until the next round of maintenance after an unfinished one, for example during a database dump.
+/// Time until the next pass of maintenance after an unfinished one, for example during a database dump.
 const MAINTENANCE_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Runs the router until `stop`.

@@ -173,8 +173,8 @@ pub(crate) fn event_taken(lag: TimeDelta) {
     counter!("postrider_events_total", "outcome" => "taken").increment(1);
 }
 
-/// Reports an event that was stored before.
-pub(crate) fn event_repeated() {
+/// Reports a duplicate of another event in the batch, or of a stored event.
+pub(crate) fn event_duplicate() {
     counter!("postrider_events_total", "outcome" => "duplicate").increment(1);
 }
 

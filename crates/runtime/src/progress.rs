@@ -1,8 +1,8 @@
 //! Detection of stalled work.
 //!
 //! A service may reach both of its servers and still make no progress, for example because PostgreSQL refuses a
-//! statement again and again, a queue confirms nothing, or a lock is never released. [`Progress`] watches one kind of
-//! work that is quick unless something is wrong. [`crate::readiness::Readiness`] combines several of them.
+//! statement again and again, a queue confirms nothing, or a lock is never released. [`WorkProgress`] watches one kind
+//! of work that is quick unless something is wrong. [`crate::readiness::Readiness`] combines several of them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// The time without progress counts from the latest of three events: the first item began while none was unfinished, a
 /// call of [`Self::advance`], a call of [`WorkItem::done`]. An item that is dropped without `done` is no progress.
 #[derive(Debug, Clone)]
-pub struct Progress(Arc<Inner>);
+pub struct WorkProgress(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -35,9 +35,9 @@ struct State {
 /// An item of work, which is unfinished until this is dropped.
 #[derive(Debug)]
 #[must_use]
-pub struct WorkItem(Progress);
+pub struct WorkItem(WorkProgress);
 
-impl Progress {
+impl WorkProgress {
     /// Creates the progress of work with this name, which is a label value of a metric.
     #[must_use]
     pub fn new(name: &'static str) -> Self {
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_finished_item_is_progress_but_a_dropped_item_is_not() {
-        let progress = Progress::new("test");
+        let progress = WorkProgress::new("test");
         let one = progress.begin();
         let other = progress.begin();
         let third = progress.begin();

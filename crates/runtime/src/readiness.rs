@@ -10,7 +10,7 @@ use metrics::gauge;
 use serde::Serialize;
 use tracing::{info, warn};
 
-use crate::progress::Progress;
+use crate::progress::WorkProgress;
 
 /// The state of both servers and the progress of the work, cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +20,7 @@ pub struct Readiness(Arc<Inner>);
 struct Inner {
     database: Mutex<Server>,
     broker: Mutex<Server>,
-    watched: Mutex<Vec<Progress>>,
+    watched: Mutex<Vec<WorkProgress>>,
 }
 
 /// The state of one of the two servers.
@@ -80,12 +80,12 @@ impl Readiness {
         set_server(&self.0.broker, "broker", Server::AwayBecause(reason.into()));
     }
 
-    /// Creates a [`Progress`] that makes the service unready while its work is stalled.
+    /// Creates a [`WorkProgress`] that makes the service unready while its work is stalled.
     ///
     /// The name appears in `/readyz` and as the label of a metric, so it must be unique.
     #[must_use]
-    pub fn watch_progress(&self, name: &'static str) -> Progress {
-        let progress = Progress::new(name);
+    pub fn watch_progress(&self, name: &'static str) -> WorkProgress {
+        let progress = WorkProgress::new(name);
         lock(&self.0.watched).push(progress.clone());
         progress
     }

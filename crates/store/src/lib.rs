@@ -1,8 +1,8 @@
 //! PostgreSQL: the schema, and one small function for each statement.
 //!
-//! Every statement is a file `sql/<noun>/<verb>.sql`, and the function that runs it is in the module of the same
-//! concept. A test prepares each file against a migrated database, and another test checks that each file is used. The
-//! crate knows neither AMQP nor HTTP.
+//! Every statement is a file `sql/<concept>/<statement>.sql`, and the function that runs it is in the module of the
+//! same concept. A test prepares each file against a migrated database, and another test checks that each file is used.
+//! The crate knows neither AMQP nor HTTP.
 //!
 //! The modules at the top are the foundation: [`pool`] opens connections and bounds every wait, [`error`] tells callers
 //! whether a retry can succeed, [`db`] lets a statement run alone or inside a transaction, [`keyset`] describes pages,

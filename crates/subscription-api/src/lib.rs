@@ -66,8 +66,8 @@ pub mod testing {
     pub use crate::validation::validators;
 }
 
-/// Longest time that a stop waits for requests in flight. The contract allows the request timeout of the deliverer
-/// plus 5 s (§7); a request that takes longer has a client that sends too slowly.
+/// Longest time that a stop waits for requests in flight. It may last the request timeout of the deliverer plus 5 s
+/// (contract §7); a request that takes longer has a client that sends too slowly.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 /// Interval at which the rate limiter removes expired entries.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
@@ -137,12 +137,12 @@ fn register_metrics() {
 fn build_api(config: &Config) -> Api {
     let link = |purpose: &str| Link::new(&config.broker, format!("postrider subscription-api {purpose}"));
     let names = config.broker.namespace.clone();
-    let ladder = config.retry.schedule().delay_levels();
+    let levels = config.retry.schedule().delay_levels();
     Api::from(ApiParts {
         store: Store::new(&config.store, "postrider subscription-api"),
         keyring: SecretKeyring::from_settings(&config.keyring),
-        retry_delays: ladder.delays().to_vec(),
-        topology: Topology::new(link("topology"), names.clone(), Some(ladder)),
+        retry_delays: levels.delays().to_vec(),
+        topology: Topology::new(link("topology"), names.clone(), Some(levels)),
         publisher: Publisher::new(link("publisher")),
         rejected: RejectedQueue::new(link("rejected"), names.clone()),
         names,
@@ -157,14 +157,14 @@ fn build_api(config: &Config) -> Api {
 /// Re-encrypts every secret with the master key of the settings.
 async fn reencrypt_secrets(config: &Config) -> Result<(), StartError> {
     let store = Store::new(&config.store, "postrider reseal");
-    let resealed =
+    let reencrypted =
         store::secrets::reencrypt::reencrypt_secrets(&store, &SecretKeyring::from_settings(&config.keyring))
             .await?;
-    info!(webhooks = resealed.done, "re-encrypted the secrets");
-    for error in &resealed.unreadable {
+    info!(webhooks = reencrypted.done, "re-encrypted the secrets");
+    for error in &reencrypted.unreadable {
         warn!(error = %Chain(error), "could not re-encrypt a secret");
     }
-    match resealed.unreadable.len() {
+    match reencrypted.unreadable.len() {
         0 => Ok(()),
         left => Err(StartError::Unreadable(left)),
     }

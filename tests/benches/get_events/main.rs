@@ -20,9 +20,9 @@ const MANY: i64 = 5_000_000;
 #[tokio::main]
 async fn main() {
     let many = std::env::var("BENCH_EVENTS").ok().and_then(|n| n.parse().ok()).unwrap_or(MANY);
-    let few = measured(FEW).await;
-    let figures = measured(many).await;
-    table::print(&few, &figures, FEW, many);
+    let few_measured = measured(FEW).await;
+    let many_measured = measured(many).await;
+    table::print(&few_measured, &many_measured, FEW, many);
 }
 
 /// Measures one webhook with this number of deliveries, in a database that is dropped afterwards.
@@ -37,11 +37,11 @@ async fn measured(events: i64) -> Vec<Measurement> {
         explain(&mut platform, &client).await;
     }
     let reader = measure::Reader::new(platform.api_address(), brand.api.token());
-    let mut figures = Vec::new();
+    let mut measurements = Vec::new();
     for page in pages::all(&reader, &brand.webhooks_path(&format!("/{}", webhook.id)), &filled).await {
-        figures.push(reader.measure(page).await);
+        measurements.push(reader.measure(page).await);
     }
-    figures
+    measurements
 }
 
 /// Makes the server log the plan of every statement of the API. The API reconnects, so that the setting

@@ -113,16 +113,16 @@ async fn run_window(stage: &Stage, args: &Args, last: u32, name: &str) -> Measur
 fn compare_with_neighbours(mut windows: Vec<Measurements>) -> Vec<Measured> {
     for at in (1..windows.len()).step_by(2) {
         for part in 0..windows[at].len() {
-            let of = |figure: fn(&Window) -> f64| {
-                let around = |at: usize| figure(&windows[at][part].window);
+            let of = |metric: fn(&Window) -> f64| {
+                let around = |at: usize| metric(&windows[at][part].window);
                 around(at) * 2.0 / (around(at - 1) + around(at + 1))
             };
-            let figures = [
+            let metrics = [
                 ("kept_percent", of(|window| window.per_second) * 100.0),
                 ("p50_times", of(|window| window.latency.p50_ms)),
                 ("p99_times", of(|window| window.latency.p99_ms)),
             ];
-            windows[at][part].more.extend(figures.map(|(name, figure)| (name.to_owned(), figure)));
+            windows[at][part].more.extend(metrics.map(|(name, metric)| (name.to_owned(), metric)));
         }
     }
     windows.into_iter().flatten().collect()

@@ -79,7 +79,7 @@ impl Message {
     /// Returns whether the channel is open, and so whether an unacknowledged message is still ours. If it is not,
     /// RabbitMQ delivers the message again.
     #[must_use]
-    pub fn is_held(&self) -> bool {
+    pub fn is_ours(&self) -> bool {
         self.acks.channel().status().connected()
     }
 

@@ -46,7 +46,7 @@ pub(crate) enum RoleAction {
     Keep,
     /// Start one.
     Start,
-    /// Stop it. A standby comes back in a later round, behind the owner.
+    /// Stop it. A standby comes back in a later pass, behind the owner.
     Stop,
     /// Stop it, and start another.
     Replace,

@@ -1,7 +1,8 @@
 //! Closes the pending deliveries of a webhook that stopped receiving.
 //!
-//! A webhook's generation ends when it is paused, disabled or deleted. Its pending deliveries become held or discarded
-//! then. An interrupted task loses nothing, because the webhook still says that its generations are open.
+//! A webhook's generation ends with each change of its status. Deliveries of an ended generation that are still pending
+//! become held or discarded. An interrupted task loses nothing, because the webhook still says that its generations are
+//! open.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 //! It polls instead of listening for notifications, so that none can be lost. Each webhook has an owner and a standby;
 //! every replica computes the same from the same data ([`domain::assignment`]).
 //!
-//! The same round looks for work that no message announces: redeliveries, retries whose message has not come, orphaned
+//! The same pass looks for work that no message announces: redeliveries, retries whose message has not come, orphaned
 //! deliveries, and generations that ended.
 
 mod assigned_webhook;
@@ -97,24 +97,24 @@ impl Assignments {
     /// Serves until `stop`, then closes all workers and leaves.
     pub(crate) async fn serve(mut self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            self.run_round().await;
+            self.run_pass().await;
             tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(ASSIGN_INTERVAL) => {} }
         }
         for assigned in self.assigned.values() {
             assigned.worker.close();
         }
         if let Err(error) = instances::remove_instance(&self.store, &self.me).await {
-            telemetry::report_retry(Operation::LeaveGroup, &error);
+            telemetry::report_failed_leave(&error);
         }
     }
 
-    /// Runs one round. While the database is away, all stays as it is.
-    async fn run_round(&mut self) {
+    /// Runs one pass. While the database is away, all stays as it is.
+    async fn run_pass(&mut self) {
         if let Err(error) = self.webhooks.refresh().await {
             return telemetry::report_retry(Operation::RefreshWebhooks, &error);
         }
-        if let Err(error) = self.renew_lease().await {
-            return telemetry::report_retry(Operation::RenewLease, &error);
+        if let Err(error) = self.renew_instance().await {
+            return telemetry::report_retry(Operation::RenewInstance, &error);
         }
         let may_start_standbys = self.standbys.try_pass(Instant::now());
         self.assign_webhooks(may_start_standbys);
@@ -128,7 +128,7 @@ impl Assignments {
     }
 
     /// Renews the row that shows that this replica lives, and loads the replicas that are alive.
-    async fn renew_lease(&mut self) -> Result<(), StoreError> {
+    async fn renew_instance(&mut self) -> Result<(), StoreError> {
         if self.renewals.is_open(Instant::now()) {
             instances::renew_instance(&self.store, &self.me).await?;
             self.replicas = instances::list_alive(&self.store, self.me.service).await?;

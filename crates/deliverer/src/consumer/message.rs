@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::consumer::load::{MessageInHand, MessageLoad};
-use crate::consumer::state::{Epoch, SharedState, Transition};
+use crate::consumer::state::{SharedState, SubscriptionChange, SubscriptionEpoch};
 use crate::delivery::messages::duplicate_message;
 use crate::delivery::{Deliverer, DeliveryContext, DeliveryOutcome};
 use crate::limiter::EndpointLimiter;
@@ -68,11 +68,11 @@ enum MessageFate {
 }
 
 impl MessageFate {
-    /// Decides about a message of `total` deliveries. `is_held`: whether RabbitMQ still counts it as ours.
-    fn of(total: usize, unfinished: usize, is_held: bool) -> Self {
+    /// Decides about a message of `total` deliveries. `is_ours`: whether RabbitMQ still counts it as ours.
+    fn of(total: usize, unfinished: usize, is_ours: bool) -> Self {
         match unfinished {
             0 => Self::Acknowledge,
-            some if some < total && is_held => Self::Split,
+            some if some < total && is_ours => Self::Split,
             _ => Self::Requeue,
         }
     }
@@ -84,7 +84,7 @@ impl MessageHandler {
         self: Arc<Self>,
         intake: Arc<Intake>,
         mut message: Message,
-        epoch: Epoch,
+        epoch: SubscriptionEpoch,
         _in_hand: MessageInHand,
     ) {
         let deliveries = self.decode_message(&mut message).await;
@@ -97,14 +97,15 @@ impl MessageHandler {
         };
         let unfinished = self.deliver_all(&intake, deliveries, &context).await;
         if unfinished.is_stale {
-            intake
-                .state
-                .apply(&Transition::Draining { epoch: Some(epoch.number), ending: Ending::Cancelled });
+            intake.state.apply(&SubscriptionChange::Draining {
+                epoch: Some(epoch.number),
+                ending: Ending::Cancelled,
+            });
         } else if !unfinished.deliveries.is_empty() && intake.limiter.is_closing() {
             // As long as the subscription lasts, RabbitMQ would hand the message out here again.
             epoch.ended.cancelled().await;
         }
-        match MessageFate::of(total, unfinished.deliveries.len(), message.is_held()) {
+        match MessageFate::of(total, unfinished.deliveries.len(), message.is_ours()) {
             MessageFate::Acknowledge => message.ack(),
             MessageFate::Split => match self.publish_rest(intake.webhook, unfinished.deliveries).await {
                 true => message.ack(),

@@ -1,21 +1,22 @@
 //! The state of a webhook's subscription, as one value with pure transitions.
 //!
 //! ```text
-//!                 Subscribed                MessageReceived
-//! Connecting ───────────────────▶ Standby ──────────────────▶ Active
-//!   │    ▲ ▲                        │  │                       │  │
-//!   │    │ └──────── Ended ─────────┘  │ Draining              │  │ Draining
-//!   │    └────────── Ended ────────────┼───────────────────────┘  │
-//!   │ QueueLost                        └────────▶ Draining ◀──────┘
+//!                 Subscribed                   MessageReceived
+//! Connecting ───────────────────▶ Subscribed ──────────────────▶ Active
+//!   │    ▲ ▲                        │  │                          │  │
+//!   │    │ └──────── Ended ─────────┘  │ Draining                 │  │ Draining
+//!   │    └────────── Ended ────────────┼──────────────────────────┘  │
+//!   │ QueueLost                        └────────▶ Draining ◀─────────┘
 //!   ▼                                                │
-//! CutOff ── Subscribed ──▶ Standby      Connecting ◀─┘ Ended
+//! CutOff ── Subscribed ──▶ Subscribed   Connecting ◀─┘ Ended
 //!
 //! any state ── Closed ──▶ Closed
 //! ```
 //!
 //! RabbitMQ hands a queue's messages out to its first subscriber only, the single active consumer. A replica learns
-//! that it is the active one from the first message. Each subscription is an [`Epoch`] with a token that is cancelled
-//! when it ends: RabbitMQ then hands the unacknowledged messages out again.
+//! that it is the active one from the first message; until then it is `Subscribed`, whether it is the owner or the
+//! standby. Each subscription is a [`SubscriptionEpoch`] with a token that is cancelled when it ends: RabbitMQ then
+//! hands the unacknowledged messages out again.
 
 use broker::Ending;
 use tokio::sync::watch;
@@ -24,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 /// One subscription of a webhook's queue.
 #[derive(Debug, Clone)]
-pub(crate) struct Epoch {
+pub(crate) struct SubscriptionEpoch {
     /// Tells a subscription from its predecessors.
     pub(crate) number: u64,
     /// When the replica began to subscribe.
@@ -33,7 +34,7 @@ pub(crate) struct Epoch {
     pub(crate) ended: CancellationToken,
 }
 
-impl Epoch {
+impl SubscriptionEpoch {
     pub(crate) fn new(number: u64) -> Self {
         Self { number, began: Instant::now(), ended: CancellationToken::new() }
     }
@@ -44,14 +45,14 @@ impl Epoch {
 pub(crate) enum SubscriptionState {
     /// The replica is not subscribed.
     Connecting,
-    /// The replica is subscribed, and RabbitMQ has handed out no message.
-    Standby(Epoch),
+    /// The replica is subscribed, and RabbitMQ has handed it no message. The owner starts here, too.
+    Subscribed(SubscriptionEpoch),
     /// The replica is the queue's active consumer.
-    Active(Epoch),
+    Active(SubscriptionEpoch),
     /// The end of the subscription is decided, and its requests finish.
     Draining {
         /// The subscription.
-        epoch: Epoch,
+        epoch: SubscriptionEpoch,
         /// Whether it was active before.
         was_active: bool,
         /// How it ends.
@@ -69,9 +70,9 @@ pub(crate) enum SubscriptionState {
 
 /// A change of the state.
 #[derive(Debug, Clone)]
-pub(crate) enum Transition {
+pub(crate) enum SubscriptionChange {
     /// RabbitMQ accepted the subscription.
-    Subscribed(Epoch),
+    Subscribed(SubscriptionEpoch),
     /// RabbitMQ handed a message out.
     MessageReceived,
     /// The subscription has to end: the one of this number, or whichever there is.
@@ -90,22 +91,24 @@ pub(crate) enum Transition {
 }
 
 impl SubscriptionState {
-    /// Returns the state after a transition, or `None` if the transition changes nothing.
-    fn after(&self, transition: &Transition) -> Option<Self> {
-        use SubscriptionState::{Active, Closed, Connecting, CutOff, Draining, Standby};
-        match (self, transition) {
+    /// Returns the state after a change, or `None` if it has no effect on this state.
+    fn after(&self, change: &SubscriptionChange) -> Option<Self> {
+        use SubscriptionState::{Active, Closed, Connecting, CutOff, Draining, Subscribed};
+        match (self, change) {
             (Closed, _) => None,
-            (_, Transition::Closed) => Some(Closed),
-            (Connecting | CutOff { .. }, Transition::Subscribed(epoch)) => Some(Standby(epoch.clone())),
-            (Connecting, Transition::QueueLost) => Some(CutOff { ended: CancellationToken::new() }),
-            (Standby(epoch), Transition::MessageReceived) => Some(Active(epoch.clone())),
-            (Standby(epoch) | Active(epoch), Transition::Draining { epoch: named, ending })
+            (_, SubscriptionChange::Closed) => Some(Closed),
+            (Connecting | CutOff { .. }, SubscriptionChange::Subscribed(epoch)) => {
+                Some(Subscribed(epoch.clone()))
+            }
+            (Connecting, SubscriptionChange::QueueLost) => Some(CutOff { ended: CancellationToken::new() }),
+            (Subscribed(epoch), SubscriptionChange::MessageReceived) => Some(Active(epoch.clone())),
+            (Subscribed(epoch) | Active(epoch), SubscriptionChange::Draining { epoch: named, ending })
                 if named.is_none_or(|number| number == epoch.number) =>
             {
                 let was_active = matches!(self, Active(_));
                 Some(Draining { epoch: epoch.clone(), was_active, ending: *ending })
             }
-            (Standby(_) | Active(_) | Draining { .. }, Transition::Ended) => Some(Connecting),
+            (Subscribed(_) | Active(_) | Draining { .. }, SubscriptionChange::Ended) => Some(Connecting),
             _ => None,
         }
     }
@@ -113,7 +116,9 @@ impl SubscriptionState {
     /// Returns the token that is cancelled when this state's subscription, or its outage, ends.
     fn token(&self) -> Option<&CancellationToken> {
         match self {
-            Self::Standby(epoch) | Self::Active(epoch) | Self::Draining { epoch, .. } => Some(&epoch.ended),
+            Self::Subscribed(epoch) | Self::Active(epoch) | Self::Draining { epoch, .. } => {
+                Some(&epoch.ended)
+            }
             Self::CutOff { ended } => Some(ended),
             Self::Connecting | Self::Closed => None,
         }
@@ -122,7 +127,9 @@ impl SubscriptionState {
     /// Whether both states belong to the same subscription.
     fn continues(&self, next: &Self) -> bool {
         let epoch = |state: &Self| match state {
-            Self::Standby(epoch) | Self::Active(epoch) | Self::Draining { epoch, .. } => Some(epoch.number),
+            Self::Subscribed(epoch) | Self::Active(epoch) | Self::Draining { epoch, .. } => {
+                Some(epoch.number)
+            }
             Self::Connecting | Self::CutOff { .. } | Self::Closed => None,
         };
         epoch(self).is_some() && epoch(self) == epoch(next)
@@ -166,9 +173,9 @@ impl Default for SharedState {
 impl SharedState {
     /// Changes the state, and cancels the token of a subscription or outage that ended with it. Returns whether the
     /// state changed.
-    pub(crate) fn apply(&self, transition: &Transition) -> bool {
+    pub(crate) fn apply(&self, change: &SubscriptionChange) -> bool {
         self.0.send_if_modified(|state| {
-            let Some(next) = state.after(transition) else { return false };
+            let Some(next) = state.after(change) else { return false };
             if let Some(ended) = state.token().filter(|_| !state.continues(&next)) {
                 ended.cancel();
             }

@@ -18,7 +18,7 @@ use tracing::{Instrument, debug};
 
 use crate::consumer::load::{MessageLoad, SingleFlight};
 use crate::consumer::message::{Intake, MessageHandler, requeue_message};
-use crate::consumer::state::{Epoch, SharedState, Transition};
+use crate::consumer::state::{SharedState, SubscriptionChange, SubscriptionEpoch};
 use crate::consumer::subscriber::Subscriber;
 use crate::limiter::attempt_rate::AttemptRate;
 use crate::limiter::{EndpointLimiter, Limits};
@@ -155,7 +155,7 @@ impl Worker {
             tokio::select! {
                 () = worker.intake.limiter.closing() => {}
                 () = worker.examine_queue() => {
-                    worker.intake.state.apply(&Transition::Draining { epoch: None, ending: Ending::Closed });
+                    worker.intake.state.apply(&SubscriptionChange::Draining { epoch: None, ending: Ending::Closed });
                 }
             }
         });
@@ -173,7 +173,7 @@ impl Worker {
         let mut is_wanted = true;
         while is_wanted {
             number += 1;
-            let epoch = Epoch::new(number);
+            let epoch = SubscriptionEpoch::new(number);
             match self.services.subscriber.subscribe(self.webhook, prefetch(self.limits)).await {
                 Ok(mut subscription) => {
                     backoff = Backoff::default();
@@ -187,14 +187,14 @@ impl Worker {
             tokio::select! { () = self.intake.limiter.closing() => {}, () = backoff.wait() => {} }
             is_wanted = !self.intake.limiter.is_closing() && self.is_wanted().await;
         }
-        self.intake.state.apply(&Transition::Closed);
+        self.intake.state.apply(&SubscriptionChange::Closed);
     }
 
     /// Examines a queue that cannot be subscribed to because it is lost, if this replica is the owner.
     async fn note_lost_queue(&self, error: &BrokerError) {
         let is_lost = error.is_silence() || matches!(error, BrokerError::Nacked);
         if is_lost && self.is_owner.load(Ordering::Relaxed) {
-            self.intake.state.apply(&Transition::QueueLost);
+            self.intake.state.apply(&SubscriptionChange::QueueLost);
             self.examine_queue().await;
         }
     }
@@ -217,20 +217,20 @@ impl Worker {
     }
 
     /// Consumes a subscription until it ends, or has to end.
-    async fn consume(self: &Arc<Self>, subscription: &mut Subscription, epoch: Epoch) {
+    async fn consume(self: &Arc<Self>, subscription: &mut Subscription, epoch: SubscriptionEpoch) {
         let _subscribed = telemetry::count_subscription();
-        self.intake.state.apply(&Transition::Subscribed(epoch.clone()));
+        self.intake.state.apply(&SubscriptionChange::Subscribed(epoch.clone()));
         if let Some(ending) = self.receive_messages(subscription, &epoch).await {
             self.drain(subscription, ending).await;
         }
-        self.intake.state.apply(&Transition::Ended);
+        self.intake.state.apply(&SubscriptionChange::Ended);
     }
 
     /// Receives messages. Returns how the subscription has to end, or `None` if RabbitMQ ended it.
     async fn receive_messages(
         self: &Arc<Self>,
         subscription: &mut Subscription,
-        epoch: &Epoch,
+        epoch: &SubscriptionEpoch,
     ) -> Option<Ending> {
         let mut has_to_end = pin!(self.intake.state.wait_for_ending());
         let mut is_active = false;
@@ -242,13 +242,13 @@ impl Worker {
             };
             if !is_active {
                 is_active = true;
-                self.intake.state.apply(&Transition::MessageReceived);
+                self.intake.state.apply(&SubscriptionChange::MessageReceived);
             }
             self.begin_message(message, epoch.clone());
         }
     }
 
-    fn begin_message(self: &Arc<Self>, message: Message, epoch: Epoch) {
+    fn begin_message(self: &Arc<Self>, message: Message, epoch: SubscriptionEpoch) {
         if message.is_empty() {
             self.start_redelivery();
         }
@@ -259,7 +259,7 @@ impl Worker {
 
     /// Ends a subscription: its requests finish, and the messages that came meanwhile are requeued.
     async fn drain(&self, subscription: &mut Subscription, ending: Ending) {
-        self.intake.state.apply(&Transition::Draining { epoch: None, ending });
+        self.intake.state.apply(&SubscriptionChange::Draining { epoch: None, ending });
         let _ = tokio::time::timeout(DRAIN_TIMEOUT, self.intake.limiter.wait_until_idle()).await;
         subscription.end(ending).await;
         while let Some(Some(message)) = subscription.next().now_or_never() {

@@ -58,7 +58,7 @@ impl Admitter {
         } else if delivery.context.subscription_ended.is_cancelled() {
             Custody::SubscriptionEnded
         } else {
-            Custody::Held
+            Custody::Ours
         }
     }
 }

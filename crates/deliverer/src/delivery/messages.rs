@@ -5,7 +5,7 @@ use broker::wire::{self, DeliveryMessage, Progress};
 use domain::delivery::attempt::Trigger;
 use domain::delivery::envelope::EventHead;
 use domain::time::Timestamp;
-use store::delivery::orphaned::OrphanedDelivery;
+use store::delivery::orphaned::PendingDelivery;
 use store::redelivery::queue::{DueDelivery, DueRedelivery};
 
 /// Returns the progress of the attempt that follows a recorded one.
@@ -36,7 +36,7 @@ pub(crate) fn duplicate_message(deliveries: Vec<DeliveryMessage>) -> Outgoing {
 }
 
 /// Creates the message of an orphaned delivery's next attempt.
-pub(crate) fn orphaned_message(delivery: OrphanedDelivery) -> DeliveryMessage {
+pub(crate) fn pending_message(delivery: PendingDelivery) -> DeliveryMessage {
     let attempts_of_round = delivery.attempts - delivery.round_base;
     let progress = Progress {
         round: delivery.round,
@@ -89,9 +89,9 @@ pub(crate) mod tests {
         DeliveryMessage { progress: Progress { trace, ..Progress::fresh(3) }, head, data: "{\"a\":1}".into() }
     }
 
-    fn orphaned(attempts: i32, round_base: i32) -> OrphanedDelivery {
+    fn orphaned(attempts: i32, round_base: i32) -> PendingDelivery {
         let head = message(None).head;
-        OrphanedDelivery {
+        PendingDelivery {
             created: head.created,
             event: head.id,
             brand_id: head.brand_id,
@@ -136,7 +136,7 @@ pub(crate) mod tests {
 
     #[test]
     fn an_orphaned_delivery_goes_on_where_its_round_stands() {
-        let progress = |attempts, base| orphaned_message(orphaned(attempts, base)).progress;
+        let progress = |attempts, base| pending_message(orphaned(attempts, base)).progress;
         let first = progress(4, 4);
         assert_eq!((first.attempt, first.trigger, first.recorded), (1, Trigger::Fresh, 4));
         let third = progress(6, 4);

@@ -2,8 +2,8 @@
 //!
 //! An [`EndpointLimiter`] grants a [`Permit`] for each request. It bounds three things: requests in flight, which
 //! shrink while the endpoint fails; requests a second, if the webhook has a rate; and the share that redeliveries may
-//! take. A retry gets its permit before all first attempts, because it has a window in which it must start. An endpoint
-//! that has failed for long gets a cool-down after each request.
+//! take. A retry gets its permit before all first attempts, because it has a window in which it must start. When an
+//! endpoint has failed for long, a cool-down follows each failed request, and the next request waits it out.
 
 pub(crate) mod attempt_rate;
 

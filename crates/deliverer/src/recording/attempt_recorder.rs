@@ -7,7 +7,7 @@ use runtime::tasks;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use runtime::progress::Progress;
+use runtime::progress::WorkProgress;
 use runtime::retry::Backoff;
 use store::delivery::record::{self, AttemptRecord, MAX_BATCH, RoundStatus};
 use store::{Store, StoreError};
@@ -32,7 +32,7 @@ pub(crate) struct AttemptRecorder(Batcher<AttemptRecord, Option<RoundStatus>>);
 
 impl AttemptRecorder {
     /// Starts the recorder with its task in the background.
-    pub(crate) fn start(store: Store, slice: Duration, progress: Progress) -> Self {
+    pub(crate) fn start(store: Store, slice: Duration, progress: WorkProgress) -> Self {
         let (batcher, requests) = Batcher::new(QUEUE_CAPACITY);
         tasks::spawn_named("attempt recorder", run(Statements { store, slice }, progress, requests));
         Self(batcher)
@@ -76,7 +76,7 @@ impl RecordStatements for Statements {
     }
 }
 
-async fn run(statements: Statements, progress: Progress, mut requests: mpsc::Receiver<Request>) {
+async fn run(statements: Statements, progress: WorkProgress, mut requests: mpsc::Receiver<Request>) {
     let mut waiting: Vec<Request> = Vec::new();
     let mut last_size = 0;
     loop {

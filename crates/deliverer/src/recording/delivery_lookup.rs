@@ -3,7 +3,7 @@
 //! The deliveries of one message, and all others that ask meanwhile, share a statement.
 
 use domain::admission::{Recorded, RecordedState};
-use runtime::progress::Progress;
+use runtime::progress::WorkProgress;
 use runtime::retry::Backoff;
 use runtime::tasks;
 use store::delivery::record::{self, DeliveryKey, DeliveryState, MAX_BATCH};
@@ -21,7 +21,7 @@ pub(crate) struct DeliveryLookup(Batcher<DeliveryKey, Found>);
 
 impl DeliveryLookup {
     /// Starts the lookup with its task in the background.
-    pub(crate) fn start(store: Store, progress: Progress) -> Self {
+    pub(crate) fn start(store: Store, progress: WorkProgress) -> Self {
         let (batcher, requests) = Batcher::new(MAX_BATCH);
         tasks::spawn_named("delivery lookup", run(store, progress, requests));
         Self(batcher)
@@ -53,7 +53,11 @@ impl Database for Store {
     }
 }
 
-async fn run(store: Store, progress: Progress, mut requests: mpsc::Receiver<Request<DeliveryKey, Found>>) {
+async fn run(
+    store: Store,
+    progress: WorkProgress,
+    mut requests: mpsc::Receiver<Request<DeliveryKey, Found>>,
+) {
     let mut waiting = Vec::new();
     while requests.recv_many(&mut waiting, MAX_BATCH).await > 0 {
         let in_hand = progress.begin();

@@ -13,7 +13,7 @@ use domain::delivery::attempt::Trigger;
 use domain::delivery::retry::RetrySchedule;
 use domain::delivery::{self, DeliveryStatus, Verdict};
 use domain::time::Timestamp;
-use runtime::progress;
+use runtime::progress::WorkProgress;
 use runtime::retry::until_ok;
 use store::delivery::record::{self, AttemptRecord, RoundStatus};
 use store::{Store, StoreError};
@@ -36,7 +36,7 @@ pub(crate) struct Recording {
     pub(crate) retry_queue: RetryQueue,
     pub(crate) schedule: RetrySchedule,
     /// Deliveries that are being ended without a further attempt.
-    pub(crate) finishing: progress::Progress,
+    pub(crate) finishing: WorkProgress,
 }
 
 impl Recording {

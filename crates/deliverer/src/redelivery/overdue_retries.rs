@@ -6,12 +6,12 @@ use domain::ids::WebhookId;
 use domain::redelivery_pacing::{MIN_OVERDUE, Pace};
 use domain::time::Timestamp;
 use futures_util::{StreamExt, stream};
-use store::delivery::orphaned::{self, OrphanedDelivery};
+use store::delivery::orphaned::{self, PendingDelivery};
 use store::delivery::record::DeliveryKey;
 use store::{StoreError, clock};
 
 use crate::delivery::DeliveryContext;
-use crate::delivery::messages::orphaned_message;
+use crate::delivery::messages::pending_message;
 use crate::limiter::EndpointLimiter;
 use crate::redelivery::Redeliverer;
 
@@ -39,7 +39,7 @@ impl OverdueRetries {
         // The message of some retries has come meanwhile.
         let due = self.select_new(webhook, page, |key| redeliverer.deliverer.is_in_flight(key));
         let attempts = stream::iter(due).map(async |delivery| {
-            let message = orphaned_message(delivery);
+            let message = pending_message(delivery);
             let context = DeliveryContext::from_database();
             redeliverer.deliverer.deliver(webhook, &message, context, limiter).await
         });
@@ -54,9 +54,9 @@ impl OverdueRetries {
     fn select_new(
         &mut self,
         webhook: WebhookId,
-        mut page: Vec<OrphanedDelivery>,
+        mut page: Vec<PendingDelivery>,
         is_in_flight: impl Fn(&DeliveryKey) -> bool,
-    ) -> Vec<OrphanedDelivery> {
+    ) -> Vec<PendingDelivery> {
         page.retain(|delivery| {
             let key = DeliveryKey { webhook, created: delivery.created, event: delivery.event };
             let planned = delivery.next_attempt_at;
@@ -81,8 +81,8 @@ mod tests {
         Timestamp::UNIX_EPOCH + TimeDelta::seconds(seconds)
     }
 
-    fn retry(number: u128, next_attempt_at: Option<Timestamp>) -> OrphanedDelivery {
-        OrphanedDelivery {
+    fn retry(number: u128, next_attempt_at: Option<Timestamp>) -> PendingDelivery {
+        PendingDelivery {
             created: Timestamp::UNIX_EPOCH,
             event: EventId::from_uuid(Uuid::from_u128(number)),
             brand_id: "acme".parse().expect("a brand"),
@@ -104,7 +104,7 @@ mod tests {
     /// The events of the selected retries, as numbers.
     fn selected(
         retries: &mut OverdueRetries,
-        page: Vec<OrphanedDelivery>,
+        page: Vec<PendingDelivery>,
         is_in_flight: impl Fn(&DeliveryKey) -> bool,
     ) -> Vec<u128> {
         let page = retries.select_new(webhook(), page, is_in_flight);

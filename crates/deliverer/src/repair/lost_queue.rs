@@ -16,12 +16,12 @@ use domain::ids::WebhookId;
 use domain::queue_repair::{Diagnosis, QueueAnswer, SILENCE_TIMEOUT, refill_after};
 use futures_util::future::join_all;
 use runtime::retry::until_ok;
-use store::delivery::orphaned::{self, OrphanedDelivery};
+use store::delivery::orphaned::{self, PendingDelivery};
 use store::{Store, StoreError, clock};
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::delivery::messages::orphaned_message;
+use crate::delivery::messages::pending_message;
 use crate::error::ServerError;
 use crate::telemetry::{self, Operation};
 
@@ -123,8 +123,8 @@ impl QueueRepair {
         }
     }
 
-    async fn requeue_delivery(&self, webhook: WebhookId, delivery: OrphanedDelivery) {
-        let DeliveryMessage { progress, head, data } = orphaned_message(delivery);
+    async fn requeue_delivery(&self, webhook: WebhookId, delivery: PendingDelivery) {
+        let DeliveryMessage { progress, head, data } = pending_message(delivery);
         let message = Outgoing::new(wire::encode(&progress, &head, &data));
         let exchange = self.names.deliveries_exchange();
         let key = webhook.to_string();

@@ -8,7 +8,7 @@ use broker::{BrokerError, Consumers, Ending, Message, Outgoing, Route, Subscript
 use domain::delivery::DeliveryStatus;
 use domain::ids::WebhookId;
 use runtime::error::Chain;
-use runtime::progress::{Progress, WorkItem};
+use runtime::progress::{WorkItem, WorkProgress};
 use runtime::retry::{Backoff, until_ok};
 use store::Store;
 use store::delivery::orphaned;
@@ -25,8 +25,8 @@ use crate::webhook_cache::{CachedWebhook, WebhookCache};
 
 /// Messages handled at once.
 const PREFETCH: u16 = 50;
-/// Pause between declaring a queue and sending a message on. If the queue is deleted at once, the message does not go
-/// round in circles.
+/// Pause between declaring a queue and sending a message on. It slows down a message that comes back because its
+/// queue was deleted again.
 const SEND_ON_DELAY: Duration = Duration::from_millis(100);
 /// How long a webhook's queue may take to confirm a message before the message is handled again.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,7 +36,7 @@ const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct UnroutableConsumer {
     pub(crate) consumers: Consumers,
     pub(crate) router: Arc<UnroutableRouter>,
-    pub(crate) progress: Progress,
+    pub(crate) progress: WorkProgress,
     pub(crate) tracker: TaskTracker,
 }
 

@@ -13,7 +13,7 @@ use crate::delivery::client;
 use crate::limiter::Limits;
 
 /// Long enough for anything that does not wait for a server.
-const PATIENCE_TIMEOUT: Duration = Duration::from_secs(20);
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 const LIMITS: Limits = Limits { max_concurrency: 3, rate_per_second: None };
 
 /// Settings whose servers refuse every connection.
@@ -34,8 +34,8 @@ pub(crate) fn offline_store() -> Store {
 
 pub(crate) fn offline_topology() -> Topology {
     let config = offline_config();
-    let ladder = config.retry.schedule().delay_levels();
-    Topology::new(open_link(&config, "test"), config.broker.namespace.clone(), Some(ladder))
+    let levels = config.retry.schedule().delay_levels();
+    Topology::new(open_link(&config, "test"), config.broker.namespace.clone(), Some(levels))
 }
 
 fn offline_shared() -> Shared {
@@ -73,7 +73,7 @@ async fn services_that_are_stopped_end_without_their_servers() {
     let services = Services::start(&config, http, schedule, offline_store(), offline_topology(), &readiness);
     let stop = CancellationToken::new();
     stop.cancel();
-    timeout(PATIENCE_TIMEOUT, services.serve(&stop)).await.expect("nothing is in flight");
+    timeout(TEST_TIMEOUT, services.serve(&stop)).await.expect("nothing is in flight");
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn a_worker_without_a_broker_is_idle_and_inactive_and_ends_when_it_is_clos
     assert_eq!(worker.idle_after(), Some(0), "nothing is redelivered by a replica that is not active");
     worker.close();
     workers.tracker.close();
-    timeout(PATIENCE_TIMEOUT, workers.tracker.wait()).await.expect("its task ends");
+    timeout(TEST_TIMEOUT, workers.tracker.wait()).await.expect("its task ends");
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn a_broker_that_is_away_does_not_make_the_owners_queue_count_as_lost() {
     assert!(!worker.view(true).is_cut_off, "the broker is away, and says nothing about the queue");
     worker.close();
     workers.tracker.close();
-    timeout(PATIENCE_TIMEOUT, workers.tracker.wait()).await.expect("its tasks end");
+    timeout(TEST_TIMEOUT, workers.tracker.wait()).await.expect("its tasks end");
 }
 
 #[tokio::test]
@@ -107,5 +107,5 @@ async fn a_deliverer_that_is_stopped_before_its_servers_answer_leaves_at_once() 
     stop.cancel();
     let metrics = runtime::telemetry::start_telemetry(&offline_config().log);
     let run = crate::run(offline_config(), metrics, stop);
-    timeout(PATIENCE_TIMEOUT, run).await.expect("it does not wait").expect("the listener opens");
+    timeout(TEST_TIMEOUT, run).await.expect("it does not wait").expect("the listener opens");
 }

@@ -282,6 +282,17 @@ pub(crate) fn report_retry(operation: Operation, error: &dyn std::error::Error) 
     counter!("postrider_deliverer_retries_total", "operation" => operation).increment(1);
 }
 
+/// Reports that this replica could not announce that it leaves. The announcement is not tried again.
+pub(crate) fn report_failed_leave(error: &dyn std::error::Error) {
+    let operation = Operation::LeaveGroup.as_str();
+    warn!(
+        operation,
+        error = %Chain(error),
+        "could not announce that this replica leaves; the others take over when its row expires"
+    );
+    counter!("postrider_deliverer_retries_total", "operation" => operation).increment(1);
+}
+
 /// Reports a message of a webhook's queue that is no delivery and is rejected.
 pub(crate) fn report_invalid_message(queue_of: &str, error: &broker::wire::InvalidDelivery) {
     let operation = Operation::DecodeMessage.as_str();

@@ -25,7 +25,7 @@ pub(crate) enum Operation {
     FinishDelivery,
     /// Judges the health of webhooks.
     JudgeHealth,
-    /// Announces that this replica leaves.
+    /// Announces that this replica leaves. It is not tried again, because the replica's row expires.
     LeaveGroup,
     /// Loads a page of redeliveries.
     LoadRedelivery,
@@ -42,7 +42,7 @@ pub(crate) enum Operation {
     /// Releases the lease on a webhook's redeliveries.
     ReleaseRedelivery,
     /// Renews the row that shows that this replica lives.
-    RenewLease,
+    RenewInstance,
     /// Recreates a queue that RabbitMQ lost.
     RepairQueue,
     /// Publishes an orphaned delivery into its webhook's queue.
@@ -71,7 +71,7 @@ impl Operation {
         Self::RefreshWebhooks,
         Self::RejectMessage,
         Self::ReleaseRedelivery,
-        Self::RenewLease,
+        Self::RenewInstance,
         Self::RepairQueue,
         Self::RequeueDelivery,
     ];
@@ -98,7 +98,7 @@ impl Operation {
             Self::RefreshWebhooks => "refresh_webhooks",
             Self::RejectMessage => "reject_message",
             Self::ReleaseRedelivery => "release_redelivery",
-            Self::RenewLease => "renew_lease",
+            Self::RenewInstance => "renew_instance",
             Self::RepairQueue => "repair_queue",
             Self::RequeueDelivery => "requeue_delivery",
         }

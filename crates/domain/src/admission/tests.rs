@@ -87,7 +87,7 @@ fn recorded_states() -> Vec<Recorded> {
 
 fn stages() -> Vec<Stage> {
     let mut all: Vec<Stage> =
-        [Custody::Held, Custody::SubscriptionEnded, Custody::ProcessStalled].map(Stage::Permitted).into();
+        [Custody::Ours, Custody::SubscriptionEnded, Custody::ProcessStalled].map(Stage::Permitted).into();
     for recorded in recorded_states() {
         all.extend([false, true].map(|is_webhook_reloaded| Stage::Arrived { is_webhook_reloaded, recorded }));
     }
@@ -257,7 +257,7 @@ const ARRIVED: Stage = Stage::Arrived { is_webhook_reloaded: false, recorded: Re
 
 #[test]
 fn a_fresh_delivery_is_attempted_without_a_question() {
-    for stage in [ARRIVED, Stage::Permitted(Custody::Held)] {
+    for stage in [ARRIVED, Stage::Permitted(Custody::Ours)] {
         let decided = admit(&fresh(), ACTIVE, stage, &schedule(), now());
         assert_eq!(decided, Admission::Attempt { delay: Duration::ZERO });
     }
@@ -292,7 +292,7 @@ fn a_retry_whose_plan_lies_beyond_the_window_is_attempted_now() {
 
 #[test]
 fn a_webhook_that_stops_while_a_delivery_waits_for_its_permit_gets_no_request() {
-    let stage = Stage::Permitted(Custody::Held);
+    let stage = Stage::Permitted(Custody::Ours);
     let paused = WebhookView::Known {
         generation: GENERATION + 1,
         status: WebhookStatus::Paused,

@@ -3,9 +3,10 @@
 //! The limit follows AIMD (additive increase, multiplicative decrease): it grows by one with each success and halves
 //! with each failure, down to one.
 //!
-//! An endpoint that has failed [`FAILURES_BEFORE_COOLDOWN`] times in a row gets a cool-down after each request. It
-//! grows with the attempts that this replica makes at all endpoints, because a failure costs the platform more than a
-//! success does. A few requests are enough to show that the endpoint works again.
+//! When an endpoint has failed [`FAILURES_BEFORE_COOLDOWN`] times in a row, a cool-down follows each failed request,
+//! and the next request waits it out. The cool-down grows with the attempts that this replica makes at all endpoints,
+//! because a failure costs the platform more than a success does. A few requests are enough to show that the endpoint
+//! works again.
 
 use std::time::{Duration, Instant};
 

@@ -49,7 +49,7 @@ impl Verdict {
 
 /// Returns whether the endpoint answered 410 (Gone).
 ///
-/// The webhook is then disabled, and its pending deliveries are held until support re-enables it.
+/// The webhook is then disabled, and its pending deliveries are held until somebody redelivers them.
 #[must_use]
 pub fn is_gone(facts: &Facts) -> bool {
     facts.status_code == Some(410)

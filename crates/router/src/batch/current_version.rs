@@ -48,10 +48,10 @@ pub(super) async fn store_at_current_version<'a, M: IncomingMessage>(
             refresh_index(store, index).await.map_err(into_unavailable)?;
         }
     }
-    let held = LockedConfiguration::begin(store).await.map_err(into_unavailable)?;
-    refresh_index(&held, index).await.map_err(into_unavailable)?;
-    let stored = try_store(&held, index, events, MAX_STALE_TRIES + 1).await?;
-    held.commit().await?;
+    let locked = LockedConfiguration::begin(store).await.map_err(into_unavailable)?;
+    refresh_index(&locked, index).await.map_err(into_unavailable)?;
+    let stored = try_store(&locked, index, events, MAX_STALE_TRIES + 1).await?;
+    locked.commit().await?;
     stored
         .ok_or_else(|| StoreError::Unreadable("the configuration changed although it was locked".to_owned()))
 }

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use broker::{Message, Outgoing};
 use chrono::TimeDelta;
-use runtime::progress::Progress;
+use runtime::progress::WorkProgress;
 use runtime::traces::Traces;
 use store::Store;
 use store::clock;
@@ -38,7 +38,7 @@ pub(crate) struct BatchHandler {
     pub(crate) retention: Duration,
     pub(crate) traces: Traces,
     pub(crate) index: Index,
-    pub(crate) progress: Progress,
+    pub(crate) progress: WorkProgress,
 }
 
 impl BatchHandler {
@@ -55,7 +55,7 @@ impl BatchHandler {
         let rejected = rejected.iter().chain(&stored.rejected);
         let rejected =
             rejected.map(|rejected| (rejected.message.delivery_tag(), rejected.to_outgoing())).collect();
-        (0..stored.repeated).for_each(|_| telemetry::event_repeated());
+        (0..stored.duplicates).for_each(|_| telemetry::event_duplicate());
         (0..stored.not_enabled).for_each(|_| telemetry::event_not_enabled());
         telemetry::batch_handled(batch.len(), deliveries, started.elapsed());
         in_hand.done();

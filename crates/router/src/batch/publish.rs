@@ -12,7 +12,7 @@ use domain::ids::WebhookId;
 use domain::time::Timestamp;
 use domain::trace::TraceParent;
 use futures_util::{StreamExt, stream};
-use runtime::progress;
+use runtime::progress::WorkProgress;
 use runtime::retry::until_ok;
 use store::clock;
 use store::delivery::orphaned;
@@ -54,7 +54,7 @@ pub(crate) struct DeliveryPublisher {
     store: Store,
     publisher: GuardedPublisher,
     exchange: String,
-    progress: progress::Progress,
+    progress: WorkProgress,
 }
 
 impl DeliveryPublisher {
@@ -62,7 +62,7 @@ impl DeliveryPublisher {
         store: Store,
         publisher: GuardedPublisher,
         names: &Namespace,
-        progress: progress::Progress,
+        progress: WorkProgress,
     ) -> Self {
         Self { store, publisher, exchange: names.deliveries_exchange(), progress }
     }
@@ -91,7 +91,7 @@ impl DeliveryPublisher {
                 deliveries.extend(OutgoingDelivery::for_recipients(recipients, &head, event));
                 continue;
             }
-            telemetry::event_repeated();
+            telemetry::event_duplicate();
             if *redelivered || *retried {
                 unsure.push(*event);
             }

@@ -21,7 +21,7 @@ pub(super) struct StoredBatch<'a> {
     /// The events that the database has.
     pub(super) events: Vec<StoredEvent<'a>>,
     /// Number of events with the identity of another event in the batch.
-    pub(super) repeated: usize,
+    pub(super) duplicates: usize,
     /// Number of events that were dropped, because their type is not enabled for the brand.
     pub(super) not_enabled: usize,
     /// Events that are rejected.
@@ -170,7 +170,7 @@ impl<'a> StoredBatch<'a> {
     fn add_events(&mut self, batch: MatchedBatch<'a>, fresh: Vec<bool>, retried: bool) {
         let stored = |(matched, fresh)| StoredEvent { matched, fresh, retried };
         self.events.extend(batch.matched.into_iter().zip(fresh).map(stored));
-        self.repeated += batch.repeated;
+        self.duplicates += batch.duplicates;
         self.not_enabled += batch.not_enabled;
         self.rejected.extend(batch.rejected);
     }

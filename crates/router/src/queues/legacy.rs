@@ -12,13 +12,13 @@ use tracing::{info, warn};
 
 use super::consumer::{EventConsumer, EventQueue};
 
-/// Time between two rounds of draining while the queue exists.
+/// Time between two passes of draining while the queue exists.
 const DRAIN_INTERVAL: Duration = Duration::from_secs(5);
 /// Time between two lookups after the queue was deleted, because a process of an earlier version may declare it again.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(60);
-/// Rounds in a row that find the queue empty before it is deleted, because another router may have received its last
+/// Passes in a row that find the queue empty before it is deleted, because another router may have received its last
 /// messages in one of them.
-const MIN_EMPTY_ROUNDS: u32 = 3;
+const MIN_EMPTY_PASSES: u32 = 3;
 /// Time without a message after which the queue counts as drained.
 const DRAINED_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -27,7 +27,7 @@ const DRAINED_TIMEOUT: Duration = Duration::from_secs(1);
 /// `consumer` needs a link of its own, because this queue is not probed: if the queue does not answer, it blocks the
 /// link.
 pub(crate) async fn retire_legacy_queue(consumer: EventConsumer) {
-    let mut empty_rounds = 0;
+    let mut empty_passes = 0;
     while !consumer.stop.is_cancelled() {
         let exists = match consumer.topology.unbind_legacy_queue().await {
             Ok(exists) => exists,
@@ -36,18 +36,18 @@ pub(crate) async fn retire_legacy_queue(consumer: EventConsumer) {
                 true
             }
         };
-        empty_rounds = if exists { count_empty_rounds(&consumer, empty_rounds).await } else { 0 };
+        empty_passes = if exists { count_empty_passes(&consumer, empty_passes).await } else { 0 };
         let pause = if exists { DRAIN_INTERVAL } else { LOOKUP_INTERVAL };
         tokio::select! { () = consumer.stop.cancelled() => {}, () = tokio::time::sleep(pause) => {} }
     }
 }
 
-/// Drains the queue, and deletes it if it was empty in [`MIN_EMPTY_ROUNDS`] rounds. Returns the number of empty rounds
+/// Drains the queue, and deletes it if it was empty in [`MIN_EMPTY_PASSES`] passes. Returns the number of empty passes
 /// in a row.
-async fn count_empty_rounds(consumer: &EventConsumer, before: u32) -> u32 {
+async fn count_empty_passes(consumer: &EventConsumer, before: u32) -> u32 {
     drain_queue(consumer).await;
     match consumer.topology.is_legacy_queue_empty().await {
-        Ok(true) if before + 1 < MIN_EMPTY_ROUNDS => before + 1,
+        Ok(true) if before + 1 < MIN_EMPTY_PASSES => before + 1,
         Ok(true) => {
             match consumer.topology.delete_legacy_queue().await {
                 Ok(()) => info!("drained and deleted the queue of earlier versions"),

@@ -27,7 +27,7 @@ pub(crate) struct MatchedBatch<'a, M = Message> {
     /// Events to store, each identity once.
     pub(crate) matched: Vec<MatchedEvent<'a, M>>,
     /// Number of events with the identity of an earlier event in `matched`.
-    pub(crate) repeated: usize,
+    pub(crate) duplicates: usize,
     /// Number of events to drop, because their type is not enabled for the brand.
     pub(crate) not_enabled: usize,
     /// Events to reject.
@@ -36,7 +36,7 @@ pub(crate) struct MatchedBatch<'a, M = Message> {
 
 impl<M> Default for MatchedBatch<'_, M> {
     fn default() -> Self {
-        Self { matched: Vec::new(), repeated: 0, not_enabled: 0, rejected: Vec::new() }
+        Self { matched: Vec::new(), duplicates: 0, not_enabled: 0, rejected: Vec::new() }
     }
 }
 
@@ -80,7 +80,7 @@ impl<'a, M: IncomingMessage> MatchedBatch<'a, M> {
                 self.matched.push(MatchedEvent { event, recipients, redelivered });
             }
             Entry::Occupied(entry) => {
-                self.repeated += 1;
+                self.duplicates += 1;
                 self.matched[*entry.get()].redelivered |= redelivered;
             }
         }

@@ -74,13 +74,13 @@ fn decode_all(batch: &[TestMessage]) -> Vec<AcceptedEvent<'_, TestMessage>> {
     accepted
 }
 
-/// Returns the data of the events to store, the reasons of the rejections, and the number of repeated events.
+/// Returns the data of the events to store, the reasons of the rejections, and the number of duplicates.
 fn match_batch(batch: &[TestMessage]) -> (Vec<String>, Vec<RejectReason>, usize) {
     let accepted = decode_all(batch);
     let matched = match_subscriptions(&accepted, &new_index());
     let stored = matched.new_events().iter().map(|event| event.data.to_owned()).collect();
     let rejected = matched.rejected.iter().map(|rejected| rejected.rejection.reason).collect();
-    (stored, rejected, matched.repeated)
+    (stored, rejected, matched.duplicates)
 }
 
 /// Returns whether the stored event counts as redelivered.
@@ -105,7 +105,7 @@ fn a_valid_event_is_stored_beside_rejected_ones_of_its_identity() {
 }
 
 #[test]
-fn a_redelivered_repetition_marks_the_stored_event() {
+fn a_redelivered_duplicate_marks_the_stored_event() {
     let redelivered = |data| TestMessage { redelivered: true, ..new_message("A", data) };
     assert!(is_redelivered(&[new_message("A", "1"), redelivered("1")]));
     assert!(!is_redelivered(&[new_message("A", "1"), redelivered("null")]), "the second event is rejected");

@@ -50,23 +50,23 @@ pub async fn disable_webhook(
     webhook: WebhookId,
     generation: i32,
     why: &Unhealthy,
-    figures: Option<&HealthStats>,
+    stats: Option<&HealthStats>,
 ) -> Result<bool, StoreError> {
     let reason = why.reason.as_str();
-    let figures = figures.map(stats_as_json);
+    let stats = stats.map(stats_as_json);
     let changed = store
-        .execute(sql!("health/disable_webhook"), &[&webhook.0, &reason, &why.detail, &figures, &generation])
+        .execute(sql!("health/disable_webhook"), &[&webhook.0, &reason, &why.detail, &stats, &generation])
         .await?;
     Ok(changed > 0)
 }
 
-fn stats_as_json(figures: &HealthStats) -> Value {
+fn stats_as_json(stats: &HealthStats) -> Value {
     let instant = |at: Option<Timestamp>| at.map(domain::time::format_timestamp);
     json!({
-        "attempts": figures.attempts,
-        "failures": figures.failures,
-        "firstFailureAt": instant(figures.first_failure),
-        "lastFailureAt": instant(figures.last_failure),
-        "failedDeliveriesInRow": figures.failed_in_row,
+        "attempts": stats.attempts,
+        "failures": stats.failures,
+        "firstFailureAt": instant(stats.first_failure),
+        "lastFailureAt": instant(stats.last_failure),
+        "failedDeliveriesInRow": stats.failed_in_row,
     })
 }

@@ -18,7 +18,7 @@ pub const PAGE_SIZE: i64 = 200;
 
 /// A pending delivery, with everything that an attempt needs.
 #[derive(Debug)]
-pub struct OrphanedDelivery {
+pub struct PendingDelivery {
     /// When the event happened.
     pub created: Timestamp,
     /// The event.
@@ -54,11 +54,11 @@ pub async fn list_orphaned(
     webhook: WebhookId,
     due_before: Timestamp,
     after: Option<(Timestamp, EventId)>,
-) -> Result<Vec<OrphanedDelivery>, StoreError> {
+) -> Result<Vec<PendingDelivery>, StoreError> {
     let (created, event) = after.map_or((Timestamp::UNIX_EPOCH, Uuid::nil()), |(at, id)| (at, id.to_uuid()));
     let rows =
         store.query(sql!("orphaned/page"), &[&webhook.0, &due_before, &created, &event, &PAGE_SIZE]).await?;
-    rows.iter().map(read_orphaned).collect()
+    rows.iter().map(read_pending).collect()
 }
 
 /// Records that no queue has a message of these deliveries.
@@ -87,9 +87,9 @@ pub async fn find_overdue_retries(
     webhook: WebhookId,
     due_before: Timestamp,
     limit: i64,
-) -> Result<Vec<OrphanedDelivery>, StoreError> {
+) -> Result<Vec<PendingDelivery>, StoreError> {
     let rows = store.query(sql!("orphaned/overdue_retries"), &[&webhook.0, &due_before, &limit]).await?;
-    rows.iter().map(read_orphaned).collect()
+    rows.iter().map(read_pending).collect()
 }
 
 /// Finds the webhooks among these that have a delivery for [`find_overdue_retries`].
@@ -120,8 +120,8 @@ pub async fn find_webhooks_with_orphans(
     rows.iter().map(|row| read(row, "id").map(WebhookId)).collect()
 }
 
-fn read_orphaned(row: &Row) -> Result<OrphanedDelivery, StoreError> {
-    Ok(OrphanedDelivery {
+fn read_pending(row: &Row) -> Result<PendingDelivery, StoreError> {
+    Ok(PendingDelivery {
         created: read(row, "created")?,
         event: EventId::from_uuid(read(row, "event_id")?),
         brand_id: read_word(row, "brand_id")?,

@@ -22,7 +22,7 @@ use crate::rows::read;
 /// The advisory lock of the one process that maintains the schema.
 const MAINTENANCE_LOCK: i64 = SCHEMA_LOCK + 1;
 
-/// How a round of maintenance ended.
+/// How a pass of maintenance ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Maintained {
     /// Nothing is left to do.
@@ -33,7 +33,7 @@ pub enum Maintained {
     Skipped,
 }
 
-/// A round of maintenance. It excludes rounds of other processes.
+/// A pass of maintenance. It excludes passes of other processes.
 pub struct Maintenance {
     store: Store,
     change: SchemaChange,
@@ -48,13 +48,13 @@ impl std::fmt::Debug for Maintenance {
     }
 }
 
-/// Runs a round of maintenance, unless another process runs one.
+/// Runs a pass of maintenance, unless another process runs one.
 ///
 /// Every step has short lock timeouts, so that other statements wait only for a moment. A failed step is logged, and
 /// the other steps still run.
 pub async fn run_maintenance(store: &Store, retention: Duration) -> Maintained {
     match Maintenance::begin(store, retention).await {
-        Ok(Some(round)) => round.run().await,
+        Ok(Some(pass)) => pass.run().await,
         Ok(None) => Maintained::Skipped,
         Err(error) => {
             log_failure("begin", &error);
@@ -64,7 +64,7 @@ pub async fn run_maintenance(store: &Store, retention: Duration) -> Maintained {
 }
 
 impl Maintenance {
-    /// Begins a round. `None` when another process runs one.
+    /// Begins a pass. `None` when another process runs one.
     ///
     /// # Errors
     /// When the database fails.

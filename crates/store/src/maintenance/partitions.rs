@@ -3,7 +3,7 @@
 //! `CREATE TABLE … PARTITION OF` and `DROP TABLE` of a partition lock the whole table exclusively. They would wait
 //! behind a dump, which holds its locks to the end, and all inserts would queue behind them. Therefore a partition is
 //! created as a plain table and then attached, and it is detached `CONCURRENTLY` before it is dropped. If an older
-//! transaction blocks the detaching, it stays unfinished until a later round; statements no longer see the partition
+//! transaction blocks the detaching, it stays unfinished until a later pass; statements no longer see the partition
 //! from its start. `CONCURRENTLY` requires a table without a default partition, and no table of the schema has one.
 
 use std::collections::HashSet;

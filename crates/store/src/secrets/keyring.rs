@@ -258,9 +258,9 @@ mod tests {
         let sealed = keyring(1).seal(&brand, webhook, &secret);
         assert_eq!(both.open(&brand, webhook, &sealed).expect("opens"), secret);
         assert!(!sealed.starts_with(both.key_prefix()));
-        let resealed = both.seal(&brand, webhook, &secret);
-        assert!(resealed.starts_with(both.key_prefix()));
-        assert_eq!(keyring(3).open(&brand, webhook, &resealed).expect("opens"), secret);
+        let reencrypted = both.seal(&brand, webhook, &secret);
+        assert!(reencrypted.starts_with(both.key_prefix()));
+        assert_eq!(keyring(3).open(&brand, webhook, &reencrypted).expect("opens"), secret);
         assert!("x".parse::<OldMasterKeys>().is_err() && "".parse::<OldMasterKeys>().is_ok());
     }
 

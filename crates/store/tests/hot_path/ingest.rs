@@ -130,7 +130,7 @@ async fn concurrent_routers_store_each_event_once_while_epochs_begin() {
             .batch_execute("UPDATE ingest_epoch SET began = began - interval '25 hours'")
             .await
             .expect("aged");
-        // A router that stores a batch may postpone the new epoch to the next round.
+        // A router that stores a batch may postpone the new epoch to the next pass.
         run_maintenance(&test.store, RETENTION * 12).await;
     }
     for router in routers {

@@ -41,7 +41,7 @@ async fn prepare_work(test: &TestStore) {
         .expect("an old epoch");
 }
 
-/// Runs maintenance until nothing is left to do, because autovacuum may block a step of a round.
+/// Runs maintenance until nothing is left to do, because autovacuum may block a step of a pass.
 async fn finish_maintenance(test: &TestStore, retention: Duration) {
     for _ in 0..20 {
         if run_maintenance(&test.store, retention).await == Maintained::Finished {

@@ -61,14 +61,14 @@ async fn a_job_queues_each_event_once_although_it_is_interrupted() {
         .await
         .expect("created");
     assert_eq!(asked.total, 25);
-    let mut rounds = 0;
+    let mut walks = 0;
     while let Some(open) = jobs::find_open_job(&test.store, key.webhook).await.expect("read") {
         jobs::walk_job(&test.store, key.webhook, &open, 10).await.expect("walked");
         // Continuing from the same position again has no effect.
         jobs::walk_job(&test.store, key.webhook, &open, 10).await.expect("no effect");
-        rounds += 1;
+        walks += 1;
     }
-    assert!((3..=4).contains(&rounds), "{rounds}");
+    assert!((3..=4).contains(&walks), "{walks}");
     assert_eq!(jobs::find_webhooks(&test.store).await.expect("read"), [key.webhook]);
     let mut sent = Vec::new();
     loop {

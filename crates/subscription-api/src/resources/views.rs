@@ -1,4 +1,4 @@
-//! The JSON views of the resources, as the contract defines them (§4), and their form in the audit.
+//! Views that several resources or the audit use (contract §4).
 
 use std::collections::BTreeMap;
 

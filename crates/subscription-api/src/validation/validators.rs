@@ -158,7 +158,7 @@ fn quote_text(text: &str) -> String {
     format!("{:?}", truncate_key(text))
 }
 
-/// Accepts custom headers that keep the rules of the contract (§4).
+/// Accepts custom headers that keep the rules (contract §4).
 pub fn custom_headers(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -> Option<HeaderPatch> {
     let members = Fields::parse(raw, pointer, errors)?.take_all();
     let mut patch = HeaderPatch::default();

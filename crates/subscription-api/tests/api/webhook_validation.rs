@@ -1,4 +1,4 @@
-//! Validation of webhooks: every rule of the contract (§4), alone and together.
+//! Validation of webhooks: every rule (contract §4), alone and together.
 
 use axum::http::Method;
 use serde_json::{Value, json};

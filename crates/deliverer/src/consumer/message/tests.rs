@@ -32,7 +32,7 @@ fn rounds(unfinished: &Unfinished) -> Vec<i32> {
 #[test]
 fn a_message_is_acknowledged_split_or_requeued_by_what_is_left_of_it() {
     use MessageFate::{Acknowledge, Requeue, Split};
-    for (total, unfinished, is_held, fate) in [
+    for (total, unfinished, is_ours, fate) in [
         (0, 0, true, Acknowledge),
         (0, 0, false, Acknowledge),
         (3, 0, true, Acknowledge),
@@ -44,9 +44,9 @@ fn a_message_is_acknowledged_split_or_requeued_by_what_is_left_of_it() {
         (1, 1, true, Requeue),
     ] {
         assert_eq!(
-            MessageFate::of(total, unfinished, is_held),
+            MessageFate::of(total, unfinished, is_ours),
             fate,
-            "{unfinished} of {total}, held: {is_held}"
+            "{unfinished} of {total}, ours: {is_ours}"
         );
     }
 }

@@ -74,18 +74,18 @@ pub(crate) async fn read_health(
 ) -> Result<Json<HealthView>> {
     find_webhook(&api.store, &by.brand, id).await?;
     let found = health::load_stats(&api.store, &[id], Utc::now(), api.health.window).await?;
-    let figures = found.into_iter().next().map(|(_, figures)| figures).unwrap_or_default();
-    Ok(Json(health_view(&figures, &api.health)))
+    let stats = found.into_iter().next().map(|(_, stats)| stats).unwrap_or_default();
+    Ok(Json(health_view(&stats, &api.health)))
 }
 
-fn health_view(figures: &HealthStats, rule: &HealthRule) -> HealthView {
+fn health_view(stats: &HealthStats, rule: &HealthRule) -> HealthView {
     HealthView {
         window_seconds: rule.window.as_secs(),
-        attempts: figures.attempts,
-        failures: figures.failures,
-        first_failure: figures.first_failure,
-        last_failure: figures.last_failure,
-        failed_in_row: figures.failed_in_row,
+        attempts: stats.attempts,
+        failures: stats.failures,
+        first_failure: stats.first_failure,
+        last_failure: stats.last_failure,
+        failed_in_row: stats.failed_in_row,
         rule: HealthRuleView {
             min_attempts: rule.min_attempts,
             failure_rate: rule.failure_rate,
