@@ -85,7 +85,7 @@ impl RejectedPublisher {
         let messages: Vec<&Outgoing> = rejected.iter().map(|(_, outgoing)| outgoing).collect();
         let mut backoff = Backoff::default();
         // RabbitMQ delivers the messages of a closed channel again.
-        while rejected.iter().any(|(message, _)| message.is_held()) {
+        while rejected.iter().any(|(message, _)| message.is_ours()) {
             if self.try_publish_all(&messages).await {
                 return rejected.iter().for_each(|(message, _)| message.ack());
             }
