@@ -118,7 +118,8 @@ impl Deliverer {
         let ids = DeliveryIds { webhook, event, attempt: message.progress.attempt };
         let key = DeliveryKey { webhook, created: message.head.created, event };
         let delivery = Delivery { webhook, message, key, context };
-        telemetry::within_delivery(ids, self.take_step(delivery, limiter)).await
+        // On the heap, because each wrapper around it would otherwise copy the whole state of an attempt.
+        telemetry::within_delivery(ids, Box::pin(self.take_step(delivery, limiter))).await
     }
 
     /// Whether this process handles the delivery now.
