@@ -4,7 +4,7 @@
 //! It knows nothing of endpoints or HTTP requests to them. The path of an event:
 //!
 //! 1. `queues::consumer` receives a batch of up to 500 messages from the ingest queue.
-//! 2. `batch` decodes the messages. Invalid ones are rejected with a reason.
+//! 2. `intake` decodes the messages. Invalid messages are rejected with a reason.
 //! 3. [`subscriptions`] matches the events against the index of brands, event types and webhooks, which is in memory.
 //!    The index has a version; if the database has a newer one, `batch::current_version` loads the changes and matches
 //!    again.
@@ -24,6 +24,7 @@
 
 mod batch;
 mod config;
+mod intake;
 mod queues;
 pub mod subscriptions;
 mod telemetry;

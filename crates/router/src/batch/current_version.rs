@@ -12,7 +12,7 @@ use store::routing::ingest::{self, Ingest};
 use store::routing::locked_configuration::LockedConfiguration;
 use store::{Executor, Store, StoreError};
 
-use super::accepted_event::{AcceptedEvent, IncomingMessage};
+use crate::intake::{AcceptedEvent, IncomingMessage};
 use crate::subscriptions::{Index, MatchedBatch, match_subscriptions};
 use crate::telemetry;
 

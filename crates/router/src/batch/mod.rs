@@ -1,14 +1,12 @@
 //! One batch, from messages to published deliveries.
 //!
-//! [`BatchHandler::handle_batch`] decodes the messages ([`accepted_event`]), matches and stores the events
+//! [`BatchHandler::handle_batch`] decodes the messages ([`crate::intake`]), matches and stores the events
 //! ([`store_batch`]), and publishes their deliveries ([`publish`]). When it returns, every event is stored, and every
 //! delivery is in its webhook's queue or left to the database. The caller then acknowledges the messages; it
 //! acknowledges a rejected message only once that is in the queue of rejected messages.
 
-mod accepted_event;
 mod current_version;
 mod publish;
-mod rejected;
 mod store_batch;
 
 use std::collections::HashMap;
@@ -23,11 +21,9 @@ use runtime::traces::Traces;
 use store::Store;
 use store::clock;
 
-pub(crate) use accepted_event::{AcceptedEvent, IncomingMessage};
-pub(crate) use accepted_event::{DecodedBatch, decode_batch};
 pub(crate) use publish::DeliveryPublisher;
-pub(crate) use rejected::{Rejected, rejected_message};
 
+use crate::intake::{DecodedBatch, decode_batch};
 use crate::subscriptions::Index;
 use crate::telemetry;
 

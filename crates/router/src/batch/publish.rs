@@ -21,8 +21,8 @@ use store::routing::ingest::{self, Recipient};
 use store::{Store, StoreError};
 use tracing::{error_span, field};
 
-use super::accepted_event::AcceptedEvent;
 use super::store_batch::{StoredBatch, StoredEvent};
+use crate::intake::AcceptedEvent;
 use crate::subscriptions::MatchedEvent;
 use crate::telemetry::{self, Operation};
 

@@ -9,9 +9,8 @@ use store::clock;
 use store::routing::ingest;
 
 use super::BatchHandler;
-use super::accepted_event::AcceptedEvent;
 use super::current_version::{StoredEvents, store_at_current_version};
-use super::rejected::Rejected;
+use crate::intake::{AcceptedEvent, Rejected};
 use crate::subscriptions::{MatchedBatch, MatchedEvent};
 use crate::telemetry::{self, Operation};
 

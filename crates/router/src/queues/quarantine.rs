@@ -10,7 +10,7 @@ use runtime::retry::Backoff;
 use tracing::{Instrument, error_span, info, warn};
 
 use super::consumer::EventConsumer;
-use crate::batch::rejected_message;
+use crate::intake::rejected_message;
 use crate::telemetry::{self, Operation};
 
 /// Unacknowledged messages, few because a message that kills the process returns all of them.

@@ -12,7 +12,7 @@ use store::routing::ingest::{NewEvent, Recipient};
 
 pub use index::{Index, Match};
 
-use crate::batch::{AcceptedEvent, IncomingMessage, Rejected};
+use crate::intake::{AcceptedEvent, IncomingMessage, Rejected};
 
 /// An event to store, with the webhooks that subscribe to it.
 pub(crate) struct MatchedEvent<'a, M = Message> {

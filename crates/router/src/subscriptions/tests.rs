@@ -6,7 +6,7 @@ use domain::webhook::WebhookStatus;
 use store::routing::configuration::{BrandChange, EventTypeChange, RoutingChange, RoutingChanges};
 
 use super::*;
-use crate::batch::{DecodedBatch, decode_batch};
+use crate::intake::{DecodedBatch, decode_batch};
 
 /// A message without a broker.
 struct TestMessage {

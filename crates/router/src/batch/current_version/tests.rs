@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::*;
-use crate::batch::{DecodedBatch, decode_batch};
+use crate::intake::{DecodedBatch, decode_batch};
 
 const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 const EVENTS: usize = 20;

@@ -1,18 +1,16 @@
-//! Decoding: the messages of a batch become accepted events, or are rejected.
+//! Events that the router accepts.
 
 use std::time::SystemTime;
 
 use broker::{Message, Unreadable};
 use chrono::TimeDelta;
 use domain::delivery::envelope::EventHead;
-use domain::event::{self, Identity, IncomingEvent, RejectReason, Rejection};
+use domain::event::{self, Identity, IncomingEvent, Rejection};
 use domain::ids::{BrandId, EventId};
 use domain::time::Timestamp;
 use domain::trace::TraceParent;
 use runtime::traces::{Span, SpanKind, Traces};
 use tracing::error_span;
-
-use super::rejected::Rejected;
 
 /// The parts of a message that the router reads. Tests implement it, because a message of the broker needs a broker.
 pub(crate) trait IncomingMessage {
@@ -62,42 +60,8 @@ pub(crate) struct AcceptedEvent<'a, M = Message> {
     trace_span: Option<Span>,
 }
 
-/// The events and the rejected messages of a batch.
-pub(crate) struct DecodedBatch<'a, M = Message> {
-    pub(crate) accepted: Vec<AcceptedEvent<'a, M>>,
-    pub(crate) rejected: Vec<Rejected<'a, M>>,
-}
-
-/// Decodes a batch.
-pub(crate) fn decode_batch<M: IncomingMessage>(
-    batch: &[M],
-    now: Timestamp,
-    retention: TimeDelta,
-) -> DecodedBatch<'_, M> {
-    let mut decoded = DecodedBatch { accepted: Vec::new(), rejected: Vec::new() };
-    for message in batch {
-        match decode_message(message, now, retention) {
-            Ok(event) => decoded.accepted.push(AcceptedEvent::new(message, event, now)),
-            Err(rejection) => decoded.rejected.push(Rejected { message, event: None, rejection }),
-        }
-    }
-    decoded
-}
-
-/// Decodes a message, unless a part of it cannot be read, such as a routing key that is not UTF-8.
-fn decode_message<M: IncomingMessage>(
-    message: &M,
-    now: Timestamp,
-    retention: TimeDelta,
-) -> Result<IncomingEvent<'_>, Rejection> {
-    if let Some(unreadable) = message.unreadable() {
-        return Err(Rejection::new(RejectReason::Unreadable, unreadable.to_string()));
-    }
-    event::decode_event(message.body(), message.message_id(), now, retention)
-}
-
 impl<'a, M: IncomingMessage> AcceptedEvent<'a, M> {
-    fn new(message: &'a M, event: IncomingEvent<'a>, now: Timestamp) -> Self {
+    pub(super) fn new(message: &'a M, event: IncomingEvent<'a>, now: Timestamp) -> Self {
         let id = match &event.identity {
             Identity::Id(id) => *id,
             Identity::MessageId(_) => EventId::generate(u64::try_from(now.timestamp_millis()).unwrap_or(0)),
@@ -117,7 +81,7 @@ impl<'a, M: IncomingMessage> AcceptedEvent<'a, M> {
     }
 
     /// Returns why the event is not accepted any more, if so. It may have become too old while it waited to be stored.
-    pub(super) fn check_age(&self, now: Timestamp, retention: TimeDelta) -> Option<Rejection> {
+    pub(crate) fn check_age(&self, now: Timestamp, retention: TimeDelta) -> Option<Rejection> {
         event::decode_event(self.message.body(), self.message.message_id(), now, retention).err()
     }
 }
@@ -129,7 +93,7 @@ impl<M> AcceptedEvent<'_, M> {
     }
 
     /// Returns the event's head with the id and the time that the database has for it.
-    pub(super) fn head(&self, id: EventId, created: Timestamp) -> EventHead {
+    pub(crate) fn head(&self, id: EventId, created: Timestamp) -> EventHead {
         EventHead {
             id,
             brand_id: self.event.brand_id.clone(),
@@ -139,7 +103,7 @@ impl<M> AcceptedEvent<'_, M> {
     }
 
     /// Starts a trace span if traces are exported. It uses this machine's clock at its start and at its end.
-    pub(super) fn start_trace(&mut self, traces: &Traces) {
+    pub(crate) fn start_trace(&mut self, traces: &Traces) {
         let parent = self.trace.as_ref().map(ToString::to_string);
         self.trace_span = traces.start_span("route event", SpanKind::Consumer, parent, SystemTime::now());
         if let Some(span) = &mut self.trace_span {
@@ -153,51 +117,8 @@ impl<M> AcceptedEvent<'_, M> {
 
     /// Creates the span whose fields identify the event in log lines. It formats its fields, so it is created only when
     /// there is a line to write.
-    pub(super) fn log_span(&self) -> tracing::Span {
+    pub(crate) fn log_span(&self) -> tracing::Span {
         let event_type = self.event.event_type.as_str();
         error_span!("event", event = %self.id, brand = %self.event.brand_id, event_type)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct TestMessage(String);
-
-    impl IncomingMessage for TestMessage {
-        fn body(&self) -> &[u8] {
-            self.0.as_bytes()
-        }
-
-        fn message_id(&self) -> Option<&str> {
-            None
-        }
-
-        fn unreadable(&self) -> Option<Unreadable> {
-            None
-        }
-
-        fn trace(&self) -> Option<&TraceParent> {
-            None
-        }
-
-        fn redelivered(&self) -> bool {
-            false
-        }
-    }
-
-    #[test]
-    fn an_event_that_becomes_too_old_while_it_waits_is_rejected_then() {
-        let now = chrono::Utc::now();
-        let retention = TimeDelta::days(7);
-        let created = domain::time::truncate_to_millis(now - TimeDelta::days(6)).to_rfc3339();
-        let id = "01JD3ZJ8Q0000000000000000A";
-        let body = format!(r#"{{"id":"{id}","brandId":"acme","type":"A","created":"{created}","data":1}}"#);
-        let batch = [TestMessage(body)];
-        let DecodedBatch { accepted, rejected } = decode_batch(&batch, now, retention);
-        assert!(rejected.is_empty() && accepted[0].check_age(now, retention).is_none());
-        let later = accepted[0].check_age(now + TimeDelta::days(2), retention).expect("expired");
-        assert_eq!(later.reason, RejectReason::CreatedOutOfRange);
     }
 }

@@ -24,7 +24,7 @@ impl<'a, M> Rejected<'a, M> {
 
 impl Rejected<'_> {
     /// Reports the rejection, and creates the message for the queue of rejected messages.
-    pub(super) fn to_outgoing(&self) -> Outgoing {
+    pub(crate) fn to_outgoing(&self) -> Outgoing {
         let span = match self.event {
             Some(event) => event.log_span(),
             None => error_span!("message", message_id = self.message.message_id.as_deref()),
