@@ -5,12 +5,12 @@
 //! 1. `assignment` computes which webhooks this replica serves, and starts a worker for each.
 //! 2. `consumer::worker` subscribes to the webhook's queue through `consumer::subscriber`, and receives messages;
 //!    `consumer::state` says where the subscription stands. A message holds up to eight deliveries.
-//! 3. `consumer::message` decodes a message and hands its deliveries to `delivery`, each in a slot.
-//! 4. `delivery::Deliverer::deliver` waits until no other task of this process has the delivery
-//!    (`delivery::in_flight`).
-//! 5. `delivery::admission` decides what to do with the delivery: attempt it, let it wait, end it, drop it or requeue it.
+//! 3. `consumer::message` decodes a message and hands its deliveries to `handler`, each in a slot.
+//! 4. `handler::Deliverer::deliver` waits until no other task of this process has the delivery
+//!    (`handler::in_flight`).
+//! 5. `handler::admission` decides what to do with the delivery: attempt it, let it wait, end it, drop it or requeue it.
 //!    The rules are in `domain::admission`. The answers come from `webhook_cache` and `recording::delivery_lookup`.
-//! 6. `limiter` grants a permit for the endpoint, and `delivery::admission` decides again, because minutes may have
+//! 6. `limiter` grants a permit for the endpoint, and `handler::admission` decides again, because minutes may have
 //!    passed.
 //! 7. `delivery::attempt` makes the attempt: `delivery::request` builds and signs the request,
 //!    `delivery::exchange` sends it through `delivery::client` and returns the facts.
@@ -33,6 +33,7 @@ mod assignment;
 mod consumer;
 mod delivery;
 mod error;
+mod handler;
 mod health;
 mod limiter;
 mod outbox;

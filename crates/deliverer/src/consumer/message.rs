@@ -16,7 +16,8 @@ use tracing::debug;
 use crate::consumer::load::{MessageInHand, MessageLoad};
 use crate::consumer::state::{SharedState, SubscriptionChange, SubscriptionEpoch};
 use crate::delivery::messages::duplicate_message;
-use crate::delivery::{Deliverer, DeliveryContext, DeliveryOutcome};
+use crate::delivery::{DeliveryContext, DeliveryOutcome};
+use crate::handler::Deliverer;
 use crate::limiter::EndpointLimiter;
 use crate::telemetry::{self, Operation};
 

@@ -24,7 +24,7 @@ use domain::redelivery_pacing::{Pace, is_exhausted};
 use store::Store;
 use tokio_util::sync::CancellationToken;
 
-use crate::delivery::Deliverer;
+use crate::handler::Deliverer;
 use crate::limiter::EndpointLimiter;
 use crate::telemetry::{self, Operation};
 use crate::webhook_cache::WebhookCache;
