@@ -64,7 +64,7 @@ pub enum ClientError {
 /// The HTTP client, and the addresses that it may call.
 #[derive(Debug, Clone)]
 pub struct Client {
-    /// Checks the addresses of names, but not addresses in the URL itself; see [`AddressGuard::check_literal`].
+    /// Checks the addresses of names, but not addresses in the URL itself; see `AddressGuard::check_literal`.
     pub http: reqwest::Client,
     pub(crate) guard: AddressGuard,
 }

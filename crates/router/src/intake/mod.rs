@@ -3,6 +3,7 @@
 mod accepted_event;
 mod rejected;
 
+use broker::Message;
 use chrono::TimeDelta;
 use domain::event::{self, IncomingEvent, RejectReason, Rejection};
 use domain::time::Timestamp;
