@@ -6,7 +6,7 @@
 //! 2. `consumer::worker` subscribes to the webhook's queue through `consumer::subscriber`, and receives messages;
 //!    `consumer::state` says where the subscription stands. A message holds up to eight deliveries.
 //! 3. `consumer::message` decodes a message and hands its deliveries to `handler`, each in a slot.
-//! 4. `handler::Deliverer::deliver` waits until no other task of this process has the delivery
+//! 4. `handler::Deliverer::take_step` waits until no other task of this process has the delivery
 //!    (`handler::in_flight`).
 //! 5. `handler::admission` decides what to do with the delivery: attempt it, let it wait, end it, drop it or requeue it.
 //!    The rules are in `domain::admission`. The answers come from `webhook_cache` and `recording::delivery_lookup`.
@@ -22,10 +22,11 @@
 //! come, and redeliveries that somebody asked for; they enter the walk at step 4. `repair` recreates queues that
 //! RabbitMQ lost. `outbox` publishes messages that a transaction wrote.
 //!
-//! Both crates have modules for the same concepts: `domain::x` decides, `crate::x` carries out.
+//! The crate `domain` decides, and this crate carries out: `domain::admission` and `handler::admission`,
+//! `domain::webhook::health` and `health`, `domain::redelivery_pacing` and `redelivery`, `domain::queue_repair` and `repair`.
 //!
 //! The order of steps 7 to 9 is the promise: no message is acknowledged before its outcome is recorded and its retry
-//! confirmed. The crate knows nothing of event types or of the API.
+//! confirmed or left to the database. The crate knows nothing of event types or of the API.
 
 pub mod config;
 

@@ -79,7 +79,7 @@ impl RetryQueue {
         let delay = self.0.levels.level_for(remaining);
         self.add_to_batch((webhook, delay), WaitingDelivery { body, published: sender });
         if published.await.is_err() {
-            unreachable!("a message is published until it is confirmed");
+            unreachable!("a message is published until it is confirmed or left to the database");
         }
     }
 

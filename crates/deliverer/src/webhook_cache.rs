@@ -27,7 +27,7 @@ pub(crate) struct WebhookConfig {
     pub(crate) endpoint: Endpoint,
     pub(crate) headers: HeaderMap,
     pub(crate) status: WebhookStatus,
-    /// Grows whenever the webhook stops receiving.
+    /// Grows with each change of the webhook's status.
     pub(crate) generation: i32,
     /// The generation before which all deliveries are closed.
     pub(crate) closed_generation: i32,

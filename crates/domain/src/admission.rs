@@ -147,11 +147,13 @@ pub enum Admission {
     },
     /// End the delivery with this status, without an attempt.
     End(DeliveryStatus),
-    /// Drop the message: its attempt is recorded, and the process that made it takes care of the rest.
+    /// Drop the message, because the database is ahead of it: its attempt is recorded and the process that made it
+    /// takes care of the rest, its delivery ended, or a later round began.
     AlreadyHandled,
     /// Drop the message: its delivery has expired.
     Expired,
-    /// Return the message to its queue, so that another replica gets it.
+    /// Return the message to its queue. The active consumer gets it again: another replica, if this one's subscription
+    /// ended.
     Requeue,
     /// Return the message, and subscribe again: another replica may have received it as well.
     RequeueStale,

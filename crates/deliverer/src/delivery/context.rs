@@ -60,14 +60,15 @@ pub(crate) struct Delivery<'a> {
 /// How handling a delivery ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeliveryOutcome {
-    /// An attempt was made and recorded, and its retry confirmed. The message may be acknowledged.
+    /// An attempt was made and recorded, and its retry confirmed or left to the database. The message may be
+    /// acknowledged.
     Attempted {
         /// Whether the endpoint accepted the event.
         delivered: bool,
     },
     /// The delivery needs no attempt now, and what it needs is recorded or confirmed. The message may be acknowledged.
     Completed,
-    /// Nothing was done. The message goes to another replica.
+    /// Nothing was done. The message goes back to its queue, whose active consumer gets it again.
     Requeue,
     /// Nothing was done, because the process stalled after it received the message. Another replica may have it.
     Stale,

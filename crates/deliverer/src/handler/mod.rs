@@ -1,4 +1,5 @@
-//! Takes one delivery a step on: [`Deliverer::deliver`] reads like the list of the steps.
+//! Takes one delivery a step on. `Deliverer::take_step` reads like the list of the steps; [`Deliverer::deliver`] runs it
+//! with the delivery's ids for the log.
 //!
 //! The order is the promise: attempt, record, queue what follows, and only then does the caller acknowledge the
 //! message. The process may die between any two steps. RabbitMQ then hands the message out again, marked as
