@@ -1,5 +1,6 @@
 //! The request that an endpoint receives (contract §3).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -173,11 +174,11 @@ async fn http1_and_http2_endpoints_are_served_over_few_connections() {
             endpoint.wait_for_requests(number).await;
         }
         assert!(endpoint.requests().iter().all(|request| request.version == version), "{alpn}");
-        assert!(
-            receiver.count_connections() <= 5,
-            "{} connections for 10 requests in a row",
-            receiver.count_connections()
-        );
+        // Only connections with a request count: the port may have been an endpoint of another test, whose deliverer
+        // still calls it.
+        let used: BTreeSet<usize> = endpoint.requests().iter().map(|request| request.connection).collect();
+        let opened = receiver.count_connections();
+        assert!(used.len() <= 5, "{alpn}: 10 requests in a row used {used:?} of {opened} connections");
         stage.brand.delete_webhook(&webhook).await;
     }
 }
