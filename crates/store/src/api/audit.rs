@@ -54,7 +54,8 @@ pub(crate) async fn insert_entry(db: &impl Executor, entry: &Entry) -> Result<()
     let brand = entry.brand_id.as_ref().map(BrandId::as_str);
     let before = entry.before.as_ref().map(Json);
     let after = entry.after.as_ref().map(Json);
-    let id = Uuid::new_v4();
+    // Entries of the same millisecond are listed by id. Version 7 keeps the order in which a process wrote them.
+    let id = Uuid::now_v7();
     db.query_rows(
         sql!("audit/insert"),
         &[&id, &entry.actor, &entry.action, &brand, &entry.subject, &before, &after],
