@@ -14,6 +14,7 @@
 //! - [`admission`] decides what a deliverer does with a delivery that has arrived: attempt it, let it wait, end it or
 //!   drop it.
 //! - [`redelivery_pacing`] decides how fast deliveries are sent from the database, and by which replica.
+//! - [`quota`] is how much a brand may publish, and how much of it may wait.
 //! - [`queue_repair`] decides when a queue counts as lost, and which deliveries a repaired queue is filled with.
 //! - [`assignment`] distributes webhooks to the replicas of the deliverer.
 //! - [`ids`], [`time`], [`trace`], [`text`], [`limits`] and [`vocabulary`] are values that all of them share.
@@ -29,6 +30,7 @@ pub mod event;
 pub mod ids;
 pub mod limits;
 pub mod queue_repair;
+pub mod quota;
 pub mod redelivery_pacing;
 #[cfg(feature = "clap")]
 pub mod settings;

@@ -6,6 +6,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use domain::event::catalogue::Enablement;
 use domain::event::event_type::TypePattern;
 use domain::ids::{BrandId, WebhookId};
+use domain::quota::BrandQuota;
 use domain::webhook::WebhookStatus;
 use router::subscriptions::Index;
 use store::routing::configuration::{BrandChange, EventTypeChange, RoutingChange, RoutingChanges};
@@ -51,7 +52,11 @@ fn changes_for(brands: u128) -> RoutingChanges {
         version: 1,
         event_types: (0..TYPES).map(known).collect(),
         brands: (0..brands)
-            .map(|number| BrandChange { id: brand_id(number), enablement: enablement.clone() })
+            .map(|number| BrandChange {
+                id: brand_id(number),
+                enablement: enablement.clone(),
+                quotas: BrandQuota::default(),
+            })
             .collect(),
         webhooks: webhooks_of(brands),
     }

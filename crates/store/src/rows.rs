@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use domain::quota::{BrandQuota, Quota};
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
@@ -25,4 +26,33 @@ where
 {
     let text: &str = read(row, column)?;
     text.parse().map_err(|error| StoreError::Unreadable(format!("column {column}: {error}")))
+}
+
+/// Reads the quotas of a brand.
+pub(crate) fn read_quotas(row: &Row) -> Result<BrandQuota, StoreError> {
+    let mut quotas = BrandQuota::default();
+    for quota in Quota::ALL {
+        let column = quota_column(quota);
+        let value: Option<i64> = read(row, column)?;
+        // A negative number becomes one that is out of range.
+        let value = value.map(|value| u64::try_from(value).unwrap_or(0));
+        quotas
+            .set(quota, value)
+            .map_err(|error| StoreError::Unreadable(format!("column {column}: {error}")))?;
+    }
+    Ok(quotas)
+}
+
+/// Returns the values of the columns of a brand's quotas, in the order of [`Quota::ALL`].
+pub(crate) fn quota_values(quotas: &BrandQuota) -> [Option<i64>; Quota::ALL.len()] {
+    Quota::ALL.map(|quota| quotas.get(quota).map(|value| i64::try_from(value).unwrap_or(i64::MAX)))
+}
+
+fn quota_column(quota: Quota) -> &'static str {
+    match quota {
+        Quota::EventsPerSecond => "quota_events_per_second",
+        Quota::BytesPerSecond => "quota_bytes_per_second",
+        Quota::DeliveriesPerSecond => "quota_deliveries_per_second",
+        Quota::WaitingBytes => "quota_waiting_bytes",
+    }
 }

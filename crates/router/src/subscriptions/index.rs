@@ -6,6 +6,7 @@ use domain::event::catalogue::Enablement;
 use domain::event::event_type::patterns_covering;
 use domain::event::schema::DataSchema;
 use domain::ids::{BrandId, WebhookId};
+use domain::quota::BrandQuota;
 use domain::webhook::WebhookStatus;
 use store::routing::configuration::{EventTypeChange, NO_VERSION, RoutingChange, RoutingChanges};
 use store::routing::ingest::Recipient;
@@ -41,6 +42,7 @@ pub struct Index {
 #[derive(Debug, Default)]
 struct Brand {
     enablement: Enablement,
+    quotas: BrandQuota,
     webhooks: HashMap<WebhookId, Subscriber>,
     /// The webhooks that subscribe to a pattern.
     by_pattern: HashMap<String, Vec<WebhookId>>,
@@ -78,12 +80,20 @@ impl Index {
             }
         }
         for change in changes.brands {
-            self.brands.entry(change.id).or_default().enablement = change.enablement;
+            let brand = self.brands.entry(change.id).or_default();
+            brand.enablement = change.enablement;
+            brand.quotas = change.quotas;
         }
         for change in changes.webhooks {
             self.replace_webhook(change);
         }
         self.version = changes.version;
+    }
+
+    /// Returns the quotas of a brand. `None` when the brand does not exist.
+    #[must_use]
+    pub fn find_quotas(&self, brand_id: &BrandId) -> Option<&BrandQuota> {
+        self.brands.get(brand_id).map(|brand| &brand.quotas)
     }
 
     /// Matches an event of this brand, type and data.
@@ -162,6 +172,7 @@ impl Brand {
 mod tests {
     use super::*;
     use domain::event::event_type::TypePattern;
+    use domain::quota::Quota;
     use store::routing::configuration::{BrandChange, EventTypeChange};
 
     fn parse_pattern(text: &str) -> TypePattern {
@@ -187,7 +198,11 @@ mod tests {
             removed: false,
             enforced_schema: (name == "A.C").then(|| r#"{"type":"object"}"#.to_owned()),
         });
-        let brand = |id: &str| BrandChange { id: id.parse().expect("brand"), enablement: enablement.clone() };
+        let brand = |id: &str| BrandChange {
+            id: id.parse().expect("brand"),
+            enablement: enablement.clone(),
+            quotas: BrandQuota::default(),
+        };
         let brands = vec![brand("one"), brand("two")];
         index.apply_changes(RoutingChanges { version: 5, event_types: types.into(), brands, webhooks });
         index
@@ -239,6 +254,22 @@ mod tests {
         assert_eq!(index.match_event(&brand, "A.B", "[]"), Match::Webhooks(vec![]));
         assert_eq!(index.match_event(&brand, "A.C", "{}"), Match::Webhooks(vec![]));
         assert!(matches!(index.match_event(&brand, "A.C", "[]"), Match::SchemaViolation(_)));
+    }
+
+    #[test]
+    fn a_change_replaces_the_quotas_and_keeps_the_webhooks() {
+        let mut index = new_index(vec![webhook_change(1, "one", &["A.B"], WebhookStatus::Active)]);
+        let one: BrandId = "one".parse().expect("brand");
+        assert_eq!(index.find_quotas(&one), Some(&BrandQuota::default()));
+        assert_eq!(index.find_quotas(&"three".parse().expect("brand")), None);
+        let mut enablement = Enablement::default();
+        enablement.set_switch(&parse_pattern("A"), true);
+        let mut quotas = BrandQuota::default();
+        quotas.set(Quota::EventsPerSecond, Some(7)).expect("in range");
+        let brands = vec![BrandChange { id: one.clone(), enablement, quotas }];
+        index.apply_changes(RoutingChanges { version: 6, event_types: vec![], brands, webhooks: vec![] });
+        assert_eq!(index.find_quotas(&one), Some(&quotas));
+        assert_eq!(matching_ids(&index, "one", "A.B"), [1]);
     }
 
     #[test]

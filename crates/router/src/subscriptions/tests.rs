@@ -1,6 +1,7 @@
 use broker::Unreadable;
 use chrono::TimeDelta;
 use domain::event::catalogue::Enablement;
+use domain::quota::BrandQuota;
 use domain::trace::TraceParent;
 use domain::webhook::WebhookStatus;
 use store::routing::configuration::{BrandChange, EventTypeChange, RoutingChange, RoutingChanges};
@@ -56,7 +57,7 @@ fn new_index() -> Index {
             removed: false,
             enforced_schema: Some(r#"{"type":"number"}"#.to_owned()),
         }],
-        brands: vec![BrandChange { id: brand_id.clone(), enablement }],
+        brands: vec![BrandChange { id: brand_id.clone(), enablement, quotas: BrandQuota::default() }],
         webhooks: vec![RoutingChange {
             id: domain::ids::WebhookId(uuid::Uuid::nil()),
             brand_id,

@@ -1,5 +1,6 @@
 -- $1 the id after which the page begins, or empty; $2 limit
-SELECT brand_id, name, contact_name, contact_email, switch_patterns, switch_states, created, updated
+SELECT brand_id, name, contact_name, contact_email, switch_patterns, switch_states, created, updated,
+       quota_events_per_second, quota_bytes_per_second, quota_deliveries_per_second, quota_waiting_bytes
 FROM brands
 WHERE brand_id > $1
 ORDER BY brand_id

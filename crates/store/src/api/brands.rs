@@ -2,13 +2,14 @@
 
 use domain::event::catalogue::Enablement;
 use domain::ids::BrandId;
+use domain::quota::BrandQuota;
 use domain::time::Timestamp;
 use tokio_postgres::Row;
 
 use crate::api::transaction::AuditedTransaction;
 use crate::db::Executor;
 use crate::error::StoreError;
-use crate::rows::{read, read_word};
+use crate::rows::{quota_values, read, read_quotas, read_word};
 
 /// A brand.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct Brand {
     pub contact: Option<Contact>,
     /// The event types that it may receive.
     pub enablement: Enablement,
+    /// How much it may publish, and how much of it may wait.
+    pub quotas: BrandQuota,
     /// When it was created.
     pub created: Timestamp,
     /// When it last changed.
@@ -45,9 +48,16 @@ pub async fn insert_brand(
     id: &BrandId,
     name: &str,
     contact: Option<&Contact>,
+    quotas: &BrandQuota,
 ) -> Result<Option<Brand>, StoreError> {
     let (contact_name, email) = contact_columns(contact);
-    let row = change.query_row(sql!("brands/insert"), &[&id.as_str(), &name, &contact_name, &email]).await?;
+    let [events, bytes, deliveries, waiting] = quota_values(quotas);
+    let row = change
+        .query_row(
+            sql!("brands/insert"),
+            &[&id.as_str(), &name, &contact_name, &email, &events, &bytes, &deliveries, &waiting],
+        )
+        .await?;
     row.as_ref().map(read_brand).transpose()
 }
 
@@ -80,7 +90,7 @@ pub async fn list_brands(
     db.query_rows(sql!("brands/page"), &[&after, &limit]).await?.iter().map(read_brand).collect()
 }
 
-/// Updates a brand's name, contact and switches, and returns the updated brand. `None` when it does not exist.
+/// Updates a brand's name, contact, switches and quotas, and returns the updated brand. `None` when it does not exist.
 ///
 /// # Errors
 /// When the database fails.
@@ -90,10 +100,13 @@ pub async fn update_brand(
 ) -> Result<Option<Brand>, StoreError> {
     let (contact_name, email) = contact_columns(changed.contact.as_ref());
     let (patterns, states): (Vec<&str>, Vec<bool>) = changed.enablement.switches().unzip();
+    let [events, bytes, deliveries, waiting] = quota_values(&changed.quotas);
+    let id = changed.id.as_str();
+    let name = &changed.name;
     let row = change
         .query_row(
             sql!("brands/update"),
-            &[&changed.id.as_str(), &changed.name, &contact_name, &email, &patterns, &states],
+            &[&id, name, &contact_name, &email, &patterns, &states, &events, &bytes, &deliveries, &waiting],
         )
         .await?;
     row.as_ref().map(read_brand).transpose()
@@ -113,6 +126,7 @@ fn read_brand(row: &Row) -> Result<Brand, StoreError> {
         name: read(row, "name")?,
         contact: contact_name.zip(contact_email).map(|(name, email)| Contact { name, email }),
         enablement: Enablement::from_switches(patterns.into_iter().zip(states)),
+        quotas: read_quotas(row)?,
         created: read(row, "created")?,
         updated: read(row, "updated")?,
     })

@@ -6,6 +6,7 @@ use domain::delivery::DeliveryStatus;
 use domain::event::catalogue::Enablement;
 use domain::event::event_type::TypePattern;
 use domain::ids::{BrandId, WebhookId};
+use domain::quota::BrandQuota;
 use domain::time::Timestamp;
 use domain::webhook::WebhookStatus;
 use domain::webhook::signature::Keys;
@@ -14,7 +15,7 @@ use tokio_postgres::Row;
 use crate::db::Executor;
 use crate::error::StoreError;
 use crate::pool::Store;
-use crate::rows::{read, read_word};
+use crate::rows::{read, read_quotas, read_word};
 use crate::secrets::keyring::SecretKeyring;
 
 /// The version of a process that has loaded nothing yet.
@@ -38,6 +39,8 @@ pub struct BrandChange {
     pub id: BrandId,
     /// The event types that it may receive.
     pub enablement: Enablement,
+    /// How much it may publish, and how much of it may wait.
+    pub quotas: BrandQuota,
 }
 
 /// A webhook that changed, as the router needs it.
@@ -108,7 +111,8 @@ pub async fn load_version(store: &Store) -> Result<i64, StoreError> {
 
 /// Loads the version of the configuration that the router reads.
 ///
-/// Changes of event types and their enforced schemas, of the types that brands may receive, and of the subscriptions
+/// Changes of event types and their enforced schemas, of the types that brands may receive, of their
+/// quotas, and of the subscriptions
 /// and status of webhooks increase it.
 ///
 /// # Errors
@@ -168,7 +172,7 @@ fn read_brand_change(row: &Row) -> Result<BrandChange, StoreError> {
     let patterns: Vec<String> = read(row, "switch_patterns")?;
     let states: Vec<bool> = read(row, "switch_states")?;
     let enablement = Enablement::from_switches(patterns.into_iter().zip(states));
-    Ok(BrandChange { id: read_word(row, "brand_id")?, enablement })
+    Ok(BrandChange { id: read_word(row, "brand_id")?, enablement, quotas: read_quotas(row)? })
 }
 
 fn read_routing_change(row: &Row) -> Result<RoutingChange, StoreError> {

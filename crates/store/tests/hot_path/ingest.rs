@@ -154,12 +154,16 @@ async fn only_changes_that_routing_reads_increase_its_version() {
         "UPDATE event_types SET schema = '{\"title\":\"x\"}' WHERE NOT enforce_schema",
         "UPDATE event_types SET updated = now()",
     ];
-    const READ: [&str; 9] = [
+    const READ: [&str; 13] = [
         "UPDATE webhooks SET events = '{A}'",
         "UPDATE webhooks SET status = 'paused'",
         "UPDATE webhooks SET status = 'deleted', deleted_at = now()",
         "UPDATE brands SET switch_patterns = '{*}', switch_states = '{t}'",
         "UPDATE brands SET switch_states = '{f}'",
+        "UPDATE brands SET quota_events_per_second = 1",
+        "UPDATE brands SET quota_bytes_per_second = 1024",
+        "UPDATE brands SET quota_deliveries_per_second = 1",
+        "UPDATE brands SET quota_waiting_bytes = 262144",
         "INSERT INTO event_types (name, description) VALUES ('A', 'x')",
         "UPDATE event_types SET schema = '{}', enforce_schema = true",
         "UPDATE event_types SET schema = '{\"type\":\"object\"}'",
