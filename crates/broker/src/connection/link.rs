@@ -1,11 +1,11 @@
 //! A connection that is dialled again after it was lost.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use lapin::{Channel, Connection, ConnectionProperties};
+use lapin::{Channel, Connection, ConnectionProperties, ReceiveBudget};
 use tokio::sync::Mutex;
 use tracing::info;
 
@@ -31,6 +31,10 @@ struct Inner {
     settings: BrokerSettings,
     name: String,
     dialled: Mutex<Dialled>,
+    /// Bytes of received messages that the process may hold, if they are bounded.
+    max_received_bytes: Option<usize>,
+    /// The budget of the latest connection.
+    budget: StdMutex<Option<ReceiveBudget>>,
 }
 
 #[derive(Default)]
@@ -49,7 +53,43 @@ impl Link {
     /// Creates a link that dials at its first use. Operators of RabbitMQ see `name`.
     #[must_use]
     pub fn new(settings: &BrokerSettings, name: impl Into<String>) -> Self {
-        Self(Arc::new(Inner { settings: settings.clone(), name: name.into(), dialled: Mutex::default() }))
+        Self::new_bounded(settings, name, None)
+    }
+
+    /// Creates a link that stops reading while the messages that it has received, and that are not dropped yet, take
+    /// `max_received_bytes`. One message more fits, however large it is.
+    ///
+    /// RabbitMQ then waits with everything on this connection, so each queue that is consumed this way needs a link of
+    /// its own.
+    #[must_use]
+    pub fn with_receive_budget(
+        settings: &BrokerSettings,
+        name: impl Into<String>,
+        max_received_bytes: usize,
+    ) -> Self {
+        Self::new_bounded(settings, name, Some(max_received_bytes))
+    }
+
+    fn new_bounded(
+        settings: &BrokerSettings,
+        name: impl Into<String>,
+        max_received_bytes: Option<usize>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            settings: settings.clone(),
+            name: name.into(),
+            dialled: Mutex::default(),
+            max_received_bytes,
+            budget: StdMutex::default(),
+        }))
+    }
+
+    /// Returns the bytes of received messages that are not dropped yet, now and at most, over the latest connection;
+    /// zero if they are not bounded.
+    #[must_use]
+    pub fn received_bytes(&self) -> (usize, usize) {
+        let budget = self.0.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        budget.as_ref().map_or((0, 0), |budget| (budget.held(), budget.peak()))
     }
 
     /// Opens a channel, over a new connection if the old one was lost.
@@ -99,10 +139,22 @@ impl Link {
         }
     }
 
+    /// Creates the budget of a new connection. Messages of an earlier connection do not count, because they are dropped
+    /// when their subscription ends.
+    fn new_budget(&self) -> Option<ReceiveBudget> {
+        let budget = ReceiveBudget::new(self.0.max_received_bytes?);
+        *self.0.budget.lock().unwrap_or_else(PoisonError::into_inner) = Some(budget.clone());
+        Some(budget)
+    }
+
     async fn dial(&self) -> Result<Connection, BrokerError> {
         let AmqpUrl { mut uri, tls } = self.0.settings.amqp_url.clone();
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
-        let properties = ConnectionProperties::default().with_connection_name(self.0.name.as_str().into());
+        let mut properties =
+            ConnectionProperties::default().with_connection_name(self.0.name.as_str().into());
+        if let Some(budget) = self.new_budget() {
+            properties = properties.with_receive_budget(budget);
+        }
         let dialling = async {
             let runtime = lapin::runtime::default_runtime()?;
             Connection::connect_uri_with_config(uri, properties, tls, runtime).await

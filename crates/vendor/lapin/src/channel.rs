@@ -1239,6 +1239,7 @@ impl Channel {
                 options,
                 arguments,
             )
+            .with_receive_budget(self.configuration.receive_budget())
         });
         self.consumers
             .register(method.consumer_tag, consumer.clone());

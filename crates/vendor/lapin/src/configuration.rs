@@ -1,5 +1,5 @@
 use crate::{
-    ConnectionProperties, Error,
+    ConnectionProperties, Error, ReceiveBudget,
     auth::{AuthProvider, DefaultAuthProvider},
     protocol,
     types::{ChannelId, FieldTable, FrameSize, Heartbeat, ShortString},
@@ -33,6 +33,7 @@ impl Configuration {
             auth_provider,
             backoff,
             auto_recover,
+            receive_budget,
             ..
         } = options;
         Self {
@@ -40,7 +41,7 @@ impl Configuration {
             amqp_locale: locale,
             auth_provider: auth_provider.unwrap_or_else(|| Arc::new(DefaultAuthProvider::new(uri))),
             backoff,
-            negotiated_config: NegotiatedConfig::new(uri),
+            negotiated_config: NegotiatedConfig::new(uri, receive_budget),
             auto_recover,
         }
     }
@@ -90,6 +91,7 @@ impl fmt::Debug for Configuration {
 #[derive(Clone)]
 pub(crate) struct NegotiatedConfig {
     inner: Arc<RwLock<Inner>>,
+    receive_budget: Option<ReceiveBudget>,
 }
 
 #[derive(Default, Clone, Copy)]
@@ -102,14 +104,19 @@ struct Inner {
 }
 
 impl NegotiatedConfig {
-    fn new(uri: &AMQPUri) -> Self {
+    fn new(uri: &AMQPUri, receive_budget: Option<ReceiveBudget>) -> Self {
         Self {
+            receive_budget,
             inner: Arc::new(RwLock::new(Inner {
                 frame_max: uri.query.frame_max.unwrap_or_default(),
                 channel_max: uri.query.channel_max.unwrap_or_default(),
                 heartbeat: uri.query.heartbeat.unwrap_or_default(),
             })),
         }
+    }
+
+    pub(crate) fn receive_budget(&self) -> Option<&ReceiveBudget> {
+        self.receive_budget.as_ref()
     }
 
     pub(crate) fn channel_max(&self) -> ChannelId {

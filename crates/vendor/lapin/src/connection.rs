@@ -244,6 +244,9 @@ impl Connection {
         let status = ConnectionStatus::new(&uri);
         let frames = Frames::default();
         let socket_state = SocketState::default();
+        if let Some(budget) = configuration.negotiated_config.receive_budget() {
+            budget.attach(socket_state.handle());
+        }
         let heartbeat = Heartbeat::new(status.clone(), runtime.clone());
         let secret_update = SecretUpdate::new(
             status.clone(),

@@ -1,4 +1,5 @@
 use crate::{
+    ReceiveBudget,
     auth::AuthProvider,
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
@@ -31,6 +32,7 @@ pub struct ConnectionProperties {
     pub(crate) auth_provider: Option<Arc<dyn AuthProvider>>,
     pub(crate) backoff: ExponentialBuilder,
     pub(crate) auto_recover: bool,
+    pub(crate) receive_budget: Option<ReceiveBudget>,
     backoff_configured: bool,
 }
 
@@ -42,6 +44,7 @@ impl Default for ConnectionProperties {
             auth_provider: None,
             backoff: ExponentialBuilder::default().with_max_times(0 /* no retry by default */),
             auto_recover: false,
+            receive_budget: None,
             backoff_configured: false,
         }
     }
@@ -75,6 +78,13 @@ impl ConnectionProperties {
     #[must_use]
     pub fn with_auth_provider<AP: AuthProvider>(mut self, provider: AP) -> Self {
         self.auth_provider = Some(Arc::new(provider));
+        self
+    }
+
+    /// Bound the bytes of the messages that the connection receives and the application still holds.
+    #[must_use]
+    pub fn with_receive_budget(mut self, budget: ReceiveBudget) -> Self {
+        self.receive_budget = Some(budget);
         self
     }
 

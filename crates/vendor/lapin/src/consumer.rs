@@ -7,6 +7,7 @@ use crate::{
     internal_rpc::InternalRPCHandle,
     listener::Listener,
     message::{Delivery, DeliveryResult},
+    receive_budget::{BudgetedConsumer, ReceiveBudget},
     options::BasicConsumeOptions,
     types::{ChannelId, PayloadSize},
     types::{FieldTable, ShortString},
@@ -179,6 +180,11 @@ impl Consumer {
         }
     }
 
+    pub(crate) fn with_receive_budget(self, budget: Option<&ReceiveBudget>) -> Self {
+        self.lock_inner().budgeted = budget.cloned().map(BudgetedConsumer::new);
+        self
+    }
+
     pub(crate) fn external(&self, channel_id: ChannelId) -> Self {
         let mut consumer = self.clone();
         consumer.consumer_canceler = Some(Arc::new(ConsumerCanceler::new(
@@ -231,8 +237,12 @@ impl Consumer {
             .reset(self.options.no_ack, self.status.delegate());
     }
 
-    pub(crate) fn start_new_delivery(&self, delivery: Delivery) {
-        self.lock_inner().current_message = Some(delivery);
+    pub(crate) fn start_new_delivery(&self, mut delivery: Delivery) {
+        let mut inner = self.lock_inner();
+        if let Some(budgeted) = inner.budgeted.as_ref() {
+            delivery.charge_to(budgeted.budget());
+        }
+        inner.current_message = Some(delivery);
     }
 
     pub(crate) fn handle_content_header_frame(
@@ -257,6 +267,9 @@ impl Consumer {
 
     pub(crate) fn start_cancel(&self) {
         self.status.write().start_cancel();
+        if let Some(budgeted) = self.lock_inner().budgeted.as_mut() {
+            budgeted.start_cancel();
+        }
     }
 
     pub(crate) fn cancel(&self) {
@@ -268,6 +281,8 @@ impl Consumer {
             status.delegate(),
         );
         status.cancel();
+        drop(status);
+        self.lock_inner().budgeted = None;
     }
 
     pub(crate) fn send_error(&self, error: Error) {
@@ -347,6 +362,7 @@ impl Drop for Consumer {
 
 struct Inner {
     current_message: Option<Delivery>,
+    budgeted: Option<BudgetedConsumer>,
     deliveries_out: Receiver<DeliveryResult>,
     internal_rpc: InternalRPCHandle,
     tag: ShortString,
@@ -360,6 +376,7 @@ impl Inner {
     ) -> Self {
         Self {
             current_message: None,
+            budgeted: None,
             deliveries_out,
             internal_rpc,
             tag: consumer_tag,
@@ -383,7 +400,8 @@ impl Inner {
         properties: BasicProperties,
     ) -> Option<Delivery> {
         if let Some(delivery) = self.current_message.as_mut() {
-            delivery.properties = properties;
+            delivery.receive_properties(properties);
+            delivery.reserve_content(size);
         }
         self.check_new_delivery_complete(size == 0)
     }
@@ -403,9 +421,14 @@ impl Inner {
         if !complete {
             return None;
         }
-        self.current_message
-            .take()
-            .inspect(|_| trace!(consumer_tag=%self.tag, "new_delivery"))
+        let mut delivery = self.current_message.take()?;
+        trace!(consumer_tag=%self.tag, "new_delivery");
+        delivery.complete();
+        let dropped = self
+            .budgeted
+            .as_ref()
+            .is_some_and(BudgetedConsumer::drops_messages);
+        (!dropped).then_some(delivery)
     }
 
     fn drop_prefetched_messages(&mut self, delegate: Option<Arc<dyn ConsumerDelegate>>) {

@@ -1,5 +1,5 @@
 use crate::{
-    AsyncTcpStream, ConnectionState, ConnectionStatus, Error, ErrorKind, Result,
+    AsyncTcpStream, ConnectionState, ConnectionStatus, Error, ErrorKind, ReceiveBudget, Result,
     buffer::Buffer,
     channels::Channels,
     configuration::NegotiatedConfig,
@@ -63,6 +63,8 @@ pub(crate) struct IoLoop<
     serialized_frames: VecDeque<(FrameSize, FrameSending)>,
     half_closed: bool,
     first_connection: bool,
+    /// Whether the last look at the receive budget found it used up.
+    paused: bool,
 }
 
 impl<
@@ -113,6 +115,7 @@ impl<
             serialized_frames: VecDeque::default(),
             half_closed: false,
             first_connection: true,
+            paused: false,
         }
     }
 
@@ -162,11 +165,27 @@ impl<
     }
 
     fn can_read(&mut self) -> bool {
-        self.socket_state.readable() && self.receive_buffer.available_space() > 0
+        self.socket_state.readable()
+            && self.receive_buffer.available_space() > 0
+            && !self.receiving_paused()
     }
 
-    fn can_parse(&self) -> bool {
-        self.receive_buffer.available_data() > 0
+    fn can_parse(&mut self) -> bool {
+        self.receive_buffer.available_data() > 0 && !self.receiving_paused()
+    }
+
+    /// Whether the receive budget is used up. Silence of the server counts from the end of such a pause, which ends
+    /// with an event; our own heartbeats wake the loop up often enough in between.
+    fn receiving_paused(&mut self) -> bool {
+        let paused = self
+            .configuration
+            .receive_budget()
+            .is_some_and(ReceiveBudget::paused);
+        if paused || self.paused {
+            self.heartbeat.update_last_read();
+        }
+        self.paused = paused;
+        paused
     }
 
     fn connecting(&self) -> bool {

@@ -165,6 +165,7 @@ pub use events::Event;
 pub use exchange::ExchangeKind;
 pub use publisher_confirm::{Confirmation, PublisherConfirm};
 pub use queue::Queue;
+pub use receive_budget::ReceiveBudget;
 
 /// Authentication providers and helpers for connecting to RabbitMQ.
 pub mod auth;
@@ -213,6 +214,7 @@ mod parsing;
 mod promise;
 mod publisher_confirm;
 mod queue;
+mod receive_budget;
 mod registry;
 mod returned_messages;
 mod secret_update;

@@ -3,11 +3,17 @@ use crate::{
     acker::Acker,
     error_holder::ErrorHolder,
     internal_rpc::InternalRPCHandle,
+    receive_budget::{ReceiveBudget, ReceivePermit},
     protocol::AMQPError,
     types::ShortString,
-    types::{ChannelId, DeliveryTag, MessageCount, ReplyCode},
+    types::{ChannelId, DeliveryTag, MessageCount, PayloadSize, ReplyCode},
 };
 use std::ops::{Deref, DerefMut};
+
+/// Size up to which a body usually comes in one frame, whose memory it takes over.
+const MAX_UNRESERVED_CONTENT: PayloadSize = 128 * 1024;
+/// Largest body for which room is made in advance.
+const MAX_RESERVED_CONTENT: PayloadSize = 128 * 1024 * 1024;
 
 /// Type wrapping the output of a consumer
 ///
@@ -21,7 +27,7 @@ pub type DeliveryResult = Result<Option<Delivery>>;
 /// The message has to be acknowledged after processing by calling
 /// [`Acker::ack`], [`Acker::nack`] or [`Acker::reject`].
 /// (Multiple acknowledgments are also possible).
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Delivery {
     /// The delivery tag of the message. Use this for
     /// acknowledging the message.
@@ -47,6 +53,21 @@ pub struct Delivery {
 
     /// The acker used to ack/nack the message
     pub acker: Acker,
+
+    /// The part of the connection's budget that the message holds until it is dropped
+    permit: Option<ReceivePermit>,
+}
+
+impl PartialEq for Delivery {
+    fn eq(&self, other: &Self) -> bool {
+        self.delivery_tag == other.delivery_tag
+            && self.exchange == other.exchange
+            && self.routing_key == other.routing_key
+            && self.redelivered == other.redelivered
+            && self.properties == other.properties
+            && self.data == other.data
+            && self.acker == other.acker
+    }
 }
 
 impl Delivery {
@@ -89,11 +110,43 @@ impl Delivery {
             properties: BasicProperties::default(),
             data: Vec::default(),
             acker: Acker::new(channel_id, delivery_tag, internal_rpc, poison),
+            permit: None,
         }
     }
 
     pub(crate) fn receive_content(&mut self, data: Vec<u8>) {
-        self.data.extend(data);
+        if let Some(permit) = self.permit.as_mut() {
+            permit.add(data.len());
+        }
+        if self.data.is_empty() && self.data.capacity() == 0 {
+            self.data = data;
+        } else {
+            self.data.extend(data);
+        }
+    }
+
+    /// Makes room for a body of this size, so that it does not grow by doubling.
+    pub(crate) fn reserve_content(&mut self, size: PayloadSize) {
+        if size > MAX_UNRESERVED_CONTENT {
+            self.data.reserve_exact(size.min(MAX_RESERVED_CONTENT) as usize);
+        }
+    }
+
+    pub(crate) fn receive_properties(&mut self, properties: BasicProperties) {
+        if let Some(permit) = self.permit.as_mut() {
+            permit.add_properties(&properties);
+        }
+        self.properties = properties;
+    }
+
+    pub(crate) fn charge_to(&mut self, budget: &ReceiveBudget) {
+        self.permit = Some(ReceivePermit::new(budget));
+    }
+
+    pub(crate) fn complete(&mut self) {
+        if let Some(permit) = self.permit.as_mut() {
+            permit.complete();
+        }
     }
 }
 
