@@ -145,6 +145,15 @@ fn deserialize_present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de
     <&RawValue>::deserialize(from).map(Some)
 }
 
+/// Reads brand and type of an event message, without checking the rest; `None` if the message has no valid ones.
+#[must_use]
+pub fn peek_brand_and_type(body: &[u8]) -> Option<(BrandId, EventType)> {
+    let message = parse_message(body).ok()?;
+    let brand_id = read_text(message.brand_id, "brandId").ok()?.parse().ok()?;
+    let event_type = read_text(message.event_type, "type").ok()?.parse().ok()?;
+    Some((brand_id, event_type))
+}
+
 /// Decodes the body and the `message_id` of an event message; `now` and `retention` limit `created`.
 ///
 /// # Errors

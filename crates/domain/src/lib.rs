@@ -27,6 +27,7 @@ pub mod admission;
 pub mod assignment;
 pub mod delivery;
 pub mod event;
+pub mod fair_queue;
 pub mod ids;
 pub mod limits;
 pub mod queue_repair;

@@ -1,0 +1,186 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// An item with its cost and a number of its own.
+type Item = (usize, u32);
+
+const BATCH: Bounds = Bounds { items: 50, bytes: 10_000, cost: 2000 };
+const MESSAGE: Bounds = Bounds { items: 10, bytes: 2000, cost: usize::MAX };
+
+fn queued(class: u8, lane: Lane, item: Item, bytes: usize) -> Queued<u8, Item> {
+    Queued { class, lane, item, bytes }
+}
+
+fn direct(class: u8, number: u32, cost: usize) -> Queued<u8, Item> {
+    queued(class, Lane::Direct, (cost, number), 10)
+}
+
+fn take(queue: &mut FairQueue<u8, Item>) -> Vec<(u8, u32)> {
+    queue.take_batch(BATCH, |_, (cost, _)| *cost).iter().map(|taken| (taken.class, taken.item.1)).collect()
+}
+
+#[test]
+fn a_class_with_one_event_is_in_the_next_batch_however_much_another_has() {
+    let mut queue = FairQueue::default();
+    (0..1000).for_each(|number| queue.push(direct(1, number, 301)));
+    assert_eq!(take(&mut queue).len(), 6, "a batch is cut by its cost");
+    for number in 5000..5050 {
+        queue.push(direct(2, number, 2));
+        assert!(take(&mut queue).contains(&(2, number)));
+    }
+}
+
+#[test]
+fn a_class_that_has_one_event_at_a_time_does_not_starve_the_others() {
+    let mut queue = FairQueue::default();
+    (0..20).for_each(|number| queue.push(direct(1, number, 2)));
+    let mut batches = 0;
+    while queue.classes.get(&1).is_some_and(|class| !class.direct.is_empty()) {
+        queue.push(direct(2, 0, 1001));
+        queue.push(direct(3, 0, 1001));
+        take(&mut queue);
+        batches += 1;
+    }
+    assert!(batches <= 3, "{batches}");
+}
+
+#[test]
+fn the_two_lanes_of_a_class_alternate() {
+    let mut queue = FairQueue::default();
+    (0..3).for_each(|number| queue.push(direct(1, number, 1)));
+    (10..13).for_each(|number| queue.push(queued(1, Lane::Backlog, (1, number), 10)));
+    let numbers: Vec<u32> = take(&mut queue).into_iter().map(|(_, number)| number).collect();
+    assert_eq!(numbers, [0, 10, 1, 11, 2, 12]);
+}
+
+#[test]
+fn items_that_are_put_back_come_first() {
+    let mut queue = FairQueue::default();
+    (0..4).for_each(|number| queue.push(direct(1, number, 1)));
+    let mut batch = queue.take_batch(BATCH, |_, _| 1);
+    queue.push(direct(1, 4, 1));
+    queue.put_back(batch.split_off(2));
+    let numbers: Vec<u32> = take(&mut queue).into_iter().map(|(_, number)| number).collect();
+    assert_eq!(numbers, [2, 3, 4]);
+}
+
+#[test]
+fn only_the_newest_events_beyond_a_share_are_moved() {
+    let capacity = Bounds { items: 100, bytes: 100_000, cost: usize::MAX };
+    let mut queue = FairQueue::default();
+    (0..100).for_each(|number| queue.push(direct(1, number, 1)));
+    (0..20).for_each(|number| queue.push(direct(2, number, 1)));
+    assert_eq!(
+        queue.take_surplus(capacity, MESSAGE, |class| *class != 1),
+        None,
+        "class 2 is below its share"
+    );
+    let mut moved = Vec::new();
+    while let Some((class, items)) = queue.take_surplus(capacity, MESSAGE, |_| true) {
+        assert_eq!((class, items.len() <= MESSAGE.items), (1, true));
+        moved.extend(items.iter().map(|moved| moved.item.1));
+    }
+    moved.sort_unstable();
+    assert_eq!(moved, (33..100).collect::<Vec<_>>(), "a third is the share of two classes and one unseen");
+    assert_eq!(queue.size(Lane::Direct).items, 33 + 20);
+}
+
+#[test]
+fn a_lone_class_leaves_half_of_the_room_and_large_events_are_moved_alone() {
+    let capacity = Bounds { items: 100, bytes: 10_000, cost: usize::MAX };
+    let mut queue = FairQueue::default();
+    (0..4).for_each(|number| queue.push(queued(1, Lane::Direct, (1, number), 3000)));
+    let (_, moved) = queue.take_surplus(capacity, MESSAGE, |_| true).expect("bytes exceed the share");
+    assert_eq!(moved.len(), 1);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Push { class: u8, lane: Lane, cost: usize, bytes: usize },
+    Take { put_back: usize },
+    Move,
+    Forget { modulo: u32 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0..6u8, any::<bool>(), 1..1500usize, 0..3000usize).prop_map(|(class, is_direct, cost, bytes)| {
+            let lane = if is_direct { Lane::Direct } else { Lane::Backlog };
+            Step::Push { class, lane, cost, bytes }
+        }),
+        2 => (0..5usize).prop_map(|put_back| Step::Take { put_back }),
+        1 => Just(Step::Move),
+        1 => (2..9u32).prop_map(|modulo| Step::Forget { modulo }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn nothing_is_lost_or_duplicated_and_bounds_hold(steps in prop::collection::vec(step(), 0..200)) {
+        let capacity = Bounds { items: 20, bytes: 20_000, cost: usize::MAX };
+        let mut queue = FairQueue::default();
+        let mut expected = BTreeMap::new();
+        for (number, step) in (0u32..).zip(steps) {
+            match step {
+                Step::Push { class, lane, cost, bytes } => {
+                    queue.push(queued(class, lane, (cost, number), bytes));
+                    expected.insert(number, (class, bytes));
+                }
+                Step::Take { put_back } => {
+                    let mut batch = queue.take_batch(BATCH, |_, (cost, _)| *cost);
+                    prop_assert!(batch.is_empty() == expected.is_empty());
+                    let cost: usize = batch.iter().map(|taken| taken.item.0).sum();
+                    let bytes: usize = batch.iter().map(|taken| taken.bytes).sum();
+                    let is_within = cost <= BATCH.cost && bytes <= BATCH.bytes && batch.len() <= BATCH.items;
+                    prop_assert!(batch.len() <= 1 || is_within);
+                    let left = batch.split_off(batch.len() - put_back.min(batch.len()));
+                    queue.put_back(left);
+                    for taken in batch {
+                        let number = taken.item.1;
+                        prop_assert_eq!(expected.remove(&number), Some((taken.class, taken.bytes)));
+                    }
+                }
+                Step::Move => {
+                    for moved in queue.take_surplus(capacity, MESSAGE, |_| true).into_iter().flat_map(|(_, moved)| moved) {
+                        prop_assert_eq!(moved.lane, Lane::Direct);
+                        prop_assert!(expected.remove(&moved.item.1).is_some());
+                    }
+                }
+                Step::Forget { modulo } => {
+                    queue.retain(|(_, number)| number % modulo != 0);
+                    expected.retain(|number, _| number % modulo != 0);
+                }
+            }
+            prop_assert_eq!(queue.len(), expected.len());
+            let bytes: usize = expected.values().map(|(_, bytes)| bytes).sum();
+            prop_assert_eq!(queue.size(Lane::Direct).bytes + queue.size(Lane::Backlog).bytes, bytes);
+        }
+        while !queue.is_empty() {
+            for taken in queue.take_batch(BATCH, |_, (cost, _)| *cost) {
+                prop_assert!(expected.remove(&taken.item.1).is_some());
+            }
+        }
+        prop_assert!(expected.is_empty() && queue.classes.is_empty());
+    }
+
+    #[test]
+    fn every_class_with_events_gets_a_turn_within_one_round(costs in prop::collection::vec(1..1002usize, 1..30)) {
+        let mut queue = FairQueue::default();
+        for (class, cost) in (0u8..).zip(&costs) {
+            (0..100).for_each(|number| queue.push(direct(class, number, *cost)));
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        // A class spends its credit for one turn and at most one event more.
+        let mut spent = 0;
+        while seen.len() < costs.len() {
+            for taken in queue.take_batch(BATCH, |_, (cost, _)| *cost) {
+                spent += taken.item.0;
+                seen.insert(taken.class);
+            }
+            prop_assert!(spent <= (costs.len() + 1) * 1101 + BATCH.cost);
+        }
+    }
+}
