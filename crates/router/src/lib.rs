@@ -3,7 +3,9 @@
 //!
 //! It knows nothing of endpoints or HTTP requests to them. The path of an event:
 //!
-//! 1. `queues::consumer` receives a batch of up to 500 messages from the ingest queue.
+//! 1. `queues::consumer` receives messages from the ingest queue, and `read_ahead` holds them.
+//!    `queues::routing` takes batches from it, in which the brands take turns. A batch is cut by events, bytes and
+//!    deliveries.
 //! 2. `intake` decodes the messages. Invalid messages are rejected with a reason.
 //! 3. [`subscriptions`] matches the events against the index of brands, event types and webhooks, which is in memory.
 //!    The index has a version; if the database has a newer one, `batch::current_version` loads the changes and matches
@@ -12,7 +14,7 @@
 //!    `batch::store_batch` splits a batch that PostgreSQL refuses. An event that is stored already is a duplicate.
 //! 5. `batch::publish` publishes the deliveries of new events to the queues of their webhooks, and waits for the
 //!    confirms.
-//! 6. `queues::consumer` acknowledges the messages. A rejected message is acknowledged once it is in the queue of
+//! 6. `queues::routing` acknowledges the messages. A rejected message is acknowledged once it is in the queue of
 //!    rejected messages (`queues::rejections`).
 //!
 //! Nothing is lost because the acknowledgement comes last. If the router dies before it, RabbitMQ delivers the messages
@@ -26,6 +28,7 @@ mod batch;
 mod config;
 mod intake;
 mod queues;
+mod read_ahead;
 pub mod subscriptions;
 mod telemetry;
 
@@ -50,11 +53,20 @@ use batch::{BatchHandler, DeliveryPublisher};
 pub use config::Config;
 use queues::consumer::{EventConsumer, EventQueue};
 use queues::rejections::RejectedPublisher;
+use queues::routing::EventRouter;
 use queues::{failover, legacy, quarantine};
+use read_ahead::{KnownBrands, ReadAhead};
 use subscriptions::Index;
 
 /// Longest time that a batch takes while PostgreSQL and RabbitMQ answer. A process that stops waits for it.
 pub const MAX_BATCH_DURATION: Duration = Duration::from_secs(15);
+/// Bytes of messages from the ingest queue that the router holds: read ahead, being handled, or being rejected. RabbitMQ
+/// waits with the others. A message of any size fits once, so producers cannot make the router hold much more.
+const MAX_INGEST_BYTES: usize = 48 * 1024 * 1024;
+/// The same for the queues that rarely have messages: the spare, and the queue of earlier versions.
+const MAX_RARE_INTAKE_BYTES: usize = 16 * 1024 * 1024;
+/// The same for the quarantine, whose messages are handled one at a time.
+const MAX_QUARANTINE_BYTES: usize = 1024 * 1024;
 /// Time between two reports of the number of blocked queues.
 const BLOCKED_QUEUES_INTERVAL: Duration = Duration::from_secs(5);
 /// Longest time for publishing rejected messages when the process stops.
@@ -86,8 +98,11 @@ pub async fn run(
 }
 
 struct Router {
+    /// Consumes the ingest queue.
     consumer: EventConsumer,
-    /// Consumes the queue of earlier versions, which needs a link of its own.
+    spare: Consumers,
+    quarantine: Consumers,
+    /// Consumes the queue of earlier versions.
     legacy: Consumers,
     traces: Traces,
     publisher: Publisher,
@@ -116,24 +131,44 @@ async fn start_router(config: &Config, readiness: Readiness, stop: &Cancellation
     tasks::spawn_essential("blocked queues", report_blocked_queues(guarded.clone(), rejections.clone()));
     let progress = readiness.watch_progress("routing");
     let traces = Traces::start(&config.traces, "router", env!("CARGO_PKG_VERSION"));
-    let handler = BatchHandler {
+    let known_brands = KnownBrands::default();
+    let mut handler = BatchHandler {
         store: store.clone(),
         publisher: DeliveryPublisher::new(store.clone(), guarded, &names, progress.clone()),
         progress,
         retention: config.store.retention,
         traces: traces.clone(),
         index: Index::default(),
+        known_brands: known_brands.clone(),
+    };
+    handler.load_index().await;
+    let router = EventRouter { handler: Arc::new(Mutex::new(handler)), rejections };
+    let read_ahead = ReadAhead::new(known_brands);
+    tasks::spawn_essential("routing", router.clone().route_events(read_ahead.clone()));
+    // Each queue has a link of its own, because a link that may not receive more stops reading.
+    let consumers = |purpose: &str, max_bytes| {
+        let name = format!("postrider router {purpose}");
+        Consumers::new(Link::with_receive_budget(&config.broker, name, max_bytes))
     };
     let consumer = EventConsumer {
-        consumers: Consumers::new(link("consumer")),
+        consumers: consumers("consumer", MAX_INGEST_BYTES),
         // A link of its own, because a webhook's queue that does not answer blocks the link of the other prober.
         prober: Prober::new(link("intake prober"), &names).with_kept_probes(),
         topology,
-        handler: Arc::new(Mutex::new(handler)),
-        rejections,
+        router,
+        read_ahead,
         stop: stop.clone(),
     };
-    Router { consumer, legacy: Consumers::new(link("legacy consumer")), traces, publisher, store, instance }
+    Router {
+        consumer,
+        spare: consumers("spare consumer", MAX_RARE_INTAKE_BYTES),
+        quarantine: consumers("quarantine consumer", MAX_QUARANTINE_BYTES),
+        legacy: consumers("legacy consumer", MAX_RARE_INTAKE_BYTES),
+        traces,
+        publisher,
+        store,
+        instance,
+    }
 }
 
 async fn wait_for_database(config: &Config, store: &Store, readiness: &Readiness) {
@@ -163,20 +198,19 @@ impl Router {
         };
         let routing = failover::keep_events_routed(topology.clone(), self.consumer.prober.clone(), renew);
         tasks::spawn_essential("intake watch", routing);
+        let spare = self.consumer.over(&self.spare);
         tokio::join!(
             self.consumer.consume_queue(event_queue(names.ingest_queue())),
-            self.consumer.consume_queue(event_queue(names.ingest_spare_queue())),
-            quarantine::consume_quarantine(self.consumer.clone()),
-            legacy::retire_legacy_queue(EventConsumer {
-                consumers: self.legacy.clone(),
-                ..self.consumer.clone()
-            }),
+            spare.consume_queue(event_queue(names.ingest_spare_queue())),
+            quarantine::consume_quarantine(self.consumer.over(&self.quarantine)),
+            legacy::retire_legacy_queue(self.consumer.over(&self.legacy)),
         );
         // RabbitMQ redelivers the rejected messages that are not published by then.
-        let _ = tokio::time::timeout(FINISH_TIMEOUT, self.consumer.rejections.finish()).await;
+        let _ = tokio::time::timeout(FINISH_TIMEOUT, self.consumer.router.rejections.finish()).await;
         // Another router gets the unacknowledged messages at once.
-        self.consumer.consumers.close().await;
-        self.legacy.close().await;
+        for consumers in [&self.consumer.consumers, &self.spare, &self.quarantine, &self.legacy] {
+            consumers.close().await;
+        }
         self.publisher.close().await;
         let _ = instances::remove_instance(&self.store, &self.instance).await;
         self.traces.stop().await;

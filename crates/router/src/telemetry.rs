@@ -80,6 +80,7 @@ const OUTCOMES: [&str; 4] = ["taken", "duplicate", "not_enabled", "rejected"];
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
     CreatePartitions,
+    LoadIndex,
     LoadOwed,
     PublishDeliveries,
     QuarantineMessage,
@@ -90,8 +91,9 @@ pub(crate) enum Operation {
 
 impl Operation {
     /// All operations. Each has a counter that begins at 0, because an alert needs the 0 before the first failure.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::CreatePartitions,
+        Self::LoadIndex,
         Self::LoadOwed,
         Self::PublishDeliveries,
         Self::QuarantineMessage,
@@ -104,6 +106,7 @@ impl Operation {
     fn label(self) -> &'static str {
         match self {
             Self::CreatePartitions => "create_partitions",
+            Self::LoadIndex => "load_index",
             Self::LoadOwed => "load_owed",
             Self::PublishDeliveries => "publish_deliveries",
             Self::QuarantineMessage => "quarantine_message",
@@ -117,6 +120,7 @@ impl Operation {
     fn description(self) -> &'static str {
         match self {
             Self::CreatePartitions => "create the partitions that a batch needs",
+            Self::LoadIndex => "load the configuration",
             Self::LoadOwed => "load the unpublished deliveries of redelivered events",
             Self::PublishDeliveries => "publish deliveries to a webhook's queue",
             Self::QuarantineMessage => "move a message from the quarantine to the rejected messages",

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use store::routing::configuration;
-use store::routing::ingest::{self, Ingest};
+use store::routing::ingest::{self, Ingest, MAX_BATCH_DELIVERIES};
 use store::routing::locked_configuration::LockedConfiguration;
 use store::{Executor, Store, StoreError};
 
@@ -34,12 +34,19 @@ pub(super) struct StoredEvents<'a, M> {
     pub(super) tries: u32,
 }
 
+/// The result of matching and storing events.
+pub(super) enum Outcome<'a, M> {
+    Stored(StoredEvents<'a, M>),
+    /// Nothing was stored, because the events have more deliveries than one batch may have.
+    TooManyDeliveries,
+}
+
 /// Matches and stores events at the current version of the configuration.
 pub(super) async fn store_at_current_version<'a, M: IncomingMessage>(
     store: &Store,
     index: &mut Index,
     events: &[&'a AcceptedEvent<'a, M>],
-) -> Result<StoredEvents<'a, M>, StoreError> {
+) -> Result<Outcome<'a, M>, StoreError> {
     for tries in 1..=MAX_STALE_TRIES {
         if let Some(stored) = try_store(store, index, events, tries).await? {
             return Ok(stored);
@@ -62,21 +69,24 @@ async fn try_store<'a, M: IncomingMessage>(
     index: &Index,
     events: &[&'a AcceptedEvent<'a, M>],
     tries: u32,
-) -> Result<Option<StoredEvents<'a, M>>, StoreError> {
+) -> Result<Option<Outcome<'a, M>>, StoreError> {
     let started = Instant::now();
     let batch = match_subscriptions(events.iter().copied(), index);
     let matching = started.elapsed();
+    if events.len() > 1 && batch.count_deliveries() > MAX_BATCH_DELIVERIES {
+        return Ok(Some(Outcome::TooManyDeliveries));
+    }
     match ingest::store_events(db, index.version(), &batch.new_events()).await? {
         Ingest::Stale => Ok(None),
         Ingest::Stored { fresh } => {
             let storing = started.elapsed().saturating_sub(matching);
-            Ok(Some(StoredEvents { batch, fresh, matching, storing, tries }))
+            Ok(Some(Outcome::Stored(StoredEvents { batch, fresh, matching, storing, tries })))
         }
     }
 }
 
 /// Loads the changes of the configuration into the index.
-async fn refresh_index(db: &impl Executor, index: &mut Index) -> Result<(), StoreError> {
+pub(super) async fn refresh_index(db: &impl Executor, index: &mut Index) -> Result<(), StoreError> {
     index.apply_changes(configuration::load_routing_changes(db, index.version()).await?);
     telemetry::index_loaded(index.version());
     Ok(())

@@ -9,23 +9,33 @@ mod current_version;
 mod publish;
 mod store_batch;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use broker::{Message, Outgoing};
 use chrono::TimeDelta;
+use domain::event::Rejection;
 use runtime::progress::WorkProgress;
+use runtime::retry::Backoff;
 use runtime::traces::Traces;
 use store::Store;
 use store::clock;
 
 pub(crate) use publish::DeliveryPublisher;
 
-use crate::intake::{DecodedBatch, decode_batch};
+use crate::intake::{DecodedBatch, Taken, decode_batch};
+use crate::read_ahead::KnownBrands;
 use crate::subscriptions::Index;
-use crate::telemetry;
+use crate::telemetry::{self, Operation};
+
+/// The messages of a batch that need more than an acknowledgement, by their positions.
+pub(crate) struct HandledBatch {
+    /// The reasons of rejected messages.
+    pub(crate) rejections: HashMap<usize, Rejection>,
+    /// Messages that nothing was done with, because the batch has as many deliveries as it may have.
+    pub(crate) postponed: BTreeSet<usize>,
+}
 
 /// Handles batches, one at a time.
 pub(crate) struct BatchHandler {
@@ -34,28 +44,41 @@ pub(crate) struct BatchHandler {
     pub(crate) retention: Duration,
     pub(crate) traces: Traces,
     pub(crate) index: Index,
+    /// The brands of the index.
+    pub(crate) known_brands: KnownBrands,
     pub(crate) progress: WorkProgress,
 }
 
 impl BatchHandler {
-    /// Handles a batch to the end, and retries each operation until it succeeds. Returns the rejected messages by their
-    /// delivery tags.
-    pub(crate) async fn handle_batch(&mut self, batch: &[Message]) -> HashMap<u64, Outgoing> {
+    /// Handles a batch to the end, and retries each operation until it succeeds. At least one message is handled.
+    pub(crate) async fn handle_batch(&mut self, batch: &[&Taken]) -> HandledBatch {
         let started = Instant::now();
         let in_hand = self.progress.begin();
-        let DecodedBatch { mut accepted, rejected } = decode_batch(batch, clock::now(), self.max_age());
+        let DecodedBatch { mut accepted, rejected } =
+            decode_batch(batch.iter().copied(), clock::now(), self.max_age());
         accepted.iter_mut().for_each(|event| event.start_trace(&self.traces));
         let stored = self.store_batch(&accepted).await;
         self.progress.advance();
         let deliveries = self.publisher.publish_stored(&stored).await;
         let rejected = rejected.iter().chain(&stored.rejected);
-        let rejected =
-            rejected.map(|rejected| (rejected.message.delivery_tag(), rejected.to_outgoing())).collect();
+        rejected.clone().for_each(|rejected| rejected.report());
+        let rejections = rejected.map(|rejected| (rejected.position, rejected.rejection.clone())).collect();
+        self.known_brands.update(self.index.brands());
         (0..stored.duplicates).for_each(|_| telemetry::event_duplicate());
         (0..stored.not_enabled).for_each(|_| telemetry::event_not_enabled());
-        telemetry::batch_handled(batch.len(), deliveries, started.elapsed());
+        telemetry::batch_handled(batch.len() - stored.postponed.len(), deliveries, started.elapsed());
         in_hand.done();
-        rejected
+        HandledBatch { rejections, postponed: stored.postponed.into_iter().collect() }
+    }
+
+    /// Loads the configuration, retrying until it succeeds, so that the first batch is cut by its deliveries.
+    pub(crate) async fn load_index(&mut self) {
+        let mut backoff = Backoff::default();
+        while let Err(error) = current_version::refresh_index(&self.store, &mut self.index).await {
+            telemetry::operation_failed(Operation::LoadIndex, &error);
+            backoff.wait().await;
+        }
+        self.known_brands.update(self.index.brands());
     }
 
     /// Returns the age up to which an event is accepted.

@@ -19,6 +19,7 @@ use store::delivery::orphaned;
 use store::delivery::record::DeliveryKey;
 use store::routing::ingest::{self, Recipient};
 use store::{Store, StoreError};
+use tokio::sync::Semaphore;
 use tracing::{error_span, field};
 
 use super::store_batch::{StoredBatch, StoredEvent};
@@ -28,6 +29,8 @@ use crate::telemetry::{self, Operation};
 
 /// Messages in flight at once, which bounds the memory when events fan out to many webhooks.
 const MAX_PUBLISHES_IN_FLIGHT: usize = 1000;
+/// Bytes of the bodies of messages in flight at once. The client holds a copy of each until it is written.
+const MAX_PUBLISHED_BYTES: u32 = 16 * 1024 * 1024;
 /// Deliveries left to the database in one statement.
 const MAX_RECORDED: usize = 1000;
 
@@ -55,6 +58,8 @@ pub(crate) struct DeliveryPublisher {
     publisher: GuardedPublisher,
     exchange: String,
     progress: WorkProgress,
+    /// Permits for [`MAX_PUBLISHED_BYTES`].
+    bytes: Semaphore,
 }
 
 impl DeliveryPublisher {
@@ -64,7 +69,8 @@ impl DeliveryPublisher {
         names: &Namespace,
         progress: WorkProgress,
     ) -> Self {
-        Self { store, publisher, exchange: names.deliveries_exchange(), progress }
+        let bytes = Semaphore::new(MAX_PUBLISHED_BYTES as usize);
+        Self { store, publisher, exchange: names.deliveries_exchange(), progress, bytes }
     }
 
     /// Publishes the deliveries that stored events still need, and returns their number.
@@ -133,6 +139,9 @@ impl DeliveryPublisher {
     }
 
     async fn publish_batch(&self, batch: &MessageBatch<'_>) -> Published {
+        // The semaphore is never closed.
+        let bytes = u32::try_from(batch.bytes).unwrap_or(u32::MAX).min(MAX_PUBLISHED_BYTES);
+        let _permit = self.bytes.acquire_many(bytes).await;
         let key = batch.webhook.to_string();
         let route = Route { exchange: &self.exchange, key: &key };
         let on_error = |error: &BrokerError| {

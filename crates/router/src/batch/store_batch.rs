@@ -6,10 +6,10 @@ use domain::event::{RejectReason, Rejection};
 use runtime::retry::Backoff;
 use store::StoreError;
 use store::clock;
-use store::routing::ingest;
+use store::routing::ingest::{self, MAX_BATCH_DELIVERIES};
 
 use super::BatchHandler;
-use super::current_version::{StoredEvents, store_at_current_version};
+use super::current_version::{Outcome, StoredEvents, store_at_current_version};
 use crate::intake::{AcceptedEvent, Rejected};
 use crate::subscriptions::{MatchedBatch, MatchedEvent};
 use crate::telemetry::{self, Operation};
@@ -23,6 +23,10 @@ pub(super) struct StoredBatch<'a> {
     pub(super) duplicates: usize,
     /// Number of events that were dropped, because their type is not enabled for the brand.
     pub(super) not_enabled: usize,
+    /// Number of deliveries of the stored events.
+    pub(super) deliveries: usize,
+    /// Positions of the events that wait for the next batch.
+    pub(super) postponed: Vec<usize>,
     /// Events that are rejected.
     pub(super) rejected: Vec<Rejected<'a>>,
 }
@@ -53,13 +57,15 @@ enum FailureAction {
 }
 
 impl BatchHandler {
-    /// Matches and stores a batch, part by part.
+    /// Matches and stores a batch, part by part, until it has as many deliveries as one batch may have.
     pub(super) async fn store_batch<'a>(&mut self, accepted: &'a [AcceptedEvent<'a>]) -> StoredBatch<'a> {
         let mut stored = StoredBatch::default();
         let whole = Part { events: accepted.iter().collect(), retried: false, has_partitions: false };
         let mut parts = vec![whole];
         while let Some(part) = parts.pop() {
-            if !part.events.is_empty() {
+            if stored.deliveries >= MAX_BATCH_DELIVERIES {
+                stored.postponed.extend(part.events.iter().map(|event| event.position));
+            } else if !part.events.is_empty() {
                 self.store_part(part, &mut stored, &mut parts).await;
             }
         }
@@ -76,7 +82,8 @@ impl BatchHandler {
         let mut backoff = Backoff::default();
         loop {
             match store_at_current_version(&self.store, &mut self.index, &part.events).await {
-                Ok(StoredEvents { batch, fresh, matching, storing, .. }) => {
+                Ok(Outcome::TooManyDeliveries) => return parts.extend(part.split_in_halves()),
+                Ok(Outcome::Stored(StoredEvents { batch, fresh, matching, storing, .. })) => {
                     telemetry::batch_stored(matching, storing);
                     self.progress.advance();
                     return stored.add_events(batch, fresh, part.retried);
@@ -167,6 +174,7 @@ impl BatchHandler {
 
 impl<'a> StoredBatch<'a> {
     fn add_events(&mut self, batch: MatchedBatch<'a>, fresh: Vec<bool>, retried: bool) {
+        self.deliveries += batch.count_deliveries();
         let stored = |(matched, fresh)| StoredEvent { matched, fresh, retried };
         self.events.extend(batch.matched.into_iter().zip(fresh).map(stored));
         self.duplicates += batch.duplicates;

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use broker::{Message, Unreadable};
+use broker::Unreadable;
 use chrono::TimeDelta;
 use domain::delivery::envelope::EventHead;
 use domain::event::{self, Identity, IncomingEvent, Rejection};
@@ -11,6 +11,8 @@ use domain::time::Timestamp;
 use domain::trace::TraceParent;
 use runtime::traces::{Span, SpanKind, Traces};
 use tracing::error_span;
+
+use super::taken::Taken;
 
 /// The parts of a message that the router reads. Tests implement it, because a message of the broker needs a broker.
 pub(crate) trait IncomingMessage {
@@ -21,38 +23,22 @@ pub(crate) trait IncomingMessage {
     fn trace(&self) -> Option<&TraceParent>;
     /// Whether RabbitMQ delivered the message before.
     fn redelivered(&self) -> bool;
-}
-
-impl IncomingMessage for Message {
-    fn body(&self) -> &[u8] {
-        &self.body
-    }
-
-    fn message_id(&self) -> Option<&str> {
-        self.message_id.as_deref()
-    }
-
-    fn unreadable(&self) -> Option<Unreadable> {
-        self.unreadable
-    }
-
-    fn trace(&self) -> Option<&TraceParent> {
-        self.trace.as_ref()
-    }
-
-    fn redelivered(&self) -> bool {
-        self.redelivered
+    /// When a router received it first, if it was moved since.
+    fn received(&self) -> Option<Timestamp> {
+        None
     }
 }
 
 /// A valid event, with the values that the router stores for it.
-pub(crate) struct AcceptedEvent<'a, M = Message> {
+pub(crate) struct AcceptedEvent<'a, M = Taken> {
     pub(crate) message: &'a M,
+    /// The number of the message in its batch.
+    pub(crate) position: usize,
     pub(crate) event: IncomingEvent<'a>,
     pub(crate) key: String,
     pub(crate) id: EventId,
     pub(crate) created: Timestamp,
-    /// When this router received it.
+    /// When a router received it first.
     pub(crate) received: Timestamp,
     /// The trace that its deliveries continue: the producer's, or our span within it.
     pub(crate) trace: Option<TraceParent>,
@@ -61,15 +47,16 @@ pub(crate) struct AcceptedEvent<'a, M = Message> {
 }
 
 impl<'a, M: IncomingMessage> AcceptedEvent<'a, M> {
-    pub(super) fn new(message: &'a M, event: IncomingEvent<'a>, now: Timestamp) -> Self {
+    pub(super) fn new(message: &'a M, position: usize, event: IncomingEvent<'a>, now: Timestamp) -> Self {
         let id = match &event.identity {
             Identity::Id(id) => *id,
             Identity::MessageId(_) => EventId::generate(u64::try_from(now.timestamp_millis()).unwrap_or(0)),
         };
-        let received = domain::time::truncate_to_millis(now);
+        let received = message.received().unwrap_or_else(|| domain::time::truncate_to_millis(now));
         let created = event.created.unwrap_or(received);
         Self {
             message,
+            position,
             key: event.identity.to_string(),
             id,
             created,

@@ -2,32 +2,33 @@
 
 mod accepted_event;
 mod rejected;
+mod taken;
 
-use broker::Message;
 use chrono::TimeDelta;
 use domain::event::{self, IncomingEvent, RejectReason, Rejection};
 use domain::time::Timestamp;
 
 pub(crate) use accepted_event::{AcceptedEvent, IncomingMessage};
-pub(crate) use rejected::{Rejected, rejected_message};
+pub(crate) use rejected::Rejected;
+pub(crate) use taken::Taken;
 
 /// The events and the rejected messages of a batch.
-pub(crate) struct DecodedBatch<'a, M = Message> {
+pub(crate) struct DecodedBatch<'a, M = Taken> {
     pub(crate) accepted: Vec<AcceptedEvent<'a, M>>,
     pub(crate) rejected: Vec<Rejected<'a, M>>,
 }
 
 /// Decodes a batch.
-pub(crate) fn decode_batch<M: IncomingMessage>(
-    batch: &[M],
+pub(crate) fn decode_batch<'a, M: IncomingMessage>(
+    batch: impl IntoIterator<Item = &'a M>,
     now: Timestamp,
     retention: TimeDelta,
-) -> DecodedBatch<'_, M> {
+) -> DecodedBatch<'a, M> {
     let mut decoded = DecodedBatch { accepted: Vec::new(), rejected: Vec::new() };
-    for message in batch {
+    for (position, message) in batch.into_iter().enumerate() {
         match decode_message(message, now, retention) {
-            Ok(event) => decoded.accepted.push(AcceptedEvent::new(message, event, now)),
-            Err(rejection) => decoded.rejected.push(Rejected { message, event: None, rejection }),
+            Ok(event) => decoded.accepted.push(AcceptedEvent::new(message, position, event, now)),
+            Err(rejection) => decoded.rejected.push(Rejected { message, position, event: None, rejection }),
         }
     }
     decoded

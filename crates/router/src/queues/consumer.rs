@@ -5,8 +5,11 @@
 //! quarantine. So that the culprit collects these returns alone, a consumer starts with one message at a time, and
 //! continues so until it has passed the returned messages. A consumer that stops handles the messages that it has
 //! received.
+//!
+//! One message at a time is handled by the consumer itself, which so knows what it survived. Batches are read ahead: the
+//! routing task ([`super::routing`]) handles them in the order of [`ReadAhead`]. The messages of a queue that is deleted
+//! once it is drained are not read ahead.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{BrokerError, Consumers, Ending, Message, Prober, Route, Subscription, Topology};
@@ -14,16 +17,20 @@ use futures_util::FutureExt;
 use runtime::error::Chain;
 use runtime::retry::Backoff;
 use store::routing::ingest::MAX_BATCH;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error_span, info, warn};
 
-use super::rejections::RejectedPublisher;
-use crate::batch::BatchHandler;
+use super::routing::EventRouter;
+use crate::intake::Taken;
+use crate::read_ahead::{MAX_READ_AHEAD, ReadAhead, Source};
 
-/// Messages that RabbitMQ sends ahead: two full batches.
-const PREFETCH: u16 = 1000;
+/// Messages that RabbitMQ sends ahead. They are in the queue of [`ReadAhead`], in the batch that is being handled, or
+/// wait for their acknowledgement, and the queue must become full beside the others. The link bounds their bytes.
+const PREFETCH: u16 = 4000;
+/// Messages that RabbitMQ sends ahead of a queue that is drained: two full batches.
+const DRAINED_PREFETCH: u16 = 1000;
 /// Returns after which a message is handled alone. A lost connection returns every unacknowledged message, but several
 /// lost connections in a row are rarer than a message that causes them.
 const MIN_SUSPICIOUS_RETURNS: i64 = 3;
@@ -35,7 +42,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time without a message after which a consumer stops taking one message at a time.
 const CAREFUL_IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 
-const _: () = assert!(PREFETCH as usize >= MAX_BATCH);
+const _: () = assert!(PREFETCH as usize >= MAX_READ_AHEAD + 2 * MAX_BATCH);
+const _: () = assert!(DRAINED_PREFETCH as usize >= MAX_BATCH);
 const _: () = assert!(MIN_SUSPICIOUS_RETURNS < broker::INGEST_DELIVERY_LIMIT);
 
 /// Consumes queues of events. Cheap to clone.
@@ -44,9 +52,8 @@ pub(crate) struct EventConsumer {
     pub(crate) consumers: Consumers,
     pub(crate) prober: Prober,
     pub(crate) topology: Topology,
-    /// Locked for a batch at a time, whichever queue it comes from, because a batch may update the index.
-    pub(crate) handler: Arc<Mutex<BatchHandler>>,
-    pub(crate) rejections: RejectedPublisher,
+    pub(crate) router: EventRouter,
+    pub(crate) read_ahead: ReadAhead,
     pub(crate) stop: CancellationToken,
 }
 
@@ -60,6 +67,20 @@ pub(crate) struct EventQueue {
     pub(crate) drained_after: Option<Duration>,
     /// Changes when the consumer has to subscribe again.
     pub(crate) renewals: watch::Receiver<u32>,
+}
+
+impl EventQueue {
+    fn is_read_ahead(&self) -> bool {
+        self.drained_after.is_none()
+    }
+}
+
+/// A subscription, and where its messages go.
+struct Intake {
+    subscription: Subscription,
+    source: Source,
+    /// Whether the routing task handles the messages.
+    is_read_ahead: bool,
 }
 
 /// How many messages the consumer takes at once.
@@ -83,6 +104,11 @@ enum EndReason {
 }
 
 impl EventConsumer {
+    /// Returns the same consumer over the links of other consumers.
+    pub(crate) fn over(&self, consumers: &Consumers) -> Self {
+        Self { consumers: consumers.clone(), ..self.clone() }
+    }
+
     /// Consumes a queue until the process stops, or until the queue is drained.
     pub(crate) async fn consume_queue(&self, queue: EventQueue) {
         let span = error_span!("consume", queue = queue.name);
@@ -94,9 +120,11 @@ impl EventConsumer {
         let mut pace = Pace::OneByOne;
         while !self.stop.is_cancelled() {
             match self.subscribe_safely(&queue, pace).await {
-                Ok(mut subscription) => {
+                Ok(subscription) => {
                     info!(?pace, "taking events");
-                    match self.handle_messages(&mut subscription, &mut queue, pace).await {
+                    let is_read_ahead = pace == Pace::Batches && queue.is_read_ahead();
+                    let mut intake = Intake { subscription, source: Source::new(), is_read_ahead };
+                    match self.take_messages(&mut intake, &mut queue, pace).await {
                         EndReason::Stopped | EndReason::Drained => return,
                         EndReason::Renewed => continue,
                         EndReason::PaceChanged(next) => {
@@ -136,51 +164,53 @@ impl EventConsumer {
             let route = Route { exchange, key: &queue.name };
             self.prober.check_consumable(&self.topology, &queue.name, route).await?;
         }
-        let prefetch = if pace == Pace::OneByOne { 1 } else { PREFETCH };
+        let prefetch = match pace {
+            Pace::OneByOne => 1,
+            Pace::Batches if queue.is_read_ahead() => PREFETCH,
+            Pace::Batches => DRAINED_PREFETCH,
+        };
         self.consumers.subscribe(&queue.name, prefetch).await
     }
 
-    /// Handles batches until the subscription or the process ends. A process that stops abandons the messages that take
+    /// Takes messages until the subscription or the process ends. A process that stops abandons the messages that take
     /// longer than [`STOP_TIMEOUT`]; RabbitMQ delivers them again, because they are not acknowledged.
-    async fn handle_messages(
-        &self,
-        subscription: &mut Subscription,
-        queue: &mut EventQueue,
-        pace: Pace,
-    ) -> EndReason {
+    async fn take_messages(&self, intake: &mut Intake, queue: &mut EventQueue, pace: Pace) -> EndReason {
         let mut handled_any = false;
         let mut careful_left = MAX_CAREFUL_MESSAGES;
         let drained_after = queue.drained_after;
         loop {
             let batch = tokio::select! {
                 () = self.stop.cancelled() => {
-                    let finishing = self.finish_subscription(subscription, Ending::Cancelled);
+                    let finishing = self.finish_subscription(intake, Ending::Cancelled);
                     // RabbitMQ requeues the messages that are left after the timeout.
                     let _ = timeout(STOP_TIMEOUT, finishing).await;
                     return EndReason::Stopped;
                 }
                 Ok(()) = queue.renewals.changed() => {
-                    self.finish_subscription(subscription, Ending::Closed).await;
+                    self.finish_subscription(intake, Ending::Closed).await;
                     return EndReason::Renewed;
                 }
-                batch = next_batch(subscription, drained_after, pace) => batch,
+                batch = next_batch(&mut intake.subscription, drained_after, pace) => batch,
             };
             let Some(batch) = batch else {
-                self.finish_subscription(subscription, Ending::Cancelled).await;
+                self.finish_subscription(intake, Ending::Cancelled).await;
                 let drained = drained_after.is_some();
                 return if drained { EndReason::Drained } else { EndReason::PaceChanged(Pace::Batches) };
             };
             if batch.is_empty() {
+                self.read_ahead.forget(&intake.source);
                 return EndReason::Lost { handled_any };
             }
             let returned = batch.iter().any(|message| message.redelivered);
             let suspicious = batch.iter().any(|message| message.returns >= MIN_SUSPICIOUS_RETURNS);
             if suspicious && pace == Pace::Batches {
                 warn!("messages of this queue were returned several times; taking one message at a time");
-                subscription.end(Ending::Closed).await;
+                // Messages that are handled first are not returned.
+                intake.source.wait_handled().await;
+                intake.subscription.end(Ending::Closed).await;
                 return EndReason::PaceChanged(Pace::OneByOne);
             }
-            self.handle_batch(batch).await;
+            self.handle_messages(intake, batch).await;
             handled_any = true;
             // RabbitMQ 3.10 delivers returned messages first.
             careful_left = match (suspicious, returned) {
@@ -189,7 +219,7 @@ impl EventConsumer {
                 (false, false) => 0,
             };
             if pace == Pace::OneByOne && careful_left == 0 {
-                self.finish_subscription(subscription, Ending::Cancelled).await;
+                self.finish_subscription(intake, Ending::Cancelled).await;
                 return EndReason::PaceChanged(Pace::Batches);
             }
         }
@@ -197,15 +227,16 @@ impl EventConsumer {
 
     /// Ends a subscription, and handles the messages that arrived before its end. Requeuing them would count as a
     /// return.
-    async fn finish_subscription(&self, subscription: &mut Subscription, ending: Ending) {
-        subscription.end(Ending::Cancelled).await;
+    async fn finish_subscription(&self, intake: &mut Intake, ending: Ending) {
+        intake.subscription.end(Ending::Cancelled).await;
         while let Some(batch) =
-            subscription.next_batch(MAX_BATCH).now_or_never().filter(|batch| !batch.is_empty())
+            intake.subscription.next_batch(MAX_BATCH).now_or_never().filter(|batch| !batch.is_empty())
         {
-            self.handle_batch(batch).await;
+            self.handle_messages(intake, batch).await;
         }
+        intake.source.wait_handled().await;
         if ending == Ending::Closed {
-            subscription.end(Ending::Closed).await;
+            intake.subscription.end(Ending::Closed).await;
         }
     }
 
@@ -217,20 +248,17 @@ impl EventConsumer {
             && message.exchange != self.topology.names().events_exchange()
     }
 
-    /// Handles a batch, and acknowledges each message once its event is stored or its rejection is confirmed.
-    async fn handle_batch(&self, batch: Vec<Message>) {
-        let (probes, batch): (Vec<_>, Vec<_>) = batch.into_iter().partition(|message| self.is_probe(message));
+    /// Handles messages, or adds them to the messages that were read ahead.
+    async fn handle_messages(&self, intake: &Intake, messages: Vec<Message>) {
+        let (probes, messages): (Vec<_>, Vec<_>) =
+            messages.into_iter().partition(|message| self.is_probe(message));
         probes.iter().for_each(Message::ack);
-        let span = error_span!("batch", messages = batch.len());
-        let mut rejected = self.handler.lock().await.handle_batch(&batch).instrument(span).await;
-        let mut to_publish = Vec::new();
-        for message in batch {
-            match rejected.remove(&message.delivery_tag()) {
-                Some(outgoing) => to_publish.push((message, outgoing)),
-                None => message.ack(),
-            }
+        if !intake.is_read_ahead {
+            return self.router.handle_messages(messages).await;
         }
-        self.rejections.publish_in_background(to_publish);
+        for message in messages {
+            self.read_ahead.add(&intake.source, Taken::new(message)).await;
+        }
     }
 }
 

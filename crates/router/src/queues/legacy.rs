@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::consumer::{EventConsumer, EventQueue};
+use super::routing::EventRouter;
 
 /// Time between two passes of draining while the queue exists.
 const DRAIN_INTERVAL: Duration = Duration::from_secs(5);
@@ -75,8 +76,9 @@ async fn drain_queue(consumer: &EventConsumer) {
         renewals,
     };
     // Rejected messages of this queue are acknowledged before the queue is deleted.
-    let rejections = consumer.rejections.with_own_tasks();
-    let consumer = EventConsumer { rejections, ..consumer.clone() };
+    let rejections = consumer.router.rejections.with_own_tasks();
+    let router = EventRouter { rejections, ..consumer.router.clone() };
+    let consumer = EventConsumer { router, ..consumer.clone() };
     consumer.consume_queue(queue).await;
-    consumer.rejections.finish().await;
+    consumer.router.rejections.finish().await;
 }

@@ -1,11 +1,13 @@
 //! The queues that the router consumes: events, the queue of earlier versions, and the quarantine.
 //!
-//! [`consumer`] is the loop of a queue of events, [`failover`] routes events past an ingest queue that stores nothing,
-//! [`legacy`] drains the queue of earlier versions, [`quarantine`] handles the messages that RabbitMQ moved out of the
-//! ingest queues, and [`rejections`] publishes rejected messages.
+//! [`consumer`] is the loop of a queue of events, [`routing`] handles batches of the events that were read ahead,
+//! [`failover`] routes events past an ingest queue that stores nothing, [`legacy`] drains the queue of earlier versions,
+//! [`quarantine`] handles the messages that RabbitMQ moved out of the ingest queues, and [`rejections`] publishes
+//! rejected messages.
 
 pub(crate) mod consumer;
 pub(crate) mod failover;
 pub(crate) mod legacy;
 pub(crate) mod quarantine;
 pub(crate) mod rejections;
+pub(crate) mod routing;

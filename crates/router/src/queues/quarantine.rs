@@ -3,14 +3,14 @@
 //! The router adds the reason that support and producers look for, and publishes each message to the queue of rejected
 //! messages. The quarantine also holds messages that a router rejected while that queue took none.
 
-use broker::{Death, Ending, Message, Outgoing, Route, Subscription};
+use broker::{Death, Ending, Message, Route, Subscription};
 use domain::event::{RejectReason, Rejection};
 use runtime::error::Chain;
 use runtime::retry::Backoff;
 use tracing::{Instrument, error_span, info, warn};
 
 use super::consumer::EventConsumer;
-use crate::intake::rejected_message;
+use crate::intake::Taken;
 use crate::telemetry::{self, Operation};
 
 /// Unacknowledged messages, few because a message that kills the process returns all of them.
@@ -59,13 +59,14 @@ async fn handle_messages(consumer: &EventConsumer, subscription: &mut Subscripti
         };
         let Some(message) = message else { return };
         let span = error_span!("message", message_id = message.message_id.as_deref());
+        let mut taken = Taken::new(message);
         let handled = tokio::select! {
             () = consumer.stop.cancelled() => return,
-            handled = handle_message(consumer, &message).instrument(span.clone()) => handled,
+            handled = handle_message(consumer, &mut taken).instrument(span.clone()) => handled,
         };
         if handled {
-            message.ack();
-        } else if let Err(error) = message.requeue().await {
+            taken.ack();
+        } else if let Err(error) = taken.carrier().requeue().await {
             let error = Chain(&error);
             span.in_scope(
                 || warn!(%error, "could not requeue a quarantined message; RabbitMQ redelivers it"),
@@ -75,29 +76,33 @@ async fn handle_messages(consumer: &EventConsumer, subscription: &mut Subscripti
 }
 
 /// Handles a message, and returns whether to acknowledge it.
-async fn handle_message(consumer: &EventConsumer, message: &Message) -> bool {
+async fn handle_message(consumer: &EventConsumer, taken: &mut Taken) -> bool {
+    let message = taken.carrier();
     if message.deaths.is_empty() && consumer.is_probe(message) {
         return true;
     }
-    let Some(rejected) = find_rejection(consumer, message).await else { return true };
+    let Some(rejection) = find_rejection(consumer, taken).await else { return true };
+    let rejected = taken.to_rejected(&rejection);
     let mut backoff = Backoff::default();
     for _ in 0..MAX_TRIES {
-        let Err(error) = consumer.rejections.publish(&rejected).await else { return true };
+        let Err(error) = consumer.router.rejections.publish(&rejected).await else { return true };
         telemetry::operation_failed(Operation::QuarantineMessage, &error);
         backoff.wait().await;
     }
     false
 }
 
-/// Returns the message with the reason of its rejection; `None` if it was handled as an event.
-async fn find_rejection(consumer: &EventConsumer, message: &Message) -> Option<Outgoing> {
+/// Returns the reason to reject the message; `None` if it was handled as an event.
+async fn find_rejection(consumer: &EventConsumer, taken: &Taken) -> Option<Rejection> {
+    let message = taken.carrier();
     let Some(death) = find_ingest_death(consumer, message) else {
         // A router rejected the message while the queue of rejected messages took none, and added the reason.
         if let Some(rejection) = earlier_rejection(message) {
-            return Some(rejected_message(message, &rejection));
+            telemetry::message_rejected(&rejection);
+            return Some(rejection);
         }
-        let batch = std::slice::from_ref(message);
-        return consumer.handler.lock().await.handle_batch(batch).await.remove(&message.delivery_tag());
+        let mut handler = consumer.router.handler.lock().await;
+        return handler.handle_batch(&[taken]).await.rejections.remove(&0);
     };
     let rejection = match message.unreadable {
         _ if death.reason == Death::EXPIRED => Rejection::new(
@@ -110,7 +115,8 @@ async fn find_rejection(consumer: &EventConsumer, message: &Message) -> Option<O
             "it was returned to its queue again and again without being handled: its consumer died of it",
         ),
     };
-    Some(rejected_message(message, &rejection))
+    telemetry::message_rejected(&rejection);
+    Some(rejection)
 }
 
 /// Returns the reason that a router gave in an earlier rejection.

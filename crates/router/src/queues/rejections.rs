@@ -6,14 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{
-    BlockedQueues, BrokerError, Message, Namespace, Outgoing, Publisher, QueueHealth, Route, Topology,
-};
+use broker::{BlockedQueues, BrokerError, Namespace, Outgoing, Publisher, QueueHealth, Route, Topology};
 use runtime::error::Chain;
 use runtime::retry::Backoff;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, error_span, warn};
 
+use crate::intake::Taken;
 use crate::telemetry::{self, Operation};
 
 /// Longest time until a confirm.
@@ -31,7 +30,7 @@ pub(crate) struct RejectedPublisher {
 }
 
 /// A message, and its copy with the reason of the rejection.
-pub(crate) type RejectedMessage = (Message, Outgoing);
+pub(crate) type RejectedMessage = (Taken, Outgoing);
 
 impl RejectedPublisher {
     /// Creates a publisher. `publisher` needs a link of its own, because a queue that does not answer blocks the link.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use domain::event::catalogue::Enablement;
-use domain::event::event_type::patterns_covering;
+use domain::event::event_type::{EventType, patterns_covering};
 use domain::event::schema::DataSchema;
 use domain::ids::{BrandId, WebhookId};
 use domain::quota::BrandQuota;
@@ -108,6 +108,19 @@ impl Index {
             Some(violation) => Match::SchemaViolation(violation.to_string()),
             None => Match::Webhooks(brand.find_subscribers(event_type)),
         }
+    }
+
+    /// Returns an upper bound of the webhooks that receive an event, at the version of the index.
+    #[must_use]
+    pub fn max_recipients(&self, brand_id: &BrandId, event_type: &EventType) -> usize {
+        let Some(brand) = self.brands.get(brand_id) else { return 0 };
+        let patterns = patterns_covering(event_type.as_str());
+        patterns.filter_map(|pattern| brand.by_pattern.get(pattern)).map(Vec::len).sum()
+    }
+
+    /// Returns the brands.
+    pub fn brands(&self) -> impl ExactSizeIterator<Item = &BrandId> {
+        self.brands.keys()
     }
 
     fn replace_webhook(&mut self, change: RoutingChange) {

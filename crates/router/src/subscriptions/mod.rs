@@ -5,17 +5,16 @@ mod index;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use broker::Message;
 use domain::event::{RejectReason, Rejection};
 use domain::ids::BrandId;
 use store::routing::ingest::{NewEvent, Recipient};
 
 pub use index::{Index, Match};
 
-use crate::intake::{AcceptedEvent, IncomingMessage, Rejected};
+use crate::intake::{AcceptedEvent, IncomingMessage, Rejected, Taken};
 
 /// An event to store, with the webhooks that subscribe to it.
-pub(crate) struct MatchedEvent<'a, M = Message> {
+pub(crate) struct MatchedEvent<'a, M = Taken> {
     pub(crate) event: &'a AcceptedEvent<'a, M>,
     pub(crate) recipients: Vec<Recipient>,
     /// Whether RabbitMQ delivered the event, or another of the same identity, before.
@@ -23,7 +22,7 @@ pub(crate) struct MatchedEvent<'a, M = Message> {
 }
 
 /// A batch matched at one version of the configuration.
-pub(crate) struct MatchedBatch<'a, M = Message> {
+pub(crate) struct MatchedBatch<'a, M = Taken> {
     /// Events to store, each identity once.
     pub(crate) matched: Vec<MatchedEvent<'a, M>>,
     /// Number of events with the identity of an earlier event in `matched`.
@@ -88,6 +87,11 @@ impl<'a, M: IncomingMessage> MatchedBatch<'a, M> {
 
     fn reject(&mut self, event: &'a AcceptedEvent<'a, M>, rejection: Rejection) {
         self.rejected.push(Rejected::new(event, rejection));
+    }
+
+    /// Returns the number of deliveries of the matched events.
+    pub(crate) fn count_deliveries(&self) -> usize {
+        self.matched.iter().map(|event| event.recipients.len()).sum()
     }
 
     /// Returns the matched events in the form that the store takes.

@@ -12,6 +12,11 @@ use crate::rows::read;
 
 /// Bounds the events of one batch.
 pub const MAX_BATCH: usize = 500;
+/// Bounds the deliveries of one batch, unless a single event has more. One statement stores them, and events of other
+/// brands wait for it: some 10,000 deliveries a second are stored and published, so this is a quarter of a second.
+pub const MAX_BATCH_DELIVERIES: usize = 2500;
+
+const _: () = assert!(MAX_BATCH_DELIVERIES as i64 >= domain::limits::MAX_WEBHOOKS_PER_BRAND);
 
 /// An event to store, with its recipients. No two events of a batch have the same brand and key.
 #[derive(Debug)]

@@ -143,7 +143,8 @@ async fn store_new_events(database: &Database, index: &mut Index) -> (u32, usize
     let DecodedBatch { accepted, rejected } = decode_batch(&batch, Utc::now(), TimeDelta::days(7));
     assert!(rejected.is_empty(), "{:?}", rejected.first().map(|rejected| &rejected.rejection));
     let events: Vec<_> = accepted.iter().collect();
-    let stored = store_at_current_version(&database.store, index, &events).await.expect("stored");
+    let outcome = store_at_current_version(&database.store, index, &events).await.expect("stored");
+    let Outcome::Stored(stored) = outcome else { panic!("the deliveries are few") };
     assert!(stored.fresh.iter().all(|fresh| *fresh));
     (stored.tries, stored.batch.matched.iter().map(|matched| matched.recipients.len()).sum())
 }

@@ -1,0 +1,165 @@
+//! The events that the router has read ahead, and the order in which it handles them.
+//!
+//! Consumers add messages ([`ReadAhead::add`]), and the routing task takes batches in fair turns
+//! ([`ReadAhead::take_batch`]), so that no brand waits for the events of another one that came first.
+
+mod known_brands;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::event;
+use domain::event::event_type::EventType;
+use domain::fair_queue::{Bounds, FairQueue, Lane, Queued};
+use domain::ids::BrandId;
+use store::routing::ingest::{MAX_BATCH, MAX_BATCH_DELIVERIES};
+use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+pub(crate) use known_brands::KnownBrands;
+
+use crate::intake::{IncomingMessage, Taken};
+
+/// Messages of events read ahead, three full batches.
+pub(crate) const MAX_READ_AHEAD: usize = 3 * MAX_BATCH;
+/// Bytes of the events read ahead. Less than the consumer's link may receive, so that the queue is full before the link
+/// stops reading.
+const MAX_READ_AHEAD_BYTES: usize = 24 * 1024 * 1024;
+/// Bytes of the events of a batch. PostgreSQL gets them in one statement.
+const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+const CAPACITY: Bounds = Bounds { items: MAX_READ_AHEAD, bytes: MAX_READ_AHEAD_BYTES, cost: usize::MAX };
+/// Bounds of a batch. An event costs one beside its deliveries.
+const BATCH: Bounds =
+    Bounds { items: MAX_BATCH, bytes: MAX_BATCH_BYTES, cost: MAX_BATCH + MAX_BATCH_DELIVERIES };
+
+/// The events that take turns with those of other classes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum EventClass {
+    /// Events of a brand.
+    Brand(BrandId),
+    /// Events of brands that do not exist, or were created a moment ago.
+    UnknownBrand,
+    /// Messages that are no valid events.
+    Invalid,
+}
+
+/// A subscription whose messages are read ahead.
+#[derive(Debug)]
+pub(crate) struct Source {
+    number: u64,
+    messages: TaskTracker,
+}
+
+/// A message that was read ahead.
+pub(crate) struct QueuedMessage {
+    pub(crate) taken: Taken,
+    event_type: Option<EventType>,
+    source: u64,
+    /// Marks the message as handled when it is dropped.
+    _unhandled: TaskTrackerToken,
+}
+
+/// A batch, in the order of its turns.
+pub(crate) type Batch = Vec<Queued<EventClass, QueuedMessage>>;
+
+/// The events that were read ahead. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct ReadAhead {
+    shared: Arc<Shared>,
+    known_brands: KnownBrands,
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<FairQueue<EventClass, QueuedMessage>>,
+    added: Notify,
+    removed: Notify,
+}
+
+impl Source {
+    pub(crate) fn new() -> Self {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let messages = TaskTracker::new();
+        messages.close();
+        Self { number: NUMBERS.fetch_add(1, Ordering::Relaxed), messages }
+    }
+
+    /// Waits until every message of the subscription is handled or forgotten.
+    pub(crate) async fn wait_handled(&self) {
+        self.messages.wait().await;
+    }
+}
+
+impl ReadAhead {
+    pub(crate) fn new(known_brands: KnownBrands) -> Self {
+        Self { shared: Arc::default(), known_brands }
+    }
+
+    /// Adds a message, once there is room.
+    pub(crate) async fn add(&self, source: &Source, taken: Taken) {
+        let (class, event_type) = self.classify(&taken);
+        let bytes = taken.bytes();
+        let unhandled = source.messages.token();
+        let item = QueuedMessage { taken, event_type, source: source.number, _unhandled: unhandled };
+        let queued = Queued { class, lane: Lane::Direct, item, bytes };
+        loop {
+            // Register before checking, so that a removal in between is not missed.
+            let removed = self.shared.removed.notified();
+            {
+                let mut queue = self.lock();
+                let size = queue.size(Lane::Direct);
+                if size.items < CAPACITY.items && size.bytes < CAPACITY.bytes {
+                    queue.push(queued);
+                    break;
+                }
+            }
+            removed.await;
+        }
+        self.shared.added.notify_one();
+    }
+
+    /// Takes the next batch; it is empty if nothing was read ahead. `recipients` returns an upper bound of the deliveries
+    /// of an event.
+    pub(crate) fn take_batch(&self, recipients: impl Fn(&BrandId, &EventType) -> usize) -> Batch {
+        let cost = |class: &EventClass, message: &QueuedMessage| match (class, &message.event_type) {
+            (EventClass::Brand(brand_id), Some(event_type)) => 1 + recipients(brand_id, event_type),
+            _ => 1,
+        };
+        let batch = self.lock().take_batch(BATCH, cost);
+        self.shared.removed.notify_waiters();
+        batch
+    }
+
+    /// Puts messages back that were taken and not handled.
+    pub(crate) fn put_back(&self, messages: Batch) {
+        self.lock().put_back(messages);
+    }
+
+    /// Waits until a message may have been added.
+    pub(crate) async fn wait_added(&self) {
+        self.shared.added.notified().await;
+    }
+
+    /// Drops the messages of a subscription that was lost, because RabbitMQ delivers them again.
+    pub(crate) fn forget(&self, source: &Source) {
+        self.lock().retain(|message| message.source != source.number);
+        self.shared.removed.notify_waiters();
+    }
+
+    fn classify(&self, taken: &Taken) -> (EventClass, Option<EventType>) {
+        let peeked = event::peek_brand_and_type(taken.body()).filter(|_| taken.unreadable().is_none());
+        match peeked {
+            Some((brand_id, event_type)) if self.known_brands.contains(&brand_id) => {
+                (EventClass::Brand(brand_id), Some(event_type))
+            }
+            Some(_) => (EventClass::UnknownBrand, None),
+            None => (EventClass::Invalid, None),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, FairQueue<EventClass, QueuedMessage>> {
+        self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
