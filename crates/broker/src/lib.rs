@@ -13,6 +13,7 @@
 //! - [`Prober`] shows whether a queue stores messages. A queue whose members are lost takes subscriptions and messages
 //!   and never answers, so a process probes a queue before it subscribes to it.
 //! - [`Consumers`] spreads subscriptions over channels and acknowledges handled messages in batches.
+//! - [`Puller`] takes messages one by one. [`moved`] is the format of the messages in the backlog of a brand.
 //! - [`wire`] is the format of a webhook's messages. [`RejectedQueue`] lists and republishes rejected messages for
 //!   support.
 //! - [`startup`] waits for RabbitMQ and keeps the readiness of the process up to date.
@@ -22,6 +23,7 @@
 mod connection;
 mod consume;
 mod error;
+pub mod moved;
 mod names;
 mod publish;
 mod rejected_queue;
@@ -31,7 +33,7 @@ mod topology;
 pub mod wire;
 
 pub use connection::{HEARTBEAT_SECONDS, Link};
-pub use consume::{Consumers, Death, Ending, MAX_HEADER_NESTING, Message, Subscription, Unreadable};
+pub use consume::{Consumers, Death, Ending, MAX_HEADER_NESTING, Message, Puller, Subscription, Unreadable};
 pub use error::BrokerError;
 pub use names::Namespace;
 pub use publish::{

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use domain::ids::WebhookId;
+use domain::ids::{BrandId, WebhookId};
 
 /// Longest namespace, in bytes. With the longest suffix a name stays far below AMQP's limit of 255 bytes.
 const MAX_NAMESPACE_BYTES: usize = 64;
@@ -95,6 +95,18 @@ impl Namespace {
     #[must_use]
     pub fn unrouted_queue(&self) -> String {
         self.with_suffix("unrouted")
+    }
+
+    /// Queue of the events of one brand that routers moved out of the ingest queue.
+    #[must_use]
+    pub fn backlog_queue(&self, brand: &BrandId) -> String {
+        self.with_suffix(&format!("backlog.{brand}"))
+    }
+
+    /// Returns whether this is the name of the backlog queue of a brand.
+    #[must_use]
+    pub fn is_backlog_queue(&self, queue: &str) -> bool {
+        queue.starts_with(&self.with_suffix("backlog."))
     }
 
     /// Queue of one webhook.

@@ -284,10 +284,11 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
         }
     }
 
-    /// Returns how many items from its backlog a class has.
+    /// Returns the size of the items from its backlog that a class has.
     #[must_use]
-    pub fn backlog_items(&self, class: &K) -> usize {
-        self.classes.get(class).map_or(0, |class| class.backlog.len())
+    pub fn backlog_size(&self, class: &K) -> Size {
+        let Some(class) = self.classes.get(class) else { return Size::default() };
+        Size { items: class.backlog.len(), bytes: class.backlog.iter().map(|(_, bytes)| bytes).sum() }
     }
 
     fn activate(&mut self, key: K) -> &mut Class<T> {

@@ -5,7 +5,8 @@
 //!
 //! 1. `queues::consumer` receives messages from the ingest queue, and `read_ahead` holds them.
 //!    `queues::routing` takes batches from it, in which the brands take turns. A batch is cut by events, bytes and
-//!    deliveries.
+//!    deliveries. While there is no more room to read ahead, `backlog` moves the events of brands over their share into
+//!    the backlog queues of these brands, and takes them from there in their turns.
 //! 2. `intake` decodes the messages. Invalid messages are rejected with a reason.
 //! 3. [`subscriptions`] matches the events against the index of brands, event types and webhooks, which is in memory.
 //!    The index has a version; if the database has a newer one, `batch::current_version` loads the changes and matches
@@ -24,6 +25,7 @@
 //! must not stop the others: PostgreSQL's refusal splits a batch, a queue that stores nothing is bypassed, and RabbitMQ
 //! moves a message that kills its consumer to the quarantine (`queues::quarantine`).
 
+mod backlog;
 mod batch;
 mod config;
 mod intake;
@@ -49,8 +51,10 @@ use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use backlog::Backlogs;
 use batch::{BatchHandler, DeliveryPublisher};
 pub use config::Config;
+use intake::BacklogFigures;
 use queues::consumer::{EventConsumer, EventQueue};
 use queues::rejections::RejectedPublisher;
 use queues::routing::EventRouter;
@@ -104,6 +108,7 @@ struct Router {
     quarantine: Consumers,
     /// Consumes the queue of earlier versions.
     legacy: Consumers,
+    backlogs: Backlogs,
     traces: Traces,
     publisher: Publisher,
     store: Store,
@@ -145,6 +150,18 @@ async fn start_router(config: &Config, readiness: Readiness, stop: &Cancellation
     let router = EventRouter { handler: Arc::new(Mutex::new(handler)), rejections };
     let read_ahead = ReadAhead::new(known_brands);
     tasks::spawn_essential("routing", router.clone().route_events(read_ahead.clone()));
+    let backlogs = Backlogs {
+        store: store.clone(),
+        topology: topology.clone(),
+        publisher: Publisher::new(link("backlog publisher")),
+        pulling: link("backlog consumer"),
+        read_ahead: read_ahead.clone(),
+        router: router.clone(),
+        figures: BacklogFigures::default(),
+        stop: stop.clone(),
+        shared: Arc::default(),
+    };
+    tasks::spawn_essential("moving", backlogs.clone().move_surplus());
     // Each queue has a link of its own, because a link that may not receive more stops reading.
     let consumers = |purpose: &str, max_bytes| {
         let name = format!("postrider router {purpose}");
@@ -164,6 +181,7 @@ async fn start_router(config: &Config, readiness: Readiness, stop: &Cancellation
         spare: consumers("spare consumer", MAX_RARE_INTAKE_BYTES),
         quarantine: consumers("quarantine consumer", MAX_QUARANTINE_BYTES),
         legacy: consumers("legacy consumer", MAX_RARE_INTAKE_BYTES),
+        backlogs,
         traces,
         publisher,
         store,
@@ -204,6 +222,7 @@ impl Router {
             spare.consume_queue(event_queue(names.ingest_spare_queue())),
             quarantine::consume_quarantine(self.consumer.over(&self.quarantine)),
             legacy::retire_legacy_queue(self.consumer.over(&self.legacy)),
+            self.backlogs.clone().drain_backlogs(),
         );
         // RabbitMQ redelivers the rejected messages that are not published by then.
         let _ = tokio::time::timeout(FINISH_TIMEOUT, self.consumer.router.rejections.finish()).await;
@@ -211,6 +230,8 @@ impl Router {
         for consumers in [&self.consumer.consumers, &self.spare, &self.quarantine, &self.legacy] {
             consumers.close().await;
         }
+        self.backlogs.pulling.close().await;
+        self.backlogs.publisher.close().await;
         self.publisher.close().await;
         let _ = instances::remove_instance(&self.store, &self.instance).await;
         self.traces.stop().await;

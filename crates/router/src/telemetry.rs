@@ -10,10 +10,11 @@ use domain::event::{RejectReason, Rejection};
 use metrics::{counter, gauge, histogram};
 use runtime::error::Chain;
 use runtime::metrics::{MetricDef, MetricKind, init_counters, register_metrics};
+use store::routing::backlogs::BacklogChange;
 use tracing::{debug, error, info, warn};
 
 /// The router's own metrics.
-const METRICS: [MetricDef; 12] = [
+const METRICS: [MetricDef; 17] = [
     MetricDef::new(
         MetricKind::Counter,
         "postrider_events_total",
@@ -70,6 +71,32 @@ const METRICS: [MetricDef; 12] = [
         "Queues that this router bypasses because they store nothing: ingest (its spare takes events), rejected (rejected messages wait in the quarantine) and webhook (deliveries are attempted from the database)",
     )
     .with_labels(&["kind"]),
+    MetricDef::new(
+        MetricKind::Counter,
+        "postrider_router_moved_events_total",
+        "Events that the router moved into the backlogs of their brands, because it had no room to read ahead",
+    ),
+    MetricDef::new(
+        MetricKind::Counter,
+        "postrider_router_moved_bytes_total",
+        "Bytes of the bodies of moved events",
+    ),
+    MetricDef::new(
+        MetricKind::Gauge,
+        "postrider_router_backlog_brands",
+        "Brands whose backlog this router drains",
+    ),
+    MetricDef::new(
+        MetricKind::Gauge,
+        "postrider_router_backlog_events",
+        "Events in the backlogs of all brands. Every router reports the same number",
+    ),
+    MetricDef::new(
+        MetricKind::Gauge,
+        "postrider_router_waiting_events",
+        "Events in the memory of this router that wait for their turn: direct (from the ingest queue) and backlog",
+    )
+    .with_labels(&["lane"]),
 ];
 /// Kinds of queues that may be blocked.
 const BLOCKED_KINDS: [&str; 3] = ["ingest", "rejected", "webhook"];
@@ -154,6 +181,21 @@ pub(crate) fn rejected_queue_blocked(blocked: bool) {
 /// Reports whether events are routed to the spare, because the ingest queue stores nothing.
 pub(crate) fn ingest_queue_blocked(blocked: bool) {
     gauge!("postrider_router_blocked_queues", "kind" => "ingest").set(u32::from(blocked));
+}
+
+/// Reports events that were moved into the backlog of their brand.
+pub(crate) fn events_moved(size: BacklogChange) {
+    counter!("postrider_router_moved_events_total").increment(size.events.unsigned_abs());
+    counter!("postrider_router_moved_bytes_total").increment(size.bytes.unsigned_abs());
+}
+
+/// Reports the backlogs that this router drains, the events in all backlogs, and the events that wait for their turn.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+pub(crate) fn backlogs(drained: usize, events: i64, [direct, pulled]: [usize; 2]) {
+    gauge!("postrider_router_backlog_brands").set(as_f64(drained));
+    gauge!("postrider_router_backlog_events").set(events as f64);
+    gauge!("postrider_router_waiting_events", "lane" => "direct").set(as_f64(direct));
+    gauge!("postrider_router_waiting_events", "lane" => "backlog").set(as_f64(pulled));
 }
 
 /// Reports that a batch was matched and stored.

@@ -11,7 +11,7 @@ mod table;
 use std::time::Duration;
 
 use domain::delivery::retry::DelayLevels;
-use domain::ids::WebhookId;
+use domain::ids::{BrandId, WebhookId};
 use lapin::Channel;
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
@@ -161,6 +161,17 @@ impl Topology {
             tokio::time::sleep(QUEUE_RECREATE_DELAY).await;
         }
         self.declare_webhook_queue(id).await
+    }
+
+    /// Declares the backlog queue of a brand. It is never deleted, because RabbitMQ cannot delete a quorum queue on the
+    /// condition that it is empty.
+    ///
+    /// # Errors
+    /// When RabbitMQ fails.
+    pub async fn declare_backlog_queue(&self, brand: &BrandId) -> Result<(), BrokerError> {
+        let kind =
+            QueueKind::DeadLettering { limit: INGEST_DELIVERY_LIMIT, to: self.names.quarantine_queue() };
+        self.declare_all(&[Object::Queue { name: self.names.backlog_queue(brand), kind }]).await
     }
 
     /// Deletes the queue of a webhook with its messages. The caller has closed out their deliveries before.

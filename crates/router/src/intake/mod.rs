@@ -1,6 +1,7 @@
 //! Decoding: the messages of a batch become accepted events, or are rejected.
 
 mod accepted_event;
+mod backlog_message;
 mod rejected;
 mod taken;
 
@@ -9,7 +10,8 @@ use domain::event::{self, IncomingEvent, RejectReason, Rejection};
 use domain::time::Timestamp;
 
 pub(crate) use accepted_event::{AcceptedEvent, IncomingMessage};
-pub(crate) use rejected::Rejected;
+pub(crate) use backlog_message::{BacklogFigures, BacklogMessage};
+pub(crate) use rejected::{Rejected, rejected_message};
 pub(crate) use taken::Taken;
 
 /// The events and the rejected messages of a batch.

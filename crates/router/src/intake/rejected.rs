@@ -38,7 +38,7 @@ impl<M: IncomingMessage> Rejected<'_, M> {
 
 /// Creates the message for the queue of rejected messages: the complete message with the reason. It takes the body over,
 /// because the message may be large.
-pub(super) fn rejected_message(body: Vec<u8>, message_id: Option<&str>, rejection: &Rejection) -> Outgoing {
+pub(crate) fn rejected_message(body: Vec<u8>, message_id: Option<&str>, rejection: &Rejection) -> Outgoing {
     Outgoing {
         body,
         message_id: message_id.map(str::to_owned),

@@ -1,16 +1,23 @@
 //! Messages that the router took from a queue.
 
+use std::sync::Arc;
+
+use broker::moved::MovedEvent;
 use broker::{Message, Outgoing, Unreadable};
 use domain::event::Rejection;
+use domain::time::Timestamp;
 use domain::trace::TraceParent;
 
 use super::accepted_event::IncomingMessage;
+use super::backlog_message::BacklogMessage;
 use super::rejected::rejected_message;
 
-/// A message of an event that the router took from a queue, until it is acknowledged.
+/// An event that the router took from a queue, until it is acknowledged.
 pub(crate) enum Taken {
     /// A message of its own.
     Message(Box<Message>),
+    /// One of the events in a message of a backlog.
+    Moved(Box<MovedEvent>, Arc<BacklogMessage>),
 }
 
 impl Taken {
@@ -22,6 +29,7 @@ impl Taken {
     pub(crate) fn carrier(&self) -> &Message {
         match self {
             Self::Message(message) => message,
+            Self::Moved(_, carrier) => &carrier.message,
         }
     }
 
@@ -29,14 +37,13 @@ impl Taken {
     pub(crate) fn ack(&self) {
         match self {
             Self::Message(message) => message.ack(),
+            Self::Moved(_, carrier) => carrier.ack_event(),
         }
     }
 
     /// Returns whether the event is still ours. If it is not, RabbitMQ delivers it again.
     pub(crate) fn is_ours(&self) -> bool {
-        match self {
-            Self::Message(message) => message.is_ours(),
-        }
+        self.carrier().is_ours()
     }
 
     /// Returns the bytes that the event takes.
@@ -48,8 +55,20 @@ impl Taken {
     pub(crate) fn to_rejected(&mut self, rejection: &Rejection) -> Outgoing {
         let body = match self {
             Self::Message(message) => std::mem::take(&mut message.body),
+            Self::Moved(event, _) => event.body.to_vec(),
         };
         rejected_message(body, self.message_id(), rejection)
+    }
+
+    /// Returns the event in the form in which it waits in the backlog of its brand.
+    pub(crate) fn to_moved(&self, now: Timestamp) -> MovedEvent {
+        MovedEvent {
+            body: broker::moved::copy_body(self.body()),
+            message_id: self.message_id().map(str::to_owned),
+            trace: self.trace().cloned(),
+            received: self.received().unwrap_or_else(|| domain::time::truncate_to_millis(now)),
+            redelivered: self.redelivered(),
+        }
     }
 }
 
@@ -57,30 +76,42 @@ impl IncomingMessage for Taken {
     fn body(&self) -> &[u8] {
         match self {
             Self::Message(message) => &message.body,
+            Self::Moved(event, _) => &event.body,
         }
     }
 
     fn message_id(&self) -> Option<&str> {
         match self {
             Self::Message(message) => message.message_id.as_deref(),
+            Self::Moved(event, _) => event.message_id.as_deref(),
         }
     }
 
     fn unreadable(&self) -> Option<Unreadable> {
         match self {
             Self::Message(message) => message.unreadable,
+            Self::Moved(..) => None,
         }
     }
 
     fn trace(&self) -> Option<&TraceParent> {
         match self {
             Self::Message(message) => message.trace.as_ref(),
+            Self::Moved(event, _) => event.trace.as_ref(),
         }
     }
 
     fn redelivered(&self) -> bool {
         match self {
             Self::Message(message) => message.redelivered,
+            Self::Moved(event, carrier) => event.redelivered || carrier.message.redelivered,
+        }
+    }
+
+    fn received(&self) -> Option<Timestamp> {
+        match self {
+            Self::Message(_) => None,
+            Self::Moved(event, _) => Some(event.received),
         }
     }
 }

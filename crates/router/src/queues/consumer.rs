@@ -33,7 +33,7 @@ const PREFETCH: u16 = 4000;
 const DRAINED_PREFETCH: u16 = 1000;
 /// Returns after which a message is handled alone. A lost connection returns every unacknowledged message, but several
 /// lost connections in a row are rarer than a message that causes them.
-const MIN_SUSPICIOUS_RETURNS: i64 = 3;
+pub(crate) const MIN_SUSPICIOUS_RETURNS: i64 = 3;
 /// Unsuspicious messages in a row after which a consumer stops taking one message at a time. A message that was never
 /// returned ends that at once.
 const MAX_CAREFUL_MESSAGES: u32 = 100;

@@ -3,14 +3,15 @@
 //! The router adds the reason that support and producers look for, and publishes each message to the queue of rejected
 //! messages. The quarantine also holds messages that a router rejected while that queue took none.
 
-use broker::{Death, Ending, Message, Route, Subscription};
+use broker::moved::{self, MovedEvent};
+use broker::{Death, Ending, Message, Outgoing, Route, Subscription};
 use domain::event::{RejectReason, Rejection};
 use runtime::error::Chain;
 use runtime::retry::Backoff;
 use tracing::{Instrument, error_span, info, warn};
 
 use super::consumer::EventConsumer;
-use crate::intake::Taken;
+use crate::intake::{IncomingMessage, Taken, rejected_message};
 use crate::telemetry::{self, Operation};
 
 /// Unacknowledged messages, few because a message that kills the process returns all of them.
@@ -82,10 +83,36 @@ async fn handle_message(consumer: &EventConsumer, taken: &mut Taken) -> bool {
         return true;
     }
     let Some(rejection) = find_rejection(consumer, taken).await else { return true };
-    let rejected = taken.to_rejected(&rejection);
+    for rejected in to_rejected(consumer, taken, &rejection) {
+        if !publish_rejected(consumer, &rejected).await {
+            return false;
+        }
+    }
+    true
+}
+
+/// Creates the messages for the queue of rejected messages. A message from the backlog of a brand contains events that
+/// are rejected each.
+fn to_rejected(consumer: &EventConsumer, taken: &mut Taken, rejection: &Rejection) -> Vec<Outgoing> {
+    let names = consumer.topology.names();
+    let is_moved = taken.carrier().deaths.iter().any(|death| names.is_backlog_queue(&death.queue));
+    let events = if is_moved { moved::decode_moved(taken.body().to_vec()).ok() } else { None };
+    match events {
+        Some(events) => {
+            let rejected = |event: &MovedEvent| {
+                rejected_message(event.body.to_vec(), event.message_id.as_deref(), rejection)
+            };
+            events.iter().map(rejected).collect()
+        }
+        None => vec![taken.to_rejected(rejection)],
+    }
+}
+
+/// Publishes a rejected message. Returns whether RabbitMQ confirmed it.
+async fn publish_rejected(consumer: &EventConsumer, rejected: &Outgoing) -> bool {
     let mut backoff = Backoff::default();
     for _ in 0..MAX_TRIES {
-        let Err(error) = consumer.router.rejections.publish(&rejected).await else { return true };
+        let Err(error) = consumer.router.rejections.publish(rejected).await else { return true };
         telemetry::operation_failed(Operation::QuarantineMessage, &error);
         backoff.wait().await;
     }
@@ -126,9 +153,10 @@ fn earlier_rejection(message: &Message) -> Option<Rejection> {
     Some(Rejection::new(reason, detail))
 }
 
-/// Returns the reason why RabbitMQ moved the message out of an ingest queue.
+/// Returns the reason why RabbitMQ moved the message out of an ingest queue or a backlog.
 fn find_ingest_death<'a>(consumer: &EventConsumer, message: &'a Message) -> Option<&'a Death> {
     let names = consumer.topology.names();
     let queues = [names.ingest_queue(), names.ingest_spare_queue()];
-    message.deaths.iter().find(|death| queues.contains(&death.queue))
+    let is_ours = |death: &&Death| queues.contains(&death.queue) || names.is_backlog_queue(&death.queue);
+    message.deaths.iter().find(is_ours)
 }

@@ -42,7 +42,11 @@ impl EventRouter {
     /// Handles messages of a queue whose consumer waits for them, and acknowledges each once its event is stored or its
     /// rejection is confirmed.
     pub(crate) async fn handle_messages(&self, messages: Vec<Message>) {
-        let mut batch: Vec<Taken> = messages.into_iter().map(Taken::new).collect();
+        self.handle_taken(messages.into_iter().map(Taken::new).collect()).await;
+    }
+
+    /// Handles events that are not read ahead.
+    pub(crate) async fn handle_taken(&self, mut batch: Vec<Taken>) {
         while !batch.is_empty() {
             let span = error_span!("batch", messages = batch.len());
             let taken: Vec<&Taken> = batch.iter().collect();

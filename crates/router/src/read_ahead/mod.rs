@@ -34,6 +34,15 @@ const CAPACITY: Bounds = Bounds { items: MAX_READ_AHEAD, bytes: MAX_READ_AHEAD_B
 const BATCH: Bounds =
     Bounds { items: MAX_BATCH, bytes: MAX_BATCH_BYTES, cost: MAX_BATCH + MAX_BATCH_DELIVERIES };
 
+/// Bounds of the events that are moved with one message.
+const MOVED_MESSAGE: Bounds = Bounds { items: 100, bytes: 256 * 1024, cost: usize::MAX };
+/// Events from its backlog up to which a brand is given more, so that a batch can be full of them.
+const MAX_PULLED_EVENTS: usize = MAX_BATCH;
+/// Bytes of these events.
+const MAX_PULLED_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes of the events of all brands from their backlogs.
+const MAX_TOTAL_PULLED_BYTES: usize = 16 * 1024 * 1024;
+
 /// The events that take turns with those of other classes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum EventClass {
@@ -56,9 +65,10 @@ pub(crate) struct Source {
 pub(crate) struct QueuedMessage {
     pub(crate) taken: Taken,
     event_type: Option<EventType>,
-    source: u64,
+    /// The subscription that it came from; `None` for an event from a backlog.
+    source: Option<u64>,
     /// Marks the message as handled when it is dropped.
-    _unhandled: TaskTrackerToken,
+    _unhandled: Option<TaskTrackerToken>,
 }
 
 /// A batch, in the order of its turns.
@@ -75,7 +85,12 @@ pub(crate) struct ReadAhead {
 struct Shared {
     queue: Mutex<FairQueue<EventClass, QueuedMessage>>,
     added: Notify,
+    /// Signals every consumer that there may be room.
     removed: Notify,
+    /// Signals that a consumer found no room.
+    full: Notify,
+    /// Signals that a batch was taken.
+    taken: Notify,
 }
 
 impl Source {
@@ -102,7 +117,8 @@ impl ReadAhead {
         let (class, event_type) = self.classify(&taken);
         let bytes = taken.bytes();
         let unhandled = source.messages.token();
-        let item = QueuedMessage { taken, event_type, source: source.number, _unhandled: unhandled };
+        let item =
+            QueuedMessage { taken, event_type, source: Some(source.number), _unhandled: Some(unhandled) };
         let queued = Queued { class, lane: Lane::Direct, item, bytes };
         loop {
             // Register before checking, so that a removal in between is not missed.
@@ -115,9 +131,58 @@ impl ReadAhead {
                     break;
                 }
             }
+            self.shared.full.notify_one();
             removed.await;
         }
         self.shared.added.notify_one();
+    }
+
+    /// Adds the events of a message from the backlog of a brand.
+    pub(crate) fn add_pulled(&self, brand_id: &BrandId, events: Vec<Taken>) {
+        let mut queue = self.lock();
+        for taken in events {
+            let event_type = event::peek_brand_and_type(taken.body()).map(|(_, event_type)| event_type);
+            let bytes = taken.bytes();
+            let item = QueuedMessage { taken, event_type, source: None, _unhandled: None };
+            let class = EventClass::Brand(brand_id.clone());
+            queue.push(Queued { class, lane: Lane::Backlog, item, bytes });
+        }
+        drop(queue);
+        self.shared.added.notify_one();
+    }
+
+    /// Returns whether a brand may have more events from its backlog in memory.
+    pub(crate) fn has_room_for_pulled(&self, brand_id: &BrandId) -> bool {
+        let queue = self.lock();
+        let own = queue.backlog_size(&EventClass::Brand(brand_id.clone()));
+        let total = queue.size(Lane::Backlog);
+        own.items < MAX_PULLED_EVENTS && own.bytes < MAX_PULLED_BYTES && total.bytes < MAX_TOTAL_PULLED_BYTES
+    }
+
+    /// Takes events of the brand that exceeds its share by most, for one message of its backlog; `None` if no brand
+    /// that `can_move` exceeds its share.
+    pub(crate) fn take_surplus(&self, can_move: impl Fn(&BrandId) -> bool) -> Option<(BrandId, Batch)> {
+        let can_move = |class: &EventClass| matches!(class, EventClass::Brand(brand) if can_move(brand));
+        let (class, surplus) = self.lock().take_surplus(CAPACITY, MOVED_MESSAGE, can_move)?;
+        self.shared.removed.notify_waiters();
+        let EventClass::Brand(brand_id) = class else { return None };
+        Some((brand_id, surplus))
+    }
+
+    /// Waits until there is no room for a message.
+    pub(crate) async fn wait_full(&self) {
+        self.shared.full.notified().await;
+    }
+
+    /// Waits until a batch was taken.
+    pub(crate) async fn wait_taken(&self) {
+        self.shared.taken.notified().await;
+    }
+
+    /// Returns the number of events from shared queues and from backlogs.
+    pub(crate) fn count_events(&self) -> [usize; 2] {
+        let queue = self.lock();
+        [queue.size(Lane::Direct).items, queue.size(Lane::Backlog).items]
     }
 
     /// Takes the next batch; it is empty if nothing was read ahead. `recipients` returns an upper bound of the deliveries
@@ -129,12 +194,14 @@ impl ReadAhead {
         };
         let batch = self.lock().take_batch(BATCH, cost);
         self.shared.removed.notify_waiters();
+        self.shared.taken.notify_one();
         batch
     }
 
     /// Puts messages back that were taken and not handled.
     pub(crate) fn put_back(&self, messages: Batch) {
         self.lock().put_back(messages);
+        self.shared.added.notify_one();
     }
 
     /// Waits until a message may have been added.
@@ -144,7 +211,7 @@ impl ReadAhead {
 
     /// Drops the messages of a subscription that was lost, because RabbitMQ delivers them again.
     pub(crate) fn forget(&self, source: &Source) {
-        self.lock().retain(|message| message.source != source.number);
+        self.lock().retain(|message| message.source != Some(source.number));
         self.shared.removed.notify_waiters();
     }
 

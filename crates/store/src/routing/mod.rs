@@ -1,6 +1,7 @@
 //! Statements of the router: the configuration that it matches events against, and storing events. The deliverer
 //! loads its webhooks from here, too.
 
+pub mod backlogs;
 pub mod configuration;
 pub mod ingest;
 pub mod locked_configuration;
