@@ -88,6 +88,9 @@ impl TestResources {
             if let Ok(client) = database::connect(&self.database.url()).await {
                 let rows = client.query("SELECT id::text FROM webhooks", &[]).await.unwrap_or_default();
                 names.extend(rows.iter().map(|row| format!("webhook.{}", row.get::<_, String>(0))));
+                let rows =
+                    client.query("SELECT brand_id::text FROM brand_backlogs", &[]).await.unwrap_or_default();
+                names.extend(rows.iter().map(|row| format!("backlog.{}", row.get::<_, String>(0))));
             }
             if let Ok(rabbit) = Rabbit::connect(&self.amqp_url, &self.namespace).await {
                 rabbit.remove_namespace(&names).await;

@@ -1,0 +1,199 @@
+//! The events of one brand do not wait for the events of another one.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use e2e::WAIT_TIMEOUT;
+use e2e::brand::Brand;
+use e2e::event::{Event, ids};
+use e2e::oracle::Oracle;
+use e2e::platform::Platform;
+use e2e::poll::eventually;
+use e2e::process::Process;
+use e2e::receiver::Endpoint;
+
+use crate::{MAX_PUBLISHES_IN_FLIGHT, Stage};
+
+/// Longest time from the publish of an event to its arrival while another brand has a backlog. The goal is a second; a
+/// test machine runs other tests beside this one.
+const MAX_VICTIM_DELAY: Duration = Duration::from_secs(3);
+/// Time between two events of the brand with few events.
+const VICTIM_INTERVAL: Duration = Duration::from_millis(100);
+/// Webhooks of the brand with many events. They are disabled, so that the deliverer has no part in the test.
+const LOUD_WEBHOOKS: usize = 30;
+/// How long everything may take to arrive after the last crash.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(90);
+/// Most memory that messages may take beside what the idle process has.
+const MAX_ROUTER_BYTES: u64 = 256 * 1024 * 1024;
+
+/// A brand with a backlog, and one with few events.
+struct Contest {
+    stage: Stage,
+    victim: Brand,
+    endpoint: Endpoint,
+}
+
+impl Contest {
+    async fn new(routers: usize) -> Self {
+        let builder = Platform::builder().routers(routers).unlimited_requests();
+        let stage = Stage::with_builder(builder).await;
+        for number in 0..LOUD_WEBHOOKS {
+            let (_, webhook) = stage.create_webhook(&format!("/loud/{number}")).await;
+            e2e::support::disable_webhook(&stage.brand.support, &webhook, "a test").await;
+        }
+        let victim = stage.platform.create_brand("victim").await;
+        let endpoint = stage.receiver.endpoint("/victim");
+        victim.create_webhook(endpoint.url(), &["NOTIFICATION"]).await;
+        Self { stage, victim, endpoint }
+    }
+
+    /// Publishes one event of the victim, and returns how long it takes to arrive.
+    async fn measure_victim(&self) -> Duration {
+        let event = Event::sms(&self.victim.id);
+        let published = Instant::now();
+        self.stage.platform.producer().await.publish(&event).await;
+        self.endpoint.wait_for_event(event.id()).await;
+        published.elapsed()
+    }
+
+    async fn count_taken(&self) -> f64 {
+        sum_metric(&self.stage.platform.routers, "postrider_events_total").await
+    }
+
+    /// Measures the victim until the routers have taken all events of the other brand, and returns the delays.
+    async fn measure_until_taken(&self, loud_events: usize) -> Vec<Duration> {
+        let mut delays = Vec::new();
+        loop {
+            delays.push(self.measure_victim().await);
+            tokio::time::sleep(VICTIM_INTERVAL).await;
+            #[expect(clippy::cast_precision_loss, reason = "the numbers are small")]
+            if self.count_taken().await >= (loud_events + delays.len()) as f64 {
+                return delays;
+            }
+        }
+    }
+}
+
+async fn sum_metric(processes: &[Process], name: &str) -> f64 {
+    let mut sum = 0.0;
+    for process in processes {
+        sum += process.read_metric(name).await;
+    }
+    sum
+}
+
+async fn publish_many(stage: &Stage, events: &[Event]) {
+    for some in events.chunks(MAX_PUBLISHES_IN_FLIGHT) {
+        stage.platform.producer().await.publish_all(some).await;
+    }
+}
+
+fn assert_undelayed(mut delays: Vec<Duration>) {
+    delays.sort_unstable();
+    let (median, longest) = (delays[delays.len() / 2], delays[delays.len() - 1]);
+    eprintln!("{} events, median {median:?}, longest {longest:?}", delays.len());
+    assert!(delays.len() > 20, "the other brand had a backlog for too short a time");
+    assert!(longest < MAX_VICTIM_DELAY, "{longest:?}");
+}
+
+#[tokio::test]
+async fn a_flood_of_one_brand_delays_no_event_of_another() {
+    let contest = Contest::new(2).await;
+    let loud = Event::sms_batch("acme", 12_000);
+    let (delays, ()) =
+        tokio::join!(contest.measure_until_taken(loud.len()), publish_many(&contest.stage, &loud));
+    assert_undelayed(delays);
+    let routers = &contest.stage.platform.routers;
+    assert!(sum_metric(routers, "postrider_router_moved_events_total").await > 0.0);
+    eventually("the backlog is empty by its figures", WAIT_TIMEOUT, async || {
+        match contest.stage.platform.routers[0].read_metric("postrider_router_backlog_events").await {
+            0.0 => Ok(()),
+            some => Err(some.to_string()),
+        }
+    })
+    .await;
+}
+
+/// A few requests are enough, because each event is delivered to many webhooks.
+#[tokio::test]
+async fn the_fan_out_of_one_brand_delays_no_event_of_another() {
+    let contest = Contest::new(1).await;
+    let loud = Event::sms_batch("acme", 1400);
+    publish_many(&contest.stage, &loud).await;
+    assert_undelayed(contest.measure_until_taken(loud.len()).await);
+}
+
+#[tokio::test]
+async fn a_router_killed_while_it_moves_and_drains_loses_and_invents_nothing() {
+    let mut stage = Stage::with_builder(Platform::builder().routers(2)).await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
+    let named = |n: usize| Event::sms("acme").message_id(&format!("order-{n}")).data(&n.to_string());
+    let unnamed: Vec<_> = (0..2000).map(named).collect();
+    let events = Event::sms_batch("acme", 4000);
+    stage.platform.routers.iter_mut().for_each(Process::kill);
+    publish_many(&stage, &events).await;
+    publish_many(&stage, &unnamed).await;
+    for router in &mut stage.platform.routers {
+        router.start();
+    }
+    for crash in 0..4 {
+        let router = &mut stage.platform.routers[crash % 2];
+        router.wait_ready().await;
+        eventually("the router moves events", WAIT_TIMEOUT, async || {
+            match router.read_metric("postrider_router_moved_events_total").await {
+                0.0 if crash < 2 => Err("none yet"),
+                _ => Ok(()),
+            }
+        })
+        .await;
+        router.crash_and_restart().await;
+    }
+    let mut oracle = Oracle::new(&stage.platform);
+    oracle.owed = ids(&events);
+    oracle.sent = ids(&events);
+    let arrived = endpoint
+        .wait_until("all events arrive", RECOVERY_TIMEOUT, |all| {
+            let data: BTreeSet<_> = all.iter().map(|request| request.json()["data"].to_string()).collect();
+            let seen: BTreeSet<_> = all.iter().map(|request| request.event_id()).collect();
+            oracle.owed.is_subset(&seen) && (0..2000).all(|n| data.contains(&n.to_string()))
+        })
+        .await;
+    let seen: BTreeSet<_> = arrived.iter().map(|request| request.event_id()).collect();
+    assert_eq!(seen.len(), 6000, "each event has one id");
+    stage.brand.wait_listed(&webhook, "status=delivered", &seen, RECOVERY_TIMEOUT).await;
+    assert_eq!(stage.platform.rabbit().await.queue_depth("rejected").await, Some(0));
+}
+
+/// Messages that wait when the router starts, in the sizes that took it to more than a gigabyte.
+#[tokio::test]
+async fn large_messages_do_not_take_the_memory_of_the_router() {
+    let mut stage = Stage::with_builder(Platform::builder().deliverers(0)).await;
+    for number in 0..4 {
+        stage.create_webhook(&format!("/hook/{number}")).await;
+    }
+    let router = &mut stage.platform.routers[0];
+    let idle = router.read_memory().now;
+    router.kill();
+    let producer = stage.platform.producer().await;
+    let large = vec![b'x'; 15 * 1024 * 1024];
+    for _ in 0..20 {
+        producer.publish_raw("NOTIFICATION", &large, None).await.expect("a confirm");
+    }
+    let text = format!("\"{}\"", "x".repeat(250_000));
+    for _ in 0..200 {
+        producer.publish(&Event::sms("acme").data(&text)).await;
+    }
+    let router = &mut stage.platform.routers[0];
+    router.start();
+    router.wait_ready().await;
+    eventually("all messages are handled", RECOVERY_TIMEOUT, async || {
+        match router.read_metric("postrider_events_total").await {
+            220.0 => Ok(()),
+            some => Err(some.to_string()),
+        }
+    })
+    .await;
+    let peak = router.read_memory().peak;
+    eprintln!("idle {} MiB, peak {} MiB", idle >> 20, peak >> 20);
+    assert!(peak < idle + MAX_ROUTER_BYTES, "idle {idle}, peak {peak}");
+}
