@@ -223,6 +223,7 @@ impl Router {
             quarantine::consume_quarantine(self.consumer.over(&self.quarantine)),
             legacy::retire_legacy_queue(self.consumer.over(&self.legacy)),
             self.backlogs.clone().drain_backlogs(),
+            self.backlogs.clone().sweep_backlogs(),
         );
         // RabbitMQ redelivers the rejected messages that are not published by then.
         let _ = tokio::time::timeout(FINISH_TIMEOUT, self.consumer.router.rejections.finish()).await;

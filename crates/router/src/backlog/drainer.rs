@@ -61,20 +61,46 @@ impl Backlogs {
         }
         drainer.save_figures().await;
     }
+
+    /// Looks at all backlog queues now and then, until the process stops, because the figures of a queue with events
+    /// may be zero when a router died.
+    pub(crate) async fn sweep_backlogs(self) {
+        let sweeping = async {
+            loop {
+                self.sweep_once().await;
+                tokio::time::sleep(SWEEP_INTERVAL).await;
+            }
+        };
+        self.stop.run_until_cancelled(sweeping).await;
+    }
+
+    async fn sweep_once(&self) {
+        let listed = match backlogs::list_backlogs(&self.store, true, MAX_LISTED).await {
+            Ok(listed) => listed,
+            Err(error) => {
+                warn!(error = %Chain(&error), "could not look up all backlogs of brands; retrying");
+                return;
+            }
+        };
+        for backlog in listed.into_iter().filter(|backlog| backlog.waiting_events == 0) {
+            let queue = self.topology.names().backlog_queue(&backlog.brand_id);
+            let depth = self.topology.queue_depth(&queue).await.ok().flatten();
+            if depth.is_some_and(|depth| depth > 0) {
+                self.shared.lock().moved.insert(backlog.brand_id);
+                self.shared.moved.notify_one();
+            }
+        }
+    }
 }
 
 impl Drainer {
     async fn drain(&mut self) {
         let mut list_at = Instant::now();
-        let mut sweep_at = Instant::now();
         loop {
             if list_at <= Instant::now() {
                 list_at = Instant::now() + POLL_INTERVAL;
                 self.save_figures().await;
-                let sweep = sweep_at <= Instant::now();
-                if self.find_backlogs(sweep).await && sweep {
-                    sweep_at = Instant::now() + SWEEP_INTERVAL;
-                }
+                self.find_backlogs().await;
             }
             let moved = std::mem::take(&mut self.backlogs.shared.lock().moved);
             moved.into_iter().for_each(|brand_id| self.start_draining(brand_id));
@@ -88,31 +114,16 @@ impl Drainer {
         }
     }
 
-    /// Finds the queues with events. Returns whether the database answered.
-    async fn find_backlogs(&mut self, sweep: bool) -> bool {
-        match backlogs::list_backlogs(&self.backlogs.store, sweep, MAX_LISTED).await {
+    /// Finds the queues that have events by the figures.
+    async fn find_backlogs(&mut self) {
+        match backlogs::list_backlogs(&self.backlogs.store, false, MAX_LISTED).await {
             Ok(listed) => {
                 let waiting = listed.iter().map(|backlog| backlog.waiting_events).sum();
+                listed.into_iter().for_each(|backlog| self.start_draining(backlog.brand_id));
                 telemetry::backlogs(self.drained.len(), waiting, self.backlogs.read_ahead.count_events());
-                for backlog in listed {
-                    let is_waiting = backlog.waiting_events > 0 || self.has_messages(&backlog.brand_id).await;
-                    if is_waiting {
-                        self.start_draining(backlog.brand_id);
-                    }
-                }
-                true
             }
-            Err(error) => {
-                warn!(error = %Chain(&error), "could not look up the backlogs of brands; retrying");
-                false
-            }
+            Err(error) => warn!(error = %Chain(&error), "could not look up the backlogs of brands; retrying"),
         }
-    }
-
-    /// Returns whether a queue has messages although the figures say no, because a router died.
-    async fn has_messages(&self, brand_id: &BrandId) -> bool {
-        let queue = self.backlogs.topology.names().backlog_queue(brand_id);
-        self.backlogs.topology.queue_depth(&queue).await.ok().flatten().is_some_and(|depth| depth > 0)
     }
 
     fn start_draining(&mut self, brand_id: BrandId) {

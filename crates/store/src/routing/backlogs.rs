@@ -61,7 +61,7 @@ pub async fn clear_backlog(store: &Store, brand_id: &BrandId) -> Result<(), Stor
 /// # Errors
 /// When the database fails.
 pub async fn list_backlogs(store: &Store, all: bool, limit: i64) -> Result<Vec<BrandBacklog>, StoreError> {
-    let rows = store.query(sql!("brand_backlogs/waiting"), &[&all, &limit]).await?;
+    let rows = store.query(sql!("brand_backlogs/list"), &[&all, &limit]).await?;
     let backlog = |row| {
         Ok(BrandBacklog {
             brand_id: read_word(row, "brand_id")?,
