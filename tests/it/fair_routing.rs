@@ -141,7 +141,7 @@ async fn a_router_killed_while_it_moves_and_drains_loses_and_invents_nothing() {
         router.wait_ready().await;
         eventually("the router moves events", WAIT_TIMEOUT, async || {
             match router.read_metric("postrider_router_moved_events_total").await {
-                0.0 if crash < 2 => Err("none yet"),
+                0.0 if crash < 2 => Err("none yet".to_owned()),
                 _ => Ok(()),
             }
         })
