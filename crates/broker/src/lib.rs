@@ -26,7 +26,7 @@ mod error;
 pub mod moved;
 mod names;
 mod publish;
-mod rejected_queue;
+pub mod rejected_queue;
 mod settings;
 pub mod startup;
 mod topology;
@@ -40,6 +40,6 @@ pub use publish::{
     BlockedQueues, GuardedPublisher, Outgoing, PROBE_TIMEOUT, ProbeResult, Prober, Published, Publisher,
     QueueHealth, Route,
 };
-pub use rejected_queue::{RejectedMessage, RejectedQueue};
+pub use rejected_queue::{RejectedFilter, RejectedMessage, RejectedQueue};
 pub use settings::{AmqpUrl, BrokerSettings};
 pub use topology::{INGEST_DELIVERY_LIMIT, IngestQueue, QueueState, Topology};

@@ -1,13 +1,21 @@
-//! The queue of rejected messages, for support: list, republish, or purge them.
+//! The queue of rejected messages, for support: list, count, republish, or delete them.
+//!
+//! RabbitMQ can only hand out messages from the head of a queue. To reach the messages of a brand, a walk takes every
+//! message, keeps the others unacknowledged and without their bodies, and requeues them at its end. If the process dies
+//! meanwhile, RabbitMQ requeues them. The routers publish to the queue unhindered.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use domain::event::RejectReason;
+use domain::event::{RejectReason, read_brand_id};
+use domain::ids::BrandId;
 use lapin::message::BasicGetMessage;
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, QueuePurgeOptions};
 use lapin::types::AMQPValue;
 use lapin::{BasicProperties, Channel};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::connection::{Link, OPERATION_TIMEOUT};
 use crate::consume::{Death, read_deaths, utf8_message_id};
@@ -15,8 +23,21 @@ use crate::error::{BrokerError, within};
 use crate::names::Namespace;
 use crate::publish::{Outgoing, Publisher, Route};
 
+/// The header with the stable reason.
+pub const REASON_HEADER: &str = "x-reject-reason";
+/// The header with the brand, if the message has a valid one.
+pub const BRAND_HEADER: &str = "x-brand-id";
+/// The header with the explanation.
+pub const DETAIL_HEADER: &str = "x-reject-detail";
+
 /// Largest list, in bytes of bodies, which bounds the memory of a request.
 const MAX_LIST_BYTES: usize = 8 * 1024 * 1024;
+/// Longest walk over the queue, so that the request ends within its timeout.
+const WALK_TIMEOUT: Duration = Duration::from_secs(20);
+/// Messages that a walk takes, because RabbitMQ keeps track of each until it is requeued.
+const MAX_WALKED: u64 = 200_000;
+/// Pairs of brand and reason in a summary. Messages of further pairs are counted together.
+const MAX_GROUPS: usize = 1_000;
 
 /// A message that the router rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,11 +46,45 @@ pub struct RejectedMessage {
     pub reason: Option<String>,
     /// The header `x-reject-detail`.
     pub detail: Option<String>,
+    /// The brand: the header `x-brand-id`, or the `brandId` of the body.
+    pub brand: Option<BrandId>,
     /// The AMQP property `message_id`, if it is UTF-8.
     pub message_id: Option<String>,
     /// The complete body.
     pub body: Vec<u8>,
 }
+
+/// The messages that an operation is about: all of them, unless a field is set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RejectedFilter {
+    /// Messages of this brand.
+    pub brand: Option<BrandId>,
+    /// Messages that were rejected for this reason.
+    pub reason: Option<String>,
+}
+
+/// The result of a walk over the queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Walked<T> {
+    /// What the walk found or did.
+    pub found: T,
+    /// Messages in the queue when the walk began.
+    pub total: u64,
+    /// Whether the walk saw all of them. Otherwise it took too long, or reached its limit.
+    pub complete: bool,
+}
+
+/// Numbers of messages, and the bytes of their bodies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MessageCount {
+    /// Number of messages.
+    pub messages: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
+}
+
+/// Counts of messages by brand and reason.
+pub type Groups = BTreeMap<(Option<BrandId>, Option<String>), MessageCount>;
 
 /// The queue of rejected messages. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -40,6 +95,34 @@ pub struct RejectedQueue {
     reading: Arc<Mutex<()>>,
 }
 
+/// A walk from the head of the queue.
+struct Walk {
+    channel: Channel,
+    queue: String,
+    deadline: Instant,
+    taken: u64,
+    /// Messages in the queue at the begin; `None` before the first message.
+    total: Option<u64>,
+    complete: bool,
+    /// The last message that goes back, without its body.
+    last_kept: Option<lapin::acker::Acker>,
+}
+
+impl RejectedFilter {
+    /// Returns whether the filter narrows anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.brand.is_none() && self.reason.is_none()
+    }
+
+    /// Returns whether an operation with this filter is about the message.
+    #[must_use]
+    pub fn matches(&self, message: &RejectedMessage) -> bool {
+        let brand = self.brand.as_ref().is_none_or(|brand| message.brand.as_ref() == Some(brand));
+        brand && self.reason.as_ref().is_none_or(|reason| message.reason.as_ref() == Some(reason))
+    }
+}
+
 impl RejectedQueue {
     /// Creates a reader of this namespace's queue, over a link that nothing else uses.
     #[must_use]
@@ -47,65 +130,109 @@ impl RejectedQueue {
         Self { link, names, reading: Arc::default() }
     }
 
-    /// Returns the first messages, at most `limit`, and the number of messages in the queue. The messages stay in the
-    /// queue; a quorum queue moves the listed ones to its end.
+    /// Returns the first messages that match, at most `limit`. The messages stay in the queue; a quorum queue may move
+    /// the listed ones to its end.
     ///
     /// # Errors
     /// When RabbitMQ fails.
-    pub async fn list(&self, limit: usize) -> Result<(Vec<RejectedMessage>, u64), BrokerError> {
+    pub async fn list(
+        &self,
+        filter: &RejectedFilter,
+        limit: usize,
+    ) -> Result<Walked<Vec<RejectedMessage>>, BrokerError> {
         let _turn = self.reading.lock().await;
-        let channel = self.link.open_channel().await?;
+        let mut walk = self.begin_walk().await?;
         let mut found = Vec::new();
         let mut bytes = 0;
-        let mut left = 0;
-        let mut last = None;
         while found.len() < limit && bytes < MAX_LIST_BYTES {
-            let Some(got) = self.get_message(&channel).await? else { break };
-            left = u64::from(got.message_count);
-            bytes += got.delivery.data.len();
-            found.push(rejected_message(&got));
-            last = Some(got);
+            let Some(got) = walk.next().await? else { break };
+            let (message, acker) = split(got);
+            walk.last_kept = Some(acker);
+            if filter.matches(&message) {
+                bytes += message.body.len();
+                found.push(message);
+            }
         }
-        let total = found.len() as u64 + left;
-        // Closing the channel requeues the messages, too, but only after RabbitMQ has confirmed the close. Without this
-        // requeue, a reader that follows at once would find fewer messages.
-        if let Some(got) = last {
-            let options = BasicNackOptions { multiple: true, requeue: true };
-            within(OPERATION_TIMEOUT, "requeue messages", got.delivery.acker.nack(options)).await?;
-        }
-        within(OPERATION_TIMEOUT, "close a channel", channel.close(200, "listed".into())).await?;
-        Ok((found, total))
+        walk.end(found).await
     }
 
-    /// Publishes at most `limit` messages as events again, and returns how many. A message leaves the queue once its
-    /// republished copy is confirmed. None is published twice, because a copy that is rejected again goes to the end.
+    /// Counts the messages by brand and reason.
+    ///
+    /// # Errors
+    /// When RabbitMQ fails.
+    pub async fn summarize(&self) -> Result<Walked<Groups>, BrokerError> {
+        let _turn = self.reading.lock().await;
+        let mut walk = self.begin_walk().await?;
+        let mut groups = Groups::new();
+        while let Some(got) = walk.next().await? {
+            let (message, acker) = split(got);
+            walk.last_kept = Some(acker);
+            add_to_group(&mut groups, (message.brand, message.reason), message.body.len());
+        }
+        walk.end(groups).await
+    }
+
+    /// Publishes at most `limit` messages that match as events again, and returns how many of each brand and reason. A
+    /// message leaves the queue once its republished copy is confirmed. None is published twice, because a copy that is
+    /// rejected again goes to the end, behind the messages that the walk takes.
     ///
     /// # Errors
     /// When RabbitMQ fails; the messages republished before have left the queue.
-    pub async fn republish(&self, publisher: &Publisher, limit: u64) -> Result<u64, BrokerError> {
-        let _turn = self.reading.lock().await;
-        let channel = self.link.open_channel().await?;
-        let mut done = 0;
-        let mut max = limit;
-        while done < max {
-            let Some(got) = self.get_message(&channel).await? else { break };
-            if done == 0 {
-                max = limit.min(u64::from(got.message_count) + 1);
-            }
-            self.republish_message(publisher, &got).await?;
-            let acking = got.delivery.acker.ack(BasicAckOptions::default());
-            within(OPERATION_TIMEOUT, "take an acknowledgement", acking).await?;
-            done += 1;
-        }
-        within(OPERATION_TIMEOUT, "close a channel", channel.close(200, "done".into())).await?;
-        Ok(done)
+    pub async fn republish(
+        &self,
+        publisher: &Publisher,
+        filter: &RejectedFilter,
+        limit: u64,
+    ) -> Result<Walked<Groups>, BrokerError> {
+        self.take_out(filter, limit, Some(publisher)).await
     }
 
-    /// Deletes all messages, and returns how many.
+    /// Deletes the messages that match, and returns how many of each brand and reason. Without a filter, RabbitMQ
+    /// deletes all messages at once, and the result has their number alone.
     ///
     /// # Errors
-    /// When RabbitMQ fails.
-    pub async fn purge(&self) -> Result<u64, BrokerError> {
+    /// When RabbitMQ fails; the messages deleted before have left the queue.
+    pub async fn delete(&self, filter: &RejectedFilter) -> Result<Walked<Groups>, BrokerError> {
+        if filter.is_empty() {
+            let total = self.purge().await?;
+            return Ok(Walked { found: Groups::new(), total, complete: true });
+        }
+        self.take_out(filter, u64::MAX, None).await
+    }
+
+    /// Takes messages that match out of the queue; the others go back.
+    async fn take_out(
+        &self,
+        filter: &RejectedFilter,
+        limit: u64,
+        republish: Option<&Publisher>,
+    ) -> Result<Walked<Groups>, BrokerError> {
+        let _turn = self.reading.lock().await;
+        let mut walk = self.begin_walk().await?;
+        let mut groups = Groups::new();
+        let mut done = 0;
+        while done < limit {
+            let Some(got) = walk.next().await? else { break };
+            let (message, acker) = split(got);
+            if !filter.matches(&message) {
+                walk.last_kept = Some(acker);
+                continue;
+            }
+            let group = (message.brand.clone(), message.reason.clone());
+            let bytes = message.body.len();
+            if let Some(publisher) = republish {
+                self.republish_message(publisher, message).await?;
+            }
+            let acking = acker.ack(BasicAckOptions::default());
+            within(OPERATION_TIMEOUT, "take an acknowledgement", acking).await?;
+            add_to_group(&mut groups, group, bytes);
+            done += 1;
+        }
+        walk.end(groups).await
+    }
+
+    async fn purge(&self) -> Result<u64, BrokerError> {
+        let _turn = self.reading.lock().await;
         let channel = self.link.open_channel().await?;
         let queue = self.names.rejected_queue();
         let purging = channel.queue_purge(queue.as_str().into(), QueuePurgeOptions::default());
@@ -114,18 +241,23 @@ impl RejectedQueue {
         Ok(u64::from(dropped))
     }
 
-    async fn get_message(&self, channel: &Channel) -> Result<Option<BasicGetMessage>, BrokerError> {
-        let queue = self.names.rejected_queue();
-        let getting = channel.basic_get(queue.as_str().into(), BasicGetOptions::default());
-        within(OPERATION_TIMEOUT, "get a message", getting).await
+    async fn begin_walk(&self) -> Result<Walk, BrokerError> {
+        Ok(Walk {
+            channel: self.link.open_channel().await?,
+            queue: self.names.rejected_queue(),
+            deadline: Instant::now() + WALK_TIMEOUT,
+            taken: 0,
+            total: None,
+            complete: false,
+            last_kept: None,
+        })
     }
 
     async fn republish_message(
         &self,
         publisher: &Publisher,
-        got: &BasicGetMessage,
+        rejected: RejectedMessage,
     ) -> Result<(), BrokerError> {
-        let rejected = rejected_message(got);
         let message =
             Outgoing { body: rejected.body, message_id: rejected.message_id, ..Outgoing::default() };
         // The router reads the event type from the body, so the routing key is free.
@@ -134,14 +266,62 @@ impl RejectedQueue {
     }
 }
 
-fn rejected_message(got: &BasicGetMessage) -> RejectedMessage {
-    let properties = &got.delivery.properties;
-    RejectedMessage {
-        reason: text_header(properties, "x-reject-reason").or_else(|| dead_letter_reason(properties)),
-        detail: text_header(properties, "x-reject-detail"),
-        message_id: utf8_message_id(properties),
-        body: got.delivery.data.clone(),
+impl Walk {
+    /// Takes the next message. `None` when the walk has taken all messages that were in the queue at its begin, or when
+    /// it has reached a limit.
+    async fn next(&mut self) -> Result<Option<BasicGetMessage>, BrokerError> {
+        if self.total.is_some_and(|total| self.taken >= total) {
+            self.complete = true;
+            return Ok(None);
+        }
+        if self.taken >= MAX_WALKED || Instant::now() >= self.deadline {
+            return Ok(None);
+        }
+        let getting = self.channel.basic_get(self.queue.as_str().into(), BasicGetOptions::default());
+        let Some(got) = within(OPERATION_TIMEOUT, "get a message", getting).await? else {
+            self.complete = true;
+            return Ok(None);
+        };
+        self.taken += 1;
+        self.total.get_or_insert_with(|| u64::from(got.message_count) + 1);
+        Ok(Some(got))
     }
+
+    /// Requeues the kept messages.
+    async fn end<T>(mut self, found: T) -> Result<Walked<T>, BrokerError> {
+        let total = self.total.unwrap_or(0);
+        let complete = self.complete || self.taken >= total;
+        // Closing the channel requeues the messages, too, but only after RabbitMQ has confirmed the close. Without this
+        // requeue, a reader that follows at once would find fewer messages.
+        if let Some(acker) = self.last_kept.take() {
+            let options = BasicNackOptions { multiple: true, requeue: true };
+            within(OPERATION_TIMEOUT, "requeue messages", acker.nack(options)).await?;
+        }
+        within(OPERATION_TIMEOUT, "close a channel", self.channel.close(200, "done".into())).await?;
+        Ok(Walked { found, total, complete })
+    }
+}
+
+fn add_to_group(groups: &mut Groups, group: (Option<BrandId>, Option<String>), bytes: usize) {
+    let is_full = groups.len() >= MAX_GROUPS && !groups.contains_key(&group);
+    let count = groups.entry(if is_full { (None, None) } else { group }).or_default();
+    count.messages += 1;
+    count.bytes += bytes as u64;
+}
+
+/// Splits a message from its acknowledgement, so that the body of a kept message is freed.
+fn split(got: BasicGetMessage) -> (RejectedMessage, lapin::acker::Acker) {
+    let delivery = got.delivery;
+    let properties = &delivery.properties;
+    let brand = text_header(properties, BRAND_HEADER).and_then(|brand| brand.parse().ok());
+    let message = RejectedMessage {
+        reason: text_header(properties, REASON_HEADER).or_else(|| dead_letter_reason(properties)),
+        detail: text_header(properties, DETAIL_HEADER),
+        brand: brand.or_else(|| read_brand_id(&delivery.data)),
+        message_id: utf8_message_id(properties),
+        body: delivery.data,
+    };
+    (message, delivery.acker)
 }
 
 /// Returns the reason of a message that RabbitMQ dead-lettered to this queue, past the router that adds a reason.

@@ -10,7 +10,7 @@ use domain::ids::WebhookId;
 use domain::time::Timestamp;
 use domain::webhook::WebhookStatus;
 use domain::webhook::endpoint::Endpoint;
-use domain::webhook::signature::Signer;
+use domain::webhook::signature::{Keys, Signer};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use store::routing::configuration::{DeliveryChange, NO_VERSION, load_delivery_changes};
 use store::secrets::keyring::SecretKeyring;
@@ -126,7 +126,7 @@ impl TryFrom<DeliveryChange> for WebhookConfig {
                 max_concurrency: u16::try_from(change.max_concurrency).unwrap_or(1).max(1),
                 rate_per_second: change.rate_per_second.and_then(|rate| u32::try_from(rate).ok()),
             },
-            signers: change.keys.signers().collect(),
+            signers: change.keys.iter().flat_map(Keys::signers).collect(),
             previous_signers: change.previous_keys.map(|(keys, until)| (keys.signers().collect(), until)),
         })
     }

@@ -178,6 +178,12 @@ pub fn decode_event<'a>(
     Ok(IncomingEvent { identity, brand_id, event_type, created, data })
 }
 
+/// Reads the brand of a message that may be invalid otherwise; `None` if the body has no valid `brandId`.
+#[must_use]
+pub fn read_brand_id(body: &[u8]) -> Option<BrandId> {
+    read_text(parse_message(body).ok()?.brand_id, "brandId").ok()?.parse().ok()
+}
+
 fn parse_message(body: &[u8]) -> Result<Message<'_>, Rejection> {
     if body.len() > MAX_EVENT_BODY_BYTES {
         let detail = format!("the body has {} bytes, the limit is {MAX_EVENT_BODY_BYTES}", body.len());
@@ -252,6 +258,23 @@ mod tests {
 
     fn reason(body: &str, message_id: Option<&str>) -> RejectReason {
         decode_event(body.as_bytes(), message_id, now(), TimeDelta::days(7)).expect_err(body).reason
+    }
+
+    #[test]
+    fn the_brand_of_an_invalid_message_is_read_if_it_is_valid() {
+        for (body, brand) in [
+            (r#"{"brandId":"acme"}"#, Some("acme")),
+            (r#"{"brandId":"acme","type":1,"created":"x"}"#, Some("acme")),
+            (r#"{"brandId":"no brand"}"#, None),
+            (r#"{"brandId":1}"#, Some("1")),
+            (r#"{"brandId":"a","brandId":"b"}"#, None),
+            ("not JSON", None),
+            ("[]", None),
+        ] {
+            assert_eq!(read_brand_id(body.as_bytes()).as_ref().map(BrandId::as_str), brand, "{body}");
+        }
+        let long = format!(r#"{{"brandId":"acme","data":"{}"}}"#, "x".repeat(MAX_EVENT_BODY_BYTES));
+        assert_eq!(read_brand_id(long.as_bytes()), None, "the work is bounded");
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub mod queue_repair;
 pub mod quota;
 pub mod redelivery_pacing;
 #[cfg(feature = "clap")]
+pub mod rejected_share;
 pub mod settings;
 pub mod text;
 pub mod time;

@@ -56,6 +56,7 @@ use batch::{BatchHandler, DeliveryPublisher};
 pub use config::Config;
 use intake::BacklogFigures;
 use queues::consumer::{EventConsumer, EventQueue};
+use queues::rejected_budget::RejectedBudget;
 use queues::rejections::RejectedPublisher;
 use queues::routing::EventRouter;
 use queues::{failover, legacy, quarantine};
@@ -127,12 +128,15 @@ async fn start_router(config: &Config, readiness: Readiness, stop: &Cancellation
     );
     let instance = Instance::new("router", env!("CARGO_PKG_VERSION"), config.store.retention);
     tasks::spawn_essential("renew", renew_instance(store.clone(), instance.clone()));
-    if !config.store.no_migrate {
-        tasks::spawn_essential("maintain", maintain_database(store.clone(), config.store.retention));
-    }
+    // Also with --no-migrate, because otherwise nobody would create days or drop expired ones.
+    let maintaining = maintain_database(store.clone(), config.store.retention, config.store.audit_retention);
+    tasks::spawn_essential("maintain", maintaining);
     let publisher = Publisher::new(link("publisher"));
     let guarded = GuardedPublisher::new(publisher.clone(), Prober::new(link("prober"), &names));
-    let rejections = RejectedPublisher::new(Publisher::new(link("rejections")), topology.clone(), &names);
+    let budget = RejectedBudget::default();
+    tasks::spawn_essential("rejected budget", budget.clone().report_forever(store.clone()));
+    let rejections =
+        RejectedPublisher::new(Publisher::new(link("rejections")), topology.clone(), &names, budget);
     tasks::spawn_essential("blocked queues", report_blocked_queues(guarded.clone(), rejections.clone()));
     let progress = readiness.watch_progress("routing");
     let traces = Traces::start(&config.traces, "router", env!("CARGO_PKG_VERSION"));
@@ -226,7 +230,9 @@ impl Router {
             self.backlogs.clone().sweep_backlogs(),
         );
         // RabbitMQ redelivers the rejected messages that are not published by then.
-        let _ = tokio::time::timeout(FINISH_TIMEOUT, self.consumer.router.rejections.finish()).await;
+        let rejections = &self.consumer.router.rejections;
+        let _ = tokio::time::timeout(FINISH_TIMEOUT, rejections.finish()).await;
+        let _ = tokio::time::timeout(FINISH_TIMEOUT, rejections.report(&self.store)).await;
         // Another router gets the unacknowledged messages at once.
         for consumers in [&self.consumer.consumers, &self.spare, &self.quarantine, &self.legacy] {
             consumers.close().await;
@@ -257,9 +263,9 @@ async fn renew_instance(store: Store, instance: Instance) {
     }
 }
 
-async fn maintain_database(store: Store, retention: Duration) {
+async fn maintain_database(store: Store, retention: Duration, audit_retention: Duration) {
     loop {
-        let interval = match run_maintenance(&store, retention).await {
+        let interval = match run_maintenance(&store, retention, audit_retention).await {
             Maintained::Finished | Maintained::Skipped => MAINTENANCE_INTERVAL,
             Maintained::Unfinished => MAINTENANCE_RETRY_INTERVAL,
         };

@@ -11,10 +11,10 @@ use metrics::{counter, gauge, histogram};
 use runtime::error::Chain;
 use runtime::metrics::{MetricDef, MetricKind, init_counters, register_metrics};
 use store::routing::backlogs::BacklogChange;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, warn};
 
 /// The router's own metrics.
-const METRICS: [MetricDef; 17] = [
+const METRICS: [MetricDef; 19] = [
     MetricDef::new(
         MetricKind::Counter,
         "postrider_events_total",
@@ -23,6 +23,16 @@ const METRICS: [MetricDef; 17] = [
     .with_labels(&["outcome"]),
     MetricDef::new(MetricKind::Counter, "postrider_rejected_total", "Messages that the router rejected, by reason")
         .with_labels(&["reason"]),
+    MetricDef::new(
+        MetricKind::Counter,
+        "postrider_rejected_dropped_total",
+        "Rejected messages that were dropped, because they did not fit their brand's share of the queue",
+    ),
+    MetricDef::new(
+        MetricKind::Gauge,
+        "postrider_rejected_bytes",
+        "Bytes of rejected messages in their queue, as all routers count them",
+    ),
     MetricDef::new(
         MetricKind::Counter,
         "postrider_deliveries_queued_total",
@@ -164,6 +174,7 @@ pub(crate) fn describe_metrics() {
     init_counters("postrider_events_total", "outcome", OUTCOMES);
     let reasons = RejectReason::ALL.iter().map(|reason| reason.as_str());
     init_counters("postrider_rejected_total", "reason", reasons);
+    counter!("postrider_rejected_dropped_total").increment(0);
     init_counters("postrider_router_retries_total", "operation", Operation::ALL.map(Operation::label));
     BLOCKED_KINDS.iter().for_each(|kind| gauge!("postrider_router_blocked_queues", "kind" => *kind).set(0));
 }
@@ -229,11 +240,21 @@ pub(crate) fn event_not_enabled() {
     counter!("postrider_events_total", "outcome" => "not_enabled").increment(1);
 }
 
-/// Reports a rejected message.
+/// Reports a rejected message. The log lines are those of `queues::rejected_budget`, one for each brand and reason.
 pub(crate) fn message_rejected(rejection: &Rejection) {
-    info!(reason = %rejection.reason, detail = rejection.detail(), "message rejected");
     counter!("postrider_events_total", "outcome" => "rejected").increment(1);
     counter!("postrider_rejected_total", "reason" => rejection.reason.as_str()).increment(1);
+}
+
+/// Reports a rejected message that did not fit its brand's share of the queue.
+pub(crate) fn rejected_dropped() {
+    counter!("postrider_rejected_dropped_total").increment(1);
+}
+
+/// Reports the bytes of all rejected messages.
+#[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
+pub(crate) fn rejected_usage(bytes: i64) {
+    gauge!("postrider_rejected_bytes").set(bytes as f64);
 }
 
 /// Reports an enforced schema that cannot be parsed. Events of the type are accepted unchecked.

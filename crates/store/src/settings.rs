@@ -11,6 +11,9 @@ use crate::tls::TlsSettings;
 /// Bounds the retention. Partitions are daily, and planning becomes slow at about a thousand of them.
 pub const MAX_RETENTION: Duration = Duration::from_secs(90 * 24 * 3600);
 
+/// Bounds the retention of the audit. The audit has no partitions, so its size counts.
+pub const MAX_AUDIT_RETENTION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+
 /// The settings of the database.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "PostgreSQL")]
@@ -32,6 +35,9 @@ pub struct StoreSettings {
     /// Time for which events stay readable
     #[arg(long, env = "POSTRIDER_RETENTION", value_name = "SPAN", default_value = "7d", value_parser = parse_retention)]
     pub retention: Duration,
+    /// Time for which entries of the audit stay readable
+    #[arg(long, env = "POSTRIDER_AUDIT_RETENTION", value_name = "SPAN", default_value = "400d", value_parser = parse_audit_retention)]
+    pub audit_retention: Duration,
     /// Do not migrate the schema; another process or an operator migrates it
     #[arg(long)]
     pub no_migrate: bool,
@@ -57,6 +63,10 @@ fn parse_database_url(text: &str) -> Result<DatabaseUrl, String> {
         text.parse().map_err(|_| "it is no postgres://user:password@host:port/database".to_owned())?;
     config.ssl_mode(tls.negotiated_mode());
     Ok(DatabaseUrl { config, tls: tls.create_connector()? })
+}
+
+fn parse_audit_retention(text: &str) -> Result<Duration, String> {
+    runtime::settings::parse_duration_within(text, MAX_AUDIT_RETENTION)
 }
 
 fn parse_retention(text: &str) -> Result<Duration, String> {

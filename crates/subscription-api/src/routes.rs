@@ -55,6 +55,7 @@ fn support_routes(router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
         .routes(routes!(support::enable_webhook)) // webhooks/{webhookId}/enable
         .routes(routes!(overview::read_overview)) // overview
         .routes(routes!(rejected::list_rejected, rejected::delete_rejected)) // rejected
+        .routes(routes!(rejected::summarize_rejected)) // rejected/summary
         .routes(routes!(rejected::republish_rejected)) // rejected/republish
         .routes(routes!(audit::list_audit)) // audit
 }

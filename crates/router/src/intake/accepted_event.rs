@@ -10,7 +10,6 @@ use domain::ids::{BrandId, EventId};
 use domain::time::Timestamp;
 use domain::trace::TraceParent;
 use runtime::traces::{Span, SpanKind, Traces};
-use tracing::error_span;
 
 use super::taken::Taken;
 
@@ -100,12 +99,5 @@ impl<M> AcceptedEvent<'_, M> {
             span.set_attribute("postrider.event.type", self.event.event_type.as_str().to_owned());
             self.trace = span.traceparent().parse().ok();
         }
-    }
-
-    /// Creates the span whose fields identify the event in log lines. It formats its fields, so it is created only when
-    /// there is a line to write.
-    pub(crate) fn log_span(&self) -> tracing::Span {
-        let event_type = self.event.event_type.as_str();
-        error_span!("event", event = %self.id, brand = %self.event.brand_id, event_type)
     }
 }

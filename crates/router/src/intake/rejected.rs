@@ -1,8 +1,9 @@
 //! Messages that the router rejects.
 
 use broker::Outgoing;
-use domain::event::Rejection;
-use tracing::error_span;
+use broker::rejected_queue::{BRAND_HEADER, DETAIL_HEADER, REASON_HEADER};
+use domain::event::{self, Rejection};
+use domain::rejected_share::REJECTED_RETENTION;
 
 use super::accepted_event::{AcceptedEvent, IncomingMessage};
 use super::taken::Taken;
@@ -25,27 +26,23 @@ impl<'a, M> Rejected<'a, M> {
     }
 }
 
-impl<M: IncomingMessage> Rejected<'_, M> {
+impl<M> Rejected<'_, M> {
     /// Reports the rejection.
     pub(crate) fn report(&self) {
-        let span = match self.event {
-            Some(event) => event.log_span(),
-            None => error_span!("message", message_id = self.message.message_id()),
-        };
-        span.in_scope(|| telemetry::message_rejected(&self.rejection));
+        telemetry::message_rejected(&self.rejection);
     }
 }
 
-/// Creates the message for the queue of rejected messages: the complete message with the reason. It takes the body over,
-/// because the message may be large.
+/// Creates the message for the queue of rejected messages: the complete message with the reason, and with the brand if
+/// the body names one. It takes the body over, because the message may be large.
 pub(crate) fn rejected_message(body: Vec<u8>, message_id: Option<&str>, rejection: &Rejection) -> Outgoing {
+    let mut headers = vec![(REASON_HEADER, rejection.reason.as_str().to_owned())];
+    headers.extend(event::read_brand_id(&body).map(|brand| (BRAND_HEADER, brand.as_str().to_owned())));
+    headers.push((DETAIL_HEADER, rejection.detail().to_owned()));
     Outgoing {
         body,
         message_id: message_id.map(str::to_owned),
-        headers: vec![
-            ("x-reject-reason", rejection.reason.as_str().to_owned()),
-            ("x-reject-detail", rejection.detail().to_owned()),
-        ],
-        ..Outgoing::default()
+        headers,
+        expiration: Some(REJECTED_RETENTION),
     }
 }

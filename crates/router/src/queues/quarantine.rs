@@ -83,7 +83,12 @@ async fn handle_message(consumer: &EventConsumer, taken: &mut Taken) -> bool {
         return true;
     }
     let Some(rejection) = find_rejection(consumer, taken).await else { return true };
+    // A message that a router rejected before has its room already.
+    let has_room = taken.carrier().rejection.is_some();
     for rejected in to_rejected(consumer, taken, &rejection) {
+        if !has_room && !consumer.router.rejections.take_room(&rejected) {
+            continue;
+        }
         if !publish_rejected(consumer, &rejected).await {
             return false;
         }

@@ -1,22 +1,30 @@
 //! Publishes rejected messages to their queue.
 //!
 //! A rejected message delays its own acknowledgement and nothing else. While the queue of rejected messages takes none,
-//! they go to the quarantine, from which they come again.
+//! they go to the quarantine, from which they come again. A message that does not fit its brand's share of the queue is
+//! counted and dropped.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker::rejected_queue::{BRAND_HEADER, REASON_HEADER};
 use broker::{BlockedQueues, BrokerError, Namespace, Outgoing, Publisher, QueueHealth, Route, Topology};
 use runtime::error::Chain;
 use runtime::retry::Backoff;
+use store::Store;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, error_span, warn};
 
+use super::rejected_budget::RejectedBudget;
 use crate::intake::Taken;
 use crate::telemetry::{self, Operation};
 
 /// Longest time until a confirm.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
+/// Messages that are published and acknowledged together. A chunk that fails is published again, and no other chunk.
+const MAX_CHUNK_MESSAGES: usize = 50;
+/// Bytes of a chunk of several messages, so that a slow broker confirms it within [`CONFIRM_TIMEOUT`].
+const MAX_CHUNK_BYTES: usize = 4 * 1024 * 1024;
 
 /// Publishes rejected messages to the queue that support reads. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -26,6 +34,7 @@ pub(crate) struct RejectedPublisher {
     rejected: String,
     quarantine: String,
     blocked: Arc<BlockedQueues>,
+    budget: RejectedBudget,
     tasks: TaskTracker,
 }
 
@@ -34,19 +43,29 @@ pub(crate) type RejectedMessage = (Taken, Outgoing);
 
 impl RejectedPublisher {
     /// Creates a publisher. `publisher` needs a link of its own, because a queue that does not answer blocks the link.
-    pub(crate) fn new(publisher: Publisher, topology: Topology, names: &Namespace) -> Self {
+    pub(crate) fn new(
+        publisher: Publisher,
+        topology: Topology,
+        names: &Namespace,
+        budget: RejectedBudget,
+    ) -> Self {
         Self {
             publisher,
             topology,
             rejected: names.rejected_queue(),
             quarantine: names.quarantine_queue(),
             blocked: Arc::default(),
+            budget,
             tasks: TaskTracker::new(),
         }
     }
 
-    /// Publishes rejected messages in the background, and acknowledges them once their copies are confirmed.
+    /// Publishes rejected messages in the background, and acknowledges them once their copies are confirmed. Messages
+    /// that do not fit the share of their brand are acknowledged at once.
     pub(crate) fn publish_in_background(&self, rejected: Vec<RejectedMessage>) {
+        let (rejected, dropped): (Vec<_>, Vec<_>) =
+            rejected.into_iter().partition(|(_, outgoing)| self.take_room(outgoing));
+        dropped.iter().for_each(|(message, _)| message.ack());
         if rejected.is_empty() {
             return;
         }
@@ -67,7 +86,26 @@ impl RejectedPublisher {
         self.tasks.wait().await;
     }
 
-    /// Publishes a message to the queue of rejected messages.
+    /// Reports the rejections since the last report, when the process stops.
+    pub(crate) async fn report(&self, store: &Store) {
+        self.budget.report(store).await;
+    }
+
+    /// Takes room for a message in the share of its brand, and counts the message as dropped if there is none.
+    pub(crate) fn take_room(&self, message: &Outgoing) -> bool {
+        let header = |wanted| {
+            let found = message.headers.iter().find(|(name, _)| *name == wanted);
+            found.map(|(_, value)| value.as_str())
+        };
+        let reason = header(REASON_HEADER).unwrap_or_default();
+        let has_room = self.budget.take(header(BRAND_HEADER), reason, message.body.len());
+        if !has_room {
+            telemetry::rejected_dropped();
+        }
+        has_room
+    }
+
+    /// Publishes a message to the queue of rejected messages, after [`Self::take_room`].
     ///
     /// # Errors
     /// When RabbitMQ does not confirm it.
@@ -80,13 +118,21 @@ impl RejectedPublisher {
         Self { tasks: TaskTracker::new(), ..self.clone() }
     }
 
-    async fn publish_and_acknowledge(&self, rejected: Vec<RejectedMessage>) {
-        let messages: Vec<&Outgoing> = rejected.iter().map(|(_, outgoing)| outgoing).collect();
+    async fn publish_and_acknowledge(&self, mut rejected: Vec<RejectedMessage>) {
+        while !rejected.is_empty() {
+            let rest = rejected.split_off(chunk_length(&rejected));
+            self.publish_chunk(&rejected).await;
+            rejected = rest;
+        }
+    }
+
+    async fn publish_chunk(&self, chunk: &[RejectedMessage]) {
+        let messages: Vec<&Outgoing> = chunk.iter().map(|(_, outgoing)| outgoing).collect();
         let mut backoff = Backoff::default();
         // RabbitMQ delivers the messages of a closed channel again.
-        while rejected.iter().any(|(message, _)| message.is_ours()) {
+        while chunk.iter().any(|(message, _)| message.is_ours()) {
             if self.try_publish_all(&messages).await {
-                return rejected.iter().for_each(|(message, _)| message.ack());
+                return chunk.iter().for_each(|(message, _)| message.ack());
             }
             backoff.wait().await;
         }
@@ -119,4 +165,14 @@ impl RejectedPublisher {
         }
         published
     }
+}
+
+/// Returns the number of messages in the first chunk, at least one.
+fn chunk_length(rejected: &[RejectedMessage]) -> usize {
+    let mut bytes = 0;
+    let fits = rejected.iter().take(MAX_CHUNK_MESSAGES).take_while(|(_, outgoing)| {
+        bytes += outgoing.body.len();
+        bytes <= MAX_CHUNK_BYTES
+    });
+    fits.count().max(1)
 }

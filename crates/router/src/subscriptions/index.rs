@@ -141,7 +141,7 @@ impl Index {
 /// schemas and so the error is ours.
 fn parse_enforced_schema(change: &EventTypeChange) -> Option<DataSchema> {
     let text = change.enforced_schema.as_deref()?;
-    DataSchema::parse(text).map_err(|error| telemetry::schema_unreadable(&change.name, &error)).ok()
+    DataSchema::parse_stored(text).map_err(|error| telemetry::schema_unreadable(&change.name, &error)).ok()
 }
 
 impl Brand {

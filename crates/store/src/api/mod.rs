@@ -6,6 +6,7 @@ pub mod brands;
 pub mod event_types;
 pub mod idempotency;
 pub mod overview;
+pub mod rejected_usage;
 pub mod tokens;
 pub mod transaction;
 pub mod webhooks;

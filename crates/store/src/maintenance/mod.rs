@@ -1,7 +1,8 @@
 //! Maintenance of the schema: creating partitions ahead and dropping expired ones, beginning an epoch of event keys
-//! each day, and deleting expired jobs and idempotency keys. Ages are measured by the database's clock only.
+//! each day, and deleting rows whose retention is over. Ages are measured by the database's clock only.
 
 pub(crate) mod epochs;
+pub(crate) mod forgetting;
 pub mod online_index;
 pub mod partitions;
 pub mod retention;
@@ -39,6 +40,8 @@ pub struct Maintenance {
     change: SchemaChange,
     /// The longest retention of all processes.
     retention: Duration,
+    /// The retention of the audit.
+    audit_retention: Duration,
     finished: bool,
 }
 
@@ -52,8 +55,8 @@ impl std::fmt::Debug for Maintenance {
 ///
 /// Every step has short lock timeouts, so that other statements wait only for a moment. A failed step is logged, and
 /// the other steps still run.
-pub async fn run_maintenance(store: &Store, retention: Duration) -> Maintained {
-    match Maintenance::begin(store, retention).await {
+pub async fn run_maintenance(store: &Store, retention: Duration, audit_retention: Duration) -> Maintained {
+    match Maintenance::begin(store, retention, audit_retention).await {
         Ok(Some(pass)) => pass.run().await,
         Ok(None) => Maintained::Skipped,
         Err(error) => {
@@ -68,12 +71,17 @@ impl Maintenance {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn begin(store: &Store, retention: Duration) -> Result<Option<Self>, StoreError> {
+    pub async fn begin(
+        store: &Store,
+        retention: Duration,
+        audit_retention: Duration,
+    ) -> Result<Option<Self>, StoreError> {
         let retention = retention::find_longest(store, retention).await?;
         let mut change = SchemaChange::begin(store).await?;
         let rows = change.query(sql!("partitions/try_maintain"), &[&MAINTENANCE_LOCK]).await?;
         let locked = rows.first().map(|row| read(row, "locked")).transpose()?.unwrap_or(false);
-        Ok(locked.then(|| Self { store: store.clone(), change, retention, finished: true }))
+        let store = store.clone();
+        Ok(locked.then(|| Self { store, change, retention, audit_retention, finished: true }))
     }
 
     /// Runs all steps.
@@ -90,7 +98,21 @@ impl Maintenance {
         self.note_outcome("drop old epochs", dropped);
         let forgotten = jobs::delete_ended(&self.store, self.retention).await;
         self.note_outcome("forget redeliveries", forgotten);
+        let cleared = forgetting::clear_deleted_webhooks(&self.store).await;
+        self.note_progress("clear the secrets of deleted webhooks", cleared);
+        let removed = forgetting::remove_deleted_webhooks(&self.store, self.retention).await;
+        self.note_progress("remove deleted webhooks", removed);
+        let deleted = forgetting::delete_old_audit(&self.store, self.audit_retention).await;
+        self.note_progress("delete old entries of the audit", deleted);
+        let deleted = forgetting::delete_old_bookkeeping(&self.store).await;
+        self.note_progress("delete old bookkeeping", deleted);
         if self.finished { Maintained::Finished } else { Maintained::Unfinished }
+    }
+
+    /// Notes the outcome of a step that may leave work for the next pass.
+    fn note_progress(&mut self, step: &'static str, outcome: Result<bool, StoreError>) {
+        self.finished &= !matches!(outcome, Ok(false));
+        self.note_outcome(step, outcome.map(|_| ()));
     }
 
     fn note_outcome(&mut self, step: &'static str, outcome: Result<(), StoreError>) {

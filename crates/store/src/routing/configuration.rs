@@ -94,8 +94,8 @@ pub struct DeliveryChange {
     pub max_concurrency: i32,
     /// Maximum number of requests per second.
     pub rate_per_second: Option<i32>,
-    /// The keys that sign every request.
-    pub keys: Keys,
+    /// The keys that sign every request; `None` for a deleted webhook, which gets no more requests.
+    pub keys: Option<Keys>,
     /// The old keys, and the instant until which they also sign.
     pub previous_keys: Option<(Keys, Timestamp)>,
 }
@@ -190,26 +190,32 @@ fn read_routing_change(row: &Row) -> Result<RoutingChange, StoreError> {
 
 fn read_delivery_change(row: &Row, keyring: &SecretKeyring) -> Result<DeliveryChange, StoreError> {
     let id = WebhookId(read(row, "id")?);
+    let status: WebhookStatus = read_word(row, "status")?;
     let brand_id: BrandId = read_word(row, "brand_id")?;
     let headers: tokio_postgres::types::Json<BTreeMap<String, String>> = read(row, "headers")?;
     let keys = |secret: &[u8], key: Option<&[u8]>| {
         let signing_key = key.map(|key| keyring.open_key(&brand_id, id, key)).transpose()?;
         Ok::<_, StoreError>(Keys { secret: keyring.open(&brand_id, id, secret)?, signing_key })
     };
+    // The secrets of a deleted webhook are gone, or about to be cleared.
+    let is_deleted = status == WebhookStatus::Deleted;
+    let current =
+        if is_deleted { None } else { Some(keys(read(row, "secret")?, read(row, "signing_key")?)?) };
     let previous: Option<&[u8]> = read(row, "previous_secret")?;
+    let previous = previous.filter(|_| !is_deleted);
     let previous_key = read(row, "previous_signing_key")?;
     let expires: Option<Timestamp> = read(row, "previous_secret_expires")?;
     Ok(DeliveryChange {
         id,
         endpoint: read(row, "endpoint")?,
         headers: headers.0,
-        status: read_word(row, "status")?,
+        status,
         generation: read(row, "generation")?,
         closed_generation: read(row, "settled_generation")?,
         closing_status: read_word(row, "settle_as")?,
         max_concurrency: read(row, "max_concurrency")?,
         rate_per_second: read(row, "rate_per_second")?,
-        keys: keys(read(row, "secret")?, read(row, "signing_key")?)?,
+        keys: current,
         previous_keys: previous.map(|secret| keys(secret, previous_key)).transpose()?.zip(expires),
         brand_id,
     })

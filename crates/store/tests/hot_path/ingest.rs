@@ -9,7 +9,7 @@ use domain::time::truncate_to_millis;
 use store::maintenance::{Maintained, run_maintenance};
 use store::routing::ingest::{self, Ingest, NewEvent, Recipient};
 
-use crate::support::{RETENTION, TestStore};
+use crate::support::{AUDIT_RETENTION, RETENTION, TestStore};
 
 fn build_event<'a>(test: &'a TestStore, key: &'a str, recipients: &'a [Recipient]) -> NewEvent<'a> {
     let created = truncate_to_millis(Utc::now());
@@ -87,7 +87,7 @@ async fn duplicates_are_found_across_epochs_and_old_epochs_are_dropped() {
             .batch_execute("UPDATE ingest_epoch SET began = began - interval '25 hours'")
             .await
             .expect("aged");
-        while run_maintenance(&test.store, RETENTION).await != Maintained::Finished {}
+        while run_maintenance(&test.store, RETENTION, AUDIT_RETENTION).await != Maintained::Finished {}
         let kept: i64 = test.count_rows("event_keys").await;
         let fresh = store_batch(&test, &[build_event(&test, "m:1", &[])]).await;
         assert_eq!(fresh, [kept == 0], "stored again only after its epoch was dropped");
@@ -131,7 +131,7 @@ async fn concurrent_routers_store_each_event_once_while_epochs_begin() {
             .await
             .expect("aged");
         // A router that stores a batch may postpone the new epoch to the next pass.
-        run_maintenance(&test.store, RETENTION * 12).await;
+        run_maintenance(&test.store, RETENTION * 12, AUDIT_RETENTION).await;
     }
     for router in routers {
         router.await.expect("no error, no deadlock");

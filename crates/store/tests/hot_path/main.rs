@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tasks that end with the test")]
 
+mod forgetting;
 mod ingest;
 mod maintenance;
 mod migrating;

@@ -9,7 +9,7 @@ use store::maintenance::{Maintained, Maintenance, run_maintenance};
 use store::maintenance::{partitions, retention};
 
 use crate::record::{SLICE, build_attempt, store_delivery};
-use crate::support::{RETENTION, TestStore};
+use crate::support::{AUDIT_RETENTION, RETENTION, TestStore};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const TABLES: [&str; 4] = ["events", "deliveries", "attempts", "webhook_activity"];
@@ -44,7 +44,7 @@ async fn prepare_work(test: &TestStore) {
 /// Runs maintenance until nothing is left to do, because autovacuum may block a step of a pass.
 async fn finish_maintenance(test: &TestStore, retention: Duration) {
     for _ in 0..20 {
-        if run_maintenance(&test.store, retention).await == Maintained::Finished {
+        if run_maintenance(&test.store, retention, AUDIT_RETENTION).await == Maintained::Finished {
             return;
         }
     }
@@ -83,7 +83,7 @@ async fn events_are_stored_and_attempts_recorded_while_a_dump_blocks_maintenance
 
     let maintaining = tokio::spawn({
         let store = test.store.clone();
-        async move { run_maintenance(&store, RETENTION).await }
+        async move { run_maintenance(&store, RETENTION, AUDIT_RETENTION).await }
     });
     let mut delivered = 0;
     while !maintaining.is_finished() || delivered < 5 {
@@ -139,12 +139,15 @@ async fn an_interrupted_drop_is_completed() {
 async fn one_process_maintains_at_a_time() {
     let test = TestStore::new().await;
     prepare_work(&test).await;
-    let first = Maintenance::begin(&test.store, RETENTION).await.expect("begun").expect("no other process");
-    assert_eq!(run_maintenance(&test.store, RETENTION).await, Maintained::Skipped);
+    let first = Maintenance::begin(&test.store, RETENTION, AUDIT_RETENTION)
+        .await
+        .expect("begun")
+        .expect("no other process");
+    assert_eq!(run_maintenance(&test.store, RETENTION, AUDIT_RETENTION).await, Maintained::Skipped);
     assert!(!is_done(&test).await);
     assert_ne!(first.run().await, Maintained::Skipped);
     // The server releases the lock when it notices that the connection is closed.
-    while run_maintenance(&test.store, RETENTION).await != Maintained::Finished {
+    while run_maintenance(&test.store, RETENTION, AUDIT_RETENTION).await != Maintained::Finished {
         tokio::task::yield_now().await;
     }
     assert!(is_done(&test).await);
@@ -161,7 +164,7 @@ async fn the_other_steps_run_after_a_failed_step() {
         .await
         .expect("the name is taken");
     for _ in 0..20 {
-        assert_eq!(run_maintenance(&test.store, RETENTION).await, Maintained::Unfinished);
+        assert_eq!(run_maintenance(&test.store, RETENTION, AUDIT_RETENTION).await, Maintained::Unfinished);
         if is_done(&test).await {
             break;
         }

@@ -8,6 +8,8 @@ use store::{Store, StoreSettings};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
+/// The retention of the audit.
+pub(crate) const AUDIT_RETENTION: Duration = Duration::from_secs(400 * 24 * 3600);
 pub(crate) const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 
 #[derive(Parser)]

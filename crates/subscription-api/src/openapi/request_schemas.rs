@@ -211,11 +211,17 @@ pub(crate) struct Rotation {
 
 /// Request to republish rejected messages.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Republishing {
     /// Maximum number of messages
     #[schema(required = false, minimum = 1, maximum = 10000, default = 10000)]
     limit: i32,
+    /// Only messages of this brand
+    #[schema(required = false, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    brand_id: String,
+    /// Only messages with this reason
+    #[schema(required = false, pattern = "^[a-z_]{1,64}$", example = "unknown_type")]
+    reason: String,
 }
 
 /// One event or a list of events.

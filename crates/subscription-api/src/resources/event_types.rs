@@ -14,6 +14,7 @@ use store::AuditedTransaction;
 use store::api::audit::Entry;
 use store::api::event_types::{self, CatalogueType, Definition};
 use store::api::{brands, webhooks};
+use tokio::sync::Semaphore;
 use utoipa::IntoParams;
 
 use crate::api::Api;
@@ -134,7 +135,7 @@ pub(crate) async fn put_event_type(
     TypeInPath(name): TypeInPath,
     body: JsonBody,
 ) -> Result<impl IntoResponse> {
-    let definition = parse_definition(&body.0)?;
+    let definition = parse_in_background(body.0).await?;
     let mut client = api.store.client().await?;
     let change = AuditedTransaction::begin(&mut client).await?;
     let before = event_types::lock_event_type(&change, &name).await?;
@@ -187,6 +188,18 @@ pub(crate) async fn delete_event_type(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Parses a definition on a thread that may block, because compiling a schema and checking an example may take a tenth of
+/// a second. One at a time, so that schemas take no more than one processor and the memory of one.
+async fn parse_in_background(raw: Box<RawValue>) -> Result<Definition> {
+    static TURN: Semaphore = Semaphore::const_new(1);
+    let turn = TURN.acquire().await.map_err(|_| Problem::internal_error())?;
+    let parsing = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        parse_definition(&raw)
+    });
+    parsing.await.unwrap_or_else(|_| Err(Problem::internal_error()))
+}
+
 fn parse_definition(raw: &RawValue) -> Result<Definition> {
     let mut errors = ValidationErrors::default();
     let read = Fields::parse(raw, "", &mut errors).and_then(|mut fields| {
@@ -216,7 +229,7 @@ fn parse_schema(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) ->
     match DataSchema::parse(kept.get()) {
         Ok(_) => Some(kept),
         Err(error) => {
-            errors.add(pointer, format!("is not a valid JSON Schema (2020-12): {error}"));
+            errors.add(pointer, format!("cannot be used as a JSON Schema (2020-12): {error}"));
             None
         }
     }

@@ -70,6 +70,7 @@ const ROUTES: &[&str] = &[
     "GET /admin/v1/overview",
     "GET /admin/v1/rejected",
     "DELETE /admin/v1/rejected",
+    "GET /admin/v1/rejected/summary",
     "POST /admin/v1/rejected/republish",
     "GET /admin/v1/audit",
 ];

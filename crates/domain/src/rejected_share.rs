@@ -1,0 +1,61 @@
+//! The share of the queue of rejected messages that a brand may use.
+//!
+//! The queue belongs to all brands. A brand that fills its share loses its own further rejected messages, which are
+//! counted, and never another brand's place.
+
+use std::time::Duration;
+
+/// Time for which a rejected message stays in the queue: long enough for support to fix the cause.
+pub const REJECTED_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Days whose usage counts, beside today: those of [`REJECTED_RETENTION`].
+pub const USAGE_DAYS: i32 = 7;
+/// Size of a brand's share. It holds 256 events of the largest size, or some 65,000 small ones.
+pub const MAX_BRAND_BYTES: i64 = 64 * 1024 * 1024;
+/// Size of the queue. RabbitMQ keeps it on its disk, beside the queues of webhooks.
+pub const MAX_TOTAL_BYTES: i64 = 1024 * 1024 * 1024;
+/// Size of a brand's share when the queue is full: each brand finds room for its first messages, because a full queue
+/// mostly holds those of a few brands.
+pub const MIN_BRAND_BYTES: i64 = 1024 * 1024;
+/// Bytes that RabbitMQ keeps for a message beside its body: properties and headers.
+const MESSAGE_OVERHEAD_BYTES: usize = 1024;
+
+const _: () = assert!(MIN_BRAND_BYTES < MAX_BRAND_BYTES && MAX_BRAND_BYTES < MAX_TOTAL_BYTES);
+const _: () = assert!(USAGE_DAYS as u64 * 24 * 3600 >= REJECTED_RETENTION.as_secs());
+
+/// Returns the bytes that a message with a body of this size uses.
+#[must_use]
+pub fn message_bytes(body: usize) -> i64 {
+    i64::try_from(body.saturating_add(MESSAGE_OVERHEAD_BYTES)).unwrap_or(i64::MAX)
+}
+
+/// Returns whether a brand may put one more message into the queue, given the bytes of its own and of all messages.
+///
+/// The size of the message does not count, so that the largest message fits, too, while there is room.
+#[must_use]
+pub fn has_room(brand_bytes: i64, total_bytes: i64) -> bool {
+    let share = if total_bytes < MAX_TOTAL_BYTES { MAX_BRAND_BYTES } else { MIN_BRAND_BYTES };
+    brand_bytes < share
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_brand_has_room_until_it_has_used_its_share() {
+        for (brand, total, expected) in [
+            (0, 0, true),
+            (-5, -5, true),
+            (MAX_BRAND_BYTES - 1, MAX_BRAND_BYTES - 1, true),
+            (MAX_BRAND_BYTES, MAX_BRAND_BYTES, false),
+            (MAX_BRAND_BYTES - 1, MAX_TOTAL_BYTES, false),
+            (0, MAX_TOTAL_BYTES, true),
+            (MIN_BRAND_BYTES - 1, i64::MAX, true),
+            (MIN_BRAND_BYTES, MAX_TOTAL_BYTES, false),
+        ] {
+            assert_eq!(has_room(brand, total), expected, "{brand} of {total}");
+        }
+        assert_eq!(message_bytes(0), 1024);
+        assert_eq!(message_bytes(usize::MAX), i64::MAX);
+    }
+}
