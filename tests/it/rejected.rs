@@ -107,3 +107,148 @@ async fn republishing_respects_its_limit_and_all_can_be_deleted() {
     assert_eq!(wait_rejected(&stage.brand.support, 0).await, [] as [Value; 0]);
     assert_eq!(republish_rejected(&stage, json!({})).await, 0);
 }
+
+async fn read_summary(stage: &Stage) -> Value {
+    stage.brand.support.get(&format!("{REJECTED}/summary")).await.expect_status(200).json()
+}
+
+/// Publishes `per_brand` events of an unknown type for two brands, and as many messages without a brand.
+async fn reject_of_brands(stage: &Stage, per_brand: usize) {
+    let producer = stage.platform.producer().await;
+    e2e::brand::Brand::create(&stage.brand.support, "other", &[]).await;
+    for brand in ["acme", "other"] {
+        let events: Vec<_> = (0..per_brand).map(|_| Event::new(brand, LATER)).collect();
+        producer.publish_all(&events).await;
+    }
+    for n in 0..per_brand {
+        producer.publish_raw("SOME.KEY", format!("no JSON: {n}").as_bytes(), None).await.expect("a confirm");
+    }
+    wait_rejected(&stage.brand.support, 3 * per_brand).await;
+}
+
+#[tokio::test]
+async fn rejected_messages_are_counted_listed_and_deleted_by_brand_and_reason() {
+    let stage = Stage::new().await;
+    let support = &stage.brand.support;
+    reject_of_brands(&stage, 4).await;
+    let summary = read_summary(&stage).await;
+    let groups: Vec<_> = summary["items"]
+        .as_array()
+        .expect("groups")
+        .iter()
+        .map(|group| (group["brandId"].clone(), group["reason"].clone(), group["messages"].clone()))
+        .collect();
+    let expected = [
+        (json!(null), json!("invalid_json"), json!(4)),
+        (json!("acme"), json!("unknown_type"), json!(4)),
+        (json!("other"), json!("unknown_type"), json!(4)),
+    ];
+    assert_eq!(groups, expected, "{summary}");
+    assert_eq!((&summary["total"], &summary["complete"]), (&json!(12), &json!(true)), "{summary}");
+
+    let list =
+        async |query: &str| support.get(&format!("{REJECTED}?{query}")).await.expect_status(200).json();
+    let of_acme = list("brandId=acme").await;
+    let items = of_acme["items"].as_array().expect("items");
+    assert!(items.len() == 4 && items.iter().all(|item| item["brandId"] == "acme"), "{of_acme}");
+    assert_eq!((&of_acme["total"], &of_acme["complete"]), (&json!(12), &json!(true)));
+    let both = list("brandId=acme&reason=invalid_json").await;
+    assert_eq!(both["items"], json!([]), "{both}");
+    for query in ["brandId=no%20brand", "reason=Not-a-reason", "brand=acme"] {
+        let _ = support.get(&format!("{REJECTED}?{query}")).await.expect_problem(400);
+    }
+
+    let deleted = support.delete(&format!("{REJECTED}?brandId=acme")).await.expect_status(200).json();
+    assert_eq!(deleted, json!({"deleted": 4, "complete": true}));
+    let deleted = support.delete(&format!("{REJECTED}?reason=invalid_json")).await.expect_status(200).json();
+    assert_eq!(deleted, json!({"deleted": 4, "complete": true}));
+    let rest = wait_rejected(support, 4).await;
+    assert!(rest.iter().all(|item| item["brandId"] == "other"), "the others return unharmed: {rest:?}");
+    assert_eq!(listed_reasons(&rest), ["unknown_type"; 4]);
+}
+
+#[tokio::test]
+async fn republishing_by_brand_leaves_the_messages_of_others() {
+    let stage = Stage::new().await;
+    let support = &stage.brand.support;
+    let (endpoint, _webhook) = stage.create_webhook("/hook").await;
+    reject_of_brands(&stage, 3).await;
+    put_type(support, LATER, &json!({"description": "Known at last"})).await;
+    e2e::poll::eventually("the events of the brand arrive", WAIT_TIMEOUT, async || {
+        let body = json!({"brandId": "acme", "reason": "unknown_type"});
+        republish_rejected(&stage, body).await;
+        let arrived = endpoint.count_by_event().len();
+        if arrived == 3 { Ok(()) } else { Err(arrived.to_string()) }
+    })
+    .await;
+    let rest = wait_rejected(support, 6).await;
+    assert!(rest.iter().all(|item| item["brandId"] != "acme"), "{rest:?}");
+    let entries = e2e::support::list_audit(support).await;
+    let actions: Vec<_> = entries.iter().filter_map(|entry| entry["action"].as_str()).collect();
+    assert!(actions.contains(&"rejected.republish.begin") && actions.contains(&"rejected.republish"));
+    let outcome = entries.iter().find(|entry| entry["action"] == "rejected.republish").expect("an outcome");
+    assert_eq!((&outcome["brandId"], &outcome["after"]["reason"]), (&json!("acme"), &json!("unknown_type")));
+    let refused =
+        support.post(&format!("{REJECTED}/republish"), &json!({"brandId": "a b", "reason": 1})).await;
+    assert_eq!(refused.error_pointers(), ["/brandId", "/reason"]);
+}
+
+#[tokio::test]
+async fn a_rejected_message_names_its_brand_and_expires_and_the_log_has_no_part_of_it() {
+    let stage = Stage::new().await;
+    let schema = json!({"type": "object", "properties": {"card": {"type": "integer"}}});
+    let definition = json!({"description": "Typed", "schema": schema, "enforceSchema": true});
+    put_type(&stage.brand.support, LATER, &definition).await;
+    stage.brand.enable_type(LATER).await;
+    let event = Event::new("acme", LATER).data(r#"{"card":"4111 1111 1111 1111"}"#);
+    stage.platform.producer().await.publish(&event).await;
+    let message = stage.platform.rabbit().await.take_message("rejected").await;
+    assert_eq!(message.header("x-brand-id"), "acme");
+    assert_eq!(message.header("x-reject-reason"), "schema_violation");
+    assert!(message.header("x-reject-detail").contains("/card"));
+    assert_eq!(message.body, event.body().into_bytes());
+    let expiration = message.properties.expiration().as_ref().map(ToString::to_string);
+    assert_eq!(expiration.as_deref(), Some("604800000"));
+    e2e::poll::eventually("the rejection is logged as a count", WAIT_TIMEOUT, async || {
+        let log = stage.platform.routers[0].read_log();
+        assert!(!log.contains("4111"), "{log}");
+        let line = log.lines().find(|line| line.contains("messages rejected")).map(str::to_owned);
+        let line = line.ok_or("no line yet")?;
+        if line.contains("schema_violation") && line.contains("acme") { Ok(()) } else { Err(line) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_brand_beyond_its_share_loses_its_own_rejected_messages_alone() {
+    let stage = Stage::new().await;
+    let database = e2e::database::connect(&stage.platform.database_url()).await.expect("the database");
+    let full = "INSERT INTO rejected_usage (day, brand_id, messages, bytes)
+                VALUES ((now() AT TIME ZONE 'UTC')::date, 'acme', 1, 64 * 1024 * 1024)";
+    database.execute(full, &[]).await.expect("a full share");
+    e2e::brand::Brand::create(&stage.brand.support, "other", &[]).await;
+    let producer = stage.platform.producer().await;
+    e2e::poll::eventually("a message is dropped", WAIT_TIMEOUT, async || {
+        producer.publish(&Event::new("acme", LATER)).await;
+        let dropped = stage.platform.routers[0].read_metric("postrider_rejected_dropped_total").await;
+        if dropped > 0.0 { Ok(()) } else { Err("none dropped".to_owned()) }
+    })
+    .await;
+    let _ = stage.brand.support.delete(&format!("{REJECTED}?brandId=acme")).await.expect_status(200);
+    producer.publish(&Event::new("other", LATER)).await;
+    let rest = wait_rejected(&stage.brand.support, 1).await;
+    assert_eq!(rest[0]["brandId"], "other", "{rest:?}");
+    e2e::poll::eventually("the summary counts the dropped messages", WAIT_TIMEOUT, async || {
+        let summary = read_summary(&stage).await;
+        if summary["dropped"][0]["brandId"] == "acme" { Ok(()) } else { Err(summary.to_string()) }
+    })
+    .await;
+    // Emptying the queue frees the share.
+    let _ = stage.brand.support.delete(REJECTED).await.expect_status(204);
+    e2e::poll::eventually("the brand has room again", WAIT_TIMEOUT, async || {
+        producer.publish(&Event::new("acme", LATER)).await;
+        let summary = read_summary(&stage).await;
+        if summary["items"][0]["brandId"] == "acme" { Ok(()) } else { Err(summary.to_string()) }
+    })
+    .await;
+}

@@ -92,6 +92,11 @@ impl Client {
         self.send_request(method, path, &Query::new(), None).await
     }
 
+    /// Deletes the resources that a query names.
+    pub(crate) async fn delete_matching(&self, path: &[&str], query: &Query<'_>) -> Result<String, Error> {
+        self.send_request(Method::DELETE, path, query, None).await
+    }
+
     /// Lists the first `limit` items, page by page.
     pub(crate) async fn list_items(
         &self,

@@ -71,6 +71,11 @@ impl Session {
         Ok(Self { client: Client::new(common.url, token)?, output: common.output, brand: common.brand })
     }
 
+    /// Returns the brand of `--brand`.
+    pub(crate) fn given_brand(&self) -> Option<&str> {
+        self.brand.as_deref()
+    }
+
     /// Returns the brand of `--brand`, or else the brand that the token belongs to.
     pub(crate) async fn resolve_brand(&self) -> Result<String, Error> {
         if let Some(brand) = &self.brand {

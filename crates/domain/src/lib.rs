@@ -33,8 +33,8 @@ pub mod limits;
 pub mod queue_repair;
 pub mod quota;
 pub mod redelivery_pacing;
-#[cfg(feature = "clap")]
 pub mod rejected_share;
+#[cfg(feature = "clap")]
 pub mod settings;
 pub mod text;
 pub mod time;

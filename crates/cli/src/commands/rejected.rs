@@ -1,4 +1,4 @@
-//! Events that the router rejected.
+//! Events that the router rejected. `--brand` narrows every command to a brand's events.
 
 use clap::Subcommand;
 use http::Method;
@@ -6,12 +6,20 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use crate::client::Query;
 use crate::error::Error;
 use crate::output::Column;
 use crate::session::Session;
 
-const COLUMNS: [Column; 4] =
-    [("REASON", "/reason"), ("MESSAGE ID", "/messageId"), ("BYTES", "/bytes"), ("DETAIL", "/detail")];
+const COLUMNS: [Column; 5] = [
+    ("BRAND", "/brandId"),
+    ("REASON", "/reason"),
+    ("MESSAGE ID", "/messageId"),
+    ("BYTES", "/bytes"),
+    ("DETAIL", "/detail"),
+];
+const SUMMARY_COLUMNS: [Column; 4] =
+    [("BRAND", "/brandId"), ("REASON", "/reason"), ("EVENTS", "/messages"), ("BYTES", "/bytes")];
 const PATH: [&str; 3] = ["admin", "v1", "rejected"];
 
 #[derive(Debug, Subcommand)]
@@ -21,18 +29,29 @@ pub(crate) enum Command {
         /// Maximum number of results, up to 1000
         #[arg(long, default_value = "100")]
         limit: usize,
+        /// Only events with this reason, such as unknown_type
+        #[arg(long)]
+        reason: Option<String>,
     },
+    /// Count the rejected events by brand and reason
+    Summary,
     /// Republish rejected events, once the cause is fixed
     Republish {
         /// Maximum number of events [default: all]
         #[arg(long)]
         limit: Option<u32>,
+        /// Only events with this reason
+        #[arg(long)]
+        reason: Option<String>,
     },
-    /// Delete all rejected events
+    /// Delete rejected events: all of them, or those of --brand or --reason
     Delete {
         /// Confirm the deletion
         #[arg(long, required = true)]
         yes: bool,
+        /// Only events with this reason
+        #[arg(long)]
+        reason: Option<String>,
     },
 }
 
@@ -45,18 +64,41 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error
     let client = &session.client;
     let output = session.output;
     match command {
-        Command::List { limit } => {
-            let page: Page = client.get_json(&PATH, &vec![("limit", limit.to_string())]).await?;
+        Command::List { limit, reason } => {
+            let mut query = filter_query(session, reason);
+            query.push(("limit", limit.to_string()));
+            let page: Page = client.get_json(&PATH, &query).await?;
             output.print_list(&page.items, &COLUMNS)
         }
-        Command::Republish { limit } => {
-            let body = limit.map_or_else(|| json!({}), |limit| json!({"limit": limit}));
+        Command::Summary => {
+            let path = ["admin", "v1", "rejected", "summary"];
+            let page: Page = client.get_json(&path, &Query::new()).await?;
+            output.print_list(&page.items, &SUMMARY_COLUMNS)
+        }
+        Command::Republish { limit, reason } => {
+            let mut body = json!({});
+            if let Some(limit) = limit {
+                body["limit"] = json!(limit);
+            }
+            for (name, value) in filter_query(session, reason) {
+                body[name] = json!(value);
+            }
             let path = ["admin", "v1", "rejected", "republish"];
             output.print_resource(&client.send_json(Method::POST, &path, &body).await?)
         }
-        Command::Delete { .. } => {
-            client.send_empty(Method::DELETE, &PATH).await?;
-            output.print_confirmation("all rejected events are deleted")
+        Command::Delete { reason, .. } => {
+            let query = filter_query(session, reason);
+            let deletes_all = query.is_empty();
+            let response = client.delete_matching(&PATH, &query).await?;
+            if deletes_all {
+                return output.print_confirmation("all rejected events are deleted");
+            }
+            output.print_resource(&response)
         }
     }
+}
+
+fn filter_query(session: &Session, reason: Option<String>) -> Query<'static> {
+    let brand = session.given_brand().map(|brand| ("brandId", brand.to_owned()));
+    brand.into_iter().chain(reason.map(|reason| ("reason", reason))).collect()
 }

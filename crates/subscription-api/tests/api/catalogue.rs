@@ -93,6 +93,29 @@ async fn all_errors_of_a_type_are_named_at_once() {
 }
 
 #[tokio::test]
+async fn a_schema_whose_evaluation_could_explode_is_refused() {
+    let api = TestApi::new().await;
+    let support = api.as_support();
+    let path = "/admin/v1/event-types/ORDER.PAID";
+    let mut definitions = json!({"d22": {"required": ["no"]}});
+    for level in 0..22 {
+        let next = json!({"$ref": format!("#/$defs/d{}", level + 1)});
+        definitions[format!("d{level}")] = json!({"anyOf": [next, next]});
+    }
+    let doubling = json!({"$ref": "#/$defs/d0", "$defs": definitions});
+    let definition =
+        json!({"description": "x", "schema": doubling, "enforceSchema": true, "example": {"a": 1}});
+    let refused = support.put(path, Some(&definition)).await;
+    assert_eq!(refused.pointers(), ["/schema"]);
+    assert!(refused.text.contains("refer to each definition from fewer places"), "{}", refused.text);
+    let endless = json!({"description": "x", "schema": {"allOf": [{"$ref": "#"}]}});
+    assert_eq!(support.put(path, Some(&endless)).await.pointers(), ["/schema"]);
+    let misfit = json!({"description": "x", "schema": {"required": ["a"]}, "example": {"b": 1}});
+    assert_eq!(support.put(path, Some(&misfit)).await.pointers(), ["/example"]);
+    api.drop_database().await;
+}
+
+#[tokio::test]
 async fn a_type_in_use_or_built_in_cannot_be_deleted() {
     let api = TestApi::new().await;
     let (acme, webhook) = api.acme().await;

@@ -2,7 +2,7 @@
 
 import { parseKeeping } from '../lib/raw-json';
 import { call, path, send, withQuery, type Query } from './client';
-import type { AuditEntry, Brand, Contact, EventType, Overview, Page, Rejected, Token, Webhook } from './types';
+import type { AuditEntry, Brand, Contact, EventType, Overview, Page, Rejected, RejectedFilter, RejectedGroup, Token, Webhook } from './types';
 
 export const readOverview = (signal?: AbortSignal) => call<Overview>('GET', '/admin/v1/overview', { signal });
 
@@ -40,12 +40,18 @@ export const enableWebhook = (webhook: string, note: string, redeliverHeld: bool
   call<Webhook>('POST', path`/admin/v1/webhooks/${webhook}/enable`, { body: { note, redeliverHeld } });
 
 export const listRejected = (query: Query, signal?: AbortSignal) =>
-  call<Page<Rejected> & { total: number }>('GET', withQuery('/admin/v1/rejected', query), { signal });
+  call<Page<Rejected> & { total: number; complete: boolean }>('GET', withQuery('/admin/v1/rejected', query), { signal });
 
-export const republishRejected = (limit: number | null) =>
-  call<{ republished: number }>('POST', '/admin/v1/rejected/republish', { body: limit ? { limit } : {} });
+export const summarizeRejected = (signal?: AbortSignal) =>
+  call<{ items: RejectedGroup[]; dropped: RejectedGroup[]; total: number; complete: boolean }>('GET', '/admin/v1/rejected/summary', { signal });
 
-export const deleteRejected = () => call<null>('DELETE', '/admin/v1/rejected');
+const given = (filter: RejectedFilter) => Object.fromEntries(Object.entries(filter).filter(([, value]) => value));
+
+export const republishRejected = (limit: number | null, filter: RejectedFilter) =>
+  call<{ republished: number; complete: boolean }>('POST', '/admin/v1/rejected/republish', { body: { ...(limit ? { limit } : {}), ...given(filter) } });
+
+export const deleteRejected = (filter: RejectedFilter) =>
+  call<{ deleted: number; complete: boolean } | null>('DELETE', withQuery('/admin/v1/rejected', filter));
 
 export const listAudit = (query: Query, signal?: AbortSignal) =>
   call<Page<AuditEntry>>('GET', withQuery('/admin/v1/audit', query), { signal });

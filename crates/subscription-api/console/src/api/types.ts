@@ -201,12 +201,28 @@ export interface Overview {
 }
 
 export interface Rejected {
+  brandId: string | null;
   reason: string | null;
   detail: string | null;
   messageId: string | null;
   body: string;
   bodyEncoding: 'utf-8' | 'base64';
   bytes: number;
+}
+
+/** The rejected messages of a brand and a reason. */
+export interface RejectedGroup {
+  brandId: string | null;
+  reason: string | null;
+  messages: number;
+  bytes: number;
+}
+
+/** Narrows rejected messages to a brand, a reason, or both; an empty text to neither. */
+export interface RejectedFilter {
+  brandId: string;
+  reason: string;
+  [name: string]: string;
 }
 
 /** The failures that count towards disabling a webhook, and the limits of the rule. */

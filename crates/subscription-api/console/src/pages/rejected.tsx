@@ -2,10 +2,11 @@
 
 import { useState } from 'preact/hooks';
 import { listRejected, deleteRejected, republishRejected } from '../api/support';
-import type { Rejected } from '../api/types';
+import type { Rejected, RejectedFilter } from '../api/types';
 import { bytes, count, pluralize } from '../lib/format';
 import { indentJson, checkJson } from '../lib/raw-json';
 import { useResource } from '../lib/use-resource';
+import { setQuery, where } from '../router';
 import { announce } from '../ui/announce';
 import { Badge, Button, Card, Code, Empty, ProblemNote, Loading } from '../ui/basics';
 import { Confirm } from '../ui/dialog';
@@ -16,7 +17,14 @@ const SHOWN = 100;
 const POLL_INTERVAL_MS = 10_000;
 
 export function RejectedEvents() {
-  const { data, problem, reload } = useResource((signal) => listRejected({ limit: SHOWN }, signal), [], { every: POLL_INTERVAL_MS });
+  const query = where.value.query;
+  const filter: RejectedFilter = { brandId: query.get('brandId') ?? '', reason: query.get('reason') ?? '' };
+  const narrowed = Boolean(filter.brandId || filter.reason);
+  const { data, problem, reload } = useResource(
+    (signal) => listRejected({ limit: SHOWN, ...filter }, signal),
+    [filter.brandId, filter.reason],
+    { every: POLL_INTERVAL_MS },
+  );
   const [asking, setAsking] = useState<'republish' | 'delete' | null>(null);
   const close = () => setAsking(null);
   const some = (data?.total ?? 0) > 0;
@@ -26,7 +34,7 @@ export function RejectedEvents() {
         Republish…
       </Button>
       <Button kind="danger" onClick={() => setAsking('delete')}>
-        Delete all…
+        {narrowed ? 'Delete these…' : 'Delete all…'}
       </Button>
     </>
   );
@@ -38,6 +46,7 @@ export function RejectedEvents() {
           event type to the catalogue, then republish them.
         </p>
       </Heading>
+      <Filters filter={filter} />
       <ProblemNote problem={problem} retry={reload} />
       {!data && !problem && <Loading />}
       {data && !some && <Empty title="Nothing is rejected." />}
@@ -45,30 +54,47 @@ export function RejectedEvents() {
         <>
           <p>
             {pluralize(data.total, 'event')} in all
-            {data.items.length < data.total && `; the first ${count(data.items.length)} are shown`}.
+            {narrowed && `; ${pluralize(data.items.length, 'event')} of this brand and reason ${data.complete ? 'are' : 'are among the first and'} shown`}
+            {!narrowed && data.items.length < data.total && `; the first ${count(data.items.length)} are shown`}.
           </p>
           {data.items.map((item, n) => (
             <Item key={`${item.messageId ?? ''}${n}`} item={item} number={n + 1} />
           ))}
         </>
       )}
-      {asking === 'republish' && <Republish total={data?.total ?? 0} onClose={close} onDone={reload} />}
+      {asking === 'republish' && <Republish total={data?.total ?? 0} filter={filter} onClose={close} onDone={reload} />}
       {asking === 'delete' && (
         <Confirm
-          title="Delete all rejected events"
+          title={narrowed ? 'Delete these rejected events' : 'Delete all rejected events'}
           action="Delete for good"
           typed="delete"
           onClose={close}
           run={async () => {
-            await deleteRejected();
-            announce('The rejected events are deleted.');
+            const result = await deleteRejected(filter);
+            announce(result ? `${pluralize(result.deleted, 'event')} deleted.` : 'The rejected events are deleted.');
             await reload();
           }}
         >
-          <p>{pluralize(data?.total ?? 0, 'event')} will be deleted, and so will all events that are rejected until you confirm.</p>
+          {narrowed && <p>All rejected events of this brand and reason will be deleted, also those that are not shown.</p>}
+          {!narrowed && <p>{pluralize(data?.total ?? 0, 'event')} will be deleted, and so will all events that are rejected until you confirm.</p>}
         </Confirm>
       )}
     </>
+  );
+}
+
+/** The filters. They are part of the URL, so that people can share a view. */
+function Filters({ filter }: { filter: RejectedFilter }) {
+  return (
+    <div class="filters" role="search" aria-label="Rejected events">
+      <TextField label="Brand" value={filter.brandId} onChange={(brandId) => setQuery({ brandId: brandId.trim() })} />
+      <TextField label="Reason" value={filter.reason} onChange={(reason) => setQuery({ reason: reason.trim() })} />
+      {(filter.brandId || filter.reason) && (
+        <Button kind="quiet" onClick={() => setQuery({ brandId: '', reason: '' })}>
+          Clear filters
+        </Button>
+      )}
+    </div>
   );
 }
 
@@ -79,6 +105,7 @@ function Item({ item, number }: { item: Rejected; number: number }) {
     <Card>
       <p class="tags">
         <Badge tone="warn">{item.reason ?? 'unknown'}</Badge>
+        {item.brandId && <span>{item.brandId}</span>}
         <span>{item.detail}</span>
         <span class="muted small">
           {bytes(item.bytes)}
@@ -94,12 +121,12 @@ function Item({ item, number }: { item: Rejected; number: number }) {
   );
 }
 
-function Republish({ total, onClose, onDone }: { total: number; onClose: () => void; onDone: () => Promise<void> }) {
+function Republish({ total, filter, onClose, onDone }: { total: number; filter: RejectedFilter; onClose: () => void; onDone: () => Promise<void> }) {
   const [limit, setLimit] = useState('');
   const valid = limit === '' || (/^\d+$/.test(limit) && Number(limit) > 0);
   const run = async () => {
     if (!valid) return;
-    const { republished } = await republishRejected(limit ? Number(limit) : null);
+    const { republished } = await republishRejected(limit ? Number(limit) : null, filter);
     announce(`${pluralize(republished, 'event')} republished.`);
     await onDone();
   };
@@ -110,7 +137,7 @@ function Republish({ total, onClose, onDone }: { total: number; onClose: () => v
         label="Maximum number"
         optional
         inputMode="numeric"
-        hint={`Leave empty to republish all ${count(total)}.`}
+        hint={filter.brandId || filter.reason ? 'Leave empty to republish all of this brand and reason.' : `Leave empty to republish all ${count(total)}.`}
         value={limit}
         onChange={setLimit}
         errors={valid ? [] : ['Enter a whole number, or leave the field empty.']}
