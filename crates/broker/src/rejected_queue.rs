@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use domain::event::{RejectReason, read_brand_id};
 use domain::ids::BrandId;
-use lapin::message::BasicGetMessage;
+use lapin::message::{BasicGetMessage, Delivery};
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, QueuePurgeOptions};
 use lapin::types::AMQPValue;
 use lapin::{BasicProperties, Channel};
@@ -105,7 +105,7 @@ struct Walk {
     total: Option<u64>,
     complete: bool,
     /// The last message that goes back, without its body.
-    last_kept: Option<lapin::acker::Acker>,
+    last_kept: Option<Delivery>,
 }
 
 impl RejectedFilter {
@@ -146,8 +146,8 @@ impl RejectedQueue {
         let mut bytes = 0;
         while found.len() < limit && bytes < MAX_LIST_BYTES {
             let Some(got) = walk.next().await? else { break };
-            let (message, acker) = split(got);
-            walk.last_kept = Some(acker);
+            let (message, delivery) = split(got);
+            walk.last_kept = Some(delivery);
             if filter.matches(&message) {
                 bytes += message.body.len();
                 found.push(message);
@@ -165,8 +165,8 @@ impl RejectedQueue {
         let mut walk = self.begin_walk().await?;
         let mut groups = Groups::new();
         while let Some(got) = walk.next().await? {
-            let (message, acker) = split(got);
-            walk.last_kept = Some(acker);
+            let (message, delivery) = split(got);
+            walk.last_kept = Some(delivery);
             add_to_group(&mut groups, (message.brand, message.reason), message.body.len());
         }
         walk.end(groups).await
@@ -213,9 +213,9 @@ impl RejectedQueue {
         let mut done = 0;
         while done < limit {
             let Some(got) = walk.next().await? else { break };
-            let (message, acker) = split(got);
+            let (message, delivery) = split(got);
             if !filter.matches(&message) {
-                walk.last_kept = Some(acker);
+                walk.last_kept = Some(delivery);
                 continue;
             }
             let group = (message.brand.clone(), message.reason.clone());
@@ -223,7 +223,7 @@ impl RejectedQueue {
             if let Some(publisher) = republish {
                 self.republish_message(publisher, message).await?;
             }
-            let acking = acker.ack(BasicAckOptions::default());
+            let acking = delivery.acker.ack(BasicAckOptions::default());
             within(OPERATION_TIMEOUT, "take an acknowledgement", acking).await?;
             add_to_group(&mut groups, group, bytes);
             done += 1;
@@ -293,9 +293,9 @@ impl Walk {
         let complete = self.complete || self.taken >= total;
         // Closing the channel requeues the messages, too, but only after RabbitMQ has confirmed the close. Without this
         // requeue, a reader that follows at once would find fewer messages.
-        if let Some(acker) = self.last_kept.take() {
+        if let Some(kept) = self.last_kept.take() {
             let options = BasicNackOptions { multiple: true, requeue: true };
-            within(OPERATION_TIMEOUT, "requeue messages", acker.nack(options)).await?;
+            within(OPERATION_TIMEOUT, "requeue messages", kept.acker.nack(options)).await?;
         }
         within(OPERATION_TIMEOUT, "close a channel", self.channel.close(200, "done".into())).await?;
         Ok(Walked { found, total, complete })
@@ -309,19 +309,20 @@ fn add_to_group(groups: &mut Groups, group: (Option<BrandId>, Option<String>), b
     count.bytes += bytes as u64;
 }
 
-/// Splits a message from its acknowledgement, so that the body of a kept message is freed.
-fn split(got: BasicGetMessage) -> (RejectedMessage, lapin::acker::Acker) {
-    let delivery = got.delivery;
+/// Splits a message from its delivery, so that the body of a kept message is freed.
+fn split(got: BasicGetMessage) -> (RejectedMessage, Delivery) {
+    let mut delivery = got.delivery;
+    let body = std::mem::take(&mut delivery.data);
     let properties = &delivery.properties;
     let brand = text_header(properties, BRAND_HEADER).and_then(|brand| brand.parse().ok());
     let message = RejectedMessage {
         reason: text_header(properties, REASON_HEADER).or_else(|| dead_letter_reason(properties)),
         detail: text_header(properties, DETAIL_HEADER),
-        brand: brand.or_else(|| read_brand_id(&delivery.data)),
+        brand: brand.or_else(|| read_brand_id(&body)),
         message_id: utf8_message_id(properties),
-        body: delivery.data,
+        body,
     };
-    (message, delivery.acker)
+    (message, delivery)
 }
 
 /// Returns the reason of a message that RabbitMQ dead-lettered to this queue, past the router that adds a reason.
