@@ -48,9 +48,10 @@ pub(crate) async fn clear_deleted_webhooks(store: &Store) -> Result<bool, StoreE
     Ok(false)
 }
 
-/// Deletes the rows of processes that are gone, and old usage of the rejected queue. Both are few.
+/// Deletes the rows of processes that are gone, their shares of quotas, and old usage of the rejected queue. All are few.
 pub(crate) async fn delete_old_bookkeeping(store: &Store) -> Result<bool, StoreError> {
     store.execute(sql!("instances/delete_old"), &[]).await?;
+    store.execute(sql!("instances/delete_unused_shares"), &[]).await?;
     store.execute(sql!("rejected_usage/delete_old"), &[&MAX_USAGE_DAYS]).await?;
     Ok(true)
 }

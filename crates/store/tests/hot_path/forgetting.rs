@@ -15,9 +15,10 @@ use store::secrets::keyring::SecretKeyring;
 use crate::support::{AUDIT_RETENTION, RETENTION, TestStore};
 
 /// Every table, and the bound of its size.
-const BOUNDS: [(&str, &str); 20] = [
+const BOUNDS: [(&str, &str); 22] = [
     ("attempts", "a partition for each day, dropped after the retention"),
     ("audit", "maintenance deletes entries after the retention of the audit"),
+    ("brand_backlogs", "one for each brand"),
     ("brands", "support creates them one by one"),
     ("config_version", "one row"),
     ("deliveries", "a partition for each day, dropped after the retention"),
@@ -28,6 +29,7 @@ const BOUNDS: [(&str, &str); 20] = [
     ("ingest_epoch", "one row"),
     ("instances", "maintenance deletes rows of processes that are gone for a day"),
     ("outbox", "rows are deleted once they are published; a row for each disabled webhook"),
+    ("quota_shares", "one for each brand and API process; maintenance deletes unused ones after a day"),
     ("redeliveries", "a row for each pending redelivery, deleted when it ends or its webhook stops"),
     ("redelivery_claims", "one for each webhook; maintenance deletes lapsed ones"),
     ("redelivery_jobs", "maintenance deletes ended ones after the retention"),
