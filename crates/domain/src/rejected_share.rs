@@ -7,14 +7,14 @@ use std::time::Duration;
 
 /// Time for which a rejected message stays in the queue: long enough for support to fix the cause.
 pub const REJECTED_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Days whose usage counts, beside today: those of [`REJECTED_RETENTION`].
+/// Days whose usage counts, beside today: as many as in [`REJECTED_RETENTION`].
 pub const USAGE_DAYS: i32 = 7;
 /// Size of a brand's share. It holds 256 events of the largest size, or some 65,000 small ones.
 pub const MAX_BRAND_BYTES: i64 = 64 * 1024 * 1024;
-/// Size of the queue. RabbitMQ keeps it on its disk, beside the queues of webhooks.
+/// Size of the queue. RabbitMQ keeps it on the disk that the queues of webhooks share.
 pub const MAX_TOTAL_BYTES: i64 = 1024 * 1024 * 1024;
-/// Size of a brand's share when the queue is full: each brand finds room for its first messages, because a full queue
-/// mostly holds those of a few brands.
+/// Size of a brand's share when the queue is full: each brand finds room for its first messages, because a few
+/// brands fill it.
 pub const MIN_BRAND_BYTES: i64 = 1024 * 1024;
 /// Bytes that RabbitMQ keeps for a message beside its body: properties and headers.
 const MESSAGE_OVERHEAD_BYTES: usize = 1024;

@@ -119,7 +119,10 @@ fn entry_name(entry: &CatalogueType) -> String {
 
 /// Create or replace an event type
 ///
-/// Adds the event type to the catalogue, or replaces its entry as a whole.
+/// Adds the event type to the catalogue, or replaces its entry as a whole. A schema is refused if its evaluation could
+/// explode: its references expand to more than 10,000 subschemas, more than 64 are nested for one value, a definition
+/// refers to itself several times for the same part of a value, it has more than 100 patterns, or a pattern needs
+/// look-around or back-references.
 #[utoipa::path(
     put, path = "/admin/v1/event-types/{type}", tag = "support", operation_id = "putEventType",
     params(TypePath), request_body = request_schemas::EventTypeDefinition,
