@@ -7,14 +7,16 @@
 //! - [`lifecycle`] runs the service until SIGTERM and gives it time to finish its work.
 //! - [`tasks`] ends the process when a task panics or ends although it should not, because the other tasks would wait
 //!   for it forever.
+//! - [`http_server`] serves HTTP to strangers within bounds.
 //! - [`ops`] serves `/healthz`, `/readyz` and `/metrics`. [`readiness`] decides whether the service is ready: both
 //!   servers store what it sends, and no work is stalled ([`progress`]).
 //! - [`retry`] repeats an operation on PostgreSQL or RabbitMQ until it succeeds.
 //! - [`error`] writes an error with its causes, for the place that logs it.
 //!
-//! Imports lead from `ops` to `readiness` and from there to `progress`, and from all modules to `error` and `settings`.
+//! Imports lead from `ops` to `http_server` and `readiness`, from there to `metrics` and `progress`, and from all modules to `error` and `settings`.
 
 pub mod error;
+pub mod http_server;
 pub mod lifecycle;
 pub mod metrics;
 pub mod ops;

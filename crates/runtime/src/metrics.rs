@@ -5,6 +5,8 @@
 
 use metrics::{Gauge, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
+use crate::http_server;
+
 /// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
@@ -66,7 +68,7 @@ const COMMON_METRICS: &[MetricDef] = &[
 /// Counters and histograms without labels start at 0. The caller starts counters with labels by [`init_counters`],
 /// because only the caller knows the values of the labels.
 pub fn register_metrics(metrics: &[MetricDef], version: &'static str) {
-    COMMON_METRICS.iter().chain(metrics).for_each(register_metric);
+    COMMON_METRICS.iter().chain(&http_server::METRICS).chain(metrics).for_each(register_metric);
     gauge!("postrider_build_info", "version" => version).set(1);
 }
 
@@ -108,7 +110,11 @@ pub struct GaugeGuard(Gauge);
 impl GaugeGuard {
     /// Increments a gauge until the guard is dropped.
     pub fn increment(name: &'static str) -> Self {
-        let gauge = gauge!(name);
+        Self::of(gauge!(name))
+    }
+
+    /// Increments a gauge with labels until the guard is dropped.
+    pub fn of(gauge: Gauge) -> Self {
         gauge.increment(1);
         Self(gauge)
     }
