@@ -30,6 +30,14 @@ impl StoreError {
         matches!(self, Self::Unavailable(_))
     }
 
+    /// Returns whether the statement waited too long for a lock that another transaction holds.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        let Self::Unavailable(cause) = self else { return false };
+        let error = cause.downcast_ref::<tokio_postgres::Error>();
+        error.and_then(tokio_postgres::Error::code) == Some(&SqlState::LOCK_NOT_AVAILABLE)
+    }
+
     /// Returns whether PostgreSQL would refuse the same call again.
     #[must_use]
     pub fn is_refused(&self) -> bool {

@@ -29,6 +29,8 @@ pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(9);
 /// Bounds a statement's wait for a lock. It is shorter than [`STATEMENT_TIMEOUT`], so that the error names the lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bounds the wait of an API request for a lock, because a request that waits for another one holds a connection.
+const REQUEST_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bounds a request to cancel a statement.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -72,6 +74,8 @@ pub struct Store {
     /// TLS settings of the pool. A request to cancel a statement needs them, because it opens its own connection.
     tls: Option<MakeRustlsConnect>,
     answer_timeout: Duration,
+    /// Whether the metrics show this pool.
+    is_measured: bool,
 }
 
 impl std::fmt::Debug for Store {
@@ -84,16 +88,33 @@ impl Store {
     /// Creates a store without a connection. The first use opens one.
     #[must_use]
     pub fn new(settings: &StoreSettings, application: &str) -> Self {
-        Self::with_options(settings, application, &session_options())
+        Self::with_options(settings, application, settings.database_pool, &session_options(LOCK_TIMEOUT))
+    }
+
+    /// Creates a store for the requests of an API, which do not wait long for one another.
+    #[must_use]
+    pub fn for_requests(settings: &StoreSettings, application: &str) -> Self {
+        let options = session_options(REQUEST_LOCK_TIMEOUT);
+        Self::with_options(settings, application, settings.database_pool, &options)
+    }
+
+    /// Creates a store with connections beside those of the settings, for a purpose that must not wait for others.
+    ///
+    /// The metrics of the pool do not include it.
+    #[must_use]
+    pub fn with_connections(settings: &StoreSettings, application: &str, connections: u16) -> Self {
+        let options = session_options(REQUEST_LOCK_TIMEOUT);
+        Self { is_measured: false, ..Self::with_options(settings, application, connections, &options) }
     }
 
     /// Creates a store for statements that take batches ([`crate::routing::ingest`], [`crate::delivery::record`]).
     #[must_use]
     pub fn for_batches(settings: &StoreSettings, application: &str) -> Self {
-        Self::with_options(settings, application, &format!("{} {BATCH_OPTIONS}", session_options()))
+        let options = format!("{} {BATCH_OPTIONS}", session_options(LOCK_TIMEOUT));
+        Self::with_options(settings, application, settings.database_pool, &options)
     }
 
-    fn with_options(settings: &StoreSettings, application: &str, options: &str) -> Self {
+    fn with_options(settings: &StoreSettings, application: &str, connections: u16, options: &str) -> Self {
         let mut config = settings.database_url.config.clone();
         config
             .application_name(application)
@@ -111,7 +132,7 @@ impl Store {
             None => Manager::from_config(config, NoTls, recycling),
         };
         let pool = Pool::builder(manager)
-            .max_size(settings.database_pool.into())
+            .max_size(connections.into())
             .runtime(Runtime::Tokio1)
             .timeouts(Timeouts {
                 wait: Some(CONNECT_TIMEOUT),
@@ -120,7 +141,8 @@ impl Store {
             })
             .build()
             .unwrap_or_else(|_| unreachable!("a runtime is given with the timeouts"));
-        Self { pool, tls: settings.database_url.tls.clone(), answer_timeout: ANSWER_TIMEOUT }
+        let tls = settings.database_url.tls.clone();
+        Self { pool, tls, answer_timeout: ANSWER_TIMEOUT, is_measured: true }
     }
 
     /// Replaces the bound on the wait for an answer. Tests set a short one.
@@ -158,7 +180,10 @@ impl Store {
     }
 
     /// Sets the metrics of the pool to its current use.
-    pub(crate) fn update_metrics(&self) {
+    pub fn update_metrics(&self) {
+        if !self.is_measured {
+            return;
+        }
         let status = self.pool.status();
         let show = |state: &'static str, connections: usize| {
             gauge!("postrider_database_connections", "state" => state).set(saturating_count(connections));
@@ -248,9 +273,9 @@ impl Executor for Store {
 }
 
 /// Returns the options that each session of a service sets when it connects.
-fn session_options() -> String {
+fn session_options(lock_timeout: Duration) -> String {
     let statement = STATEMENT_TIMEOUT.as_millis();
-    let lock = LOCK_TIMEOUT.as_millis();
+    let lock = lock_timeout.as_millis();
     format!("-c statement_timeout={statement} -c lock_timeout={lock} {SESSION_OPTIONS}")
 }
 
