@@ -14,6 +14,8 @@ use tracing::warn;
 
 use crate::auth::rate_limiter::TokenRateLimiter;
 use crate::auth::token::SupportToken;
+use crate::auth::token_directory::TokenDirectory;
+use crate::budget::Budgets;
 use crate::validation::endpoint_resolver::EndpointResolver;
 
 /// Longest time that the response to a new webhook waits for its queue. The deliverer creates the queue otherwise.
@@ -28,8 +30,14 @@ pub struct Api(Arc<ApiParts>);
 /// The parts of [`Api`].
 #[derive(Debug)]
 pub struct ApiParts {
-    /// PostgreSQL.
+    /// PostgreSQL, for requests.
     pub store: Store,
+    /// PostgreSQL, for the process itself: its health, its entry, the metrics of the platform.
+    pub control: Store,
+    /// Looks up brand tokens, with connections of its own.
+    pub tokens: TokenDirectory,
+    /// Bounds what the requests of each brand use at once.
+    pub budgets: Budgets,
     /// Encrypts and decrypts the secrets of webhooks.
     pub keyring: SecretKeyring,
     /// Declares the queues of webhooks and counts their messages.

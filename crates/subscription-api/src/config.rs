@@ -7,6 +7,7 @@ use broker::BrokerSettings;
 use clap::Parser;
 use domain::settings::{HealthSettings, RetrySettings};
 use domain::webhook::address::AllowedNetworks;
+use runtime::http_server::TrustedProxies;
 use runtime::telemetry::LogSettings;
 use store::StoreSettings;
 use store::secrets::keyring::KeyringSettings;
@@ -53,7 +54,18 @@ pub struct Config {
         hide_default_value = true
     )]
     pub(crate) allow_networks: AllowedNetworks,
-    /// Requests a second that each token may send, in bursts of up to twice the rate
+    /// Reverse proxies whose X-Forwarded-For or Forwarded names the client, as CIDRs joined by commas; their own
+    /// connections are then not bounded like those of one client
+    #[arg(
+        long,
+        env = "POSTRIDER_TRUSTED_PROXIES",
+        value_name = "CIDRS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) trusted_proxies: TrustedProxies,
+    /// Requests a second that each token may send, in bursts of up to twice the rate; expensive requests count
+    /// several times
     #[arg(long, env = "POSTRIDER_TOKEN_RATE", value_name = "N", default_value = "100", value_parser = parse_token_rate)]
     pub(crate) token_rate: NonZeroU32,
     /// The rule by which the deliverers disable webhooks; the API shows it beside the health of a webhook.

@@ -2,9 +2,10 @@
 //!
 //! [`run`] wires the parts and serves until it is told to stop. A request passes through them in this order:
 //!
-//! - `http::server` accepts the connection, `http::middleware` bounds the time and contains panics;
+//! - `http::server` accepts the connection within the bounds of `runtime::http_server`, `http::middleware` bounds the time and contains panics;
 //! - `routes` lists every route on one screen, with the handler that serves it;
 //! - `auth` turns the token into a caller and decides what the caller may reach;
+//! - `budget` bounds what the requests of one brand use at once: requests in flight, bodies, responses;
 //! - `http` has the extractors of bodies, queries and paths, and the common responses: pages, cursors, problems;
 //! - `validation` reads the body field by field and collects every error before the request is refused;
 //! - `resources` has the handlers, a file or folder a resource. A handler that writes does so in one transaction
@@ -18,6 +19,7 @@
 
 mod api;
 mod auth;
+mod budget;
 mod config;
 mod http;
 mod openapi;
@@ -33,9 +35,12 @@ use std::time::Duration;
 
 use api::{Api, ApiParts};
 use auth::rate_limiter::TokenRateLimiter;
+use auth::token_directory::{self, TokenDirectory};
 use broker::{Link, Prober, Publisher, RejectedQueue, Topology};
+use budget::Budgets;
 pub use config::Config;
 use runtime::error::Chain;
+use runtime::http_server;
 use runtime::ops::{self, ListenError};
 use runtime::readiness::Readiness;
 use runtime::tasks;
@@ -43,7 +48,6 @@ use runtime::telemetry::PrometheusHandle;
 use store::Store;
 use store::instances::{self, Instance, RENEW_INTERVAL};
 use store::secrets::keyring::SecretKeyring;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use validation::endpoint_resolver::EndpointResolver;
@@ -53,6 +57,8 @@ use validation::endpoint_resolver::EndpointResolver;
 pub mod testing {
     pub use crate::api::{Api, ApiParts};
     pub use crate::auth::rate_limiter::TokenRateLimiter;
+    pub use crate::auth::token_directory::TokenDirectory;
+    pub use crate::budget::Budgets;
     pub use crate::http::body::{JsonBody, MAX_BODY_BYTES};
     pub use crate::http::problem::{Problem, Result};
     pub use crate::http::query::Query;
@@ -69,7 +75,10 @@ pub mod testing {
 /// Longest time that a stop waits for requests in flight. It may last the request timeout of the deliverer plus 5 s
 /// (contract §7); a request that takes longer has a client that sends too slowly.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
-/// Interval at which the rate limiter removes expired entries.
+/// Connections for the process itself. Its entry is renewed, its health is checked and the platform is measured side by
+/// side, and no request may delay them.
+const CONTROL_CONNECTIONS: u16 = 3;
+/// Interval at which the tables of tokens and brands are rid of expired entries.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The reason why the API could not start.
@@ -111,7 +120,7 @@ pub async fn run(
     ops::start_listener(config.ops_listen, readiness.clone(), metrics).await?;
     let address = config.listen;
     let listener =
-        TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+        http_server::bind_listener(address).map_err(|source| StartError::Listen { address, source })?;
     let api = build_api(&config);
     let me = Instance::new("subscription-api", env!("CARGO_PKG_VERSION"), config.store.retention);
     let prober =
@@ -121,17 +130,18 @@ pub async fn run(
         maintain_database(api.clone(), config.store, me.clone(), readiness.clone()),
     );
     tasks::spawn_essential("broker", maintain_broker(api.clone(), prober, readiness));
-    tasks::spawn_essential("sweep", sweep_rate_limits(api.clone()));
+    tasks::spawn_essential("sweep", sweep_tables(api.clone()));
     tasks::spawn_essential("platform metrics", platform_metrics::measure_forever(api.clone()));
     info!(%address, "serving the API");
-    http::server::serve(listener, routes::build_router(api.clone()), stop).await;
-    let _ = instances::remove_instance(&api.store, &me).await;
+    http::server::serve(listener, routes::build_router(api.clone()), config.trusted_proxies, stop).await;
+    let _ = instances::remove_instance(&api.control, &me).await;
     Ok(())
 }
 
 fn register_metrics() {
     let all = [&telemetry::METRICS[..], &platform_metrics::METRICS, &store::pool::METRICS].concat();
     runtime::metrics::register_metrics(&all, env!("CARGO_PKG_VERSION"));
+    telemetry::init_counters();
 }
 
 fn build_api(config: &Config) -> Api {
@@ -139,7 +149,14 @@ fn build_api(config: &Config) -> Api {
     let names = config.broker.namespace.clone();
     let levels = config.retry.schedule().delay_levels();
     Api::from(ApiParts {
-        store: Store::new(&config.store, "postrider subscription-api"),
+        store: Store::for_requests(&config.store, "postrider subscription-api"),
+        control: Store::with_connections(&config.store, "postrider subscription-api", CONTROL_CONNECTIONS),
+        tokens: TokenDirectory::new(Store::with_connections(
+            &config.store,
+            "postrider subscription-api tokens",
+            token_directory::CONNECTIONS,
+        )),
+        budgets: Budgets::new(config.store.database_pool),
         keyring: SecretKeyring::from_settings(&config.keyring),
         retry_delays: levels.delays().to_vec(),
         topology: Topology::new(link("topology"), names.clone(), Some(levels)),
@@ -171,12 +188,14 @@ async fn reencrypt_secrets(config: &Config) -> Result<(), StartError> {
 }
 
 async fn maintain_database(api: Api, settings: store::StoreSettings, me: Instance, readiness: Readiness) {
-    store::startup::wait_until_ready(&api.store, &settings, &readiness).await;
-    tasks::spawn_essential("database watch", store::startup::monitor_database(api.store.clone(), readiness));
+    store::startup::wait_until_ready(&api.control, &settings, &readiness).await;
+    let watch = store::startup::monitor_database(api.control.clone(), readiness);
+    tasks::spawn_essential("database watch", watch);
     loop {
-        if let Err(error) = instances::renew_instance(&api.store, &me).await {
+        if let Err(error) = instances::renew_instance(&api.control, &me).await {
             warn!(error = %Chain(&error), "could not renew the entry of this process");
         }
+        api.store.update_metrics();
         tokio::time::sleep(RENEW_INTERVAL).await;
     }
 }
@@ -186,9 +205,11 @@ async fn maintain_broker(api: Api, prober: Prober, readiness: Readiness) {
     broker::startup::monitor(api.topology.clone(), prober, readiness).await;
 }
 
-async fn sweep_rate_limits(api: Api) {
+async fn sweep_tables(api: Api) {
     loop {
         tokio::time::sleep(SWEEP_INTERVAL).await;
         api.rate_limiter.remove_expired();
+        api.tokens.remove_expired();
+        api.budgets.remove_unused();
     }
 }

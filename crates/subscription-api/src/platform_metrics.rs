@@ -79,11 +79,11 @@ pub(crate) async fn measure_forever(api: Api) {
 }
 
 async fn measure_database(api: &Api) -> Result<(), StoreError> {
-    let backlog = overview::measure_backlog(&api.store).await?;
+    let backlog = overview::measure_backlog(&api.control).await?;
     gauge!("postrider_deliveries_waiting").set(gauge_value(backlog.waiting));
     gauge!("postrider_deliveries_due").set(gauge_value(backlog.due));
     gauge!("postrider_oldest_due_delivery_seconds").set(backlog.overdue_seconds);
-    let webhooks: BTreeMap<&str, i64> = overview::count_webhooks(&api.store)
+    let webhooks: BTreeMap<&str, i64> = overview::count_webhooks(&api.control)
         .await?
         .into_iter()
         .map(|(status, n)| (status.as_str(), n))
@@ -92,7 +92,7 @@ async fn measure_database(api: &Api) -> Result<(), StoreError> {
         let number = webhooks.get(status.as_str()).copied().unwrap_or(0);
         gauge!("postrider_webhooks", "status" => status.as_str()).set(gauge_value(number));
     }
-    let seen = overview::list_services(&api.store).await?;
+    let seen = overview::list_services(&api.control).await?;
     for service in SERVICES {
         let number = seen.iter().filter(|instance| instance.service == service).count();
         gauge!("postrider_instances", "service" => service).set(u32::try_from(number).unwrap_or(u32::MAX));

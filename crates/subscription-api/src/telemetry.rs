@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use metrics::{counter, histogram};
+use runtime::http_server::ClientAddress;
 use runtime::metrics::{GaugeGuard, MetricDef, MetricKind};
 use tracing::debug;
 
 /// The metrics of requests.
-pub(crate) const METRICS: [MetricDef; 3] = [
+pub(crate) const METRICS: [MetricDef; 4] = [
     MetricDef::new(
         MetricKind::Histogram,
         "postrider_api_request_duration_seconds",
@@ -21,7 +22,55 @@ pub(crate) const METRICS: [MetricDef; 3] = [
         "postrider_api_wrong_tokens_total",
         "Requests with a token that is not valid",
     ),
+    MetricDef::new(
+        MetricKind::Counter,
+        REFUSED_TOTAL,
+        "Requests that got 429 or 503 because of a limit: token_rate, in_flight (of the brand), body_bytes, response_bytes or token_lookups (of unknown tokens)",
+    )
+    .with_labels(&["limit"]),
 ];
+const REFUSED_TOTAL: &str = "postrider_api_requests_refused_total";
+
+/// The limit because of which a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The rate of the token.
+    TokenRate,
+    /// The requests in flight of the brand.
+    InFlight,
+    /// The bytes of request bodies in memory.
+    BodyBytes,
+    /// The bytes of the brand's responses in memory.
+    ResponseBytes,
+    /// The look-ups of unknown tokens.
+    TokenLookups,
+}
+
+impl Refused {
+    const ALL: [Self; 5] =
+        [Self::TokenRate, Self::InFlight, Self::BodyBytes, Self::ResponseBytes, Self::TokenLookups];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::TokenRate => "token_rate",
+            Self::InFlight => "in_flight",
+            Self::BodyBytes => "body_bytes",
+            Self::ResponseBytes => "response_bytes",
+            Self::TokenLookups => "token_lookups",
+        }
+    }
+}
+
+/// Starts the counters with labels at 0.
+pub(crate) fn init_counters() {
+    runtime::metrics::init_counters(REFUSED_TOTAL, "limit", Refused::ALL.map(Refused::as_str));
+}
+
+/// Records a request that is refused because of a limit.
+pub(crate) fn record_refused(limit: Refused) {
+    counter!(REFUSED_TOTAL, "limit" => limit.as_str()).increment(1);
+    debug!(limit = limit.as_str(), "refused a request over a limit");
+}
 
 /// Counts a request as in flight until the returned guard is dropped.
 pub(crate) fn begin_request() -> GaugeGuard {
@@ -32,15 +81,24 @@ pub(crate) fn begin_request() -> GaugeGuard {
 pub(crate) struct RequestServed {
     pub(crate) method: &'static str,
     pub(crate) route: Option<String>,
+    pub(crate) client: Option<ClientAddress>,
     pub(crate) status: StatusCode,
     pub(crate) duration: Duration,
 }
 
 impl RequestServed {
     pub(crate) fn emit(self) {
-        let Self { method, route, status, duration } = self;
+        let Self { method, route, client, status, duration } = self;
+        let client = client.map(|ClientAddress(client)| tracing::field::display(client));
         let route = route.unwrap_or_else(|| "none".to_owned());
-        debug!(method, route, status = status.as_u16(), took_ms = duration.as_millis(), "served a request");
+        debug!(
+            method,
+            route,
+            client,
+            status = status.as_u16(),
+            took_ms = duration.as_millis(),
+            "served a request"
+        );
         let status = status.as_str().to_owned();
         let labels = [("method", method.to_owned()), ("route", route), ("status", status)];
         histogram!("postrider_api_request_duration_seconds", &labels).record(duration);
@@ -48,9 +106,10 @@ impl RequestServed {
 }
 
 /// Records a request with a token that is not valid.
-pub(crate) fn record_wrong_token() {
+pub(crate) fn record_wrong_token(client: Option<ClientAddress>) {
     counter!("postrider_api_wrong_tokens_total").increment(1);
-    debug!("refused a token that is not valid");
+    let client = client.map(|ClientAddress(client)| tracing::field::display(client));
+    debug!(client, "refused a token that is not valid");
 }
 
 /// The label of a method. Unknown methods share one label, because a client could invent any number of them.

@@ -3,24 +3,26 @@
 //! A handler states what it requires by the extractor that it takes: [`AnyCaller`], [`BrandReader`], [`BrandWriter`]
 //! or [`Support`]. No extractor succeeds without a token that fits, and the brand is always the path's.
 
+mod expiring_set;
 pub(crate) mod rate_limiter;
+pub(crate) mod request_cost;
 pub(crate) mod token;
+pub(crate) mod token_directory;
 
-use std::net::SocketAddr;
-
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use domain::ids::BrandId;
+use runtime::http_server::ClientAddress;
 use store::api::brands;
-use store::api::tokens::Token;
-use store::api::tokens::{self, Digest, Role};
+use store::api::tokens::{Digest, Role, Token};
 
 use crate::api::Api;
-use crate::auth::rate_limiter::RateLimited;
+use crate::auth::request_cost::{Cost, route_cost};
 use crate::auth::token::{MAX_TOKEN_CHARS, TOKEN_PREFIX, hash_token};
+use crate::budget::{Owner, RequestBudget};
 use crate::http::problem::{Problem, Result};
-use crate::telemetry;
+use crate::telemetry::{self, Refused};
 
 /// The owner of a valid token.
 #[derive(Debug)]
@@ -48,6 +50,8 @@ pub(crate) struct BrandReader {
     pub(crate) brand: BrandId,
     /// Whether the caller is support, which also sees what the brand deleted.
     pub(crate) is_support: bool,
+    /// The token and the budget of the request.
+    pub(crate) charge: Charge,
 }
 
 /// A caller that may change the brand of the path and read its secrets.
@@ -57,6 +61,30 @@ pub(crate) struct BrandWriter {
     pub(crate) brand: BrandId,
     /// The name of the caller in the audit.
     pub(crate) actor: String,
+    /// The token and the budget of the request.
+    pub(crate) charge: Charge,
+}
+
+/// The token and the budget of a request, for what only its handler knows.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    token: Digest,
+    budget: RequestBudget,
+}
+
+impl Charge {
+    /// Leaves the share of the brand before a wait that needs no connection to PostgreSQL.
+    pub(crate) fn leave_share(&self) {
+        self.budget.leave();
+    }
+
+    /// Spends a further cost, if there is one.
+    ///
+    /// # Errors
+    /// 429 when the token is over its rate.
+    pub(crate) fn spend(&self, api: &Api, surcharge: Option<Cost>) -> Result<()> {
+        surcharge.map_or(Ok(()), |cost| spend(api, &self.token, cost))
+    }
 }
 
 /// A caller with the support token.
@@ -70,7 +98,7 @@ impl FromRequestParts<Api> for AnyCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self> {
-        authenticate(parts, api).await
+        Ok(authenticate(parts, api).await?.0)
     }
 }
 
@@ -78,9 +106,9 @@ impl FromRequestParts<Api> for BrandReader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self> {
-        let caller = authenticate(parts, api).await?;
+        let (caller, charge) = authenticate(parts, api).await?;
         let brand = authorize_brand(parts, api, &caller).await?;
-        Ok(Self { brand, is_support: matches!(caller, AnyCaller::Support) })
+        Ok(Self { brand, is_support: matches!(caller, AnyCaller::Support), charge })
     }
 }
 
@@ -88,14 +116,14 @@ impl FromRequestParts<Api> for BrandWriter {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self> {
-        let caller = authenticate(parts, api).await?;
+        let (caller, charge) = authenticate(parts, api).await?;
         let brand = authorize_brand(parts, api, &caller).await?;
         if matches!(&caller, AnyCaller::Brand(token) if token.role < Role::Write) {
             return Err(Problem::forbidden(
                 "this requires a token with the role write; this token has the role read",
             ));
         }
-        Ok(Self { brand, actor: caller.actor() })
+        Ok(Self { brand, actor: caller.actor(), charge })
     }
 }
 
@@ -103,7 +131,7 @@ impl FromRequestParts<Api> for Support {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self> {
-        match authenticate(parts, api).await? {
+        match authenticate(parts, api).await?.0 {
             caller @ AnyCaller::Support => Ok(Self { actor: caller.actor() }),
             AnyCaller::Brand(_) => {
                 Err(Problem::forbidden("this requires a support token; this token is a brand's"))
@@ -112,36 +140,57 @@ impl FromRequestParts<Api> for Support {
     }
 }
 
-async fn authenticate(parts: &Parts, api: &Api) -> Result<AnyCaller> {
+/// Identifies the caller, charges its token, and enters the share of its brand.
+///
+/// Up to here a request holds nothing of the connections that all brands share.
+async fn authenticate(parts: &Parts, api: &Api) -> Result<(AnyCaller, Charge)> {
     let token = bearer_token(&parts.headers)?;
-    let peer = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
     let digest = hash_token(token);
-    let over_rate = |limited: RateLimited| {
-        Problem::too_many_requests(
-            "too many requests with this token; slow down",
-            limited.retry_after_seconds,
-        )
+    let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let cost = route_cost(&parts.method, route);
+    let Some(caller) = identify_caller(token, &digest, cost, api).await? else {
+        telemetry::record_wrong_token(parts.extensions.get::<ClientAddress>().copied());
+        return Err(Problem::unauthorized("the token is not valid"));
     };
-    api.rate_limiter.check(peer, &digest).map_err(over_rate)?;
-    if let Some(caller) = identify_caller(token, &digest, api).await? {
-        api.rate_limiter.record_success(digest);
-        return Ok(caller);
-    }
-    telemetry::record_wrong_token();
-    api.rate_limiter.record_failure(peer, &digest).map_err(|limited| {
-        Problem::too_many_requests("too many wrong tokens from this address", limited.retry_after_seconds)
-    })?;
-    Err(Problem::unauthorized("the token is not valid"))
+    let owner = match &caller {
+        AnyCaller::Support => Owner::Support,
+        AnyCaller::Brand(token) => Owner::Brand(token.brand_id.clone()),
+    };
+    let budget = RequestBudget::of(&parts.extensions);
+    budget.enter(api.budgets.share(owner)).await?;
+    Ok((caller, Charge { token: digest, budget }))
 }
 
-async fn identify_caller(token: &str, digest: &Digest, api: &Api) -> Result<Option<AnyCaller>> {
+/// Finds the owner of a token, which is charged as soon as the token is known to be valid.
+///
+/// Only valid tokens are charged, so that wrong tokens take no memory. A known token over its rate is not looked up.
+async fn identify_caller(token: &str, digest: &Digest, cost: Cost, api: &Api) -> Result<Option<AnyCaller>> {
     if api.support_token.matches(digest) {
+        spend(api, digest, cost)?;
         return Ok(Some(AnyCaller::Support));
     }
     if !token.starts_with(TOKEN_PREFIX) {
         return Ok(None);
     }
-    Ok(tokens::find_token(&api.store, digest).await?.map(AnyCaller::Brand))
+    let is_known = api.tokens.is_known(digest);
+    if is_known {
+        spend(api, digest, cost)?;
+    }
+    let found = api.tokens.find(digest).await?;
+    if found.is_some() && !is_known {
+        spend(api, digest, cost)?;
+    }
+    Ok(found.map(AnyCaller::Brand))
+}
+
+fn spend(api: &Api, digest: &Digest, cost: Cost) -> Result<()> {
+    api.rate_limiter.spend(digest, cost).map_err(|limited| {
+        telemetry::record_refused(Refused::TokenRate);
+        Problem::too_many_requests(
+            "too many requests with this token; slow down",
+            limited.retry_after_seconds,
+        )
+    })
 }
 
 /// Reads the token of the request. Two `Authorization` headers are refused, because only one could be checked.

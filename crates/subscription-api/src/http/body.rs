@@ -4,9 +4,12 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use futures_util::StreamExt;
+use hyper::body::Body as _;
+use runtime::http_server::BodyTooSlow;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use crate::budget::RequestBudget;
 use crate::http::problem::{Problem, Result};
 
 /// Largest request body, in bytes (contract §4).
@@ -39,7 +42,7 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJsonBody {
         if request.headers().contains_key(header::CONTENT_TYPE) {
             return read_json(request, &["application/json"]).await.map(Self);
         }
-        if collect_bytes(request.into_body()).await?.is_empty() {
+        if collect_within_budget(request).await?.is_empty() {
             return parse_json(b"{}").map(Self);
         }
         Err(Problem::unsupported_media_type("send the header content-type: application/json".to_owned()))
@@ -62,19 +65,43 @@ async fn read_json(request: Request, accepted: &[&str]) -> Result<Box<RawValue>>
             accepted[0]
         )));
     }
-    parse_json(&collect_bytes(request.into_body()).await?)
+    parse_json(&collect_within_budget(request).await?)
+}
+
+/// Collects the whole body, within the budget of the caller.
+async fn collect_within_budget(request: Request) -> Result<Vec<u8>> {
+    let budget = RequestBudget::of(request.extensions());
+    let body = request.into_body();
+    // Without a content-length, the body may have any size until it is read.
+    let size =
+        body.size_hint().exact().map_or(MAX_BODY_BYTES, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    match size {
+        0 => Ok(Vec::new()),
+        _ if size > MAX_BODY_BYTES => Err(too_large()),
+        _ => budget.read_body(size, collect_bytes(body)).await,
+    }
+}
+
+fn too_large() -> Problem {
+    Problem::payload_too_large(format!("the body may have {MAX_BODY_BYTES} bytes at most"))
+}
+
+fn not_read(error: &axum::Error) -> Problem {
+    if std::error::Error::source(error).is_some_and(|cause| cause.is::<BodyTooSlow>()) {
+        return Problem::request_timeout("the body arrived too slowly");
+    }
+    Problem::bad_request("the body could not be read to its end")
 }
 
 /// Collects the whole body, within [`MAX_BODY_BYTES`].
 async fn collect_bytes(body: Body) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let size = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(size.min(MAX_BODY_BYTES));
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| Problem::bad_request("the body could not be read to its end"))?;
+        let chunk = chunk.map_err(|error| not_read(&error))?;
         if bytes.len() + chunk.len() > MAX_BODY_BYTES {
-            return Err(Problem::payload_too_large(format!(
-                "the body may have {MAX_BODY_BYTES} bytes at most"
-            )));
+            return Err(too_large());
         }
         bytes.extend_from_slice(&chunk);
     }

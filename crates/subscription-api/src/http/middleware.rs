@@ -5,12 +5,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use hyper::body::Body as _;
+use runtime::http_server::{ClientAddress, HeldBody};
 use runtime::tasks::{self, Panicked};
 
+use crate::budget::RequestBudget;
 use crate::http::body_drain;
 use crate::http::problem::Problem;
 use crate::telemetry::{self, RequestServed};
@@ -29,8 +33,11 @@ async fn handle_request(request: Request, next: Next) -> Response {
     let _in_flight = telemetry::begin_request();
     let method = telemetry::method_label(request.method());
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let (parts, body) = request.into_parts();
+    let client = request.extensions().get::<ClientAddress>().copied();
+    let (mut parts, body) = request.into_parts();
     let (body, unread) = body_drain::track_body(body);
+    let budget = RequestBudget::default();
+    parts.extensions.insert(budget.clone());
     let request = Request::from_parts(parts, body);
     let handler = tasks::contain_panic(next.run(request));
     let mut response = match tokio::time::timeout(REQUEST_TIMEOUT, handler).await {
@@ -42,9 +49,23 @@ async fn handle_request(request: Request, next: Next) -> Response {
         Err(_) => Problem::service_unavailable("the request took too long; try again").into_response(),
     };
     unread.drain().await;
+    response = hold_response(&budget, response).await;
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    RequestServed { method, route, status: response.status(), duration: started.elapsed() }.emit();
+    RequestServed { method, route, client, status: response.status(), duration: started.elapsed() }.emit();
     response
+}
+
+/// Counts a response in its brand's share until the client has read it.
+///
+/// The request holds its other permits until then. A brand that reads slowly thus gets no further responses, and memory
+/// for them is not used.
+async fn hold_response(budget: &RequestBudget, response: Response) -> Response {
+    let size = response.body().size_hint().exact().unwrap_or_default();
+    match budget.reserve_response(usize::try_from(size).unwrap_or(usize::MAX)).await {
+        Ok(Some(permit)) => response.map(|body| Body::new(HeldBody::new(body, permit))),
+        Ok(None) => response,
+        Err(problem) => problem.into_response(),
+    }
 }

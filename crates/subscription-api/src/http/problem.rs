@@ -10,7 +10,7 @@ use broker::BrokerError;
 use runtime::error::Chain;
 use serde::Serialize;
 use store::StoreError;
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 use utoipa::ToSchema;
 
 use crate::validation::errors::ValidationErrors;
@@ -19,6 +19,8 @@ use crate::validation::errors::ValidationErrors;
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 /// Seconds after which to retry when the database or the broker is not available.
 const RETRY_AFTER_SECONDS: u64 = 2;
+/// Seconds after which to retry when another request holds the same row.
+const LOCKED_RETRY_AFTER_SECONDS: u64 = 1;
 
 /// An error response.
 #[derive(Debug, Clone)]
@@ -68,6 +70,12 @@ impl Problem {
             StatusCode::METHOD_NOT_ALLOWED,
             "this path does not support this method; see the header Allow",
         )
+    }
+
+    /// 408: the request does not arrive.
+    #[must_use]
+    pub fn request_timeout(detail: &str) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, detail)
     }
 
     /// 409: the request conflicts with the state of the resource.
@@ -141,6 +149,13 @@ impl From<BrokerError> for Problem {
 impl From<StoreError> for Problem {
     /// Logs the failure, because this is the place that handles it.
     fn from(failure: StoreError) -> Self {
+        if failure.is_locked() {
+            debug!(error = %Chain(&failure), "responding 503: another transaction holds the row");
+            return Self {
+                retry_after_seconds: Some(LOCKED_RETRY_AFTER_SECONDS),
+                ..Self::service_unavailable("another request is changing the same resource; try again soon")
+            };
+        }
         if failure.is_unavailable() {
             warn!(error = %Chain(&failure), "responding 503: the database is not available");
             return Self::service_unavailable("the database does not answer; try again soon");

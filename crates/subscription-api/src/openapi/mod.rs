@@ -6,6 +6,7 @@
 pub(crate) mod request_schemas;
 pub(crate) mod words;
 
+use axum::body::Bytes;
 use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::openapi::path::{HttpMethod, Operation};
@@ -27,7 +28,7 @@ const BEARER: &str = "bearer";
 #[openapi(
     info(
         title = "Postrider",
-        description = "Webhooks: subscribe an HTTPS endpoint to events, follow their delivery, and redeliver events that did not arrive.\n\nTimes are RFC 3339 in UTC with milliseconds. Lists accept `limit` and `cursor`. Errors are RFC 9457 `application/problem+json`."
+        description = "Webhooks: subscribe an HTTPS endpoint to events, follow their delivery, and redeliver events that did not arrive.\n\nTimes are RFC 3339 in UTC with milliseconds. Lists accept `limit` and `cursor`. Errors are RFC 9457 `application/problem+json`.\n\nA token may send 100 requests a second, unless configured otherwise, in bursts of up to 200. A request that does more counts as several:\n\n| request | counts as |\n| --- | --- |\n| redeliver a range of events | 50 |\n| list events with `type` or `status`; read statistics; read the overview | 5 |\n| publish events | 1 for each 100 events begun |\n| everything else | 1 |"
     ),
     components(schemas(problem::ProblemBody, ValidationErrors, FieldError)),
     tags(
@@ -54,13 +55,14 @@ const PROBLEMS: &[(u16, &str)] = &[
     (401, "The token is missing or not valid."),
     (403, "The token does not have the required role."),
     (404, "The resource does not exist, or the token does not give access to it."),
+    (408, "The body arrived too slowly."),
     (409, "The request conflicts with the current state."),
     (413, "The body is larger than 1 MiB."),
     (415, "The media type of the body is not supported."),
     (422, "Fields are not valid; `errors` names each of them."),
     (
         429,
-        "Too many requests with this token, or too many wrong tokens from this address. Retry after the time in `Retry-After`.",
+        "Too many requests with this token, or of this brand at once. Retry after the time in `Retry-After`.",
     ),
     (500, "Internal error."),
     (503, "The database or the broker is not available. Retry after the time in `Retry-After`."),
@@ -108,6 +110,7 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
         (401, true),
         (403, needs_role),
         (404, path.contains('{')),
+        (408, takes_body),
         (409, has_conflict),
         (413, takes_body),
         (415, takes_body),
@@ -154,10 +157,10 @@ fn error_response(status: u16, description: &str) -> Response {
 pub(crate) fn document_handler(
     document: &Document,
 ) -> impl Fn() -> std::future::Ready<axum::response::Response> + Clone + use<> {
-    let json: std::sync::Arc<str> =
-        serde_json::to_string(document).expect("the document is plain data").into();
+    let json = Bytes::from(serde_json::to_string(document).expect("the document is plain data"));
     move || {
-        let body = json.to_string();
+        // All responses share the text.
+        let body = json.clone();
         std::future::ready(([(header::CONTENT_TYPE, "application/json")], body).into_response())
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Extension;
 use axum::routing::get;
+use runtime::http_server::TrustedProxies;
 use subscription_api::testing::server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,7 +20,7 @@ async fn start_server(app: Router) -> (SocketAddr, CancellationToken, JoinHandle
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("its address");
     let stop = CancellationToken::new();
-    (address, stop.clone(), tokio::spawn(server::serve(listener, app, stop)))
+    (address, stop.clone(), tokio::spawn(server::serve(listener, app, TrustedProxies::default(), stop)))
 }
 
 async fn send_request(address: SocketAddr) -> TcpStream {

@@ -12,6 +12,7 @@ mod listener;
 mod paging;
 mod rate_limits;
 mod rows;
+mod shares;
 mod support;
 mod support_webhooks;
 mod tenancy;

@@ -15,7 +15,9 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use store::secrets::keyring::SecretKeyring;
 use store::{Store, StoreSettings};
-use subscription_api::testing::{Api, ApiParts, EndpointResolver, TokenRateLimiter, build_router};
+use subscription_api::testing::{
+    Api, ApiParts, Budgets, EndpointResolver, TokenDirectory, TokenRateLimiter, build_router,
+};
 use tokio_postgres::{Client, NoTls};
 use tower_service::Service;
 use uuid::Uuid;
@@ -78,6 +80,12 @@ impl TestApi {
             .expect("dropped");
     }
 
+    /// Creates another application with the same database, as another replica would be.
+    pub(crate) fn another_replica(&self) -> Router {
+        let (server, _) = self.server.rsplit_once('/').expect("a database in the URL");
+        app(&format!("{server}/{}", self.name), HIGH_RATE)
+    }
+
     pub(crate) fn as_support(&self) -> Caller<'_> {
         self.caller(SUPPORT)
     }
@@ -126,7 +134,10 @@ pub(crate) fn app(database_url: &str, rate: NonZeroU32) -> Router {
     let link = || Link::new(&settings.broker, "test");
     let names = settings.broker.namespace.clone();
     build_router(Api::from(ApiParts {
-        store: Store::new(&settings.store, "test"),
+        store: Store::for_requests(&settings.store, "test"),
+        control: Store::with_connections(&settings.store, "test", 1),
+        tokens: TokenDirectory::new(Store::with_connections(&settings.store, "test", 4)),
+        budgets: Budgets::new(settings.store.database_pool),
         keyring: SecretKeyring::new(&MASTER_KEY.parse().expect("a key")),
         topology: Topology::new(link(), names.clone(), None),
         publisher: Publisher::new(link()),
@@ -177,6 +188,11 @@ impl<'a> Caller<'a> {
 }
 
 impl Caller<'_> {
+    /// Returns the same caller at another application.
+    pub(crate) fn on<'a>(&self, app: &'a Router) -> Caller<'a> {
+        Caller { app, token: self.token.clone() }
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, None).await
     }

@@ -117,6 +117,12 @@ impl EventListing {
         Ok(listing)
     }
 
+    /// Whether the page reads rows that it does not return.
+    #[must_use]
+    pub(crate) fn has_filter(&self) -> bool {
+        self.filter.pattern.is_some() || self.filter.status.is_some()
+    }
+
     /// The range of deliveries from which the page is read.
     #[must_use]
     pub fn range(&self) -> DeliveryRange {

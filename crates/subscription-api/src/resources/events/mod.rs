@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use crate::api::Api;
 use crate::auth::BrandReader;
+use crate::auth::request_cost::filter_surcharge;
 use crate::http::cursor;
 use crate::http::page::{Page, PageParams};
 use crate::http::path::{
@@ -167,6 +168,7 @@ pub(crate) async fn list_events(
     let webhook = find_readable_webhook(&api, &by, id).await?;
     let limit = query.take_limit();
     let listing = EventListing::parse(query, id, Utc::now() - api.retention)?;
+    by.charge.spend(&api, filter_surcharge(listing.has_filter()))?;
     let page = deliveries::list_deliveries(&api.store, webhook.id, &listing.range(), limit).await?;
     let items = page.items.into_iter().map(|delivery| event_view(id, delivery)).collect::<Result<_>>()?;
     Ok(Json(Page { items, next_cursor: page.more_after.map(|place| listing.cursor(id, place)) }))

@@ -24,6 +24,7 @@ use utoipa::ToSchema;
 
 use crate::api::{Api, PUBLISH_TIMEOUT};
 use crate::auth::BrandWriter;
+use crate::auth::request_cost::events_surcharge;
 use crate::http::body::JsonBody;
 use crate::http::path::BrandPath;
 use crate::http::problem::{Problem, Result};
@@ -77,11 +78,14 @@ pub(crate) async fn publish_events(
     let mut errors = ValidationErrors::default();
     let events = parse_events(&body.0, &by.brand, &mut errors);
     let events = errors.into_result(events)?;
+    by.charge.spend(&api, events_surcharge(events.len()))?;
     let ids = assign_ids(&api, &by.brand, key, &body.0, &events).await?;
     let mut messages = build_messages(&api, &by.brand, &events, &ids)?;
     if let Some(trace) = read_trace_parent(&headers) {
         messages.iter_mut().for_each(|(_, message)| message.headers.push((TRACEPARENT, trace.to_string())));
     }
+    // The messages count as the body's bytes while the broker confirms them.
+    by.charge.leave_share();
     let publishing = publish_all(&api, &messages);
     match tokio::time::timeout(PUBLISH_TIMEOUT, publishing).await {
         Ok(Ok(())) => Ok((StatusCode::ACCEPTED, Json(Published { ids }))),
