@@ -48,6 +48,7 @@ mod secrets;
 mod settings;
 mod sharing;
 mod silent_queue;
+mod slow_clients;
 mod stats;
 mod tenancy;
 mod test_events;

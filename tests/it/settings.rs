@@ -50,6 +50,7 @@ const NOT_OF_THE_ROUTER: &[&str] = &[
     "POSTRIDER_OLD_MASTER_KEYS",
     "POSTRIDER_SUPPORT_TOKEN",
     "POSTRIDER_API_LISTEN",
+    "POSTRIDER_TRUSTED_PROXIES",
     "POSTRIDER_ALLOW_NETWORKS",
     "POSTRIDER_EXTRA_CA_FILE",
     "POSTRIDER_RETRY_DELAYS",
@@ -64,7 +65,7 @@ const NOT_OF_THE_ROUTER: &[&str] = &[
     "POSTRIDER_HEALTH_FAILED_DELIVERIES",
 ];
 const NOT_OF_THE_DELIVERER: &[&str] =
-    &["POSTRIDER_SUPPORT_TOKEN", "POSTRIDER_API_LISTEN", "POSTRIDER_TOKEN_RATE"];
+    &["POSTRIDER_SUPPORT_TOKEN", "POSTRIDER_API_LISTEN", "POSTRIDER_TRUSTED_PROXIES", "POSTRIDER_TOKEN_RATE"];
 
 /// Reads the settings from the first column of the contract's table.
 ///
@@ -146,6 +147,7 @@ fn an_invalid_setting_is_a_one_line_error() {
         ("subscription-api", "POSTRIDER_SUPPORT_TOKEN", "short"),
         ("subscription-api", "POSTRIDER_API_LISTEN", "8080"),
         ("subscription-api", "POSTRIDER_ALLOW_NETWORKS", "127.0.0.1/40"),
+        ("subscription-api", "POSTRIDER_TRUSTED_PROXIES", "proxy.example"),
         ("subscription-api", "POSTRIDER_TOKEN_RATE", "0"),
         ("router", "POSTRIDER_RETENTION", "soon"),
         ("deliverer", "POSTRIDER_MASTER_KEY", "no base64!"),

@@ -228,6 +228,9 @@ impl Platform {
             ("POSTRIDER_MASTER_KEY", STANDARD.encode(key)),
             ("POSTRIDER_SUPPORT_TOKEN", self.support_token.clone()),
             ("POSTRIDER_ALLOW_NETWORKS", "127.0.0.0/8".to_owned()),
+            // Tests ask for filtered pages every few milliseconds until they see a state, and such a page counts as
+            // several requests. Tests of the rate set their own.
+            ("POSTRIDER_TOKEN_RATE", "1000".to_owned()),
             ("POSTRIDER_EXTRA_CA_FILE", self.dir.join("ca.pem").display().to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
@@ -294,6 +297,12 @@ impl Platform {
     #[must_use]
     pub fn support(&self) -> Api {
         Api::new(self.api_address(), Some(&self.support_token))
+    }
+
+    /// Returns this one of several APIs with the support token.
+    #[must_use]
+    pub fn support_of(&self, api: usize) -> Api {
+        Api::new(self.api_port[api].address(), Some(&self.support_token))
     }
 
     /// Returns the address of the first API.
