@@ -28,7 +28,7 @@ pub(super) struct StoredBatch<'a> {
     /// Positions of the events that wait for the next batch.
     pub(super) postponed: Vec<usize>,
     /// Events that are rejected.
-    pub(super) rejected: Vec<Rejected<'a>>,
+    pub(super) rejected: Vec<Rejected>,
 }
 
 /// An event that the database has.
@@ -149,7 +149,7 @@ impl BatchHandler {
         part.events.retain(|event| match event.check_age(now, max_age) {
             None => true,
             Some(rejection) => {
-                stored.rejected.push(Rejected::new(*event, rejection));
+                stored.rejected.push(Rejected::new(event, rejection));
                 false
             }
         });
@@ -184,7 +184,7 @@ impl<'a> StoredBatch<'a> {
 
     fn reject_part(&mut self, part: &Part<'a>, detail: &str) {
         let rejection = Rejection::new(RejectReason::StorageRefused, detail);
-        let rejected = |event: &&'a AcceptedEvent<'a>| Rejected::new(*event, rejection.clone());
+        let rejected = |event: &&'a AcceptedEvent<'a>| Rejected::new(event, rejection.clone());
         self.rejected.extend(part.events.iter().map(rejected));
     }
 }

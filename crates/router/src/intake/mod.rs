@@ -17,7 +17,7 @@ pub(crate) use taken::Taken;
 /// The events and the rejected messages of a batch.
 pub(crate) struct DecodedBatch<'a, M = Taken> {
     pub(crate) accepted: Vec<AcceptedEvent<'a, M>>,
-    pub(crate) rejected: Vec<Rejected<'a, M>>,
+    pub(crate) rejected: Vec<Rejected>,
 }
 
 /// Decodes a batch.
@@ -30,7 +30,7 @@ pub(crate) fn decode_batch<'a, M: IncomingMessage>(
     for (position, message) in batch.into_iter().enumerate() {
         match decode_message(message, now, retention) {
             Ok(event) => decoded.accepted.push(AcceptedEvent::new(message, position, event, now)),
-            Err(rejection) => decoded.rejected.push(Rejected { message, position, event: None, rejection }),
+            Err(rejection) => decoded.rejected.push(Rejected { position, rejection }),
         }
     }
     decoded

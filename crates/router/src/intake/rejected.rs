@@ -5,28 +5,22 @@ use broker::rejected_queue::{BRAND_HEADER, DETAIL_HEADER, REASON_HEADER};
 use domain::event::{self, Rejection};
 use domain::rejected_share::REJECTED_RETENTION;
 
-use super::accepted_event::{AcceptedEvent, IncomingMessage};
-use super::taken::Taken;
+use super::accepted_event::AcceptedEvent;
 use crate::telemetry;
 
 /// A message that the router rejects, with the reason.
-pub(crate) struct Rejected<'a, M = Taken> {
-    pub(crate) message: &'a M,
+pub(crate) struct Rejected {
     /// The number of the message in its batch.
     pub(crate) position: usize,
-    /// The event of the message, if it could be decoded.
-    pub(crate) event: Option<&'a AcceptedEvent<'a, M>>,
     pub(crate) rejection: Rejection,
 }
 
-impl<'a, M> Rejected<'a, M> {
+impl Rejected {
     /// Rejects an event that was accepted before.
-    pub(crate) fn new(event: &'a AcceptedEvent<'a, M>, rejection: Rejection) -> Self {
-        Self { message: event.message, position: event.position, event: Some(event), rejection }
+    pub(crate) fn new<M>(event: &AcceptedEvent<'_, M>, rejection: Rejection) -> Self {
+        Self { position: event.position, rejection }
     }
-}
 
-impl<M> Rejected<'_, M> {
     /// Reports the rejection.
     pub(crate) fn report(&self) {
         telemetry::message_rejected(&self.rejection);

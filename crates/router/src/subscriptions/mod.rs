@@ -30,7 +30,7 @@ pub(crate) struct MatchedBatch<'a, M = Taken> {
     /// Number of events to drop, because their type is not enabled for the brand.
     pub(crate) not_enabled: usize,
     /// Events to reject.
-    pub(crate) rejected: Vec<Rejected<'a, M>>,
+    pub(crate) rejected: Vec<Rejected>,
 }
 
 impl<M> Default for MatchedBatch<'_, M> {
