@@ -46,7 +46,7 @@ struct Drained {
 struct Drainer {
     backlogs: Backlogs,
     drained: HashMap<BrandId, Drained>,
-    /// The number of the brand that is asked first in the next round, so that no brand always comes last.
+    /// The number of brands that were asked first so far, so that no brand always comes last.
     first: usize,
 }
 
@@ -153,7 +153,7 @@ impl Drainer {
         if due.is_empty() {
             return false;
         }
-        self.first = self.first.wrapping_add(1);
+        self.first = self.first.wrapping_add(MAX_PULLS_IN_FLIGHT);
         let first = self.first % due.len();
         due.rotate_left(first);
         due.truncate(MAX_PULLS_IN_FLIGHT);
