@@ -14,9 +14,9 @@
 //! - [`admission`] decides what a deliverer does with a delivery that has arrived: attempt it, let it wait, end it or
 //!   drop it.
 //! - [`redelivery_pacing`] decides how fast deliveries are sent from the database, and by which replica.
-//! - [`quota`] is how much a brand may publish, and how much of it may wait.
 //! - [`queue_repair`] decides when a queue counts as lost, and which deliveries a repaired queue is filled with.
 //! - [`assignment`] distributes webhooks to the replicas of the deliverer.
+//! - [`memory_shares`] decides which part of a deliverer's memory one brand may use.
 //! - [`ids`], [`time`], [`trace`], [`text`], [`limits`] and [`vocabulary`] are values that all of them share.
 //!
 //! Imports lead only from `delivery` to `event` and `webhook`, from `admission` to `delivery` and `webhook`, and from
@@ -30,8 +30,8 @@ pub mod event;
 pub mod fair_queue;
 pub mod ids;
 pub mod limits;
+pub mod memory_shares;
 pub mod queue_repair;
-pub mod quota;
 pub mod redelivery_pacing;
 pub mod rejected_share;
 #[cfg(feature = "clap")]
