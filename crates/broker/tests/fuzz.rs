@@ -1,7 +1,7 @@
 //! The wire format of deliveries: any bytes are either decoded, or refused with an error that fits into a header.
 //! Decoded deliveries are encoded to a message that decodes to the same deliveries.
 
-use broker::wire::{decode, encode, join_deliveries};
+use broker::wire::{WireData, decode, encode, join_deliveries};
 use fuzz_corpus::{mutated_inputs, parse_corpus};
 use proptest::prelude::*;
 
@@ -31,7 +31,8 @@ const MAX_ERROR_BYTES: usize = 600;
 fn assert_decoded_or_refused(body: &[u8]) {
     match decode(body) {
         Ok(deliveries) => {
-            let written = deliveries.iter().map(|d| encode(&d.progress, &d.head, &d.data)).collect();
+            let written =
+                deliveries.iter().map(|d| encode(&d.progress, &d.head, WireData::of(&d.data))).collect();
             assert_eq!(decode(&join_deliveries(written)).expect("an encoded message"), deliveries);
         }
         Err(error) => {

@@ -26,8 +26,10 @@ use crate::delivery::attempt::Attempter;
 use crate::delivery::client::Client;
 use crate::handler::Deliverer;
 use crate::handler::admission::Admitter;
+use crate::handler::event_data::EventDataLoader;
 use crate::handler::in_flight::InFlight;
 use crate::health::HealthJudge;
+use crate::limiter::attempt_memory::AttemptMemory;
 use crate::limiter::attempt_rate::AttemptRate;
 use crate::outbox::OutboxPublisher;
 use crate::recording::Recording;
@@ -147,7 +149,8 @@ fn start_deliverer(
     let request_timeout = config.http.request_timeout;
     let attempter = Attempter { client, request_timeout, traces: shared.traces.clone() };
     let recording = start_recording(config, shared, schedule, readiness);
-    Arc::new(Deliverer { in_flight: InFlight::default(), admitter, attempter, recording })
+    let event_data = EventDataLoader::start(shared.batches.clone(), readiness.watch_progress("event_data"));
+    Arc::new(Deliverer { in_flight: InFlight::default(), admitter, event_data, attempter, recording })
 }
 
 fn start_recording(
@@ -231,6 +234,7 @@ impl Shared {
             repair: Arc::clone(repair),
             webhooks: Arc::clone(&self.webhooks),
             attempt_rate: AttemptRate::start(),
+            attempt_memory: AttemptMemory::default(),
             tracker: self.tracker.clone(),
         }
     }

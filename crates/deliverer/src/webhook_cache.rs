@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use domain::admission::WebhookView;
 use domain::delivery::DeliveryStatus;
-use domain::ids::WebhookId;
+use domain::ids::{BrandId, WebhookId};
 use domain::time::Timestamp;
 use domain::webhook::WebhookStatus;
 use domain::webhook::endpoint::Endpoint;
@@ -24,6 +24,7 @@ use crate::telemetry;
 #[derive(Debug)]
 pub(crate) struct WebhookConfig {
     pub(crate) id: WebhookId,
+    pub(crate) brand_id: BrandId,
     pub(crate) endpoint: Endpoint,
     pub(crate) headers: HeaderMap,
     pub(crate) status: WebhookStatus,
@@ -116,16 +117,17 @@ impl TryFrom<DeliveryChange> for WebhookConfig {
         }
         Ok(Self {
             id: change.id,
+            brand_id: change.brand_id,
             endpoint,
             headers,
             status: change.status,
             generation: change.generation,
             closed_generation: change.closed_generation,
             closes_as: change.closing_status,
-            limits: Limits {
-                max_concurrency: u16::try_from(change.max_concurrency).unwrap_or(1).max(1),
-                rate_per_second: change.rate_per_second.and_then(|rate| u32::try_from(rate).ok()),
-            },
+            limits: Limits::new(
+                u16::try_from(change.max_concurrency).unwrap_or(1).max(1),
+                change.rate_per_second.and_then(|rate| u32::try_from(rate).ok()),
+            ),
             signers: change.keys.iter().flat_map(Keys::signers).collect(),
             previous_signers: change.previous_keys.map(|(keys, until)| (keys.signers().collect(), until)),
         })

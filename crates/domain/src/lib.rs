@@ -14,6 +14,7 @@
 //! - [`admission`] decides what a deliverer does with a delivery that has arrived: attempt it, let it wait, end it or
 //!   drop it.
 //! - [`redelivery_pacing`] decides how fast deliveries are sent from the database, and by which replica.
+//! - [`quota`] is how much a brand may publish, and how much of it may wait.
 //! - [`queue_repair`] decides when a queue counts as lost, and which deliveries a repaired queue is filled with.
 //! - [`assignment`] distributes webhooks to the replicas of the deliverer.
 //! - [`memory_shares`] decides which part of a deliverer's memory one brand may use.
@@ -32,6 +33,7 @@ pub mod ids;
 pub mod limits;
 pub mod memory_shares;
 pub mod queue_repair;
+pub mod quota;
 pub mod redelivery_pacing;
 pub mod rejected_share;
 #[cfg(feature = "clap")]

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use domain::delivery::envelope::EventData;
 use domain::quota::{BrandQuota, Quota};
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
@@ -17,6 +18,16 @@ pub(crate) fn to_millis(span: Duration) -> i64 {
 /// Reads a column.
 pub(crate) fn read<'a, T: FromSql<'a>>(row: &'a Row, column: &str) -> Result<T, StoreError> {
     row.try_get(column).map_err(|error| StoreError::Unreadable(format!("column {column}: {error}")))
+}
+
+/// Reads the columns `data` and `data_bytes` of an event, of which `data` is NULL if it is large.
+pub(crate) fn read_event_data(row: &Row) -> Result<EventData, StoreError> {
+    let data: Option<&str> = read(row, "data")?;
+    let size: i32 = read(row, "data_bytes")?;
+    Ok(match data {
+        Some(data) => EventData::Inline(data.into()),
+        None => EventData::Stored { bytes: usize::try_from(size).unwrap_or_default() },
+    })
 }
 
 /// Reads a text column that holds a word of an enum, or an id.

@@ -140,8 +140,8 @@ fn is_same_idleness(before: Option<usize>, now: Option<usize>) -> bool {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { max_concurrency: 10, rate_per_second: None };
-    const NEW_LIMITS: Limits = Limits { max_concurrency: 10, rate_per_second: Some(5) };
+    const LIMITS: Limits = Limits::new(10, None);
+    const NEW_LIMITS: Limits = Limits::new(10, Some(5));
     const ROLES: [Role; 3] = [Role::Owner, Role::Standby, Role::Unassigned];
 
     #[test]

@@ -28,6 +28,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::consumer::prefetch::PrefetchPlan;
 use crate::consumer::worker::{Worker, WorkerServices};
 use crate::telemetry::{self, Operation};
 use crate::webhook_cache::{WebhookCache, WebhookConfig};
@@ -52,6 +53,7 @@ pub(crate) struct Assignments {
     workers: WorkerServices,
     me: Instance,
     plan: Plan,
+    prefetch: PrefetchPlan,
     replicas: Vec<Uuid>,
     assigned: HashMap<WebhookId, AssignedWebhook>,
     closer: GenerationCloser,
@@ -85,6 +87,7 @@ impl Assignments {
             workers,
             me,
             plan: Plan::default(),
+            prefetch: PrefetchPlan::default(),
             replicas: Vec::new(),
             assigned: HashMap::new(),
             closer,
@@ -187,6 +190,7 @@ impl Assignments {
         let known: HashSet<WebhookId> = webhooks.iter().map(|webhook| webhook.id).collect();
         let all = known.iter().copied().chain(self.webhooks.unreadable_ids()).collect();
         self.plan.update(&self.replicas, all);
+        self.prefetch.update(&webhooks);
         let mut owned = 0;
         let mut standby = 0;
         for webhook in &webhooks {
@@ -220,7 +224,8 @@ impl Assignments {
             limits: assigned.worker.limits(),
             is_misplaced: assigned.is_misplaced(),
         });
-        let action = decide_role(serving, role, webhook.limits, may_start_standbys);
+        let limits = self.prefetch.limits_of(webhook);
+        let action = decide_role(serving, role, limits, may_start_standbys);
         if let Some(assigned) = assigned {
             match action {
                 RoleAction::Stop | RoleAction::Replace => {
@@ -232,7 +237,7 @@ impl Assignments {
             }
         }
         if matches!(action, RoleAction::Start | RoleAction::Replace) {
-            let worker = Worker::start(&self.workers, webhook.id, webhook.limits, role == Role::Owner);
+            let worker = Worker::start(&self.workers, webhook, limits, role == Role::Owner);
             self.assigned.insert(webhook.id, AssignedWebhook::new(worker, role, Instant::now()));
         }
     }

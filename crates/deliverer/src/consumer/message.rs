@@ -21,9 +21,9 @@ use crate::handler::Deliverer;
 use crate::limiter::EndpointLimiter;
 use crate::telemetry::{self, Operation};
 
-/// How long the deliveries of a message wait for a free slot. The permit takes as long as `limiter::PERMIT_TIMEOUT`, and
-/// so may another message of the same delivery. The sum must stay below the 30 minutes after which RabbitMQ takes a
-/// message back.
+/// How long the deliveries of a message wait for a free slot. The permit and the memory take as long as
+/// `limiter::PERMIT_TIMEOUT` and `limiter::MEMORY_TIMEOUT`, and so may another message of the same delivery. The sum must
+/// stay below the 30 minutes after which RabbitMQ takes a message back.
 const SLOT_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Handles messages of webhooks' queues.

@@ -20,16 +20,14 @@ use crate::consumer::load::{MessageLoad, SingleFlight};
 use crate::consumer::message::{Intake, MessageHandler, requeue_message};
 use crate::consumer::state::{SharedState, SubscriptionChange, SubscriptionEpoch};
 use crate::consumer::subscriber::Subscriber;
+use crate::limiter::attempt_memory::AttemptMemory;
 use crate::limiter::attempt_rate::AttemptRate;
 use crate::limiter::{EndpointLimiter, Limits};
 use crate::redelivery::Redeliverer;
 use crate::repair::lost_queue::QueueRepair;
 use crate::telemetry::{self, Operation};
-use crate::webhook_cache::WebhookCache;
+use crate::webhook_cache::{WebhookCache, WebhookConfig};
 
-/// Messages in hand, and deliveries handled at once, for each request in flight: while some are sent, others are
-/// recorded.
-const PREFETCH_FACTOR: u16 = 4;
 /// How long a subscription is kept after its end was decided. Requests in flight are answered meanwhile; otherwise two
 /// replicas together would send the endpoint twice as much. A longer request does not keep the other replica waiting.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -43,6 +41,7 @@ pub(crate) struct WorkerServices {
     pub(crate) repair: Arc<QueueRepair>,
     pub(crate) webhooks: Arc<WebhookCache>,
     pub(crate) attempt_rate: AttemptRate,
+    pub(crate) attempt_memory: AttemptMemory,
     pub(crate) tracker: TaskTracker,
 }
 
@@ -63,17 +62,20 @@ impl Worker {
     /// Starts to consume a webhook's queue.
     pub(crate) fn start(
         services: &WorkerServices,
-        webhook: WebhookId,
+        config: &WebhookConfig,
         limits: Limits,
         is_owner: bool,
     ) -> Arc<Self> {
+        let webhook = config.id;
         let closing = CancellationToken::new();
+        let memory = services.attempt_memory.share_of(config.brand_id.clone(), webhook);
+        let attempt_rate = services.attempt_rate.clone();
         let intake = Arc::new(Intake {
             webhook,
-            limiter: EndpointLimiter::new(limits, services.attempt_rate.clone(), closing.clone()),
-            slots: Arc::new(Semaphore::new(prefetch(limits).into())),
+            limiter: EndpointLimiter::new(limits, attempt_rate, memory, closing.clone()),
+            slots: Arc::new(Semaphore::new(limits.slots().into())),
             state: SharedState::default(),
-            load: Arc::new(MessageLoad::new(prefetch(limits))),
+            load: Arc::new(MessageLoad::new(limits.prefetch)),
         });
         let worker = Arc::new(Self {
             webhook,
@@ -130,9 +132,9 @@ impl Worker {
         let worker = Arc::clone(self);
         self.spawn(async move {
             let _running = guard;
-            let max_concurrency = worker.limits.max_concurrency;
+            let concurrency = worker.limits.paced_concurrency();
             let redeliverer = &worker.services.redeliverer;
-            redeliverer.send_all(worker.webhook, &worker.intake.limiter, &ended, max_concurrency).await;
+            redeliverer.send_all(worker.webhook, &worker.intake.limiter, &ended, concurrency).await;
         });
     }
 
@@ -174,7 +176,7 @@ impl Worker {
         while is_wanted {
             number += 1;
             let epoch = SubscriptionEpoch::new(number);
-            match self.services.subscriber.subscribe(self.webhook, prefetch(self.limits)).await {
+            match self.services.subscriber.subscribe(self.webhook, self.limits.prefetch).await {
                 Ok(mut subscription) => {
                     backoff = Backoff::default();
                     self.consume(&mut subscription, epoch).await;
@@ -266,9 +268,4 @@ impl Worker {
             requeue_message(self.webhook, &message).await;
         }
     }
-}
-
-/// Returns how many messages RabbitMQ hands out before the first is acknowledged.
-fn prefetch(limits: Limits) -> u16 {
-    limits.max_concurrency.saturating_mul(PREFETCH_FACTOR)
 }

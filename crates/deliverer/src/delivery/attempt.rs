@@ -1,5 +1,6 @@
 //! Makes one attempt: builds the request, sends it, and returns the facts with their times.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use domain::delivery::attempt::{Facts, Outcome};
@@ -34,13 +35,20 @@ pub(crate) struct Attempt {
 }
 
 impl Attempter {
-    /// Makes an attempt of a delivery.
-    pub(crate) async fn attempt(&self, delivery: &Delivery<'_>, webhook: &WebhookConfig) -> Attempt {
+    /// Makes an attempt of a delivery with the event's data.
+    pub(crate) async fn attempt(
+        &self,
+        delivery: &Delivery<'_>,
+        webhook: &WebhookConfig,
+        data: Cow<'_, str>,
+    ) -> Attempt {
         let id = AttemptId::generate(u64::try_from(clock::now().timestamp_millis()).unwrap_or(0));
         let started = truncate_to_millis(clock::now());
         let began = Instant::now();
         let span = self.open_span(delivery, id);
-        let request = request::build_request(webhook, delivery.message, id, started, span.as_ref());
+        let request = request::build_request(webhook, delivery.message, &data, id, started, span.as_ref());
+        // The request has a copy. Loaded data is large.
+        drop(data);
         let facts = self.send(request).await;
         end_span(span, &facts);
         let attempt = Attempt {

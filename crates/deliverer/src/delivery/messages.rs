@@ -1,7 +1,7 @@
 //! Creates the messages that follow from a delivery: its retry, its copy, and its message as the database knows it.
 
 use broker::Outgoing;
-use broker::wire::{self, DeliveryMessage, Progress};
+use broker::wire::{self, DeliveryMessage, Progress, WireData};
 use domain::delivery::attempt::Trigger;
 use domain::delivery::envelope::EventHead;
 use domain::time::Timestamp;
@@ -30,7 +30,7 @@ pub(crate) fn next_progress(
 pub(crate) fn duplicate_message(deliveries: Vec<DeliveryMessage>) -> Outgoing {
     let encode = |delivery: DeliveryMessage| {
         let progress = Progress { repeated: true, ..delivery.progress };
-        wire::encode(&progress, &delivery.head, &delivery.data)
+        wire::encode(&progress, &delivery.head, WireData::of(&delivery.data))
     };
     Outgoing::new(wire::join_deliveries(deliveries.into_iter().map(encode).collect()))
 }
@@ -55,7 +55,7 @@ pub(crate) fn pending_message(delivery: PendingDelivery) -> DeliveryMessage {
         created: delivery.created,
         event_type: delivery.event_type,
     };
-    DeliveryMessage { progress, head, data: delivery.data.into() }
+    DeliveryMessage { progress, head, data: delivery.data }
 }
 
 /// Creates the message of a redelivery's first attempt. Returns `None` if the event has expired.
@@ -64,18 +64,23 @@ pub(crate) fn redelivery_message(due: DueRedelivery) -> Option<DeliveryMessage> 
     let progress =
         Progress { round: due.round, recorded: round_base, trigger, ..Progress::fresh(generation) };
     let head = EventHead { id: due.event, brand_id, created: due.created, event_type };
-    Some(DeliveryMessage { progress, head, data: data.into() })
+    Some(DeliveryMessage { progress, head, data })
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use chrono::TimeDelta;
+    use domain::delivery::envelope::EventData;
     use domain::trace::TraceParent;
 
     use super::*;
 
     fn created() -> Timestamp {
         domain::time::parse_timestamp("2021-04-08T19:36:02.938Z").expect("an instant")
+    }
+
+    fn data() -> EventData {
+        EventData::Inline("{\"a\":1}".into())
     }
 
     /// A message of a fresh delivery.
@@ -86,7 +91,7 @@ pub(crate) mod tests {
             created: created(),
             event_type: "ORDER.PAID".parse().expect("a type"),
         };
-        DeliveryMessage { progress: Progress { trace, ..Progress::fresh(3) }, head, data: "{\"a\":1}".into() }
+        DeliveryMessage { progress: Progress { trace, ..Progress::fresh(3) }, head, data: data() }
     }
 
     fn orphaned(attempts: i32, round_base: i32) -> PendingDelivery {
@@ -102,7 +107,7 @@ pub(crate) mod tests {
             round_base,
             first_attempt_at: Some(created()),
             next_attempt_at: Some(created() + TimeDelta::seconds(5)),
-            data: "{\"a\":1}".to_owned(),
+            data: data(),
         }
     }
 
@@ -156,7 +161,7 @@ pub(crate) mod tests {
             event_type: head.event_type.clone(),
             generation: 5,
             round_base: 9,
-            data: "{}".to_owned(),
+            data: data(),
         };
         let message = redelivery_message(due(Some(delivery))).expect("a message");
         let expected = Progress { round: 3, recorded: 9, trigger: Trigger::Redeliver, ..Progress::fresh(5) };

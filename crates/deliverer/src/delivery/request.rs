@@ -24,11 +24,12 @@ pub(crate) struct Request {
 pub(crate) fn build_request(
     webhook: &WebhookConfig,
     message: &DeliveryMessage,
+    data: &str,
     attempt: AttemptId,
     started: Timestamp,
     span: Option<&Span>,
 ) -> Request {
-    let body = envelope::encode_envelope(&message.head, webhook.id, attempt, &message.data);
+    let body = envelope::encode_envelope(&message.head, webhook.id, attempt, data);
     let id = message.head.id.to_string();
     let mut headers = webhook.headers.clone();
     let signature = signature_header(webhook, &id, started, &body);
@@ -72,6 +73,7 @@ mod tests {
     use crate::delivery::messages::tests::message;
     use crate::webhook_cache::tests::webhook;
 
+    const DATA: &str = "{\"a\":1}";
     const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
     fn started() -> Timestamp {
@@ -91,14 +93,14 @@ mod tests {
         let mut webhook = webhook(7);
         webhook.headers.insert("x-tenant", HeaderValue::from_static("acme"));
         let message = message(None);
-        let request = build_request(&webhook, &message, attempt(), started(), None);
+        let request = build_request(&webhook, &message, DATA, attempt(), started(), None);
         assert_eq!(request.url.as_str(), "https://example.com/hook");
         assert_eq!(header(&request, "webhook-id"), message.head.id.to_string());
         assert_eq!(header(&request, "webhook-timestamp"), started().timestamp().to_string());
         assert_eq!(header(&request, "content-type"), "application/json");
         assert_eq!(header(&request, "x-tenant"), "acme");
         assert_eq!(header(&request, "traceparent"), "");
-        let expected = envelope::encode_envelope(&message.head, webhook.id, attempt(), &message.data);
+        let expected = envelope::encode_envelope(&message.head, webhook.id, attempt(), DATA);
         assert_eq!(request.body, expected);
     }
 
@@ -107,7 +109,7 @@ mod tests {
         let old = Keys { secret: Secret::from_bytes(vec![9; 32]), signing_key: None };
         let mut webhook = webhook(7);
         let signatures = |webhook: &WebhookConfig| {
-            let request = build_request(webhook, &message(None), attempt(), started(), None);
+            let request = build_request(webhook, &message(None), DATA, attempt(), started(), None);
             header(&request, "webhook-signature").split(' ').map(str::to_owned).collect::<Vec<_>>()
         };
         let current = signatures(&webhook);
@@ -124,7 +126,7 @@ mod tests {
         let mut webhook = webhook(7);
         webhook.headers.insert(TRACEPARENT, HeaderValue::from_static("its own"));
         let message = message(Some(TRACE.parse().expect("a trace")));
-        let request = build_request(&webhook, &message, attempt(), started(), None);
+        let request = build_request(&webhook, &message, DATA, attempt(), started(), None);
         assert_eq!(header(&request, TRACEPARENT), TRACE);
         assert_eq!(request.headers.get_all(TRACEPARENT).iter().count(), 1);
     }

@@ -6,29 +6,43 @@
 //! redelivered, and the database decides where to go on.
 
 pub(crate) mod admission;
+pub(crate) mod event_data;
 pub(crate) mod in_flight;
+
+use std::borrow::Cow;
 
 use broker::wire::{DeliveryMessage, Progress};
 use domain::admission::Admission;
 use domain::delivery::attempt::Outcome;
-use domain::delivery::is_gone;
+use domain::delivery::envelope::EventData;
+use domain::delivery::{DeliveryStatus, is_gone};
 use domain::ids::WebhookId;
 use store::delivery::record::DeliveryKey;
 
 use crate::delivery::attempt::Attempter;
 use crate::delivery::{Delivery, DeliveryContext, DeliveryOutcome, messages};
+use crate::limiter::attempt_memory::Reservation;
 use crate::limiter::{EndpointLimiter, Permit, Priority};
 use crate::recording::Recording;
 use crate::telemetry::{self, DeliveryIds};
 use crate::webhook_cache::WebhookConfig;
 use admission::{Admitter, Permission};
+use event_data::{DeliveryData, EventDataLoader};
 use in_flight::InFlight;
+
+/// The right to make one attempt, and what it takes.
+struct Means<'a> {
+    permit: Permit,
+    memory: Reservation,
+    data: Cow<'a, str>,
+}
 
 /// Delivers: decides, attempts, records.
 #[derive(Debug)]
 pub(crate) struct Deliverer {
     pub(crate) in_flight: InFlight,
     pub(crate) admitter: Admitter,
+    pub(crate) event_data: EventDataLoader,
     pub(crate) attempter: Attempter,
     pub(crate) recording: Recording,
 }
@@ -46,8 +60,7 @@ impl Deliverer {
         let ids = DeliveryIds { webhook, event, attempt: message.progress.attempt };
         let key = DeliveryKey { webhook, created: message.head.created, event };
         let delivery = Delivery { webhook, message, key, context };
-        // On the heap, because each wrapper around it would otherwise copy the whole state of an attempt.
-        telemetry::within_delivery(ids, Box::pin(self.take_step(delivery, limiter))).await
+        telemetry::within_delivery(ids, self.take_step(delivery, limiter)).await
     }
 
     /// Whether this process handles the delivery now.
@@ -55,24 +68,59 @@ impl Deliverer {
         self.in_flight.contains(key)
     }
 
+    /// The steps after the wait for a permit are on the heap. Otherwise each delivery that waits, and each wrapper around
+    /// it, would have room for the whole state of an attempt.
     async fn take_step(&self, mut delivery: Delivery<'_>, limiter: &EndpointLimiter) -> DeliveryOutcome {
         // After a lost connection RabbitMQ hands a message out again while its attempt still runs here.
         let (_guard, has_waited) = self.in_flight.enter(delivery.key).await;
         delivery.context.note_predecessor(has_waited);
         let admission = self.admitter.admit_on_arrival(&delivery).await;
         if !matches!(admission, Admission::Attempt { .. }) {
-            return self.carry_out(&delivery, admission).await;
+            return Box::pin(self.carry_out(&delivery, admission)).await;
         }
-        let priority = Priority::from(delivery.message.progress.trigger);
-        let Some(permit) = limiter.acquire(priority).await else { return DeliveryOutcome::Requeue };
+        let means = match self.acquire_means(&delivery, limiter).await {
+            Ok(means) => means,
+            Err(outcome) => return outcome,
+        };
         match self.admitter.admit_with_permit(&delivery) {
             Permission::Attempt(webhook) => {
-                let delivered = self.attempt(&delivery, &webhook, permit).await;
+                let delivered = Box::pin(self.attempt(&delivery, &webhook, means)).await;
                 DeliveryOutcome::Attempted { delivered }
             }
             Permission::Refused(admission) => {
-                drop(permit);
-                self.carry_out(&delivery, admission).await
+                drop(means);
+                Box::pin(self.carry_out(&delivery, admission)).await
+            }
+        }
+    }
+
+    /// Waits for the permit, the memory and the data of an attempt, in this order: an attempt holds memory only while it
+    /// is its endpoint's turn, and no data is in memory without a reservation.
+    async fn acquire_means<'a>(
+        &self,
+        delivery: &Delivery<'a>,
+        limiter: &EndpointLimiter,
+    ) -> Result<Means<'a>, DeliveryOutcome> {
+        let message = delivery.message;
+        let priority = Priority::from(message.progress.trigger);
+        let permit = limiter.acquire(priority).await.ok_or(DeliveryOutcome::Requeue)?;
+        let loaded = match &message.data {
+            EventData::Inline(_) => 0,
+            EventData::Stored { bytes } => *bytes,
+        };
+        let memory = limiter.reserve_memory(loaded).await.ok_or(DeliveryOutcome::Requeue)?;
+        let data = tokio::select! {
+            biased;
+            data = self.event_data.data_of(message) => data,
+            () = limiter.closing() => return Err(DeliveryOutcome::Requeue),
+        };
+        match data {
+            DeliveryData::Available(data) => Ok(Means { permit, memory, data }),
+            DeliveryData::Expired => Err(DeliveryOutcome::Completed),
+            DeliveryData::Unreadable => {
+                drop((permit, memory));
+                Box::pin(self.recording.finish_delivery(delivery, DeliveryStatus::Failed)).await;
+                Err(DeliveryOutcome::Completed)
             }
         }
     }
@@ -99,10 +147,12 @@ impl Deliverer {
         DeliveryOutcome::Completed
     }
 
-    /// Makes one attempt, and records it. Returns whether the endpoint accepted the event. The permit ends with the
-    /// request, so that recording holds nobody up.
-    async fn attempt(&self, delivery: &Delivery<'_>, webhook: &WebhookConfig, permit: Permit) -> bool {
-        let attempt = self.attempter.attempt(delivery, webhook).await;
+    /// Makes one attempt, and records it. Returns whether the endpoint accepted the event. The permit and most of the
+    /// memory end with the request, so that recording holds nobody up.
+    async fn attempt(&self, delivery: &Delivery<'_>, webhook: &WebhookConfig, means: Means<'_>) -> bool {
+        let Means { permit, mut memory, data } = means;
+        let attempt = self.attempter.attempt(delivery, webhook, data).await;
+        memory.shrink_to_record();
         let delivered = attempt.facts.outcome == Outcome::Delivered;
         // Recording disables a webhook that is gone. Until then it gets no further request.
         let _paused = match is_gone(&attempt.facts) {
@@ -133,14 +183,15 @@ mod tests {
     use crate::delivery::context::tests::context;
     use crate::delivery::messages::tests::message;
     use crate::limiter::Limits;
+    use crate::limiter::attempt_memory::tests::unshared;
     use crate::limiter::attempt_rate::AttemptRate;
     use crate::services::tests::offline_deliverer;
     use crate::webhook_cache::tests::webhook;
 
-    const LIMITS: Limits = Limits { max_concurrency: 2, rate_per_second: None };
+    const LIMITS: Limits = Limits::new(2, None);
 
     fn limiter(closing: &CancellationToken) -> EndpointLimiter {
-        EndpointLimiter::new(LIMITS, AttemptRate::default(), closing.clone())
+        EndpointLimiter::new(LIMITS, AttemptRate::default(), unshared(), closing.clone())
     }
 
     /// A deliverer without servers, and the id of a webhook whose endpoint is forbidden, so that its attempts fail
@@ -153,6 +204,18 @@ mod tests {
         let id = config.id;
         webhooks.insert(config);
         (deliverer, id)
+    }
+
+    /// Thousands of deliveries wait for their permit at the same time (`crates/docs/adr/0051-memory-shares.md`).
+    const MAX_WAITING_BYTES: usize = 3072;
+
+    #[tokio::test]
+    async fn a_delivery_that_waits_has_no_room_for_an_attempt() {
+        let (deliverer, id) = deliverer();
+        let limiter = limiter(&CancellationToken::new());
+        let message = message(None);
+        let size = size_of_val(&deliverer.deliver(id, &message, context(false, false), &limiter));
+        assert!(size <= MAX_WAITING_BYTES, "{size}");
     }
 
     /// Long enough for an attempt without a connection.

@@ -3,8 +3,10 @@
 //! An [`EndpointLimiter`] grants a [`Permit`] for each request. It bounds three things: requests in flight, which
 //! shrink while the endpoint fails; requests a second, if the webhook has a rate; and the share that redeliveries may
 //! take. A retry gets its permit before all first attempts, because it has a window in which it must start. When an
-//! endpoint has failed for long, a cool-down follows each failed request, and the next request waits it out.
+//! endpoint has failed for long, a cool-down follows each failed request, and the next request waits it out. Beside its
+//! permit, an attempt needs memory, of which each brand has a share ([`attempt_memory`]).
 
+pub(crate) mod attempt_memory;
 pub(crate) mod attempt_rate;
 
 use std::num::NonZeroU32;
@@ -18,6 +20,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
+use attempt_memory::{MemoryShare, Reservation};
 use attempt_rate::AttemptRate;
 
 /// Bursts into which the requests of a second may be divided.
@@ -25,12 +28,40 @@ const BURSTS_PER_SECOND: u32 = 10;
 /// Longest wait for a permit. RabbitMQ takes a message back after 30 minutes and closes the channel with every consumer
 /// on it, so that the message is better returned before.
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(600);
+/// Longest wait for memory after the permit. An attempt of the same brand ends within seconds, so that the line moves.
+const MEMORY_TIMEOUT: Duration = Duration::from_secs(100);
+/// Messages in hand, and deliveries handled at once, for each request in flight: while some are sent, others are
+/// recorded.
+const PREFETCH_FACTOR: u16 = 4;
+/// Deliveries of a webhook that are handled at once, at least, if its concurrency allows it: all of a full message.
+const MIN_SLOTS: u16 = 8;
 
 /// The limits of a webhook. A change replaces its limiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) max_concurrency: u16,
     pub(crate) rate_per_second: Option<u32>,
+    /// Messages that RabbitMQ hands out before the first is acknowledged.
+    pub(crate) prefetch: u16,
+}
+
+impl Limits {
+    /// Creates the limits of a webhook whose brand has few others, so that its prefetch is all that it could use.
+    pub(crate) const fn new(max_concurrency: u16, rate_per_second: Option<u32>) -> Self {
+        let prefetch = max_concurrency.saturating_mul(PREFETCH_FACTOR);
+        Self { max_concurrency, rate_per_second, prefetch }
+    }
+
+    /// Returns how many deliveries out of messages are handled at once.
+    pub(crate) fn slots(self) -> u16 {
+        self.prefetch.max(self.max_concurrency.min(MIN_SLOTS))
+    }
+
+    /// Returns the concurrency by which deliveries from the database are paced. Its pages are held in memory, so that it
+    /// shrinks with the prefetch.
+    pub(crate) fn paced_concurrency(self) -> u16 {
+        (self.prefetch / PREFETCH_FACTOR).max(1)
+    }
 }
 
 /// The limiter of one webhook's endpoint. Cheap to clone.
@@ -40,6 +71,7 @@ pub(crate) struct EndpointLimiter {
     rate: Option<Arc<DefaultDirectRateLimiter>>,
     /// If set, this view may hold at most this many of the limiter's permits.
     share: Option<Arc<Semaphore>>,
+    memory: MemoryShare,
     closing: CancellationToken,
 }
 
@@ -92,7 +124,12 @@ pub(crate) struct Permit {
 pub(crate) struct PauseGuard(Arc<Permits>);
 
 impl EndpointLimiter {
-    pub(crate) fn new(limits: Limits, attempt_rate: AttemptRate, closing: CancellationToken) -> Self {
+    pub(crate) fn new(
+        limits: Limits,
+        attempt_rate: AttemptRate,
+        memory: MemoryShare,
+        closing: CancellationToken,
+    ) -> Self {
         let state = Mutex::new(State {
             pressure: AdaptiveConcurrency::new(limits.max_concurrency),
             taken: 0,
@@ -104,6 +141,7 @@ impl EndpointLimiter {
             permits: Arc::new(permits),
             rate: limits.rate_per_second.and_then(NonZeroU32::new).map(rate_limiter).map(Arc::new),
             share: None,
+            memory,
             closing,
         }
     }
@@ -130,6 +168,19 @@ impl EndpointLimiter {
             biased;
             () = self.closing.cancelled() => None,
             permit = tokio::time::timeout(PERMIT_TIMEOUT, self.wait_for_permit(priority)) => permit.ok(),
+        }
+    }
+
+    /// Waits for the memory of an attempt that loads `loaded` bytes of data. Returns `None` if the limiter closes first,
+    /// or after [`MEMORY_TIMEOUT`]. The caller has a permit, so that only its own webhook waits behind it.
+    pub(crate) async fn reserve_memory(&self, loaded: usize) -> Option<Reservation> {
+        if let Some(reserved) = self.memory.try_reserve(loaded) {
+            return Some(reserved);
+        }
+        tokio::select! {
+            biased;
+            () = self.closing.cancelled() => None,
+            reserved = tokio::time::timeout(MEMORY_TIMEOUT, self.memory.wait_for_turn(loaded)) => reserved.ok(),
         }
     }
 

@@ -1,13 +1,15 @@
 //! Tests of the limiter. Time is paused wherever a test waits.
 
+use super::attempt_memory::tests::unshared;
 use super::*;
 use domain::delivery::adaptive_concurrency::FAILURES_BEFORE_COOLDOWN;
 use futures_util::FutureExt;
 
 fn limiter_of(max_concurrency: u16) -> EndpointLimiter {
     EndpointLimiter::new(
-        Limits { max_concurrency, rate_per_second: None },
+        Limits::new(max_concurrency, None),
         AttemptRate::default(),
+        unshared(),
         CancellationToken::new(),
     )
 }
@@ -31,9 +33,9 @@ async fn concurrency_is_bounded_and_shrinks_after_failures() {
 
 #[tokio::test(start_paused = true)]
 async fn the_cool_down_of_a_failing_endpoint_grows_with_the_attempt_rate() {
-    let limits = Limits { max_concurrency: 4, rate_per_second: None };
+    let limits = Limits::new(4, None);
     let rate = AttemptRate::default();
-    let limiter = EndpointLimiter::new(limits, rate.clone(), CancellationToken::new());
+    let limiter = EndpointLimiter::new(limits, rate.clone(), unshared(), CancellationToken::new());
     for _ in 0..FAILURES_BEFORE_COOLDOWN {
         acquire_now(&limiter).expect("a permit at once").finish(false);
     }
@@ -115,11 +117,8 @@ async fn every_waiting_request_gets_its_permit_in_the_end() {
 #[tokio::test]
 async fn a_closing_limiter_releases_waiting_requests() {
     let closing = CancellationToken::new();
-    let limiter = EndpointLimiter::new(
-        Limits { max_concurrency: 1, rate_per_second: None },
-        AttemptRate::default(),
-        closing.clone(),
-    );
+    let limiter =
+        EndpointLimiter::new(Limits::new(1, None), AttemptRate::default(), unshared(), closing.clone());
     let _held = limiter.acquire(Priority::Normal).await.expect("the only one");
     let (waited, ()) = tokio::join!(limiter.acquire(Priority::Normal), async { closing.cancel() });
     assert!(waited.is_none());
@@ -128,11 +127,8 @@ async fn a_closing_limiter_releases_waiting_requests() {
 #[tokio::test]
 async fn a_closing_limiter_is_idle_after_its_last_permit() {
     let closing = CancellationToken::new();
-    let limiter = EndpointLimiter::new(
-        Limits { max_concurrency: 2, rate_per_second: None },
-        AttemptRate::default(),
-        closing.clone(),
-    );
+    let limiter =
+        EndpointLimiter::new(Limits::new(2, None), AttemptRate::default(), unshared(), closing.clone());
     let one = acquire_now(&limiter).expect("a permit");
     let other = acquire_now(&limiter).expect("a permit");
     let (waited, (), ()) =
@@ -147,8 +143,8 @@ async fn a_closing_limiter_is_idle_after_its_last_permit() {
 }
 #[tokio::test(start_paused = true)]
 async fn a_rate_spreads_requests_over_the_second() {
-    let limits = Limits { max_concurrency: 100, rate_per_second: Some(1) };
-    let limiter = EndpointLimiter::new(limits, AttemptRate::default(), CancellationToken::new());
+    let limits = Limits::new(100, Some(1));
+    let limiter = EndpointLimiter::new(limits, AttemptRate::default(), unshared(), CancellationToken::new());
     limiter.acquire(Priority::Normal).await.expect("the burst of one").finish(true);
     assert!(acquire_now(&limiter).is_none(), "the next one has to wait for its second");
 }
@@ -167,8 +163,8 @@ async fn a_request_gives_up_after_the_timeout_and_leaves_no_trace() {
 #[tokio::test]
 async fn closing_a_view_leaves_the_limiter_open_and_closing_the_limiter_closes_the_view() {
     let closing = CancellationToken::new();
-    let limits = Limits { max_concurrency: 1, rate_per_second: None };
-    let limiter = EndpointLimiter::new(limits, AttemptRate::default(), closing.clone());
+    let limits = Limits::new(1, None);
+    let limiter = EndpointLimiter::new(limits, AttemptRate::default(), unshared(), closing.clone());
     let view = limiter.child();
     view.close();
     assert!(acquire_now(&view).is_none());

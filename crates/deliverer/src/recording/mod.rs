@@ -8,7 +8,7 @@ pub(crate) mod attempt_recorder;
 pub(crate) mod batcher;
 pub(crate) mod delivery_lookup;
 
-use broker::wire::{self, Progress};
+use broker::wire::{self, Progress, WireData};
 use domain::delivery::attempt::Trigger;
 use domain::delivery::retry::RetrySchedule;
 use domain::delivery::{self, DeliveryStatus, Verdict};
@@ -70,7 +70,7 @@ impl Recording {
         progress: &Progress,
         until: Timestamp,
     ) {
-        let body = wire::encode(progress, &delivery.message.head, &delivery.message.data);
+        let body = wire::encode(progress, &delivery.message.head, WireData::of(&delivery.message.data));
         self.retry_queue.publish(delivery.webhook, body, until).await;
     }
 

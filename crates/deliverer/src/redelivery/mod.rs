@@ -49,7 +49,7 @@ impl Redeliverer {
         webhook: WebhookId,
         limiter: &EndpointLimiter,
         ended: &CancellationToken,
-        max_concurrency: u16,
+        concurrency: u16,
     ) {
         let lease = match Lease::claim(&self.store, webhook).await {
             Ok(Some(lease)) => lease,
@@ -63,7 +63,7 @@ impl Redeliverer {
             limiter.close();
             std::future::pending::<()>().await;
         };
-        let pace = Pace::for_concurrency(max_concurrency);
+        let pace = Pace::for_concurrency(concurrency);
         tokio::select! { () = self.send_pages(webhook, &limiter, pace) => {}, () = losing => {} }
         if let Err(error) = lease.release().await {
             telemetry::report_retry(Operation::ReleaseRedelivery, &error);

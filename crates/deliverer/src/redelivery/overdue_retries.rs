@@ -72,6 +72,7 @@ impl OverdueRetries {
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
+    use domain::delivery::envelope::EventData;
     use domain::ids::EventId;
     use uuid::Uuid;
 
@@ -93,7 +94,7 @@ mod tests {
             round_base: 0,
             first_attempt_at: Some(Timestamp::UNIX_EPOCH),
             next_attempt_at,
-            data: "{}".to_owned(),
+            data: EventData::Inline("{}".into()),
         }
     }
 

@@ -9,7 +9,7 @@
 //! a subscription is probed when deliveries are due that do not come. Until the queue is recreated, its deliveries are
 //! attempted from the database ([`crate::redelivery`]).
 
-use broker::wire::{self, DeliveryMessage};
+use broker::wire::{self, DeliveryMessage, WireData};
 use broker::{BrokerError, Namespace, Outgoing, ProbeResult, Prober, Publisher, Route, Topology};
 use chrono::TimeDelta;
 use domain::ids::WebhookId;
@@ -125,7 +125,7 @@ impl QueueRepair {
 
     async fn requeue_delivery(&self, webhook: WebhookId, delivery: PendingDelivery) {
         let DeliveryMessage { progress, head, data } = pending_message(delivery);
-        let message = Outgoing::new(wire::encode(&progress, &head, &data));
+        let message = Outgoing::new(wire::encode(&progress, &head, WireData::of(&data)));
         let exchange = self.names.deliveries_exchange();
         let key = webhook.to_string();
         let route = Route { exchange: &exchange, key: &key };

@@ -3,18 +3,17 @@
 use std::time::Duration;
 
 use clap::Parser;
-use domain::ids::WebhookId;
 use tokio::time::timeout;
-use uuid::Uuid;
 
 use super::*;
 use crate::consumer::worker::Worker;
 use crate::delivery::client;
 use crate::limiter::Limits;
+use crate::webhook_cache::tests::webhook;
 
 /// Long enough for anything that does not wait for a server.
 const TEST_TIMEOUT: Duration = Duration::from_secs(20);
-const LIMITS: Limits = Limits { max_concurrency: 3, rate_per_second: None };
+const LIMITS: Limits = Limits::new(3, None);
 
 /// Settings whose servers refuse every connection.
 pub(crate) fn offline_config() -> Config {
@@ -60,10 +59,6 @@ fn offline_workers() -> WorkerServices {
     shared.worker_services(&deliverer_of(&shared), &Arc::new(shared.queue_repair()))
 }
 
-fn webhook() -> WebhookId {
-    WebhookId(Uuid::from_u128(7))
-}
-
 #[tokio::test]
 async fn services_that_are_stopped_end_without_their_servers() {
     let config = offline_config();
@@ -79,7 +74,7 @@ async fn services_that_are_stopped_end_without_their_servers() {
 #[tokio::test]
 async fn a_worker_without_a_broker_is_idle_and_inactive_and_ends_when_it_is_closed() {
     let workers = offline_workers();
-    let worker = Worker::start(&workers, webhook(), LIMITS, false);
+    let worker = Worker::start(&workers, &webhook(7), LIMITS, false);
     worker.start_redelivery();
     let view = worker.view(false);
     assert!(!view.is_active && !view.is_cut_off && !view.is_backlogged && !view.is_owner);
@@ -93,7 +88,7 @@ async fn a_worker_without_a_broker_is_idle_and_inactive_and_ends_when_it_is_clos
 #[tokio::test]
 async fn a_broker_that_is_away_does_not_make_the_owners_queue_count_as_lost() {
     let workers = offline_workers();
-    let worker = Worker::start(&workers, webhook(), LIMITS, true);
+    let worker = Worker::start(&workers, &webhook(7), LIMITS, true);
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!worker.view(true).is_cut_off, "the broker is away, and says nothing about the queue");
     worker.close();

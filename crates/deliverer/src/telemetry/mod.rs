@@ -7,7 +7,7 @@ use domain::delivery::DeliveryStatus;
 use domain::delivery::attempt::{Facts, Trigger};
 use domain::ids::WebhookId;
 use domain::time::Timestamp;
-use metrics::{counter, gauge, histogram};
+use metrics::{Counter, Gauge, counter, gauge, histogram};
 use runtime::error::Chain;
 use runtime::metrics::{GaugeGuard, MetricDef, MetricKind, init_counters, register_metrics};
 use store::delivery::record::AttemptRecord;
@@ -17,7 +17,7 @@ pub(crate) use operation::Operation;
 pub(crate) use spans::{DeliveryIds, emit_line, webhook_span, within_delivery};
 
 /// The metrics that only the deliverer has.
-const METRICS: [MetricDef; 17] = [
+const METRICS: [MetricDef; 20] = [
     MetricDef::new(
         MetricKind::Counter,
         "postrider_attempts_total",
@@ -33,6 +33,21 @@ const METRICS: [MetricDef; 17] = [
         MetricKind::Gauge,
         "postrider_attempts_in_flight",
         "Requests to endpoints that have no response yet",
+    ),
+    MetricDef::new(
+        MetricKind::Gauge,
+        "postrider_deliverer_attempt_memory_bytes",
+        "Memory reserved for attempts: requests in flight, event data loaded for them, and attempts that wait to be recorded",
+    ),
+    MetricDef::new(
+        MetricKind::Counter,
+        "postrider_deliverer_memory_waits_total",
+        "Attempts that had to wait because their brand used its share of this deliverer's memory",
+    ),
+    MetricDef::new(
+        MetricKind::Counter,
+        "postrider_deliverer_loaded_data_bytes_total",
+        "Bytes of event data that were loaded from the database because they are too large for messages",
     ),
     MetricDef::new(
         MetricKind::Counter,
@@ -125,6 +140,38 @@ pub(crate) fn report_blocked_queues(number: usize) {
 /// Counts a request to an endpoint as in flight until the returned guard is dropped.
 pub(crate) fn count_in_flight() -> GaugeGuard {
     GaugeGuard::increment("postrider_attempts_in_flight")
+}
+
+/// The metrics of the memory of attempts. Their handles are kept, because they change with each attempt.
+#[derive(Debug)]
+pub(crate) struct MemoryGauge {
+    used: Gauge,
+    waits: Counter,
+}
+
+impl Default for MemoryGauge {
+    fn default() -> Self {
+        Self {
+            used: gauge!("postrider_deliverer_attempt_memory_bytes"),
+            waits: counter!("postrider_deliverer_memory_waits_total"),
+        }
+    }
+}
+
+impl MemoryGauge {
+    pub(crate) fn set(&self, bytes: u64) {
+        self.used.set(u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+
+    pub(crate) fn count_wait(&self) {
+        self.waits.increment(1);
+    }
+}
+
+/// Counts event data that was loaded.
+pub(crate) fn count_loaded_bytes(bytes: usize) {
+    counter!("postrider_deliverer_loaded_data_bytes_total")
+        .increment(u64::try_from(bytes).unwrap_or_default());
 }
 
 /// Counts a webhook's queue as subscribed until the returned guard is dropped.

@@ -27,6 +27,8 @@ pub(crate) enum Operation {
     JudgeHealth,
     /// Announces that this replica leaves. It is not tried again, because the replica's row expires.
     LeaveGroup,
+    /// Loads event data that is too large for messages.
+    LoadEventData,
     /// Loads a page of redeliveries.
     LoadRedelivery,
     /// Looks up what the database knows of deliveries.
@@ -51,7 +53,7 @@ pub(crate) enum Operation {
 
 impl Operation {
     /// All of them, so that each counter exists before its first failure.
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::ClaimRedelivery,
         Self::CloseGeneration,
         Self::CompleteRedelivery,
@@ -64,6 +66,7 @@ impl Operation {
         Self::FinishDelivery,
         Self::JudgeHealth,
         Self::LeaveGroup,
+        Self::LoadEventData,
         Self::LoadRedelivery,
         Self::LookUpDelivery,
         Self::PublishRetry,
@@ -91,6 +94,7 @@ impl Operation {
             Self::FinishDelivery => "finish_delivery",
             Self::JudgeHealth => "judge_health",
             Self::LeaveGroup => "leave_group",
+            Self::LoadEventData => "load_event_data",
             Self::LoadRedelivery => "load_redelivery",
             Self::LookUpDelivery => "look_up_delivery",
             Self::PublishRetry => "publish_retry",

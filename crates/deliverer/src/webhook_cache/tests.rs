@@ -10,13 +10,14 @@ pub(crate) fn webhook(id: u128) -> WebhookConfig {
     let keys = Keys { secret: Secret::from_bytes(vec![7; 32]), signing_key: None };
     WebhookConfig {
         id: WebhookId(Uuid::from_u128(id)),
+        brand_id: "acme".parse().expect("a brand"),
         endpoint: Endpoint::from_stored("https://example.com/hook").expect("an endpoint"),
         headers: HeaderMap::new(),
         status: WebhookStatus::Active,
         generation: 1,
         closed_generation: 1,
         closes_as: DeliveryStatus::Discarded,
-        limits: Limits { max_concurrency: 10, rate_per_second: None },
+        limits: Limits::new(10, None),
         signers: keys.signers().collect(),
         previous_signers: None,
     }

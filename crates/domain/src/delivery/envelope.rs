@@ -17,13 +17,45 @@ pub struct EventHead {
     pub event_type: EventType,
 }
 
+/// The data of an event in a process that may not need it yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventData {
+    /// The data, byte for byte.
+    Inline(Box<str>),
+    /// The data is only in the database, because it is large.
+    Stored {
+        /// Its size.
+        bytes: usize,
+    },
+}
+
+impl EventData {
+    /// Keeps data of at most `max_inline` bytes, and only the size of larger data.
+    #[must_use]
+    pub fn keep(data: &str, max_inline: usize) -> Self {
+        if data.len() <= max_inline { Self::Inline(data.into()) } else { Self::Stored { bytes: data.len() } }
+    }
+
+    /// Returns the size of the data.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Inline(data) => data.len(),
+            Self::Stored { bytes } => *bytes,
+        }
+    }
+}
+
+/// Bytes of an envelope beside its data, at most: the longest brand id and type.
+const MAX_HEAD_BYTES: usize = 400;
+
 /// Encodes the envelope: exactly these seven keys in this order.
 ///
 /// `data` is copied byte for byte, so that receivers get the numbers and the key order that the producer wrote. The
 /// other values need no escaping, because none of them can contain a character that JSON escapes.
 #[must_use]
 pub fn encode_envelope(head: &EventHead, webhook: WebhookId, attempt: AttemptId, data: &str) -> Vec<u8> {
-    let mut body = Vec::with_capacity(256 + data.len());
+    let mut body = Vec::with_capacity(MAX_HEAD_BYTES + data.len());
     for (key, value) in [
         ("{\"id\":\"", head.id.to_string().as_str()),
         ("\",\"brandId\":\"", head.brand_id.as_str()),
@@ -43,6 +75,28 @@ pub fn encode_envelope(head: &EventHead, webhook: WebhookId, attempt: AttemptId,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_longest_envelope_fits_its_capacity() {
+        let longest_type = ["A".repeat(15).as_str(); 8].join(".") + "A";
+        let head = EventHead {
+            id: "01F2SFVYVD0H873S2VRT8VQSPM".parse().expect("id"),
+            brand_id: "b".repeat(64).parse().expect("brand"),
+            created: time::parse_timestamp("2021-04-08T19:36:02.938Z").expect("time"),
+            event_type: longest_type.parse().expect("type"),
+        };
+        let webhook = "9e21c694-ee9e-48a7-b016-522fd8ef08c1".parse().expect("webhook");
+        let attempt = "01F2SFW32CT8KZXDWG4JTG9WPT".parse().expect("attempt");
+        // A larger buffer would be grown to twice the size of the data.
+        assert!(encode_envelope(&head, webhook, attempt, "").len() <= MAX_HEAD_BYTES);
+    }
+
+    #[test]
+    fn large_data_is_kept_by_its_size() {
+        assert_eq!(EventData::keep("1234", 4), EventData::Inline("1234".into()));
+        assert_eq!(EventData::keep("12345", 4), EventData::Stored { bytes: 5 });
+        assert_eq!([EventData::keep("1234", 4).size(), EventData::Stored { bytes: 5 }.size()], [4, 5]);
+    }
 
     #[test]
     fn the_example_of_the_guide_is_reproduced_to_the_byte() {

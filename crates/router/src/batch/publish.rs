@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use broker::wire::{self, Progress};
+use broker::wire::{self, Progress, WireData};
 use broker::{BrokerError, GuardedPublisher, Namespace, Outgoing, Published, Route};
 use domain::delivery::envelope::EventHead;
 use domain::ids::WebhookId;
@@ -40,7 +40,7 @@ struct OutgoingDelivery<'a> {
     generation: i32,
     head: EventHead,
     origin: EventOrigin<'a>,
-    data: &'a str,
+    data: WireData<'a>,
     /// Whether another router may have published it before.
     repeated: bool,
 }
@@ -178,7 +178,7 @@ impl<'a> OutgoingDelivery<'a> {
             generation: target.generation,
             head: head.clone(),
             origin,
-            data: event.event.data,
+            data: WireData::new(event.event.data),
             repeated: false,
         })
     }
@@ -203,21 +203,21 @@ impl<'a> OutgoingDelivery<'a> {
 struct MessageBatch<'a> {
     webhook: WebhookId,
     deliveries: Vec<OutgoingDelivery<'a>>,
-    /// Bytes of their data.
+    /// Bytes of their data in the message.
     bytes: usize,
 }
 
 impl<'a> MessageBatch<'a> {
     fn new(delivery: OutgoingDelivery<'a>) -> Self {
-        Self { webhook: delivery.webhook, bytes: delivery.data.len(), deliveries: vec![delivery] }
+        Self { webhook: delivery.webhook, bytes: delivery.data.inline_bytes(), deliveries: vec![delivery] }
     }
 
     fn has_room_for(&self, delivery: &OutgoingDelivery<'_>) -> bool {
-        wire::has_room(self.deliveries.len(), self.bytes, delivery.data.len())
+        wire::has_room(self.deliveries.len(), self.bytes, delivery.data.inline_bytes())
     }
 
     fn add_delivery(&mut self, delivery: OutgoingDelivery<'a>) {
-        self.bytes += delivery.data.len();
+        self.bytes += delivery.data.inline_bytes();
         self.deliveries.push(delivery);
     }
 
@@ -279,6 +279,7 @@ mod tests {
         let head = EventHead { id: domain::ids::EventId::generate(0), brand_id, created, event_type };
         let origin = EventOrigin { received: created, trace: None };
         let webhook = WebhookId(uuid::Uuid::from_u128(webhook));
+        let data = WireData::new(data);
         OutgoingDelivery { webhook, generation: 1, head, origin, data, repeated: false }
     }
 
@@ -295,8 +296,7 @@ mod tests {
             for batch in &batches {
                 prop_assert!(batch.deliveries.iter().all(|delivery| delivery.webhook == batch.webhook));
                 prop_assert!((1..=wire::MAX_DELIVERIES).contains(&batch.deliveries.len()));
-                let bytes: usize = batch.deliveries.iter().map(|delivery| delivery.data.len()).sum();
-                prop_assert!(batch.deliveries.len() == 1 || bytes <= wire::MAX_BATCH_BYTES);
+                prop_assert!(batch.to_outgoing(true).body.len() <= wire::MAX_MESSAGE_BYTES);
             }
             for webhook in 0..4 {
                 let webhook = WebhookId(uuid::Uuid::from_u128(webhook));

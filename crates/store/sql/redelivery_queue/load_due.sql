@@ -1,6 +1,7 @@
--- The next redeliveries of a webhook: $1 webhook, $2 limit. Single redeliveries go before redeliveries of a job.
--- An expired delivery has no data. The subqueries have a LIMIT, so that no plan joins the whole tables.
-SELECT r.created, r.event_id, r.round, r.trigger, d.brand_id, d.type, d.generation, d.round_base, e.data
+-- The next redeliveries of a webhook: $1 webhook, $2 limit, $3 largest data. Single redeliveries go before redeliveries
+-- of a job. An expired delivery has no size. The subqueries have a LIMIT, so that no plan joins the whole tables.
+SELECT r.created, r.event_id, r.round, r.trigger, d.brand_id, d.type, d.generation, d.round_base,
+       e.data_bytes, e.data
 FROM (
     SELECT * FROM redeliveries
     WHERE webhook_id = $1
@@ -13,7 +14,8 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS d ON true
 LEFT JOIN LATERAL (
-    SELECT data FROM events
+    SELECT octet_length(data) AS data_bytes, CASE WHEN octet_length(data) <= $3 THEN data END AS data
+    FROM events
     WHERE id = r.event_id AND brand_id = d.brand_id AND created = r.created
     LIMIT 1
 ) AS e ON true

@@ -1,9 +1,10 @@
 //! Statements about deliveries: attempts and what follows from them, lists for the API, health and statistics of
-//! webhooks, orphaned deliveries, closed generations, and the outbox.
+//! webhooks, orphaned deliveries, closed generations, the data of events, and the outbox.
 
 pub mod activity;
 pub mod attempts;
 pub mod deliveries;
+pub mod event_data;
 pub mod generations;
 pub mod health;
 pub mod orphaned;

@@ -2,16 +2,19 @@
 //!
 //! A delivery is orphaned when its message was lost together with a queue, or when no queue accepted the message.
 
+use domain::delivery::envelope::EventData;
 use domain::event::event_type::EventType;
 use domain::ids::{BrandId, EventId, WebhookId};
 use domain::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use crate::db::Params;
+use crate::delivery::event_data::MAX_PAGE_DATA_BYTES;
 use crate::delivery::record::DeliveryKey;
 use crate::error::StoreError;
 use crate::pool::Store;
-use crate::rows::{read, read_word};
+use crate::rows::{read, read_event_data, read_word};
 
 /// Bounds the deliveries of one page.
 pub const PAGE_SIZE: i64 = 200;
@@ -39,8 +42,8 @@ pub struct PendingDelivery {
     pub first_attempt_at: Option<Timestamp>,
     /// When the next attempt may start.
     pub next_attempt_at: Option<Timestamp>,
-    /// The data, byte for byte.
-    pub data: String,
+    /// The data, if it is small.
+    pub data: EventData,
 }
 
 /// Lists a page of the orphaned deliveries of a webhook that were due before an instant.
@@ -56,8 +59,8 @@ pub async fn list_orphaned(
     after: Option<(Timestamp, EventId)>,
 ) -> Result<Vec<PendingDelivery>, StoreError> {
     let (created, event) = after.map_or((Timestamp::UNIX_EPOCH, Uuid::nil()), |(at, id)| (at, id.to_uuid()));
-    let rows =
-        store.query(sql!("orphaned/page"), &[&webhook.0, &due_before, &created, &event, &PAGE_SIZE]).await?;
+    let params: Params<'_> = &[&webhook.0, &due_before, &created, &event, &PAGE_SIZE, &MAX_PAGE_DATA_BYTES];
+    let rows = store.query(sql!("orphaned/page"), params).await?;
     rows.iter().map(read_pending).collect()
 }
 
@@ -88,7 +91,8 @@ pub async fn find_overdue_retries(
     due_before: Timestamp,
     limit: i64,
 ) -> Result<Vec<PendingDelivery>, StoreError> {
-    let rows = store.query(sql!("orphaned/overdue_retries"), &[&webhook.0, &due_before, &limit]).await?;
+    let params: Params<'_> = &[&webhook.0, &due_before, &limit, &MAX_PAGE_DATA_BYTES];
+    let rows = store.query(sql!("orphaned/overdue_retries"), params).await?;
     rows.iter().map(read_pending).collect()
 }
 
@@ -132,6 +136,6 @@ fn read_pending(row: &Row) -> Result<PendingDelivery, StoreError> {
         round_base: read(row, "round_base")?,
         first_attempt_at: read(row, "first_attempt_at")?,
         next_attempt_at: read(row, "next_attempt_at")?,
-        data: read(row, "data")?,
+        data: read_event_data(row)?,
     })
 }

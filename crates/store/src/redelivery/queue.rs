@@ -2,6 +2,7 @@
 
 use domain::delivery::DeliveryStatus;
 use domain::delivery::attempt::Trigger;
+use domain::delivery::envelope::EventData;
 use domain::event::event_type::EventType;
 use domain::ids::{BrandId, EventId, WebhookId};
 use domain::time::Timestamp;
@@ -9,10 +10,11 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::db::{Executor, Params};
+use crate::delivery::event_data::MAX_PAGE_DATA_BYTES;
 use crate::error::StoreError;
 use crate::keyset::KeysetPosition;
 use crate::pool::Store;
-use crate::rows::{read, read_word};
+use crate::rows::{read, read_event_data, read_word};
 
 /// A delivery whose first attempt of a new round is due.
 #[derive(Debug)]
@@ -40,8 +42,8 @@ pub struct DueDelivery {
     pub generation: i32,
     /// Attempts recorded before this round.
     pub round_base: i32,
-    /// The data, byte for byte.
-    pub data: String,
+    /// The data, if it is small.
+    pub data: EventData,
 }
 
 /// A [`DueRedelivery`] that was attempted, or that ended without an attempt.
@@ -110,7 +112,8 @@ pub async fn load_due(
     webhook: WebhookId,
     limit: i64,
 ) -> Result<Vec<DueRedelivery>, StoreError> {
-    let rows = store.query(sql!("redelivery_queue/load_due"), &[&webhook.0, &limit]).await?;
+    let rows =
+        store.query(sql!("redelivery_queue/load_due"), &[&webhook.0, &limit, &MAX_PAGE_DATA_BYTES]).await?;
     rows.iter().map(read_due).collect()
 }
 
@@ -134,15 +137,15 @@ pub async fn complete_redeliveries(
 }
 
 fn read_due(row: &Row) -> Result<DueRedelivery, StoreError> {
-    let data: Option<String> = read(row, "data")?;
-    let delivery = data.map(|data| {
+    let size: Option<i32> = read(row, "data_bytes")?;
+    let delivery = size.map(|_| {
         Ok::<_, StoreError>(DueDelivery {
             trigger: read_word(row, "trigger")?,
             brand_id: read_word(row, "brand_id")?,
             event_type: read_word(row, "type")?,
             generation: read(row, "generation")?,
             round_base: read(row, "round_base")?,
-            data,
+            data: read_event_data(row)?,
         })
     });
     Ok(DueRedelivery {

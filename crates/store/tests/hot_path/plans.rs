@@ -4,10 +4,11 @@ use crate::support::TestStore;
 
 const OWED: &str = include_str!("../../sql/ingest/owed.sql");
 
-const BATCHES: [(&str, usize); 4] = [
+const BATCHES: [(&str, usize); 5] = [
     (include_str!("../../sql/ingest/store.sql"), 11),
     (include_str!("../../sql/record/attempts.sql"), 20),
     (include_str!("../../sql/record/load_states.sql"), 3),
+    (include_str!("../../sql/events/load_data.sql"), 3),
     (OWED, 2),
 ];
 

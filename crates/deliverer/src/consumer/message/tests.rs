@@ -9,11 +9,12 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::delivery::messages::tests::message;
 use crate::limiter::Limits;
+use crate::limiter::attempt_memory::tests::unshared;
 use crate::limiter::attempt_rate::AttemptRate;
 
 fn limiter(closing: &CancellationToken) -> EndpointLimiter {
-    let limits = Limits { max_concurrency: 10, rate_per_second: None };
-    EndpointLimiter::new(limits, AttemptRate::default(), closing.clone())
+    let limits = Limits::new(10, None);
+    EndpointLimiter::new(limits, AttemptRate::default(), unshared(), closing.clone())
 }
 
 /// Deliveries that can be told apart by their round.
