@@ -29,6 +29,7 @@ mod leaks;
 mod lifecycle;
 mod limits;
 mod matching;
+mod memory;
 mod metrics;
 mod outage;
 mod outcomes;
