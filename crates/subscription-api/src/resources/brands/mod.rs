@@ -10,7 +10,6 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use domain::ids::BrandId;
 use domain::limits::MAX_TEXT_CHARS;
-use domain::quota::BrandQuota;
 use serde_json::value::RawValue;
 use store::api::audit::Entry;
 use store::api::brands::{self, Brand, Contact};
@@ -81,7 +80,7 @@ pub(crate) async fn create_brand(
     let (id, name, contact) = errors.into_result(read)?;
     let mut client = api.store.client().await?;
     let change = AuditedTransaction::begin(&mut client).await?;
-    let created = brands::insert_brand(&change, &id, &name, contact.as_ref(), &BrandQuota::default()).await?;
+    let created = brands::insert_brand(&change, &id, &name, contact.as_ref()).await?;
     let created = created.ok_or_else(|| Problem::conflict(format!("there is a brand {id} already")))?;
     change.commit(&audit_entry(by, "brand.create", None, &created)).await?;
     let location = format!("/admin/v1/brands/{id}");
