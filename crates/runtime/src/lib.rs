@@ -10,6 +10,7 @@
 //! - [`http_server`] serves HTTP to strangers within bounds.
 //! - [`ops`] serves `/healthz`, `/readyz` and `/metrics`. [`readiness`] decides whether the service is ready: both
 //!   servers store what it sends, and no work is stalled ([`progress`]).
+//! - [`names`] looks up the names of endpoints, with bounds and a cache for each tenant.
 //! - [`retry`] repeats an operation on PostgreSQL or RabbitMQ until it succeeds.
 //! - [`error`] writes an error with its causes, for the place that logs it.
 //!
@@ -19,6 +20,7 @@ pub mod error;
 pub mod http_server;
 pub mod lifecycle;
 pub mod metrics;
+pub mod names;
 pub mod ops;
 pub mod progress;
 pub mod readiness;
