@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deliverer::client::HttpSettings;
+use deliverer::client::{HttpSettings, NameSettings};
 use domain::delivery::envelope::{self, EventHead};
 use domain::ids::{AttemptId, EventId, WebhookId};
 use domain::webhook::signature::{Secret, Signer};
@@ -84,6 +84,7 @@ impl Poster {
             allow_networks: "127.0.0.0/8".parse().expect("a network"),
             extra_ca_file: stage.platform.dir().join("ca.pem").display().to_string(),
             http2: args.http2,
+            names: NameSettings::default(),
         };
         let board = Arc::new(Board::new(1));
         let sink = Sink::start(&stage.platform.authority, args.http2, Arc::clone(&board));

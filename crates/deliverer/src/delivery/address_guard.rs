@@ -2,66 +2,120 @@
 //!
 //! The client dials exactly the addresses that were checked here. It does not ask its resolver for an address that the
 //! URL itself contains, so that such a URL is checked before.
+//!
+//! Lookups are divided by brand, so that names that never resolve delay no other brand ([`runtime::names`]). The client
+//! asks its resolver for a name only; the brand is that of the task that sends the request ([`AddressGuard::within_brand`]).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
+use domain::ids::BrandId;
 use domain::webhook::address::{AllowedNetworks, Forbidden, check_address, check_addresses};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use runtime::names::{LookupError, NameResolver};
 use url::{Host, Url};
+
+use crate::telemetry;
+
+/// The share of lookups outside [`AddressGuard::within_brand`]. No brand has this id, because an id is not empty.
+const NO_BRAND: &str = "";
+
+tokio::task_local! {
+    /// The brand whose request the task sends.
+    static BRAND: BrandId;
+}
 
 /// An error of resolving the name of an endpoint.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unresolved {
-    /// The name has no address, or its servers do not answer.
+    /// The name has no address, or the lookup failed.
     #[error("the name {name} could not be resolved: {reason}")]
-    Dns { name: String, reason: String },
-    /// One of its addresses is forbidden.
-    #[error("{0}")]
-    Forbidden(#[from] Forbidden),
+    Dns { name: String, reason: LookupError },
+    /// One of its addresses is forbidden. The text does not contain the address, because the brand reads it with the
+    /// attempt, and could read the operator's own names otherwise.
+    #[error("the name {name} is not public: one of its addresses is forbidden")]
+    Forbidden { name: String },
+}
+
+impl Unresolved {
+    /// Whether the failure lies with this machine, and says nothing about the name.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self, Self::Dns { reason, .. } if reason.is_local())
+    }
 }
 
 /// The resolver of the client. It refuses a name if one of its addresses is forbidden.
 #[derive(Debug, Clone)]
-pub(crate) struct AddressGuard(pub(crate) AllowedNetworks);
+pub(crate) struct AddressGuard {
+    allowed: Arc<AllowedNetworks>,
+    names: NameResolver,
+}
 
 impl AddressGuard {
+    pub(crate) fn new(allowed: AllowedNetworks, names: NameResolver) -> Self {
+        Self { allowed: Arc::new(allowed), names }
+    }
+
     /// Refuses a URL whose host is a forbidden address. The client dials such a host without asking its resolver.
     pub(crate) fn check_literal(&self, url: &Url) -> Result<(), Forbidden> {
-        match url.host() {
-            Some(Host::Ipv4(address)) => check_address(address.into(), &self.0),
-            Some(Host::Ipv6(address)) => check_address(address.into(), &self.0),
-            Some(Host::Domain(_)) | None => Ok(()),
-        }
+        check_literal(url, &self.allowed)
+    }
+
+    /// Runs a request of a brand, whose names are then looked up in the brand's share.
+    pub(crate) async fn within_brand<T>(brand: BrandId, request: impl Future<Output = T>) -> T {
+        BRAND.scope(brand, request).await
     }
 }
 
 impl Resolve for AddressGuard {
     fn resolve(&self, name: Name) -> Resolving {
-        let allowed = self.0.clone();
-        Box::pin(async move { Ok(resolve_name(name.as_str(), &allowed).await?) })
+        let guard = self.clone();
+        // Read now, because the client may finish the connection in a task of its own.
+        let brand = BRAND.try_with(Clone::clone).ok();
+        Box::pin(async move {
+            let share = brand.as_ref().map_or(NO_BRAND, BrandId::as_str);
+            Ok(resolve_name(share, name.as_str(), &guard).await?)
+        })
     }
 }
 
-async fn resolve_name(name: &str, allowed: &AllowedNetworks) -> Result<Addrs, Unresolved> {
-    let failed = |reason: String| Unresolved::Dns { name: name.to_owned(), reason };
-    let found = tokio::net::lookup_host((name, 0)).await.map_err(|error| failed(error.to_string()))?;
-    let addresses: Vec<SocketAddr> = found.collect();
-    if addresses.is_empty() {
-        return Err(failed("it has no address".to_owned()));
+async fn resolve_name(share: &str, name: &str, guard: &AddressGuard) -> Result<Addrs, Unresolved> {
+    let found = guard
+        .names
+        .look_up(share, name)
+        .await
+        .map_err(|reason| Unresolved::Dns { name: name.to_owned(), reason })?;
+    check_addresses(found.iter().copied(), &guard.allowed).map_err(|forbidden| {
+        telemetry::report_forbidden_name(share, name, &forbidden);
+        Unresolved::Forbidden { name: name.to_owned() }
+    })?;
+    Ok(Box::new(found.to_vec().into_iter().map(|address| SocketAddr::new(address, 0))))
+}
+
+fn check_literal(url: &Url, allowed: &AllowedNetworks) -> Result<(), Forbidden> {
+    match url.host() {
+        Some(Host::Ipv4(address)) => check_address(address.into(), allowed),
+        Some(Host::Ipv6(address)) => check_address(address.into(), allowed),
+        Some(Host::Domain(_)) | None => Ok(()),
     }
-    check_addresses(addresses.iter().map(|address: &SocketAddr| -> IpAddr { address.ip() }), allowed)?;
-    Ok(Box::new(addresses.into_iter()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use runtime::names::{LookupTimeouts, NameSettings};
+
     use super::*;
+
+    fn networks(text: &str) -> AllowedNetworks {
+        text.parse().expect("networks")
+    }
 
     #[test]
     fn an_address_in_the_url_is_checked_in_every_notation() {
-        let is_allowed = |url: &str, networks: &str| {
-            let guard = AddressGuard(networks.parse().expect("networks"));
-            guard.check_literal(&url.parse().expect("a URL")).is_ok()
+        let is_allowed = |url: &str, allowed: &str| {
+            check_literal(&url.parse().expect("a URL"), &networks(allowed)).is_ok()
         };
         for url in
             ["https://127.0.0.1/", "https://2130706433/", "https://0x7f.1/", "https://[::ffff:7f00:1]/"]
@@ -74,12 +128,61 @@ mod tests {
         assert!(is_allowed("https://1.1.1.1/", "") && is_allowed("https://example.com/", ""));
     }
 
+    /// A guard whose name server never answers.
+    fn guard(allowed: &str) -> AddressGuard {
+        let settings = NameSettings { dns_servers: "127.0.0.1:9".parse().expect("a server") };
+        let timeouts = LookupTimeouts::within(Duration::from_millis(200));
+        AddressGuard::new(networks(allowed), NameResolver::start(&settings, timeouts))
+    }
+
     #[tokio::test]
     async fn a_name_is_refused_if_one_of_its_addresses_is_forbidden() {
-        let networks = |text: &str| text.parse::<AllowedNetworks>().expect("networks");
-        let refused = resolve_name("localhost", &networks("")).await.err().expect("it is this machine");
-        assert!(matches!(refused, Unresolved::Forbidden(_)), "{refused}");
-        let addresses = resolve_name("localhost", &networks("127.0.0.0/8,::1/128")).await.expect("allowed");
+        let refused = resolve_name("a", "localhost", &guard("")).await.err().expect("it is this machine");
+        assert!(matches!(refused, Unresolved::Forbidden { .. }), "{refused}");
+        assert!(!refused.to_string().contains("127.0.0.1"), "{refused}");
+        let open = guard("127.0.0.0/8,::1/128");
+        let addresses = resolve_name("a", "localhost", &open).await.expect("allowed");
         assert!(addresses.into_iter().all(|address| address.ip().is_loopback()));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_no_server_was_asked_for_is_a_local_failure() {
+        let no_server = resolve_name("a", "hooks.example", &guard("")).await.err().expect("no server");
+        assert!(no_server.is_local(), "{no_server}");
+        let missing = resolve_name("a", "hooks.invalid", &guard("")).await.err().expect("no such name");
+        assert!(!missing.is_local(), "{missing}");
+    }
+
+    /// The client has to call its resolver in the task that sends the request.
+    #[tokio::test]
+    async fn the_clients_resolver_learns_the_brand_of_the_request() {
+        #[derive(Debug)]
+        struct Recorder(Arc<std::sync::Mutex<Vec<String>>>);
+        impl Resolve for Recorder {
+            fn resolve(&self, _: Name) -> Resolving {
+                let brand = BRAND.try_with(|brand| brand.as_str().to_owned()).unwrap_or_default();
+                self.0.lock().expect("a list").push(brand);
+                Box::pin(async { Err("no address".into()) })
+            }
+        }
+        let seen: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+        let tls =
+            rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .expect("TLS")
+                .with_root_certificates(rustls::RootCertStore::empty())
+                .with_no_client_auth();
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .connect_timeout(Duration::from_secs(5))
+            .dns_resolver(Recorder(Arc::clone(&seen)))
+            .build()
+            .expect("a client");
+        for brand in ["acme", "globex"] {
+            let sending = client.post("https://hooks.example/").send();
+            let sent = AddressGuard::within_brand(brand.parse().expect("a brand"), sending).await;
+            assert!(sent.is_err());
+        }
+        assert_eq!(*seen.lock().expect("a list"), ["acme", "globex"]);
     }
 }

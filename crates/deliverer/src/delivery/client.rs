@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use domain::webhook::address::AllowedNetworks;
+pub use runtime::names::NameSettings;
+use runtime::names::{LookupTimeouts, NameResolver};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -21,6 +23,9 @@ const MAX_IDLE_PER_HOST: usize = 1000;
 const PING_INTERVAL: Duration = Duration::from_secs(4);
 /// The header `User-Agent` of every request (contract §3).
 const USER_AGENT: &str = concat!("Postrider/", env!("CARGO_PKG_VERSION"));
+/// Share of the connect timeout that a lookup may take, so that TCP and TLS have time left, and a name that does not
+/// resolve ends as `dns` and not as `timeout`.
+const MAX_LOOKUP_SHARE: f64 = 0.8;
 /// Longest timeout that may be configured.
 const MAX_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -44,6 +49,9 @@ pub struct HttpSettings {
     /// costs 60 MiB of memory, three times as much as over HTTP/1.1
     #[arg(long, env = "POSTRIDER_HTTP2", value_name = "BOOL", default_value_t = false, action = ArgAction::Set)]
     pub http2: bool,
+    /// Names of endpoints.
+    #[command(flatten)]
+    pub names: NameSettings,
 }
 
 fn parse_timeout(text: &str) -> Result<Duration, String> {
@@ -69,14 +77,17 @@ pub struct Client {
     pub(crate) guard: AddressGuard,
 }
 
-/// Builds the client.
+/// Builds the client, and starts its resolver in the background.
 ///
 /// # Errors
 /// When the file of further roots cannot be read or holds no certificate.
 pub fn build(settings: &HttpSettings) -> Result<Client, ClientError> {
-    let guard = AddressGuard(settings.allow_networks.clone());
+    let tls = tls_config(settings)?;
+    let timeouts = LookupTimeouts::within(settings.connect_timeout.mul_f64(MAX_LOOKUP_SHARE));
+    let names = NameResolver::start(&settings.names, timeouts);
+    let guard = AddressGuard::new(settings.allow_networks.clone(), names);
     let built = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls_config(settings)?)
+        .tls_backend_preconfigured(tls)
         .https_only(true)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
@@ -138,6 +149,7 @@ mod tests {
             allow_networks: "".parse().expect("no networks"),
             extra_ca_file: String::new(),
             http2: false,
+            names: NameSettings::default(),
         }
     }
 

@@ -11,7 +11,7 @@ use http::header::RETRY_AFTER;
 use store::clock;
 use tokio::time::{Instant, timeout_at};
 
-use crate::delivery::address_guard::Unresolved;
+use crate::delivery::address_guard::{AddressGuard, Unresolved};
 use crate::delivery::client::Client;
 use crate::delivery::request::Request;
 
@@ -25,6 +25,7 @@ pub(crate) async fn send_request(client: &Client, request: Request, timeout: Dur
     }
     let deadline = Instant::now() + timeout;
     let sending = client.http.post(request.url).headers(request.headers).body(request.body).send();
+    let sending = AddressGuard::within_brand(request.brand, sending);
     let response = match timeout_at(deadline, sending).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return failure_facts(error),
@@ -77,6 +78,9 @@ fn failure_facts(error: reqwest::Error) -> Facts {
 
 /// Whether the failure lies with this machine, which could not even try.
 fn is_ours(error: &(dyn Error + 'static)) -> bool {
+    if error_chain(error).any(|cause| cause.downcast_ref().is_some_and(Unresolved::is_local)) {
+        return true;
+    }
     let io = error_chain(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
     io.into_iter().any(|error| match error.kind() {
         io::ErrorKind::AddrNotAvailable
@@ -103,7 +107,7 @@ fn describe_error(error: &(dyn Error + 'static)) -> String {
 fn classify_error(error: &reqwest::Error) -> Outcome {
     for cause in error_chain(error) {
         match cause.downcast_ref::<Unresolved>() {
-            Some(Unresolved::Forbidden(_)) => return Outcome::Blocked,
+            Some(Unresolved::Forbidden { .. }) => return Outcome::Blocked,
             Some(Unresolved::Dns { .. }) => return Outcome::Dns,
             None => {}
         }
@@ -143,6 +147,7 @@ fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'st
 
 #[cfg(test)]
 mod tests {
+    use runtime::names::LookupError;
     use tokio::io::AsyncWriteExt;
 
     use super::*;
@@ -162,10 +167,19 @@ mod tests {
 
     #[test]
     fn the_innermost_error_is_told_and_a_refused_name_before_it() {
-        let resolver = Unresolved::Dns { name: "x.test".to_owned(), reason: "no such name".to_owned() };
+        let resolver = Unresolved::Dns { name: "x.test".to_owned(), reason: LookupError::NoSuchName };
         let wrapped = io::Error::other(io::Error::other(resolver));
-        assert_eq!(describe_error(&wrapped), "the name x.test could not be resolved: no such name");
+        assert_eq!(describe_error(&wrapped), "the name x.test could not be resolved: there is no such name");
         assert_eq!(describe_error(&io::Error::other("plain")), "plain");
+    }
+
+    #[test]
+    fn a_lookup_that_did_not_begin_does_not_count_against_the_endpoint() {
+        let unresolved = |reason| io::Error::other(Unresolved::Dns { name: "x.test".to_owned(), reason });
+        assert!(is_ours(&unresolved(LookupError::NotBegun(1))));
+        assert!(is_ours(&unresolved(LookupError::NoServer)));
+        assert!(!is_ours(&unresolved(LookupError::Silent(Duration::from_secs(3)))));
+        assert!(!is_ours(&io::Error::other(Unresolved::Forbidden { name: "x.test".to_owned() })));
     }
 
     #[test]
@@ -189,18 +203,32 @@ mod tests {
             allow_networks: "127.0.0.0/8".parse().expect("networks"),
             extra_ca_file: String::new(),
             http2: false,
+            names: runtime::names::NameSettings::default(),
         };
         client::build(&settings).expect("a client")
     }
 
     fn request(url: &str) -> Request {
-        Request { url: url.parse().expect("a URL"), headers: http::HeaderMap::new(), body: Vec::new() }
+        Request {
+            brand: "acme".parse().expect("a brand"),
+            url: url.parse().expect("a URL"),
+            headers: http::HeaderMap::new(),
+            body: Vec::new(),
+        }
     }
 
     #[tokio::test]
     async fn a_forbidden_address_is_blocked_without_a_connection() {
         let facts = send_request(&client(), request("https://10.0.0.1/"), Duration::from_secs(5)).await;
         assert_eq!((facts.outcome, facts.caused_locally), (Outcome::Blocked, false));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_does_not_exist_is_dns() {
+        let facts = send_request(&client(), request("https://hooks.invalid/"), Duration::from_secs(5)).await;
+        assert_eq!((facts.outcome, facts.caused_locally), (Outcome::Dns, false));
+        let error = facts.error.expect("a text");
+        assert_eq!(error, "the name hooks.invalid could not be resolved: there is no such name");
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use broker::wire::DeliveryMessage;
 use domain::delivery::envelope;
-use domain::ids::AttemptId;
+use domain::ids::{AttemptId, BrandId};
 use domain::time::Timestamp;
 use domain::trace::TRACEPARENT;
 use domain::webhook::signature::{self, Signer};
@@ -14,6 +14,8 @@ use crate::webhook_cache::WebhookConfig;
 /// A request that is ready to be sent.
 #[derive(Debug)]
 pub(crate) struct Request {
+    /// The brand whose share of lookups the request uses.
+    pub(crate) brand: BrandId,
     pub(crate) url: url::Url,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
@@ -36,7 +38,8 @@ pub(crate) fn build_request(
     set_platform_headers(&mut headers, &id, started.timestamp(), &signature);
     let producers_trace = || message.progress.trace.as_ref().map(ToString::to_string);
     set_trace_header(&mut headers, span.map(Span::traceparent).or_else(producers_trace));
-    Request { url: webhook.endpoint.url().clone(), headers, body }
+    let brand = message.head.brand_id.clone();
+    Request { brand, url: webhook.endpoint.url().clone(), headers, body }
 }
 
 /// Returns the signatures of a request: of the current keys, and of the keys before the last rotation while both count.

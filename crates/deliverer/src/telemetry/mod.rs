@@ -7,6 +7,7 @@ use domain::delivery::DeliveryStatus;
 use domain::delivery::attempt::{Facts, Trigger};
 use domain::ids::WebhookId;
 use domain::time::Timestamp;
+use domain::webhook::address::Forbidden;
 use metrics::{Counter, Gauge, counter, gauge, histogram};
 use runtime::error::Chain;
 use runtime::metrics::{GaugeGuard, MetricDef, MetricKind, init_counters, register_metrics};
@@ -126,7 +127,8 @@ const FINAL_STATUSES: [DeliveryStatus; 4] =
 
 /// Describes all metrics of the deliverer, and starts its counters at 0.
 pub(crate) fn describe_metrics() {
-    register_metrics(&[&METRICS[..], &store::pool::METRICS].concat(), env!("CARGO_PKG_VERSION"));
+    let all = [&METRICS[..], &runtime::names::METRICS, &store::pool::METRICS].concat();
+    register_metrics(&all, env!("CARGO_PKG_VERSION"));
     init_counters("postrider_deliveries_ended_total", "status", FINAL_STATUSES.map(DeliveryStatus::as_str));
     init_counters("postrider_deliverer_retries_total", "operation", Operation::ALL.map(Operation::as_str));
     init_counters("postrider_deliverer_refused_attempts_total", "lost", LostPart::ALL.map(LostPart::as_str));
@@ -308,6 +310,12 @@ pub(crate) fn report_disabled_webhook(webhook: WebhookId, detail: &str) {
 pub(crate) fn report_unreadable_webhook(webhook: WebhookId, error: &store::StoreError) {
     warn!(%webhook, error = %Chain(error), "the webhook cannot be read; nothing is delivered to it");
     counter!("postrider_deliverer_unreadable_webhooks_total").increment(1);
+}
+
+/// Reports a name of an endpoint that leads to a forbidden address. The line is at the level `debug`, because a brand
+/// may cause any number of them.
+pub(crate) fn report_forbidden_name(brand: &str, name: &str, forbidden: &Forbidden) {
+    emit_line(|| debug!(brand, name, error = %forbidden, "the name of an endpoint is not public"));
 }
 
 /// Reports that the pending deliveries of a webhook's ended generations were closed.
