@@ -8,6 +8,7 @@ use clap::Parser;
 use domain::settings::{HealthSettings, RetrySettings};
 use domain::webhook::address::AllowedNetworks;
 use runtime::http_server::TrustedProxies;
+use runtime::names::NameSettings;
 use runtime::telemetry::LogSettings;
 use store::StoreSettings;
 use store::secrets::keyring::KeyringSettings;
@@ -64,6 +65,9 @@ pub struct Config {
         hide_default_value = true
     )]
     pub(crate) trusted_proxies: TrustedProxies,
+    /// Names of endpoints.
+    #[command(flatten)]
+    pub(crate) names: NameSettings,
     /// Requests a second that each token may send, in bursts of up to twice the rate; expensive requests count
     /// several times
     #[arg(long, env = "POSTRIDER_TOKEN_RATE", value_name = "N", default_value = "100", value_parser = parse_token_rate)]

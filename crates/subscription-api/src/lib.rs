@@ -139,7 +139,13 @@ pub async fn run(
 }
 
 fn register_metrics() {
-    let all = [&telemetry::METRICS[..], &platform_metrics::METRICS, &store::pool::METRICS].concat();
+    let all = [
+        &telemetry::METRICS[..],
+        &platform_metrics::METRICS,
+        &runtime::names::METRICS,
+        &store::pool::METRICS,
+    ]
+    .concat();
     runtime::metrics::register_metrics(&all, env!("CARGO_PKG_VERSION"));
     telemetry::init_counters();
 }
@@ -163,7 +169,7 @@ fn build_api(config: &Config) -> Api {
         publisher: Publisher::new(link("publisher")),
         rejected: RejectedQueue::new(link("rejected"), names.clone()),
         names,
-        resolver: EndpointResolver::new(config.allow_networks.clone()),
+        resolver: EndpointResolver::start(config.allow_networks.clone(), &config.names),
         support_token: config.support_token.clone(),
         rate_limiter: TokenRateLimiter::new(config.token_rate),
         retention: config.store.retention,

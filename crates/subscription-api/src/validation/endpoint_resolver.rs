@@ -1,50 +1,59 @@
 //! Checks which addresses an endpoint has when it is created or changed, so that a mistake is reported at once.
 //!
 //! The deliverer checks the address again at every connection, and only that check protects the network. This check
-//! therefore accepts a name that does not resolve yet.
+//! therefore accepts a name that does not resolve yet, or not in time.
+//!
+//! Its caller learns that a name is not public, and not the address: otherwise a token could read the operator's own
+//! names.
 
-use runtime::tasks;
-use std::io;
 use std::net::IpAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::webhook::address::{AllowedNetworks, Forbidden, check_addresses};
+use domain::ids::BrandId;
+use domain::webhook::address::{AllowedNetworks, check_addresses};
 use domain::webhook::endpoint::Endpoint;
-use futures_util::future::BoxFuture;
-use tokio::sync::Semaphore;
+use runtime::names::{LookupTimeouts, NameResolver, NameSettings};
+use tracing::debug;
 
-/// Longest lookup of a name. A name that takes longer counts as not resolving yet.
+/// Longest lookup of a name. A name that takes longer counts as not resolving yet, because a person waits for the answer.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
-/// Slices of the timeout. A process that was stalled loses one slice, so it still sees an answer that arrived
-/// during the stall.
-const TIMEOUT_SLICES: u32 = 8;
-/// Most lookups at once, because each holds a thread until it ends, even after its timeout.
-const MAX_LOOKUPS: usize = 32;
 
-/// Looks up the addresses of a host and port.
-pub(crate) type Lookup = fn(String, u16) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
+/// Returns the addresses of a host in a test.
+pub(crate) type TestLookup = fn(&str) -> Vec<IpAddr>;
+
+/// An endpoint whose host is not public.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must have a public host, but {host} is not public")]
+pub struct NotPublic {
+    host: String,
+}
 
 /// Checks the addresses of endpoints against the forbidden ones.
 #[derive(Debug, Clone)]
 pub struct EndpointResolver {
-    allowed: AllowedNetworks,
+    allowed: Arc<AllowedNetworks>,
     lookup: Lookup,
-    permits: Arc<Semaphore>,
+}
+
+#[derive(Debug, Clone)]
+enum Lookup {
+    Names(NameResolver),
+    Test(TestLookup),
 }
 
 impl EndpointResolver {
-    /// A resolver that asks the operating system, as the deliverer's client does.
+    /// Starts a resolver that asks the same name servers as the deliverer. Each brand has a share of the lookups.
     #[must_use]
-    pub fn new(allowed: AllowedNetworks) -> Self {
-        Self::with_lookup(allowed, look_up_with_system)
+    pub fn start(allowed: AllowedNetworks, settings: &NameSettings) -> Self {
+        let names = NameResolver::start(settings, LookupTimeouts::within(LOOKUP_TIMEOUT));
+        Self { allowed: Arc::new(allowed), lookup: Lookup::Names(names) }
     }
 
-    /// A resolver that asks `lookup`.
+    /// A resolver that asks `lookup`, for tests.
     #[must_use]
-    pub fn with_lookup(allowed: AllowedNetworks, lookup: Lookup) -> Self {
-        Self { allowed, lookup, permits: Arc::new(Semaphore::new(MAX_LOOKUPS)) }
+    pub fn with_lookup(allowed: AllowedNetworks, lookup: TestLookup) -> Self {
+        Self { allowed: Arc::new(allowed), lookup: Lookup::Test(lookup) }
     }
 
     /// The networks that are allowed although they are forbidden otherwise.
@@ -53,77 +62,63 @@ impl EndpointResolver {
         &self.allowed
     }
 
-    /// Checks that no address of the endpoint is forbidden.
+    /// Checks that no address of the endpoint of a brand is forbidden.
     ///
     /// # Errors
-    /// The first forbidden address.
-    pub async fn check(&self, endpoint: &Endpoint) -> Result<(), Forbidden> {
+    /// When one of them is.
+    pub async fn check(&self, brand: &BrandId, endpoint: &Endpoint) -> Result<(), NotPublic> {
+        let host = endpoint.host().to_string();
         let addresses = match endpoint.literal_ip() {
             Some(address) => vec![address],
-            None => self.look_up_addresses(endpoint).await,
+            None => self.find_addresses(brand, &host).await,
         };
-        check_addresses(addresses, &self.allowed)
+        check_addresses(addresses, &self.allowed).map_err(|forbidden| {
+            debug!(%brand, host, error = %forbidden, "refused an endpoint that is not public");
+            NotPublic { host }
+        })
     }
 
-    async fn look_up_addresses(&self, endpoint: &Endpoint) -> Vec<IpAddr> {
-        let host = endpoint.host().to_string();
-        let port = endpoint.port();
-        let lookup = self.lookup;
-        let permits = Arc::clone(&self.permits);
-        // A task of its own keeps the permit until the lookup ends, even if the request is gone by then.
-        let mut looking = pin!(async move {
-            let permit = permits.acquire_owned().await;
-            tasks::spawn_named("resolver", async move {
-                let _permit = permit;
-                lookup(host, port).await
-            })
-            .await
-        });
-        for _ in 0..TIMEOUT_SLICES {
-            if let Ok(found) = tokio::time::timeout(LOOKUP_TIMEOUT / TIMEOUT_SLICES, looking.as_mut()).await {
-                return found.ok().and_then(Result::ok).unwrap_or_default();
+    async fn find_addresses(&self, brand: &BrandId, host: &str) -> Vec<IpAddr> {
+        match &self.lookup {
+            Lookup::Names(names) => {
+                names.look_up(brand.as_str(), host).await.map(|found| found.to_vec()).unwrap_or_default()
             }
+            Lookup::Test(lookup) => lookup(host),
         }
-        Vec::new()
     }
-}
-
-fn look_up_with_system(host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
-    Box::pin(async move {
-        let found = tokio::net::lookup_host((host, port)).await?;
-        Ok(found.map(|address| address.ip()).collect())
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn look_up_in_test(host: String, _: u16) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
-        Box::pin(async move {
-            let parse = |text: &str| text.parse::<IpAddr>().expect("address");
-            match host.as_str() {
-                "public.example" => Ok(vec![parse("93.184.215.14"), parse("2606:4700::1111")]),
-                "mixed.example" => Ok(vec![parse("93.184.215.14"), parse("10.0.0.1")]),
-                "slow.example" => std::future::pending().await,
-                _ => Err(io::Error::other("no such name")),
-            }
-        })
+    fn look_up_in_test(host: &str) -> Vec<IpAddr> {
+        let texts: &[&str] = match host {
+            "public.example" => &["93.184.215.14", "2606:4700::1111"],
+            "mixed.example" => &["93.184.215.14", "10.0.0.1"],
+            _ => &[],
+        };
+        texts.iter().map(|text| text.parse().expect("an address")).collect()
     }
 
-    async fn is_allowed(text: &str, allow: &str) -> bool {
+    async fn check(text: &str, allow: &str) -> Result<(), NotPublic> {
         let allowed: AllowedNetworks = allow.parse().expect("networks");
         let endpoint = Endpoint::from_stored(text).expect("endpoint");
-        EndpointResolver::with_lookup(allowed, look_up_in_test).check(&endpoint).await.is_ok()
+        let brand = "acme".parse().expect("a brand");
+        EndpointResolver::with_lookup(allowed, look_up_in_test).check(&brand, &endpoint).await
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn one_forbidden_address_refuses_a_name_that_resolves() {
-        assert!(is_allowed("https://public.example/", "").await);
-        assert!(!is_allowed("https://mixed.example/", "").await);
-        assert!(is_allowed("https://mixed.example/", "10.0.0.0/8").await);
-        assert!(is_allowed("https://unknown.example/", "").await);
-        assert!(is_allowed("https://slow.example/", "").await);
-        assert!(!is_allowed("https://127.0.0.1/", "").await);
+        assert!(check("https://public.example/", "").await.is_ok());
+        assert!(check("https://mixed.example/", "10.0.0.0/8").await.is_ok());
+        assert!(check("https://unknown.example/", "").await.is_ok());
+        assert!(check("https://127.0.0.1/", "").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn the_refusal_does_not_tell_the_address() {
+        let refused = check("https://mixed.example/", "").await.expect_err("forbidden").to_string();
+        assert_eq!(refused, "must have a public host, but mixed.example is not public");
     }
 }

@@ -1,6 +1,5 @@
 //! The harness: an application with its own database, and callers with tokens.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -11,7 +10,6 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use broker::{BrokerSettings, Link, Publisher, RejectedQueue, Topology};
 use clap::Parser;
 use domain::webhook::health::HealthRule;
-use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use store::secrets::keyring::SecretKeyring;
 use store::{Store, StoreSettings};
@@ -158,14 +156,14 @@ fn settings(database_url: &str) -> Settings {
 }
 
 /// Resolves the host names of the endpoints in the tests.
-fn look_up_in_test(host: String, _: u16) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
-    let address = match host.as_str() {
+fn look_up_in_test(host: &str) -> Vec<IpAddr> {
+    let address = match host {
         "public.example" => "93.184.215.14",
         "inside.example" => "10.0.0.1",
         "allowed.example" => "10.1.0.1",
-        _ => return Box::pin(async { Err(io::Error::other("no such name")) }),
+        _ => return Vec::new(),
     };
-    Box::pin(async move { Ok(vec![address.parse().expect("an address")]) })
+    vec![address.parse().expect("an address")]
 }
 
 async fn connect(url: &str) -> Client {

@@ -54,7 +54,7 @@ pub(crate) async fn create_webhook(
     let mut errors = ValidationErrors::default();
     let patch = WebhookPatch::parse_new(&body.0, api.resolver.allowed_networks(), &mut errors);
     if let Some(patch) = &patch {
-        patch.check_endpoint(&api.resolver, &mut errors).await;
+        patch.check_endpoint(&by.brand, &api.resolver, &mut errors).await;
     }
     let keys = Keys::generate(patch.as_ref().is_some_and(WebhookPatch::requests_v1a));
     let created = insert_webhook(&api, &by, patch, errors, &keys).await?;
@@ -156,7 +156,7 @@ pub(crate) async fn change_webhook(
     let patch = WebhookPatch::parse_patch(&body.0, api.resolver.allowed_networks(), &mut errors);
     // Names are resolved before the transaction begins, because the transaction must be short.
     if let Some(patch) = &patch {
-        patch.check_endpoint(&api.resolver, &mut errors).await;
+        patch.check_endpoint(&by.brand, &api.resolver, &mut errors).await;
         if patch.resumes(&found) && !patch.has_endpoint() {
             check_stored_endpoint(&found, &api.resolver, &mut errors).await;
         }

@@ -95,9 +95,14 @@ impl WebhookPatch {
     }
 
     /// Checks the addresses of the new endpoint, if there is one.
-    pub(crate) async fn check_endpoint(&self, resolver: &EndpointResolver, errors: &mut ValidationErrors) {
+    pub(crate) async fn check_endpoint(
+        &self,
+        brand: &BrandId,
+        resolver: &EndpointResolver,
+        errors: &mut ValidationErrors,
+    ) {
         if let Some(endpoint) = &self.endpoint {
-            check_address(endpoint, resolver, errors).await;
+            check_address(brand, endpoint, resolver, errors).await;
         }
     }
 
@@ -180,17 +185,19 @@ pub(crate) async fn check_stored_endpoint(
     errors: &mut ValidationErrors,
 ) {
     match Endpoint::parse(&webhook.endpoint, resolver.allowed_networks()) {
-        Ok(endpoint) => check_address(&endpoint, resolver, errors).await,
+        Ok(endpoint) => check_address(&webhook.brand_id, &endpoint, resolver, errors).await,
         Err(error) => errors.add(ENDPOINT_POINTER, error),
     }
 }
 
-async fn check_address(endpoint: &Endpoint, resolver: &EndpointResolver, errors: &mut ValidationErrors) {
-    if let Err(forbidden) = resolver.check(endpoint).await {
-        errors.add(
-            ENDPOINT_POINTER,
-            format!("must have a public host, but {} is not public: {forbidden}", endpoint.host()),
-        );
+async fn check_address(
+    brand: &BrandId,
+    endpoint: &Endpoint,
+    resolver: &EndpointResolver,
+    errors: &mut ValidationErrors,
+) {
+    if let Err(not_public) = resolver.check(brand, endpoint).await {
+        errors.add(ENDPOINT_POINTER, not_public);
     }
 }
 
