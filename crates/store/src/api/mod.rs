@@ -2,10 +2,12 @@
 //! [`transaction::AuditedTransaction`].
 
 pub mod audit;
+pub mod backlogs;
 pub mod brands;
 pub mod event_types;
 pub mod idempotency;
 pub mod overview;
+pub mod quota_shares;
 pub mod rejected_usage;
 pub mod tokens;
 pub mod transaction;

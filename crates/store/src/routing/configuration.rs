@@ -168,7 +168,7 @@ fn read_event_type_change(row: &Row) -> Result<EventTypeChange, StoreError> {
     })
 }
 
-fn read_brand_change(row: &Row) -> Result<BrandChange, StoreError> {
+pub(crate) fn read_brand_change(row: &Row) -> Result<BrandChange, StoreError> {
     let patterns: Vec<String> = read(row, "switch_patterns")?;
     let states: Vec<bool> = read(row, "switch_states")?;
     let enablement = Enablement::from_switches(patterns.into_iter().zip(states));

@@ -7,6 +7,7 @@ mod ingest;
 mod maintenance;
 mod migrating;
 mod plans;
+mod quotas;
 mod record;
 mod redelivery;
 mod reencrypt;
