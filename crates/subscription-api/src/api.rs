@@ -16,6 +16,7 @@ use crate::auth::rate_limiter::TokenRateLimiter;
 use crate::auth::token::SupportToken;
 use crate::auth::token_directory::TokenDirectory;
 use crate::budget::Budgets;
+use crate::intake::EventIntake;
 use crate::validation::endpoint_resolver::EndpointResolver;
 
 /// Longest time that the response to a new webhook waits for its queue. The deliverer creates the queue otherwise.
@@ -46,6 +47,8 @@ pub struct ApiParts {
     pub names: Namespace,
     /// Publishes the events that arrive over HTTP.
     pub publisher: Publisher,
+    /// Checks these events against the catalogue and the quotas of their brand.
+    pub intake: EventIntake,
     /// The queue of messages that the router rejected.
     pub rejected: RejectedQueue,
     /// The delays of the delay queues.

@@ -10,6 +10,7 @@
 //! - `validation` reads the body field by field and collects every error before the request is refused;
 //! - `resources` has the handlers, a file or folder a resource. A handler that writes does so in one transaction
 //!   together with its audit entry;
+//! - `intake` checks events against the catalogue and the brand's quotas before they are published;
 //! - `openapi` completes the document that the handlers describe, and `site` serves the console, the documentation
 //!   and the API reference from files inside the binary.
 //!
@@ -22,6 +23,7 @@ mod auth;
 mod budget;
 mod config;
 mod http;
+mod intake;
 mod openapi;
 mod platform_metrics;
 mod resources;
@@ -39,6 +41,7 @@ use auth::token_directory::{self, TokenDirectory};
 use broker::{Link, Prober, Publisher, RejectedQueue, Topology};
 use budget::Budgets;
 pub use config::Config;
+use intake::EventIntake;
 use runtime::error::Chain;
 use runtime::http_server;
 use runtime::ops::{self, ListenError};
@@ -63,6 +66,7 @@ pub mod testing {
     pub use crate::http::problem::{Problem, Result};
     pub use crate::http::query::Query;
     pub use crate::http::{cursor, server};
+    pub use crate::intake::EventIntake;
     pub use crate::resources::events::listing::EventListing;
     pub use crate::resources::webhooks::patch::WebhookPatch;
     pub use crate::routes::build_router;
@@ -121,8 +125,8 @@ pub async fn run(
     let address = config.listen;
     let listener =
         http_server::bind_listener(address).map_err(|source| StartError::Listen { address, source })?;
-    let api = build_api(&config);
     let me = Instance::new("subscription-api", env!("CARGO_PKG_VERSION"), config.store.retention);
+    let api = build_api(&config, &me);
     let prober =
         Prober::new(Link::new(&config.broker, "postrider subscription-api watch"), &config.broker.namespace);
     tasks::spawn_essential(
@@ -150,7 +154,7 @@ fn register_metrics() {
     telemetry::init_counters();
 }
 
-fn build_api(config: &Config) -> Api {
+fn build_api(config: &Config, me: &Instance) -> Api {
     let link = |purpose: &str| Link::new(&config.broker, format!("postrider subscription-api {purpose}"));
     let names = config.broker.namespace.clone();
     let levels = config.retry.schedule().delay_levels();
@@ -167,6 +171,7 @@ fn build_api(config: &Config) -> Api {
         retry_delays: levels.delays().to_vec(),
         topology: Topology::new(link("topology"), names.clone(), Some(levels)),
         publisher: Publisher::new(link("publisher")),
+        intake: EventIntake::new(me.id),
         rejected: RejectedQueue::new(link("rejected"), names.clone()),
         names,
         resolver: EndpointResolver::start(config.allow_networks.clone(), &config.names),

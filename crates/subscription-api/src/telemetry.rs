@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
+use domain::event::event_type::EventType;
+use domain::quota::Quota;
 use metrics::{counter, histogram};
+use runtime::error::Chain;
 use runtime::http_server::ClientAddress;
 use runtime::metrics::{GaugeGuard, MetricDef, MetricKind};
-use tracing::debug;
+use tracing::{debug, error};
 
 /// The metrics of requests.
-pub(crate) const METRICS: [MetricDef; 4] = [
+pub(crate) const METRICS: [MetricDef; 5] = [
     MetricDef::new(
         MetricKind::Histogram,
         "postrider_api_request_duration_seconds",
@@ -28,6 +31,12 @@ pub(crate) const METRICS: [MetricDef; 4] = [
         "Requests that got 429 or 503 because of a limit: token_rate, in_flight (of the brand), body_bytes, response_bytes or token_lookups (of unknown tokens)",
     )
     .with_labels(&["limit"]),
+    MetricDef::new(
+        MetricKind::Counter,
+        "postrider_api_over_quota_total",
+        "Requests to publish that were refused, because the brand is over a quota",
+    )
+    .with_labels(&["quota"]),
 ];
 const REFUSED_TOTAL: &str = "postrider_api_requests_refused_total";
 
@@ -64,6 +73,7 @@ impl Refused {
 /// Starts the counters with labels at 0.
 pub(crate) fn init_counters() {
     runtime::metrics::init_counters(REFUSED_TOTAL, "limit", Refused::ALL.map(Refused::as_str));
+    runtime::metrics::init_counters("postrider_api_over_quota_total", "quota", Quota::ALL.map(Quota::field));
 }
 
 /// Records a request that is refused because of a limit.
@@ -110,6 +120,17 @@ pub(crate) fn record_wrong_token(client: Option<ClientAddress>) {
     counter!("postrider_api_wrong_tokens_total").increment(1);
     let client = client.map(|ClientAddress(client)| tracing::field::display(client));
     debug!(client, "refused a token that is not valid");
+}
+
+/// Records a request that was refused, because its brand is over a quota.
+pub(crate) fn record_over_quota(quota: Quota) {
+    counter!("postrider_api_over_quota_total", "quota" => quota.field()).increment(1);
+    debug!(quota = quota.field(), "refused a request of a brand that is over its quota");
+}
+
+/// Logs an enforced schema that cannot be parsed. Events of the type are accepted unchecked.
+pub(crate) fn log_unreadable_schema(event_type: &EventType, error: &dyn std::error::Error) {
+    error!(%event_type, error = %Chain(error), "could not parse an enforced schema; its events are not checked");
 }
 
 /// The label of a method. Unknown methods share one label, because a client could invent any number of them.

@@ -62,7 +62,7 @@ const PROBLEMS: &[(u16, &str)] = &[
     (422, "Fields are not valid; `errors` names each of them."),
     (
         429,
-        "Too many requests with this token, or of this brand at once. Retry after the time in `Retry-After`.",
+        "Too many requests with this token, or of this brand at once, or too many events of this brand. Retry after the time in `Retry-After`.",
     ),
     (500, "Internal error."),
     (503, "The database or the broker is not available. Retry after the time in `Retry-After`."),

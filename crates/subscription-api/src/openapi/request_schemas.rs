@@ -87,6 +87,26 @@ pub(crate) struct NewBrand {
     name: String,
     /// Point of contact
     contact: Option<NewContact>,
+    /// How much the brand may publish
+    quotas: Option<QuotasPatch>,
+}
+
+/// Merge patch of the quotas of a brand: absent quotas stay, null restores the default.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct QuotasPatch {
+    /// Events a second; null for no limit
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    events_per_second: Option<u64>,
+    /// Bytes of event messages a second; null for no limit
+    #[schema(minimum = 1024, maximum = 17_179_869_184_u64)]
+    bytes_per_second: Option<u64>,
+    /// Deliveries a second, which is each event once for every webhook that it matches; null for no limit
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    deliveries_per_second: Option<u64>,
+    /// Bytes of event messages that may wait to be routed; null for 1 GiB
+    #[schema(minimum = 262_144, maximum = 17_592_186_044_416_u64)]
+    waiting_bytes: Option<u64>,
 }
 
 /// A point of contact.
@@ -110,6 +130,8 @@ pub(crate) struct BrandPatch {
     name: String,
     /// Null removes the contact
     contact: Option<ContactPatch>,
+    /// Null restores all defaults
+    quotas: Option<QuotasPatch>,
 }
 
 /// Merge patch of a point of contact: absent fields stay.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::quota::{BrandQuota, Quota};
 use domain::webhook::signature::{Keys, Scheme};
 use domain::webhook::signing_key::SigningKey;
 // utoipa recognizes the type by this name.
@@ -11,6 +12,7 @@ use domain::webhook::WebhookStatus;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use store::api::backlogs::Backlog;
 use store::api::brands::Brand;
 use store::api::event_types::CatalogueType;
 use store::api::tokens::Token;
@@ -162,12 +164,77 @@ pub(crate) struct BrandView {
     contact: Option<ContactView>,
     /// Types and groups that support enabled or disabled, most general first; the most specific entry decides
     event_types: Vec<SwitchView>,
+    /// How much the brand may publish; null is the default
+    quotas: QuotasView,
+    /// Events that wait for the brand, because it publishes faster than they are routed
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required)]
+    waiting: Option<WaitingView>,
     /// When the brand was created
     #[serde(with = "rfc3339")]
     created: DateTime,
     /// When the brand was last changed
     #[serde(with = "rfc3339")]
     updated: DateTime,
+}
+
+/// The quotas of a brand.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Quotas)]
+pub(crate) struct QuotasView {
+    /// Events a second; null for no limit
+    #[schema(required, minimum = 1, maximum = 1_000_000)]
+    events_per_second: Option<u64>,
+    /// Bytes of event messages a second; null for no limit
+    #[schema(required, minimum = 1024, maximum = 17_179_869_184_u64)]
+    bytes_per_second: Option<u64>,
+    /// Deliveries a second, which is each event once for every webhook that it matches; null for no limit
+    #[schema(required, minimum = 1, maximum = 1_000_000)]
+    deliveries_per_second: Option<u64>,
+    /// Bytes of event messages that may wait to be routed; null for 1 GiB
+    #[schema(required, minimum = 262_144, maximum = 17_592_186_044_416_u64)]
+    waiting_bytes: Option<u64>,
+}
+
+/// The events that wait for a brand.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Waiting)]
+pub(crate) struct WaitingView {
+    /// Number of events
+    #[schema(minimum = 0)]
+    events: i64,
+    /// Size of their messages in bytes
+    #[schema(minimum = 0)]
+    bytes: i64,
+    /// Since when events wait without a break; null if none waits
+    #[serde(serialize_with = "serialize_optional")]
+    #[schema(required)]
+    since: Option<DateTime>,
+}
+
+impl From<&BrandQuota> for QuotasView {
+    fn from(quotas: &BrandQuota) -> Self {
+        Self {
+            events_per_second: quotas.get(Quota::EventsPerSecond),
+            bytes_per_second: quotas.get(Quota::BytesPerSecond),
+            deliveries_per_second: quotas.get(Quota::DeliveriesPerSecond),
+            waiting_bytes: quotas.get(Quota::WaitingBytes),
+        }
+    }
+}
+
+impl BrandView {
+    /// The view of a brand with the events that wait for it. The audit has the view without them.
+    #[must_use]
+    pub(crate) fn with_backlog(brand: &Brand, backlog: Option<&Backlog>) -> Self {
+        let waiting = WaitingView {
+            events: backlog.map_or(0, |backlog| backlog.events),
+            bytes: backlog.map_or(0, |backlog| backlog.bytes),
+            since: backlog.map(|backlog| backlog.since),
+        };
+        Self { waiting: Some(waiting), ..brand.into() }
+    }
 }
 
 /// The point of contact of a brand.
@@ -202,6 +269,8 @@ impl From<&Brand> for BrandView {
             contact: contact
                 .map(|contact| ContactView { name: contact.name.clone(), email: contact.email.clone() }),
             event_types: brand.enablement.switches().map(switch).collect(),
+            quotas: (&brand.quotas).into(),
+            waiting: None,
             created: brand.created,
             updated: brand.updated,
         }

@@ -83,6 +83,35 @@ pub fn integer(
     }
 }
 
+/// Accepts a number without a fraction within bounds, which may exceed those of [`integer`]; `10.0` has no fraction.
+pub fn large_integer(
+    bounds: RangeInclusive<u64>,
+) -> impl Fn(&RawValue, &str, &mut ValidationErrors) -> Option<u64> {
+    move |raw, pointer, errors| {
+        let number = parse_large_integer(raw.get()).filter(|number| bounds.contains(number));
+        if number.is_none() {
+            errors.add(pointer, format!("must be an integer from {} to {}", bounds.start(), bounds.end()));
+        }
+        number
+    }
+}
+
+fn parse_large_integer(json: &str) -> Option<u64> {
+    /// The largest number up to which a double holds every integer.
+    const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+    let number: serde_json::Number = serde_json::from_str(json).ok()?;
+    if let Some(number) = number.as_u64() {
+        return Some(number);
+    }
+    let number = number.as_f64().filter(|n| n.fract() == 0.0 && (0.0..=MAX_EXACT).contains(n))?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the line above checks the bounds and the fraction"
+    )]
+    Some(number as u64)
+}
+
 fn parse_whole_number(json: &str) -> Option<i32> {
     let number: serde_json::Number = serde_json::from_str(json).ok()?;
     if let Some(number) = number.as_i64() {

@@ -104,3 +104,73 @@ async fn types_are_enabled_and_disabled_for_a_brand() {
     support.put("/admin/v1/brands/other/event-types/*", None).await.problem(404);
     api.drop_database().await;
 }
+
+#[tokio::test]
+async fn support_sets_changes_and_clears_quotas() {
+    let api = TestApi::new().await;
+    let support = api.as_support();
+    let unlimited = json!({"eventsPerSecond": null, "bytesPerSecond": null, "deliveriesPerSecond": null, "waitingBytes": null});
+    let plain = support.post("/admin/v1/brands", &json!({"brandId": "plain", "name": "p"})).await.expect(201);
+    assert_eq!(plain["quotas"], unlimited);
+    assert_eq!(plain["waiting"], json!({"events": 0, "bytes": 0, "since": null}));
+
+    let body =
+        json!({"brandId": "acme", "name": "a", "quotas": {"eventsPerSecond": 100, "waitingBytes": 1 << 30}});
+    let created = support.post("/admin/v1/brands", &body).await.expect(201);
+    let quotas = json!({"eventsPerSecond": 100, "bytesPerSecond": null, "deliveriesPerSecond": null, "waitingBytes": 1 << 30});
+    assert_eq!(created["quotas"], quotas);
+    let patch = async |quotas: Value| {
+        let patched = support.patch("/admin/v1/brands/acme", &json!({"quotas": quotas})).await.expect(200);
+        assert_eq!(patched, support.get("/admin/v1/brands/acme").await.expect(200));
+        patched["quotas"].clone()
+    };
+    assert_eq!(patch(json!({})).await, quotas, "an absent quota stays");
+    let changed = json!({"eventsPerSecond": null, "bytesPerSecond": 4096, "deliveriesPerSecond": 7.0});
+    let expected = json!({"eventsPerSecond": null, "bytesPerSecond": 4096, "deliveriesPerSecond": 7, "waitingBytes": 1 << 30});
+    assert_eq!(patch(changed).await, expected);
+    assert_eq!(patch(Value::Null).await, unlimited);
+
+    let audit = support.get("/admin/v1/audit?limit=2").await.expect(200);
+    let entry = &audit["items"][1];
+    assert_eq!((&entry["before"]["quotas"], &entry["after"]["quotas"]), (&quotas, &expected));
+    assert_eq!(entry["after"].get("waiting"), None, "the audit has the configuration alone");
+    api.drop_database().await;
+}
+
+#[tokio::test]
+async fn every_invalid_quota_is_named() {
+    let api = TestApi::new().await;
+    let support = api.as_support();
+    let bad = json!({"quotas": {"eventsPerSecond": 0, "bytesPerSecond": 1023, "deliveriesPerSecond": 1.5, "waitingBytes": "1", "events": 1}});
+    let pointers = [
+        "/quotas/bytesPerSecond",
+        "/quotas/deliveriesPerSecond",
+        "/quotas/events",
+        "/quotas/eventsPerSecond",
+        "/quotas/waitingBytes",
+    ];
+    support.post("/admin/v1/brands", &json!({"brandId": "acme", "name": "a"})).await.expect(201);
+    assert_eq!(support.patch("/admin/v1/brands/acme", &bad).await.pointers(), pointers);
+    let new = json!({"brandId": "b", "name": "b", "quotas": bad["quotas"]});
+    assert_eq!(support.post("/admin/v1/brands", &new).await.pointers(), pointers);
+    let whole = json!({"quotas": 1});
+    assert_eq!(support.patch("/admin/v1/brands/acme", &whole).await.pointers(), ["/quotas"]);
+    api.drop_database().await;
+}
+
+#[tokio::test]
+async fn support_sees_the_events_that_wait_for_a_brand() {
+    let api = TestApi::new().await;
+    let support = api.as_support();
+    for id in ["acme", "other"] {
+        support.post("/admin/v1/brands", &json!({"brandId": id, "name": id})).await.expect(201);
+    }
+    let waiting = "INSERT INTO brand_backlogs VALUES ('acme', 3, 4096, '2026-01-02T03:04:05.678Z')";
+    api.sql.batch_execute(waiting).await.expect("inserted");
+    let expected = json!({"events": 3, "bytes": 4096, "since": "2026-01-02T03:04:05.678Z"});
+    assert_eq!(support.get("/admin/v1/brands/acme").await.expect(200)["waiting"], expected);
+    let listed = support.list_all("/admin/v1/brands", 10).await;
+    let nothing = json!({"events": 0, "bytes": 0, "since": null});
+    assert_eq!((&listed[0]["waiting"], &listed[1]["waiting"]), (&expected, &nothing));
+    api.drop_database().await;
+}

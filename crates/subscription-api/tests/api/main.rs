@@ -10,6 +10,7 @@ mod documents;
 mod events;
 mod listener;
 mod paging;
+mod publish;
 mod rate_limits;
 mod rows;
 mod shares;

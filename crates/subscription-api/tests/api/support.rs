@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use store::secrets::keyring::SecretKeyring;
 use store::{Store, StoreSettings};
 use subscription_api::testing::{
-    Api, ApiParts, Budgets, EndpointResolver, TokenDirectory, TokenRateLimiter, build_router,
+    Api, ApiParts, Budgets, EndpointResolver, EventIntake, TokenDirectory, TokenRateLimiter, build_router,
 };
 use tokio_postgres::{Client, NoTls};
 use tower_service::Service;
@@ -89,11 +89,11 @@ impl TestApi {
     }
 
     pub(crate) fn caller(&self, token: &str) -> Caller<'_> {
-        Caller { app: &self.app, token: Some(token.to_owned()) }
+        Caller { app: &self.app, token: Some(token.to_owned()), header: None }
     }
 
     pub(crate) fn anonymous(&self) -> Caller<'_> {
-        Caller { app: &self.app, token: None }
+        Caller { app: &self.app, token: None, header: None }
     }
 
     /// Creates a brand with the enabled types and returns a caller with a token of this role.
@@ -139,6 +139,7 @@ pub(crate) fn app(database_url: &str, rate: NonZeroU32) -> Router {
         keyring: SecretKeyring::new(&MASTER_KEY.parse().expect("a key")),
         topology: Topology::new(link(), names.clone(), None),
         publisher: Publisher::new(link()),
+        intake: EventIntake::new(Uuid::new_v4()),
         rejected: RejectedQueue::new(link(), names.clone()),
         names: names.clone(),
         retry_delays: Vec::new(),
@@ -177,18 +178,24 @@ async fn connect(url: &str) -> Client {
 pub(crate) struct Caller<'a> {
     app: &'a Router,
     token: Option<String>,
+    header: Option<(&'static str, String)>,
 }
 
 impl<'a> Caller<'a> {
     pub(crate) fn with_support(app: &'a Router) -> Self {
-        Self { app, token: Some(SUPPORT.to_owned()) }
+        Self { app, token: Some(SUPPORT.to_owned()), header: None }
     }
 }
 
 impl Caller<'_> {
     /// Returns the same caller at another application.
     pub(crate) fn on<'a>(&self, app: &'a Router) -> Caller<'a> {
-        Caller { app, token: self.token.clone() }
+        Caller { app, token: self.token.clone(), header: self.header.clone() }
+    }
+
+    /// Returns the caller with a further header in each request.
+    pub(crate) fn with_header(&self, name: &'static str, value: &str) -> Self {
+        Self { header: Some((name, value.to_owned())), ..self.clone() }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -234,6 +241,9 @@ impl Caller<'_> {
         }
         if let Some(media_type) = media_type {
             request = request.header("content-type", media_type);
+        }
+        if let Some((name, value)) = &self.header {
+            request = request.header(*name, value);
         }
         let mut request = request.body(body.into()).expect("a request");
         request.extensions_mut().insert(SocketAddr::from(([192, 0, 2, 1], 1234)));

@@ -1,6 +1,7 @@
 //! Brands and their points of contact.
 
 pub(crate) mod enablement;
+mod quotas;
 pub(crate) mod tokens;
 
 use axum::Json;
@@ -10,8 +11,10 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use domain::ids::BrandId;
 use domain::limits::MAX_TEXT_CHARS;
+use domain::quota::BrandQuota;
 use serde_json::value::RawValue;
 use store::api::audit::Entry;
+use store::api::backlogs;
 use store::api::brands::{self, Brand, Contact};
 use store::{AuditedTransaction, Executor};
 
@@ -74,17 +77,20 @@ pub(crate) async fn create_brand(
         let id: Option<BrandId> = fields.required("brandId", validators::parsed_text);
         let name = fields.required("name", validators::nonempty_text(MAX_TEXT_CHARS));
         let contact = fields.clearable("contact", parse_contact).into_option();
+        let quotas = fields.clearable("quotas", quotas::parse_patch(BrandQuota::default())).into_option();
         fields.finish();
-        Some((id?, name?, contact))
+        Some((id?, name?, contact, quotas.unwrap_or_default()))
     });
-    let (id, name, contact) = errors.into_result(read)?;
+    let (id, name, contact, quotas) = errors.into_result(read)?;
     let mut client = api.store.client().await?;
     let change = AuditedTransaction::begin(&mut client).await?;
-    let created = brands::insert_brand(&change, &id, &name, contact.as_ref()).await?;
+    let created = brands::insert_brand(&change, &id, &name, contact.as_ref(), &quotas).await?;
     let created = created.ok_or_else(|| Problem::conflict(format!("there is a brand {id} already")))?;
     change.commit(&audit_entry(by, "brand.create", None, &created)).await?;
     let location = format!("/admin/v1/brands/{id}");
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(BrandView::from(&created))))
+    // Nothing can wait for a new brand.
+    let view = BrandView::with_backlog(&created, None);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)))
 }
 
 /// List all brands
@@ -104,7 +110,10 @@ pub(crate) async fn list_brands(
     let after: Option<BrandId> = query.take("cursor", |text| cursor::decode(LIST, text));
     query.finish()?;
     let rows = brands::list_brands(&api.store, after.as_ref(), limit + 1).await?;
-    Ok(Json(Page::from_rows(LIST, rows, limit, |brand| brand.id.clone(), |brand| BrandView::from(&brand))))
+    let ids: Vec<&str> = rows.iter().map(|brand| brand.id.as_str()).collect();
+    let backlogs = backlogs::load_backlogs(&api.store, &ids).await?;
+    let view = |brand: Brand| BrandView::with_backlog(&brand, backlogs.get(&brand.id));
+    Ok(Json(Page::from_rows(LIST, rows, limit, |brand| brand.id.clone(), view)))
 }
 
 /// Read a brand
@@ -118,12 +127,14 @@ pub(crate) async fn read_brand(
     _: Support,
     BrandInPath(id): BrandInPath,
 ) -> Result<Json<BrandView>> {
-    Ok(Json(BrandView::from(&find_brand(&api.store, &id).await?)))
+    let brand = find_brand(&api.store, &id).await?;
+    Ok(Json(view_with_backlog(&api.store, &brand).await?))
 }
 
 /// Change a brand
 ///
-/// The body is a JSON merge patch: absent fields stay, `"contact": null` removes the contact.
+/// The body is a JSON merge patch: absent fields stay, `"contact": null` removes the contact, and a quota that is null
+/// has its default. Routers and API processes apply changed quotas within about a second.
 #[utoipa::path(
     patch, path = "/admin/v1/brands/{brandId}", tag = "support", operation_id = "changeBrand",
     params(BrandPath),
@@ -143,12 +154,13 @@ pub(crate) async fn change_brand(
     let change = AuditedTransaction::begin(&mut client).await?;
     let before = brands::lock_brand(&change, &id).await?.ok_or_else(brand_not_found)?;
     let after = apply_patch(&before, &body.0)?;
-    if after.name == before.name && after.contact == before.contact {
-        return Ok(Json(BrandView::from(&before)));
+    if after.name == before.name && after.contact == before.contact && after.quotas == before.quotas {
+        return Ok(Json(view_with_backlog(&change, &before).await?));
     }
     let after = brands::update_brand(&change, &after).await?.ok_or_else(brand_not_found)?;
+    let view = view_with_backlog(&change, &after).await?;
     change.commit(&audit_entry(by, "brand.change", Some(&before), &after)).await?;
-    Ok(Json(BrandView::from(&after)))
+    Ok(Json(view))
 }
 
 fn apply_patch(before: &Brand, raw: &RawValue) -> Result<Brand> {
@@ -162,6 +174,8 @@ fn apply_patch(before: &Brand, raw: &RawValue) -> Result<Brand> {
         let contact: Patch<Contact> = fields
             .clearable("contact", |raw, pointer, errors| parse_contact_patch(own, raw, pointer, errors));
         contact.apply_to_option(&mut after.contact);
+        let quotas = fields.clearable("quotas", quotas::parse_patch(before.quotas));
+        quotas.apply(&mut after.quotas, BrandQuota::default());
         fields.finish();
     });
     errors.into_result(read)?;
@@ -202,6 +216,11 @@ fn parse_email(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -> 
         return None;
     }
     Some(text)
+}
+
+async fn view_with_backlog(db: &impl Executor, brand: &Brand) -> Result<BrandView> {
+    let backlogs = backlogs::load_backlogs(db, &[brand.id.as_str()]).await?;
+    Ok(BrandView::with_backlog(brand, backlogs.get(&brand.id)))
 }
 
 /// Finds a brand.

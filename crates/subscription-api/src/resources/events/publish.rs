@@ -28,6 +28,7 @@ use crate::auth::request_cost::events_surcharge;
 use crate::http::body::JsonBody;
 use crate::http::path::BrandPath;
 use crate::http::problem::{Problem, Result};
+use crate::intake::{Cost, EventToCheck};
 use crate::openapi::request_schemas;
 use crate::validation::errors::{ValidationErrors, member_pointer};
 use crate::validation::fields::Fields;
@@ -57,11 +58,21 @@ struct RequestedEvent<'a> {
     data: &'a str,
 }
 
+impl RequestedEvent<'_> {
+    fn to_check(&self) -> EventToCheck<'_> {
+        EventToCheck { pointer: &self.pointer, event_type: &self.event_type, data: self.data }
+    }
+}
+
 /// Publish events
 ///
 /// Publishes one event, or up to 500 as `{"events":[…]}`. The response is sent after the broker has confirmed all of
 /// them. Send an `Idempotency-Key` to retry safely: a retried request gets the same ids, and no event is delivered
-/// twice because of the retry.
+/// twice because of the retry. A request that is refused does not use up its key.
+///
+/// The events are checked against the catalogue: an unknown or built-in type, and data that violates an enforced schema,
+/// is a 422 that names the event. Events of a type that is not enabled for the brand are accepted and dropped. A brand
+/// over a quota is refused with 429 until the time in `Retry-After` is over.
 #[utoipa::path(
     post, path = "/v1/{brandId}/events", tag = "events", operation_id = "publishEvents",
     params(BrandPath, ("Idempotency-Key" = Option<String>, Header, description = "Identifies the request, so that it can be retried safely")),
@@ -79,8 +90,22 @@ pub(crate) async fn publish_events(
     let events = parse_events(&body.0, &by.brand, &mut errors);
     let events = errors.into_result(events)?;
     by.charge.spend(&api, events_surcharge(events.len()))?;
-    let ids = assign_ids(&api, &by.brand, key, &body.0, &events).await?;
-    let mut messages = build_messages(&api, &by.brand, &events, &ids)?;
+    let drawn = draw_ids(&events);
+    let mut messages = build_messages(&api, &by.brand, &events, &drawn)?;
+    let cost = admit_events(&api, &by.brand, &events, &messages).await?;
+    // Only now, so that a refused request does not use up its key.
+    let kept = keep_ids(&api, &by.brand, key, &body.0, drawn).await;
+    let ids = match kept {
+        Ok(Ids::Drawn(ids)) => ids,
+        Ok(Ids::OfFirstRequest(ids)) => {
+            messages = build_messages(&api, &by.brand, &events, &ids)?;
+            ids
+        }
+        Err(problem) => {
+            api.intake.give_back(&by.brand, cost);
+            return Err(problem);
+        }
+    };
     if let Some(trace) = read_trace_parent(&headers) {
         messages.iter_mut().for_each(|(_, message)| message.headers.push((TRACEPARENT, trace.to_string())));
     }
@@ -152,23 +177,48 @@ fn parse_event<'a>(mut fields: Fields<'a, '_>, pointer: &str, brand: &BrandId) -
     Some(RequestedEvent { pointer: pointer.to_owned(), id, event_type: event_type?, created, data: data? })
 }
 
-/// Assigns an id to each event: its own, a new one, or, with an idempotency key, the id of the first request with
-/// this key.
-async fn assign_ids(
+/// The ids of the events of a request, in their order.
+enum Ids {
+    /// The ids that were drawn for this request.
+    Drawn(Vec<EventId>),
+    /// The ids of the first request with the same key.
+    OfFirstRequest(Vec<EventId>),
+}
+
+/// Draws an id for each event without an id of its own.
+fn draw_ids(events: &[RequestedEvent<'_>]) -> Vec<EventId> {
+    let now = u64::try_from(Utc::now().timestamp_millis()).unwrap_or(0);
+    events.iter().map(|event| event.id.unwrap_or_else(|| EventId::generate(now))).collect()
+}
+
+/// Checks the events against the catalogue, and takes their cost from the brand's quotas.
+async fn admit_events(
+    api: &Api,
+    brand: &BrandId,
+    events: &[RequestedEvent<'_>],
+    messages: &[(String, Outgoing)],
+) -> Result<Cost> {
+    let checks: Vec<_> = events.iter().map(RequestedEvent::to_check).collect();
+    let bytes = messages.iter().map(|(_, message)| message.body.len()).sum();
+    api.intake.admit(&api.store, brand, &checks, bytes).await
+}
+
+/// Keeps the ids under the idempotency key. A retried request gets the ids of the first request with its key.
+async fn keep_ids(
     api: &Api,
     brand: &BrandId,
     key: Option<&str>,
     raw: &RawValue,
-    events: &[RequestedEvent<'_>],
-) -> Result<Vec<EventId>> {
-    let now = u64::try_from(Utc::now().timestamp_millis()).unwrap_or(0);
-    let ids: Vec<EventId> =
-        events.iter().map(|event| event.id.unwrap_or_else(|| EventId::generate(now))).collect();
-    let Some(key) = key else { return Ok(ids) };
+    ids: Vec<EventId>,
+) -> Result<Ids> {
+    let Some(key) = key else { return Ok(Ids::Drawn(ids)) };
     let request = KeptRequest { fingerprint: Sha256::digest(raw.get().as_bytes()).into(), ids };
     let kept = idempotency::keep_request(&api.store, brand, key, request.clone()).await?;
+    if kept == request {
+        return Ok(Ids::Drawn(kept.ids));
+    }
     if kept.fingerprint == request.fingerprint {
-        return Ok(kept.ids);
+        return Ok(Ids::OfFirstRequest(kept.ids));
     }
     let mut errors = ValidationErrors::default();
     errors.add(
