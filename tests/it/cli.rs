@@ -26,6 +26,9 @@ async fn support_creates_a_brand_and_the_brand_creates_a_webhook() {
     let new = ["brands", "create", "nova", "--name", "Nova", "--contact-name", "Ada"];
     let made = support.json(&[&new[..], &["--contact-email", "ada@example.com"]].concat()).await;
     assert_eq!(made["contact"], json!({"name": "Ada", "email": "ada@example.com"}));
+    let limit = ["brands", "quotas", "nova", "--events-per-second", "500", "--bytes-per-second", "default"];
+    let limited = support.json(&limit).await;
+    assert_eq!((&limited["quotas"]["eventsPerSecond"], &limited["name"]), (&json!(500), &json!("Nova")));
     support.text(&["brands", "enable", "nova", "NOTIFICATION"]).await;
     support.text(&["types", "put", "NOTIFICATION.NEW", "--description", "New", "--example", "[1.10]"]).await;
     let token = support.json(&["tokens", "create", "ci", "--role", "write", "--brand", "nova"]).await;
