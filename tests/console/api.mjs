@@ -1,6 +1,7 @@
 // The API, for tests that prepare or check something beside the console.
 
-import { SUPPORT_TOKEN, URL_OF_API } from './settings.mjs';
+import amqp from 'amqplib';
+import { AMQP_URL, SUPPORT_TOKEN, URL_OF_API } from './settings.mjs';
 
 export async function request(token, method, path, body) {
   const answer = await fetch(URL_OF_API + path, {
@@ -42,4 +43,20 @@ export async function publish(token, brandId, count, { type = SMS, data = { mess
   });
   if (answer.status !== 202) throw new Error(`publish: ${answer.status} ${await answer.text()}`);
   return (await answer.json()).ids;
+}
+
+/** Publishes this number of events over AMQP, which takes types that the catalogue does not have. */
+export async function publishOverAmqp(token, brandId, count, type) {
+  const { exchange } = await call(token, 'GET', '/v1/me');
+  const connection = await amqp.connect(AMQP_URL);
+  try {
+    const channel = await connection.createConfirmChannel();
+    for (let n = 0; n < count; n += 1) {
+      const event = { brandId, type, data: { n } };
+      channel.publish(exchange, type, Buffer.from(JSON.stringify(event)), { persistent: true, messageId: `${type} ${n}` });
+    }
+    await channel.waitForConfirms();
+  } finally {
+    await connection.close();
+  }
 }

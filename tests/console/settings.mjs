@@ -6,6 +6,8 @@ function needed(name) {
   return value;
 }
 
+/** RabbitMQ, for events that the API refuses. */
+export const AMQP_URL = needed('AMQP_URL');
 /** The address of subscription-api. */
 export const URL_OF_API = needed('CONSOLE_URL');
 export const SUPPORT_TOKEN = needed('POSTRIDER_SUPPORT_TOKEN');

@@ -1,7 +1,7 @@
 // Support beside webhooks: the catalogue, and messages that were rejected because a type was missing.
 
 import assert from 'node:assert/strict';
-import { asSupport, publish } from './api.mjs';
+import { asSupport, publishOverAmqp } from './api.mjs';
 import { signIn, withBrowser } from './browser.mjs';
 import { waitFor } from './journey.mjs';
 import { SUPPORT_TOKEN } from './settings.mjs';
@@ -11,7 +11,7 @@ const button = (page, name) => page.getByRole('button', { name, exact: true });
 const waitNotice = (page, text) => page.getByRole('status').filter({ hasText: text }).waitFor();
 
 export async function rejectedEventsAreRepublished({ brand, token }) {
-  await publish(token, brand, 2, { type: NEW_TYPE });
+  await publishOverAmqp(token, brand, 2, NEW_TYPE);
   await waitFor(async () => (await asSupport('GET', '/admin/v1/rejected')).total === 2, 'two rejected events');
   await withBrowser({}, async (page) => {
     await signIn(page, SUPPORT_TOKEN);
@@ -80,6 +80,12 @@ export async function supportManagesABrand({ brand }) {
     await page.getByLabel("Contact's email address").fill('grace@example.com');
     await button(page, 'Save').click();
     await waitNotice(page, 'The brand is saved');
+    await page.getByLabel('Events per second').fill('0');
+    await button(page, 'Save the quotas').click();
+    await page.getByText('Enter a whole number from 1 to 1000000').waitFor();
+    await page.getByLabel('Events per second').fill('100000');
+    await button(page, 'Save the quotas').click();
+    await waitNotice(page, 'The quotas are saved');
     await page.getByRole('navigation', { name: `Brand ${brand}` }).getByRole('link', { name: 'Tokens' }).click();
     await page.getByLabel('Name', { exact: true }).fill('to be deleted');
     await page.getByLabel('Role').selectOption('read');
@@ -91,6 +97,7 @@ export async function supportManagesABrand({ brand }) {
     const answer = await fetch(`${new URL(page.url()).origin}/v1/me`, { headers: { authorization: `Bearer ${token}` } });
     assert.equal(answer.status, 401);
   });
-  const { contact } = await asSupport('GET', `/admin/v1/brands/${brand}`);
+  const { contact, quotas } = await asSupport('GET', `/admin/v1/brands/${brand}`);
   assert.equal(contact.email, 'grace@example.com');
+  assert.equal(quotas.eventsPerSecond, 100_000);
 }

@@ -2,7 +2,7 @@
 
 import { parseKeeping } from '../lib/raw-json';
 import { call, path, send, withQuery, type Query } from './client';
-import type { AuditEntry, Brand, Contact, EventType, Overview, Page, Rejected, RejectedFilter, RejectedGroup, Token, Webhook } from './types';
+import type { AuditEntry, Brand, Contact, EventType, Overview, Page, Quotas, Rejected, RejectedFilter, RejectedGroup, Token, Webhook } from './types';
 
 export const readOverview = (signal?: AbortSignal) => call<Overview>('GET', '/admin/v1/overview', { signal });
 
@@ -15,7 +15,7 @@ export const readBrand = (brand: string, signal?: AbortSignal) =>
 export const createBrand = (body: { brandId: string; name: string; contact?: Contact }) =>
   call<Brand>('POST', '/admin/v1/brands', { body });
 
-export const editBrand = (brand: string, body: { name: string; contact: Contact | null }) =>
+export const editBrand = (brand: string, body: { name?: string; contact?: Contact | null; quotas?: Partial<Quotas> }) =>
   call<Brand>('PATCH', path`/admin/v1/brands/${brand}`, { body });
 
 export const setTypeEnabled = (brand: string, pattern: string, on: boolean) =>

@@ -167,8 +167,19 @@ export interface Brand {
   name: string;
   contact: Contact | null;
   eventTypes: { typeOrGroup: string; enabled: boolean }[];
+  quotas: Quotas;
+  /** Events that wait for the brand, because it publishes faster than they are routed. */
+  waiting: { events: number; bytes: number; since: string | null };
   created: string;
   updated: string;
+}
+
+/** How much a brand may publish; null is the default. */
+export interface Quotas {
+  eventsPerSecond: number | null;
+  bytesPerSecond: number | null;
+  deliveriesPerSecond: number | null;
+  waitingBytes: number | null;
 }
 
 export interface Token {

@@ -66,8 +66,12 @@ export function span(seconds: number): string {
     .join(' ');
 }
 
+/** Formats a size such as `1.5 MiB`. */
 export function bytes(n: number): string {
-  return n < 1024 ? `${n} B` : `${(n / 1024).toFixed(1)} KiB`;
+  const units = ['KiB', 'MiB', 'GiB', 'TiB'];
+  if (n < 1024) return `${n} B`;
+  const unit = Math.min(Math.floor(Math.log2(n) / 10), units.length) - 1;
+  return `${(n / 1024 ** (unit + 1)).toFixed(1)} ${units[unit]}`;
 }
 
 /** Formats a word of the API for people: `http_status` becomes `HTTP status`. */

@@ -1,6 +1,8 @@
 import { useState } from 'preact/hooks';
 import { editBrand, readBrand } from '../api/support';
 import type { Brand } from '../api/types';
+import { bytes, pluralize } from '../lib/format';
+import { QUOTAS, toQuotaDraft, toQuotaPatch, validateQuotas, type QuotaName } from '../lib/quotas';
 import { useResource } from '../lib/use-resource';
 import type { PageProps } from '../router';
 import { announce } from '../ui/announce';
@@ -23,10 +25,16 @@ export function BrandPage({ params: { brand = '' } }: PageProps) {
           <Card title="Name and contact">
             <ContactForm key={data.updated} brand={data} onChange={set} />
           </Card>
+          <Card title="Quotas">
+            <QuotasForm key={data.updated} brand={data} onChange={set} />
+          </Card>
           <Card title="About">
             <Facts>
               <Fact label="Brand id">
                 <code>{data.brandId}</code>
+              </Fact>
+              <Fact label="Waiting to be routed">
+                <Waiting brand={data} />
               </Fact>
               <Fact label="Created">
                 <Time at={data.created} />
@@ -66,6 +74,53 @@ function ContactForm({ brand, onChange }: { brand: Brand; onChange: (brand: Bran
       <div class="buttons">
         <Button type="submit" kind="main" busy={busy}>
           Save
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+function Waiting({ brand: { waiting } }: { brand: Brand }) {
+  if (waiting.events === 0) return <span class="muted">Nothing</span>;
+  return (
+    <>
+      {pluralize(waiting.events, 'event')}, {bytes(waiting.bytes)}
+      {waiting.since && (
+        <>
+          , since <Time at={waiting.since} relative />
+        </>
+      )}
+    </>
+  );
+}
+
+function QuotasForm({ brand, onChange }: { brand: Brand; onChange: (brand: Brand) => void }) {
+  const [draft, setDraft] = useState(toQuotaDraft(brand.quotas));
+  const [checked, setChecked] = useState(false);
+  const { busy, problem, go } = useRun(async () => {
+    onChange(await editBrand(brand.brandId, { quotas: toQuotaPatch(draft, brand.quotas) }));
+    announce('The quotas are saved. They apply within about a second.');
+  });
+  const found = validateQuotas(draft);
+  const errors = (name: QuotaName) => {
+    if (checked && found[name]) return [found[name]];
+    return (problem?.fieldErrors ?? []).filter(({ pointer }) => pointer === `/quotas/${name}`).map(({ detail }) => detail);
+  };
+  const submit = (event: Event) => {
+    event.preventDefault();
+    setChecked(true);
+    if (Object.values(found).every((error) => error === '')) void go();
+  };
+  return (
+    <form onSubmit={submit}>
+      <p class="hint">Over HTTP, a brand over a quota gets the status 429. Over RabbitMQ, its surplus waits.</p>
+      {QUOTAS.map(({ name, label, hint }) => (
+        <TextField key={name} label={label} inputMode="numeric" hint={hint} value={draft[name]} onChange={(text) => setDraft({ ...draft, [name]: text })} errors={errors(name)} />
+      ))}
+      {problem?.status !== 422 && <ProblemNote problem={problem} />}
+      <div class="buttons">
+        <Button type="submit" kind="main" busy={busy}>
+          Save the quotas
         </Button>
       </div>
     </form>
