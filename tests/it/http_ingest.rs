@@ -1,18 +1,21 @@
 //! Events over HTTP, from a producer like any other (contract §2).
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use e2e::WAIT_TIMEOUT;
 use e2e::api::{Answer, Api};
-use e2e::brand::create_token;
+use e2e::brand::{Brand, create_token};
 use e2e::event::{Event, SMS};
 use e2e::platform::Platform;
+use e2e::poll::eventually;
 use e2e::proxy::Proxy;
 use e2e::settings::amqp_url;
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::Stage;
+use crate::matching::wait_not_enabled;
 
 const EVENTS: &str = "/v1/acme/events";
 /// Maximum number of events in one request.
@@ -209,7 +212,7 @@ async fn an_unreachable_broker_is_an_error_that_can_be_retried() {
     let _ = send_events(&stage.brand.api, &body, key).await.expect_problem(503);
 
     proxy.restore().await;
-    let taken = e2e::poll::eventually("it is accepted", WAIT_TIMEOUT, async || {
+    let taken = eventually("it is accepted", WAIT_TIMEOUT, async || {
         let answer = send_events(&stage.brand.api, &body, key).await;
         if answer.status == 202 { Ok(event_ids(answer)) } else { Err(answer.text) }
     })
@@ -219,4 +222,137 @@ async fn an_unreachable_broker_is_an_error_that_can_be_retried() {
     let taken = taken.into_iter().collect();
     stage.brand.wait_listed(&webhook, "status=delivered", &taken, WAIT_TIMEOUT).await;
     assert_eq!(endpoint.requests().len(), 10);
+}
+
+/// The router would reject these events; the API says so before it publishes them.
+#[tokio::test]
+async fn an_event_that_would_be_rejected_is_a_422_and_keeps_its_key_free() {
+    let stage = Stage::new().await;
+    let (endpoint, _) = stage.create_webhook("/hook").await;
+    let strict = json!({"description": "x", "schema": {"properties": {"n": {"type": "number"}}}, "enforceSchema": true});
+    let path = "/admin/v1/event-types/NOTIFICATION.STRICT";
+    let _ = stage.brand.support.put(path, &strict).await.expect_status(201);
+    let unknown = json!({"type": "NO.SUCH", "data": 1});
+    let built_in = json!({"type": "WEBHOOK.DISABLED", "data": {"webhookId": "forged"}});
+    let violation = json!({"type": "NOTIFICATION.STRICT", "data": {"n": "one"}});
+    let key = Some("free");
+    for (event, pointer) in [(&unknown, "/type"), (&built_in, "/type"), (&violation, "/data/n")] {
+        let answer = send_events(&stage.brand.api, &event.to_string(), key).await;
+        assert_eq!(answer.error_pointers(), [pointer], "{event}");
+        let body = json!({"events": [sms_json(1), event]}).to_string();
+        let answer = send_events(&stage.brand.api, &body, key).await;
+        assert_eq!(answer.error_pointers(), [format!("/events/1{pointer}")], "{event}");
+    }
+    let valid = json!({"type": "NOTIFICATION.STRICT", "data": {"n": 1}}).to_string();
+    let ids = event_ids(send_events(&stage.brand.api, &valid, key).await);
+    endpoint.wait_for_event(&ids[0]).await;
+    assert_eq!(event_ids(send_events(&stage.brand.api, &valid, key).await), ids);
+    assert_eq!(stage.platform.rabbit().await.queue_depth("rejected").await, Some(0));
+}
+
+/// A type that is not enabled is a brand's normal state, over HTTP as over AMQP.
+#[tokio::test]
+async fn an_event_of_a_type_that_is_not_enabled_is_accepted_and_dropped() {
+    let stage = Stage::new().await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
+    stage.brand.disable_type("NOTIFICATION").await;
+    assert_eq!(event_ids(send_events(&stage.brand.api, &sms_request(3).to_string(), None).await).len(), 3);
+    wait_not_enabled(&stage.platform, 3.0).await;
+    assert_eq!(endpoint.requests().len(), 0);
+    assert_eq!(stage.brand.list_events(&webhook, "").await, Vec::<Value>::new());
+}
+
+async fn set_quotas(brand: &Brand, quotas: &Value) {
+    let path = format!("/admin/v1/brands/{}", brand.id);
+    let _ = brand.support.patch(&path, &json!({"quotas": quotas})).await.expect_status(200);
+}
+
+/// Publishes this body until it is refused. Returns the seconds to wait.
+async fn publish_until_refused(api: &Api, body: &Value, quota: &str) -> u64 {
+    eventually(&format!("{quota} is used up"), WAIT_TIMEOUT, async || {
+        let answer = send_events(api, &body.to_string(), None).await;
+        if answer.status == 202 {
+            return Err("accepted".to_owned());
+        }
+        let seconds = answer.headers["retry-after"].to_str().expect("text").parse().expect("whole seconds");
+        let problem = answer.expect_problem(429);
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(quota)), "{problem}");
+        Ok(seconds)
+    })
+    .await
+}
+
+/// Publishes this body until a changed quota lets it pass.
+async fn publish_until_accepted(api: &Api, body: &Value, key: Option<&str>) -> Vec<String> {
+    eventually("it is accepted", WAIT_TIMEOUT, async || {
+        let answer = send_events(api, &body.to_string(), key).await;
+        if answer.status == 202 { Ok(event_ids(answer)) } else { Err(answer.text) }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_brand_over_its_quota_is_refused_until_retry_after_is_over() {
+    let stage = Stage::new().await;
+    let other = stage.platform.create_brand("other").await;
+    let (_, webhook) = stage.create_webhook("/hook").await;
+    set_quotas(&stage.brand, &json!({"eventsPerSecond": 1})).await;
+    let api = &stage.brand.api;
+    let seconds = publish_until_refused(api, &sms_json(1), "eventsPerSecond").await;
+    assert_eq!(seconds, 1);
+    for _ in 0..5 {
+        let answer = other.api.post("/v1/other/events", &sms_json(1)).await;
+        assert_eq!(answer.status, 202, "another brand is not affected: {}", answer.text);
+    }
+    // Time itself is under test: the wait that the answer named is enough.
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        let _ = event_ids(send_events(api, &sms_json(2).to_string(), None).await);
+    }
+    publish_until_refused(api, &sms_json(1), "eventsPerSecond").await;
+    set_quotas(&stage.brand, &json!({"eventsPerSecond": null})).await;
+    let ids = publish_until_accepted(api, &sms_request(2), None).await;
+    stage.brand.wait_delivery_status(&webhook, &ids[1], "delivered").await;
+}
+
+#[tokio::test]
+async fn a_refusal_for_a_quota_does_not_use_up_the_key() {
+    let stage = Stage::new().await;
+    let api = &stage.brand.api;
+    set_quotas(&stage.brand, &json!({"eventsPerSecond": 1})).await;
+    // Many events, so that the quota stays used up until it is changed.
+    publish_until_refused(api, &sms_request(MAX_EVENTS), "eventsPerSecond").await;
+    let _ = send_events(api, &sms_json(1).to_string(), Some("key")).await.expect_problem(429);
+    set_quotas(&stage.brand, &Value::Null).await;
+    let ids = publish_until_accepted(api, &sms_request(2), Some("key")).await;
+    assert_eq!(ids.len(), 2, "another body has the key");
+}
+
+#[tokio::test]
+async fn a_large_request_passes_and_later_requests_pay_for_it() {
+    let stage = Stage::new().await;
+    set_quotas(&stage.brand, &json!({"eventsPerSecond": 10})).await;
+    let seconds = publish_until_refused(&stage.brand.api, &sms_request(MAX_EVENTS), "eventsPerSecond").await;
+    assert!((2..=50).contains(&seconds), "{seconds}");
+}
+
+#[tokio::test]
+async fn bytes_and_deliveries_have_quotas_of_their_own() {
+    let stage = Stage::new().await;
+    let api = &stage.brand.api;
+    set_quotas(&stage.brand, &json!({"bytesPerSecond": 1024})).await;
+    let large = json!({"type": SMS, "data": "x".repeat(64 * 1024)});
+    let seconds = publish_until_refused(api, &large, "bytesPerSecond").await;
+    assert!((2..=65).contains(&seconds), "{seconds}");
+    set_quotas(&stage.brand, &json!({"bytesPerSecond": null, "deliveriesPerSecond": 1})).await;
+    publish_until_accepted(api, &sms_json(1), None).await;
+    for _ in 0..5 {
+        let answer = send_events(api, &sms_json(1).to_string(), None).await;
+        assert_eq!(answer.status, 202, "without a webhook there is no delivery: {}", answer.text);
+    }
+    for path in ["/one", "/two", "/three"] {
+        let _ = stage.create_webhook(path).await;
+    }
+    let seconds = publish_until_refused(api, &sms_request(20), "deliveriesPerSecond").await;
+    assert!((2..=60).contains(&seconds), "three deliveries for each of twenty events: {seconds}");
 }

@@ -73,7 +73,7 @@ async fn types_that_are_not_enabled_are_counted_and_dropped() {
 }
 
 /// Waits until the router has counted this number of events as not enabled.
-async fn wait_not_enabled(platform: &Platform, number: f64) {
+pub(crate) async fn wait_not_enabled(platform: &Platform, number: f64) {
     e2e::poll::eventually("the router counts events that are not enabled", WAIT_TIMEOUT, async || {
         match platform.routers[0].read_metric(r#"postrider_events_total{outcome="not_enabled"}"#).await {
             seen if (seen - number).abs() < 0.5 => Ok(()),

@@ -221,13 +221,13 @@ async fn a_long_key_in_the_data_gets_a_short_detail() {
     let before = scene.publish_good().await;
     let body = format!(r#"{{"type":"{MAP}","data":{data}}}"#);
     let api = &scene.stage.brand.api;
-    let _ = api.send(Method::POST, "/v1/acme/events", Some(body)).await.expect_status(202);
+    let problem = api.send(Method::POST, "/v1/acme/events", Some(body)).await.expect_problem(422).to_string();
+    assert!(problem.contains("/data/kkk") && problem.contains("1 is not of type"), "{problem}");
+    assert!(problem.len() < 1024, "{} bytes", problem.len());
     let after = scene.publish_good().await;
     for events in [&before, &after] {
         scene.wait_delivered(events).await;
     }
-    let whole = |body: &[u8]| body.windows(key.len()).any(|part| part == key.as_bytes());
-    scene.wait_rejected("over HTTP", "schema_violation", "kkk…: 1 is not of type", whole).await;
     scene.assert_undisturbed();
 }
 
