@@ -1,5 +1,7 @@
 //! Extractors of JSON bodies: they check the media type, the size and the syntax.
 
+use std::iter::successors;
+
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
@@ -87,7 +89,9 @@ fn too_large() -> Problem {
 }
 
 fn not_read(error: &axum::Error) -> Problem {
-    if std::error::Error::source(error).is_some_and(|cause| cause.is::<BodyTooSlow>()) {
+    let error: &(dyn std::error::Error + 'static) = error;
+    // Each layer around the body wraps the error once more.
+    if successors(Some(error), |error| error.source()).any(|error| error.is::<BodyTooSlow>()) {
         return Problem::request_timeout("the body arrived too slowly");
     }
     Problem::bad_request("the body could not be read to its end")

@@ -27,7 +27,8 @@ async fn requests_that_wait_for_a_lock_cost_other_brands_nothing() {
     let path = format!("/v1/acme/webhooks/{}", webhook["id"].as_str().expect("an id"));
     api.sql.batch_execute("BEGIN; SELECT 1 FROM webhooks FOR UPDATE").await.expect("locked");
 
-    let refused = join_all((0..MANY).map(|_| acme.patch(&path, &json!({"description": "x"}))));
+    let change = json!({"description": "x"});
+    let refused = join_all((0..MANY).map(|_| acme.patch(&path, &change)));
     let victims = async {
         for _ in 0..MANY {
             globex.get("/v1/globex/webhooks").await.expect(200);
@@ -45,7 +46,7 @@ async fn requests_that_wait_for_a_lock_cost_other_brands_nothing() {
         }
     }
     api.sql.batch_execute("ROLLBACK").await.expect("released");
-    acme.patch(&path, &json!({"description": "x"})).await.expect(200);
+    acme.patch(&path, &change).await.expect(200);
     api.drop_database().await;
 }
 
