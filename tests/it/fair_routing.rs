@@ -10,13 +10,17 @@ use e2e::oracle::Oracle;
 use e2e::platform::Platform;
 use e2e::poll::eventually;
 use e2e::process::Process;
+use e2e::producer::Producer;
 use e2e::receiver::Endpoint;
 
 use crate::{MAX_PUBLISHES_IN_FLIGHT, Stage};
 
-/// Longest time from the publish of an event to its arrival while another brand has a backlog. The goal is a second; a
-/// test machine runs other tests beside this one.
-const MAX_VICTIM_DELAY: Duration = Duration::from_secs(3);
+/// Longest time from the publish of an event to its arrival while another brand has a backlog. The goal is a second,
+/// which `tests/isolation` measures; here the services are debug builds beside other tests. Behind the backlog it would
+/// take several times as long.
+const MAX_DELAY: Duration = Duration::from_secs(3);
+/// The same while another brand publishes as fast as RabbitMQ confirms, beside the services on the same machine.
+const MAX_FLOOD_DELAY: Duration = Duration::from_secs(8);
 /// Time between two events of the brand with few events.
 const VICTIM_INTERVAL: Duration = Duration::from_millis(100);
 /// Webhooks of the brand with many events. They are disabled, so that the deliverer has no part in the test.
@@ -31,6 +35,8 @@ struct Contest {
     stage: Stage,
     victim: Brand,
     endpoint: Endpoint,
+    /// Its own connection, because confirms come in the order of a channel.
+    producer: Producer,
 }
 
 impl Contest {
@@ -44,14 +50,16 @@ impl Contest {
         let victim = stage.platform.create_brand("victim").await;
         let endpoint = stage.receiver.endpoint("/victim");
         victim.create_webhook(endpoint.url(), &["NOTIFICATION"]).await;
-        Self { stage, victim, endpoint }
+        let platform = &stage.platform;
+        let producer = Producer::connect(platform.amqp_url(), &platform.namespace).await.expect("the broker");
+        Self { stage, victim, endpoint, producer }
     }
 
     /// Publishes one event of the victim, and returns how long it takes to arrive.
     async fn measure_victim(&self) -> Duration {
         let event = Event::sms(&self.victim.id);
         let published = Instant::now();
-        self.stage.platform.producer().await.publish(&event).await;
+        self.producer.publish(&event).await;
         self.endpoint.wait_for_event(event.id()).await;
         published.elapsed()
     }
@@ -88,12 +96,12 @@ async fn publish_many(stage: &Stage, events: &[Event]) {
     }
 }
 
-fn assert_undelayed(mut delays: Vec<Duration>) {
+fn assert_undelayed(mut delays: Vec<Duration>, max: Duration) {
     delays.sort_unstable();
     let (median, longest) = (delays[delays.len() / 2], delays[delays.len() - 1]);
     eprintln!("{} events, median {median:?}, longest {longest:?}", delays.len());
-    assert!(delays.len() > 20, "the other brand had a backlog for too short a time");
-    assert!(longest < MAX_VICTIM_DELAY, "{longest:?}");
+    assert!(delays.len() > 10, "the other brand had a backlog for too short a time");
+    assert!(longest < max, "{longest:?}");
 }
 
 #[tokio::test]
@@ -102,7 +110,7 @@ async fn a_flood_of_one_brand_delays_no_event_of_another() {
     let loud = Event::sms_batch("acme", 12_000);
     let (delays, ()) =
         tokio::join!(contest.measure_until_taken(loud.len()), publish_many(&contest.stage, &loud));
-    assert_undelayed(delays);
+    assert_undelayed(delays, MAX_FLOOD_DELAY);
     let routers = &contest.stage.platform.routers;
     assert!(sum_metric(routers, "postrider_router_moved_events_total").await > 0.0);
     eventually("the backlog is empty by its figures", WAIT_TIMEOUT, async || {
@@ -118,9 +126,9 @@ async fn a_flood_of_one_brand_delays_no_event_of_another() {
 #[tokio::test]
 async fn the_fan_out_of_one_brand_delays_no_event_of_another() {
     let contest = Contest::new(1).await;
-    let loud = Event::sms_batch("acme", 1400);
+    let loud = Event::sms_batch("acme", 6000);
     publish_many(&contest.stage, &loud).await;
-    assert_undelayed(contest.measure_until_taken(loud.len()).await);
+    assert_undelayed(contest.measure_until_taken(loud.len()).await, MAX_DELAY);
 }
 
 #[tokio::test]
