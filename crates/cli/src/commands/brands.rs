@@ -39,14 +39,14 @@ pub(crate) enum Command {
         #[arg(long, requires = "contact_name")]
         contact_email: Option<String>,
         #[command(flatten)]
-        quotas: Quotas,
+        quotas: QuotaOptions,
     },
     /// Change the quotas of a brand; quotas that are not given stay
     Quotas {
         /// Id of the brand
         brand: String,
         #[command(flatten)]
-        quotas: Quotas,
+        quotas: QuotaOptions,
     },
     /// Enable an event type or group for a brand
     Enable {
@@ -66,7 +66,7 @@ pub(crate) enum Command {
 
 /// The quotas of a brand.
 #[derive(Debug, Args)]
-pub(crate) struct Quotas {
+pub(crate) struct QuotaOptions {
     /// Events a second that the brand may publish, or `default` for no limit
     #[arg(long, value_name = "N", value_parser = parse_quota)]
     events_per_second: Option<Value>,
@@ -81,7 +81,7 @@ pub(crate) struct Quotas {
     waiting_bytes: Option<Value>,
 }
 
-impl Quotas {
+impl QuotaOptions {
     /// Returns the merge patch of the quotas that are given.
     fn into_patch(self) -> Map<String, Value> {
         let given = [
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn only_given_quotas_are_in_the_patch() {
         let quota = |text: &str| parse_quota(text).ok();
-        let quotas = Quotas {
+        let quotas = QuotaOptions {
             events_per_second: quota("100"),
             bytes_per_second: None,
             deliveries_per_second: quota("default"),

@@ -41,14 +41,16 @@ impl RateBucket {
     }
 }
 
-/// Returns the time in which a rate refills some units.
+/// Returns the time in which a rate refills some units, rounded down so that a whole second's worth passes.
 fn time_for(units: u64, rate: f64) -> Duration {
     #[expect(
         clippy::cast_precision_loss,
-        reason = "a bucket needs no more than 52 bits of a number of units"
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "52 bits of a number of units are enough, and a time that is too long saturates"
     )]
-    let units = units as f64;
-    Duration::try_from_secs_f64(units / rate).unwrap_or(Duration::MAX)
+    let nanos = (units as f64 / rate * 1e9) as u64;
+    Duration::from_nanos(nanos)
 }
 
 #[cfg(test)]
