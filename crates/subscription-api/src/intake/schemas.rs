@@ -107,7 +107,7 @@ impl SchemaChecker {
         let name = event_type.clone();
         let compiling = tokio::task::spawn_blocking(move || {
             // A schema that cannot be compiled stops no events, as in the router.
-            DataSchema::parse(&text)
+            DataSchema::parse_stored(&text)
                 .map_err(|error| telemetry::log_unreadable_schema(&name, &error))
                 .ok()
                 .map(Arc::new)
