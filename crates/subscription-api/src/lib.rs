@@ -79,9 +79,9 @@ pub mod testing {
 /// Longest time that a stop waits for requests in flight. It may last the request timeout of the deliverer plus 5 s
 /// (contract §7); a request that takes longer has a client that sends too slowly.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
-/// Connections for the process itself. Its entry is renewed, its health is checked and the platform is measured side by
-/// side, and no request may delay them.
-const CONTROL_CONNECTIONS: u16 = 3;
+/// Connections for the process itself, which no request may delay. One measures the platform, which may take seconds; the
+/// other renews the entry of the process and checks its health.
+const CONTROL_CONNECTIONS: u16 = 2;
 /// Interval at which the tables of tokens and brands are rid of expired entries.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
