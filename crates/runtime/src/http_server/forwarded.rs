@@ -13,6 +13,9 @@ use ipnet::IpNet;
 const MAX_HOPS: usize = 32;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// Reads the hops of a header in their order; a hop without an address is nothing.
+type ReadHops = fn(&str) -> Vec<Option<IpAddr>>;
+
 /// Networks of proxies whose `X-Forwarded-For` and `Forwarded` are believed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
@@ -50,7 +53,7 @@ impl TrustedProxies {
         if !self.contains(peer) {
             return peer;
         }
-        let (name, read): (_, fn(&str) -> Vec<Option<IpAddr>>) = if headers.contains_key(X_FORWARDED_FOR) {
+        let (name, read): (_, ReadHops) = if headers.contains_key(X_FORWARDED_FOR) {
             (X_FORWARDED_FOR, read_x_forwarded_for)
         } else {
             (header::FORWARDED, read_forwarded)
