@@ -11,6 +11,7 @@ pub mod database;
 pub mod demo;
 pub mod encodings;
 pub mod event;
+pub mod filled;
 pub mod forbidden;
 pub mod foreign_sql;
 pub mod frames;

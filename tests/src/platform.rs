@@ -43,6 +43,7 @@ pub struct Builder {
     deliverers: usize,
     amqp_url: String,
     database_url: String,
+    search_secrets: bool,
 }
 
 impl Builder {
@@ -88,6 +89,13 @@ impl Builder {
     #[must_use]
     pub fn unlimited_requests(self) -> Self {
         self.set("POSTRIDER_TOKEN_RATE", "100000")
+    }
+
+    /// Leaves out the search for secrets at the end, because the test leaves too much to search in time.
+    #[must_use]
+    pub fn without_secret_search(mut self) -> Self {
+        self.search_secrets = false;
+        self
     }
 
     /// Sets the number of APIs.
@@ -174,6 +182,7 @@ impl Builder {
             resources,
             record,
             authority,
+            search_secrets: self.search_secrets,
         };
         platform.settings = platform.common_settings(&self.settings);
         platform.add_processes(self.apis, self.routers, self.deliverers);
@@ -203,6 +212,7 @@ pub struct Platform {
     producer: OnceCell<Producer>,
     rabbit: OnceCell<Rabbit>,
     dir: PathBuf,
+    search_secrets: bool,
 }
 
 impl Platform {
@@ -211,7 +221,15 @@ impl Platform {
     pub fn builder() -> Builder {
         let amqp_url = amqp_url();
         let database_url = database_url();
-        Builder { settings: Vec::new(), apis: 1, routers: 1, deliverers: 1, amqp_url, database_url }
+        Builder {
+            settings: Vec::new(),
+            apis: 1,
+            routers: 1,
+            deliverers: 1,
+            amqp_url,
+            database_url,
+            search_secrets: true,
+        }
     }
 
     /// Starts one process of each service.
@@ -382,17 +400,17 @@ impl Platform {
     /// Searches for secrets in everything that is left, and removes it from the servers. Returns what it
     /// found or could not search.
     fn clean_up(&self) -> Vec<String> {
-        let mut places = secret_scan::read_logs(&self.dir);
+        let mut places = if self.search_secrets { secret_scan::read_logs(&self.dir) } else { Vec::new() };
         let mut unseen = Vec::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let url = self.database_url();
-            match tokio::time::timeout(DUMP_TIMEOUT, database::dump_rows(&url, MAX_DUMPED_ROWS)).await {
-                Ok(Ok(dump)) => places.push(("the database".to_owned(), dump)),
-                // A server of the test's own may have stopped already.
-                _ if self.resources.database.admin_url() != database_url() => {}
-                Ok(Err(error)) => unseen.push(format!("the database: {error}")),
-                Err(_) => unseen.push("the database: it does not answer".to_owned()),
+            if self.search_secrets {
+                match self.dump_database().await {
+                    Ok(dump) => places.push(("the database".to_owned(), dump)),
+                    // A server of the test's own may have stopped already.
+                    Err(_) if self.resources.database.admin_url() != database_url() => {}
+                    Err(error) => unseen.push(format!("the database: {error}")),
+                }
             }
             if self.resources.remove_all().await.is_ok() {
                 self.record.delete();
@@ -400,6 +418,14 @@ impl Platform {
         });
         unseen.extend(secret_scan::find_secrets(&places));
         unseen
+    }
+
+    async fn dump_database(&self) -> Result<Vec<u8>, String> {
+        let url = self.database_url();
+        match tokio::time::timeout(DUMP_TIMEOUT, database::dump_rows(&url, MAX_DUMPED_ROWS)).await {
+            Ok(dump) => dump.map_err(|error| error.to_string()),
+            Err(_) => Err("it does not answer".to_owned()),
+        }
     }
 }
 

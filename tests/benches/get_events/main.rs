@@ -1,15 +1,14 @@
 //! Measures Get Events through the real API, with a thousand deliveries of a webhook and with millions of
 //! them. `tests/README.md` says how to run it and shows the results.
 
-mod fill;
 mod measure;
 mod pages;
 mod table;
 
 use e2e::database::connect;
+use e2e::filled::Filled;
 use e2e::platform::Platform;
 
-use fill::Filled;
 use measure::Measurement;
 
 /// The size of the small database, to compare the large one with.
@@ -32,7 +31,7 @@ async fn measured(events: i64) -> Vec<Measurement> {
     let brand = platform.create_brand("acme").await;
     let webhook = brand.create_webhook("https://localhost:9/hook", &["NOTIFICATION"]).await;
     let client = connect(&platform.database_url()).await.expect("the database");
-    let filled = Filled::fill(&client, &webhook.id, events).await;
+    let filled = Filled::fill(&client, &brand.id, &webhook.id, events).await;
     if std::env::var_os("BENCH_EXPLAIN").is_some() {
         explain(&mut platform, &client).await;
     }

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::fill::Filled;
 use crate::measure::{Page, Reader};
+use e2e::filled::Filled;
 
 /// Events on a page.
 const LIMIT: i64 = 100;

@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio_postgres::Client;
+use tokio_postgres::types::ToSql;
 
 /// How far the deliveries reach back; this is within the default range of Get Events.
 const SPREAD: TimeDelta = TimeDelta::minutes(7 * 24 * 60 - 10);
 
-/// Selects the events and deliveries number 0 to $5 - 1. `made` gives each its time and its id, which is a
+/// Selects the events and deliveries number 0 to $3 - 1. `made` gives each its time and its id, which is a
 /// ULID of 48 bits of milliseconds and a drawn part.
 const MADE: &str = "
     SELECT n, to_timestamp(ms / 1000.0)::timestamptz(3) AS created,
@@ -23,7 +24,7 @@ const MADE: &str = "
 /// 600 bytes of JSON for each event.
 const EVENTS: &str = r#"
     INSERT INTO events (id, brand_id, created, type, data)
-    SELECT id, 'acme', created, type,
+    SELECT id, $4::text, created, type,
            rpad('{"phoneNumber":"+49' || lpad(n::text, 11, '0') || '","locale":"de-DE","message":"'
                 || md5(n::text) || md5('a' || n) || md5('b' || n), 598, md5('c' || n)) || '"}'
     FROM made
@@ -32,7 +33,7 @@ const EVENTS: &str = r#"
 const DELIVERIES: &str = "
     INSERT INTO deliveries (webhook_id, created, event_id, brand_id, type, status, generation, attempts,
                             first_attempt_at, last_attempt_at, last_error)
-    SELECT $4::text::uuid, created, id, 'acme', type, status, 1, attempts, attempted, attempted, error
+    SELECT $5::text::uuid, created, id, $4::text, type, status, 1, attempts, attempted, attempted, error
     FROM made, LATERAL (
         SELECT CASE status WHEN 'failed' THEN 8 WHEN 'discarded' THEN 0 ELSE 1 END AS attempts,
                CASE WHEN status <> 'discarded' THEN created + interval '40 ms' END AS attempted,
@@ -41,39 +42,43 @@ const DELIVERIES: &str = "
 ";
 
 /// The contents of a filled database.
-pub(crate) struct Filled {
-    pub(crate) events: i64,
+#[derive(Debug)]
+pub struct Filled {
+    /// Number of events.
+    pub events: i64,
     /// Time of the first event.
-    pub(crate) began: DateTime<Utc>,
+    pub began: DateTime<Utc>,
 }
 
 impl Filled {
     /// Fills the tables and brings their statistics up to date.
-    pub(crate) async fn fill(client: &Client, webhook: &str, events: i64) -> Self {
+    ///
+    /// # Panics
+    /// When the database refuses.
+    pub async fn fill(client: &Client, brand: &str, webhook: &str, events: i64) -> Self {
         let started = Instant::now();
         let filled = Self { events, began: Utc::now() - SPREAD };
         client.batch_execute("SET synchronous_commit = off").await.expect("a setting");
-        filled.insert(client, EVENTS, None).await;
-        filled.insert(client, DELIVERIES, Some(webhook)).await;
+        filled.insert(client, EVENTS, &[&brand]).await;
+        filled.insert(client, DELIVERIES, &[&brand, &webhook]).await;
         client.batch_execute("VACUUM (ANALYZE) events, deliveries").await.expect("statistics");
         eprintln!("filled with {events} deliveries in {:?}", started.elapsed());
         filled
     }
 
-    async fn insert(&self, client: &Client, insert: &str, webhook: Option<&str>) {
+    async fn insert(&self, client: &Client, insert: &str, owner: &[&(dyn ToSql + Sync)]) {
         let began = self.began.timestamp_millis();
         let spread = SPREAD.num_milliseconds();
         let statement = insert.replace("made", &format!("({MADE}) AS made"));
-        let mut params: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> = vec![&began, &spread, &self.events];
-        if let Some(webhook) = &webhook {
-            params.push(webhook);
-        }
+        let made: [&(dyn ToSql + Sync); 3] = [&began, &spread, &self.events];
+        let params = [&made, owner].concat();
         let inserted = client.execute(&statement, &params).await.expect("rows");
         assert_eq!(i64::try_from(inserted), Ok(self.events));
     }
 
-    /// The time of event number `n`.
-    pub(crate) fn created(&self, n: i64) -> DateTime<Utc> {
+    /// Returns the time of event number `n`.
+    #[must_use]
+    pub fn created(&self, n: i64) -> DateTime<Utc> {
         self.began + TimeDelta::milliseconds(n * SPREAD.num_milliseconds() / self.events)
     }
 }
