@@ -80,16 +80,19 @@ impl Attacker {
         self.endpoint.requests.load(Ordering::Relaxed)
     }
 
-    /// Creates this number of webhooks for all notifications, each at the URL for its number.
+    /// Creates this number of webhooks for all notifications with these limits, each at the URL for its number.
     pub(crate) async fn create_webhooks(
         &self,
         number: usize,
-        max_concurrency: usize,
+        limits: Value,
         url: impl Fn(usize) -> String,
     ) -> Vec<Webhook> {
-        let bodies = (0..number).map(
-            |n| json!({"endpoint": url(n), "events": ["NOTIFICATION"], "maxConcurrency": max_concurrency}),
-        );
+        let bodies = (0..number).map(|n| {
+            let mut body = limits.clone();
+            body["endpoint"] = json!(url(n));
+            body["events"] = json!(["NOTIFICATION"]);
+            body
+        });
         let path = self.brand.webhooks_path("");
         let create = |body: Value| self.change(Method::POST, path.clone(), Some(body), 201);
         let created: Vec<Value> = iter(bodies.map(create)).buffered(PARALLEL_CHANGES).collect().await;

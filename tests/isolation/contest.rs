@@ -43,6 +43,8 @@ pub(crate) struct Contest {
     pub(crate) memory: [MemoryUse; 3],
     /// Time from each restart to the victim's flow, in the order of [`SERVICES`].
     pub(crate) recoveries: Vec<Duration>,
+    /// Time until a webhook that the victim created beside the attack was called.
+    pub(crate) change: Result<Duration, String>,
     pub(crate) processor_before: Share,
     pub(crate) processor_beside: Share,
     /// Lines that the services have logged before the attack.
@@ -64,6 +66,7 @@ impl Contest {
             beside: before,
             memory: [MemoryUse::default(); 3],
             recoveries: Vec::new(),
+            change: Err("no webhook was created".to_owned()),
             processor_before,
             processor_beside: Share::default(),
             logged_before: 0,
@@ -80,9 +83,11 @@ impl Contest {
         contest
     }
 
-    /// Measures the victim beside a running attack.
+    /// Measures the victim beside a running attack, at whose beginning it creates another webhook.
     pub(crate) async fn measure_beside(&mut self) {
-        (self.beside, self.processor_beside) = measure(size::window()).await;
+        let measured;
+        (measured, self.change) = tokio::join!(measure(size::window()), self.arena.victim.add_webhook());
+        (self.beside, self.processor_beside) = measured;
         // A restart must not cut off what is measured. Whatever takes longer is seen by the verdict.
         let settled = async {
             while !self.arena.victim.record.is_settled(self.beside) {

@@ -1,4 +1,5 @@
 //! Storing and queueing: ten requests for hundreds of webhooks are a million deliveries.
+use serde_json::json;
 
 use crate::arena::Arena;
 use crate::attack::Attack;
@@ -12,7 +13,9 @@ const EVENTS: usize = 500;
 async fn a_large_fan_out_costs_the_others_nothing() {
     let arena = Arena::start().await;
     let attacker = arena.attacker.clone();
-    attacker.create_webhooks(size::choose(100, 300), 10, |_| attacker.accepting_url()).await;
+    attacker
+        .create_webhooks(size::choose(100, 300), json!({"maxConcurrency": 10}), |_| attacker.accepting_url())
+        .await;
     let contest = Contest::begin("fan-out", arena).await;
 
     let mut attack = Attack::new();

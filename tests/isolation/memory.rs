@@ -1,6 +1,7 @@
 //! Memory: large events for endpoints that hang, and messages of 15 MB that are only refused.
 
 use e2e::event::SMS;
+use serde_json::json;
 
 use crate::arena::Arena;
 use crate::attack::Attack;
@@ -19,7 +20,9 @@ const IN_FLIGHT: usize = 20;
 async fn large_events_of_a_brand_stay_within_the_memory_bound() {
     let arena = Arena::start().await;
     let attacker = arena.attacker.clone();
-    attacker.create_webhooks(size::choose(8, 20), 100, |_| attacker.hanging_url()).await;
+    attacker
+        .create_webhooks(size::choose(8, 20), json!({"maxConcurrency": 100}), |_| attacker.hanging_url())
+        .await;
     let contest = Contest::begin("memory", arena).await;
 
     let mut attack = Attack::new();

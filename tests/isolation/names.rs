@@ -37,7 +37,7 @@ async fn names_that_never_resolve_cost_the_others_nothing() {
     let arena = Arena::start_with(builder, Reach::ByName(VICTIM_NAME)).await;
     let attacker = arena.attacker.clone();
     let url = |n: usize| format!("https://a{n}.slow.test/hook");
-    let webhooks = Arc::new(attacker.create_webhooks(size::choose(200, 500), 10, url).await);
+    let webhooks = Arc::new(attacker.create_webhooks(size::choose(200, 500), json!({}), url).await);
     let contest = Contest::begin("names", arena).await;
 
     name_server.fall_silent();

@@ -21,7 +21,9 @@ async fn pausing_a_backlog_costs_the_others_nothing() {
     let attacker = arena.attacker.clone();
     let webhooks = size::choose(40, 100);
     let events = size::choose(500, 1000);
-    let webhooks = attacker.create_webhooks(webhooks, 1, |_| attacker.hanging_url()).await;
+    // A delivery a second, while the owner takes 400 messages of each webhook.
+    let slow = json!({"maxConcurrency": 100, "ratePerSecond": 1});
+    let webhooks = attacker.create_webhooks(webhooks, slow, |_| attacker.accepting_url()).await;
     attacker.post_many(events, &Tally::default()).await;
     wait_backlog(&arena, webhooks.len() * events).await;
     let contest = Contest::begin("backlog pause", arena).await;

@@ -28,7 +28,10 @@ const REQUEST_DELAY: Duration = Duration::from_millis(50);
 async fn expensive_queries_cost_the_others_nothing() {
     let arena = Arena::start().await;
     let attacker = arena.attacker.clone();
-    let webhook = attacker.create_webhooks(1, 10, |_| attacker.accepting_url()).await.remove(0);
+    let webhook = attacker
+        .create_webhooks(1, json!({"maxConcurrency": 10}), |_| attacker.accepting_url())
+        .await
+        .remove(0);
     let client = connect(&arena.platform.database_url()).await.expect("the database");
     let deliveries = i64::try_from(size::choose(100_000, 500_000)).expect("a few");
     Filled::fill(&client, &attacker.brand.id, &webhook.id, deliveries).await;

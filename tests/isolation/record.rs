@@ -12,6 +12,9 @@ use crate::samples::{Samples, Window};
 /// The victim's flow is back when nothing older than this is on the way.
 const FLOWING_LATENCY: Duration = Duration::from_secs(1);
 
+/// The path of the webhook that the victim creates beside the attack.
+pub(crate) const SECOND_PATH: &str = "/second";
+
 /// The record, which is also the victim's endpoint.
 #[derive(Debug)]
 pub(crate) struct Record {
@@ -21,6 +24,8 @@ pub(crate) struct Record {
 
 #[derive(Debug, Default)]
 struct State {
+    /// The first request of the webhook that is created beside the attack.
+    second_webhook_called: bool,
     events: BTreeMap<String, Sent>,
     calls: Vec<Call>,
     faults: Vec<(Instant, String)>,
@@ -47,6 +52,10 @@ struct Call {
 impl Witness for Record {
     fn answer(&self, request: &Received) -> Reply {
         let mut state = self.lock();
+        if request.path == SECOND_PATH {
+            state.second_webhook_called = true;
+            return self.reply.clone();
+        }
         match state.events.get_mut(request.header("webhook-id")) {
             Some(sent) => {
                 sent.arrived.get_or_insert(request.at);
@@ -87,6 +96,11 @@ impl Record {
     pub(crate) fn end_call(&self, number: usize, problem: Option<String>) {
         let call = &mut self.lock().calls[number];
         call.ended = Some((call.began.elapsed(), problem));
+    }
+
+    /// Returns whether the second webhook has been called.
+    pub(crate) fn is_second_webhook_called(&self) -> bool {
+        self.lock().second_webhook_called
     }
 
     /// Returns whether every call of this window is answered and every event has arrived.

@@ -26,7 +26,7 @@ async fn refused_events_cost_the_others_nothing() {
     let schema = json!({"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}});
     let strict = json!({"description": "Strict", "schema": schema, "enforceSchema": true});
     put_type(&arena.platform.support(), STRICT_TYPE, &strict).await;
-    attacker.create_webhooks(1, 10, |_| attacker.accepting_url()).await;
+    attacker.create_webhooks(1, json!({"maxConcurrency": 10}), |_| attacker.accepting_url()).await;
     let contest = Contest::begin("rejected", arena).await;
 
     let mut attack = Attack::new();

@@ -10,9 +10,9 @@ use crate::samples::Samples;
 /// The head of the table.
 const HEAD: &str = "\
 | resource | deliveries before, p50 / p99 | beside | p99 ratio | API calls before, p50 / p99 | beside | p99 ratio \
-| errors | latest | API, idle → peak | router | deliverer | flows after a restart of API, router, deliverer \
+| errors | latest | new webhook after | API, idle → peak | router | deliverer | flows after a restart of API, router, deliverer \
 | processor before (test) | beside | log lines | attack |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
 /// Names the file to which each scenario appends its row.
 const TABLE_VARIABLE: &str = "E2E_ISOLATION_TABLE";
 
@@ -25,6 +25,7 @@ pub(crate) struct Row {
     /// The victim's errors before and beside the attack.
     pub(crate) errors: Vec<String>,
     other_failures: usize,
+    change: Option<Duration>,
     memory: [MemoryUse; 3],
     recoveries: Vec<Duration>,
     processor: [String; 2],
@@ -42,6 +43,7 @@ impl Row {
             calls: windows.map(|window| record.calls(window)),
             errors: windows.into_iter().flat_map(|window| record.errors(window)).collect(),
             other_failures,
+            change: contest.change.clone().ok(),
             memory: contest.memory,
             recoveries: contest.recoveries.clone(),
             processor: [contest.processor_before, contest.processor_beside].map(|share| share.to_string()),
@@ -81,10 +83,11 @@ impl Row {
     fn format(&self) -> String {
         let [delivery_ratio, call_ratio] = self.ratios();
         let memory = self.memory.map(format_memory).join(" | ");
+        let change = self.change.map_or("-".to_owned(), |took| format!("{:.1} s", took.as_secs_f64()));
         let recoveries: Vec<String> =
             self.recoveries.iter().map(|took| format!("{:.1}", took.as_secs_f64())).collect();
         format!(
-            "| {} | {} | {} | {delivery_ratio:.2} | {} | {} | {call_ratio:.2} | {} | {} ms | {memory} | {} s | {} | {} | {} | {} |",
+            "| {} | {} | {} | {delivery_ratio:.2} | {} | {} | {call_ratio:.2} | {} | {} ms | {change} | {memory} | {} s | {} | {} | {} | {} |",
             self.resource,
             format_samples(&self.deliveries[0]),
             format_samples(&self.deliveries[1]),

@@ -22,7 +22,7 @@ const IN_FLIGHT: usize = 100;
 async fn a_schema_that_explodes_costs_the_others_nothing() {
     let arena = Arena::start().await;
     let attacker = arena.attacker.clone();
-    attacker.create_webhooks(1, 10, |_| attacker.accepting_url()).await;
+    attacker.create_webhooks(1, json!({"maxConcurrency": 10}), |_| attacker.accepting_url()).await;
     let support = arena.platform.support();
     // Checked first, because an event for such a schema takes the memory of the whole machine.
     assert_eq!(put_schema(&support, EXPLODING_LEVELS).await, Some(422), "the schema that explodes");

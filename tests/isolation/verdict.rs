@@ -23,6 +23,9 @@ const STRICT_MAX_LATENCY: Duration = Duration::from_secs(1);
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
 /// The same goal on a quiet machine.
 const STRICT_RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a new webhook may take to receive events, beside the latency of an event: the deliverers look
+/// for changes every half second, and create a queue.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Ratio of the victim's p99 beside the attack to its p99 before, on a quiet machine.
 const STRICT_MAX_RATIO: f64 = 1.5;
 /// Lines that all services may log in a scenario, because a log is a shared resource, too.
@@ -90,6 +93,10 @@ fn judge_times(contest: &Contest, row: &Row) -> Vec<String> {
         if *took > timeout {
             failures.push(format!("the victim flowed {took:.1?} after the restart of {service:?}"));
         }
+    }
+    match &contest.change {
+        Ok(took) if *took <= max_latency + CHANGE_TIMEOUT => {}
+        other => failures.push(format!("the victim's new webhook: {other:?}")),
     }
     for ratio in row.ratios() {
         if strict && ratio > STRICT_MAX_RATIO {

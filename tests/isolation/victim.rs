@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2e::api::Api;
 use e2e::brand::{Brand, Webhook};
@@ -13,12 +13,13 @@ use e2e::producer::Producer;
 use e2e::receiver::Receiver;
 use e2e::script::Reply;
 use e2e::tls::install_crypto;
+use serde_json::json;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Interval, interval};
 
-use crate::record::Record;
+use crate::record::{Record, SECOND_PATH};
 
 /// Interval of the victim's events.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
@@ -26,6 +27,10 @@ const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
 const CALL_INTERVAL: Duration = Duration::from_millis(200);
 /// A call without an answer for this long is an error.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a new webhook may take to be called before a scenario gives up.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Interval of the looks at it.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// How long the producer waits before it reconnects.
 const RECONNECT_DELAY: Duration = Duration::from_millis(100);
 /// The address from which the victim calls the API, in another network than the attacker's.
@@ -46,6 +51,8 @@ pub(crate) struct Victim {
     pub(crate) brand: Brand,
     pub(crate) webhook: Webhook,
     pub(crate) record: Arc<Record>,
+    calling: Calling,
+    second_url: String,
     stop: watch::Sender<bool>,
     traffic: Vec<JoinHandle<()>>,
     runtime: Option<Runtime>,
@@ -67,14 +74,27 @@ impl Victim {
         // The endpoint's tasks run where it is started.
         let receiver = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(receiving)).join())
             .expect("the victim's endpoint");
-        let mut url = receiver.endpoint("/victim").url().to_owned();
-        if let Reach::ByName(name) = reach {
-            url = url.replace("localhost", name);
-        }
+        let url = |path| match reach {
+            Reach::Kept => receiver.endpoint(path).url().to_owned(),
+            Reach::ByName(name) => receiver.endpoint(path).url().replace("localhost", name),
+        };
         let brand = platform.create_brand("victim").await;
-        let webhook = brand.create_webhook(&url, &["NOTIFICATION"]).await;
-        let (stop, traffic) = (watch::Sender::new(false), Vec::new());
-        Self { brand, webhook, record, stop, traffic, runtime: Some(runtime), _receiver: receiver }
+        let webhook = brand.create_webhook(&url("/victim"), &["NOTIFICATION"]).await;
+        let paths = [brand.webhooks_path(""), brand.webhook_path(&webhook, "/events?limit=20")];
+        let base = format!("http://{}", platform.api_address());
+        let token = brand.api.token().to_owned();
+        let client = create_client();
+        Self {
+            second_url: url(SECOND_PATH),
+            brand,
+            webhook,
+            calling: Calling { base, token, paths, client, record: record.clone() },
+            record,
+            stop: watch::Sender::new(false),
+            traffic: Vec::new(),
+            runtime: Some(runtime),
+            _receiver: receiver,
+        }
     }
 
     /// Starts the traffic.
@@ -85,17 +105,33 @@ impl Victim {
             namespace: platform.namespace.clone(),
             record: self.record.clone(),
         };
-        let calling = Calling {
-            base: format!("http://{}", platform.api_address()),
-            token: self.brand.api.token().to_owned(),
-            paths: [self.brand.webhooks_path(""), self.brand.webhook_path(&self.webhook, "/events?limit=20")],
-            client: create_client(),
-            record: self.record.clone(),
-        };
         self.traffic = vec![
             runtime.spawn(producing.run(self.stop.subscribe())),
-            runtime.spawn(calling.run(self.stop.subscribe())),
+            runtime.spawn(self.calling.clone().run(self.stop.subscribe())),
         ];
+    }
+
+    /// Creates another webhook, and returns the time until its first request, which the next events cause.
+    ///
+    /// # Errors
+    /// When it cannot be created, or is not called in time.
+    pub(crate) async fn add_webhook(&self) -> Result<Duration, String> {
+        let began = Instant::now();
+        let description = json!({"endpoint": self.second_url, "events": ["NOTIFICATION"]});
+        let path = format!("{}{}", self.calling.base, self.calling.paths[0]);
+        let request = self.calling.client.post(path).bearer_auth(&self.calling.token);
+        let request = request.header("content-type", "application/json").body(description.to_string());
+        let answer = request.send().await.map_err(|error| format!("a new webhook: {error:?}"))?;
+        if answer.status() != 201 {
+            return Err(format!("a new webhook: {}", answer.status()));
+        }
+        while !self.record.is_second_webhook_called() {
+            if began.elapsed() > CHANGE_TIMEOUT {
+                return Err(format!("a new webhook is not called within {CHANGE_TIMEOUT:?}"));
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+        Ok(began.elapsed())
     }
 
     /// Stops the traffic, and waits until all its events are confirmed and its calls answered.
