@@ -150,9 +150,10 @@ impl Contest {
     /// Measures beside the attack, restarts each service in the middle of it, stops it, prints the row and
     /// checks everything.
     pub(crate) async fn finish(mut self, attack: Attack) {
-        self.measure_beside().await;
-        self.restart_each().await;
-        self.settle(attack).await;
+        // Boxed, because together they are too large for a stack.
+        Box::pin(self.measure_beside()).await;
+        Box::pin(self.restart_each()).await;
+        Box::pin(self.settle(attack)).await;
     }
 
     /// Stops the attack and the victim's traffic, prints the row and checks everything.

@@ -12,6 +12,8 @@ use crate::victim::create_client;
 
 /// Interval of the guesses, a hundred a second.
 const GUESS_INTERVAL: Duration = Duration::from_millis(10);
+/// Guesses under way, fewer than a client network may have connections.
+const MAX_GUESSES: usize = 20;
 /// Valid tokens that are used for the first time during the attack.
 const FRESH_TOKENS: usize = 20;
 /// Guesses before the first of them is used, more than the API bears from an address that it counts.
@@ -45,7 +47,9 @@ async fn wrong_tokens_lock_nobody_out() {
                     Err(_) => tally.add("guesses without an answer", 1),
                 }
             });
-            while guesses.try_join_next().is_some() {}
+            while guesses.len() >= MAX_GUESSES || guesses.try_join_next().is_some() {
+                guesses.join_next().await;
+            }
         }
     });
     contest.measure_beside().await;
