@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 #[derive(Debug)]
 pub(crate) struct Attack {
     tasks: JoinSet<()>,
-    /// What became of the attack's requests and messages.
+    /// Counts the results of the attack's requests and messages.
     pub(crate) tally: Arc<Tally>,
 }
 
@@ -25,7 +25,7 @@ impl Attack {
         self.tasks.spawn(task);
     }
 
-    /// Stops the attack, and describes what became of it.
+    /// Stops the attack, and describes its results.
     ///
     /// # Panics
     /// When one of its tasks panicked, because then it was no attack.

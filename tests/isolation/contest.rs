@@ -49,7 +49,7 @@ pub(crate) struct Contest {
     pub(crate) processor_beside: Share,
     /// Lines that the services have logged before the attack.
     pub(crate) logged_before: usize,
-    /// What else went wrong.
+    /// Further failures.
     pub(crate) failures: Vec<String>,
 }
 
@@ -88,7 +88,7 @@ impl Contest {
         let measured;
         (measured, self.change) = tokio::join!(measure(size::window()), self.arena.victim.add_webhook());
         (self.beside, self.processor_beside) = measured;
-        // A restart must not cut off what is measured. Whatever takes longer is seen by the verdict.
+        // A restart must not cut off a measured delivery or call. The verdict sees the ones that take longer.
         let settled = async {
             while !self.arena.victim.record.is_settled(self.beside) {
                 tokio::time::sleep(LOOK_INTERVAL).await;

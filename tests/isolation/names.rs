@@ -1,4 +1,4 @@
-//! Names: the attacker's endpoints have names whose name server never answers.
+//! Names: the name server of the attacker's endpoints never answers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +19,11 @@ use crate::victim::Reach;
 
 /// A name of the test certificate.
 const VICTIM_NAME: &str = "hooks.test";
-/// Events of a request, each of which needs a look-up for every webhook.
+/// Events of a request; each needs a look-up for every webhook.
 const EVENTS: usize = 10;
 /// Interval of the requests.
 const ATTACK_INTERVAL: Duration = Duration::from_secs(2);
-/// Changes of endpoints under way, each of which makes the API look a name up.
+/// Changes of endpoints under way; each makes the API look a name up.
 const PARALLEL_CHANGES: usize = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

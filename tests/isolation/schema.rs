@@ -1,4 +1,4 @@
-//! Deciding a schema: support puts one that explodes, and the worst one that is accepted.
+//! Deciding a schema: support puts a schema that explodes, and then the worst accepted schema.
 
 use e2e::api::Api;
 use e2e::event::Event;

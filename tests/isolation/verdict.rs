@@ -34,7 +34,7 @@ const MAX_LOG_LINES: usize = 5_000;
 const LONG_MAX_LOG_LINES: usize = 20_000;
 /// How long the victim's last events may take to arrive and to be recorded after the attack.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(45);
-/// Interval of the looks at what has arrived.
+/// Interval of the looks at the arrivals.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// Maximum number of failures of a kind that are described.
 const MAX_DESCRIPTIONS: usize = 5;
