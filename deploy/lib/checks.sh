@@ -8,7 +8,6 @@ need_server_programs() {
   have rabbitmq-server || missing+=(rabbitmq-server)
   [[ -n $(newest_postgres) ]] || missing+=(postgresql)
   compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
-  compgen -G '/usr/lib/*/libnss_wrapper.so' >/dev/null || missing+=(libnss-wrapper)
   [[ ${#missing[@]} -eq 0 ]] || without_main_cluster install "tests run servers of their own" "${missing[@]}"
 }
 

@@ -1,16 +1,12 @@
 //! Forbidden addresses, rejected when a webhook is created and again when the deliverer connects
 //! (contract §4, §6).
 
-use std::cell::Cell;
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
-
 use e2e::WAIT_TIMEOUT;
 use e2e::brand::{Brand, Webhook};
 use e2e::database;
 use e2e::event::SMS;
 use e2e::forbidden::{EMBEDDING, IPV4, IPV6, LOOPBACK, MALFORMED, PUBLIC, forbidden_addresses};
+use e2e::name_server::NameServer;
 use e2e::platform::Platform;
 use e2e::poll::eventually;
 use e2e::receiver::Receiver;
@@ -21,6 +17,8 @@ use crate::Stage;
 
 /// A name in the receiver's certificate, whose resolution the test controls.
 const NAME: &str = "hooks.test";
+/// The error of an attempt whose name has a forbidden address.
+const NOT_PUBLIC: &str = "the name hooks.test is not public: one of its addresses is forbidden";
 /// A smaller number would not be "over 100 spellings".
 const MIN_SPELLINGS: usize = 100;
 
@@ -60,50 +58,26 @@ async fn every_spelling_of_a_forbidden_address_is_rejected() {
     eprintln!("{refused} spellings rejected, {} public ones accepted", PUBLIC.len());
 }
 
-/// A hosts file, and how often it was written.
-struct Names {
-    file: PathBuf,
-    written: Cell<u64>,
-}
-
-impl Names {
-    fn new(dir: &Path) -> Self {
-        let names = Self { file: dir.join("names"), written: Cell::new(0) };
-        names.set("");
-        names
-    }
-
-    /// Makes [`NAME`] and similar names resolve as given; `localhost` keeps its address.
-    fn set(&self, lines: &str) {
-        std::fs::write(&self.file, format!("127.0.0.1 localhost\n{lines}\n")).expect("a file of names");
-        // Readers compare the seconds of the file's time to see that it has changed.
-        self.written.set(self.written.get() + 1);
-        let time = SystemTime::now() + Duration::from_secs(self.written.get());
-        File::options()
-            .append(true)
-            .open(&self.file)
-            .and_then(|file| file.set_modified(time))
-            .expect("its time");
-    }
-}
-
 #[tokio::test]
 async fn a_name_with_one_forbidden_address_is_rejected() {
+    let names = NameServer::start().await;
+    names.set("public.test", &["9.9.9.9", "2620:fe::fe"]);
+    names.set("private.test", &["10.1.2.3"]);
+    names.set("mixed.test", &["9.9.9.9", "169.254.169.254"]);
+    names.set("six.test", &["2620:fe::fe", "fd00::1"]);
+    names.set("loop.test", &["::1"]);
+    names.set("xn--bcher-kva.test", &["127.0.0.1"]);
     let builder = Platform::builder().routers(0).deliverers(0).unlimited_requests();
-    let mut platform = builder.set("POSTRIDER_ALLOW_NETWORKS", "").prepare().await;
-    let names = Names::new(platform.dir());
-    names.set(
-        "9.9.9.9 public.test\n2620:fe::fe public.test\n10.1.2.3 private.test\n\
-         9.9.9.9 mixed.test\n169.254.169.254 mixed.test\n2620:fe::fe six.test\nfd00::1 six.test\n\
-         ::1 loop.test\n127.0.0.1 b\u{fc}cher.test\n127.0.0.1 xn--bcher-kva.test",
-    );
-    platform.apis[0].use_hosts_file(&names.file);
-    platform.start_all().await;
+    let builder = builder.set("POSTRIDER_ALLOW_NETWORKS", "");
+    let platform = builder.set("POSTRIDER_DNS_SERVERS", &names.setting()).start().await;
     let brand = platform.create_brand("acme").await;
 
     for host in ["private.test", "mixed.test", "six.test", "loop.test", "PRIVATE.test.", "b\u{fc}cher.test"] {
         let url = format!("https://{host}/");
         let created = brand.api.post(&brand.webhooks_path(""), &webhook_json(&url)).await;
+        let addresses = ["10.1.2.3", "169.254.169.254", "fd00::1", "::1", "127.0.0.1"];
+        let is_told = addresses.iter().any(|address| created.text.contains(address));
+        assert!(!is_told, "the answer does not reveal the address: {}", created.text);
         assert_eq!(created.error_pointers(), ["/endpoint"], "{url}");
     }
     for host in ["public.test", "not-there.test"] {
@@ -125,13 +99,9 @@ async fn wait_outcome(stage: &Stage, webhook: &Webhook, outcome: &str) -> Value 
 #[tokio::test]
 async fn a_name_that_changes_its_address_after_the_check_is_blocked() {
     let builder = Platform::builder().one_attempt().without_health_rule();
-    let mut platform = builder.prepare().await;
-    let names = Names::new(platform.dir());
-    names.set(&format!("127.0.0.1 {NAME}"));
-    for process in platform.apis.iter_mut().chain(&mut platform.deliverers) {
-        process.use_hosts_file(&names.file);
-    }
-    platform.start_all().await;
+    let names = NameServer::start().await;
+    names.set(NAME, &["127.0.0.1"]);
+    let platform = builder.set("POSTRIDER_DNS_SERVERS", &names.setting()).start().await;
     let brand = platform.create_brand("acme").await;
     // Each request opens a new connection.
     let receiver = Receiver::start_with(&platform.authority, &["http/1.1"]).await;
@@ -141,18 +111,17 @@ async fn a_name_that_changes_its_address_after_the_check_is_blocked() {
     let webhook = stage.brand.create_webhook(&url, &[SMS]).await;
     wait_outcome(&stage, &webhook, "delivered").await;
 
-    for addresses in ["10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1"] {
-        names.set(&format!("127.0.0.1 {NAME}"));
+    for address in ["10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1"] {
+        names.set(NAME, &["127.0.0.1"]);
         wait_outcome(&stage, &webhook, "delivered").await;
-        names.set(&format!("{addresses} {NAME}"));
+        names.set(NAME, &[address]);
         let attempt = wait_outcome(&stage, &webhook, "blocked").await;
-        let error = format!("address {addresses} is forbidden");
-        assert!(attempt["error"].as_str().is_some_and(|own| own.starts_with(&error)), "{attempt}");
+        assert_eq!(attempt["error"], NOT_PUBLIC, "the attempt does not reveal the address: {attempt}");
     }
-    names.set(&format!("127.0.0.1 {NAME}\n10.0.0.2 {NAME}"));
+    names.set(NAME, &["127.0.0.1", "10.0.0.2"]);
     let attempt = wait_outcome(&stage, &webhook, "blocked").await;
-    assert!(attempt["error"].as_str().is_some_and(|own| own.contains(" 10.0.0.2 ")), "{attempt}");
-    names.set(&format!("127.0.0.1 {NAME}"));
+    assert_eq!(attempt["error"], NOT_PUBLIC, "{attempt}");
+    names.set(NAME, &["127.0.0.1"]);
     wait_outcome(&stage, &webhook, "delivered").await;
 }
 

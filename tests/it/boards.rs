@@ -8,6 +8,7 @@ use std::time::Duration;
 use e2e::api::Api;
 use e2e::brand::Webhook;
 use e2e::event::Event;
+use e2e::name_server::NameServer;
 use e2e::platform::Platform;
 use e2e::poll::eventually;
 use e2e::prometheus::Prometheus;
@@ -47,7 +48,9 @@ async fn generate_load(stage: &Stage, webhook: &Webhook, flaky: &Endpoint) {
         if beat % BEATS_A_ROUND > 0 {
             continue;
         }
-        flaky.answer([Reply::status(500), Reply::status(503), Reply::ok()]);
+        // Each request needs a new connection, and its name a lookup.
+        let replies = [Reply::status(500), Reply::status(503), Reply::ok()];
+        flaky.answer(replies.map(|reply| reply.header("connection", "close")));
         producer.publish_raw("SOME.KEY", b"not JSON", None).await.expect("a confirm");
         producer.publish(&Event::new("acme", "NOTIFICATION.UNHEARD_OF")).await;
         let _ = stranger.get("/v1/me").await.expect_problem(401);
@@ -61,9 +64,14 @@ async fn generate_load(stage: &Stage, webhook: &Webhook, flaky: &Endpoint) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_panel_shows_data_of_a_platform_under_load() {
-    let stage = Stage::with_builder(Platform::builder().deliverers(2).unlimited_requests()).await;
+    let names = NameServer::start().await;
+    names.set("hooks.test", &["127.0.0.1"]);
+    let builder = Platform::builder().deliverers(2).unlimited_requests();
+    let stage = Stage::with_builder(builder.set("POSTRIDER_DNS_SERVERS", &names.setting())).await;
     let (_, webhook) = stage.create_webhook("/hook").await;
-    let (flaky, _) = stage.create_webhook("/flaky").await;
+    let flaky = stage.receiver.endpoint("/flaky");
+    let named = flaky.url().replace("localhost", "hooks.test");
+    stage.brand.create_webhook(&named, &["NOTIFICATION"]).await;
     let (down, _) = stage.create_webhook("/down").await;
     down.always(Reply::status(500));
     let prometheus = Prometheus::start(&stage.platform).await;

@@ -31,6 +31,7 @@ mod limits;
 mod matching;
 mod memory;
 mod metrics;
+mod names;
 mod outage;
 mod outcomes;
 mod overview;

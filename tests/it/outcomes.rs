@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use e2e::event::{Event, SMS};
+use e2e::name_server::NameServer;
 use e2e::platform::Platform;
 use e2e::ports::Port;
 use e2e::raw_server::RawServer;
@@ -81,17 +82,12 @@ async fn a_request_without_an_answer_in_time_is_a_timeout() {
 
 #[tokio::test]
 async fn a_name_that_does_not_resolve_is_dns() {
-    let mut platform = Platform::builder().retries("10m").prepare().await;
-    // The machine's own name server may take long to answer.
-    let hosts = platform.dir().join("hosts");
-    std::fs::write(&hosts, "127.0.0.1 localhost\n").expect("a file of names");
-    platform
-        .apis
-        .iter_mut()
-        .chain(&mut platform.deliverers)
-        .for_each(|process| process.use_hosts_file(&hosts));
-    platform.start_all().await;
-    expect_outcome(&Stage::on_platform(platform).await, "https://webhooks.invalid/hook", "dns", None).await;
+    let names = NameServer::start().await;
+    let builder = Platform::builder().retries("10m").set("POSTRIDER_DNS_SERVERS", &names.setting());
+    let stage = Stage::with_builder(builder).await;
+    for host in ["webhooks.invalid", "missing.test"] {
+        expect_outcome(&stage, &format!("https://{host}/hook"), "dns", None).await;
+    }
 }
 
 #[tokio::test]

@@ -52,6 +52,7 @@ const NOT_OF_THE_ROUTER: &[&str] = &[
     "POSTRIDER_API_LISTEN",
     "POSTRIDER_TRUSTED_PROXIES",
     "POSTRIDER_ALLOW_NETWORKS",
+    "POSTRIDER_DNS_SERVERS",
     "POSTRIDER_EXTRA_CA_FILE",
     "POSTRIDER_RETRY_DELAYS",
     "POSTRIDER_RETRY_WINDOW",
@@ -148,6 +149,7 @@ fn an_invalid_setting_is_a_one_line_error() {
         ("subscription-api", "POSTRIDER_API_LISTEN", "8080"),
         ("subscription-api", "POSTRIDER_ALLOW_NETWORKS", "127.0.0.1/40"),
         ("subscription-api", "POSTRIDER_TRUSTED_PROXIES", "proxy.example"),
+        ("subscription-api", "POSTRIDER_DNS_SERVERS", "dns.example"),
         ("subscription-api", "POSTRIDER_TOKEN_RATE", "0"),
         ("router", "POSTRIDER_RETENTION", "soon"),
         ("deliverer", "POSTRIDER_MASTER_KEY", "no base64!"),
@@ -155,6 +157,7 @@ fn an_invalid_setting_is_a_one_line_error() {
         ("deliverer", "POSTRIDER_RETRY_WINDOW", "0s"),
         ("deliverer", "POSTRIDER_REQUEST_TIMEOUT", "-1s"),
         ("deliverer", "POSTRIDER_CONNECT_TIMEOUT", "x"),
+        ("deliverer", "POSTRIDER_DNS_SERVERS", "9.9.9.9:0"),
         ("deliverer", "POSTRIDER_EXTRA_CA_FILE", "/nowhere/ca.pem"),
     ];
     let common =

@@ -21,6 +21,7 @@ pub mod owner_actions;
 pub mod rng;
 
 pub mod local_server;
+pub mod name_server;
 pub mod oracle;
 pub mod platform;
 pub mod poison;

@@ -23,13 +23,6 @@ const FAKETIME: [&str; 3] = [
     "/usr/lib/faketime/libfaketimeMT.so.1",
 ];
 
-/// Paths of nss_wrapper in distributions, which resolves names from a file.
-const NSS_WRAPPER: [&str; 3] = [
-    "/usr/lib/x86_64-linux-gnu/libnss_wrapper.so",
-    "/usr/lib/aarch64-linux-gnu/libnss_wrapper.so",
-    "/usr/lib/libnss_wrapper.so",
-];
-
 /// A service process, which is killed when it is dropped.
 #[derive(Debug)]
 pub struct Process {
@@ -69,20 +62,6 @@ impl Process {
         };
         process.set("POSTRIDER_OPS_LISTEN", &process.ops.address().to_string());
         process
-    }
-
-    /// Makes it resolve names only by this file (`address name`, a line each), from the next start on. A
-    /// change of the file takes effect at once.
-    ///
-    /// # Panics
-    /// When libnss-wrapper is not installed.
-    pub fn use_hosts_file(&mut self, hosts: &Path) {
-        let library = NSS_WRAPPER.into_iter().find(|path| Path::new(path).is_file()).expect(
-            "libnss-wrapper is installed: tests change what names resolve to \
-             (deploy/test installs the package libnss-wrapper)",
-        );
-        self.set("LD_PRELOAD", library);
-        self.set("NSS_WRAPPER_HOSTS", &hosts.display().to_string());
     }
 
     /// Gives it a clock that [`Self::step_clock`] can change, from the next start on.
@@ -232,6 +211,15 @@ impl Process {
             line.split_ascii_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number")
         };
         Memory { now: kib("VmRSS:") * 1024, peak: kib("VmHWM:") * 1024 }
+    }
+
+    /// Returns the number of its threads.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn count_threads(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("a running process").count()
     }
 
     /// Resets [`Memory::peak`] (proc(5), `clear_refs`).
