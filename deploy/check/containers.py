@@ -12,7 +12,7 @@ from dockerfile_parse import DockerfileParser
 SERVICES = {"subscription-api", "router", "deliverer"}
 SERVERS = {"postgres": "postgres:17", "rabbitmq": "rabbitmq:4"}
 # Settings that the API and the deliverer must have alike, beside those of AGREED_SOURCES (ADR 0034).
-AGREED = {"POSTRIDER_ALLOW_NETWORKS"}
+AGREED = {"POSTRIDER_ALLOW_NETWORKS", "POSTRIDER_DNS_SERVERS"}
 AGREED_SOURCES = ("crates/domain/src/settings.rs", "crates/store/src/secrets/keyring.rs")
 MIN_FILES = 65536
 MIN_GRACE_SECONDS = 25
