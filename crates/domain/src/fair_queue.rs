@@ -163,7 +163,7 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
     pub fn take_batch(&mut self, bounds: Bounds, cost: impl Fn(&K, &T) -> usize) -> Vec<Queued<K, T>> {
         let mut batch = Vec::new();
         let mut left = bounds;
-        while self.len() > 0 {
+        while !self.is_empty() {
             let is_fresh = !self.fresh.is_empty();
             let Some(key) = self.fresh.pop_front().or_else(|| self.waiting.pop_front()) else { break };
             let Some(class) = self.classes.get_mut(&key) else { continue };
@@ -199,7 +199,7 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
             self.uncount(lane, bytes);
             batch.push(Queued { class: key, lane, item, bytes });
         }
-        if self.len() == 0 {
+        if self.is_empty() {
             // Nobody waits, so nobody has to wait for anybody.
             self.classes.clear();
             self.fresh.clear();
