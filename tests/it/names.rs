@@ -28,8 +28,8 @@ const EVENTS: usize = 10;
 const VICTIM_EVENTS: usize = 30;
 /// Maximum number of threads of a deliverer. Without bounds each name that is looked up would have one.
 const MAX_THREADS: usize = 64;
-/// Maximum duration of the other brand's requests. A lookup that waited for others would take a second and more.
-const MAX_DURATION_MS: u64 = 900;
+/// Maximum duration of the other brand's requests. A lookup that waits for a silent one takes three seconds.
+const MAX_DURATION_MS: u64 = 2900;
 
 /// Starts a platform whose names come from this server.
 async fn start_platform(builder: Builder, names: &NameServer) -> Platform {
@@ -127,7 +127,7 @@ async fn assert_slow_deliveries_end_as_dns(platform: &Platform, attacker: &Brand
     let (other, silent, not_begun): (i64, i64, i64) = (other, silent, not_begun);
     eprintln!("{expected} attempts as dns: {silent} without an answer, {not_begun} not begun");
     assert_eq!(other, 0, "no other outcome");
-    assert!(silent > 0 && silent + not_begun >= expected, "{silent} and {not_begun}");
+    assert!(silent > 0 && not_begun > 0, "{silent} and {not_begun}");
 }
 
 #[tokio::test]
