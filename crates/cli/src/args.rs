@@ -20,7 +20,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     #[command(flatten)]
-    Api(ApiCommand),
+    Api(Box<ApiCommand>),
     /// Print a completion script for a shell
     Completions {
         /// Shell to print the script for
@@ -62,7 +62,8 @@ mod tests {
             ["postrider webhooks list", "postrider webh list --brand acme", "postrider -o json webhooks list"]
         {
             let args = parse_line(line).expect(line);
-            assert!(matches!(args.command, Command::Api(ApiCommand::Webhooks(_))), "{line}");
+            let Command::Api(command) = args.command else { panic!("{line}") };
+            assert!(matches!(*command, ApiCommand::Webhooks(_)), "{line}");
         }
         let completions = parse_line("postrider completions bash").expect("a command");
         assert!(matches!(completions.command, Command::Completions { shell: Shell::Bash }));

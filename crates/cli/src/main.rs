@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<(), Error> {
     match args.command {
-        Command::Api(command) => commands::run(&Session::new(args.common)?, command).await,
+        Command::Api(command) => commands::run(&Session::new(args.common)?, *command).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "postrider", &mut std::io::stdout());
             Ok(())

@@ -89,7 +89,8 @@ async fn resolve_name(share: &str, name: &str, guard: &AddressGuard) -> Result<A
         telemetry::report_forbidden_name(share, name, &forbidden);
         Unresolved::Forbidden { name: name.to_owned() }
     })?;
-    Ok(Box::new(found.to_vec().into_iter().map(|address| SocketAddr::new(address, 0))))
+    let addresses: Vec<_> = found.iter().map(|address| SocketAddr::new(*address, 0)).collect();
+    Ok(Box::new(addresses.into_iter()))
 }
 
 fn check_literal(url: &Url, allowed: &AllowedNetworks) -> Result<(), Forbidden> {

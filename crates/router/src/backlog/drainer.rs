@@ -237,7 +237,7 @@ impl Drainer {
         let rejection = Rejection::new(RejectReason::Unreadable, detail);
         telemetry::message_rejected(&rejection);
         let mut taken = Taken::new(message);
-        let outgoing = taken.to_rejected(&rejection);
+        let outgoing = taken.take_rejected(&rejection);
         self.backlogs.router.rejections.publish_in_background(vec![(taken, outgoing)]);
     }
 

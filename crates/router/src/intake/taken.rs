@@ -52,7 +52,7 @@ impl Taken {
     }
 
     /// Creates the copy for the queue of rejected messages. The body moves into it.
-    pub(crate) fn to_rejected(&mut self, rejection: &Rejection) -> Outgoing {
+    pub(crate) fn take_rejected(&mut self, rejection: &Rejection) -> Outgoing {
         let body = match self {
             Self::Message(message) => std::mem::take(&mut message.body),
             Self::Moved(event, _) => event.body.to_vec(),

@@ -109,7 +109,7 @@ fn to_rejected(consumer: &EventConsumer, taken: &mut Taken, rejection: &Rejectio
             };
             events.iter().map(rejected).collect()
         }
-        None => vec![taken.to_rejected(rejection)],
+        None => vec![taken.take_rejected(rejection)],
     }
 }
 

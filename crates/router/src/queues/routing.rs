@@ -67,7 +67,7 @@ impl EventRouter {
             let mut taken = into_taken(message);
             match handled.rejections.remove(&position) {
                 Some(rejection) => {
-                    let outgoing = taken.to_rejected(&rejection);
+                    let outgoing = taken.take_rejected(&rejection);
                     rejected.push((taken, outgoing));
                 }
                 None => taken.ack(),

@@ -22,7 +22,7 @@ async fn processes_that_use_a_rate_count_each_other() {
         shares
     };
     assert_eq!(renew(first, &both).await, [(test.brand.clone(), 1), (other.clone(), 1)]);
-    assert_eq!(renew(Uuid::new_v4(), &[other.clone()]).await, [(other.clone(), 2)]);
+    assert_eq!(renew(Uuid::new_v4(), std::slice::from_ref(&other)).await, [(other.clone(), 2)]);
     assert_eq!(
         renew(first, &both).await,
         [(test.brand.clone(), 1), (other.clone(), 2)],
@@ -47,7 +47,7 @@ async fn a_backlog_is_full_at_the_quota_or_its_default() {
     set(DEFAULT_WAITING_BYTES - 1).await;
     assert_eq!(full().await, []);
     set(DEFAULT_WAITING_BYTES).await;
-    assert_eq!(full().await, [test.brand.clone()]);
+    assert_eq!(full().await, std::slice::from_ref(&test.brand));
     let raised = "UPDATE brands SET quota_waiting_bytes = 2 * 1024 * 1024 * 1024::bigint";
     test.sql.batch_execute(raised).await.expect("raised");
     assert_eq!(full().await, []);
@@ -79,7 +79,7 @@ async fn only_changes_are_loaded_for_publishing() {
     assert_eq!(schema, Some((at, "true".to_owned())));
     test.insert_webhook().await;
     let changes = change("UPDATE webhooks SET events = '{A,B}'").await;
-    assert_eq!(changes.changed_subscribers, [test.brand.clone()]);
+    assert_eq!(changes.changed_subscribers, std::slice::from_ref(&test.brand));
     test.insert_webhook().await;
     let subscriptions = publishing::load_subscriptions(&test.store, &test.brand).await.expect("loaded");
     assert_eq!(subscriptions.iter().map(|own| own.webhooks).sum::<i64>(), 2);
