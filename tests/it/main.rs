@@ -36,6 +36,7 @@ mod outage;
 mod outcomes;
 mod overview;
 mod paging;
+mod paused_backlog;
 mod platform_queues;
 mod poison;
 mod python;

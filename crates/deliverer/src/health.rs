@@ -1,7 +1,7 @@
 //! Judges webhooks whose attempts fail, by the statistics that were recorded with the attempts.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{self, Arc, PoisonError};
 use std::time::Duration;
 
 use domain::ids::WebhookId;
@@ -10,7 +10,7 @@ use domain::webhook::{DisabledReason, WebhookStatus};
 use runtime::retry::{Backoff, until_ok};
 use store::delivery::health;
 use store::{Store, StoreError, clock};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::telemetry::{self, Operation};
 use crate::webhook_cache::{WebhookCache, WebhookConfig};
@@ -31,12 +31,15 @@ struct Inner {
     webhooks: Arc<WebhookCache>,
     rule: HealthRule,
     requested: Requests,
+    /// Held while a webhook is disabled. All of a brand's endpoints may be gone at once, and their statements would
+    /// otherwise take every connection of the control pool to wait for the same row.
+    disabling: Mutex<()>,
 }
 
 /// The webhooks that are to be judged. A webhook that fails often waits once.
 #[derive(Debug, Default)]
 struct Requests {
-    webhooks: Mutex<HashSet<WebhookId>>,
+    webhooks: sync::Mutex<HashSet<WebhookId>>,
     added: Notify,
 }
 
@@ -70,7 +73,13 @@ impl Requests {
 impl HealthJudge {
     /// Starts the judge with its task in the background.
     pub(crate) fn start(store: Store, webhooks: Arc<WebhookCache>, rule: HealthRule) -> Self {
-        let judge = Self(Arc::new(Inner { store, webhooks, rule, requested: Requests::default() }));
+        let judge = Self(Arc::new(Inner {
+            store,
+            webhooks,
+            rule,
+            requested: Requests::default(),
+            disabling: Mutex::default(),
+        }));
         runtime::tasks::spawn_essential("health", run(judge.clone()));
         judge
     }
@@ -96,6 +105,7 @@ impl HealthJudge {
         why: &Unhealthy,
         statistics: Option<&HealthStats>,
     ) -> Result<(), StoreError> {
+        let _disabling = self.0.disabling.lock().await;
         if health::disable_webhook(&self.0.store, webhook.id, webhook.generation, why, statistics).await? {
             telemetry::report_disabled_webhook(webhook.id, &why.detail);
         }

@@ -58,7 +58,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
 pub use delivery::client;
-use services::{Services, open_link};
+use services::{Services, Stores, open_link};
 
 /// Runs the deliverer until `stop`.
 ///
@@ -78,13 +78,16 @@ pub async fn run(
     telemetry::describe_metrics();
     let readiness = Readiness::default();
     ops::start_listener(config.ops_listen, readiness.clone(), metrics).await?;
-    let store = Store::new(&config.store, "postrider deliverer");
+    let store = Store::in_index_order(&config.store, "postrider deliverer");
+    let control = Store::for_control(&config.store, "postrider deliverer control");
     let topology = declare_topology(&config, &schedule);
     tokio::select! {
         () = stop.cancelled() => return Ok(()),
-        () = wait_for_servers(&config, &store, &topology, &readiness) => {}
+        () = wait_for_servers(&config, &store, &control, &topology, &readiness) => {}
     }
-    Services::start(&config, client, schedule, store, topology, &readiness).serve(&stop).await;
+    Services::start(&config, client, schedule, Stores::new(&config, store, control), topology, &readiness)
+        .serve(&stop)
+        .await;
     Ok(())
 }
 
@@ -94,13 +97,19 @@ fn declare_topology(config: &Config, schedule: &RetrySchedule) -> Topology {
 }
 
 /// Waits for both servers, in either order, and watches them from then on.
-async fn wait_for_servers(config: &Config, store: &Store, topology: &Topology, readiness: &Readiness) {
+async fn wait_for_servers(
+    config: &Config,
+    store: &Store,
+    control: &Store,
+    topology: &Topology,
+    readiness: &Readiness,
+) {
     let prober = Prober::new(open_link(config, "watch"), &config.broker.namespace);
     let database = async {
         store::startup::wait_until_ready(store, &config.store, readiness).await;
         tasks::spawn_essential(
             "database watch",
-            store::startup::monitor_database(store.clone(), readiness.clone()),
+            store::startup::monitor_database(store.clone(), control.clone(), readiness.clone()),
         );
     };
     let broker = async {

@@ -11,13 +11,14 @@ use runtime::readiness::Readiness;
 use runtime::tasks;
 use runtime::traces::Traces;
 use store::Store;
+use store::delivery::search_floors::SearchFloors;
 use store::instances::Instance;
 use store::secrets::keyring::SecretKeyring;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
-use crate::assignment::{Assignments, GenerationCloser};
+use crate::assignment::{Assignments, GenerationCloser, PendingSearches};
 use crate::config::Config;
 use crate::consumer::message::MessageHandler;
 use crate::consumer::subscriber::Subscriber;
@@ -35,6 +36,7 @@ use crate::outbox::OutboxPublisher;
 use crate::recording::Recording;
 use crate::recording::attempt_recorder::AttemptRecorder;
 use crate::recording::delivery_lookup::DeliveryLookup;
+use crate::recording::end_recorder::EndRecorder;
 use crate::redelivery::Redeliverer;
 use crate::repair::lost_queue::QueueRepair;
 use crate::repair::unroutable::{UnroutableConsumer, UnroutableRouter};
@@ -60,11 +62,33 @@ pub(crate) fn open_link(config: &Config, purpose: &str) -> Link {
     Link::new(&config.broker, format!("postrider deliverer {purpose}"))
 }
 
+/// The pools of connections to PostgreSQL, apart so that no work delays another kind.
+#[derive(Debug, Clone)]
+pub(crate) struct Stores {
+    /// For work whose amount grows with the webhooks: redeliveries, repairs, closing generations.
+    pub(crate) work: Store,
+    /// For statements that serve a whole batch.
+    pub(crate) batches: Store,
+    /// For single tasks that nothing may delay: renewal, changes of webhooks, health, outbox, searches.
+    pub(crate) control: Store,
+    /// For the leases of redelivery.
+    pub(crate) leases: Store,
+}
+
+impl Stores {
+    pub(crate) fn new(config: &Config, work: Store, control: Store) -> Self {
+        Self {
+            work,
+            batches: Store::for_batches(&config.store, "postrider deliverer recorder"),
+            control,
+            leases: Store::for_leases(&config.store, "postrider deliverer leases"),
+        }
+    }
+}
+
 /// The collaborators that several others share.
 struct Shared {
-    store: Store,
-    /// For statements that serve a whole batch.
-    batches: Store,
+    stores: Stores,
     names: Namespace,
     topology: Topology,
     webhooks: Arc<WebhookCache>,
@@ -75,6 +99,8 @@ struct Shared {
     consumers: Consumers,
     traces: Traces,
     tracker: TaskTracker,
+    /// From where overdue retries are searched for, shared by the search and by redelivery.
+    retry_floors: SearchFloors,
 }
 
 impl Services {
@@ -83,11 +109,11 @@ impl Services {
         config: &Config,
         client: Client,
         schedule: RetrySchedule,
-        store: Store,
+        stores: Stores,
         topology: Topology,
         readiness: &Readiness,
     ) -> Self {
-        let shared = Shared::new(config, store, topology);
+        let shared = Shared::new(config, stores, topology);
         let deliverer = start_deliverer(config, &shared, client, schedule, readiness);
         let repair = Arc::new(shared.queue_repair());
         let me = Instance::new("deliverer", env!("CARGO_PKG_VERSION"), config.store.retention);
@@ -99,13 +125,13 @@ impl Services {
                 router: Arc::new(UnroutableRouter {
                     repair,
                     webhooks: Arc::clone(&shared.webhooks),
-                    store: shared.store.clone(),
+                    store: shared.stores.work.clone(),
                 }),
                 progress: readiness.watch_progress("unrouted"),
                 tracker: shared.tracker.clone(),
             },
             outbox: OutboxPublisher {
-                store: shared.store,
+                store: shared.stores.control,
                 publisher: shared.publisher.clone(),
                 names: shared.names,
             },
@@ -123,7 +149,7 @@ impl Services {
         self.tracker.spawn(tasks::run_until_stopped("unrouted", stop.clone(), unroutable));
         let outbox = self.outbox.serve(stop.clone());
         self.tracker.spawn(tasks::run_until_stopped("outbox", stop.clone(), outbox));
-        self.assignments.serve(stop).await;
+        self.assignments.serve(&self.tracker, stop).await;
         self.tracker.close();
         self.tracker.wait().await;
         self.consumers.close().await;
@@ -139,7 +165,7 @@ fn start_deliverer(
     schedule: RetrySchedule,
     readiness: &Readiness,
 ) -> Arc<Deliverer> {
-    let lookup = DeliveryLookup::start(shared.batches.clone(), readiness.watch_progress("standings"));
+    let lookup = DeliveryLookup::start(shared.stores.batches.clone(), readiness.watch_progress("standings"));
     let admitter = Admitter {
         webhooks: Arc::clone(&shared.webhooks),
         lookup,
@@ -166,30 +192,31 @@ fn start_recording(
     let retry_queue = RetryQueue::new(publisher, shared.names.clone(), schedule.delay_levels(), waits);
     tasks::spawn_essential("delay queues", retry_queue.clone().repair_queues(shared.topology.clone()));
     Recording {
-        store: shared.store.clone(),
         recorder: start_recorder(shared, &rule, readiness),
-        health: HealthJudge::start(shared.store.clone(), Arc::clone(&shared.webhooks), rule),
+        end_recorder: EndRecorder::start(
+            shared.stores.batches.clone(),
+            readiness.watch_progress("finishing"),
+        ),
+        health: HealthJudge::start(shared.stores.control.clone(), Arc::clone(&shared.webhooks), rule),
         retry_queue,
         schedule,
-        finishing: readiness.watch_progress("finishing"),
     }
 }
 
 fn start_recorder(shared: &Shared, rule: &HealthRule, readiness: &Readiness) -> AttemptRecorder {
     let slice = store::delivery::activity::slice_length(rule.window);
-    AttemptRecorder::start(shared.batches.clone(), slice, readiness.watch_progress("recording"))
+    AttemptRecorder::start(shared.stores.batches.clone(), slice, readiness.watch_progress("recording"))
 }
 
 impl Shared {
-    fn new(config: &Config, store: Store, topology: Topology) -> Self {
+    fn new(config: &Config, stores: Stores, topology: Topology) -> Self {
         let names = config.broker.namespace.clone();
         Self {
             webhooks: Arc::new(WebhookCache::new(
-                store.clone(),
+                stores.control.clone(),
                 SecretKeyring::from_settings(&config.keyring),
             )),
-            store,
-            batches: Store::for_batches(&config.store, "postrider deliverer recorder"),
+            stores,
             topology,
             prober: Prober::new(open_link(config, "prober"), &names),
             publisher: Publisher::new(open_link(config, "publisher")),
@@ -197,6 +224,7 @@ impl Shared {
             consumers: Consumers::new(open_link(config, "consumer")),
             traces: Traces::start(&config.traces, "deliverer", env!("CARGO_PKG_VERSION")),
             tracker: TaskTracker::new(),
+            retry_floors: SearchFloors::default(),
             names,
         }
     }
@@ -206,7 +234,7 @@ impl Shared {
             prober: self.prober.clone(),
             topology: self.topology.clone(),
             publisher: self.repair_publisher.clone(),
-            store: self.store.clone(),
+            store: self.stores.work.clone(),
             names: self.names.clone(),
         }
     }
@@ -227,7 +255,9 @@ impl Shared {
                 repair_publisher: self.repair_publisher.clone(),
             }),
             redeliverer: Arc::new(Redeliverer {
-                store: self.store.clone(),
+                store: self.stores.work.clone(),
+                leases: self.stores.leases.clone(),
+                retry_floors: self.retry_floors.clone(),
                 webhooks: Arc::clone(&self.webhooks),
                 deliverer: Arc::clone(deliverer),
             }),
@@ -241,12 +271,13 @@ impl Shared {
 
     fn assignments(&self, workers: WorkerServices, me: Instance) -> Assignments {
         let closer = GenerationCloser::new(
-            self.store.clone(),
+            self.stores.work.clone(),
             self.topology.clone(),
             Arc::clone(&self.webhooks),
             self.tracker.clone(),
         );
-        Assignments::new(self.store.clone(), Arc::clone(&self.webhooks), workers, closer, me)
+        let searches = PendingSearches::new(self.stores.control.clone(), self.retry_floors.clone());
+        Assignments::new(Arc::clone(&self.webhooks), workers, closer, searches, me)
     }
 }
 

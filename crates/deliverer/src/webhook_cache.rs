@@ -73,6 +73,7 @@ impl CachedWebhook {
         match self {
             Self::Known(webhook) => WebhookView::Known {
                 generation: webhook.generation,
+                closed_generation: webhook.closed_generation,
                 status: webhook.status,
                 closes_as: webhook.closes_as,
             },

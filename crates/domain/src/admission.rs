@@ -59,6 +59,8 @@ pub enum WebhookView {
     Known {
         /// The current generation; it changes with each change of status.
         generation: i32,
+        /// The generation before which all deliveries are closed in the database.
+        closed_generation: i32,
         /// Whether it receives now.
         status: WebhookStatus,
         /// The status that deliveries of ended generations get.
@@ -152,6 +154,8 @@ pub enum Admission {
     AlreadyHandled,
     /// Drop the message: its delivery has expired.
     Expired,
+    /// Drop the message: its generation is closed, and its delivery with it.
+    AlreadyClosed,
     /// Return the message to its queue. The active consumer gets it again: another replica, if this one's subscription
     /// ended.
     Requeue,
@@ -211,11 +215,24 @@ fn refuse_stopped(candidate: &Candidate, webhook: WebhookView) -> Option<Admissi
     match webhook {
         WebhookView::Unreadable => Some(Admission::Requeue),
         WebhookView::Gone => Some(Admission::End(DeliveryStatus::Discarded)),
-        WebhookView::Known { generation, closes_as, .. } if candidate.generation < generation => {
-            Some(Admission::End(closes_as))
+        WebhookView::Known { generation, closed_generation, closes_as, .. }
+            if candidate.generation < generation =>
+        {
+            let is_closed = is_closed_already(candidate, closed_generation);
+            Some(if is_closed { Admission::AlreadyClosed } else { Admission::End(closes_as) })
         }
         WebhookView::Known { status, .. } => DeliveryStatus::when_webhook_becomes(status).map(Admission::End),
     }
+}
+
+/// Whether the database closed the delivery together with its generation, so that its message needs no statement. A
+/// pause of a webhook with a backlog would otherwise cost as many changes of nothing as messages wait.
+///
+/// A router that matched an event before the generation ended may store it after the generation was closed. The owner
+/// of the webhook finds such a delivery as an orphaned one and queues it again, marked as a possible duplicate. Such a
+/// message ends its delivery itself.
+fn is_closed_already(candidate: &Candidate, closed_generation: i32) -> bool {
+    candidate.generation < closed_generation && !candidate.maybe_duplicate && !candidate.redelivered
 }
 
 /// Compares a message that may be a duplicate with the delivery's row.

@@ -15,6 +15,7 @@
 //!   drop it.
 //! - [`redelivery_pacing`] decides how fast deliveries are sent from the database, and by which replica.
 //! - [`quota`] is how much a brand may publish, and how much of it may wait.
+//! - [`pending_search`] decides from where pending deliveries are searched for.
 //! - [`queue_repair`] decides when a queue counts as lost, and which deliveries a repaired queue is filled with.
 //! - [`assignment`] distributes webhooks to the replicas of the deliverer.
 //! - [`memory_shares`] decides which part of a deliverer's memory one brand may use.
@@ -32,6 +33,7 @@ pub mod fair_queue;
 pub mod ids;
 pub mod limits;
 pub mod memory_shares;
+pub mod pending_search;
 pub mod queue_repair;
 pub mod quota;
 pub mod redelivery_pacing;

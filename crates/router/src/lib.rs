@@ -119,15 +119,16 @@ struct Router {
 /// Waits for PostgreSQL and RabbitMQ, in either order, and starts the background tasks.
 async fn start_router(config: &Config, readiness: Readiness, stop: &CancellationToken) -> Router {
     let store = Store::for_batches(&config.store, "postrider router");
+    let control = Store::for_control(&config.store, "postrider router control");
     let names = config.broker.namespace.clone();
     let link = |purpose: &str| Link::new(&config.broker, format!("postrider router {purpose}"));
     let topology = Topology::new(link("topology"), names.clone(), None);
     tokio::join!(
-        wait_for_database(config, &store, &readiness),
+        wait_for_database(config, &store, &control, &readiness),
         wait_for_broker(&topology, Prober::new(link("watch"), &names), &readiness),
     );
     let instance = Instance::new("router", env!("CARGO_PKG_VERSION"), config.store.retention);
-    tasks::spawn_essential("renew", renew_instance(store.clone(), instance.clone()));
+    tasks::spawn_essential("renew", renew_instance(control, instance.clone()));
     // Also with --no-migrate, because otherwise nobody would create days or drop expired ones.
     let maintaining = maintain_database(store.clone(), config.store.retention, config.store.audit_retention);
     tasks::spawn_essential("maintain", maintaining);
@@ -193,11 +194,11 @@ async fn start_router(config: &Config, readiness: Readiness, stop: &Cancellation
     }
 }
 
-async fn wait_for_database(config: &Config, store: &Store, readiness: &Readiness) {
+async fn wait_for_database(config: &Config, store: &Store, control: &Store, readiness: &Readiness) {
     store::startup::wait_until_ready(store, &config.store, readiness).await;
     tasks::spawn_essential(
         "database watch",
-        store::startup::monitor_database(store.clone(), readiness.clone()),
+        store::startup::monitor_database(store.clone(), control.clone(), readiness.clone()),
     );
 }
 

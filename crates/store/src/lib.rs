@@ -18,8 +18,8 @@
 //! - [`secrets`]: the keyring that encrypts webhook secrets at rest.
 //! - [`maintenance`]: daily partitions, epochs of event keys, retention, and indexes that are built online.
 //!
-//! Folders import the foundation and, downward only, one another: maintenance → redelivery → delivery, and api and
-//! routing → secrets.
+//! Folders import the foundation and, downward only, one another: maintenance → redelivery → delivery, api → delivery, and
+//! api and routing → secrets.
 
 /// Includes the text of `sql/<name>.sql`.
 macro_rules! sql {

@@ -31,6 +31,12 @@ pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(9);
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bounds the wait of an API request for a lock, because a request that waits for another one holds a connection.
 const REQUEST_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+/// Connections of a control pool. Its callers are single tasks (renewal, refresh, probe, outbox, health, searches), so
+/// that each finds a free connection.
+const MAX_CONTROL_CONNECTIONS: u16 = 6;
+/// Connections for the leases of one process. Each lease needs one short statement every two seconds, so that two
+/// connections serve thousands of leases.
+const MAX_LEASE_CONNECTIONS: u16 = 2;
 /// Bounds a request to cancel a statement.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -64,6 +70,11 @@ const SESSION_OPTIONS: &str = "-c timezone=UTC -c jit=off";
 /// Such a statement is planned once, because planning it again for each batch costs as much as running it. It uses
 /// indexes only, because a plan that was made while a table was small stays in use when the table is large.
 const BATCH_OPTIONS: &str = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off";
+
+/// Options of sessions whose statements read the first rows of an index range, such as the oldest pending deliveries of a
+/// webhook. Statistics lag behind a webhook that has just received its first million events. The planner would then sort
+/// all of them to return the first, because it expects a few.
+const INDEX_ORDER_OPTIONS: &str = "-c enable_seqscan=off -c enable_sort=off -c enable_bitmapscan=off";
 
 /// PostgreSQL, through a bounded pool of connections. Cheap to clone.
 ///
@@ -105,6 +116,35 @@ impl Store {
     pub fn with_connections(settings: &StoreSettings, application: &str, connections: u16) -> Self {
         let options = session_options(REQUEST_LOCK_TIMEOUT);
         Self { is_measured: false, ..Self::with_options(settings, application, connections, &options) }
+    }
+
+    /// Creates a store for statements that read the first rows of an index range ([`crate::delivery::orphaned`],
+    /// [`crate::delivery::generations`], [`crate::redelivery`]).
+    #[must_use]
+    pub fn in_index_order(settings: &StoreSettings, application: &str) -> Self {
+        Self::with_options(settings, application, settings.database_pool, &index_order_options())
+    }
+
+    /// Creates a store for statements by which a process shows that it lives, learns of changes, and watches its
+    /// servers. The pool is small and its own, so that no amount of other statements delays them: a replica that does
+    /// not renew its row counts as dead. Its searches read indexes in order.
+    #[must_use]
+    pub fn for_control(settings: &StoreSettings, application: &str) -> Self {
+        let options = index_order_options();
+        Self {
+            is_measured: false,
+            ..Self::with_options(settings, application, MAX_CONTROL_CONNECTIONS, &options)
+        }
+    }
+
+    /// Creates a store for leases ([`crate::redelivery::lease`]), whose number grows with the webhooks.
+    #[must_use]
+    pub fn for_leases(settings: &StoreSettings, application: &str) -> Self {
+        let options = session_options(LOCK_TIMEOUT);
+        Self {
+            is_measured: false,
+            ..Self::with_options(settings, application, MAX_LEASE_CONNECTIONS, &options)
+        }
     }
 
     /// Creates a store for statements that take batches ([`crate::routing::ingest`], [`crate::delivery::record`]).
@@ -277,6 +317,10 @@ fn session_options(lock_timeout: Duration) -> String {
     let statement = STATEMENT_TIMEOUT.as_millis();
     let lock = lock_timeout.as_millis();
     format!("-c statement_timeout={statement} -c lock_timeout={lock} {SESSION_OPTIONS}")
+}
+
+fn index_order_options() -> String {
+    format!("{} {INDEX_ORDER_OPTIONS}", session_options(LOCK_TIMEOUT))
 }
 
 fn saturating_count(number: usize) -> u32 {

@@ -29,7 +29,8 @@ pub struct StoreSettings {
         value_parser = parse_database_url
     )]
     pub database_url: DatabaseUrl,
-    /// Connections that this process opens for its work; the API opens six more, for tokens and for itself
+    /// Connections that this process opens for its work; it opens up to thirteen more, for tokens, renewals, watches
+    /// and leases
     #[arg(long, env = "POSTRIDER_DATABASE_POOL", value_name = "N", default_value = "8", value_parser = clap::value_parser!(u16).range(2..=200))]
     pub database_pool: u16,
     /// Time for which events stay readable

@@ -56,14 +56,15 @@ async fn prepare_schema(store: &Store, settings: &StoreSettings) -> Result<(), M
     Ok(retention::refuse_shorter(store, settings.retention).await?)
 }
 
-/// Updates the readiness by whether PostgreSQL commits. Never returns.
+/// Updates the readiness by whether PostgreSQL commits, and the metrics of the pool of `store`. Never returns.
 ///
-/// A query is not enough to check, because a server may answer every query and still commit nothing: its synchronous
-/// standby is away, it became a standby itself, or its disk hangs.
-pub async fn monitor_database(store: Store, readiness: Readiness) {
+/// The commits run on `control`, because statements that wait for a connection say nothing about the database. A query is
+/// not enough to check, because a server may answer every query and still commit nothing: its synchronous standby is away,
+/// it became a standby itself, or its disk hangs.
+pub async fn monitor_database(store: Store, control: Store, readiness: Readiness) {
     loop {
         store.update_metrics();
-        update_readiness(&store, &readiness).await;
+        update_readiness(&control, &readiness).await;
         tokio::time::sleep(MONITOR_INTERVAL).await;
     }
 }

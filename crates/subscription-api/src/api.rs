@@ -9,6 +9,7 @@ use domain::ids::WebhookId;
 use domain::webhook::health::HealthRule;
 use runtime::error::Chain;
 use store::Store;
+use store::api::overview::BacklogMeter;
 use store::secrets::keyring::SecretKeyring;
 use tracing::warn;
 
@@ -39,6 +40,8 @@ pub struct ApiParts {
     pub tokens: TokenDirectory,
     /// Bounds what the requests of each brand use at once.
     pub budgets: Budgets,
+    /// Measures the pending deliveries of all webhooks.
+    pub backlog: BacklogMeter,
     /// Encrypts and decrypts the secrets of webhooks.
     pub keyring: SecretKeyring,
     /// Declares the queues of webhooks and counts their messages.

@@ -49,6 +49,7 @@ use runtime::readiness::Readiness;
 use runtime::tasks;
 use runtime::telemetry::PrometheusHandle;
 use store::Store;
+use store::api::overview::BacklogMeter;
 use store::instances::{self, Instance, RENEW_INTERVAL};
 use store::secrets::keyring::SecretKeyring;
 use tokio_util::sync::CancellationToken;
@@ -79,9 +80,6 @@ pub mod testing {
 /// Longest time that a stop waits for requests in flight. It may last the request timeout of the deliverer plus 5 s
 /// (contract §7); a request that takes longer has a client that sends too slowly.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
-/// Connections for the process itself, which no request may delay. One measures the platform, which may take seconds; the
-/// other renews the entry of the process and checks its health.
-const CONTROL_CONNECTIONS: u16 = 2;
 /// Interval at which the tables of tokens and brands are rid of expired entries.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -160,13 +158,14 @@ fn build_api(config: &Config, me: &Instance) -> Api {
     let levels = config.retry.schedule().delay_levels();
     Api::from(ApiParts {
         store: Store::for_requests(&config.store, "postrider subscription-api"),
-        control: Store::with_connections(&config.store, "postrider subscription-api", CONTROL_CONNECTIONS),
+        control: Store::for_control(&config.store, "postrider subscription-api control"),
         tokens: TokenDirectory::new(Store::with_connections(
             &config.store,
             "postrider subscription-api tokens",
             token_directory::CONNECTIONS,
         )),
         budgets: Budgets::new(config.store.database_pool),
+        backlog: BacklogMeter::default(),
         keyring: SecretKeyring::from_settings(&config.keyring),
         retry_delays: levels.delays().to_vec(),
         topology: Topology::new(link("topology"), names.clone(), Some(levels)),
@@ -200,8 +199,8 @@ async fn reencrypt_secrets(config: &Config) -> Result<(), StartError> {
 
 async fn maintain_database(api: Api, settings: store::StoreSettings, me: Instance, readiness: Readiness) {
     store::startup::wait_until_ready(&api.control, &settings, &readiness).await;
-    let watch = store::startup::monitor_database(api.control.clone(), readiness);
-    tasks::spawn_essential("database watch", watch);
+    let watching = store::startup::monitor_database(api.store.clone(), api.control.clone(), readiness);
+    tasks::spawn_essential("database watch", watching);
     loop {
         if let Err(error) = instances::renew_instance(&api.control, &me).await {
             warn!(error = %Chain(&error), "could not renew the entry of this process");

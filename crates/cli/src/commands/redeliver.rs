@@ -46,6 +46,9 @@ struct Queued {
 struct Job {
     state: String,
     total: u64,
+    /// Whether there are more events than `total`.
+    #[serde(default)]
+    more: bool,
     attempted: u64,
     delivered: u64,
 }
@@ -97,9 +100,10 @@ fn draw_progress(job: &Job) -> Result<(), Error> {
     let end = if job.state == "running" { "" } else { "\n" };
     write!(
         stderr(),
-        "\r{} {} of {}, {} delivered{end}",
+        "\r{} {} of {}{}, {} delivered{end}",
         format_bar(job),
         job.attempted,
+        if job.more { "more than " } else { "" },
         job.total,
         job.delivered
     )?;
@@ -118,8 +122,9 @@ mod tests {
 
     #[test]
     fn bar_is_empty_at_first_and_full_at_the_end() {
-        let bar_of =
-            |attempted, total| format_bar(&Job { state: String::new(), total, attempted, delivered: 0 });
+        let bar_of = |attempted, total| {
+            format_bar(&Job { state: String::new(), total, more: false, attempted, delivered: 0 })
+        };
         assert_eq!(bar_of(0, 0), format!("[{}]", ".".repeat(BAR_WIDTH)));
         assert_eq!(bar_of(1, 2), format!("[{}{}]", "#".repeat(BAR_WIDTH / 2), ".".repeat(BAR_WIDTH / 2)));
         // A job may attempt more events than it counted at first.

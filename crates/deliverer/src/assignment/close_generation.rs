@@ -11,6 +11,7 @@ use broker::Topology;
 use domain::ids::WebhookId;
 use store::Store;
 use store::delivery::generations;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -19,6 +20,10 @@ use crate::error::ServerError;
 use crate::telemetry::{self, Operation};
 use crate::webhook_cache::{WebhookCache, WebhookConfig};
 
+/// Webhooks whose generations are closed at once. A brand may stop a thousand webhooks, and closing all of them at once
+/// would take every connection of the pool.
+const MAX_CONCURRENT_CLOSINGS: usize = 3;
+
 /// Closes ended generations, one task for each webhook.
 #[derive(Debug)]
 pub(crate) struct GenerationCloser {
@@ -26,6 +31,7 @@ pub(crate) struct GenerationCloser {
     webhooks: Arc<WebhookCache>,
     tracker: TaskTracker,
     running: HashMap<WebhookId, JoinHandle<()>>,
+    permits: Arc<Semaphore>,
 }
 
 #[derive(Debug, Clone)]
@@ -41,7 +47,14 @@ impl GenerationCloser {
         webhooks: Arc<WebhookCache>,
         tracker: TaskTracker,
     ) -> Self {
-        Self { statements: Statements { store, topology }, webhooks, tracker, running: HashMap::new() }
+        let permits = Arc::new(Semaphore::new(MAX_CONCURRENT_CLOSINGS));
+        Self {
+            statements: Statements { store, topology },
+            webhooks,
+            tracker,
+            running: HashMap::new(),
+            permits,
+        }
     }
 
     /// Closes the ended generations of a webhook in the background, unless there are none, or a task does so already. If
@@ -64,7 +77,9 @@ impl GenerationCloser {
         let statements = self.statements.clone();
         let webhooks = Arc::clone(&self.webhooks);
         let span = telemetry::webhook_span(webhook.id);
+        let permits = Arc::clone(&self.permits);
         let closing = async move {
+            let Ok(_permit) = permits.acquire().await else { return };
             if let Err(error) = statements.close(&webhook).await {
                 telemetry::report_retry(Operation::CloseGeneration, &error);
             }

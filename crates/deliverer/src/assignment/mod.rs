@@ -1,14 +1,17 @@
 //! Decides which webhooks this replica serves, and serves them.
 //!
-//! Every 500 ms the replica loads the configuration and the replicas that are alive, and computes all assignments.
+//! Every 500 ms the replica loads the configuration and computes all assignments among the replicas that are alive.
 //! It polls instead of listening for notifications, so that none can be lost. Each webhook has an owner and a standby;
 //! every replica computes the same from the same data ([`domain::assignment`]).
 //!
-//! The same pass looks for work that no message announces: redeliveries, retries whose message has not come, orphaned
-//! deliveries, and generations that ended.
+//! The same pass starts searches for work that no message announces: redeliveries, retries whose message has not come,
+//! orphaned deliveries, and generations that ended. They run in the background. [`heartbeat`] shows that the replica
+//! lives, whatever the pass waits for.
 
 mod assigned_webhook;
+mod background_search;
 mod close_generation;
+mod heartbeat;
 mod overdue_search;
 mod throttle;
 
@@ -20,12 +23,16 @@ use chrono::TimeDelta;
 use domain::assignment::{Assignment, Role};
 use domain::ids::WebhookId;
 use domain::redelivery_pacing::Sender;
+use runtime::tasks;
 use store::delivery::orphaned;
-use store::instances::{self, Instance, RENEW_INTERVAL};
+use store::delivery::search_floors::SearchFloors;
+use store::instances::Instance;
 use store::redelivery::jobs;
-use store::{Store, StoreError, clock};
+use store::{Store, clock};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::consumer::prefetch::PrefetchPlan;
@@ -33,6 +40,7 @@ use crate::consumer::worker::{Worker, WorkerServices};
 use crate::telemetry::{self, Operation};
 use crate::webhook_cache::{WebhookCache, WebhookConfig};
 use assigned_webhook::{AssignedWebhook, RoleAction, Serving, decide_role};
+use background_search::BackgroundSearch;
 pub(crate) use close_generation::GenerationCloser;
 use overdue_search::OverdueSearcher;
 use throttle::Throttle;
@@ -45,22 +53,67 @@ const STANDBY_INTERVAL: Duration = Duration::from_secs(2);
 /// How often orphaned deliveries are looked for. A delivery must be due for as long to count as orphaned.
 const ORPHAN_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How long a pass waits for a search for redeliveries. It takes milliseconds in general, and the pass need not find its
+/// result one interval later.
+const SEARCH_WAIT: Duration = Duration::from_millis(200);
+
 /// The webhooks of this replica.
 #[derive(Debug)]
 pub(crate) struct Assignments {
-    store: Store,
     webhooks: Arc<WebhookCache>,
     workers: WorkerServices,
     me: Instance,
     plan: Plan,
     prefetch: PrefetchPlan,
-    replicas: Vec<Uuid>,
     assigned: HashMap<WebhookId, AssignedWebhook>,
     closer: GenerationCloser,
-    overdue: OverdueSearcher,
-    renewals: Throttle,
+    searches: PendingSearches,
     standbys: Throttle,
     orphans: Throttle,
+}
+
+/// The searches for work that no message announces.
+#[derive(Debug)]
+pub(crate) struct PendingSearches {
+    store: Store,
+    redeliveries: BackgroundSearch,
+    overdue: OverdueSearcher,
+    orphans: BackgroundSearch,
+    orphan_floors: SearchFloors,
+}
+
+impl PendingSearches {
+    /// `retry_floors` are the floors of overdue retries.
+    pub(crate) fn new(store: Store, retry_floors: SearchFloors) -> Self {
+        Self {
+            redeliveries: BackgroundSearch::new("redelivery search", Operation::FindRedeliveries),
+            overdue: OverdueSearcher::new(store.clone(), retry_floors, Instant::now()),
+            orphans: BackgroundSearch::new("orphan search", Operation::FindOrphaned),
+            orphan_floors: SearchFloors::default(),
+            store,
+        }
+    }
+
+    /// Finds the webhooks that have something to redeliver.
+    async fn find_redeliveries(&mut self) -> Vec<WebhookId> {
+        if self.redeliveries.may_start(Instant::now()) {
+            let store = self.store.clone();
+            self.redeliveries.start(async move { jobs::find_webhooks(&store).await });
+        }
+        self.redeliveries.take_found(SEARCH_WAIT).await
+    }
+
+    /// Starts a search for orphaned deliveries among these webhooks.
+    fn start_orphan_search(&mut self, idle: Vec<WebhookId>) {
+        if self.orphans.may_start(Instant::now()) && !idle.is_empty() {
+            let store = self.store.clone();
+            let floors = self.orphan_floors.clone();
+            let due_before = clock::now() - TimeDelta::from_std(ORPHAN_INTERVAL).unwrap_or_default();
+            self.orphans.start(async move {
+                orphaned::find_webhooks_with_orphans(&store, &floors, &idle, due_before).await
+            });
+        }
+    }
 }
 
 /// The roles of all replicas, which change with the replicas and the webhooks.
@@ -73,79 +126,58 @@ struct Plan {
 
 impl Assignments {
     pub(crate) fn new(
-        store: Store,
         webhooks: Arc<WebhookCache>,
         workers: WorkerServices,
         closer: GenerationCloser,
+        searches: PendingSearches,
         me: Instance,
     ) -> Self {
         let now = Instant::now();
         Self {
-            overdue: OverdueSearcher::new(store.clone(), now),
-            store,
             webhooks,
             workers,
             me,
             plan: Plan::default(),
             prefetch: PrefetchPlan::default(),
-            replicas: Vec::new(),
             assigned: HashMap::new(),
             closer,
-            renewals: Throttle::open(RENEW_INTERVAL),
+            searches,
             standbys: Throttle::passed_at(STANDBY_INTERVAL, now),
             orphans: Throttle::passed_at(ORPHAN_INTERVAL, now),
         }
     }
 
     /// Serves until `stop`, then closes all workers and leaves.
-    pub(crate) async fn serve(mut self, stop: &CancellationToken) {
+    pub(crate) async fn serve(mut self, tracker: &TaskTracker, stop: &CancellationToken) {
+        let (alive, mut replicas) = watch::channel(Vec::new());
+        let left = CancellationToken::new();
+        let store = self.searches.store.clone();
+        let renewing = heartbeat::renew_until_stopped(store, self.me.clone(), alive, left.clone());
+        tracker.spawn(tasks::run_until_stopped("heartbeat", left.clone(), renewing));
+        tokio::select! { () = stop.cancelled() => {}, _ = replicas.changed() => {} }
         while !stop.is_cancelled() {
-            self.run_pass().await;
+            let alive = replicas.borrow().clone();
+            self.run_pass(&alive).await;
             tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(ASSIGN_INTERVAL) => {} }
         }
         for assigned in self.assigned.values() {
             assigned.worker.close();
         }
-        if let Err(error) = instances::remove_instance(&self.store, &self.me).await {
-            telemetry::report_failed_leave(&error);
-        }
+        left.cancel();
     }
 
     /// Runs one pass. While the database is away, all stays as it is.
-    async fn run_pass(&mut self) {
+    async fn run_pass(&mut self, replicas: &[Uuid]) {
         if let Err(error) = self.webhooks.refresh().await {
             return telemetry::report_retry(Operation::RefreshWebhooks, &error);
         }
-        if let Err(error) = self.renew_instance().await {
-            return telemetry::report_retry(Operation::RenewInstance, &error);
-        }
         let may_start_standbys = self.standbys.try_pass(Instant::now());
-        self.assign_webhooks(may_start_standbys);
-        self.start_redeliveries().await;
+        self.assign_webhooks(replicas, may_start_standbys);
+        for webhook in self.searches.find_redeliveries().await {
+            self.start_redelivery(webhook);
+        }
         self.search_overdue_retries().await;
-        if self.orphans.try_pass(Instant::now())
-            && let Err(error) = self.examine_orphaned().await
-        {
-            telemetry::report_retry(Operation::FindOrphaned, &error);
-        }
-    }
-
-    /// Renews the row that shows that this replica lives, and loads the replicas that are alive.
-    async fn renew_instance(&mut self) -> Result<(), StoreError> {
-        if self.renewals.is_open(Instant::now()) {
-            instances::renew_instance(&self.store, &self.me).await?;
-            self.replicas = instances::list_alive(&self.store, self.me.service).await?;
-            self.renewals.pass(Instant::now());
-        }
-        Ok(())
-    }
-
-    /// Starts redelivery where there is something to redeliver.
-    async fn start_redeliveries(&mut self) {
-        match jobs::find_webhooks(&self.store).await {
-            Ok(webhooks) => webhooks.into_iter().for_each(|webhook| self.start_redelivery(webhook)),
-            Err(error) => telemetry::report_retry(Operation::FindRedeliveries, &error),
-        }
+        self.examine_orphaned().await;
     }
 
     /// Starts redelivery on the replica that is the queue's active consumer. If no message has arrived, this replica
@@ -161,35 +193,37 @@ impl Assignments {
 
     /// Attempts retries from the database whose message has not come.
     async fn search_overdue_retries(&mut self) {
-        for webhook in self.overdue.take_found().await {
+        for webhook in self.searches.overdue.take_found().await {
             self.start_redelivery(webhook);
         }
         let served = self.assigned.iter().map(|(id, assigned)| (*id, assigned.view()));
-        self.overdue.start_search(served, Instant::now());
+        self.searches.overdue.start_search(served, Instant::now());
     }
 
     /// Examines the queues of idle webhooks for which a delivery is due.
-    async fn examine_orphaned(&mut self) -> Result<(), StoreError> {
-        let idle: Vec<WebhookId> = self
-            .assigned
-            .iter_mut()
-            .filter_map(|(id, assigned)| assigned.has_been_idle().then_some(*id))
-            .collect();
-        let due_before = clock::now() - TimeDelta::from_std(ORPHAN_INTERVAL).unwrap_or_default();
-        for webhook in orphaned::find_webhooks_with_orphans(&self.store, &idle, due_before).await? {
+    async fn examine_orphaned(&mut self) {
+        for webhook in self.searches.orphans.take_found(Duration::ZERO).await {
             if let Some(assigned) = self.assigned.get_mut(&webhook) {
                 assigned.examine_queue();
             }
         }
-        Ok(())
+        if self.orphans.try_pass(Instant::now()) {
+            self.searches.orphan_floors.retain(self.assigned.keys().copied());
+            let idle: Vec<WebhookId> = self
+                .assigned
+                .iter_mut()
+                .filter_map(|(id, assigned)| assigned.has_been_idle().then_some(*id))
+                .collect();
+            self.searches.start_orphan_search(idle);
+        }
     }
 
     /// Brings the workers in line with the roles. `may_start_standbys`: the owners have had time to subscribe.
-    fn assign_webhooks(&mut self, may_start_standbys: bool) {
+    fn assign_webhooks(&mut self, replicas: &[Uuid], may_start_standbys: bool) {
         let webhooks = self.webhooks.all_configs();
         let known: HashSet<WebhookId> = webhooks.iter().map(|webhook| webhook.id).collect();
         let all = known.iter().copied().chain(self.webhooks.unreadable_ids()).collect();
-        self.plan.update(&self.replicas, all);
+        self.plan.update(replicas, all);
         self.prefetch.update(&webhooks);
         let mut owned = 0;
         let mut standby = 0;
@@ -213,7 +247,7 @@ impl Assignments {
             is_known
         });
         self.closer.forget_finished();
-        telemetry::report_assignments(self.replicas.len(), owned, standby);
+        telemetry::report_assignments(replicas.len(), owned, standby);
     }
 
     /// Starts, keeps or stops the worker of one webhook.

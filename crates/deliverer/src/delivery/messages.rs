@@ -154,7 +154,14 @@ pub(crate) mod tests {
     #[test]
     fn a_redelivery_begins_its_round_and_an_expired_one_has_no_message() {
         let head = message(None).head;
-        let due = |delivery| DueRedelivery { created: head.created, event: head.id, round: 3, delivery };
+        let due = |delivery| DueRedelivery {
+            created: head.created,
+            event: head.id,
+            round: 3,
+            queued_at: head.created,
+            of_job: true,
+            delivery,
+        };
         let delivery = DueDelivery {
             trigger: Trigger::Redeliver,
             brand_id: head.brand_id.clone(),

@@ -171,7 +171,12 @@ mod tests {
     }
 
     fn active(generation: i32) -> WebhookView {
-        WebhookView::Known { generation, status: WebhookStatus::Active, closes_as: DeliveryStatus::Held }
+        WebhookView::Known {
+            generation,
+            closed_generation: generation,
+            status: WebhookStatus::Active,
+            closes_as: DeliveryStatus::Held,
+        }
     }
 
     fn pending(attempts: i32) -> Recorded {

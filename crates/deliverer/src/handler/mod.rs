@@ -131,7 +131,7 @@ impl Deliverer {
         match admission {
             Admission::Requeue => return DeliveryOutcome::Requeue,
             Admission::RequeueStale => return DeliveryOutcome::Stale,
-            Admission::Expired => {}
+            Admission::Expired | Admission::AlreadyClosed => {}
             Admission::AlreadyHandled => telemetry::count_repetition(),
             Admission::End(status) => self.recording.finish_delivery(delivery, status).await,
             Admission::WaitUntil(at) => self.recording.queue_delivery(delivery, progress, at).await,

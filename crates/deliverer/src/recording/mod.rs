@@ -7,36 +7,33 @@
 pub(crate) mod attempt_recorder;
 pub(crate) mod batcher;
 pub(crate) mod delivery_lookup;
+pub(crate) mod end_recorder;
 
 use broker::wire::{self, Progress, WireData};
 use domain::delivery::attempt::Trigger;
 use domain::delivery::retry::RetrySchedule;
 use domain::delivery::{self, DeliveryStatus, Verdict};
 use domain::time::Timestamp;
-use runtime::progress::WorkProgress;
-use runtime::retry::until_ok;
-use store::delivery::record::{self, AttemptRecord, RoundStatus};
-use store::{Store, StoreError};
+use store::delivery::record::{AttemptRecord, DeliveryEnd, RoundStatus};
 
 use crate::delivery::Delivery;
 use crate::delivery::attempt::Attempt;
 use crate::delivery::messages;
 use crate::health::HealthJudge;
 use crate::retry_queue::RetryQueue;
-use crate::telemetry::{self, Operation};
+use crate::telemetry;
 use crate::webhook_cache::WebhookConfig;
 use attempt_recorder::AttemptRecorder;
+use end_recorder::EndRecorder;
 
 /// Records attempts and queues retries.
 #[derive(Debug)]
 pub(crate) struct Recording {
-    pub(crate) store: Store,
     pub(crate) recorder: AttemptRecorder,
+    pub(crate) end_recorder: EndRecorder,
     pub(crate) health: HealthJudge,
     pub(crate) retry_queue: RetryQueue,
     pub(crate) schedule: RetrySchedule,
-    /// Deliveries that are being ended without a further attempt.
-    pub(crate) finishing: WorkProgress,
 }
 
 impl Recording {
@@ -78,14 +75,7 @@ impl Recording {
     /// count against the webhook.
     pub(crate) async fn finish_delivery(&self, delivery: &Delivery<'_>, status: DeliveryStatus) {
         let round = delivery.message.progress.round;
-        let in_hand = self.finishing.begin();
-        let has_ended = until_ok(
-            || record::finish_delivery(&self.store, delivery.key, round, status),
-            |error: &StoreError| telemetry::report_retry(Operation::FinishDelivery, error),
-        )
-        .await;
-        in_hand.done();
-        if has_ended {
+        if self.end_recorder.record(DeliveryEnd { key: delivery.key, round, status }).await {
             telemetry::count_ended_delivery(status);
         }
     }

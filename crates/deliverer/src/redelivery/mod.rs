@@ -22,6 +22,7 @@ use std::sync::Arc;
 use domain::ids::WebhookId;
 use domain::redelivery_pacing::{Pace, is_exhausted};
 use store::Store;
+use store::delivery::search_floors::SearchFloors;
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::Deliverer;
@@ -36,6 +37,10 @@ use requested::RequestedDeliveries;
 #[derive(Debug)]
 pub(crate) struct Redeliverer {
     pub(crate) store: Store,
+    /// For leases, which no other statement may delay: a lease that is not extended lapses.
+    pub(crate) leases: Store,
+    /// From where overdue retries are searched for.
+    pub(crate) retry_floors: SearchFloors,
     pub(crate) webhooks: Arc<WebhookCache>,
     pub(crate) deliverer: Arc<Deliverer>,
 }
@@ -51,7 +56,7 @@ impl Redeliverer {
         ended: &CancellationToken,
         concurrency: u16,
     ) {
-        let lease = match Lease::claim(&self.store, webhook).await {
+        let lease = match Lease::claim(&self.leases, webhook).await {
             Ok(Some(lease)) => lease,
             Ok(None) => return,
             Err(error) => return telemetry::report_retry(Operation::ClaimRedelivery, &error),
@@ -74,7 +79,7 @@ impl Redeliverer {
     async fn send_pages(&self, webhook: WebhookId, limiter: &EndpointLimiter, pace: Pace) {
         let share = limiter.with_share(pace.redelivery_permits);
         let mut retries = OverdueRetries::default();
-        let requested = RequestedDeliveries { redeliverer: self, webhook, pace };
+        let mut requested = RequestedDeliveries::new(self, webhook, pace);
         while !limiter.is_closing() {
             let retried = match retries.send_page(self, webhook, limiter, pace).await {
                 Ok(retried) => retried,

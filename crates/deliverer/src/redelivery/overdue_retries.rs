@@ -33,9 +33,10 @@ impl OverdueRetries {
         pace: Pace,
     ) -> Result<usize, StoreError> {
         let due_before = clock::now() - MIN_OVERDUE;
+        let since = redeliverer.retry_floors.floor_of(webhook);
+        let limit = i64::from(pace.retries);
         let page =
-            orphaned::find_overdue_retries(&redeliverer.store, webhook, due_before, pace.retries.into())
-                .await?;
+            orphaned::find_overdue_retries(&redeliverer.store, webhook, since, due_before, limit).await?;
         // The message of some retries has come meanwhile.
         let due = self.select_new(webhook, page, |key| redeliverer.deliverer.is_in_flight(key));
         let attempts = stream::iter(due).map(async |delivery| {

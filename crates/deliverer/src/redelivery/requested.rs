@@ -2,30 +2,39 @@
 
 use domain::ids::WebhookId;
 use domain::redelivery_pacing::Pace;
+use domain::time::Timestamp;
 use futures_util::{StreamExt, stream};
-use store::StoreError;
 use store::redelivery::jobs;
 use store::redelivery::queue::{self, CompletedRedelivery, DueRedelivery};
+use store::{StoreError, clock};
 
 use crate::delivery::messages::redelivery_message;
 use crate::delivery::{DeliveryContext, DeliveryOutcome};
 use crate::limiter::EndpointLimiter;
 use crate::redelivery::Redeliverer;
 
-/// The redeliveries of one webhook.
+/// The redeliveries of one webhook, in one run.
 #[derive(Debug)]
 pub(crate) struct RequestedDeliveries<'a> {
-    pub(crate) redeliverer: &'a Redeliverer,
-    pub(crate) webhook: WebhookId,
-    pub(crate) pace: Pace,
+    redeliverer: &'a Redeliverer,
+    webhook: WebhookId,
+    pace: Pace,
+    /// From where the queue is read.
+    floor: Timestamp,
 }
 
-impl RequestedDeliveries<'_> {
+impl<'a> RequestedDeliveries<'a> {
+    pub(crate) fn new(redeliverer: &'a Redeliverer, webhook: WebhookId, pace: Pace) -> Self {
+        Self { redeliverer, webhook, pace, floor: Timestamp::UNIX_EPOCH }
+    }
+
     /// Loads the next deliveries. If none is left, the oldest job puts its next ones into the queue first.
-    pub(crate) async fn next_page(&self) -> Result<Vec<DueRedelivery>, StoreError> {
+    pub(crate) async fn next_page(&mut self) -> Result<Vec<DueRedelivery>, StoreError> {
         let limit = i64::from(self.pace.page);
         loop {
-            let due = queue::load_due(&self.redeliverer.store, self.webhook, limit).await?;
+            let loaded_at = clock::now();
+            let due = queue::load_due(&self.redeliverer.store, self.webhook, self.floor, limit).await?;
+            self.floor = queue::next_queue_floor(&due, loaded_at).unwrap_or(self.floor);
             if !due.is_empty() || !self.advance_job(limit).await? {
                 return Ok(due);
             }

@@ -12,7 +12,7 @@ use runtime::progress::{WorkItem, WorkProgress};
 use runtime::retry::{Backoff, until_ok};
 use store::Store;
 use store::delivery::orphaned;
-use store::delivery::record::{self, DeliveryKey};
+use store::delivery::record::{self, DeliveryEnd, DeliveryKey};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug};
@@ -162,12 +162,20 @@ impl UnroutableRouter {
 
     /// Discards the deliveries of a webhook that is gone, so that their status says so.
     async fn discard(&self, webhook: WebhookId, message: &Message) -> Result<(), ServerError> {
-        for delivery in decode_deliveries(message) {
-            let key = key_of(webhook, &delivery);
-            let round = delivery.progress.round;
-            if record::finish_delivery(&self.store, key, round, DeliveryStatus::Discarded).await? {
-                telemetry::count_ended_delivery(DeliveryStatus::Discarded);
-            }
+        let mut ends: Vec<DeliveryEnd> = decode_deliveries(message)
+            .iter()
+            .map(|delivery| DeliveryEnd {
+                key: key_of(webhook, delivery),
+                round: delivery.progress.round,
+                status: DeliveryStatus::Discarded,
+            })
+            .collect();
+        // One entry for each delivery, in the order in which every statement locks rows.
+        ends.sort_by_key(|end| (end.key, std::cmp::Reverse(end.round)));
+        ends.dedup_by_key(|end| end.key);
+        let ended = record::finish_deliveries(&self.store, &ends).await?;
+        for _ in ended.iter().filter(|has_ended| **has_ended) {
+            telemetry::count_ended_delivery(DeliveryStatus::Discarded);
         }
         Ok(())
     }

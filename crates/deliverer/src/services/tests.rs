@@ -31,6 +31,12 @@ pub(crate) fn offline_store() -> Store {
     Store::new(&offline_config().store, "test")
 }
 
+fn offline_stores() -> Stores {
+    let config = offline_config();
+    let control = Store::for_control(&config.store, "test");
+    Stores::new(&config, offline_store(), control)
+}
+
 pub(crate) fn offline_topology() -> Topology {
     let config = offline_config();
     let levels = config.retry.schedule().delay_levels();
@@ -38,7 +44,7 @@ pub(crate) fn offline_topology() -> Topology {
 }
 
 fn offline_shared() -> Shared {
-    Shared::new(&offline_config(), offline_store(), offline_topology())
+    Shared::new(&offline_config(), offline_stores(), offline_topology())
 }
 
 fn deliverer_of(shared: &Shared) -> Arc<Deliverer> {
@@ -65,7 +71,7 @@ async fn services_that_are_stopped_end_without_their_servers() {
     let http = client::build(&config.http).expect("a client");
     let schedule = config.retry.schedule();
     let readiness = Readiness::default();
-    let services = Services::start(&config, http, schedule, offline_store(), offline_topology(), &readiness);
+    let services = Services::start(&config, http, schedule, offline_stores(), offline_topology(), &readiness);
     let stop = CancellationToken::new();
     stop.cancel();
     timeout(TEST_TIMEOUT, services.serve(&stop)).await.expect("nothing is in flight");

@@ -18,7 +18,7 @@ pub(crate) use operation::Operation;
 pub(crate) use spans::{DeliveryIds, emit_line, webhook_span, within_delivery};
 
 /// The metrics that only the deliverer has.
-const METRICS: [MetricDef; 20] = [
+const METRICS: [MetricDef; 21] = [
     MetricDef::new(
         MetricKind::Counter,
         "postrider_attempts_total",
@@ -72,6 +72,11 @@ const METRICS: [MetricDef; 20] = [
         MetricKind::Histogram,
         "postrider_deliverer_record_batch_size",
         "Attempts recorded in one statement",
+    ),
+    MetricDef::new(
+        MetricKind::Histogram,
+        "postrider_deliverer_end_batch_size",
+        "Deliveries that got no further attempt, and were ended in one statement",
     ),
     MetricDef::new(
         MetricKind::Counter,
@@ -243,6 +248,11 @@ impl AttemptEnded<'_> {
 /// Counts a batch of attempts that was recorded.
 pub(crate) fn count_batch(size: usize) {
     histogram!("postrider_deliverer_record_batch_size").record(u32::try_from(size).unwrap_or(u32::MAX));
+}
+
+/// Counts deliveries that one statement ended.
+pub(crate) fn count_end_batch(size: usize) {
+    histogram!("postrider_deliverer_end_batch_size").record(u32::try_from(size).unwrap_or(u32::MAX));
 }
 
 /// The part of an attempt that PostgreSQL refused to record.

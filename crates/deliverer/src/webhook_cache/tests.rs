@@ -64,6 +64,7 @@ fn the_view_holds_all_that_decides_about_a_delivery() {
     let view = CachedWebhook::Known(Arc::new(disabled)).view();
     let expected = WebhookView::Known {
         generation: 1,
+        closed_generation: 1,
         status: WebhookStatus::Disabled,
         closes_as: DeliveryStatus::Held,
     };

@@ -58,7 +58,14 @@ fn views() -> Vec<WebhookView> {
     for generation in GENERATION - 1..=GENERATION + 1 {
         for status in WebhookStatus::ALL {
             for closes_as in [DeliveryStatus::Held, DeliveryStatus::Discarded] {
-                all.push(WebhookView::Known { generation, status: *status, closes_as });
+                for closed_generation in [generation - 1, generation] {
+                    all.push(WebhookView::Known {
+                        generation,
+                        closed_generation,
+                        status: *status,
+                        closes_as,
+                    });
+                }
             }
         }
     }
@@ -117,7 +124,7 @@ impl Case {
 
     fn known(&self) -> Option<(i32, WebhookStatus, DeliveryStatus)> {
         match self.webhook {
-            WebhookView::Known { generation, status, closes_as } => Some((generation, status, closes_as)),
+            WebhookView::Known { generation, status, closes_as, .. } => Some((generation, status, closes_as)),
             _ => None,
         }
     }
@@ -128,6 +135,15 @@ impl Case {
 
     fn status_is(&self, wanted: WebhookStatus) -> bool {
         self.known().is_some_and(|(_, status, _)| status == wanted)
+    }
+
+    /// Whether the message is certainly the first one of its delivery, and its generation is closed.
+    fn is_closed(&self) -> bool {
+        let is_closed = matches!(
+            self.webhook,
+            WebhookView::Known { closed_generation, .. } if closed_generation > GENERATION
+        );
+        is_closed && !self.candidate.maybe_duplicate && !self.candidate.redelivered
     }
 
     /// The database's answer, if the message may be a duplicate.
@@ -159,7 +175,7 @@ impl Case {
 type Row = (&'static str, fn(&Case) -> bool, fn(&Case) -> Admission);
 
 /// The decision as a table: the first row whose condition holds says what to do.
-const TABLE: [Row; 19] = [
+const TABLE: [Row; 20] = [
     ("stalled", |c| c.custody(Custody::ProcessStalled), |_| Admission::RequeueStale),
     ("ended", |c| c.custody(Custody::SubscriptionEnded), |_| Admission::Requeue),
     ("older", |c| c.arrived() && c.generation_is(std::cmp::Ordering::Less), |_| Admission::ReloadWebhook),
@@ -170,6 +186,7 @@ const TABLE: [Row; 19] = [
     ),
     ("unreadable", |c| c.webhook == WebhookView::Unreadable, |_| Admission::Requeue),
     ("gone", |c| c.webhook == WebhookView::Gone, |_| Admission::End(DeliveryStatus::Discarded)),
+    ("closed", Case::is_closed, |_| Admission::AlreadyClosed),
     (
         "newer",
         |c| c.generation_is(std::cmp::Ordering::Greater),
@@ -250,6 +267,7 @@ fn fresh() -> Candidate {
 
 const ACTIVE: WebhookView = WebhookView::Known {
     generation: GENERATION,
+    closed_generation: GENERATION,
     status: WebhookStatus::Active,
     closes_as: DeliveryStatus::Held,
 };
@@ -295,6 +313,7 @@ fn a_webhook_that_stops_while_a_delivery_waits_for_its_permit_gets_no_request() 
     let stage = Stage::Permitted(Custody::Ours);
     let paused = WebhookView::Known {
         generation: GENERATION + 1,
+        closed_generation: GENERATION,
         status: WebhookStatus::Paused,
         closes_as: DeliveryStatus::Discarded,
     };

@@ -1,14 +1,22 @@
--- The number of pending deliveries of all webhooks, the number that is due, and the time since the oldest became due.
--- That time ignores redeliveries, because they may be days old. The pending deliveries of each webhook are a range of
--- the index of undelivered deliveries.
-SELECT coalesce(sum(p.waiting), 0)::bigint AS waiting, coalesce(sum(p.due), 0)::bigint AS due,
-       coalesce(extract(epoch FROM greatest(max(p.overdue), interval '0')), 0)::double precision AS overdue_seconds
-FROM webhooks w
+-- The pending deliveries of the webhooks $1: their number, the number that is due, the creation of the oldest, and when the
+-- one is due that is due first. $2 the instants from which each webhook is searched, $3 the most
+-- deliveries that are counted for a webhook, the oldest first. The first attempt of a redelivery is due since it was
+-- asked for, which this row does not tell, so that it has no part in the last column. The pending deliveries of each
+-- webhook are a range of the index of undelivered deliveries.
+SELECT w.id, p.waiting, p.due, p.oldest, p.first_due
+FROM unnest($1::uuid[], $2::timestamptz[]) AS w (id, since)
 CROSS JOIN LATERAL (
-    SELECT count(*) AS waiting,
+    SELECT count(*) AS waiting, min(d.created) AS oldest,
            count(*) FILTER (WHERE coalesce(d.next_attempt_at, d.created) <= now()) AS due,
-           max(now() - coalesce(d.next_attempt_at, d.created)) FILTER (WHERE d.round = 1) AS overdue
-    FROM deliveries d
-    WHERE d.webhook_id = w.id AND d.status = 'pending' AND d.status <> 'delivered'
+           min(coalesce(d.next_attempt_at, d.created)) FILTER (
+               WHERE d.round = 1 OR d.next_attempt_at IS NOT NULL
+           ) AS first_due
+    FROM (
+        SELECT created, next_attempt_at, round
+        FROM deliveries
+        WHERE webhook_id = w.id AND status = 'pending' AND status <> 'delivered' AND created >= w.since
+        ORDER BY created, event_id
+        LIMIT $3
+    ) AS d
 ) AS p
-WHERE w.status <> 'deleted'
+WHERE p.waiting > 0

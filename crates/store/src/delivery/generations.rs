@@ -3,7 +3,9 @@
 use domain::delivery::DeliveryStatus;
 use domain::ids::WebhookId;
 
+use crate::db::Params;
 use crate::error::StoreError;
+use crate::keyset::KeysetPosition;
 use crate::pool::Store;
 use crate::rows::{read, read_word};
 
@@ -24,12 +26,34 @@ pub async fn close_generations(
 ) -> Result<u64, StoreError> {
     let mut closed = 0;
     loop {
-        let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-            [&webhook.0, &generation, &status.as_str(), &MAX_BATCH];
-        match store.execute(sql!("generations/close_batch"), &params).await? {
+        match close_once(store, webhook, generation, status).await? {
+            // A router may have stored a delivery behind the position of the last pass.
             0 => return Ok(closed),
             number => closed += number,
         }
+    }
+}
+
+/// Closes pending deliveries in one pass from the oldest to the newest, and returns their number.
+///
+/// Each batch begins after the one before. If it began with the oldest delivery, it would visit the index entries of
+/// all deliveries that were closed before, which a long transaction keeps.
+async fn close_once(
+    store: &Store,
+    webhook: WebhookId,
+    generation: i32,
+    status: DeliveryStatus,
+) -> Result<u64, StoreError> {
+    let mut closed = 0;
+    let mut after = KeysetPosition::FIRST;
+    loop {
+        let KeysetPosition { at, id } = after;
+        let params: Params<'_> = &[&webhook.0, &generation, &status.as_str(), &at, &id, &MAX_BATCH];
+        let Some(row) = store.query_opt(sql!("generations/close_batch"), params).await? else {
+            return Ok(closed);
+        };
+        closed += u64::try_from(read::<i64>(&row, "closed")?).unwrap_or(0);
+        after = KeysetPosition { at: read(&row, "created")?, id: read(&row, "event_id")? };
     }
 }
 

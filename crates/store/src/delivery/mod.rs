@@ -1,5 +1,6 @@
 //! Statements about deliveries: attempts and what follows from them, lists for the API, health and statistics of
-//! webhooks, orphaned deliveries, closed generations, the data of events, and the outbox.
+//! webhooks, orphaned deliveries and from where they are searched for, closed generations, the data of events, and the
+//! outbox.
 
 pub mod activity;
 pub mod attempts;
@@ -10,4 +11,5 @@ pub mod health;
 pub mod orphaned;
 pub mod outbox;
 pub mod record;
+pub mod search_floors;
 pub mod stats;

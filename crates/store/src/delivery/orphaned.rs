@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::db::Params;
 use crate::delivery::event_data::MAX_PAGE_DATA_BYTES;
 use crate::delivery::record::DeliveryKey;
+use crate::delivery::search_floors::SearchFloors;
 use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::{read, read_event_data, read_word};
@@ -46,7 +47,8 @@ pub struct PendingDelivery {
     pub data: EventData,
 }
 
-/// Lists a page of the orphaned deliveries of a webhook that were due before an instant.
+/// Lists a page of the orphaned deliveries of a webhook that were due before an instant. A page with much data ends
+/// early.
 ///
 /// `after` is the last delivery of the previous page.
 ///
@@ -79,7 +81,8 @@ pub async fn record_orphaned(store: &Store, deliveries: &[DeliveryKey]) -> Resul
     Ok(())
 }
 
-/// Finds the most overdue retries of a webhook: pending deliveries whose next attempt was due before an instant.
+/// Finds the most overdue retries of a webhook: pending deliveries whose next attempt was due at `since` or later, and
+/// before an instant. A page with much data ends early.
 ///
 /// Deliveries in `redeliveries` are excluded, because they are attempted from there.
 ///
@@ -88,10 +91,11 @@ pub async fn record_orphaned(store: &Store, deliveries: &[DeliveryKey]) -> Resul
 pub async fn find_overdue_retries(
     store: &Store,
     webhook: WebhookId,
+    since: Timestamp,
     due_before: Timestamp,
     limit: i64,
 ) -> Result<Vec<PendingDelivery>, StoreError> {
-    let params: Params<'_> = &[&webhook.0, &due_before, &limit, &MAX_PAGE_DATA_BYTES];
+    let params: Params<'_> = &[&webhook.0, &since, &due_before, &limit, &MAX_PAGE_DATA_BYTES];
     let rows = store.query(sql!("orphaned/overdue_retries"), params).await?;
     rows.iter().map(read_pending).collect()
 }
@@ -102,12 +106,14 @@ pub async fn find_overdue_retries(
 /// When the database fails.
 pub async fn find_webhooks_with_overdue_retries(
     store: &Store,
+    floors: &SearchFloors,
     webhooks: &[WebhookId],
     due_before: Timestamp,
 ) -> Result<Vec<WebhookId>, StoreError> {
-    let ids: Vec<Uuid> = webhooks.iter().map(|id| id.0).collect();
-    let rows = store.query(sql!("orphaned/webhooks_with_overdue_retries"), &[&ids, &due_before]).await?;
-    rows.iter().map(|row| read(row, "id").map(WebhookId)).collect()
+    let found =
+        search_webhooks(store, floors, sql!("orphaned/webhooks_with_overdue_retries"), webhooks, due_before)
+            .await?;
+    found.iter().map(|row| read(row, "id").map(WebhookId)).collect()
 }
 
 /// Finds the webhooks among these that have a pending delivery that was due before an instant.
@@ -116,12 +122,39 @@ pub async fn find_webhooks_with_overdue_retries(
 /// When the database fails.
 pub async fn find_webhooks_with_orphans(
     store: &Store,
+    floors: &SearchFloors,
     webhooks: &[WebhookId],
     due_before: Timestamp,
 ) -> Result<Vec<WebhookId>, StoreError> {
-    let ids: Vec<Uuid> = webhooks.iter().map(|id| id.0).collect();
-    let rows = store.query(sql!("orphaned/webhooks_with_orphans"), &[&ids, &due_before]).await?;
-    rows.iter().map(|row| read(row, "id").map(WebhookId)).collect()
+    let found =
+        search_webhooks(store, floors, sql!("orphaned/webhooks_with_orphans"), webhooks, due_before).await?;
+    let mut orphaned = Vec::new();
+    for row in &found {
+        if read(row, "is_due")? {
+            orphaned.push(WebhookId(read(row, "id")?));
+        }
+    }
+    Ok(orphaned)
+}
+
+/// Searches webhooks from their floors, and raises the floors to the oldest deliveries that were found.
+async fn search_webhooks(
+    store: &Store,
+    floors: &SearchFloors,
+    sql: &str,
+    webhooks: &[WebhookId],
+    due_before: Timestamp,
+) -> Result<Vec<Row>, StoreError> {
+    let search = floors.begin_search(webhooks);
+    let found = store.query(sql, &[&search.webhooks, &search.since, &due_before]).await;
+    let Ok(rows) = found else {
+        floors.abandon_search(search);
+        return found;
+    };
+    let oldest: Result<Vec<_>, StoreError> =
+        rows.iter().map(|row| Ok((WebhookId(read(row, "id")?), read(row, "oldest")?))).collect();
+    floors.end_search(search, oldest?);
+    Ok(rows)
 }
 
 fn read_pending(row: &Row) -> Result<PendingDelivery, StoreError> {

@@ -313,22 +313,34 @@ fn place_answer<T>(answers: &mut [Option<T>], place: i64, answer: T) {
     }
 }
 
-/// Ends a delivery without a further attempt, if it is still pending in this round. Returns whether it was.
+/// The end of a delivery without a further attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveryEnd {
+    /// The delivery.
+    pub key: DeliveryKey,
+    /// The round that ends.
+    pub round: i32,
+    /// The status of the delivery afterwards.
+    pub status: DeliveryStatus,
+}
+
+/// Ends deliveries without a further attempt in one statement, if they are still pending in their round.
+///
+/// No two entries belong to the same delivery. The answer holds for each entry whether the delivery ended now.
 ///
 /// # Errors
-/// When the database fails.
-pub async fn finish_delivery(
-    store: &Store,
-    key: DeliveryKey,
-    round: i32,
-    status: DeliveryStatus,
-) -> Result<bool, StoreError> {
-    let event = key.event.to_uuid();
-    let ended = store
-        .execute(
-            sql!("record/finish_delivery"),
-            &[&key.webhook.0, &key.created, &event, &round, &status.as_str()],
-        )
-        .await?;
-    Ok(ended > 0)
+/// When the database fails. Then no delivery ended, or all ended and only the answer was lost.
+pub async fn finish_deliveries(store: &Store, ends: &[DeliveryEnd]) -> Result<Vec<bool>, StoreError> {
+    let webhooks: Vec<_> = ends.iter().map(|end| end.key.webhook.0).collect();
+    let created: Vec<_> = ends.iter().map(|end| end.key.created).collect();
+    let events: Vec<_> = ends.iter().map(|end| end.key.event.to_uuid()).collect();
+    let rounds: Vec<_> = ends.iter().map(|end| end.round).collect();
+    let statuses: Vec<_> = ends.iter().map(|end| end.status.as_str()).collect();
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+        [&webhooks, &created, &events, &rounds, &statuses];
+    let mut ended = vec![None; ends.len()];
+    for row in store.query(sql!("record/finish_deliveries"), &params).await? {
+        place_answer(&mut ended, read(&row, "place")?, ());
+    }
+    Ok(ended.into_iter().map(|place| place.is_some()).collect())
 }

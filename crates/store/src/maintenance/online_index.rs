@@ -8,7 +8,8 @@
 //! 2. For each existing partition, the part is built concurrently and then attached.
 //!
 //! A new database has no partitions yet, so that the first step completes the index. Each step may be interrupted: the
-//! next call drops an unfinished part, and continues.
+//! next call drops an unfinished part, and continues. The index of a table without partitions is built concurrently as a
+//! whole, or created at once while the table is empty.
 
 use std::time::Duration;
 
@@ -22,26 +23,51 @@ use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::read;
 
-/// An index of a partitioned table.
+/// Whether a table has partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// It is a parent of daily partitions.
+    Partitioned,
+    /// It is one table.
+    Whole,
+}
+
+/// An index of a large table.
 ///
 /// A changed definition needs a new name, because an index is identified by its name alone.
 #[derive(Debug, Clone, Copy)]
 pub struct OnlineIndex {
     /// The name: the name of the table with a suffix.
     pub name: &'static str,
-    /// The partitioned table.
+    /// The table.
     pub table: &'static str,
+    /// Whether the table has partitions.
+    pub layout: Layout,
     /// The columns and the condition, as in `CREATE INDEX … ON table`.
     pub definition: &'static str,
 }
 
 /// All indexes that are built online.
-pub const ONLINE_INDEXES: [OnlineIndex; 1] = [
+pub const ONLINE_INDEXES: [OnlineIndex; 3] = [
     // Finds retries whose message was lost, or that only the database holds.
     OnlineIndex {
         name: "deliveries_retry_due",
         table: "deliveries",
+        layout: Layout::Partitioned,
         definition: "(webhook_id, next_attempt_at) WHERE status = 'pending' AND next_attempt_at IS NOT NULL",
+    },
+    // The redeliveries of a webhook in the order in which they are sent: single ones first, then those of jobs.
+    OnlineIndex {
+        name: "redeliveries_single",
+        table: "redeliveries",
+        layout: Layout::Whole,
+        definition: "(webhook_id, queued_at, created, event_id) WHERE job_id IS NULL",
+    },
+    OnlineIndex {
+        name: "redeliveries_of_jobs",
+        table: "redeliveries",
+        layout: Layout::Whole,
+        definition: "(webhook_id, queued_at, created, event_id) WHERE job_id IS NOT NULL",
     },
 ];
 
@@ -92,18 +118,26 @@ pub async fn build_missing(store: &Store) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// Creates the indexes of tables without partitions, as on a new database.
+/// Creates the indexes of empty tables and of tables without partitions, as on a new database.
 pub(crate) async fn create_on_new_tables(client: &Client) -> Result<(), StoreError> {
     for index in &ONLINE_INDEXES {
-        if find_missing_parts(client, index).await?.is_empty() {
-            create_parent(client, index).await?;
+        let is_new = match index.layout {
+            Layout::Partitioned => find_missing_parts(client, index).await?.is_empty(),
+            Layout::Whole => is_empty(client, index.table).await?,
+        };
+        if is_new {
+            create_at_once(client, index).await?;
         }
     }
     Ok(())
 }
 
 async fn build_index(client: &Client, index: &OnlineIndex) -> Result<(), StoreError> {
-    create_parent(client, index).await?;
+    if index.layout == Layout::Whole {
+        client.batch_execute(NO_LOCK_TIMEOUT).await?;
+        return build_concurrently(client, index.name, index.table, index.definition).await;
+    }
+    create_at_once(client, index).await?;
     for partition in find_missing_parts(client, index).await? {
         let began = Instant::now();
         build_part(client, index, &partition).await?;
@@ -112,11 +146,12 @@ async fn build_index(client: &Client, index: &OnlineIndex) -> Result<(), StoreEr
     Ok(())
 }
 
-async fn create_parent(client: &Client, index: &OnlineIndex) -> Result<(), StoreError> {
+/// Creates an index of a parent without its partitions, or of an empty table.
+async fn create_at_once(client: &Client, index: &OnlineIndex) -> Result<(), StoreError> {
     if is_valid(client, index.name).await?.is_some() {
         return Ok(());
     }
-    let OnlineIndex { name, table, definition } = index;
+    let OnlineIndex { name, table, definition, .. } = index;
     client.batch_execute(BRIEF_LOCK_TIMEOUT).await?;
     // Another process may create the index at the same time.
     client.batch_execute(&format!("CREATE INDEX IF NOT EXISTS {name} ON ONLY {table} {definition}")).await?;
@@ -126,21 +161,35 @@ async fn create_parent(client: &Client, index: &OnlineIndex) -> Result<(), Store
 async fn build_part(client: &Client, index: &OnlineIndex, partition: &str) -> Result<(), StoreError> {
     let part = index.part_name(partition);
     client.batch_execute(NO_LOCK_TIMEOUT).await?;
-    let mut valid = is_valid(client, &part).await?;
-    if valid == Some(false) {
-        info!(index = part, "dropping an unfinished index");
-        client.batch_execute(&format!("DROP INDEX CONCURRENTLY {part}")).await?;
-        valid = None;
-    }
-    if valid.is_none() {
-        let definition = index.definition;
-        client
-            .batch_execute(&format!("CREATE INDEX CONCURRENTLY {part} ON {partition} {definition}"))
-            .await?;
-    }
+    build_concurrently(client, &part, partition, index.definition).await?;
     client.batch_execute(BRIEF_LOCK_TIMEOUT).await?;
     client.batch_execute(&format!("ALTER INDEX {} ATTACH PARTITION {part}", index.name)).await?;
     Ok(())
+}
+
+/// Builds an index beside readers and writers, unless it is complete. An unfinished one is dropped first.
+async fn build_concurrently(
+    client: &Client,
+    name: &str,
+    table: &str,
+    definition: &str,
+) -> Result<(), StoreError> {
+    let mut valid = is_valid(client, name).await?;
+    if valid == Some(false) {
+        info!(index = name, "dropping an unfinished index");
+        client.batch_execute(&format!("DROP INDEX CONCURRENTLY {name}")).await?;
+        valid = None;
+    }
+    if valid.is_none() {
+        client.batch_execute(&format!("CREATE INDEX CONCURRENTLY {name} ON {table} {definition}")).await?;
+    }
+    Ok(())
+}
+
+/// Returns whether a table has no rows.
+async fn is_empty(client: &Client, table: &str) -> Result<bool, StoreError> {
+    let row = client.query_one(&format!("SELECT NOT EXISTS (SELECT FROM {table})"), &[]).await?;
+    Ok(row.try_get(0)?)
 }
 
 async fn find_missing_parts(client: &Client, index: &OnlineIndex) -> Result<Vec<String>, StoreError> {

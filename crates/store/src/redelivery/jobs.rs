@@ -8,10 +8,11 @@ use domain::event::event_type::TypePattern;
 use domain::ids::WebhookId;
 use domain::time::Timestamp;
 use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use crate::db::{Executor, Params};
-use crate::delivery::deliveries::{self, DeliveryPage, DeliveryRange, Order};
+use crate::delivery::deliveries::{self, DeliveryPage, DeliveryRange, IN_INDEX_ORDER, Order};
 use crate::delivery::generations;
 use crate::error::StoreError;
 use crate::keyset::KeysetPosition;
@@ -27,6 +28,20 @@ use crate::rows::{read, read_word, to_millis};
 const SECOND_WALK_DELAY: Duration = Duration::from_secs(75);
 
 const _: () = assert!(SECOND_WALK_DELAY.as_millis() > STATEMENT_TIMEOUT.as_millis());
+
+/// Most deliveries that are counted for a job. The number is for people, and a webhook may have millions.
+pub const MAX_COUNTED: i64 = 100_000;
+/// The constraint that keeps two jobs of a webhook from running at once.
+pub const ONE_RUNNING: &str = "redelivery_jobs_one_running";
+
+/// The number of deliveries that a job selects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SelectionCount {
+    /// The selected deliveries among the first [`MAX_COUNTED`] of the range.
+    pub selected: i64,
+    /// Whether the range is longer.
+    pub more: bool,
+}
 
 /// The selection of events that a job redelivers.
 #[derive(Debug, Clone)]
@@ -52,8 +67,10 @@ pub struct Job {
     pub trigger: Trigger,
     /// The events that are redelivered.
     pub selection: Selection,
-    /// The number of events when the job was created.
+    /// The number of events when the job was created, as far as they were counted.
     pub total: i64,
+    /// Whether there were more.
+    pub more: bool,
     /// The number of deliveries that entered the queue so far.
     pub queued: i64,
     /// The number of these that had their first attempt, or ended without an attempt.
@@ -91,15 +108,59 @@ enum Reached {
     End,
 }
 
-/// Creates a job. The trigger `Held` redelivers only held deliveries.
+/// Counts the deliveries that a job would redeliver, among the first [`MAX_COUNTED`] of the range.
+///
+/// The job itself is created in a transaction that locks the webhook. Counting there would make everybody wait who
+/// changes the webhook meanwhile.
 ///
 /// # Errors
 /// When the database fails.
+pub async fn count_selected(
+    store: &Store,
+    webhook: WebhookId,
+    selection: &Selection,
+) -> Result<SelectionCount, StoreError> {
+    let is_in_index = |status: &DeliveryStatus| *status != DeliveryStatus::Delivered;
+    let in_index = selection.status.filter(is_in_index).map(DeliveryStatus::as_str);
+    let filter = selection.status.filter(|status| !is_in_index(status)).map(DeliveryStatus::as_str);
+    let pattern = pattern_text(selection);
+    let params: [(&(dyn ToSql + Sync), Type); 7] = [
+        (&webhook.0, Type::UUID),
+        (&selection.from, Type::TIMESTAMPTZ),
+        (&selection.to, Type::TIMESTAMPTZ),
+        (&in_index, Type::TEXT),
+        (&filter, Type::TEXT),
+        (&pattern, Type::TEXT),
+        (&MAX_COUNTED, Type::INT8),
+    ];
+    let mut client = store.client().await?;
+    let snapshot = client.build_transaction().read_only(true).start().await?;
+    snapshot.batch_execute(IN_INDEX_ORDER).await?;
+    let rows = snapshot.query_typed(sql!("redelivery_jobs/count_selected"), &params).await?;
+    snapshot.commit().await?;
+    let row = rows.first().ok_or_else(|| StoreError::Unreadable("no answer to a count".to_owned()))?;
+    Ok(SelectionCount { selected: read(row, "selected")?, more: read(row, "more")? })
+}
+
+/// Finds the running job of a webhook: one that has deliveries to queue, or to attempt.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_running_job(db: &impl Executor, webhook: WebhookId) -> Result<Option<Uuid>, StoreError> {
+    let row = db.query_row(sql!("redelivery_jobs/find_running"), &[&webhook.0]).await?;
+    row.as_ref().map(|row| read(row, "id")).transpose()
+}
+
+/// Creates a job. The trigger `Held` redelivers only held deliveries.
+///
+/// # Errors
+/// When the database fails, or refuses the job by [`ONE_RUNNING`] because another one of the webhook runs.
 pub async fn insert_job(
     db: &impl Executor,
     webhook: WebhookId,
     trigger: Trigger,
     selection: &Selection,
+    count: SelectionCount,
 ) -> Result<Job, StoreError> {
     let before = KeysetPosition::just_before(selection.from);
     let status = selection.status.map(DeliveryStatus::as_str);
@@ -117,6 +178,8 @@ pub async fn insert_job(
                 &pattern,
                 &before.at,
                 &before.id,
+                &count.selected,
+                &count.more,
             ],
         )
         .await?;
@@ -264,6 +327,7 @@ fn read_job(row: &Row) -> Result<Job, StoreError> {
         trigger: read_word(row, "trigger")?,
         selection: read_selection(row)?,
         total: read(row, "total")?,
+        more: read(row, "total_is_least")?,
         queued: read(row, "queued")?,
         done: read(row, "done")?,
         delivered: read(row, "delivered")?,

@@ -5,6 +5,7 @@ use domain::delivery::attempt::Trigger;
 use domain::delivery::envelope::EventData;
 use domain::event::event_type::EventType;
 use domain::ids::{BrandId, EventId, WebhookId};
+use domain::pending_search::next_floor;
 use domain::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -16,6 +17,10 @@ use crate::keyset::KeysetPosition;
 use crate::pool::Store;
 use crate::rows::{read, read_event_data, read_word};
 
+/// Most single redeliveries of one webhook that may wait, test events included. Each costs its brand one request, and the
+/// endpoint decides how fast they leave. A range of events has no such bound, because a job is one row.
+pub const MAX_SINGLE_REDELIVERIES: i64 = 10_000;
+
 /// A delivery whose first attempt of a new round is due.
 #[derive(Debug)]
 pub struct DueRedelivery {
@@ -25,6 +30,10 @@ pub struct DueRedelivery {
     pub event: EventId,
     /// The new round.
     pub round: i32,
+    /// When it entered the queue.
+    pub queued_at: Timestamp,
+    /// Whether it belongs to a job.
+    pub of_job: bool,
     /// The content of the delivery; `None` when it has expired.
     pub delivery: Option<DueDelivery>,
 }
@@ -103,18 +112,42 @@ pub async fn insert_test_event(
     Ok(db.query_row(sql!("redelivery_queue/insert_test_event"), params).await?.is_some())
 }
 
-/// Loads at most `limit` deliveries from the head of a webhook's queue. They stay in the queue.
+/// Counts the single redeliveries of a webhook, up to [`MAX_SINGLE_REDELIVERIES`].
+///
+/// # Errors
+/// When the database fails.
+pub async fn count_single(db: &impl Executor, webhook: WebhookId) -> Result<i64, StoreError> {
+    let row =
+        db.query_row(sql!("redelivery_queue/count_single"), &[&webhook.0, &MAX_SINGLE_REDELIVERIES]).await?;
+    row.as_ref().map_or(Ok(0), |row| read(row, "number"))
+}
+
+/// Loads at most `limit` deliveries that entered a webhook's queue at `since` or later, from the head of the queue. They
+/// stay in the queue. A page with much data ends early.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn load_due(
     store: &Store,
     webhook: WebhookId,
+    since: Timestamp,
     limit: i64,
 ) -> Result<Vec<DueRedelivery>, StoreError> {
-    let rows =
-        store.query(sql!("redelivery_queue/load_due"), &[&webhook.0, &limit, &MAX_PAGE_DATA_BYTES]).await?;
+    let params: Params<'_> = &[&webhook.0, &since, &limit, &MAX_PAGE_DATA_BYTES];
+    let rows = store.query(sql!("redelivery_queue/load_due"), params).await?;
     rows.iter().map(read_due).collect()
+}
+
+/// Returns from where the queue is read after a page of redeliveries of which each one stays until it is completed.
+///
+/// The index keeps the entries of completed redeliveries while a long transaction runs, so that a run does not read
+/// them again for each page. Redeliveries of jobs may be missing in a page of single ones, so that only a page that
+/// has reached the jobs raises the floor.
+#[must_use]
+pub fn next_queue_floor(page: &[DueRedelivery], loaded_at: Timestamp) -> Option<Timestamp> {
+    let has_reached_jobs = page.last().is_some_and(|last| last.of_job);
+    let oldest = page.iter().map(|due| due.queued_at).min();
+    has_reached_jobs.then(|| next_floor(oldest, loaded_at))
 }
 
 /// Removes completed redeliveries from a webhook's queue, and counts them for their jobs.
@@ -152,6 +185,41 @@ fn read_due(row: &Row) -> Result<DueRedelivery, StoreError> {
         created: read(row, "created")?,
         event: EventId::from_uuid(read(row, "event_id")?),
         round: read(row, "round")?,
+        queued_at: read(row, "queued_at")?,
+        of_job: read(row, "of_job")?,
         delivery: delivery.transpose()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn due(seconds: i64, of_job: bool) -> DueRedelivery {
+        DueRedelivery {
+            created: Timestamp::UNIX_EPOCH,
+            event: EventId::from_uuid(Uuid::nil()),
+            round: 2,
+            queued_at: at(seconds),
+            of_job,
+            delivery: None,
+        }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + TimeDelta::seconds(seconds)
+    }
+
+    #[test]
+    fn only_a_page_that_has_reached_the_jobs_raises_the_floor() {
+        let loaded_at = at(10_000);
+        assert_eq!(next_queue_floor(&[], loaded_at), None);
+        assert_eq!(next_queue_floor(&[due(20, false)], loaded_at), None, "a job may be older");
+        assert_eq!(next_queue_floor(&[due(20, false), due(10, true)], loaded_at), Some(at(10)));
+        assert_eq!(next_queue_floor(&[due(5, false), due(10, true)], loaded_at), Some(at(5)));
+        let recent = next_queue_floor(&[due(9_999, true)], loaded_at);
+        assert!(recent < Some(at(9_999)), "a transaction that began earlier may commit later");
+    }
 }

@@ -9,6 +9,7 @@ const BATCHES: [(&str, usize); 5] = [
     (include_str!("../../sql/record/attempts.sql"), 20),
     (include_str!("../../sql/record/load_states.sql"), 3),
     (include_str!("../../sql/events/load_data.sql"), 3),
+    (include_str!("../../sql/record/finish_deliveries.sql"), 5),
     (OWED, 2),
 ];
 

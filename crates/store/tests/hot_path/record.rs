@@ -7,7 +7,7 @@ use domain::ids::{AttemptId, EventId};
 use domain::time::truncate_to_millis;
 use store::delivery::activity::{DURATION_BOUNDS_MS, DURATION_BUCKETS};
 use store::delivery::generations;
-use store::delivery::record::{self, AttemptRecord, DeliveryKey, DeliveryState, RoundStatus};
+use store::delivery::record::{self, AttemptRecord, DeliveryEnd, DeliveryKey, DeliveryState, RoundStatus};
 use store::routing::ingest::{self, NewEvent, Recipient};
 
 use crate::support::TestStore;
@@ -144,12 +144,39 @@ async fn a_generation_is_closed_once_and_only_a_success_in_flight_overrides_it()
     let failed =
         record::record_attempts(&test.store, &[build_attempt(key, 500)], SLICE).await.expect("recorded");
     assert_eq!(failed, first_round(DeliveryStatus::Held));
-    assert!(
-        !record::finish_delivery(&test.store, key, 1, DeliveryStatus::Discarded).await.expect("no effect")
-    );
+    let end = DeliveryEnd { key, round: 1, status: DeliveryStatus::Discarded };
+    assert_eq!(record::finish_deliveries(&test.store, &[end]).await.expect("no effect"), [false]);
     let delivered =
         record::record_attempts(&test.store, &[build_attempt(key, 200)], SLICE).await.expect("recorded");
     assert_eq!(delivered, first_round(DeliveryStatus::Delivered));
+    test.drop_database().await;
+}
+
+#[tokio::test]
+async fn a_batch_of_ends_ends_only_what_is_pending_in_its_round() {
+    let test = TestStore::new().await;
+    let pending = store_delivery(&test).await;
+    let redelivered = store_delivery(&test).await;
+    let delivered = store_delivery(&test).await;
+    let untouched = store_delivery(&test).await;
+    let again = "UPDATE deliveries SET round = 2 WHERE event_id = $1";
+    test.sql.execute(again, &[&redelivered.event.to_uuid()]).await.expect("redelivered");
+    record::record_attempts(&test.store, &[build_attempt(delivered, 200)], SLICE).await.expect("recorded");
+    let end = |key| DeliveryEnd { key, round: 1, status: DeliveryStatus::Discarded };
+    let ends = [end(delivered), end(pending), end(redelivered)];
+    let ended = record::finish_deliveries(&test.store, &ends).await.expect("ended");
+    assert_eq!(ended, [false, true, false]);
+    let again = record::finish_deliveries(&test.store, &ends).await.expect("no effect");
+    assert_eq!(again, [false; 3]);
+    for (key, status) in [
+        (pending, DeliveryStatus::Discarded),
+        (redelivered, DeliveryStatus::Pending),
+        (delivered, DeliveryStatus::Delivered),
+        (untouched, DeliveryStatus::Pending),
+    ] {
+        assert_eq!(load_state(&test, key).await.status, status);
+    }
+    assert!(record::finish_deliveries(&test.store, &[]).await.expect("nothing to do").is_empty());
     test.drop_database().await;
 }
 

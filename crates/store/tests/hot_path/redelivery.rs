@@ -3,12 +3,13 @@
 use chrono::{TimeDelta, Utc};
 use domain::delivery::DeliveryStatus;
 use domain::delivery::attempt::Trigger;
-use domain::time::truncate_to_millis;
+use domain::ids::WebhookId;
+use domain::time::{Timestamp, truncate_to_millis};
 use store::Executor;
 use store::delivery::generations;
 use store::delivery::record::{self, DeliveryKey};
 use store::keyset::KeysetPosition;
-use store::redelivery::jobs::{self, Job, Selection};
+use store::redelivery::jobs::{self, Job, Selection, SelectionCount};
 use store::redelivery::lease;
 use store::redelivery::queue::{self, CompletedRedelivery, DueRedelivery};
 use uuid::Uuid;
@@ -38,6 +39,16 @@ async fn add_deliveries(test: &TestStore, key: DeliveryKey, number: i32) {
     test.sql.execute(events, &[]).await.expect("copied");
 }
 
+/// Creates a job as the API does.
+async fn create_job(test: &TestStore, key: DeliveryKey, selection: &Selection) -> Job {
+    let count = jobs::count_selected(&test.store, key.webhook, selection).await.expect("counted");
+    jobs::insert_job(&test.store, key.webhook, Trigger::Redeliver, selection, count).await.expect("created")
+}
+
+async fn load_due(test: &TestStore, webhook: WebhookId, limit: i64) -> Vec<DueRedelivery> {
+    queue::load_due(&test.store, webhook, Timestamp::UNIX_EPOCH, limit).await.expect("loaded")
+}
+
 fn complete_all(due: &[DueRedelivery]) -> Vec<CompletedRedelivery> {
     let done = |due: &DueRedelivery| CompletedRedelivery {
         created: due.created,
@@ -57,9 +68,7 @@ async fn a_job_queues_each_event_once_although_it_is_interrupted() {
     let test = TestStore::new().await;
     let key = store_delivery(&test).await;
     add_deliveries(&test, key, 24).await;
-    let asked = jobs::insert_job(&test.store, key.webhook, Trigger::Redeliver, &select_status(None))
-        .await
-        .expect("created");
+    let asked = create_job(&test, key, &select_status(None)).await;
     assert_eq!(asked.total, 25);
     let mut walks = 0;
     while let Some(open) = jobs::find_open_job(&test.store, key.webhook).await.expect("read") {
@@ -72,12 +81,12 @@ async fn a_job_queues_each_event_once_although_it_is_interrupted() {
     assert_eq!(jobs::find_webhooks(&test.store).await.expect("read"), [key.webhook]);
     let mut sent = Vec::new();
     loop {
-        let due = queue::load_due(&test.store, key.webhook, 7).await.expect("loaded");
+        let due = load_due(&test, key.webhook, 7).await;
         if due.is_empty() {
             break;
         }
         // Deliveries that were not completed are loaded again.
-        let again = queue::load_due(&test.store, key.webhook, 7).await.expect("loaded");
+        let again = load_due(&test, key.webhook, 7).await;
         assert_eq!(complete_all(&due).len(), complete_all(&again).len());
         queue::complete_redeliveries(&test.store, key.webhook, &complete_all(&due)).await.expect("done");
         queue::complete_redeliveries(&test.store, key.webhook, &complete_all(&due))
@@ -102,12 +111,11 @@ async fn a_job_selects_only_deliveries_of_its_status() {
     add_deliveries(&test, key, 4).await;
     record::record_attempts(&test.store, &[build_attempt(key, 200)], SLICE).await.expect("delivered");
     let delivered = select_status(Some(DeliveryStatus::Delivered));
-    let asked =
-        jobs::insert_job(&test.store, key.webhook, Trigger::Redeliver, &delivered).await.expect("created");
+    let asked = create_job(&test, key, &delivered).await;
     assert_eq!(asked.total, 1);
     let open = jobs::find_open_job(&test.store, key.webhook).await.expect("read").expect("open");
     jobs::walk_job(&test.store, key.webhook, &open, 10).await.expect("walked");
-    let due = queue::load_due(&test.store, key.webhook, 10).await.expect("loaded");
+    let due = load_due(&test, key.webhook, 10).await;
     assert_eq!(due.iter().map(|due| due.event).collect::<Vec<_>>(), [key.event]);
     test.drop_database().await;
 }
@@ -117,9 +125,7 @@ async fn a_single_redelivery_goes_before_a_job_and_is_queued_once() {
     let test = TestStore::new().await;
     let key = store_delivery(&test).await;
     add_deliveries(&test, key, 9).await;
-    jobs::insert_job(&test.store, key.webhook, Trigger::Redeliver, &select_status(None))
-        .await
-        .expect("created");
+    create_job(&test, key, &select_status(None)).await;
     let other = store_delivery(&test).await;
     let open = jobs::find_open_job(&test.store, key.webhook).await.expect("read").expect("open");
     jobs::walk_job(&test.store, key.webhook, &open, 5).await.expect("walked");
@@ -135,13 +141,13 @@ async fn a_single_redelivery_goes_before_a_job_and_is_queued_once() {
         .await;
         assert_eq!(queued.expect("begun"), 1);
     }
-    let due = queue::load_due(&test.store, key.webhook, 10).await.expect("loaded");
+    let due = load_due(&test, key.webhook, 10).await;
     assert_eq!((due.len(), due[0].event, due[0].round), (6, key.event, 3));
-    assert!(queue::load_due(&test.store, other.webhook, 10).await.expect("loaded").is_empty());
+    assert!(load_due(&test, other.webhook, 10).await.is_empty());
     // Completing an older round keeps the newer round in the queue.
     let older = CompletedRedelivery { round: 2, ..complete_all(&due)[0] };
     queue::complete_redeliveries(&test.store, key.webhook, &[older]).await.expect("no effect");
-    assert_eq!(queue::load_due(&test.store, key.webhook, 10).await.expect("loaded").len(), 6);
+    assert_eq!(load_due(&test, key.webhook, 10).await.len(), 6);
     test.drop_database().await;
 }
 
@@ -150,16 +156,14 @@ async fn a_webhook_that_stops_receiving_stops_its_jobs_and_empties_its_queue() {
     let test = TestStore::new().await;
     let key = store_delivery(&test).await;
     add_deliveries(&test, key, 9).await;
-    let asked = jobs::insert_job(&test.store, key.webhook, Trigger::Redeliver, &select_status(None))
-        .await
-        .expect("created");
+    let asked = create_job(&test, key, &select_status(None)).await;
     let open = jobs::find_open_job(&test.store, key.webhook).await.expect("read").expect("open");
     jobs::walk_job(&test.store, key.webhook, &open, 5).await.expect("walked");
     test.store
         .query_rows("UPDATE webhooks SET status = 'paused' WHERE id = $1 RETURNING id", &[&key.webhook.0])
         .await
         .expect("paused");
-    assert!(queue::load_due(&test.store, key.webhook, 10).await.expect("loaded").is_empty());
+    assert!(load_due(&test, key.webhook, 10).await.is_empty());
     assert!(jobs::find_open_job(&test.store, key.webhook).await.expect("read").is_none());
     assert!(reload_job(&test, key, &asked).await.stopped);
     jobs::walk_job(&test.store, key.webhook, &open, 5).await.expect("no effect");
@@ -171,14 +175,7 @@ async fn a_webhook_that_stops_receiving_stops_its_jobs_and_empties_its_queue() {
 async fn ended_jobs_are_deleted_after_the_retention() {
     let test = TestStore::new().await;
     let key = store_delivery(&test).await;
-    let asked = jobs::insert_job(
-        &test.store,
-        key.webhook,
-        Trigger::Redeliver,
-        &select_status(Some(DeliveryStatus::Held)),
-    )
-    .await
-    .expect("created");
+    let asked = create_job(&test, key, &select_status(Some(DeliveryStatus::Held))).await;
     let touched = "UPDATE redelivery_jobs SET updated = updated - interval '1 day'";
     let old = async || test.sql.batch_execute(touched).await.expect("made older");
     old().await;
@@ -231,10 +228,12 @@ async fn an_event_stored_late_under_an_older_generation_is_redelivered_with_the_
     generations::close_generations(&test.store, webhook, 2, DeliveryStatus::Held).await.expect("closed");
     change("status = 'active', disabled_reason = NULL, disabled_at = NULL, settled_generation = 3").await;
     let held = select_status(Some(DeliveryStatus::Held));
-    let asked = jobs::insert_job(&test.store, webhook, Trigger::Held, &held).await.expect("created");
+    let count = jobs::count_selected(&test.store, webhook, &held).await.expect("counted");
+    assert_eq!(count, SelectionCount { selected: 1, more: false });
+    let asked = jobs::insert_job(&test.store, webhook, Trigger::Held, &held, count).await.expect("created");
     let open = jobs::find_open_job(&test.store, webhook).await.expect("read").expect("open");
     jobs::walk_job(&test.store, webhook, &open, 10).await.expect("walked");
-    let due = queue::load_due(&test.store, webhook, 10).await.expect("loaded");
+    let due = load_due(&test, webhook, 10).await;
     assert_eq!(due.iter().map(|due| due.event).collect::<Vec<_>>(), [key.event]);
     queue::complete_redeliveries(&test.store, webhook, &complete_all(&due)).await.expect("done");
 
@@ -252,7 +251,7 @@ async fn an_event_stored_late_under_an_older_generation_is_redelivered_with_the_
     test.sql.batch_execute(passed).await.expect("older");
     let open = jobs::find_open_job(&test.store, webhook).await.expect("read").expect("open again");
     jobs::walk_job(&test.store, webhook, &open, 10).await.expect("walked");
-    let due = queue::load_due(&test.store, webhook, 10).await.expect("loaded");
+    let due = load_due(&test, webhook, 10).await;
     assert_eq!(due.iter().map(|due| due.event.to_uuid()).collect::<Vec<_>>(), [late]);
     let ended = reload_job(&test, key, &asked).await;
     assert!(ended.walked);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Parser;
 use domain::ids::{BrandId, WebhookId};
 use store::{Store, StoreSettings};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use uuid::Uuid;
 
 /// The retention of the audit.
@@ -96,6 +96,27 @@ impl TestStore {
             client.query(&format!("EXPLAIN (VERBOSE) EXECUTE planned ({nulls})"), &[]).await.expect("a plan");
         client.batch_execute("DEALLOCATE planned").await.expect("deallocated");
         rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect()
+    }
+
+    /// Returns how many buffers a statement with these parameters visits in a session that reads indexes in order, and its
+    /// plan.
+    pub(crate) async fn count_buffers(&self, statement: &str, params: &str) -> (i64, String) {
+        let in_order = "SET enable_seqscan = off; SET enable_sort = off; SET enable_bitmapscan = off";
+        self.sql.batch_execute(in_order).await.expect("set");
+        self.sql.batch_execute(&format!("PREPARE visited AS {statement}")).await.expect("prepared");
+        let explain = format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE visited ({params})");
+        let answer = self.sql.simple_query(&explain).await.expect("explained");
+        self.sql.batch_execute("DEALLOCATE visited").await.expect("deallocated");
+        let text: String = answer
+            .iter()
+            .filter_map(|message| match message {
+                SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                _ => None,
+            })
+            .collect();
+        let plan: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let visited = |name: &str| plan[0]["Plan"][name].as_i64().expect("a number");
+        (visited("Shared Hit Blocks") + visited("Shared Read Blocks"), text)
     }
 
     pub(crate) async fn drop_database(self) {

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use domain::delivery::attempt::Trigger;
 use domain::delivery::{DeliveryStatus, Transition};
 use store::delivery::generations;
-use store::delivery::record::{self, AttemptRecord, DeliveryKey};
+use store::delivery::record::{self, AttemptRecord, DeliveryEnd, DeliveryKey};
 use store::keyset::KeysetPosition;
 use store::redelivery::queue;
 
@@ -49,7 +49,8 @@ async fn apply_transition(test: &TestStore, key: DeliveryKey, transition: Transi
             record::record_attempts(&test.store, &[late], SLICE).await.map(drop)
         }
         Transition::WindowOver => {
-            record::finish_delivery(&test.store, key, 2, DeliveryStatus::Failed).await.map(drop)
+            let end = DeliveryEnd { key, round: 2, status: DeliveryStatus::Failed };
+            record::finish_deliveries(&test.store, &[end]).await.map(drop)
         }
         Transition::WebhookStopped(status) => {
             generations::close_generations(&test.store, key.webhook, 2, status).await.map(drop)

@@ -11,7 +11,7 @@ use domain::time::Timestamp as DateTime;
 use domain::time::rfc3339;
 use domain::webhook::WebhookStatus;
 use serde::Serialize;
-use store::api::overview::{self, Service, Waiting};
+use store::api::overview::{self, Backlog, Service};
 use store::api::webhooks;
 use store::delivery::activity::slice_length;
 use store::delivery::stats;
@@ -92,10 +92,13 @@ pub(crate) struct QueueView {
 #[serde(rename_all = "camelCase")]
 #[schema(as = Waiting)]
 pub(crate) struct WaitingView {
-    /// Number of deliveries
+    /// Number of deliveries; at most 10,000 are counted for each webhook
     #[schema(minimum = 0)]
     deliveries: i64,
-    /// When the event of the oldest of these deliveries was created; null if there are none
+    /// Whether there are more deliveries than were counted
+    more: bool,
+    /// When the delivery was due, or is due, that is due first; null if there is none. First attempts of redeliveries
+    /// do not count
     #[serde(serialize_with = "serialize_optional")]
     #[schema(required)]
     oldest: Option<DateTime>,
@@ -129,7 +132,7 @@ pub(crate) async fn read_overview(State(api): State<Api>, _: Support) -> Result<
         at: Utc::now(),
         services: overview::list_services(&api.store).await?.into_iter().map(ServiceView::from).collect(),
         queues,
-        waiting: overview::count_waiting(&api.store).await?.into(),
+        waiting: api.backlog.measure(&api.store).await?.into(),
         webhooks: count_by_status(overview::count_webhooks(&api.store).await?),
         disabled: disabled.into_iter().map(WebhookView::from).collect(),
         rejected,
@@ -167,8 +170,8 @@ impl From<Service> for ServiceView {
     }
 }
 
-impl From<Waiting> for WaitingView {
-    fn from(waiting: Waiting) -> Self {
-        Self { deliveries: waiting.deliveries, oldest: waiting.oldest }
+impl From<Backlog> for WaitingView {
+    fn from(backlog: Backlog) -> Self {
+        Self { deliveries: backlog.waiting, more: backlog.more, oldest: backlog.first_due }
     }
 }

@@ -12,6 +12,7 @@ mod listener;
 mod paging;
 mod publish;
 mod rate_limits;
+mod redeliveries;
 mod rows;
 mod shares;
 mod support;

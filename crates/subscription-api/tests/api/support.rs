@@ -11,6 +11,7 @@ use broker::{BrokerSettings, Link, Publisher, RejectedQueue, Topology};
 use clap::Parser;
 use domain::webhook::health::HealthRule;
 use serde_json::{Value, json};
+use store::api::overview::BacklogMeter;
 use store::secrets::keyring::SecretKeyring;
 use store::{Store, StoreSettings};
 use subscription_api::testing::{
@@ -133,9 +134,10 @@ pub(crate) fn app(database_url: &str, rate: NonZeroU32) -> Router {
     let names = settings.broker.namespace.clone();
     build_router(Api::from(ApiParts {
         store: Store::for_requests(&settings.store, "test"),
-        control: Store::with_connections(&settings.store, "test", 1),
+        control: Store::for_control(&settings.store, "test"),
         tokens: TokenDirectory::new(Store::with_connections(&settings.store, "test", 4)),
         budgets: Budgets::new(settings.store.database_pool),
+        backlog: BacklogMeter::default(),
         keyring: SecretKeyring::new(&MASTER_KEY.parse().expect("a key")),
         topology: Topology::new(link(), names.clone(), None),
         publisher: Publisher::new(link()),

@@ -137,6 +137,8 @@ export interface RedeliveryJob {
   id: string;
   state: 'running' | 'finished' | 'stopped';
   total: number;
+  /** Whether there are more deliveries than total. */
+  more: boolean;
   attempted: number;
   delivered: number;
 }
@@ -204,7 +206,7 @@ export interface Overview {
   at: string;
   services: { service: string; id: string; host: string; version: string; started: string; lastSeen: string }[];
   queues: { name: string; messages: number }[];
-  waiting: { deliveries: number; oldest: string | null };
+  waiting: { deliveries: number; more: boolean; oldest: string | null };
   webhooks: Record<WebhookStatus, number>;
   disabled: Webhook[];
   rejected: number;

@@ -59,8 +59,9 @@ function Tiles({ overview }: { overview: OverviewData }) {
       <Stat label="Latency p50 / p99" hint="in the last minute with attempts">
         {millis(last?.latencyMs.p50 ?? null)} / {millis(last?.latencyMs.p99 ?? null)}
       </Stat>
-      <Stat label="Pending deliveries" tone={oldest > 3600 ? 'warn' : undefined} hint={waiting.oldest ? `oldest: ${span(oldest)}` : 'none'}>
+      <Stat label="Pending deliveries" tone={oldest > 3600 ? 'warn' : undefined} hint={oldest > 0 ? `oldest due for ${span(oldest)}` : 'none is due'}>
         {count(waiting.deliveries)}
+        {waiting.more && '+'}
       </Stat>
       <Stat label="Disabled webhooks" tone={webhooks.disabled > 0 ? 'bad' : undefined} hint={`${count(webhooks.active)} active, ${count(webhooks.paused)} paused`}>
         <Link to="/webhooks?status=disabled">{count(webhooks.disabled)}</Link>

@@ -105,7 +105,8 @@ function Running({ webhookRef, job, onClose, onDone }: {
   return (
     <div aria-live="polite">
       <p>
-        {count(done)} of {pluralize(of, 'event')} attempted, {count(data?.delivered ?? 0)} delivered.
+        {count(done)} of {data?.more && 'more than '}
+        {pluralize(of, 'event')} attempted, {count(data?.delivered ?? 0)} delivered.
       </p>
       <Progress label="Events attempted" done={done} of={of} />
       {over && <Note tone={data?.state === 'stopped' ? 'warn' : 'good'}>{ending(data)}</Note>}

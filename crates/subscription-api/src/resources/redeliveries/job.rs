@@ -42,9 +42,11 @@ pub(crate) struct JobView {
     pattern: Option<String>,
     /// `stopped` if the webhook stopped receiving; deliveries that were not attempted keep their status
     state: JobState,
-    /// Number of deliveries when the job was created
+    /// Number of deliveries, as far as they were counted
     #[schema(minimum = 0)]
     total: i64,
+    /// Whether there are more deliveries than `total`, because no more than 100,000 were counted
+    more: bool,
     /// Number of these deliveries that were attempted; failed ones are retried as usual
     #[schema(minimum = 0)]
     attempted: i64,
@@ -93,7 +95,9 @@ impl From<Job> for JobView {
             status: job.selection.status.map(DeliveryStatus::as_str),
             pattern: job.selection.pattern.map(|pattern| pattern.to_string()),
             state,
-            total: job.total,
+            // A job that has walked past the counted deliveries knows better.
+            total: job.total.max(job.queued),
+            more: job.more && !job.walked,
             attempted: job.done,
             delivered: job.delivered,
             created: job.created,

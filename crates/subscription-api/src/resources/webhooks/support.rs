@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use store::AuditedTransaction;
 use store::api::webhooks::{self, Disabled, Webhook};
 use store::keyset::KeysetPosition;
-use store::redelivery::jobs::{self, Selection};
+use store::redelivery::jobs::{self, Selection, SelectionCount};
 use utoipa::IntoParams;
 
 use crate::api::Api;
@@ -174,6 +174,10 @@ pub(crate) async fn enable_webhook(
     if found.status == WebhookStatus::Disabled {
         check_stored_endpoint(&found, &api.resolver, &mut errors).await;
     }
+    let redelivery = match &enabling {
+        Some((_, true)) => Some(HeldRedelivery::count(&api, id).await?),
+        _ => None,
+    };
     let mut client = api.store.client().await?;
     let change = AuditedTransaction::begin(&mut client).await?;
     let before = lock_existing(&change, id).await?;
@@ -193,8 +197,8 @@ pub(crate) async fn enable_webhook(
         after.insert("note".to_owned(), json!(note));
         after.insert("redeliverHeld".to_owned(), json!(redeliver_held));
     }
-    if redeliver_held {
-        redeliver_held_events(&change, id).await?;
+    if let Some(redelivery) = redelivery {
+        redelivery.create_job(&change, id).await?;
     }
     change.commit(&entry).await?;
     Ok(Json(after.into()))
@@ -215,16 +219,31 @@ async fn lock_existing(change: &AuditedTransaction<'_>, id: WebhookId) -> Result
     found.filter(|webhook| webhook.status != WebhookStatus::Deleted).ok_or_else(webhook_not_found)
 }
 
-/// Creates a job that redelivers everything that is held for a webhook.
-async fn redeliver_held_events(change: &AuditedTransaction<'_>, webhook: WebhookId) -> Result<()> {
-    // Events may be created slightly in the future, so the range ends behind the latest possible one.
-    let ahead = TimeDelta::seconds(MAX_CREATED_AHEAD_SECONDS + 1);
-    let selection = Selection {
-        from: Timestamp::UNIX_EPOCH,
-        to: truncate_to_millis(Utc::now()) + ahead,
-        status: Some(DeliveryStatus::Held),
-        pattern: None,
-    };
-    jobs::insert_job(change, webhook, Trigger::Held, &selection).await?;
-    Ok(())
+/// The redelivery of everything that is held for a webhook.
+struct HeldRedelivery {
+    selection: Selection,
+    count: SelectionCount,
+}
+
+impl HeldRedelivery {
+    /// Counts the held deliveries. It happens before the transaction, because that locks the configuration of all
+    /// brands.
+    async fn count(api: &Api, webhook: WebhookId) -> Result<Self> {
+        // Events may be created slightly in the future, so the range ends behind the latest possible one.
+        let ahead = TimeDelta::seconds(MAX_CREATED_AHEAD_SECONDS + 1);
+        let selection = Selection {
+            from: Timestamp::UNIX_EPOCH,
+            to: truncate_to_millis(Utc::now()) + ahead,
+            status: Some(DeliveryStatus::Held),
+            pattern: None,
+        };
+        let count = jobs::count_selected(&api.store, webhook, &selection).await?;
+        Ok(Self { selection, count })
+    }
+
+    /// Creates the job. No other one runs, because a webhook that stops receiving stops its jobs.
+    async fn create_job(self, change: &AuditedTransaction<'_>, webhook: WebhookId) -> Result<()> {
+        jobs::insert_job(change, webhook, Trigger::Held, &self.selection, self.count).await?;
+        Ok(())
+    }
 }

@@ -22,6 +22,7 @@ use crate::http::body::OptionalJsonBody;
 use crate::http::path::{BrandPath, WebhookInPath, WebhookPath};
 use crate::http::problem::Result;
 use crate::openapi::request_schemas;
+use crate::resources::redeliveries::check_queue_space;
 use crate::resources::webhooks::lookup::{audit_action, check_active, lock_webhook};
 use crate::validation::errors::ValidationErrors;
 use crate::validation::fields::Fields;
@@ -47,7 +48,7 @@ pub(crate) struct QueuedTestEvent {
     params(BrandPath, WebhookPath), request_body = request_schemas::TestEvent,
     responses(
         (status = 202, description = "Accepted. The test event will be sent.", body = QueuedTestEvent),
-        (status = 409, description = "The webhook is not active."),
+        (status = 409, description = "The webhook is not active, or 10,000 events wait for their redelivery already."),
     )
 )]
 pub(crate) async fn test_webhook(
@@ -67,6 +68,7 @@ pub(crate) async fn test_webhook(
     let webhook = lock_webhook(&change, &by.brand, id).await?;
     let requested = errors.into_result(requested)?;
     check_active(&webhook)?;
+    check_queue_space(&change, id).await?;
     let (event_type, data) = choose_example(&change, &webhook, requested).await?;
     let now = Utc::now();
     let event = EventId::generate(u64::try_from(now.timestamp_millis()).unwrap_or(0));
