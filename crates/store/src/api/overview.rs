@@ -48,8 +48,8 @@ const MAX_COUNTED: i64 = 500_000;
 const MAX_COUNTED_BRIEFLY: i64 = 100;
 /// A measurement is reused for this many times its duration.
 const REUSE_FACTOR: u32 = 100;
-/// Longest time for which a measurement is reused.
-const MAX_REUSE: Duration = Duration::from_secs(30);
+/// Longest time for which a measurement is reused, so that the overview shows what is.
+const MAX_REUSE: Duration = Duration::from_secs(5);
 
 /// The backlog of all webhooks.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
