@@ -175,7 +175,8 @@ fn start_deliverer(
     let request_timeout = config.http.request_timeout;
     let attempter = Attempter { client, request_timeout, traces: shared.traces.clone() };
     let recording = start_recording(config, shared, schedule, readiness);
-    let event_data = EventDataLoader::start(shared.batches.clone(), readiness.watch_progress("event_data"));
+    let event_data =
+        EventDataLoader::start(shared.stores.batches.clone(), readiness.watch_progress("event_data"));
     Arc::new(Deliverer { in_flight: InFlight::default(), admitter, event_data, attempter, recording })
 }
 

@@ -4,7 +4,7 @@ use crate::support::TestStore;
 
 const OWED: &str = include_str!("../../sql/ingest/owed.sql");
 
-const BATCHES: [(&str, usize); 5] = [
+const BATCHES: [(&str, usize); 6] = [
     (include_str!("../../sql/ingest/store.sql"), 11),
     (include_str!("../../sql/record/attempts.sql"), 20),
     (include_str!("../../sql/record/load_states.sql"), 3),
