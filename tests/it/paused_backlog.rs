@@ -101,7 +101,7 @@ async fn pausing_webhooks_with_a_backlog_delays_no_renewal_and_no_other_brand() 
         statements += deliverer.read_metric("postrider_deliverer_end_batch_size_count").await;
         ends += deliverer.read_metric("postrider_deliverer_end_batch_size_sum").await;
     }
-    println!(
+    eprintln!(
         "{statements} statements ended {ends} of {} deliveries; the others were closed",
         WEBHOOKS * EVENTS
     );

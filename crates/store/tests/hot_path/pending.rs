@@ -93,7 +93,7 @@ async fn looks_at_pending_work_do_not_pay_for_what_was_delivered_during_a_long_t
         let from = floors.floor_of(webhook);
         let (from_floor, plan) =
             test.count_buffers(statement, &format!("{}, {rest}", array(webhook, from))).await;
-        println!("{name}: {from_floor} buffers from the floor, {from_beginning} from the beginning");
+        eprintln!("{name}: {from_floor} buffers from the floor, {from_beginning} from the beginning");
         assert!(from_floor < MAX_BUFFERS, "{name}: {from_floor} buffers: {plan}");
         assert!(from_beginning > 10 * from_floor, "{name}: the floor saves nothing: {from_beginning}");
     }
@@ -123,7 +123,7 @@ async fn a_batch_of_a_closing_generation_begins_after_the_one_before() {
     test.sql.batch_execute("ROLLBACK; BEGIN").await.expect("undone");
     let (from_position, plan) = batch(at, id).await;
     test.sql.batch_execute("ROLLBACK").await.expect("undone");
-    println!("{from_position} buffers after the batch before, {from_beginning} from the beginning");
+    eprintln!("{from_position} buffers after the batch before, {from_beginning} from the beginning");
     assert!(from_position < 300, "{from_position}: {plan}");
     // A buffer has some 70 of the 10,000 entries and rows before.
     assert!(from_beginning > from_position + 150, "{from_beginning} and {from_position}");

@@ -83,7 +83,7 @@ async fn the_queue_is_read_in_the_order_of_its_indexes() {
     assert_eq!(jobs::find_webhooks(&test.store).await.expect("read"), [webhook]);
     let skip_scan = include_str!("../../sql/redelivery_jobs/find_webhooks.sql");
     let (buffers, plan) = test.count_buffers(skip_scan, "75000").await;
-    println!("{buffers} buffers to find the webhooks of 20,000 redeliveries");
+    eprintln!("{buffers} buffers to find the webhooks of 20,000 redeliveries");
     assert!(buffers < 100, "{buffers} buffers: {plan}");
     test.drop_database().await;
 }
