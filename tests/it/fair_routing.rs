@@ -12,7 +12,9 @@ use e2e::poll::eventually;
 use e2e::process::Process;
 use e2e::producer::Producer;
 use e2e::receiver::Endpoint;
+use serde_json::json;
 
+use crate::http_ingest::set_quotas;
 use crate::{MAX_PUBLISHES_IN_FLIGHT, Stage};
 
 /// Longest time from the publish of an event to its arrival while another brand has a backlog. The goal is a second,
@@ -170,6 +172,45 @@ async fn a_router_killed_while_it_moves_and_drains_loses_and_invents_nothing() {
     assert_eq!(seen.len(), 6000, "each event has one id");
     stage.brand.wait_listed(&webhook, "status=delivered", &seen, RECOVERY_TIMEOUT).await;
     assert_eq!(stage.platform.rabbit().await.queue_depth("rejected").await, Some(0));
+}
+
+/// Over AMQP nothing is refused: the surplus waits where support sees it, and goes on as soon as support allows more.
+#[tokio::test]
+async fn events_over_a_quota_wait_in_the_backlog_of_their_brand() {
+    let stage = Stage::with_builder(Platform::builder().routers(2)).await;
+    let (endpoint, _) = stage.create_webhook("/limited").await;
+    let victim = stage.platform.create_brand("victim").await;
+    let unlimited = stage.receiver.endpoint("/unlimited");
+    victim.create_webhook(unlimited.url(), &["NOTIFICATION"]).await;
+    set_quotas(&stage.brand, &json!({"eventsPerSecond": 1})).await;
+    let waiting = async || {
+        let brand = stage.brand.support.get("/admin/v1/brands/acme").await.expect_status(200).json();
+        brand["waiting"]["events"].as_i64().expect("a number")
+    };
+    // The first ones may be routed before the routers know the quota.
+    let mut events = Vec::new();
+    let publishing = async {
+        while waiting().await < 200 {
+            let some = Event::sms_batch("acme", 50);
+            publish_many(&stage, &some).await;
+            events.extend(some);
+        }
+    };
+    tokio::time::timeout(WAIT_TIMEOUT, publishing).await.expect("support sees events waiting");
+    let event = Event::sms("victim");
+    stage.platform.producer().await.publish(&event).await;
+    unlimited.wait_for_event(event.id()).await;
+    let arrived = endpoint.requests().len();
+    assert!(arrived < events.len() - 100, "{arrived} arrived in spite of the quota");
+    set_quotas(&stage.brand, &json!({"eventsPerSecond": null})).await;
+    let arrived = endpoint.wait_for_requests(events.len()).await;
+    let seen: BTreeSet<_> = arrived.iter().map(|request| request.event_id()).collect();
+    assert_eq!(seen, ids(&events));
+    eventually("nothing waits", WAIT_TIMEOUT, async || match waiting().await {
+        0 => Ok(()),
+        some => Err(some.to_string()),
+    })
+    .await;
 }
 
 /// Messages that wait when the router starts, in the sizes that took it to more than a gigabyte.

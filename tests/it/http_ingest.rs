@@ -262,7 +262,7 @@ async fn an_event_of_a_type_that_is_not_enabled_is_accepted_and_dropped() {
     assert_eq!(stage.brand.list_events(&webhook, "").await, Vec::<Value>::new());
 }
 
-async fn set_quotas(brand: &Brand, quotas: &Value) {
+pub(crate) async fn set_quotas(brand: &Brand, quotas: &Value) {
     let path = format!("/admin/v1/brands/{}", brand.id);
     let _ = brand.support.patch(&path, &json!({"quotas": quotas})).await.expect_status(200);
 }

@@ -14,7 +14,7 @@ use e2e::private_broker::PrivateBroker;
 use e2e::process::http_get;
 use e2e::receiver::Receiver;
 use e2e::script::Reply;
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use serde_json::json;
 
 use crate::{LONG_WAIT_TIMEOUT, Stage};
@@ -31,6 +31,9 @@ const MAX_THREADS: usize = 64;
 /// Maximum duration of the other brand's requests. A lookup that waits for a silent one takes three seconds.
 const MAX_DURATION_MS: u64 = 2900;
 
+/// Requests to the API at once, fewer than the connections of a client network.
+const MAX_REQUESTS_IN_FLIGHT: usize = 32;
+
 /// Starts a platform whose names come from this server.
 async fn start_platform(builder: Builder, names: &NameServer) -> Platform {
     let builder = builder.retries("10m").without_health_rule().unlimited_requests();
@@ -40,7 +43,8 @@ async fn start_platform(builder: Builder, names: &NameServer) -> Platform {
 /// Creates many webhooks whose names the server never answers for.
 async fn create_slow_webhooks(brand: &Brand) -> Vec<Webhook> {
     let urls: Vec<String> = (0..SLOW_WEBHOOKS).map(|n| format!("https://a{n}.silent.test/hook")).collect();
-    join_all(urls.iter().map(|url| brand.create_webhook(url, &[SMS]))).await
+    let creating = urls.iter().map(|url| brand.create_webhook(url, &[SMS]));
+    stream::iter(creating).buffered(MAX_REQUESTS_IN_FLIGHT).collect().await
 }
 
 /// Creates the webhook of another brand, whose connections are closed after each request, so that each needs a lookup.

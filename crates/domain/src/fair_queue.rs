@@ -5,7 +5,8 @@
 //! and a class without credit waits for its next turn. A class that becomes active goes before the classes that were
 //! active in the round before (as in fq_codel), so that a brand with few events waits for no other brand.
 //!
-//! [`FairQueue::take_surplus`] chooses the events to move into a brand's backlog when the queue is full.
+//! [`FairQueue::take_surplus`] chooses the events to move into a brand's backlog when the queue is full. A [`ClassLimiter`]
+//! keeps classes from taking turns, and [`FairQueue::take_class`] takes their events, so that they wait in the backlog.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -45,6 +46,15 @@ pub struct Queued<K, T> {
     pub item: T,
     /// Its size.
     pub bytes: usize,
+}
+
+/// Decides which classes may take turns.
+pub trait ClassLimiter<K, T> {
+    /// Returns whether a class may take an item now.
+    fn may_take(&mut self, class: &K) -> bool;
+
+    /// Records that a class took an item of this cost.
+    fn record_taken(&mut self, class: &K, item: &T, cost: usize);
 }
 
 /// Items in classes that take turns. The caller bounds the number of items.
@@ -159,10 +169,17 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
         }
     }
 
-    /// Takes the items of the next turns that are within the bounds. `cost` returns the cost of an item.
-    pub fn take_batch(&mut self, bounds: Bounds, cost: impl Fn(&K, &T) -> usize) -> Vec<Queued<K, T>> {
+    /// Takes the items of the next turns that are within the bounds. `cost` returns the cost of an item. The batch is empty
+    /// if the limiter stops every class.
+    pub fn take_batch(
+        &mut self,
+        bounds: Bounds,
+        limiter: &mut impl ClassLimiter<K, T>,
+        cost: impl Fn(&K, &T) -> usize,
+    ) -> Vec<Queued<K, T>> {
         let mut batch = Vec::new();
         let mut left = bounds;
+        let mut stopped = Vec::new();
         while !self.is_empty() {
             let is_fresh = !self.fresh.is_empty();
             let Some(key) = self.fresh.pop_front().or_else(|| self.waiting.pop_front()) else { break };
@@ -177,6 +194,10 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
                 }
                 continue;
             };
+            if !limiter.may_take(&key) {
+                stopped.push(key);
+                continue;
+            }
             if class.credit <= 0 {
                 class.credit += CREDIT_PER_TURN;
                 self.waiting.push_back(key);
@@ -197,8 +218,10 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
                 class.direct_bytes -= bytes;
             }
             self.uncount(lane, bytes);
+            limiter.record_taken(&key, &item, cost);
             batch.push(Queued { class: key, lane, item, bytes });
         }
+        self.waiting.extend(stopped);
         if self.is_empty() {
             // Nobody waits, so nobody has to wait for anybody.
             self.classes.clear();
@@ -228,22 +251,37 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
         };
         let candidates = self.classes.iter().filter(|(key, class)| excess(class) > 0 && can_move(key));
         let key = candidates.max_by_key(|(_, class)| excess(class)).map(|(key, _)| key.clone())?;
-        let class = self.classes.get_mut(&key)?;
-        let mut moved = Vec::new();
+        let moved = self.take_newest(&key, Lane::Direct, message, share);
+        Some((key, moved))
+    }
+
+    /// Takes the newest items of a class and lane, for one message of its backlog.
+    pub fn take_class(&mut self, class: &K, lane: Lane, message: Bounds) -> Vec<Queued<K, T>> {
+        self.take_newest(class, lane, message, Size::default())
+    }
+
+    /// Takes the newest items of a class and lane for one message, as long as more than `kept` are left.
+    fn take_newest(&mut self, key: &K, lane: Lane, message: Bounds, kept: Size) -> Vec<Queued<K, T>> {
+        let mut taken = Vec::new();
         let mut left = message;
-        while class.direct.len() > share.items || class.direct_bytes > share.bytes {
-            let Some((_, bytes)) = class.direct.back() else { break };
-            if !moved.is_empty() && !left.has_room(*bytes, 0) {
+        let mut size = self.lane_size(key, lane);
+        while size.items > kept.items || size.bytes > kept.bytes {
+            let Some(class) = self.classes.get_mut(key) else { break };
+            let Some((_, bytes)) = class.lane(lane).back() else { break };
+            if !taken.is_empty() && !left.has_room(*bytes, 0) {
                 break;
             }
-            let Some((item, bytes)) = class.direct.pop_back() else { break };
+            let Some((item, bytes)) = class.lane(lane).pop_back() else { break };
             left.use_up(bytes, 0);
-            class.direct_bytes -= bytes;
-            self.direct.remove(bytes);
-            moved.push(Queued { class: key.clone(), lane: Lane::Direct, item, bytes });
+            size.remove(bytes);
+            if lane == Lane::Direct {
+                class.direct_bytes -= bytes;
+            }
+            self.uncount(lane, bytes);
+            taken.push(Queued { class: key.clone(), lane, item, bytes });
         }
-        moved.reverse();
-        Some((key, moved))
+        taken.reverse();
+        taken
     }
 
     /// Removes all items that do not satisfy a condition.
@@ -284,11 +322,16 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
         }
     }
 
-    /// Returns the size of the items from its backlog that a class has.
+    /// Returns the size of the items of a class and lane.
     #[must_use]
-    pub fn backlog_size(&self, class: &K) -> Size {
+    pub fn lane_size(&self, class: &K, lane: Lane) -> Size {
         let Some(class) = self.classes.get(class) else { return Size::default() };
-        Size { items: class.backlog.len(), bytes: class.backlog.iter().map(|(_, bytes)| bytes).sum() }
+        match lane {
+            Lane::Direct => Size { items: class.direct.len(), bytes: class.direct_bytes },
+            Lane::Backlog => {
+                Size { items: class.backlog.len(), bytes: class.backlog.iter().map(|(_, bytes)| bytes).sum() }
+            }
+        }
     }
 
     fn activate(&mut self, key: K) -> &mut Class<T> {

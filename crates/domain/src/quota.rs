@@ -6,10 +6,12 @@
 //! The rates have no default, because fair routing protects the other brands: a brand's events wait for the events of
 //! the same brand only. The waiting bytes have one, because RabbitMQ's disk is shared and a full disk stops every producer.
 
+mod brand_meter;
 mod rate_bucket;
 
 use std::ops::RangeInclusive;
 
+pub use brand_meter::{BrandMeter, Cost};
 pub use rate_bucket::{BURST, RateBucket};
 
 use crate::limits::MAX_EVENT_BODY_BYTES;

@@ -128,7 +128,7 @@ async fn start_router(config: &Config, readiness: Readiness, stop: &Cancellation
         wait_for_broker(&topology, Prober::new(link("watch"), &names), &readiness),
     );
     let instance = Instance::new("router", env!("CARGO_PKG_VERSION"), config.store.retention);
-    tasks::spawn_essential("renew", renew_instance(control, instance.clone()));
+    tasks::spawn_essential("renew", renew_instance(control.clone(), instance.clone()));
     // Also with --no-migrate, because otherwise nobody would create days or drop expired ones.
     let maintaining = maintain_database(store.clone(), config.store.retention, config.store.audit_retention);
     tasks::spawn_essential("maintain", maintaining);
@@ -155,6 +155,8 @@ async fn start_router(config: &Config, readiness: Readiness, stop: &Cancellation
     let router = EventRouter { handler: Arc::new(Mutex::new(handler)), rejections };
     let read_ahead = ReadAhead::new(known_brands);
     tasks::spawn_essential("routing", router.clone().route_events(read_ahead.clone()));
+    tasks::spawn_essential("configuration", router.clone().refresh_index());
+    tasks::spawn_essential("count routers", count_routers(control, read_ahead.clone()));
     let backlogs = Backlogs {
         store: store.clone(),
         topology: topology.clone(),
@@ -259,6 +261,17 @@ async fn renew_instance(store: Store, instance: Instance) {
     loop {
         if let Err(error) = instances::renew_instance(&store, &instance).await {
             warn!(error = %Chain(&error), "could not renew the registration of this router; retrying");
+        }
+        tokio::time::sleep(RENEW_INTERVAL).await;
+    }
+}
+
+/// Counts the routers, forever, because they share the rates of brands.
+async fn count_routers(store: Store, read_ahead: ReadAhead) {
+    loop {
+        match instances::list_alive(&store, "router").await {
+            Ok(alive) => read_ahead.set_routers(alive.len()),
+            Err(error) => warn!(error = %Chain(&error), "could not count the routers; retrying"),
         }
         tokio::time::sleep(RENEW_INTERVAL).await;
     }

@@ -10,6 +10,32 @@ type Item = (usize, u32);
 const BATCH: Bounds = Bounds { items: 50, bytes: 10_000, cost: 2000 };
 const MESSAGE: Bounds = Bounds { items: 10, bytes: 2000, cost: usize::MAX };
 
+/// Stops no class.
+struct Unlimited;
+
+impl ClassLimiter<u8, Item> for Unlimited {
+    fn may_take(&mut self, _: &u8) -> bool {
+        true
+    }
+
+    fn record_taken(&mut self, _: &u8, _: &Item, _: usize) {}
+}
+
+/// Lets class 1 take items of this cost altogether, and the others what they like.
+struct Budget(usize);
+
+impl ClassLimiter<u8, Item> for Budget {
+    fn may_take(&mut self, class: &u8) -> bool {
+        *class != 1 || self.0 > 0
+    }
+
+    fn record_taken(&mut self, class: &u8, _: &Item, cost: usize) {
+        if *class == 1 {
+            self.0 = self.0.saturating_sub(cost);
+        }
+    }
+}
+
 fn queued(class: u8, lane: Lane, item: Item, bytes: usize) -> Queued<u8, Item> {
     Queued { class, lane, item, bytes }
 }
@@ -19,7 +45,11 @@ fn direct(class: u8, number: u32, cost: usize) -> Queued<u8, Item> {
 }
 
 fn take(queue: &mut FairQueue<u8, Item>) -> Vec<(u8, u32)> {
-    queue.take_batch(BATCH, |_, (cost, _)| *cost).iter().map(|taken| (taken.class, taken.item.1)).collect()
+    queue
+        .take_batch(BATCH, &mut Unlimited, |_, (cost, _)| *cost)
+        .iter()
+        .map(|taken| (taken.class, taken.item.1))
+        .collect()
 }
 
 #[test]
@@ -57,10 +87,33 @@ fn the_two_lanes_of_a_class_alternate() {
 }
 
 #[test]
+fn a_class_that_is_stopped_keeps_its_items_and_stops_no_other() {
+    let mut queue = FairQueue::default();
+    (0..10).for_each(|number| queue.push(direct(1, number, 2)));
+    (10..13).for_each(|number| queue.push(queued(1, Lane::Backlog, (2, number), 10)));
+    (20..25).for_each(|number| queue.push(direct(2, number, 2)));
+    let mut budget = Budget(3);
+    let batch = queue.take_batch(BATCH, &mut budget, |_, (cost, _)| *cost);
+    let numbers =
+        |class| batch.iter().filter(|taken| taken.class == class).map(|taken| taken.item.1).collect();
+    let (first, second): (Vec<u32>, Vec<u32>) = (numbers(1), numbers(2));
+    assert_eq!((first, second), (vec![0, 10], vec![20, 21, 22, 23, 24]));
+    assert!(queue.take_batch(BATCH, &mut budget, |_, (cost, _)| *cost).is_empty());
+    let moved: Vec<u32> =
+        queue.take_class(&1, Lane::Direct, MESSAGE).iter().map(|taken| taken.item.1).collect();
+    assert_eq!(moved, (1..10).collect::<Vec<_>>());
+    assert_eq!(queue.lane_size(&1, Lane::Direct), Size::default());
+    assert_eq!(queue.take_class(&1, Lane::Backlog, MESSAGE).len(), 2);
+    assert!(queue.is_empty() && queue.take_class(&1, Lane::Backlog, MESSAGE).is_empty());
+    queue.push(direct(1, 99, 2));
+    assert_eq!(take(&mut queue), [(1, 99)], "it takes turns again");
+}
+
+#[test]
 fn items_that_are_put_back_come_first() {
     let mut queue = FairQueue::default();
     (0..4).for_each(|number| queue.push(direct(1, number, 1)));
-    let mut batch = queue.take_batch(BATCH, |_, _| 1);
+    let mut batch = queue.take_batch(BATCH, &mut Unlimited, |_, _| 1);
     queue.push(direct(1, 4, 1));
     queue.put_back(batch.split_off(2));
     let numbers: Vec<u32> = take(&mut queue).into_iter().map(|(_, number)| number).collect();
@@ -130,7 +183,7 @@ proptest! {
                     expected.insert(number, (class, bytes));
                 }
                 Step::Take { put_back } => {
-                    let mut batch = queue.take_batch(BATCH, |_, (cost, _)| *cost);
+                    let mut batch = queue.take_batch(BATCH, &mut Unlimited, |_, (cost, _)| *cost);
                     prop_assert!(batch.is_empty() == expected.is_empty());
                     let cost: usize = batch.iter().map(|taken| taken.item.0).sum();
                     let bytes: usize = batch.iter().map(|taken| taken.bytes).sum();
@@ -159,7 +212,7 @@ proptest! {
             prop_assert_eq!(queue.size(Lane::Direct).bytes + queue.size(Lane::Backlog).bytes, bytes);
         }
         while !queue.is_empty() {
-            for taken in queue.take_batch(BATCH, |_, (cost, _)| *cost) {
+            for taken in queue.take_batch(BATCH, &mut Unlimited, |_, (cost, _)| *cost) {
                 prop_assert!(expected.remove(&taken.item.1).is_some());
             }
         }
@@ -176,7 +229,7 @@ proptest! {
         // A class spends its credit for one turn and at most one event more.
         let mut spent = 0;
         while seen.len() < costs.len() {
-            for taken in queue.take_batch(BATCH, |_, (cost, _)| *cost) {
+            for taken in queue.take_batch(BATCH, &mut Unlimited, |_, (cost, _)| *cost) {
                 spent += taken.item.0;
                 seen.insert(taken.class);
             }

@@ -1,4 +1,4 @@
-//! Moves the events of brands over their share into their backlogs.
+//! Moves the events of brands over their share or their quota into their backlogs.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ enum MoveError {
 }
 
 impl Backlogs {
-    /// Moves events whenever there is no room to read ahead, forever.
+    /// Moves events whenever there is no room to read ahead, or a quota stops a brand, forever.
     pub(crate) async fn move_surplus(self) {
         loop {
             self.read_ahead.wait_full().await;
@@ -46,11 +46,14 @@ impl Backlogs {
     /// Takes the events of several messages of one brand.
     fn take_surplus(&self) -> Option<(BrandId, Vec<Batch>)> {
         self.shared.lock().unmovable.retain(|_, until| *until > Instant::now());
-        let (brand_id, first) =
-            self.read_ahead.take_surplus(|brand| !self.shared.lock().unmovable.contains_key(brand))?;
+        let can_move = |brand: &BrandId| !self.shared.lock().unmovable.contains_key(brand);
+        let take = |can_move: &dyn Fn(&BrandId) -> bool| {
+            self.read_ahead.take_stopped(can_move).or_else(|| self.read_ahead.take_surplus(can_move))
+        };
+        let (brand_id, first) = take(&can_move)?;
         let mut messages = vec![first];
         while messages.len() < MAX_MESSAGES
-            && let Some((_, next)) = self.read_ahead.take_surplus(|brand| *brand == brand_id)
+            && let Some((_, next)) = take(&|brand| *brand == brand_id)
         {
             messages.push(next);
         }

@@ -87,8 +87,11 @@ async fn try_store<'a, M: IncomingMessage>(
 
 /// Loads the changes of the configuration into the index.
 pub(super) async fn refresh_index(db: &impl Executor, index: &mut Index) -> Result<(), StoreError> {
-    index.apply_changes(configuration::load_routing_changes(db, index.version()).await?);
-    telemetry::index_loaded(index.version());
+    let before = index.version();
+    index.apply_changes(configuration::load_routing_changes(db, before).await?);
+    if index.version() != before {
+        telemetry::index_loaded(index.version());
+    }
     Ok(())
 }
 

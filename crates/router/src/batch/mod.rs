@@ -71,6 +71,13 @@ impl BatchHandler {
         HandledBatch { rejections, postponed: stored.postponed.into_iter().collect() }
     }
 
+    /// Loads the changes of the configuration if the database answers.
+    pub(crate) async fn refresh_index(&mut self) {
+        if let Err(error) = current_version::refresh_index(&self.store, &mut self.index).await {
+            telemetry::operation_failed(Operation::LoadIndex, &error);
+        }
+    }
+
     /// Loads the configuration, retrying until it succeeds, so that the first batch is cut by its deliveries.
     pub(crate) async fn load_index(&mut self) {
         let mut backoff = Backoff::default();

@@ -1,15 +1,20 @@
 //! Handles batches, and acknowledges their messages.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use broker::Message;
 use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
 use tracing::{Instrument, error_span};
 
 use super::rejections::RejectedPublisher;
 use crate::batch::{BatchHandler, HandledBatch};
 use crate::intake::Taken;
 use crate::read_ahead::ReadAhead;
+
+/// Time after which a router looks for changed quotas.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Handles batches of messages. Cheap to clone.
 #[derive(Clone)]
@@ -22,13 +27,21 @@ pub(crate) struct EventRouter {
 impl EventRouter {
     /// Handles the events that were read ahead, forever.
     pub(crate) async fn route_events(self, read_ahead: ReadAhead) {
+        let mut version = None;
         loop {
             let mut handler = self.handler.lock().await;
             let index = &handler.index;
+            if version != Some(index.version()) {
+                version = Some(index.version());
+                read_ahead.set_quotas(index.limited_quotas());
+            }
             let batch = read_ahead.take_batch(|brand, event_type| index.max_recipients(brand, event_type));
             if batch.is_empty() {
                 drop(handler);
-                read_ahead.wait_added().await;
+                // Changed quotas have an effect after the interval, too.
+                let wait =
+                    read_ahead.stopped_for().map_or(REFRESH_INTERVAL, |wait| wait.min(REFRESH_INTERVAL));
+                let _ = timeout(wait, read_ahead.wait_added()).await;
                 continue;
             }
             let messages: Vec<&Taken> = batch.iter().map(|queued| &queued.item.taken).collect();
@@ -36,6 +49,15 @@ impl EventRouter {
             let handled = handler.handle_batch(&messages).instrument(span).await;
             drop(handler);
             read_ahead.put_back(self.settle(batch, handled, |queued| queued.item.taken));
+        }
+    }
+
+    /// Loads the changes of the configuration now and then, forever, because a changed quota has an effect although no
+    /// batch is stored.
+    pub(crate) async fn refresh_index(self) {
+        loop {
+            sleep(REFRESH_INTERVAL).await;
+            self.handler.lock().await.refresh_index().await;
         }
     }
 

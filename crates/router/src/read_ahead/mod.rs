@@ -4,20 +4,25 @@
 //! ([`ReadAhead::take_batch`]), so that no brand waits for the events of another one that came first.
 
 mod known_brands;
+mod quota_gate;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::event;
 use domain::event::event_type::EventType;
 use domain::fair_queue::{Bounds, FairQueue, Lane, Queued};
 use domain::ids::BrandId;
+use domain::quota::BrandQuota;
 use store::routing::ingest::{MAX_BATCH, MAX_BATCH_DELIVERIES};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 pub(crate) use known_brands::KnownBrands;
+use quota_gate::QuotaGate;
 
 use crate::intake::{IncomingMessage, Taken};
 
@@ -42,6 +47,13 @@ const MAX_PULLED_EVENTS: usize = MAX_BATCH;
 const MAX_PULLED_BYTES: usize = 2 * 1024 * 1024;
 /// Bytes of the events of all brands from their backlogs.
 const MAX_TOTAL_PULLED_BYTES: usize = 16 * 1024 * 1024;
+
+/// Time for which the events of a brand over its quota may wait in memory; longer, they wait in its backlog, where support
+/// sees them.
+const MAX_DIRECT_WAIT: Duration = Duration::from_secs(2);
+/// Time for which events from a backlog may wait in memory for their brand's quota. The waits of a message's events, each
+/// at most this time divided by the events left, add up to less than RabbitMQ's `consumer_timeout` of 30 minutes.
+const MAX_PULLED_WAIT: Duration = Duration::from_secs(240);
 
 /// The events that take turns with those of other classes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -84,6 +96,8 @@ pub(crate) struct ReadAhead {
 #[derive(Default)]
 struct Shared {
     queue: Mutex<FairQueue<EventClass, QueuedMessage>>,
+    /// Locked after the queue.
+    gate: Mutex<QuotaGate>,
     added: Notify,
     /// Signals every consumer that there may be room.
     removed: Notify,
@@ -154,8 +168,13 @@ impl ReadAhead {
     /// Returns whether a brand may have more events from its backlog in memory.
     pub(crate) fn has_room_for_pulled(&self, brand_id: &BrandId) -> bool {
         let queue = self.lock();
-        let own = queue.backlog_size(&EventClass::Brand(brand_id.clone()));
+        let own = queue.lane_size(&EventClass::Brand(brand_id.clone()), Lane::Backlog);
         let total = queue.size(Lane::Backlog);
+        let gate = self.gate();
+        // A message at a time, because each has to be acknowledged in time.
+        if gate.limits(brand_id) && (own.items > 0 || gate.time_until_free(brand_id).is_some()) {
+            return false;
+        }
         own.items < MAX_PULLED_EVENTS && own.bytes < MAX_PULLED_BYTES && total.bytes < MAX_TOTAL_PULLED_BYTES
     }
 
@@ -169,7 +188,42 @@ impl ReadAhead {
         Some((brand_id, surplus))
     }
 
-    /// Waits until there is no room for a message.
+    /// Takes events of a brand over its quota that would wait for long, for one message of its backlog; `None` if there is
+    /// no such brand that `can_move`.
+    pub(crate) fn take_stopped(&self, can_move: impl Fn(&BrandId) -> bool) -> Option<(BrandId, Batch)> {
+        let mut queue = self.lock();
+        let stopped = self.gate().list_stopped();
+        for (brand_id, wait) in stopped.into_iter().filter(|(brand_id, _)| can_move(brand_id)) {
+            let class = EventClass::Brand(brand_id.clone());
+            for (lane, max_wait) in [(Lane::Direct, MAX_DIRECT_WAIT), (Lane::Backlog, MAX_PULLED_WAIT)] {
+                let items = u32::try_from(queue.lane_size(&class, lane).items).unwrap_or(u32::MAX);
+                if items > 0 && wait.saturating_mul(items) > max_wait {
+                    let messages = queue.take_class(&class, lane, MOVED_MESSAGE);
+                    drop(queue);
+                    self.shared.removed.notify_waiters();
+                    return Some((brand_id, messages));
+                }
+            }
+        }
+        None
+    }
+
+    /// Replaces the quotas of the brands with a limited rate.
+    pub(crate) fn set_quotas(&self, limited: HashMap<BrandId, BrandQuota>) {
+        self.gate().set_quotas(limited);
+    }
+
+    /// Sets the number of routers, which share the rates.
+    pub(crate) fn set_routers(&self, routers: usize) {
+        self.gate().set_routers(u32::try_from(routers).unwrap_or(u32::MAX));
+    }
+
+    /// Returns the time until the first brand that had to wait in the last batch may go on.
+    pub(crate) fn stopped_for(&self) -> Option<Duration> {
+        self.gate().stopped_for()
+    }
+
+    /// Waits until there is no room for a message, or until events may have to be moved because of a quota.
     pub(crate) async fn wait_full(&self) {
         self.shared.full.notified().await;
     }
@@ -185,14 +239,22 @@ impl ReadAhead {
         [queue.size(Lane::Direct).items, queue.size(Lane::Backlog).items]
     }
 
-    /// Takes the next batch; it is empty if nothing was read ahead. `recipients` returns an upper bound of the deliveries
+    /// Takes the next batch; it is empty if nothing was read ahead, or if all of it waits for quotas. `recipients` returns an upper bound of the deliveries
     /// of an event.
     pub(crate) fn take_batch(&self, recipients: impl Fn(&BrandId, &EventType) -> usize) -> Batch {
         let cost = |class: &EventClass, message: &QueuedMessage| match (class, &message.event_type) {
             (EventClass::Brand(brand_id), Some(event_type)) => 1 + recipients(brand_id, event_type),
             _ => 1,
         };
-        let batch = self.lock().take_batch(BATCH, cost);
+        let mut queue = self.lock();
+        let mut gate = self.gate();
+        gate.begin_batch();
+        let batch = queue.take_batch(BATCH, &mut *gate, cost);
+        let is_any_stopped = gate.stopped_for().is_some();
+        drop((queue, gate));
+        if is_any_stopped {
+            self.shared.full.notify_one();
+        }
         self.shared.removed.notify_waiters();
         self.shared.taken.notify_one();
         batch
@@ -224,6 +286,10 @@ impl ReadAhead {
             Some(_) => (EventClass::UnknownBrand, None),
             None => (EventClass::Invalid, None),
         }
+    }
+
+    fn gate(&self) -> MutexGuard<'_, QuotaGate> {
+        self.shared.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, FairQueue<EventClass, QueuedMessage>> {

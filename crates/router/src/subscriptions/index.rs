@@ -90,10 +90,11 @@ impl Index {
         self.version = changes.version;
     }
 
-    /// Returns the quotas of a brand. `None` when the brand does not exist.
+    /// Returns the quotas of the brands with a limited rate.
     #[must_use]
-    pub fn find_quotas(&self, brand_id: &BrandId) -> Option<&BrandQuota> {
-        self.brands.get(brand_id).map(|brand| &brand.quotas)
+    pub fn limited_quotas(&self) -> HashMap<BrandId, BrandQuota> {
+        let limited = self.brands.iter().filter(|(_, brand)| brand.quotas.limits_rate());
+        limited.map(|(brand_id, brand)| (brand_id.clone(), brand.quotas)).collect()
     }
 
     /// Matches an event of this brand, type and data.
@@ -273,15 +274,14 @@ mod tests {
     fn a_change_replaces_the_quotas_and_keeps_the_webhooks() {
         let mut index = new_index(vec![webhook_change(1, "one", &["A.B"], WebhookStatus::Active)]);
         let one: BrandId = "one".parse().expect("brand");
-        assert_eq!(index.find_quotas(&one), Some(&BrandQuota::default()));
-        assert_eq!(index.find_quotas(&"three".parse().expect("brand")), None);
+        assert!(index.limited_quotas().is_empty());
         let mut enablement = Enablement::default();
         enablement.set_switch(&parse_pattern("A"), true);
         let mut quotas = BrandQuota::default();
         quotas.set(Quota::EventsPerSecond, Some(7)).expect("in range");
         let brands = vec![BrandChange { id: one.clone(), enablement, quotas }];
         index.apply_changes(RoutingChanges { version: 6, event_types: vec![], brands, webhooks: vec![] });
-        assert_eq!(index.find_quotas(&one), Some(&quotas));
+        assert_eq!(index.limited_quotas(), HashMap::from([(one, quotas)]));
         assert_eq!(matching_ids(&index, "one", "A.B"), [1]);
     }
 

@@ -13,6 +13,8 @@ use crate::tasks;
 const MAX_LINGERING: usize = 256;
 /// Longest time that a refused connection stays open, so that its client can read the response.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest wait for the begin of a request, because clients take a response before their request for a broken protocol.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// Most bytes that are read from a refused connection. Unread bytes would make the kernel reset the connection, and
 /// the client would not see the response.
 const MAX_LINGER_BYTES: u64 = 16 * 1024;
@@ -50,6 +52,9 @@ impl Refusals {
 }
 
 async fn respond_and_close(mut stream: TcpStream) -> std::io::Result<()> {
+    if let Ok(received) = tokio::time::timeout(REQUEST_TIMEOUT, stream.read(&mut [0; 1024])).await {
+        received?;
+    }
     stream.write_all(RESPONSE.as_bytes()).await?;
     stream.shutdown().await?;
     tokio::io::copy(&mut stream.take(MAX_LINGER_BYTES), &mut tokio::io::sink()).await?;

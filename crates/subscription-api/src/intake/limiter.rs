@@ -9,40 +9,16 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use domain::ids::BrandId;
-use domain::quota::{BrandQuota, Quota, RateBucket};
+use domain::quota::{BrandMeter, BrandQuota, Cost};
 use store::api::quota_shares::SHARE_TIMEOUT;
 use tokio::time::Instant;
 
 use super::OverQuota;
 
-/// The quotas that limit a rate.
-const RATES: [Quota; 3] = [Quota::EventsPerSecond, Quota::BytesPerSecond, Quota::DeliveriesPerSecond];
 /// Interval at which a process renews its share. Three renewals may fail until the share ends.
 const SHARE_RENEW_INTERVAL: Duration = Duration::from_millis(1500);
 
 const _: () = assert!(SHARE_RENEW_INTERVAL.as_millis() * 4 <= SHARE_TIMEOUT.as_millis());
-
-/// What a request takes from the quotas of its brand.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Cost {
-    /// Number of events.
-    pub(crate) events: u64,
-    /// Size of their messages.
-    pub(crate) bytes: u64,
-    /// Number of deliveries that they cause.
-    pub(crate) deliveries: u64,
-}
-
-impl Cost {
-    fn get(&self, quota: Quota) -> u64 {
-        match quota {
-            Quota::EventsPerSecond => self.events,
-            Quota::BytesPerSecond => self.bytes,
-            Quota::DeliveriesPerSecond => self.deliveries,
-            Quota::WaitingBytes => 0,
-        }
-    }
-}
 
 /// The buckets of all brands with a limited rate.
 #[derive(Debug)]
@@ -54,10 +30,7 @@ pub(super) struct QuotaLimiter {
 
 #[derive(Debug)]
 struct BrandBuckets {
-    quotas: BrandQuota,
-    buckets: [RateBucket; RATES.len()],
-    /// Number of processes that share the rates.
-    sharers: u32,
+    meter: BrandMeter,
     /// When a request last took from the buckets.
     used_at: Duration,
     /// When the share of this process was last renewed.
@@ -89,7 +62,7 @@ impl QuotaLimiter {
         let taken = self.with_buckets(brand, quotas, |buckets| {
             buckets.check(now)?;
             buckets.used_at = now;
-            buckets.for_each_rate(|quota, rate, bucket| bucket.take(now, rate, cost.get(quota)));
+            buckets.meter.take(now, cost);
             Ok(())
         });
         taken.unwrap_or(Ok(()))
@@ -98,7 +71,7 @@ impl QuotaLimiter {
     /// Gives back the cost of a request that published nothing.
     pub(super) fn give_back(&self, brand: &BrandId, cost: Cost) {
         if let Some(buckets) = self.lock().get_mut(brand) {
-            buckets.for_each_rate(|quota, rate, bucket| bucket.give_back(rate, cost.get(quota)));
+            buckets.meter.give_back(cost);
         }
     }
 
@@ -120,7 +93,7 @@ impl QuotaLimiter {
         let mut brands = self.lock();
         for (brand, sharers) in shares {
             if let Some(buckets) = brands.get_mut(&brand) {
-                buckets.sharers = sharers.max(1);
+                buckets.meter.set_sharers(sharers);
                 buckets.renewed_at = Some(now);
             }
         }
@@ -141,11 +114,7 @@ impl QuotaLimiter {
             brands.insert(brand.clone(), BrandBuckets::new(*quotas));
         }
         let buckets = brands.get_mut(brand)?;
-        if buckets.quotas != *quotas {
-            // A debt was made under the old quotas, and a raised quota is to have an effect at once.
-            buckets.quotas = *quotas;
-            buckets.buckets = Default::default();
-        }
+        buckets.meter.set_quotas(*quotas);
         Some(act(buckets))
     }
 
@@ -157,43 +126,25 @@ impl QuotaLimiter {
 
 impl BrandBuckets {
     fn new(quotas: BrandQuota) -> Self {
-        Self { quotas, buckets: Default::default(), sharers: 1, used_at: Duration::ZERO, renewed_at: None }
+        Self { meter: BrandMeter::new(quotas), used_at: Duration::ZERO, renewed_at: None }
     }
 
-    fn check(&mut self, now: Duration) -> Result<(), OverQuota> {
-        let quotas = self.quotas;
-        let mut longest: Option<(Duration, Quota)> = None;
-        self.for_each_rate(|quota, rate, bucket| {
-            let wait = bucket.time_until_free(now, rate).map(|wait| (wait, quota));
-            longest = match (longest, wait) {
-                (Some(longest), Some(wait)) if wait.0 > longest.0 => Some(wait),
-                (longest, wait) => longest.or(wait),
-            };
-        });
-        let Some((wait, quota)) = longest else { return Ok(()) };
+    fn check(&self, now: Duration) -> Result<(), OverQuota> {
+        let Some((wait, quota)) = self.meter.time_until_free(now) else { return Ok(()) };
         let retry_after_seconds = (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
-        Err(OverQuota { quota, limit: quotas.get(quota).unwrap_or(0), retry_after_seconds })
-    }
-
-    /// Calls `act` with each limited rate, the share of this process in it, and its bucket.
-    fn for_each_rate(&mut self, mut act: impl FnMut(Quota, f64, &mut RateBucket)) {
-        for (quota, bucket) in RATES.into_iter().zip(&mut self.buckets) {
-            if let Some(limit) = self.quotas.get(quota) {
-                #[expect(clippy::cast_precision_loss, reason = "quotas are far below 2^52")]
-                let rate = limit as f64 / f64::from(self.sharers);
-                act(quota, rate, bucket);
-            }
-        }
+        Err(OverQuota { quota, limit: self.meter.quotas().get(quota).unwrap_or(0), retry_after_seconds })
     }
 
     /// Returns whether the buckets are as good as new ones, and this process has no share.
     fn is_idle(&self, now: Duration) -> bool {
-        now >= self.used_at + SHARE_TIMEOUT && self.buckets.iter().all(|bucket| bucket.is_full(now))
+        now >= self.used_at + SHARE_TIMEOUT && self.meter.is_full(now)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::quota::Quota;
+
     use super::*;
 
     fn brand(name: &str) -> BrandId {

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use domain::event::event_type::EventType;
 use domain::ids::BrandId;
-use domain::quota::{BrandQuota, Quota};
+use domain::quota::{BrandQuota, Cost, Quota};
 use runtime::error::Chain;
 use store::api::{backlogs, quota_shares};
 use store::routing::publishing;
@@ -35,7 +35,6 @@ use tracing::warn;
 use uuid::Uuid;
 
 use self::fan_out::FanOutCache;
-pub(crate) use self::limiter::Cost;
 use self::limiter::QuotaLimiter;
 use self::rules::{Rules, TypeRule};
 use self::schemas::{CheckFailed, DataToCheck, SchemaChecker};
