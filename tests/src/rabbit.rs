@@ -19,7 +19,7 @@ pub const INGEST_QUEUE: &str = "ingest";
 pub const REJECTED_QUEUE: &str = "rejected";
 
 /// The exchanges and queues of a namespace, without the ones of its delays and webhooks.
-const FIXED_NAMES: [&str; 10] = [
+const FIXED_NAMES: [&str; 11] = [
     "events",
     INGEST_QUEUE,
     "ingest.spare",
@@ -30,6 +30,7 @@ const FIXED_NAMES: [&str; 10] = [
     "deliveries",
     "unrouted",
     "notices",
+    "backlog",
 ];
 
 /// A message that was taken from a queue.

@@ -97,6 +97,12 @@ impl Namespace {
         self.with_suffix("unrouted")
     }
 
+    /// Direct exchange to the backlog queues of brands; the routing key is the brand's id.
+    #[must_use]
+    pub fn backlog_exchange(&self) -> String {
+        self.with_suffix("backlog")
+    }
+
     /// Queue of the events of one brand that routers moved out of the ingest queue.
     #[must_use]
     pub fn backlog_queue(&self, brand: &BrandId) -> String {

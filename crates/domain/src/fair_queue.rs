@@ -180,9 +180,15 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
         let mut batch = Vec::new();
         let mut left = bounds;
         let mut stopped = Vec::new();
+        // A batch with items of fresh classes is not filled up with those of others, for which they would have to wait.
+        let mut has_fresh = false;
         while !self.is_empty() {
             let is_fresh = !self.fresh.is_empty();
             let Some(key) = self.fresh.pop_front().or_else(|| self.waiting.pop_front()) else { break };
+            if has_fresh && !is_fresh && !contains_class(&batch, &key) {
+                self.waiting.push_front(key);
+                break;
+            }
             let Some(class) = self.classes.get_mut(&key) else { continue };
             let Some(lane) = class.next_lane() else {
                 // A class that became empty keeps its turn and its debt for one round, so that a class cannot be first
@@ -219,6 +225,7 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
             }
             self.uncount(lane, bytes);
             limiter.record_taken(&key, &item, cost);
+            has_fresh |= is_fresh;
             batch.push(Queued { class: key, lane, item, bytes });
         }
         self.waiting.extend(stopped);
@@ -354,6 +361,11 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
             Lane::Backlog => self.backlog.remove(bytes),
         }
     }
+}
+
+/// Returns whether a batch has items of a class. It looks at the last item first, because a class takes several in a row.
+fn contains_class<K: PartialEq, T>(batch: &[Queued<K, T>], class: &K) -> bool {
+    batch.iter().rev().any(|queued| queued.class == *class)
 }
 
 impl Bounds {

@@ -69,7 +69,9 @@ fn bench_matching(criterion: &mut Criterion) {
         let brand = brand_id(0);
         let event_type = event_type(0);
         criterion.bench_function(&format!("match/10,000 webhooks of {brands} brands"), |bencher| {
-            bencher.iter(|| index.match_event(black_box(&brand), black_box(&event_type), black_box("{}")));
+            bencher.iter(|| {
+                index.match_event(black_box(&brand), black_box(&event_type), black_box("{}"), &mut 0)
+            });
         });
     }
     criterion.bench_function("load/10,000 webhooks", |bencher| {

@@ -109,10 +109,18 @@ async fn the_permissions_of_the_namespace_are_enough(server: Server) {
         if overview["rejected"] == 1 { Ok(()) } else { Err(overview.to_string()) }
     })
     .await;
-    let delivered = stage.brand.list_events(&webhook, "status=delivered").await;
-    let delivered: BTreeSet<&str> = delivered.iter().filter_map(|event| event["id"].as_str()).collect();
-    assert!(owed.iter().all(|id| delivered.contains(id.as_str())), "{owed:?} of {delivered:?}");
-    assert_eq!(delivered.len(), owed.len() + 1, "the event of the API, with its drawn id");
+    // The event of the API has a drawn id. An attempt is recorded after the endpoint has seen it.
+    eventually("all events are delivered", WAIT_TIMEOUT, async || {
+        let delivered = stage.brand.list_events(&webhook, "status=delivered").await;
+        let delivered: BTreeSet<&str> = delivered.iter().filter_map(|event| event["id"].as_str()).collect();
+        let is_complete = owed.iter().all(|id| delivered.contains(id.as_str()));
+        if is_complete && delivered.len() == owed.len() + 1 {
+            Ok(())
+        } else {
+            Err(format!("{owed:?} of {delivered:?}"))
+        }
+    })
+    .await;
 }
 
 /// Republishes the rejected messages until these events have arrived, because the router may learn of their

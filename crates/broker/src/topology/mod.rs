@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use domain::delivery::retry::DelayLevels;
 use domain::ids::{BrandId, WebhookId};
-use lapin::Channel;
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
+use lapin::{Channel, ExchangeKind};
 
 use crate::connection::{ChannelPool, Link, OPERATION_TIMEOUT};
 use crate::error::BrokerError;
@@ -171,7 +171,13 @@ impl Topology {
     pub async fn declare_backlog_queue(&self, brand: &BrandId) -> Result<(), BrokerError> {
         let kind =
             QueueKind::DeadLettering { limit: INGEST_DELIVERY_LIMIT, to: self.names.quarantine_queue() };
-        self.declare_all(&[Object::Queue { name: self.names.backlog_queue(brand), kind }]).await
+        let (exchange, queue) = (self.names.backlog_exchange(), self.names.backlog_queue(brand));
+        self.declare_all(&[
+            Object::Exchange { name: exchange.clone(), kind: ExchangeKind::Direct, alternate: None },
+            Object::Queue { name: queue.clone(), kind },
+            Object::Binding { exchange, queue, key: brand.to_string() },
+        ])
+        .await
     }
 
     /// Deletes the queue of a webhook with its messages. The caller has closed out their deliveries before.

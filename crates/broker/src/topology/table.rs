@@ -66,6 +66,7 @@ fn exchanges(names: &Namespace) -> Vec<Object> {
         exchange(names.quarantine_queue(), ExchangeKind::Fanout, None),
         exchange(names.ingest_probe_exchange(), ExchangeKind::Direct, None),
         exchange(names.probe_queue(), ExchangeKind::Fanout, None),
+        exchange(names.backlog_exchange(), ExchangeKind::Direct, None),
     ]
 }
 

@@ -64,6 +64,17 @@ fn a_class_with_one_event_is_in_the_next_batch_however_much_another_has() {
 }
 
 #[test]
+fn a_fresh_class_does_not_wait_for_a_batch_that_is_filled_up_with_others() {
+    let mut queue = FairQueue::default();
+    (0..60).for_each(|number| queue.push(direct(1, number, 10)));
+    assert_eq!(take(&mut queue).len(), 50, "a class alone fills a batch");
+    queue.push(direct(2, 100, 10));
+    queue.push(direct(3, 101, 10));
+    assert_eq!(take(&mut queue), [(2, 100), (3, 101)]);
+    assert_eq!(take(&mut queue).len(), 10);
+}
+
+#[test]
 fn a_class_that_has_one_event_at_a_time_does_not_starve_the_others() {
     let mut queue = FairQueue::default();
     (0..20).for_each(|number| queue.push(direct(1, number, 2)));

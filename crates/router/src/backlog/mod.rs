@@ -68,8 +68,9 @@ struct State {
 impl Backlogs {
     /// Publishes messages to the backlog queue of a brand.
     async fn publish(&self, brand_id: &BrandId, messages: &[Vec<MovedEvent>]) -> Result<(), BrokerError> {
-        let queue = self.topology.names().backlog_queue(brand_id);
-        let route = Route { exchange: "", key: &queue };
+        // Not the default exchange, for which an account with the permissions of the namespace has none.
+        let exchange = self.topology.names().backlog_exchange();
+        let route = Route { exchange: &exchange, key: brand_id.as_str() };
         let messages: Vec<_> = messages.iter().map(|events| Outgoing::new(encode_moved(events))).collect();
         let messages: Vec<_> = messages.iter().map(|message| (route, message)).collect();
         let published = self.publisher.publish_all_mandatory_within(MOVE_TIMEOUT, &messages).await;

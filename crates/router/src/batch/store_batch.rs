@@ -180,6 +180,7 @@ impl<'a> StoredBatch<'a> {
         self.duplicates += batch.duplicates;
         self.not_enabled += batch.not_enabled;
         self.rejected.extend(batch.rejected);
+        self.postponed.extend(batch.postponed);
     }
 
     fn reject_part(&mut self, part: &Part<'a>, detail: &str) {

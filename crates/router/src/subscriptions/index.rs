@@ -97,15 +97,21 @@ impl Index {
         limited.map(|(brand_id, brand)| (brand_id.clone(), brand.quotas)).collect()
     }
 
-    /// Matches an event of this brand, type and data.
+    /// Returns whether the data of a type is checked against a schema.
     #[must_use]
-    pub fn match_event(&self, brand_id: &BrandId, event_type: &str, data: &str) -> Match {
+    pub fn has_schema(&self, event_type: &str) -> bool {
+        self.types.get(event_type).is_some_and(Option::is_some)
+    }
+
+    /// Matches an event of this brand, type and data. Adds the steps of checking the data to `steps`.
+    #[must_use]
+    pub fn match_event(&self, brand_id: &BrandId, event_type: &str, data: &str, steps: &mut u64) -> Match {
         let Some(brand) = self.brands.get(brand_id) else { return Match::UnknownBrand };
         let Some(enforced_schema) = self.types.get(event_type) else { return Match::UnknownType };
         if !brand.enablement.is_enabled(event_type) {
             return Match::NotEnabled;
         }
-        match enforced_schema.as_ref().and_then(|schema| schema.check(data).err()) {
+        match enforced_schema.as_ref().and_then(|schema| schema.check_counted(data, steps).err()) {
             Some(violation) => Match::SchemaViolation(violation.to_string()),
             None => Match::Webhooks(brand.find_subscribers(event_type)),
         }
@@ -223,7 +229,7 @@ mod tests {
     }
 
     fn matching_ids(index: &Index, brand: &str, event_type: &str) -> Vec<u128> {
-        match index.match_event(&brand.parse().expect("brand"), event_type, "{}") {
+        match index.match_event(&brand.parse().expect("brand"), event_type, "{}", &mut 0) {
             Match::Webhooks(recipients) => {
                 recipients.into_iter().map(|target| target.webhook.0.as_u128()).collect()
             }
@@ -254,7 +260,7 @@ mod tests {
     #[test]
     fn unknown_and_not_enabled_are_different_results() {
         let index = new_index(vec![]);
-        let find = |brand: &str, name| index.match_event(&brand.parse().expect("brand"), name, "{}");
+        let find = |brand: &str, name| index.match_event(&brand.parse().expect("brand"), name, "{}", &mut 0);
         assert_eq!(find("three", "A.B"), Match::UnknownBrand);
         assert_eq!(find("one", "A.D"), Match::UnknownType);
         assert_eq!(find("one", "X"), Match::NotEnabled);
@@ -265,9 +271,9 @@ mod tests {
     fn data_is_checked_where_a_schema_is_enforced() {
         let index = new_index(vec![]);
         let brand = "one".parse().expect("brand");
-        assert_eq!(index.match_event(&brand, "A.B", "[]"), Match::Webhooks(vec![]));
-        assert_eq!(index.match_event(&brand, "A.C", "{}"), Match::Webhooks(vec![]));
-        assert!(matches!(index.match_event(&brand, "A.C", "[]"), Match::SchemaViolation(_)));
+        assert_eq!(index.match_event(&brand, "A.B", "[]", &mut 0), Match::Webhooks(vec![]));
+        assert_eq!(index.match_event(&brand, "A.C", "{}", &mut 0), Match::Webhooks(vec![]));
+        assert!(matches!(index.match_event(&brand, "A.C", "[]", &mut 0), Match::SchemaViolation(_)));
     }
 
     #[test]

@@ -21,6 +21,11 @@ pub(crate) struct MatchedEvent<'a, M = Taken> {
     pub(crate) redelivered: bool,
 }
 
+/// Steps of checking the data of one brand's events in a batch, after which its further events wait for the next batch, so
+/// that the events of others do not wait for a costly schema. It takes tens of milliseconds; data of a usual schema takes
+/// some hundred steps.
+const MAX_SCHEMA_STEPS: u64 = 200_000;
+
 /// A batch matched at one version of the configuration.
 pub(crate) struct MatchedBatch<'a, M = Taken> {
     /// Events to store, each identity once.
@@ -31,11 +36,19 @@ pub(crate) struct MatchedBatch<'a, M = Taken> {
     pub(crate) not_enabled: usize,
     /// Events to reject.
     pub(crate) rejected: Vec<Rejected>,
+    /// Positions of the events that wait for the next batch, because checking others of their brand took long.
+    pub(crate) postponed: Vec<usize>,
 }
 
 impl<M> Default for MatchedBatch<'_, M> {
     fn default() -> Self {
-        Self { matched: Vec::new(), duplicates: 0, not_enabled: 0, rejected: Vec::new() }
+        Self {
+            matched: Vec::new(),
+            duplicates: 0,
+            not_enabled: 0,
+            rejected: Vec::new(),
+            postponed: Vec::new(),
+        }
     }
 }
 
@@ -48,10 +61,16 @@ pub(crate) fn match_subscriptions<'a, M: IncomingMessage>(
 ) -> MatchedBatch<'a, M> {
     let mut batch = MatchedBatch::default();
     let mut seen = HashMap::new();
+    let mut steps_of: HashMap<&BrandId, u64> = HashMap::new();
     for accepted in events {
         let brand_id = &accepted.event.brand_id;
         let event_type = accepted.event.event_type.as_str();
-        match index.match_event(brand_id, event_type, accepted.event.data) {
+        let steps = steps_of.entry(brand_id).or_default();
+        if *steps >= MAX_SCHEMA_STEPS && index.has_schema(event_type) {
+            batch.postponed.push(accepted.position);
+            continue;
+        }
+        match index.match_event(brand_id, event_type, accepted.event.data, steps) {
             Match::Webhooks(recipients) => batch.add_matched(accepted, recipients, &mut seen),
             Match::NotEnabled => batch.not_enabled += 1,
             Match::UnknownBrand => batch.reject(accepted, unknown_brand(brand_id)),

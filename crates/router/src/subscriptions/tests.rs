@@ -69,6 +69,18 @@ fn new_index() -> Index {
     index
 }
 
+/// Adds a type to the index.
+fn add_type(index: &mut Index, name: &str, schema: Option<&str>) {
+    let added =
+        EventTypeChange { name: name.to_owned(), removed: false, enforced_schema: schema.map(str::to_owned) };
+    index.apply_changes(RoutingChanges {
+        version: index.version() + 1,
+        event_types: vec![added],
+        brands: vec![],
+        webhooks: vec![],
+    });
+}
+
 fn decode_all(batch: &[TestMessage]) -> Vec<AcceptedEvent<'_, TestMessage>> {
     let DecodedBatch { accepted, rejected } = decode_batch(batch, chrono::Utc::now(), TimeDelta::days(7));
     assert!(rejected.is_empty());
@@ -110,4 +122,22 @@ fn a_redelivered_duplicate_marks_the_stored_event() {
     let redelivered = |data| TestMessage { redelivered: true, ..new_message("A", data) };
     assert!(is_redelivered(&[new_message("A", "1"), redelivered("1")]));
     assert!(!is_redelivered(&[new_message("A", "1"), redelivered("null")]), "the second event is rejected");
+}
+
+#[test]
+fn events_whose_check_takes_long_are_left_for_the_next_batch_and_others_are_not() {
+    let mut index = new_index();
+    add_type(&mut index, "LONG", Some(r#"{"items":{"type":"number"}}"#));
+    add_type(&mut index, "FREE", None);
+    let numbers = format!("[{}1]", "1,".repeat(10_000));
+    let mut batch: Vec<TestMessage> = (0..100).map(|_| new_message("LONG", &numbers)).collect();
+    batch.push(new_message("FREE", "1"));
+    let accepted = decode_all(&batch);
+    let matched = match_subscriptions(&accepted, &index);
+    let handled = batch.len() - matched.postponed.len();
+    assert!((2..50).contains(&handled), "{handled}");
+    let next: Vec<usize> = (handled - 1..100).collect();
+    assert_eq!(matched.postponed, next, "the last ones wait, and the event without a schema does not");
+    let alone = match_subscriptions(&accepted[..1], &index);
+    assert!(alone.postponed.is_empty() && alone.matched.len() == 1);
 }

@@ -199,7 +199,7 @@ pub(crate) struct QuotasView {
 
 /// The events that wait for a brand.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Waiting)]
+#[schema(as = WaitingEvents)]
 pub(crate) struct WaitingView {
     /// Number of events
     #[schema(minimum = 0)]

@@ -35,7 +35,6 @@ impl Meter {
     }
 
     /// Returns the steps that are left.
-    #[cfg(test)]
     pub(super) fn left(&self) -> u64 {
         self.left.get()
     }

@@ -97,22 +97,32 @@ impl DataSchema {
     /// # Errors
     /// The first violation with a pointer to the invalid value; or that the check takes too many steps.
     pub fn check(&self, json: &str) -> Result<(), Violation> {
+        self.check_counted(json, &mut 0)
+    }
+
+    /// As [`Self::check`], and adds the steps that it takes to `taken`.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn check_counted(&self, json: &str, taken: &mut u64) -> Result<(), Violation> {
         let value: Value = serde_json::from_str(json).map_err(|error| Violation(error.to_string()))?;
         let steps = MIN_STEPS + STEPS_PER_BYTE * json.len() as u64;
         let meter = Meter::new(steps, self.max_depth);
         let is_valid = self.validator.is_valid(MeteredNode::new(&value, &meter));
+        *taken += steps - meter.left();
         if meter.is_exhausted() {
             return Err(Violation(format!(
                 "the data takes more than {steps} steps to check, or is nested too deeply for its schema"
             )));
         }
-        if is_valid { Ok(()) } else { Err(self.explain(&value)) }
+        if is_valid { Ok(()) } else { Err(self.explain(&value, taken)) }
     }
 
     /// Describes the first violation of a value that does not match.
-    fn explain(&self, value: &Value) -> Violation {
+    fn explain(&self, value: &Value, taken: &mut u64) -> Violation {
         let meter = Meter::new(MAX_EXPLANATION_STEPS, self.max_depth);
         let first = self.validator.validate(MeteredNode::new(value, &meter)).err();
+        *taken += MAX_EXPLANATION_STEPS - meter.left();
         let Some(error) = first.filter(|_| !meter.is_exhausted()) else {
             return Violation(
                 "the data does not match the schema; finding the invalid part takes too many steps"
