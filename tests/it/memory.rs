@@ -128,8 +128,12 @@ async fn a_brands_requests_in_flight_stay_within_the_bound() {
     let in_flight = deliverer.read_metric("postrider_attempts_in_flight").await - 1.0;
     assert!(in_flight <= MAX_SMALL_REQUESTS, "{in_flight}");
     assert_growth(deliverer, idle, "many requests");
-    // The brand's own webhooks share what it has.
-    assert!(endpoints.iter().all(|endpoint| endpoint.max_in_flight() > 0), "each webhook has its turn");
+    // The brand's own webhooks share what it has. The events of some may have come after the share was used up.
+    eventually("each webhook has its turn", WAIT_TIMEOUT, async || {
+        let idle = endpoints.iter().filter(|endpoint| endpoint.max_in_flight() == 0).count();
+        if idle == 0 { Ok(()) } else { Err(format!("{idle} have none")) }
+    })
+    .await;
 }
 
 #[tokio::test]
