@@ -191,6 +191,7 @@ async fn the_progress_of_a_range_counts_its_results() {
         "type",
         "state",
         "total",
+        "more",
         "attempted",
         "delivered",
         "created",
