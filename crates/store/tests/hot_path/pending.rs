@@ -121,11 +121,11 @@ async fn a_batch_of_a_closing_generation_begins_after_the_one_before() {
     test.sql.batch_execute("BEGIN").await.expect("begun");
     let (from_beginning, _) = batch(Timestamp::UNIX_EPOCH, Uuid::nil()).await;
     test.sql.batch_execute("ROLLBACK; BEGIN").await.expect("undone");
-    let (from_position, plan) = batch(at, id).await;
+    let (from_position, _) = batch(at, id).await;
     test.sql.batch_execute("ROLLBACK").await.expect("undone");
     eprintln!("{from_position} buffers after the batch before, {from_beginning} from the beginning");
-    assert!(from_position < 300, "{from_position}: {plan}");
-    // A buffer has some 70 of the 10,000 entries and rows before.
+    // A buffer has some 70 of the 10,000 entries and rows before. Closing the rows itself costs a number that varies with
+    // the other work of the server.
     assert!(from_beginning > from_position + 150, "{from_beginning} and {from_position}");
 
     let closed = generations::close_generations(&test.store, webhook, 2, DeliveryStatus::Discarded).await;
