@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { asSupport, call, createBrand, publish } from './api.mjs';
+import { asSupport, call, createBrand, publish, publishOverAmqp } from './api.mjs';
 import { withBrowser } from './browser.mjs';
 import * as journey from './journey.mjs';
 import * as many from './many.mjs';
@@ -69,7 +69,7 @@ step('one brand sees nothing of another', async () => {
   await journey.waitFor(async () => (await call(world.token, 'GET', path)).status === 'disabled', 'it is disabled');
   world.disabled = failing.id;
   world.event = (await call(world.token, 'GET', `${path}/events?status=failed`)).items[0].id;
-  await publish(world.token, BRAND, 1, { type: 'NO.SUCH.TYPE' });
+  await publishOverAmqp(world.token, BRAND, 1, 'NO.SUCH.TYPE');
 
   const token = await createBrand('globex');
   const { disabled, event } = world;
