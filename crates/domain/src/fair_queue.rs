@@ -67,6 +67,8 @@ pub struct FairQueue<K, T> {
     waiting: VecDeque<K>,
     direct: Size,
     backlog: Size,
+    /// Whether the last batch was cut, so that its fresh classes did not wait for others.
+    was_cut: bool,
 }
 
 /// A number of items and their bytes.
@@ -84,6 +86,7 @@ struct Class<T> {
     direct: VecDeque<(T, usize)>,
     backlog: VecDeque<(T, usize)>,
     direct_bytes: usize,
+    backlog_bytes: usize,
     /// What the class may still spend in this turn. An item may cost more than is left; the class then waits longer.
     credit: i64,
     /// The lane of the item taken last. The lanes alternate, so that neither waits for the other.
@@ -96,6 +99,7 @@ impl<T> Default for Class<T> {
             direct: VecDeque::new(),
             backlog: VecDeque::new(),
             direct_bytes: 0,
+            backlog_bytes: 0,
             credit: CREDIT_PER_TURN,
             last: Lane::Backlog,
         }
@@ -110,6 +114,7 @@ impl<K, T> Default for FairQueue<K, T> {
             waiting: VecDeque::new(),
             direct: Size::default(),
             backlog: Size::default(),
+            was_cut: false,
         }
     }
 }
@@ -143,6 +148,13 @@ impl<T> Class<T> {
             Lane::Backlog => &mut self.backlog,
         }
     }
+
+    fn bytes(&mut self, lane: Lane) -> &mut usize {
+        match lane {
+            Lane::Direct => &mut self.direct_bytes,
+            Lane::Backlog => &mut self.backlog_bytes,
+        }
+    }
 }
 
 impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
@@ -151,9 +163,7 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
         let Queued { class, lane, item, bytes } = queued;
         self.count(lane, bytes);
         let entry = self.activate(class);
-        if lane == Lane::Direct {
-            entry.direct_bytes += bytes;
-        }
+        *entry.bytes(lane) += bytes;
         entry.lane(lane).push_back((item, bytes));
     }
 
@@ -162,11 +172,16 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
         for Queued { class, lane, item, bytes } in batch.into_iter().rev() {
             self.count(lane, bytes);
             let entry = self.activate(class);
-            if lane == Lane::Direct {
-                entry.direct_bytes += bytes;
-            }
+            *entry.bytes(lane) += bytes;
             entry.lane(lane).push_front((item, bytes));
         }
+    }
+
+    /// Puts items back that [`Self::take_surplus`] or [`Self::take_class`] took, to the end of their lanes, where they were.
+    /// `taken` contains the results in the order in which they were taken.
+    pub fn put_back_newest(&mut self, taken: Vec<Vec<Queued<K, T>>>) {
+        // The first result has the newest items.
+        taken.into_iter().rev().flatten().for_each(|queued| self.push(queued));
     }
 
     /// Takes the items of the next turns that are within the bounds. `cost` returns the cost of an item. The batch is empty
@@ -180,13 +195,16 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
         let mut batch = Vec::new();
         let mut left = bounds;
         let mut stopped = Vec::new();
-        // A batch with items of fresh classes is not filled up with those of others, for which they would have to wait.
+        // A batch with items of fresh classes is not filled up with those of others, for which they would have to wait. Not
+        // twice in a row, because otherwise many brands with few events would leave the others hardly any turns.
+        let may_cut = !std::mem::take(&mut self.was_cut);
         let mut has_fresh = false;
         while !self.is_empty() {
             let is_fresh = !self.fresh.is_empty();
             let Some(key) = self.fresh.pop_front().or_else(|| self.waiting.pop_front()) else { break };
-            if has_fresh && !is_fresh && !contains_class(&batch, &key) {
+            if may_cut && has_fresh && !is_fresh && !contains_class(&batch, &key) {
                 self.waiting.push_front(key);
+                self.was_cut = true;
                 break;
             }
             let Some(class) = self.classes.get_mut(&key) else { continue };
@@ -220,9 +238,7 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
             class.credit -= i64::try_from(cost).unwrap_or(i64::MAX);
             class.last = lane;
             let Some((item, bytes)) = class.lane(lane).pop_front() else { continue };
-            if lane == Lane::Direct {
-                class.direct_bytes -= bytes;
-            }
+            *class.bytes(lane) -= bytes;
             self.uncount(lane, bytes);
             limiter.record_taken(&key, &item, cost);
             has_fresh |= is_fresh;
@@ -281,9 +297,7 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
             let Some((item, bytes)) = class.lane(lane).pop_back() else { break };
             left.use_up(bytes, 0);
             size.remove(bytes);
-            if lane == Lane::Direct {
-                class.direct_bytes -= bytes;
-            }
+            *class.bytes(lane) -= bytes;
             self.uncount(lane, bytes);
             taken.push(Queued { class: key.clone(), lane, item, bytes });
         }
@@ -298,6 +312,7 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
                 class.lane(lane).retain(|(item, _)| keep(item));
             }
             class.direct_bytes = class.direct.iter().map(|(_, bytes)| bytes).sum();
+            class.backlog_bytes = class.backlog.iter().map(|(_, bytes)| bytes).sum();
         }
         let size = |lane: fn(&Class<T>) -> &VecDeque<(T, usize)>| {
             let items = || self.classes.values().flat_map(lane);
@@ -335,9 +350,7 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
         let Some(class) = self.classes.get(class) else { return Size::default() };
         match lane {
             Lane::Direct => Size { items: class.direct.len(), bytes: class.direct_bytes },
-            Lane::Backlog => {
-                Size { items: class.backlog.len(), bytes: class.backlog.iter().map(|(_, bytes)| bytes).sum() }
-            }
+            Lane::Backlog => Size { items: class.backlog.len(), bytes: class.backlog_bytes },
         }
     }
 

@@ -74,6 +74,25 @@ fn a_fresh_class_does_not_wait_for_a_batch_that_is_filled_up_with_others() {
     assert_eq!(take(&mut queue).len(), 10);
 }
 
+/// Thousands of brands with few events leave nearly every batch with a fresh class.
+#[test]
+fn a_busy_class_fills_batches_beside_many_classes_with_few_events() {
+    const BUSY: u8 = 255;
+    const STEPS: u32 = 100;
+    let mut queue = FairQueue::default();
+    (0..10_000).for_each(|number| queue.push(direct(BUSY, number, 1)));
+    let mut busy = 0;
+    let mut quiet = 0_u8;
+    for number in 0..STEPS {
+        for _ in 0..8 {
+            queue.push(direct(quiet, number, 1));
+            quiet = (quiet + 1) % 200;
+        }
+        busy += take(&mut queue).iter().filter(|(class, _)| *class == BUSY).count();
+    }
+    assert!(busy >= 42 * 50, "{busy} of a busy class in {STEPS} batches with 42 free places each");
+}
+
 #[test]
 fn a_class_that_has_one_event_at_a_time_does_not_starve_the_others() {
     let mut queue = FairQueue::default();
@@ -129,6 +148,21 @@ fn items_that_are_put_back_come_first() {
     queue.put_back(batch.split_off(2));
     let numbers: Vec<u32> = take(&mut queue).into_iter().map(|(_, number)| number).collect();
     assert_eq!(numbers, [2, 3, 4]);
+}
+
+#[test]
+fn items_that_could_not_be_moved_are_where_they_were() {
+    let capacity = Bounds { items: 20, bytes: 20_000, cost: usize::MAX };
+    let mut queue = FairQueue::default();
+    (0..30).for_each(|number| queue.push(direct(1, number, 1)));
+    let take_moved = |queue: &mut FairQueue<u8, Item>| {
+        queue.take_surplus(capacity, MESSAGE, |_| true).map(|(_, moved)| moved)
+    };
+    let moved = vec![take_moved(&mut queue).expect("a surplus"), take_moved(&mut queue).expect("a surplus")];
+    assert_eq!(queue.len(), 10);
+    queue.put_back_newest(moved);
+    let numbers: Vec<u32> = take(&mut queue).into_iter().map(|(_, number)| number).collect();
+    assert_eq!(numbers, (0..30).collect::<Vec<_>>());
 }
 
 #[test]
