@@ -18,6 +18,7 @@ mod delivery;
 mod disabled;
 mod docs;
 mod encrypted;
+mod failing_backlog;
 mod fair_routing;
 mod fuzzed_api;
 mod health;

@@ -15,6 +15,8 @@
 //!   drop it.
 //! - [`redelivery_pacing`] decides how fast deliveries are sent from the database, and by which replica.
 //! - [`quota`] is how much a brand may publish, and how much of it may wait.
+//! - [`fair_queue`] is the order in which a router handles the events of brands, and [`backlog_access`] decides when it
+//!   uses the queues of their backlogs.
 //! - [`pending_search`] decides from where pending deliveries are searched for.
 //! - [`queue_repair`] decides when a queue counts as lost, and which deliveries a repaired queue is filled with.
 //! - [`assignment`] distributes webhooks to the replicas of the deliverer.
@@ -27,6 +29,7 @@
 
 pub mod admission;
 pub mod assignment;
+pub mod backlog_access;
 pub mod delivery;
 pub mod event;
 pub mod fair_queue;

@@ -7,11 +7,13 @@
 //! the same brand only. The waiting bytes have one, because RabbitMQ's disk is shared and a full disk stops every producer.
 
 mod brand_meter;
+mod pulled_room;
 mod rate_bucket;
 
 use std::ops::RangeInclusive;
 
 pub use brand_meter::{BrandMeter, Cost};
+pub use pulled_room::{PulledBytes, StoppedEvents};
 pub use rate_bucket::{BURST, RateBucket};
 
 use crate::limits::MAX_EVENT_BODY_BYTES;

@@ -160,7 +160,8 @@ async fn start_router(config: &Config, readiness: Readiness, stop: &Cancellation
     let backlogs = Backlogs {
         store: store.clone(),
         topology: topology.clone(),
-        publisher: Publisher::new(link("backlog publisher")),
+        publishers: std::array::from_fn(|_| Publisher::new(link("backlog publisher"))),
+        splitter: Publisher::new(link("backlog splitter")),
         pulling: link("backlog consumer"),
         read_ahead: read_ahead.clone(),
         router: router.clone(),
@@ -240,8 +241,7 @@ impl Router {
         for consumers in [&self.consumer.consumers, &self.spare, &self.quarantine, &self.legacy] {
             consumers.close().await;
         }
-        self.backlogs.pulling.close().await;
-        self.backlogs.publisher.close().await;
+        self.backlogs.close().await;
         self.publisher.close().await;
         let _ = instances::remove_instance(&self.store, &self.instance).await;
         self.traces.stop().await;

@@ -1,100 +1,92 @@
 //! Drains the backlogs: takes their messages as the brands get their turns.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use broker::moved::{self, MovedEvent};
-use broker::{Message, Puller};
-use domain::event::{RejectReason, Rejection};
+use broker::{BrokerError, Puller};
+use domain::backlog_access::{self, AccessBounds, BacklogAccess, DrainedBacklog};
 use domain::ids::BrandId;
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use runtime::error::Chain;
-use runtime::retry::Backoff;
 use store::routing::backlogs;
 use tokio::time::Instant;
 use tracing::{error_span, warn};
 
-use super::Backlogs;
-use super::mover::size_of_events;
-use crate::intake::{BacklogMessage, Taken};
-use crate::queues::consumer::MIN_SUSPICIOUS_RETURNS;
+use super::pull::Pulled;
+use super::{Backlogs, failure_of};
+use crate::intake::BacklogMessage;
 use crate::telemetry;
 
 /// Time between two looks at the table of backlogs, and at a queue that was empty.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// Time between two looks at all queues, also those without waiting events by the figures.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// Backlogs that a router drains at once. Each has a channel, and a connection has 2,047 of them.
 const MAX_DRAINED: usize = 1000;
 /// Rows of the table that are read at once.
-const MAX_LISTED: i64 = 10_000;
-/// Queues that are asked for a message at once.
-const MAX_PULLS_IN_FLIGHT: usize = 16;
+pub(super) const MAX_LISTED: i64 = 10_000;
+/// Queues that are asked for a message at once. Each may return a message of 256 KiB that no room was kept for.
+const PULLS: AccessBounds = AccessBounds { all: 32, quick: 16, failing: 4, refusal_delay: POLL_INTERVAL };
 
 /// The backlog of one brand, while it is drained.
 struct Drained {
     puller: Arc<Puller>,
     /// The messages that are not acknowledged.
-    messages: Vec<std::sync::Weak<BacklogMessage>>,
-    /// When the queue is asked again, after it was empty or did not answer.
+    messages: Vec<Weak<BacklogMessage>>,
+    /// When the queue is asked again, after it was empty.
     retry_at: Option<Instant>,
-    backoff: Backoff,
+    /// Whether a message was taken from it.
+    had_turn: bool,
 }
 
 /// The backlogs that this router drains.
 struct Drainer {
     backlogs: Backlogs,
     drained: HashMap<BrandId, Drained>,
-    /// The number of brands that were asked first so far, so that no brand always comes last.
-    first: usize,
+    /// The drained brands, in the order in which their queues are asked.
+    turns: VecDeque<BrandId>,
+    pulls: BacklogAccess<BrandId>,
+    /// The page of the table that is read next.
+    next_page: Option<BrandId>,
+    /// Events in the pages before it.
+    waiting_before: i64,
+    /// The brand that got a place last.
+    admitted_last: Option<BrandId>,
 }
 
 impl Backlogs {
     /// Drains the backlogs until the process stops.
     pub(crate) async fn drain_backlogs(self) {
         let stop = self.stop.clone();
-        let mut drainer = Drainer { backlogs: self, drained: HashMap::new(), first: 0 };
+        let mut drainer = Drainer {
+            backlogs: self,
+            drained: HashMap::new(),
+            turns: VecDeque::new(),
+            pulls: BacklogAccess::new(PULLS),
+            next_page: None,
+            waiting_before: 0,
+            admitted_last: None,
+        };
         stop.run_until_cancelled(drainer.drain()).await;
         for drained in drainer.drained.values() {
             drained.puller.flush().await;
         }
         drainer.save_figures().await;
     }
+}
 
-    /// Looks at all backlog queues now and then, until the process stops, because the figures of a queue with events
-    /// may be zero when a router died.
-    pub(crate) async fn sweep_backlogs(self) {
-        let sweeping = async {
-            loop {
-                self.sweep_once().await;
-                tokio::time::sleep(SWEEP_INTERVAL).await;
-            }
-        };
-        self.stop.run_until_cancelled(sweeping).await;
-    }
-
-    async fn sweep_once(&self) {
-        let listed = match backlogs::list_backlogs(&self.store, true, MAX_LISTED).await {
-            Ok(listed) => listed,
-            Err(error) => {
-                warn!(error = %Chain(&error), "could not look up all backlogs of brands; retrying");
-                return;
-            }
-        };
-        for backlog in listed.into_iter().filter(|backlog| backlog.waiting_events == 0) {
-            let queue = self.topology.names().backlog_queue(&backlog.brand_id);
-            let depth = self.topology.queue_depth(&queue).await.ok().flatten();
-            if depth.is_some_and(|depth| depth > 0) {
-                self.shared.lock().moved.insert(backlog.brand_id);
-                self.shared.moved.notify_one();
-            }
-        }
+impl Drained {
+    /// Returns whether some of its messages are not acknowledged.
+    fn has_messages(&mut self) -> bool {
+        self.messages.retain(|message| message.strong_count() > 0);
+        !self.messages.is_empty()
     }
 }
 
 impl Drainer {
     async fn drain(&mut self) {
+        // They go on while other queues are asked, so that a queue that does not answer holds up none of them.
+        let mut pulls = FuturesUnordered::new();
         let mut list_at = Instant::now();
         loop {
             if list_at <= Instant::now() {
@@ -103,154 +95,154 @@ impl Drainer {
                 self.find_backlogs().await;
             }
             let moved = std::mem::take(&mut self.backlogs.shared.lock().moved);
-            moved.into_iter().for_each(|brand_id| self.start_draining(brand_id));
-            if !self.pull_round().await {
-                tokio::select! {
-                    () = self.backlogs.read_ahead.wait_taken() => {}
-                    () = self.backlogs.shared.moved.notified() => {}
-                    () = tokio::time::sleep_until(list_at) => {}
-                }
+            self.start_draining(moved.into_iter().collect()).await;
+            for (brand_id, puller) in self.begin_pulls() {
+                let backlogs = self.backlogs.clone();
+                pulls.push(async move {
+                    let pulled = backlogs.pull(&brand_id, &puller).await;
+                    (brand_id, pulled)
+                });
+            }
+            tokio::select! {
+                Some((brand_id, pulled)) = pulls.next() => self.finish_pull(brand_id, pulled).await,
+                () = self.backlogs.read_ahead.wait_taken() => {}
+                () = self.backlogs.shared.moved.notified() => {}
+                () = tokio::time::sleep_until(list_at) => {}
             }
         }
     }
 
     /// Finds the queues that have events by the figures.
     async fn find_backlogs(&mut self) {
-        match backlogs::list_backlogs(&self.backlogs.store, false, MAX_LISTED).await {
-            Ok(listed) => {
-                let waiting = listed.iter().map(|backlog| backlog.waiting_events).sum();
-                listed.into_iter().for_each(|backlog| self.start_draining(backlog.brand_id));
-                telemetry::backlogs(self.drained.len(), waiting, self.backlogs.read_ahead.count_events());
+        let after = self.next_page.as_ref();
+        match backlogs::list_backlogs(&self.backlogs.store, false, after, MAX_LISTED).await {
+            Ok(page) => {
+                self.waiting_before +=
+                    page.backlogs.iter().map(|backlog| backlog.waiting_events).sum::<i64>();
+                self.next_page = page.next;
+                if self.next_page.is_none() {
+                    let waiting = std::mem::take(&mut self.waiting_before);
+                    telemetry::backlogs(self.drained.len(), waiting, self.backlogs.read_ahead.count_events());
+                }
+                self.start_draining(page.backlogs.into_iter().map(|backlog| backlog.brand_id).collect())
+                    .await;
             }
             Err(error) => warn!(error = %Chain(&error), "could not look up the backlogs of brands; retrying"),
         }
     }
 
-    fn start_draining(&mut self, brand_id: BrandId) {
-        if self.drained.len() >= MAX_DRAINED && !self.drained.contains_key(&brand_id) {
+    /// Starts to drain the backlogs of some brands. If there are too many, they take turns.
+    async fn start_draining(&mut self, mut brands: Vec<BrandId>) {
+        brands.retain(|brand_id| !self.drained.contains_key(brand_id));
+        if brands.is_empty() {
             return;
         }
-        let queue = self.backlogs.topology.names().backlog_queue(&brand_id);
-        let pulling = &self.backlogs.pulling;
-        self.drained.entry(brand_id).or_insert_with(|| Drained {
-            puller: Arc::new(Puller::new(pulling.clone(), queue)),
-            messages: Vec::new(),
-            retry_at: None,
-            backoff: Backoff::default(),
-        });
+        let mut giving_way = None;
+        brands.sort_unstable();
+        backlog_access::rotate_after(&mut brands, self.admitted_last.as_ref());
+        for brand_id in brands {
+            if self.drained.len() >= MAX_DRAINED {
+                if self.backlogs.read_ahead.is_stopped(&brand_id) {
+                    continue;
+                }
+                let giving_way = giving_way.get_or_insert_with(|| self.list_giving_way());
+                let Some(other) = giving_way.pop() else { return };
+                self.stop_draining(&other).await;
+            }
+            let queue = self.backlogs.topology.names().backlog_queue(&brand_id);
+            let puller = Arc::new(Puller::new(self.backlogs.pulling.clone(), queue));
+            let drained = Drained { puller, messages: Vec::new(), retry_at: None, had_turn: false };
+            self.drained.insert(brand_id.clone(), drained);
+            self.turns.push_back(brand_id.clone());
+            self.admitted_last = Some(brand_id);
+        }
     }
 
-    /// Takes a message from each queue whose brand has room for one. Returns whether there was any.
-    async fn pull_round(&mut self) -> bool {
+    /// Lists the brands whose backlogs give their places to others.
+    fn list_giving_way(&mut self) -> Vec<BrandId> {
+        let (pulls, read_ahead) = (&self.pulls, &self.backlogs.read_ahead);
+        let gives_way = |brand_id: &BrandId, drained: &mut Drained| {
+            backlog_access::may_give_way(DrainedBacklog {
+                is_in_use: pulls.is_running(brand_id) || drained.has_messages(),
+                had_turn: drained.had_turn,
+                is_stopped: pulls.is_failing(brand_id) || read_ahead.is_stopped(brand_id),
+            })
+        };
+        let giving_way = self
+            .drained
+            .iter_mut()
+            .filter_map(|(brand_id, drained)| gives_way(brand_id, drained).then_some(brand_id));
+        giving_way.cloned().collect()
+    }
+
+    /// Closes the channel of a queue that is not asked now.
+    async fn stop_draining(&mut self, brand_id: &BrandId) {
+        if let Some(drained) = self.drained.remove(brand_id) {
+            drained.puller.flush().await;
+            self.turns.retain(|other| other != brand_id);
+        }
+    }
+
+    /// Begins to ask the queues of the next brands that have room for a message.
+    fn begin_pulls(&mut self) -> Vec<(BrandId, Arc<Puller>)> {
         let now = Instant::now();
+        let elapsed = self.backlogs.shared.elapsed();
         let read_ahead = &self.backlogs.read_ahead;
-        let is_due = |(brand_id, drained): &(&BrandId, &Drained)| {
-            drained.retry_at.is_none_or(|at| at <= now) && read_ahead.has_room_for_pulled(brand_id)
-        };
-        let due = self.drained.iter().filter(is_due);
-        let mut due: Vec<_> =
-            due.map(|(brand_id, drained)| (brand_id.clone(), Arc::clone(&drained.puller))).collect();
-        if due.is_empty() {
-            return false;
+        let mut begun = Vec::new();
+        if !self.pulls.has_room(elapsed) {
+            return begun;
         }
-        self.first = self.first.wrapping_add(MAX_PULLS_IN_FLIGHT);
-        let first = self.first % due.len();
-        due.rotate_left(first);
-        due.truncate(MAX_PULLS_IN_FLIGHT);
-        let pull = async |(brand_id, puller): (BrandId, Arc<Puller>)| {
-            let pulled = puller.pull().await;
-            (brand_id, pulled)
-        };
-        let pulled: Vec<_> =
-            stream::iter(due).map(pull).buffer_unordered(MAX_PULLS_IN_FLIGHT).collect().await;
-        let mut any = false;
-        for (brand_id, pulled) in pulled {
-            match pulled {
-                Ok(Some(message)) => {
-                    any = true;
-                    self.accept_message(brand_id, message).await;
-                }
-                Ok(None) => self.handle_empty(&brand_id).await,
-                Err(error) if error.is_not_found() => self.handle_empty(&brand_id).await,
-                Err(error) => {
-                    let span = error_span!("backlog", brand = %brand_id);
-                    span.in_scope(
-                        || warn!(error = %Chain(&error), "could not drain the backlog of a brand; retrying"),
-                    );
-                    if let Some(drained) = self.drained.get_mut(&brand_id) {
-                        drained.retry_at = Some(Instant::now() + drained.backoff.next_delay());
-                    }
+        let pulled = read_ahead.measure_pulled();
+        for _ in 0..self.turns.len() {
+            let Some(brand_id) = self.turns.pop_front() else { break };
+            self.turns.push_back(brand_id.clone());
+            let Some(drained) = self.drained.get(&brand_id) else { continue };
+            let is_due =
+                drained.retry_at.is_none_or(|at| at <= now) && self.pulls.may_begin(&brand_id, elapsed);
+            if is_due && read_ahead.has_room_for_pulled(&brand_id, pulled) {
+                self.pulls.begin(brand_id.clone(), elapsed);
+                begun.push((brand_id, Arc::clone(&drained.puller)));
+                if !self.pulls.has_room(elapsed) {
+                    break;
                 }
             }
         }
-        any
+        begun
     }
 
-    /// Adds the events of a message to those that take turns.
-    async fn accept_message(&mut self, brand_id: BrandId, mut message: Message) {
-        let events = match moved::decode_moved(std::mem::take(&mut message.body)) {
-            Ok(events) => events,
-            Err(error) => return self.reject_message(message, &error.to_string()),
-        };
-        if events.is_empty() {
-            return message.ack();
-        }
-        let is_suspicious = message.returns >= MIN_SUSPICIOUS_RETURNS;
-        if is_suspicious && events.len() > 1 {
-            return self.split_message(&brand_id, &message, events).await;
-        }
-        let size = size_of_events(events.iter());
-        let figures = self.backlogs.figures.clone();
-        let carrier = BacklogMessage::new(message, brand_id.clone(), events.len(), size, figures);
-        let taken = |event| Taken::Moved(Box::new(event), Arc::clone(&carrier));
-        let taken: Vec<Taken> = events.into_iter().map(taken).collect();
-        if is_suspicious {
-            return self.backlogs.router.handle_taken(taken).await;
-        }
-        if let Some(drained) = self.drained.get_mut(&brand_id) {
-            drained.backoff = Backoff::default();
-            drained.messages.retain(|message| message.strong_count() > 0);
-            drained.messages.push(Arc::downgrade(&carrier));
-        }
-        self.backlogs.read_ahead.add_pulled(&brand_id, taken);
-    }
-
-    /// Splits a message that was returned several times, because one of its events may kill its consumer. Each event gets
-    /// a message of its own, so that RabbitMQ moves only that event to the quarantine.
-    async fn split_message(&mut self, brand_id: &BrandId, message: &Message, events: Vec<MovedEvent>) {
-        let single: Vec<Vec<MovedEvent>> =
-            events.into_iter().map(|event| vec![MovedEvent { redelivered: true, ..event }]).collect();
-        match self.backlogs.publish(brand_id, &single).await {
-            Ok(()) => message.ack(),
+    async fn finish_pull(&mut self, brand_id: BrandId, pulled: Result<Pulled, BrokerError>) {
+        let pulled = match pulled {
+            Ok(pulled) => pulled,
             Err(error) => {
-                let error = Chain(&error);
-                warn!(%error, brand = %brand_id, "could not split a message of a backlog; RabbitMQ redelivers it");
-                if let Err(error) = message.requeue().await {
-                    warn!(error = %Chain(&error), "could not requeue a message of a backlog");
-                }
+                let span = error_span!("backlog", brand = %brand_id);
+                span.in_scope(
+                    || warn!(error = %Chain(&error), "could not drain the backlog of a brand; retrying"),
+                );
+                return self.pulls.fail(&brand_id, self.backlogs.shared.elapsed(), failure_of(&error));
             }
+        };
+        self.pulls.succeed(&brand_id);
+        let Some(drained) = self.drained.get_mut(&brand_id) else { return };
+        drained.had_turn = true;
+        match pulled {
+            Pulled::Events(taken, carrier) => {
+                drained.messages.retain(|message| message.strong_count() > 0);
+                drained.messages.push(carrier);
+                self.backlogs.read_ahead.add_pulled(&brand_id, taken);
+            }
+            Pulled::Handled => {}
+            Pulled::Empty => self.handle_empty(&brand_id).await,
         }
-    }
-
-    /// Rejects a message that no router published.
-    fn reject_message(&self, message: Message, detail: &str) {
-        let rejection = Rejection::new(RejectReason::Unreadable, detail);
-        telemetry::message_rejected(&rejection);
-        let mut taken = Taken::new(message);
-        let outgoing = taken.take_rejected(&rejection);
-        self.backlogs.router.rejections.publish_in_background(vec![(taken, outgoing)]);
     }
 
     /// Ends draining an empty queue, and corrects the figures, once its last messages are acknowledged.
     async fn handle_empty(&mut self, brand_id: &BrandId) {
         let Some(drained) = self.drained.get_mut(brand_id) else { return };
-        drained.messages.retain(|message| message.strong_count() > 0);
-        if !drained.messages.is_empty() {
+        if drained.has_messages() {
             drained.retry_at = Some(Instant::now() + POLL_INTERVAL);
             return;
         }
-        drained.puller.flush().await;
-        self.drained.remove(brand_id);
+        self.stop_draining(brand_id).await;
         self.backlogs.figures.forget(brand_id);
         if let Err(error) = backlogs::clear_backlog(&self.backlogs.store, brand_id).await {
             warn!(error = %Chain(&error), brand = %brand_id, "could not correct the figures of a backlog");

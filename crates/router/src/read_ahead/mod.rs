@@ -15,7 +15,7 @@ use domain::event;
 use domain::event::event_type::EventType;
 use domain::fair_queue::{Bounds, FairQueue, Lane, Queued};
 use domain::ids::BrandId;
-use domain::quota::BrandQuota;
+use domain::quota::{BrandQuota, PulledBytes, StoppedEvents};
 use store::routing::ingest::{MAX_BATCH, MAX_BATCH_DELIVERIES};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
@@ -44,16 +44,10 @@ const MOVED_MESSAGE: Bounds = Bounds { items: 100, bytes: 256 * 1024, cost: usiz
 /// Events from its backlog up to which a brand is given more, so that a batch can be full of them.
 const MAX_PULLED_EVENTS: usize = MAX_BATCH;
 /// Bytes of these events.
-const MAX_PULLED_BYTES: usize = 2 * 1024 * 1024;
-/// Bytes of the events of all brands from their backlogs.
-const MAX_TOTAL_PULLED_BYTES: usize = 16 * 1024 * 1024;
-
-/// Time for which the events of a brand over its quota may wait in memory; longer, they wait in its backlog, where support
-/// sees them.
-const MAX_DIRECT_WAIT: Duration = Duration::from_secs(2);
-/// Time for which events from a backlog may wait in memory for their brand's quota. The waits of a message's events, each
-/// at most this time divided by the events left, add up to less than RabbitMQ's `consumer_timeout` of 30 minutes.
-const MAX_PULLED_WAIT: Duration = Duration::from_secs(240);
+const MAX_BRAND_PULLED_BYTES: usize = 2 * 1024 * 1024;
+/// Bounds of the events from a backlog that go back with one message, because other brands need their room. Few, so that
+/// they take less room when they come again.
+const RETURNED_MESSAGE: Bounds = Bounds { items: 10, bytes: 64 * 1024, cost: usize::MAX };
 
 /// The events that take turns with those of other classes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -153,29 +147,50 @@ impl ReadAhead {
 
     /// Adds the events of a message from the backlog of a brand.
     pub(crate) fn add_pulled(&self, brand_id: &BrandId, events: Vec<Taken>) {
-        let mut queue = self.lock();
-        for taken in events {
+        let queued = |taken: Taken| {
             let event_type = event::peek_brand_and_type(taken.body()).map(|(_, event_type)| event_type);
             let bytes = taken.bytes();
             let item = QueuedMessage { taken, event_type, source: None, _unhandled: None };
-            let class = EventClass::Brand(brand_id.clone());
-            queue.push(Queued { class, lane: Lane::Backlog, item, bytes });
-        }
+            Queued { class: EventClass::Brand(brand_id.clone()), lane: Lane::Backlog, item, bytes }
+        };
+        // The bodies are parsed before the lock is taken, for which everyone waits.
+        let events: Vec<_> = events.into_iter().map(queued).collect();
+        let mut queue = self.lock();
+        events.into_iter().for_each(|queued| queue.push(queued));
         drop(queue);
         self.shared.added.notify_one();
     }
 
-    /// Returns whether a brand may have more events from its backlog in memory.
-    pub(crate) fn has_room_for_pulled(&self, brand_id: &BrandId) -> bool {
+    /// Measures the events from backlogs that are in memory.
+    pub(crate) fn measure_pulled(&self) -> PulledBytes {
+        let queue = self.lock();
+        measure_pulled(&queue, &self.gate())
+    }
+
+    /// Returns whether a brand may have more events from its backlog in memory. `pulled` was measured a moment ago.
+    pub(crate) fn has_room_for_pulled(&self, brand_id: &BrandId, pulled: PulledBytes) -> bool {
         let queue = self.lock();
         let own = queue.lane_size(&EventClass::Brand(brand_id.clone()), Lane::Backlog);
-        let total = queue.size(Lane::Backlog);
         let gate = self.gate();
+        let is_limited = gate.limits(brand_id);
         // A message at a time, because each has to be acknowledged in time.
-        if gate.limits(brand_id) && (own.items > 0 || gate.time_until_free(brand_id).is_some()) {
+        if is_limited && (own.items > 0 || gate.time_until_free(brand_id).is_some()) {
             return false;
         }
-        own.items < MAX_PULLED_EVENTS && own.bytes < MAX_PULLED_BYTES && total.bytes < MAX_TOTAL_PULLED_BYTES
+        own.items < MAX_PULLED_EVENTS && own.bytes < MAX_BRAND_PULLED_BYTES && pulled.has_room(is_limited)
+    }
+
+    /// Returns whether a quota stops a brand.
+    pub(crate) fn is_stopped(&self, brand_id: &BrandId) -> bool {
+        self.gate().time_until_free(brand_id).is_some()
+    }
+
+    /// Lets a brand go on in spite of its quotas while its events cannot be moved into its backlog.
+    pub(crate) fn set_exempt(&self, brand_id: &BrandId, is_exempt: bool) {
+        self.gate().set_exempt(brand_id, is_exempt);
+        if is_exempt {
+            self.shared.added.notify_one();
+        }
     }
 
     /// Takes events of the brand that exceeds its share by most, for one message of its backlog; `None` if no brand
@@ -189,21 +204,22 @@ impl ReadAhead {
     }
 
     /// Takes events of a brand over its quota that would wait for long, for one message of its backlog; `None` if there is
-    /// no such brand that `can_move`.
+    /// no such brand that `can_move`. Of an exempt brand it takes events that need not move, to try whether they can.
     pub(crate) fn take_stopped(&self, can_move: impl Fn(&BrandId) -> bool) -> Option<(BrandId, Batch)> {
         let mut queue = self.lock();
-        let stopped = self.gate().list_stopped();
-        for (brand_id, wait) in stopped.into_iter().filter(|(brand_id, _)| can_move(brand_id)) {
+        let (stopped, exempt, pulled) = {
+            let gate = self.gate();
+            (gate.list_stopped(), gate.list_exempt(), measure_pulled(&queue, &gate))
+        };
+        let exempt = exempt.into_iter().map(|brand_id| (brand_id, None));
+        let stopped = stopped.into_iter().map(|(brand_id, wait)| (brand_id, Some(wait)));
+        for (brand_id, wait) in exempt.chain(stopped).filter(|(brand_id, _)| can_move(brand_id)) {
             let class = EventClass::Brand(brand_id.clone());
-            for (lane, max_wait) in [(Lane::Direct, MAX_DIRECT_WAIT), (Lane::Backlog, MAX_PULLED_WAIT)] {
-                let items = u32::try_from(queue.lane_size(&class, lane).items).unwrap_or(u32::MAX);
-                if items > 0 && wait.saturating_mul(items) > max_wait {
-                    let messages = queue.take_class(&class, lane, MOVED_MESSAGE);
-                    drop(queue);
-                    self.shared.removed.notify_waiters();
-                    return Some((brand_id, messages));
-                }
-            }
+            let Some((lane, message)) = choose_stopped(&queue, &class, wait, pulled) else { continue };
+            let messages = queue.take_class(&class, lane, message);
+            drop(queue);
+            self.shared.removed.notify_waiters();
+            return Some((brand_id, messages));
         }
         None
     }
@@ -250,9 +266,9 @@ impl ReadAhead {
         let mut gate = self.gate();
         gate.begin_batch();
         let batch = queue.take_batch(BATCH, &mut *gate, cost);
-        let is_any_stopped = gate.stopped_for().is_some();
+        let is_any_movable = gate.met_movable();
         drop((queue, gate));
-        if is_any_stopped {
+        if is_any_movable {
             self.shared.full.notify_one();
         }
         self.shared.removed.notify_waiters();
@@ -263,6 +279,13 @@ impl ReadAhead {
     /// Puts messages back that were taken and not handled.
     pub(crate) fn put_back(&self, messages: Batch) {
         self.lock().put_back(messages);
+        self.shared.added.notify_one();
+    }
+
+    /// Puts messages back that [`Self::take_surplus`] and [`Self::take_stopped`] took, in the order in which they were
+    /// taken.
+    pub(crate) fn put_back_newest(&self, taken: Vec<Batch>) {
+        self.lock().put_back_newest(taken);
         self.shared.added.notify_one();
     }
 
@@ -295,4 +318,29 @@ impl ReadAhead {
     fn lock(&self) -> MutexGuard<'_, FairQueue<EventClass, QueuedMessage>> {
         self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn measure_pulled(queue: &FairQueue<EventClass, QueuedMessage>, gate: &QuotaGate) -> PulledBytes {
+    let bytes =
+        |brand_id: &BrandId| queue.lane_size(&EventClass::Brand(brand_id.clone()), Lane::Backlog).bytes;
+    PulledBytes { limited: gate.limited().map(bytes).sum(), all: queue.size(Lane::Backlog).bytes }
+}
+
+/// Chooses the lane from which events of a brand over its quota are moved, and the bounds of the message. `wait` is the
+/// time until the next event may be routed; `None` for an exempt brand.
+fn choose_stopped(
+    queue: &FairQueue<EventClass, QueuedMessage>,
+    class: &EventClass,
+    wait: Option<Duration>,
+    pulled: PulledBytes,
+) -> Option<(Lane, Bounds)> {
+    let is_crowded = pulled.is_crowded();
+    let direct = queue.lane_size(class, Lane::Direct).items;
+    let Some(wait) = wait else { return (direct > 0).then_some((Lane::Direct, MOVED_MESSAGE)) };
+    if StoppedEvents::Direct.must_move(wait, direct) {
+        return Some((Lane::Direct, MOVED_MESSAGE));
+    }
+    let message = if is_crowded { RETURNED_MESSAGE } else { MOVED_MESSAGE };
+    let events = queue.lane_size(class, Lane::Backlog).items;
+    StoppedEvents::Pulled { is_crowded }.must_move(wait, events).then_some((Lane::Backlog, message))
 }

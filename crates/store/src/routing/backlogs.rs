@@ -56,12 +56,27 @@ pub async fn clear_backlog(store: &Store, brand_id: &BrandId) -> Result<(), Stor
     store.execute(sql!("brand_backlogs/clear"), &[&brand_id.as_str()]).await.map(drop)
 }
 
-/// Lists at most `limit` brands whose figures are not zero, or all brands with a queue.
+/// A page of brands with a backlog, in the order of their ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BacklogPage {
+    /// The backlogs.
+    pub backlogs: Vec<BrandBacklog>,
+    /// The brand after which the next page begins; `None` if this is the last one.
+    pub next: Option<BrandId>,
+}
+
+/// Lists at most `limit` brands, after the brand `after`, whose figures are not zero, or all brands with a queue.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list_backlogs(store: &Store, all: bool, limit: i64) -> Result<Vec<BrandBacklog>, StoreError> {
-    let rows = store.query(sql!("brand_backlogs/list"), &[&all, &limit]).await?;
+pub async fn list_backlogs(
+    store: &Store,
+    all: bool,
+    after: Option<&BrandId>,
+    limit: i64,
+) -> Result<BacklogPage, StoreError> {
+    let after = after.map_or("", BrandId::as_str);
+    let rows = store.query(sql!("brand_backlogs/list"), &[&all, &after, &limit]).await?;
     let backlog = |row| {
         Ok(BrandBacklog {
             brand_id: read_word(row, "brand_id")?,
@@ -69,5 +84,8 @@ pub async fn list_backlogs(store: &Store, all: bool, limit: i64) -> Result<Vec<B
             waiting_bytes: read(row, "waiting_bytes")?,
         })
     };
-    rows.iter().map(backlog).collect()
+    let backlogs = rows.iter().map(backlog).collect::<Result<Vec<BrandBacklog>, StoreError>>()?;
+    let is_full = i64::try_from(backlogs.len()).is_ok_and(|length| length >= limit);
+    let next = backlogs.last().filter(|_| is_full).map(|backlog| backlog.brand_id.clone());
+    Ok(BacklogPage { backlogs, next })
 }

@@ -3,6 +3,7 @@
 use domain::ids::BrandId;
 use domain::quota::{DEFAULT_WAITING_BYTES, Quota};
 use store::api::{backlogs, quota_shares};
+use store::routing::backlogs::list_backlogs;
 use store::routing::configuration::NO_VERSION;
 use store::routing::publishing::{self, PublishingChanges};
 use uuid::Uuid;
@@ -51,6 +52,37 @@ async fn a_backlog_is_full_at_the_quota_or_its_default() {
     let raised = "UPDATE brands SET quota_waiting_bytes = 2 * 1024 * 1024 * 1024::bigint";
     test.sql.batch_execute(raised).await.expect("raised");
     assert_eq!(full().await, []);
+    test.drop_database().await;
+}
+
+#[tokio::test]
+async fn backlogs_are_listed_page_by_page() {
+    let test = TestStore::new().await;
+    let brands: Vec<String> = (0..5).map(|number| format!("brand-{number}")).collect();
+    let rows = "INSERT INTO brands (brand_id, name) SELECT unnest($1::text[]), 'x'";
+    test.sql.execute(rows, &[&brands]).await.expect("brands");
+    let rows = "INSERT INTO brand_backlogs SELECT unnest($1::text[]), 0, 0, now()";
+    test.sql.execute(rows, &[&brands]).await.expect("backlogs");
+    test.sql
+        .batch_execute("UPDATE brand_backlogs SET waiting_events = 3 WHERE brand_id = 'brand-3'")
+        .await
+        .expect("set");
+    for (all, expected) in [(true, brands), (false, vec!["brand-3".to_owned()])] {
+        let mut listed = Vec::new();
+        let mut pages = 0;
+        let mut after = None;
+        loop {
+            let page = list_backlogs(&test.store, all, after.as_ref(), 2).await.expect("listed");
+            assert!(page.backlogs.len() <= 2);
+            listed.extend(page.backlogs.into_iter().map(|backlog| backlog.brand_id.to_string()));
+            pages += 1;
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!((pages, listed), (expected.len().div_ceil(2), expected));
+    }
     test.drop_database().await;
 }
 
