@@ -217,6 +217,37 @@ async fn events_over_a_quota_wait_in_the_backlog_of_their_brand() {
     .await;
 }
 
+/// A step back to a version that does not know the backlogs.
+#[tokio::test]
+async fn a_router_that_only_empties_backlogs_ends_with_nothing_left_in_them() {
+    let mut stage = Stage::with_builder(Platform::builder()).await;
+    let (endpoint, _) = stage.create_webhook("/limited").await;
+    set_quotas(&stage.brand, &json!({"eventsPerSecond": 1})).await;
+    let mut events = Vec::new();
+    let moving = async {
+        while stage.platform.routers[0].read_metric("postrider_router_moved_events_total").await < 200.0 {
+            let some = Event::sms_batch("acme", 50);
+            publish_many(&stage, &some).await;
+            events.extend(some);
+        }
+    };
+    tokio::time::timeout(WAIT_TIMEOUT, moving).await.expect("events are moved");
+    let router = &mut stage.platform.routers[0];
+    router.terminate().await;
+    router.set("POSTRIDER_EMPTY_BACKLOGS", "true");
+    router.start();
+    router.wait_ready().await;
+    let more = Event::sms_batch("acme", 2000);
+    publish_many(&stage, &more).await;
+    events.extend(more);
+    let arrived = endpoint.wait_for_requests(events.len()).await;
+    let seen: BTreeSet<_> = arrived.iter().map(|request| request.event_id()).collect();
+    assert_eq!(seen, ids(&events), "in spite of the quota");
+    let moved = stage.platform.routers[0].read_metric("postrider_router_moved_events_total").await;
+    assert!(moved < 0.5, "{moved} events were moved");
+    stage.platform.rabbit().await.wait_queue_depth("backlog.acme", 0).await;
+}
+
 /// Messages that wait when the router starts, in the sizes that took it to more than a gigabyte.
 #[tokio::test]
 async fn large_messages_do_not_take_the_memory_of_the_router() {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use broker::BrokerSettings;
-use clap::Parser;
+use clap::{ArgAction, Parser};
 use runtime::telemetry::LogSettings;
 use runtime::traces::TraceSettings;
 use store::StoreSettings;
@@ -15,6 +15,10 @@ pub struct Config {
     /// Address of /healthz, /readyz and /metrics
     #[arg(long, env = "POSTRIDER_OPS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9101")]
     pub ops_listen: SocketAddr,
+    /// Moves no events into the backlogs of brands and applies no quotas, so that the backlogs become empty before a
+    /// version runs that does not know them
+    #[arg(long, env = "POSTRIDER_EMPTY_BACKLOGS", value_name = "BOOL", default_value_t = false, action = ArgAction::Set)]
+    pub empty_backlogs: bool,
     /// PostgreSQL.
     #[command(flatten)]
     pub store: StoreSettings,

@@ -153,7 +153,7 @@ async fn start_router(config: &Config, readiness: Readiness, stop: &Cancellation
     };
     handler.load_index().await;
     let router = EventRouter { handler: Arc::new(Mutex::new(handler)), rejections };
-    let read_ahead = ReadAhead::new(known_brands);
+    let read_ahead = ReadAhead::new(known_brands, !config.empty_backlogs);
     tasks::spawn_essential("routing", router.clone().route_events(read_ahead.clone()));
     tasks::spawn_essential("configuration", router.clone().refresh_index());
     tasks::spawn_essential("count routers", count_routers(control, read_ahead.clone()));
@@ -169,7 +169,9 @@ async fn start_router(config: &Config, readiness: Readiness, stop: &Cancellation
         stop: stop.clone(),
         shared: Arc::default(),
     };
-    tasks::spawn_essential("moving", backlogs.clone().move_surplus());
+    if !config.empty_backlogs {
+        tasks::spawn_essential("moving", backlogs.clone().move_surplus());
+    }
     // Each queue has a link of its own, because a link that may not receive more stops reading.
     let consumers = |purpose: &str, max_bytes| {
         let name = format!("postrider router {purpose}");

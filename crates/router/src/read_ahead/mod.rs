@@ -85,6 +85,8 @@ pub(crate) type Batch = Vec<Queued<EventClass, QueuedMessage>>;
 pub(crate) struct ReadAhead {
     shared: Arc<Shared>,
     known_brands: KnownBrands,
+    /// Whether quotas are applied.
+    has_quotas: bool,
 }
 
 #[derive(Default)]
@@ -116,8 +118,9 @@ impl Source {
 }
 
 impl ReadAhead {
-    pub(crate) fn new(known_brands: KnownBrands) -> Self {
-        Self { shared: Arc::default(), known_brands }
+    /// Creates an empty queue. Without `has_quotas` no brand waits for its quotas; nothing is then moved because of them.
+    pub(crate) fn new(known_brands: KnownBrands, has_quotas: bool) -> Self {
+        Self { shared: Arc::default(), known_brands, has_quotas }
     }
 
     /// Adds a message, once there is room.
@@ -226,7 +229,9 @@ impl ReadAhead {
 
     /// Replaces the quotas of the brands with a limited rate.
     pub(crate) fn set_quotas(&self, limited: HashMap<BrandId, BrandQuota>) {
-        self.gate().set_quotas(limited);
+        if self.has_quotas {
+            self.gate().set_quotas(limited);
+        }
     }
 
     /// Sets the number of routers, which share the rates.
