@@ -1,7 +1,6 @@
 """Checks the manifests of deploy/kubernetes without a cluster: each against the published schema of its kind, and all
 against the promises of deploy/README.md. Run from the repository's top."""
 
-import ipaddress
 import json
 import re
 import subprocess
@@ -10,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import kubernetes_validate
+import network
 import yaml
 from cloudcoil.models.keda import v1alpha1 as keda
 from cloudcoil.models.prometheus_operator import v1 as prometheus
@@ -96,6 +96,8 @@ def check_container(name, container, settings):
     need(given <= settings, f"{name}: no setting is called {given - settings}")
     need(("POSTRIDER_MASTER_KEY" in given) == (name != "router"), f"{name}: the master key")
     need(("POSTRIDER_SUPPORT_TOKEN" in given) == (name == "subscription-api"), f"{name}: the support token")
+    urls = [variable["valueFrom"]["secretKeyRef"]["name"] for variable in container["env"] if variable["name"].endswith("_URL")]
+    need(urls == [f"postrider-{name}"] * 2, f"{name}: its accounts are not in a secret of its own: {urls}")
 
 
 def check_deployment(name, deployment, settings):
@@ -118,38 +120,11 @@ def check_budgets(documents, deployments):
         need(deployment["spec"]["replicas"] > budget.get("maxUnavailable", 0), f"{name}: a budget of everything")
 
 
-def applies_to(policy, labels):
-    return policy["spec"]["podSelector"].get("matchLabels", {}).items() <= labels.items()
-
-
-def blocks(policies, labels):
-    """Returns the networks outside the cluster that pods with these labels may reach."""
-    rules = [rule for policy in policies if applies_to(policy, labels) for rule in policy["spec"].get("egress", [])]
-    need(all("to" in rule for rule in rules), f"{labels}: may reach anything")
-    return [peer["ipBlock"] for rule in rules for peer in rule["to"] if "ipBlock" in peer]
-
-
 def check_network(documents, deployments):
     policies = list(of_kind(documents, "NetworkPolicy").values())
     for name, deployment in deployments.items():
-        labels = deployment["spec"]["template"]["metadata"]["labels"] | {"app.kubernetes.io/part-of": "postrider"}
-        applying = [policy["spec"] for policy in policies if applies_to(policy, labels)]
-        closed = any(set(p["policyTypes"]) == {"Ingress", "Egress"} and len(p) == 2 for p in applying)
-        need(closed, f"{name}: open to all that no policy names")
-        outside = blocks(policies, labels)
-        need(bool(outside) == (name == "deliverer"), f"{name}: reaches {outside}")
-        for block in outside:
-            check_private_is_excepted(name, block)
-
-
-def check_private_is_excepted(name, block):
-    within = ipaddress.ip_network(block["cidr"])
-    excepted = [ipaddress.ip_network(network) for network in block["except"]]
-    private = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "127.0.0.0/8", "fc00::/7", "fe80::/10"]
-    for network in map(ipaddress.ip_network, private):
-        if network.version == within.version:
-            covered = any(network.subnet_of(one) for one in excepted if one.version == network.version)
-            need(covered, f"{name}: may reach {network}")
+        labels = deployment["spec"]["template"]["metadata"]["labels"]
+        problems.extend(network.check_service(name, labels, policies))
 
 
 def check_agreed(documents, deployments):
@@ -198,12 +173,21 @@ def check_versions():
 
 def check_broker():
     wanted = re.sub(r"%.*\n", "", Path("deploy/rabbitmq/advanced.config").read_text()).split()
-    broker = of_kind(resources(TOP / "servers"), "RabbitmqCluster")["rabbitmq"]["spec"]
+    documents = resources(TOP / "servers")
+    problems.extend(network.check_servers(of_kind(documents, "NetworkPolicy").values()))
+    broker = of_kind(documents, "RabbitmqCluster")["rabbitmq"]["spec"]
     need(broker["rabbitmq"]["advancedConfig"].split() == wanted, "rabbitmq: not as advanced.config says")
     given = set(broker["rabbitmq"]["additionalConfig"].splitlines())
-    cluster = Path("deploy/rabbitmq/cluster.conf").read_text().splitlines()
-    missing = {line for line in cluster if not line.startswith("#")} - given
-    need(not missing, f"rabbitmq: cluster.conf also says {missing}")
+    for name in ("cluster.conf", "members.conf"):
+        lines = Path("deploy/rabbitmq", name).read_text().splitlines()
+        missing = {line for line in lines if not line.startswith("#")} - given
+        need(not missing, f"rabbitmq: {name} also says {missing}")
+    loaded = next((line.split(" = ")[1] for line in given if line.startswith("load_definitions = ")), "")
+    pod = broker["override"]["statefulSet"]["spec"]["template"]["spec"]
+    mounts = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+    secrets = {volume["name"] for volume in pod["volumes"] if "secret" in volume}
+    need(mounts.get(str(Path(loaded).parent)) in secrets, "rabbitmq: loads no accounts from a secret")
+    need(re.fullmatch(r"rabbitmq:[\w.-]+@sha256:[0-9a-f]{64}", broker["image"]), f"rabbitmq: {broker['image']} has no digest")
     need(broker["replicas"] == 3, "rabbitmq: quorum queues need three nodes")
 
 
