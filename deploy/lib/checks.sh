@@ -39,7 +39,7 @@ need_python() {
 # Installs packages that the snippets of the docs and the check of the manifests import.
 need_snippet_packages() { (cd tests/docs && npm ci --no-progress >>"$STATE/logs/packages.log" 2>&1); }
 
-check_scripts() { shellcheck -x deploy/{up,down,test,bench} deploy/healthcheck deploy/lib/*.sh .ci/run crates/subscription-api/docs/snippets/*.sh; }
+check_scripts() { shellcheck -x deploy/{up,down,test,bench} deploy/rabbitmq/accounts deploy/healthcheck deploy/lib/*.sh .ci/run crates/subscription-api/docs/snippets/*.sh; }
 
 # Checks the files with Compose if it is installed, and always with our own script.
 check_containers() {
