@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use broker::{BrokerSettings, Consumers, Ending, Link, Message, Outgoing, Publisher, Route, Subscription};
 use clap::Parser;
-use lapin::options::QueueDeclareOptions;
+use lapin::BasicProperties;
+use lapin::options::{BasicPublishOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 
 use support::TestBroker;
@@ -38,19 +39,36 @@ fn new_bounded_link(max_bytes: usize, query: &str) -> Link {
     Link::with_receive_budget(&settings, "test", max_bytes)
 }
 
-/// Declares a queue and fills it with messages of these sizes.
-async fn fill_queue(broker: &TestBroker, sizes: impl IntoIterator<Item = usize>) {
+/// Declares the queue of the test.
+async fn declare_queue(broker: &TestBroker) {
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
     arguments.insert("x-expires".into(), AMQPValue::LongInt(QUEUE_EXPIRY_MS));
     let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     broker.channel.queue_declare(broker.name.as_str().into(), durable, arguments).await.expect("declared");
+}
+
+/// Declares the queue and fills it with messages of these sizes.
+async fn fill_queue(broker: &TestBroker, sizes: impl IntoIterator<Item = usize>) {
+    declare_queue(broker).await;
     let publisher = Publisher::new(broker.new_link());
     let route = Route { exchange: "", key: &broker.name };
     for bytes in sizes {
         publisher.publish(route, &Outgoing::new(vec![b'x'; bytes])).await.expect("confirmed");
     }
     publisher.close().await;
+}
+
+/// Publishes a message of ten bytes with large headers.
+async fn publish_large_headers(broker: &TestBroker) {
+    let mut headers = FieldTable::default();
+    headers.insert("x-large".into(), AMQPValue::LongString("x".repeat(80 * 1024).into()));
+    headers.insert("x-reject-reason".into(), AMQPValue::LongString("x".repeat(20 * 1024).into()));
+    headers.insert("x-reject-detail".into(), AMQPValue::LongString("x".into()));
+    let properties = BasicProperties::default().with_headers(headers);
+    let options = BasicPublishOptions::default();
+    let key = broker.name.as_str().into();
+    broker.channel.basic_publish("".into(), key, options, &[b'x'; 10], properties).await.expect("published");
 }
 
 async fn next(subscription: &mut Subscription) -> Message {
@@ -134,5 +152,41 @@ async fn a_subscription_ends_while_the_budget_is_used_up_and_nothing_is_lost() {
     for _ in 0..20 {
         next(&mut again).await.ack();
     }
+    consumers.close().await;
+}
+
+#[tokio::test]
+async fn headers_count_until_the_message_is_taken() {
+    let broker = TestBroker::connect().await;
+    declare_queue(&broker).await;
+    for _ in 0..40 {
+        publish_large_headers(&broker).await;
+    }
+    let link = new_bounded_link(MIB, "");
+    let consumers = Consumers::new(link.clone());
+    let mut subscription = consumers.subscribe(&broker.name, PREFETCH).await.expect("a queue");
+    let mut kept = Vec::new();
+    for _ in 0..40 {
+        kept.push(next(&mut subscription).await);
+    }
+    let (held, peak) = link.received_bytes();
+    assert!(held < MIB / 4, "{held} bytes are held although the headers are dropped");
+    assert!(peak > 100 * 1024, "headers count while they are in memory: {peak}");
+    assert!(kept.iter().all(|message| message.memory_bytes() < 2048 && message.rejection.is_none()));
+    kept.iter().for_each(Message::ack);
+    consumers.close().await;
+}
+
+#[tokio::test]
+async fn a_message_larger_than_the_budget_is_not_lost_when_its_subscription_is_cancelled() {
+    let broker = TestBroker::connect().await;
+    fill_queue(&broker, [32 * MIB]).await;
+    let consumers = Consumers::new(new_bounded_link(MIB, ""));
+    let mut subscription = consumers.subscribe(&broker.name, 1).await.expect("a queue");
+    // The message is on its way.
+    subscription.end(Ending::Cancelled).await;
+    let message = next(&mut subscription).await;
+    assert_eq!(message.body.len(), 32 * MIB);
+    message.ack();
     consumers.close().await;
 }

@@ -1,6 +1,7 @@
 //! Readers of the headers that RabbitMQ and producers set. A header that does not have the expected form counts as
 //! absent, because it comes from outside.
 
+use domain::limits::MAX_REJECT_DETAIL_BYTES;
 use domain::trace::{TRACEPARENT, TraceParent};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
@@ -13,6 +14,10 @@ const DELIVERY_COUNT_HEADER: &str = "x-delivery-count";
 const DEATHS_HEADER: &str = "x-death";
 /// Entries of `x-death` that are read, because a producer may send a list of any length.
 const MAX_DEATHS: usize = 16;
+/// Longest name of a queue in bytes, as AMQP has it. Producers may send longer texts.
+const MAX_QUEUE_NAME_BYTES: usize = 255;
+/// Longest word for a reason that is read, in bytes. RabbitMQ's and the router's words are shorter.
+const MAX_REASON_BYTES: usize = 64;
 
 /// The reason why RabbitMQ dead-lettered a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +31,10 @@ pub struct Death {
 impl Death {
     /// RabbitMQ's reason for a message whose `expiration` passed.
     pub const EXPIRED: &str = "expired";
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.queue.len() + self.reason.len()
+    }
 }
 
 pub(crate) fn read_trace(properties: &BasicProperties) -> Option<TraceParent> {
@@ -44,8 +53,11 @@ pub(crate) fn count_returns(properties: &BasicProperties) -> i64 {
 }
 
 pub(crate) fn read_rejection(properties: &BasicProperties) -> Option<(String, String)> {
-    let text_of = |name| header(properties, name).and_then(as_text).map(str::to_owned);
-    Some((text_of("x-reject-reason")?, text_of("x-reject-detail")?))
+    let text_of = |name, max| as_short_text(header(properties, name)?, max);
+    Some((
+        text_of("x-reject-reason", MAX_REASON_BYTES)?,
+        text_of("x-reject-detail", MAX_REJECT_DETAIL_BYTES)?,
+    ))
 }
 
 pub(crate) fn has_probe_mark(properties: &BasicProperties) -> bool {
@@ -62,12 +74,17 @@ pub(crate) fn read_deaths(properties: &BasicProperties) -> Vec<Death> {
 }
 
 fn read_death(table: &FieldTable) -> Option<Death> {
-    let field = |name: &str| table.inner().get(name).and_then(as_text).map(str::to_owned);
-    Some(Death { queue: field("queue")?, reason: field("reason")? })
+    let field = |name: &str, max| as_short_text(table.inner().get(name)?, max);
+    Some(Death { queue: field("queue", MAX_QUEUE_NAME_BYTES)?, reason: field("reason", MAX_REASON_BYTES)? })
 }
 
 fn header<'a>(properties: &'a BasicProperties, name: &str) -> Option<&'a AMQPValue> {
     properties.headers().as_ref()?.inner().get(name)
+}
+
+/// Returns a text of at most `max` bytes, because the message keeps it while it is in memory.
+fn as_short_text(value: &AMQPValue, max: usize) -> Option<String> {
+    as_text(value).filter(|text| text.len() <= max).map(str::to_owned)
 }
 
 fn as_text(value: &AMQPValue) -> Option<&str> {

@@ -39,13 +39,20 @@ pub struct Message {
     delivery: Delivery,
     acks: Arc<AckBatcher>,
     quota: Arc<ConsumerQuota>,
+    /// Memory of the texts that were read from headers.
+    header_bytes: usize,
 }
 
 impl Message {
     pub(super) fn new(mut delivery: Delivery, acks: Arc<AckBatcher>, quota: Arc<ConsumerQuota>) -> Self {
         // The properties are dropped here, because parsed headers take many times the memory of their bytes on the
-        // wire.
+        // wire. The link's budget has to know, because headers that are gone would keep it from reading.
         let properties = std::mem::take(&mut delivery.properties);
+        let deaths = headers::read_deaths(&properties);
+        let rejection = headers::read_rejection(&properties);
+        let header_bytes = deaths.iter().map(Death::memory_bytes).sum::<usize>()
+            + rejection.as_ref().map_or(0, |(reason, detail)| reason.len() + detail.len());
+        delivery.release_properties(header_bytes);
         Self {
             body: std::mem::take(&mut delivery.data),
             key: delivery.routing_key.to_string(),
@@ -54,14 +61,21 @@ impl Message {
             trace: headers::read_trace(&properties),
             redelivered: delivery.redelivered,
             returns: headers::count_returns(&properties),
-            deaths: headers::read_deaths(&properties),
+            deaths,
             is_marked_probe: headers::has_probe_mark(&properties),
-            rejection: headers::read_rejection(&properties),
+            rejection,
             exchange: delivery.exchange.to_string(),
             delivery,
             acks,
             quota,
+            header_bytes,
         }
+    }
+
+    /// Returns the bytes of memory that the message takes. Headers that are not kept do not count.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.body.len() + self.header_bytes
     }
 
     /// Returns the message's number on its channel.

@@ -427,7 +427,7 @@ impl Inner {
         let dropped = self
             .budgeted
             .as_ref()
-            .is_some_and(BudgetedConsumer::drops_messages);
+            .is_some_and(|budgeted| budgeted.drops_message(delivery.budgeted_bytes()));
         (!dropped).then_some(delivery)
     }
 

@@ -143,6 +143,18 @@ impl Delivery {
         self.permit = Some(ReceivePermit::new(budget));
     }
 
+    /// Gives back the part of the connection's [`ReceiveBudget`] that the headers hold, except `kept` bytes, once the
+    /// application has taken and dropped the properties.
+    pub fn release_properties(&mut self, kept: usize) {
+        if let Some(permit) = self.permit.as_mut() {
+            permit.release_properties(kept);
+        }
+    }
+
+    pub(crate) fn budgeted_bytes(&self) -> usize {
+        self.permit.as_ref().map_or(0, ReceivePermit::bytes)
+    }
+
     pub(crate) fn complete(&mut self) {
         if let Some(permit) = self.permit.as_mut() {
             permit.complete();

@@ -20,8 +20,11 @@ const MESSAGE_OVERHEAD: usize = 1024;
 /// used up, the connection does not read from its socket, so that the server has to wait. It still writes
 /// acknowledgements and heartbeats, and the pause does not count as missing heartbeats of the server. Reading never
 /// pauses inside a message, so a message that is larger than the budget passes alone. It does not pause either while
-/// a consumer is being cancelled, because the answer comes behind the messages on their way; those that exceed the
-/// budget are dropped unacknowledged then.
+/// a consumer is being cancelled, because the answer comes behind the messages on their way; those that arrive while
+/// other messages use up the budget are dropped unacknowledged then.
+///
+/// An application that has dropped the properties of a message gives their part back with
+/// [`Delivery::release_properties`](crate::message::Delivery::release_properties).
 ///
 /// A budget belongs to one connection.
 #[derive(Clone)]
@@ -115,6 +118,8 @@ impl fmt::Debug for ReceiveBudget {
 pub(crate) struct ReceivePermit {
     budget: ReceiveBudget,
     bytes: usize,
+    /// The part of `bytes` that the parsed headers take.
+    property_bytes: usize,
     complete: bool,
 }
 
@@ -125,6 +130,7 @@ impl ReceivePermit {
         Self {
             budget: budget.clone(),
             bytes: MESSAGE_OVERHEAD,
+            property_bytes: 0,
             complete: false,
         }
     }
@@ -135,7 +141,20 @@ impl ReceivePermit {
     }
 
     pub(crate) fn add_properties(&mut self, properties: &BasicProperties) {
-        self.add(properties.headers().as_ref().map_or(0, table_bytes));
+        let bytes = properties.headers().as_ref().map_or(0, table_bytes);
+        self.property_bytes += bytes;
+        self.add(bytes);
+    }
+
+    pub(crate) fn release_properties(&mut self, kept: usize) {
+        let released = self.property_bytes.saturating_sub(kept);
+        self.property_bytes -= released;
+        self.bytes -= released;
+        self.budget.remove(released);
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn complete(&mut self) {
@@ -187,9 +206,10 @@ impl BudgetedConsumer {
         }
     }
 
-    /// Whether a message that has arrived is dropped, because nobody takes the messages before it any more.
-    pub(crate) fn drops_messages(&self) -> bool {
-        self.cancelling && self.budget.exceeded()
+    /// Whether a message of this size that has arrived is dropped, because nobody takes the messages before it any more.
+    /// The message itself does not count, so that a message larger than the budget is not lost.
+    pub(crate) fn drops_message(&self, bytes: usize) -> bool {
+        self.cancelling && self.budget.held().saturating_sub(bytes) >= self.budget.0.max
     }
 }
 
