@@ -48,11 +48,18 @@ impl StoreError {
     #[must_use]
     pub fn is_overload(&self) -> bool {
         let Self::Unavailable(cause) = self else { return false };
+        cause.is::<tokio::time::error::Elapsed>() || self.is_ended_by_server()
+    }
+
+    /// Returns whether PostgreSQL ended the statement because it took too long or too many resources. A timeout of the
+    /// client is different: a server that is away causes it, too, and then no statement ran.
+    #[must_use]
+    pub fn is_ended_by_server(&self) -> bool {
+        let Self::Unavailable(cause) = self else { return false };
         let code = cause.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
-        cause.is::<tokio::time::error::Elapsed>()
-            || code.is_some_and(|code| {
-                [SqlState::QUERY_CANCELED, SqlState::OUT_OF_MEMORY, SqlState::DISK_FULL].contains(code)
-            })
+        code.is_some_and(|code| {
+            [SqlState::QUERY_CANCELED, SqlState::OUT_OF_MEMORY, SqlState::DISK_FULL].contains(code)
+        })
     }
 
     /// Returns whether PostgreSQL refused a row because its partition does not exist.

@@ -67,7 +67,10 @@ impl BackgroundSearch {
                 return Vec::new();
             }
         };
-        self.took = took;
+        // A search that failed because PostgreSQL was away cost nothing. Resting after it would delay the deliveries that
+        // wait for it.
+        let is_costly = found.as_ref().map_or_else(StoreError::is_ended_by_server, |_| true);
+        self.took = if is_costly { took } else { Duration::ZERO };
         found.unwrap_or_else(|error| {
             telemetry::report_retry(self.operation, &error);
             Vec::new()
@@ -106,10 +109,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failed_search_finds_nothing() {
+    async fn a_search_while_the_database_is_away_finds_nothing_and_does_not_rest() {
         let mut search = search();
-        search.start(async { Err(StoreError::Unavailable("a test".into())) });
-        assert!(search.take_found(Duration::from_secs(1)).await.is_empty());
+        search.start(async {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            Err(StoreError::Unavailable("a test".into()))
+        });
+        assert!(search.take_found(Duration::from_secs(11)).await.is_empty());
         assert!(!search.is_running() && search.may_start(Instant::now()));
     }
 }

@@ -108,7 +108,7 @@ impl BacklogMeter {
                 Ok(backlog)
             }
             Err(error) => {
-                self.0.floors.abandon_search(search);
+                self.0.floors.abandon_search(search, &error);
                 Err(error)
             }
         }

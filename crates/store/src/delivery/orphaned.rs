@@ -146,10 +146,12 @@ async fn search_webhooks(
     due_before: Timestamp,
 ) -> Result<Vec<Row>, StoreError> {
     let search = floors.begin_search(webhooks);
-    let found = store.query(sql, &[&search.webhooks, &search.since, &due_before]).await;
-    let Ok(rows) = found else {
-        floors.abandon_search(search);
-        return found;
+    let rows = match store.query(sql, &[&search.webhooks, &search.since, &due_before]).await {
+        Ok(rows) => rows,
+        Err(error) => {
+            floors.abandon_search(search, &error);
+            return Err(error);
+        }
     };
     let oldest: Result<Vec<_>, StoreError> =
         rows.iter().map(|row| Ok((WebhookId(read(row, "id")?), read(row, "oldest")?))).collect();

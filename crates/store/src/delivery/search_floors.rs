@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::clock;
+use crate::error::StoreError;
 
 /// The floors of one kind of search. Cheap to clone; clones share the floors.
 #[derive(Debug, Clone, Default)]
@@ -66,11 +67,18 @@ impl SearchFloors {
         }
     }
 
-    /// Notes that a search failed, most likely because it took too long.
+    /// Notes that a search failed.
     ///
-    /// Webhooks without a floor get one nevertheless. Otherwise a search that cannot finish while a long transaction
-    /// runs would be repeated at each interval, and would find nothing.
-    pub fn abandon_search(&self, search: Search) {
+    /// If PostgreSQL ended it because it took too long, webhooks without a floor get one nevertheless. Otherwise a
+    /// search that cannot finish while a long transaction runs would be repeated at each interval, and would find
+    /// nothing. If PostgreSQL was away, nothing was searched, so the floors stay, and the next search may be full.
+    pub fn abandon_search(&self, search: Search, error: &StoreError) {
+        if error.is_ended_by_server() {
+            self.give_up_search(search);
+        }
+    }
+
+    fn give_up_search(&self, search: Search) {
         let mut inner = self.inner();
         inner.note_duration(&search);
         for webhook in search.webhooks.into_iter().map(WebhookId) {
@@ -144,8 +152,24 @@ mod tests {
     async fn a_search_that_cannot_finish_is_not_repeated_in_full_at_once() {
         let floors = SearchFloors::default();
         let search = search_for(&floors, &[webhook(1)], Duration::from_secs(9)).await;
-        floors.abandon_search(search);
+        floors.give_up_search(search);
         assert!(floors.begin_search(&[webhook(1)]).since[0] > Timestamp::UNIX_EPOCH);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_search_that_did_not_reach_the_database_is_repeated_in_full() {
+        let floors = SearchFloors::default();
+        let search = search_for(&floors, &[webhook(1)], Duration::from_secs(9)).await;
+        floors.abandon_search(search, &StoreError::Unavailable("the server is away".into()));
+        assert_eq!(floors.floor_of(webhook(1)), Timestamp::UNIX_EPOCH, "nothing was searched");
+        let search = search_for(&floors, &[webhook(1)], Duration::from_secs(1)).await;
+        floors.end_search(search, []);
+        tokio::time::advance(Duration::from_secs(1) * FULL_SEARCH_FACTOR).await;
+        let search = search_for(&floors, &[webhook(1)], Duration::from_secs(9)).await;
+        assert_eq!(search.since, [Timestamp::UNIX_EPOCH]);
+        floors.abandon_search(search, &StoreError::Unavailable("the server is away".into()));
+        let since = floors.begin_search(&[webhook(1)]).since;
+        assert_eq!(since, [Timestamp::UNIX_EPOCH], "the full search is still due");
     }
 
     #[tokio::test(start_paused = true)]

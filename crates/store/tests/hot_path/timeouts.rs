@@ -18,6 +18,7 @@ async fn a_statement_that_times_out_in_the_client_is_cancelled_on_the_server() {
     let store = test.store_with("statement_timeout%3D0").with_answer_timeout(Duration::from_secs(1));
     let error = store.query_rows(ENDLESS, &[]).await.expect_err("it does not end");
     assert!(error.is_unavailable() && error.is_overload(), "{error:?}");
+    assert!(!error.is_ended_by_server(), "{error:?}");
     let gone = async {
         while count_running(&test).await > 0 {
             tokio::task::yield_now().await;
@@ -25,6 +26,15 @@ async fn a_statement_that_times_out_in_the_client_is_cancelled_on_the_server() {
     };
     tokio::time::timeout(END_TIMEOUT, gone).await.expect("the statement was cancelled");
     store.ping().await.expect("the pool opens another connection");
+    test.drop_database().await;
+}
+
+#[tokio::test]
+async fn a_statement_that_the_server_ends_counts_as_one_that_took_too_long() {
+    let test = TestStore::new().await;
+    let store = test.store_with("statement_timeout%3D100");
+    let error = store.query_rows(ENDLESS, &[]).await.expect_err("it does not end");
+    assert!(error.is_overload() && error.is_ended_by_server(), "{error:?}");
     test.drop_database().await;
 }
 
