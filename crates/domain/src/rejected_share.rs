@@ -5,6 +5,11 @@
 
 use std::time::Duration;
 
+use crate::event::RejectReason;
+use crate::ids::BrandId;
+
+/// The share of messages that name no brand of the platform. No brand has this name.
+pub const NO_BRAND: &str = "";
 /// Time for which a rejected message stays in the queue: long enough for support to fix the cause.
 pub const REJECTED_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Days whose usage counts, beside today: as many as in [`REJECTED_RETENTION`].
@@ -26,6 +31,20 @@ const _: () = assert!(USAGE_DAYS as u64 * 24 * 3600 >= REJECTED_RETENTION.as_sec
 #[must_use]
 pub fn message_bytes(body: usize) -> i64 {
     i64::try_from(body.saturating_add(MESSAGE_OVERHEAD_BYTES)).unwrap_or(i64::MAX)
+}
+
+/// Returns the name of the share that a rejected message uses, given the brand that the message names and the reason.
+///
+/// Producers may invent any number of brands. Messages of unknown ones share a place, whatever they are rejected for,
+/// so that they take no place of a real brand. The router takes room with this name, and the API returns room with it.
+pub fn share_name<'a>(
+    brand: Option<&'a BrandId>,
+    reason: &str,
+    is_known: impl FnOnce(&BrandId) -> bool,
+) -> &'a str {
+    // A brand that was created since did not exist when its message was rejected for this reason.
+    let may_be_known = reason != RejectReason::UnknownBrand.as_str();
+    brand.filter(|brand| may_be_known && is_known(brand)).map_or(NO_BRAND, BrandId::as_str)
 }
 
 /// Returns whether a brand may put one more message into the queue, given the bytes of its own and of all messages.
@@ -57,5 +76,21 @@ mod tests {
         }
         assert_eq!(message_bytes(0), 1024);
         assert_eq!(message_bytes(usize::MAX), i64::MAX);
+    }
+
+    #[test]
+    fn messages_of_unknown_brands_share_a_place_whatever_the_reason() {
+        let known: BrandId = "acme".parse().expect("a brand");
+        let invented: BrandId = "ghost".parse().expect("a brand");
+        for (brand, reason, expected) in [
+            (Some(&known), "unknown_type", "acme"),
+            (Some(&known), "missing_field", "acme"),
+            (Some(&known), "unknown_brand", NO_BRAND),
+            (Some(&invented), "unknown_brand", NO_BRAND),
+            (Some(&invented), "missing_field", NO_BRAND),
+            (None, "invalid_json", NO_BRAND),
+        ] {
+            assert_eq!(share_name(brand, reason, |brand| *brand == known), expected, "{brand:?} {reason}");
+        }
     }
 }

@@ -54,7 +54,7 @@ use tracing::warn;
 use backlog::Backlogs;
 use batch::{BatchHandler, DeliveryPublisher};
 pub use config::Config;
-use intake::BacklogFigures;
+use intake::{BacklogFigures, RejectingBytes};
 use queues::consumer::{EventConsumer, EventQueue};
 use queues::rejected_budget::RejectedBudget;
 use queues::rejections::RejectedPublisher;
@@ -134,14 +134,16 @@ async fn start_router(config: &Config, readiness: Readiness, stop: &Cancellation
     tasks::spawn_essential("maintain", maintaining);
     let publisher = Publisher::new(link("publisher"));
     let guarded = GuardedPublisher::new(publisher.clone(), Prober::new(link("prober"), &names));
-    let budget = RejectedBudget::default();
+    let known_brands = KnownBrands::default();
+    let rejecting = RejectingBytes::default();
+    let budget = RejectedBudget::new(known_brands.clone());
     tasks::spawn_essential("rejected budget", budget.clone().report_forever(store.clone()));
     let rejections =
-        RejectedPublisher::new(Publisher::new(link("rejections")), topology.clone(), &names, budget);
+        RejectedPublisher::new(Publisher::new(link("rejections")), topology.clone(), &names, budget)
+            .with_rejecting(rejecting.clone());
     tasks::spawn_essential("blocked queues", report_blocked_queues(guarded.clone(), rejections.clone()));
     let progress = readiness.watch_progress("routing");
     let traces = Traces::start(&config.traces, "router", env!("CARGO_PKG_VERSION"));
-    let known_brands = KnownBrands::default();
     let mut handler = BatchHandler {
         store: store.clone(),
         publisher: DeliveryPublisher::new(store.clone(), guarded, &names, progress.clone()),
@@ -153,7 +155,7 @@ async fn start_router(config: &Config, readiness: Readiness, stop: &Cancellation
     };
     handler.load_index().await;
     let router = EventRouter { handler: Arc::new(Mutex::new(handler)), rejections };
-    let read_ahead = ReadAhead::new(known_brands, !config.empty_backlogs);
+    let read_ahead = ReadAhead::new(known_brands, rejecting, !config.empty_backlogs);
     tasks::spawn_essential("routing", router.clone().route_events(read_ahead.clone()));
     tasks::spawn_essential("configuration", router.clone().refresh_index());
     tasks::spawn_essential("count routers", count_routers(control, read_ahead.clone()));

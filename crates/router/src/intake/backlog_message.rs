@@ -60,6 +60,10 @@ impl BacklogMessage {
         Arc::new(Self { message, brand_id, size, unacknowledged: AtomicUsize::new(events), figures })
     }
 
+    pub(super) fn brand_id(&self) -> &BrandId {
+        &self.brand_id
+    }
+
     /// Acknowledges one of the events.
     pub(super) fn ack_event(&self) {
         if self.unacknowledged.fetch_sub(1, Ordering::AcqRel) == 1 {

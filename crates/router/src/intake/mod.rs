@@ -3,6 +3,7 @@
 mod accepted_event;
 mod backlog_message;
 mod rejected;
+mod rejecting;
 mod taken;
 
 use chrono::TimeDelta;
@@ -12,6 +13,7 @@ use domain::time::Timestamp;
 pub(crate) use accepted_event::{AcceptedEvent, IncomingMessage};
 pub(crate) use backlog_message::{BacklogFigures, BacklogMessage};
 pub(crate) use rejected::{Rejected, rejected_message};
+pub(crate) use rejecting::{HeldBytes, RejectingBytes};
 pub(crate) use taken::Taken;
 
 /// The events and the rejected messages of a batch.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use broker::moved::MovedEvent;
 use broker::{Message, Outgoing, Unreadable};
 use domain::event::Rejection;
+use domain::ids::BrandId;
 use domain::time::Timestamp;
 use domain::trace::TraceParent;
 
@@ -46,16 +47,28 @@ impl Taken {
         self.carrier().is_ours()
     }
 
+    /// Returns the brand of the backlog that the event comes from.
+    pub(crate) fn backlog_brand(&self) -> Option<&BrandId> {
+        match self {
+            Self::Message(_) => None,
+            Self::Moved(_, carrier) => Some(carrier.brand_id()),
+        }
+    }
+
     /// Returns the bytes that the event takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.body().len() + size_of::<Message>()
+        match self {
+            Self::Message(message) => message.memory_bytes(),
+            Self::Moved(event, _) => event.body.len() + size_of::<Message>(),
+        }
     }
 
     /// Creates the copy for the queue of rejected messages. The body moves into it.
     pub(crate) fn take_rejected(&mut self, rejection: &Rejection) -> Outgoing {
         let body = match self {
             Self::Message(message) => std::mem::take(&mut message.body),
-            Self::Moved(event, _) => event.body.to_vec(),
+            // The body shares the memory of its whole message, which is free once all of its events are taken.
+            Self::Moved(event, _) => std::mem::take(&mut event.body).into(),
         };
         rejected_message(body, self.message_id(), rejection)
     }

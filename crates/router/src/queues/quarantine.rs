@@ -11,6 +11,7 @@ use runtime::retry::Backoff;
 use tracing::{Instrument, error_span, info, warn};
 
 use super::consumer::EventConsumer;
+use super::rejected_budget::Room;
 use crate::intake::{IncomingMessage, Taken, rejected_message};
 use crate::telemetry::{self, Operation};
 
@@ -83,15 +84,19 @@ async fn handle_message(consumer: &EventConsumer, taken: &mut Taken) -> bool {
         return true;
     }
     let Some(rejection) = find_rejection(consumer, taken).await else { return true };
-    // A message that a router rejected before has its room already.
-    let has_room = taken.carrier().rejection.is_some();
+    // A message that a router rejected before has its room already. One that RabbitMQ moved here has not, although its
+    // producer may have set the same headers.
+    let message = taken.carrier();
+    let has_room = find_ingest_death(consumer, message).is_none() && earlier_rejection(message).is_some();
     for rejected in to_rejected(consumer, taken, &rejection) {
-        if !has_room && !consumer.router.rejections.take_room(&rejected) {
+        let room = if has_room { None } else { consumer.router.rejections.take_room(&rejected) };
+        if !has_room && room.is_none() {
             continue;
         }
         if !publish_rejected(consumer, &rejected).await {
             return false;
         }
+        room.into_iter().for_each(Room::fill);
     }
     true
 }

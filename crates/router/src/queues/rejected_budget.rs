@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::event::RejectReason;
-use domain::rejected_share::{self, USAGE_DAYS};
+use domain::ids::BrandId;
+use domain::rejected_share::{self, NO_BRAND, USAGE_DAYS};
 use runtime::error::Chain;
 use store::Store;
-use store::api::rejected_usage::{self, NO_BRAND, RejectedUsage};
+use store::api::rejected_usage::{self, RejectedUsage};
 use tracing::{info, warn};
 
+use crate::read_ahead::KnownBrands;
 use crate::telemetry;
 
 /// Time between two reports, which also bounds the number of log lines.
@@ -27,10 +28,25 @@ const MAX_LOG_KEYS: usize = 1_000;
 
 /// The budget. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct RejectedBudget(Arc<Mutex<Usage>>);
+pub(crate) struct RejectedBudget {
+    usage: Arc<Mutex<Usage>>,
+    known_brands: KnownBrands,
+}
+
+/// Room for a message that is being published. It is free again when it is dropped, because a message whose copy was not
+/// confirmed comes again and takes room then.
+#[derive(Debug)]
+pub(crate) struct Room {
+    budget: RejectedBudget,
+    share: String,
+    bytes: i64,
+}
 
 #[derive(Debug, Default)]
 struct Usage {
+    /// Bytes of each share for messages that are being published.
+    reserved: HashMap<String, i64>,
+    reserved_total: i64,
     /// Bytes of each brand, as the database had them.
     loaded: HashMap<String, i64>,
     loaded_total: i64,
@@ -45,10 +61,21 @@ struct Usage {
 }
 
 impl RejectedBudget {
-    /// Takes room for a rejected message. Returns false when the brand has no room, so that the message is dropped.
-    pub(crate) fn take(&self, brand: Option<&str>, reason: &str, body: usize) -> bool {
+    /// Creates an empty budget. Only `known_brands` have a share of their own.
+    pub(crate) fn new(known_brands: KnownBrands) -> Self {
+        Self { usage: Arc::default(), known_brands }
+    }
+
+    /// Takes room for a rejected message. Returns `None` when the brand has no room, so that the message is dropped.
+    pub(crate) fn take(&self, brand: Option<&str>, reason: &str, body: usize) -> Option<Room> {
         let bytes = rejected_share::message_bytes(body);
-        self.usage().take(brand, reason, bytes)
+        let brand_id: Option<BrandId> = brand.and_then(|brand| brand.parse().ok());
+        let is_known = |brand: &BrandId| self.known_brands.contains(brand);
+        let share = rejected_share::share_name(brand_id.as_ref(), reason, is_known);
+        let mut usage = self.usage();
+        let reserved = usage.reserve(share, bytes);
+        usage.count(reason, brand.unwrap_or_default(), reserved.is_none());
+        reserved.map(|share| Room { budget: self.clone(), share, bytes })
     }
 
     /// Writes log lines and exchanges usage with the database, forever.
@@ -78,33 +105,67 @@ impl RejectedBudget {
     }
 
     fn usage(&self) -> MutexGuard<'_, Usage> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Room {
+    /// Counts the message, because RabbitMQ confirmed its copy.
+    pub(crate) fn fill(self) {
+        self.budget.usage().add(&self.share, self.bytes);
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.budget.usage().release(&self.share, self.bytes);
     }
 }
 
 impl Usage {
-    fn take(&mut self, brand: Option<&str>, reason: &str, bytes: i64) -> bool {
-        // A producer may invent brands, so unknown ones share the usage of messages without a brand.
-        let shares = brand.is_none() || reason == RejectReason::UnknownBrand.as_str();
-        let key = brand.filter(|_| !shares).unwrap_or(NO_BRAND);
-        let is_known = self.pending.contains_key(key) || self.loaded.contains_key(key);
-        let has_place = self.pending.len().max(self.loaded.len()) < MAX_BRANDS;
-        let key = if is_known || has_place { key } else { NO_BRAND };
-        let pending = self.pending.get(key).map_or(0, |usage| usage.bytes);
-        let used = self.loaded.get(key).copied().unwrap_or(0) + pending;
-        let has_room = rejected_share::has_room(used, self.loaded_total + self.pending_total);
-        let usage = self.pending.entry(key.to_owned()).or_default();
-        key.clone_into(&mut usage.brand);
-        if has_room {
-            usage.messages += 1;
-            usage.bytes += bytes;
-            self.pending_total += bytes;
-        } else {
+    /// Reserves room in a share, and returns the share's name. `None` if there is no room; the message counts as dropped.
+    fn reserve(&mut self, share: &str, bytes: i64) -> Option<String> {
+        let is_known = self.pending.contains_key(share)
+            || self.loaded.contains_key(share)
+            || self.reserved.contains_key(share);
+        let has_place = self.pending.len().max(self.loaded.len()).max(self.reserved.len()) < MAX_BRANDS;
+        let share = if is_known || has_place { share } else { NO_BRAND };
+        let used = self.loaded.get(share).copied().unwrap_or(0)
+            + self.pending.get(share).map_or(0, |usage| usage.bytes)
+            + self.reserved.get(share).copied().unwrap_or(0);
+        let total = self.loaded_total + self.pending_total + self.reserved_total;
+        if !rejected_share::has_room(used, total) {
+            let usage = self.pending_of(share);
             usage.dropped_messages += 1;
             usage.dropped_bytes += bytes;
+            return None;
         }
-        self.count(reason, brand.unwrap_or_default(), !has_room);
-        has_room
+        *self.reserved.entry(share.to_owned()).or_default() += bytes;
+        self.reserved_total += bytes;
+        Some(share.to_owned())
+    }
+
+    fn release(&mut self, share: &str, bytes: i64) {
+        self.reserved_total -= bytes;
+        if let Some(reserved) = self.reserved.get_mut(share) {
+            *reserved -= bytes;
+            if *reserved <= 0 {
+                self.reserved.remove(share);
+            }
+        }
+    }
+
+    fn add(&mut self, share: &str, bytes: i64) {
+        let usage = self.pending_of(share);
+        usage.messages += 1;
+        usage.bytes += bytes;
+        self.pending_total += bytes;
+    }
+
+    fn pending_of(&mut self, share: &str) -> &mut RejectedUsage {
+        let usage = self.pending.entry(share.to_owned()).or_default();
+        share.clone_into(&mut usage.brand);
+        usage
     }
 
     fn count(&mut self, reason: &str, brand: &str, dropped: bool) {
@@ -156,8 +217,8 @@ impl Usage {
     }
 
     fn load(&mut self, loaded: Vec<RejectedUsage>) {
-        self.loaded_total = loaded.iter().map(|usage| usage.bytes.max(0)).sum();
-        self.loaded = loaded.into_iter().map(|usage| (usage.brand, usage.bytes.max(0))).collect();
+        self.loaded_total = loaded.iter().map(|usage| usage.bytes).sum();
+        self.loaded = loaded.into_iter().map(|usage| (usage.brand, usage.bytes)).collect();
         telemetry::rejected_usage(self.loaded_total);
     }
 }
@@ -170,48 +231,90 @@ mod tests {
 
     const BODY: i64 = 1024 * 1024;
 
-    fn fill(usage: &mut Usage, brand: Option<&str>) -> usize {
-        (0..10_000).take_while(|_| usage.take(brand, "unknown_type", BODY)).count()
+    fn budget(known: &[BrandId]) -> RejectedBudget {
+        let known_brands = KnownBrands::default();
+        known_brands.update(known.iter());
+        RejectedBudget::new(known_brands)
+    }
+
+    fn brand(name: &str) -> BrandId {
+        name.parse().expect("a brand")
+    }
+
+    /// Puts a message into the queue if there is room.
+    fn put(budget: &RejectedBudget, brand: Option<&str>, reason: &str) -> bool {
+        let body = usize::try_from(BODY).expect("a size") - 1024;
+        budget.take(brand, reason, body).map(Room::fill).is_some()
+    }
+
+    fn fill(budget: &RejectedBudget, brand: Option<&str>) -> usize {
+        (0..10_000).take_while(|_| put(budget, brand, "unknown_type")).count()
     }
 
     #[test]
     fn a_brand_that_fills_its_share_takes_no_room_of_another() {
-        let mut usage = Usage::default();
+        let brands: Vec<BrandId> = (0..20).map(|n| brand(&format!("brand{n}"))).collect();
+        let budget = budget(&[brands.clone(), vec![brand("one"), brand("two"), brand("late")]].concat());
         let most = usize::try_from(MAX_BRAND_BYTES / BODY).expect("a number");
-        assert_eq!(fill(&mut usage, Some("one")), most);
-        assert_eq!(fill(&mut usage, Some("two")), most);
-        assert_eq!(fill(&mut usage, None), most);
-        assert!(!usage.take(Some("one"), "unknown_type", 1));
-        assert!(!usage.take(Some("invented"), "unknown_brand", 1), "it shares the usage without a brand");
-        let one = &usage.pending["one"];
+        assert_eq!(fill(&budget, Some("one")), most);
+        assert_eq!(fill(&budget, Some("two")), most);
+        assert_eq!(fill(&budget, None), most);
+        assert!(!put(&budget, Some("one"), "unknown_type"));
+        assert!(!put(&budget, Some("one"), "unknown_brand"), "it shares the usage without a brand");
+        let one = budget.usage().pending["one"].clone();
         assert_eq!((one.messages, one.dropped_messages), (64, 2));
-        for n in 0..20 {
-            fill(&mut usage, Some(&format!("brand{n}")));
+        for brand in &brands {
+            fill(&budget, Some(brand.as_str()));
         }
-        assert!(usage.pending_total < MAX_TOTAL_BYTES + 20 * BODY);
-        assert!(usage.take(Some("late"), "unknown_type", 1), "each brand finds room for its first messages");
+        assert!(budget.usage().pending_total < MAX_TOTAL_BYTES + 20 * BODY);
+        assert!(put(&budget, Some("late"), "unknown_type"), "each brand finds room for its first messages");
+    }
+
+    #[test]
+    fn invented_brands_share_one_place_whatever_the_reason() {
+        let budget = budget(&[brand("real")]);
+        for n in 0..MAX_BRANDS + 50 {
+            put(&budget, Some(&format!("invented{n}")), "missing_field");
+        }
+        assert_eq!(budget.usage().pending.keys().collect::<Vec<_>>(), [NO_BRAND]);
+        assert!(put(&budget, Some("real"), "missing_field"), "a real brand has its place");
+    }
+
+    #[test]
+    fn room_of_a_message_that_was_not_confirmed_is_free_again() {
+        let budget = budget(&[brand("one")]);
+        let rooms: Vec<Room> =
+            (0..64).map(|_| budget.take(Some("one"), "unknown_type", 1 << 20).expect("room")).collect();
+        assert!(!put(&budget, Some("one"), "unknown_type"), "messages that are being published count");
+        drop(rooms);
+        assert_eq!(fill(&budget, Some("one")), 64);
+        let usage = budget.usage();
+        assert!(usage.reserved.is_empty() && usage.reserved_total == 0);
+        assert_eq!(usage.pending_total, MAX_BRAND_BYTES);
     }
 
     #[test]
     fn usage_counts_while_it_is_stored_and_once_it_is_loaded() {
-        let mut usage = Usage::default();
-        fill(&mut usage, Some("one"));
-        let stored: Vec<RejectedUsage> = usage.pending.values().cloned().collect();
-        assert!(!usage.take(Some("one"), "unknown_type", 1));
-        usage.settle(&stored);
-        assert_eq!(usage.pending["one"].dropped_messages, 1, "it came meanwhile");
-        assert!(!usage.take(Some("one"), "unknown_type", 1), "the stored usage counts");
-        let emptied = RejectedUsage { brand: "one".to_owned(), bytes: -5, ..RejectedUsage::default() };
-        usage.load(vec![emptied]);
-        assert!(usage.take(Some("one"), "unknown_type", 1), "support emptied the queue");
+        let budget = budget(&[brand("one")]);
+        fill(&budget, Some("one"));
+        let stored: Vec<RejectedUsage> = budget.usage().pending.values().cloned().collect();
+        assert!(!put(&budget, Some("one"), "unknown_type"));
+        budget.usage().settle(&stored);
+        assert_eq!(budget.usage().pending["one"].dropped_messages, 1, "it came meanwhile");
+        assert!(!put(&budget, Some("one"), "unknown_type"), "the stored usage counts");
+        let emptied = RejectedUsage { brand: "one".to_owned(), ..RejectedUsage::default() };
+        budget.usage().load(vec![emptied]);
+        assert!(put(&budget, Some("one"), "unknown_type"), "support emptied the queue");
     }
 
     #[test]
     fn brands_and_log_lines_are_bounded() {
-        let mut usage = Usage::default();
-        for n in 0..MAX_BRANDS + 50 {
-            usage.take(Some(&n.to_string()), "unknown_type", 1);
+        let brands: Vec<BrandId> = (0..MAX_BRANDS + 50).map(|n| brand(&n.to_string())).collect();
+        let budget = budget(&brands);
+        for brand in &brands {
+            budget.take(Some(brand.as_str()), "unknown_type", 1).map(Room::fill).expect("room");
         }
+        let mut usage = budget.usage();
         assert!(usage.pending.len() <= MAX_BRANDS + 1 && usage.pending.contains_key(NO_BRAND));
         assert_eq!(usage.counts.len(), MAX_LOG_KEYS);
         assert_eq!(usage.uncounted, (MAX_BRANDS + 50 - MAX_LOG_KEYS) as u64);

@@ -15,8 +15,8 @@ use store::Store;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, error_span, warn};
 
-use super::rejected_budget::RejectedBudget;
-use crate::intake::Taken;
+use super::rejected_budget::{RejectedBudget, Room};
+use crate::intake::{HeldBytes, RejectingBytes, Taken};
 use crate::telemetry::{self, Operation};
 
 /// Longest time until a confirm.
@@ -35,11 +35,20 @@ pub(crate) struct RejectedPublisher {
     quarantine: String,
     blocked: Arc<BlockedQueues>,
     budget: RejectedBudget,
+    rejecting: RejectingBytes,
     tasks: TaskTracker,
 }
 
 /// A message, and its copy with the reason of the rejection.
 pub(crate) type RejectedMessage = (Taken, Outgoing);
+
+/// A message that is being rejected.
+struct Rejecting {
+    message: Taken,
+    copy: Outgoing,
+    room: Room,
+    _held: Option<HeldBytes>,
+}
 
 impl RejectedPublisher {
     /// Creates a publisher. `publisher` needs a link of its own, because a queue that does not answer blocks the link.
@@ -56,16 +65,21 @@ impl RejectedPublisher {
             quarantine: names.quarantine_queue(),
             blocked: Arc::default(),
             budget,
+            rejecting: RejectingBytes::default(),
             tasks: TaskTracker::new(),
         }
+    }
+
+    /// Returns the same publisher, which counts the events from backlogs in `rejecting` while it publishes them.
+    pub(crate) fn with_rejecting(self, rejecting: RejectingBytes) -> Self {
+        Self { rejecting, ..self }
     }
 
     /// Publishes rejected messages in the background, and acknowledges them once their copies are confirmed. Messages
     /// that do not fit the share of their brand are acknowledged at once.
     pub(crate) fn publish_in_background(&self, rejected: Vec<RejectedMessage>) {
-        let (rejected, dropped): (Vec<_>, Vec<_>) =
-            rejected.into_iter().partition(|(_, outgoing)| self.take_room(outgoing));
-        dropped.iter().for_each(|(message, _)| message.ack());
+        let rejected: Vec<Rejecting> =
+            rejected.into_iter().filter_map(|(message, copy)| self.begin(message, copy)).collect();
         if rejected.is_empty() {
             return;
         }
@@ -73,6 +87,17 @@ impl RejectedPublisher {
         let span = error_span!("reject", messages = rejected.len());
         let publishing = async move { publisher.publish_and_acknowledge(rejected).await };
         self.tasks.spawn(publishing.instrument(span));
+    }
+
+    /// Takes room for a message, or acknowledges it if there is none.
+    fn begin(&self, message: Taken, copy: Outgoing) -> Option<Rejecting> {
+        let Some(room) = self.take_room(&copy) else {
+            message.ack();
+            return None;
+        };
+        let bytes = copy.body.len() + message.bytes();
+        let held = message.backlog_brand().map(|brand_id| self.rejecting.hold(brand_id, bytes));
+        Some(Rejecting { message, copy, room, _held: held })
     }
 
     /// Returns whether the queue of rejected messages is blocked.
@@ -91,18 +116,18 @@ impl RejectedPublisher {
         self.budget.report(store).await;
     }
 
-    /// Takes room for a message in the share of its brand, and counts the message as dropped if there is none.
-    pub(crate) fn take_room(&self, message: &Outgoing) -> bool {
+    /// Takes room for a message in the share of its brand. `None` if there is none; the message counts as dropped.
+    pub(crate) fn take_room(&self, message: &Outgoing) -> Option<Room> {
         let header = |wanted| {
             let found = message.headers.iter().find(|(name, _)| *name == wanted);
             found.map(|(_, value)| value.as_str())
         };
         let reason = header(REASON_HEADER).unwrap_or_default();
-        let has_room = self.budget.take(header(BRAND_HEADER), reason, message.body.len());
-        if !has_room {
+        let room = self.budget.take(header(BRAND_HEADER), reason, message.body.len());
+        if room.is_none() {
             telemetry::rejected_dropped();
         }
-        has_room
+        room
     }
 
     /// Publishes a message to the queue of rejected messages, after [`Self::take_room`].
@@ -118,21 +143,25 @@ impl RejectedPublisher {
         Self { tasks: TaskTracker::new(), ..self.clone() }
     }
 
-    async fn publish_and_acknowledge(&self, mut rejected: Vec<RejectedMessage>) {
+    async fn publish_and_acknowledge(&self, mut rejected: Vec<Rejecting>) {
         while !rejected.is_empty() {
             let rest = rejected.split_off(chunk_length(&rejected));
-            self.publish_chunk(&rejected).await;
+            self.publish_chunk(rejected).await;
             rejected = rest;
         }
     }
 
-    async fn publish_chunk(&self, chunk: &[RejectedMessage]) {
-        let messages: Vec<&Outgoing> = chunk.iter().map(|(_, outgoing)| outgoing).collect();
+    async fn publish_chunk(&self, chunk: Vec<Rejecting>) {
         let mut backoff = Backoff::default();
         // RabbitMQ delivers the messages of a closed channel again.
-        while chunk.iter().any(|(message, _)| message.is_ours()) {
-            if self.try_publish_all(&messages).await {
-                return chunk.iter().for_each(|(message, _)| message.ack());
+        while chunk.iter().any(|rejecting| rejecting.message.is_ours()) {
+            let copies: Vec<&Outgoing> = chunk.iter().map(|rejecting| &rejecting.copy).collect();
+            if self.try_publish_all(&copies).await {
+                for rejecting in chunk {
+                    rejecting.message.ack();
+                    rejecting.room.fill();
+                }
+                return;
             }
             backoff.wait().await;
         }
@@ -168,11 +197,36 @@ impl RejectedPublisher {
 }
 
 /// Returns the number of messages in the first chunk, at least one.
-fn chunk_length(rejected: &[RejectedMessage]) -> usize {
+fn chunk_length(rejected: &[Rejecting]) -> usize {
     let mut bytes = 0;
-    let fits = rejected.iter().take(MAX_CHUNK_MESSAGES).take_while(|(_, outgoing)| {
-        bytes += outgoing.body.len();
+    let fits = rejected.iter().take(MAX_CHUNK_MESSAGES).take_while(|rejecting| {
+        bytes += rejecting.copy.body.len();
         bytes <= MAX_CHUNK_BYTES
     });
     fits.count().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ids::BrandId;
+
+    use crate::intake::RejectingBytes;
+    use crate::read_ahead::{KnownBrands, ReadAhead};
+
+    const MIB: usize = 1024 * 1024;
+
+    #[test]
+    fn a_backlog_is_not_pulled_faster_than_its_events_are_rejected() {
+        let rejecting = RejectingBytes::default();
+        let read_ahead = ReadAhead::new(KnownBrands::default(), rejecting.clone());
+        let brand = |number: usize| format!("brand{number}").parse::<BrandId>().expect("a brand");
+        let held = rejecting.hold(&brand(0), 2 * MIB);
+        assert!(!read_ahead.has_room_for_pulled(&brand(0)), "its events are being rejected");
+        assert!(read_ahead.has_room_for_pulled(&brand(1)), "another brand does not wait for it");
+        let others: Vec<_> = (1..8).map(|number| rejecting.hold(&brand(number), 2 * MIB)).collect();
+        assert!(!read_ahead.has_room_for_pulled(&brand(9)), "the memory of all is bounded");
+        drop(others);
+        drop(held);
+        assert!(read_ahead.has_room_for_pulled(&brand(0)));
+    }
 }

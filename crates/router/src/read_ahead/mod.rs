@@ -24,7 +24,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 pub(crate) use known_brands::KnownBrands;
 use quota_gate::QuotaGate;
 
-use crate::intake::{IncomingMessage, Taken};
+use crate::intake::{IncomingMessage, RejectingBytes, Taken};
 
 /// Messages of events read ahead, three full batches.
 pub(crate) const MAX_READ_AHEAD: usize = 3 * MAX_BATCH;
@@ -85,6 +85,7 @@ pub(crate) type Batch = Vec<Queued<EventClass, QueuedMessage>>;
 pub(crate) struct ReadAhead {
     shared: Arc<Shared>,
     known_brands: KnownBrands,
+    rejecting: RejectingBytes,
     /// Whether quotas are applied.
     has_quotas: bool,
 }
@@ -119,8 +120,8 @@ impl Source {
 
 impl ReadAhead {
     /// Creates an empty queue. Without `has_quotas` no brand waits for its quotas; nothing is then moved because of them.
-    pub(crate) fn new(known_brands: KnownBrands, has_quotas: bool) -> Self {
-        Self { shared: Arc::default(), known_brands, has_quotas }
+    pub(crate) fn new(known_brands: KnownBrands, rejecting: RejectingBytes, has_quotas: bool) -> Self {
+        Self { shared: Arc::default(), known_brands, rejecting, has_quotas }
     }
 
     /// Adds a message, once there is room.
@@ -180,7 +181,12 @@ impl ReadAhead {
         if is_limited && (own.items > 0 || gate.time_until_free(brand_id).is_some()) {
             return false;
         }
-        own.items < MAX_PULLED_EVENTS && own.bytes < MAX_BRAND_PULLED_BYTES && pulled.has_room(is_limited)
+        let (own_rejecting, rejecting) = self.rejecting.count(brand_id);
+        let limited = if is_limited { pulled.limited + rejecting } else { pulled.limited };
+        let pulled = PulledBytes { limited, all: pulled.all + rejecting };
+        own.items < MAX_PULLED_EVENTS
+            && own.bytes + own_rejecting < MAX_BRAND_PULLED_BYTES
+            && pulled.has_room(is_limited)
     }
 
     /// Returns whether a quota stops a brand.

@@ -1,5 +1,6 @@
--- The usage since $1 days ago (UTC), by brand: at most $2 brands, those with the most bytes.
-SELECT brand_id, sum(messages)::bigint AS messages, sum(bytes)::bigint AS bytes,
+-- The usage since $1 days ago (UTC), by brand: at most $2 brands, those with the most bytes. Earlier versions left days
+-- below zero, which would make room beyond the share.
+SELECT brand_id, sum(greatest(messages, 0))::bigint AS messages, sum(greatest(bytes, 0))::bigint AS bytes,
        sum(dropped_messages)::bigint AS dropped_messages, sum(dropped_bytes)::bigint AS dropped_bytes
 FROM rejected_usage
 WHERE day >= (now() AT TIME ZONE 'UTC')::date - $1::integer

@@ -1,5 +1,7 @@
 //! Brands: their names, their contacts, and the event types that support enabled for them.
 
+use std::collections::HashSet;
+
 use domain::event::catalogue::Enablement;
 use domain::ids::BrandId;
 use domain::quota::BrandQuota;
@@ -9,6 +11,7 @@ use tokio_postgres::Row;
 use crate::api::transaction::AuditedTransaction;
 use crate::db::Executor;
 use crate::error::StoreError;
+use crate::pool::Store;
 use crate::rows::{quota_values, read, read_quotas, read_word};
 
 /// A brand.
@@ -37,6 +40,19 @@ pub struct Contact {
     pub name: String,
     /// The email address.
     pub email: String,
+}
+
+/// Returns the ids among these that are brands.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_known(
+    store: &Store,
+    ids: impl IntoIterator<Item = &BrandId>,
+) -> Result<HashSet<BrandId>, StoreError> {
+    let ids: Vec<&str> = ids.into_iter().map(BrandId::as_str).collect();
+    let rows = store.query(sql!("brands/list_known"), &[&ids]).await?;
+    rows.iter().map(|row| read_word(row, "brand_id")).collect()
 }
 
 /// Creates a brand with no event type enabled. `None` when the id is taken.

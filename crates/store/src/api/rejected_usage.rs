@@ -1,20 +1,18 @@
 //! How much each brand has put into the queue of rejected messages, by day.
 
+pub use domain::rejected_share::NO_BRAND;
 use tokio_postgres::Row;
 
 use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::read;
 
-/// The brand of messages without one.
-pub const NO_BRAND: &str = "";
-
-/// The usage of a brand, or a change of it.
+/// The usage of a brand, or an addition to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RejectedUsage {
-    /// The brand, or [`NO_BRAND`].
+    /// The brand, or [`NO_BRAND`](domain::rejected_share::NO_BRAND).
     pub brand: String,
-    /// Messages in the queue, as far as the platform put and took them. A change may be negative.
+    /// Messages in the queue, as far as the platform put and took them.
     pub messages: i64,
     /// Bytes of their bodies.
     pub bytes: i64,
@@ -40,6 +38,34 @@ pub async fn add_usage(store: &Store, added: &[RejectedUsage]) -> Result<(), Sto
     let dropped_bytes = column(|usage| usage.dropped_bytes);
     let params: crate::db::Params<'_> = &[&brands, &messages, &bytes, &dropped_messages, &dropped_bytes];
     store.execute(sql!("rejected_usage/add"), params).await.map(|_| ())
+}
+
+/// Messages of a brand that left the queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FreedUsage {
+    /// The brand, or [`NO_BRAND`](domain::rejected_share::NO_BRAND).
+    pub brand: String,
+    /// Number of messages.
+    pub messages: i64,
+    /// Bytes of the messages.
+    pub bytes: i64,
+}
+
+/// Takes messages that left the queue from the usage of the last `days` days, beginning with the oldest day.
+///
+/// The usage of a day does not fall below zero, because the rest would become room beyond the share. Usage that a router
+/// has not added yet is therefore not freed.
+///
+/// # Errors
+/// When the database fails.
+pub async fn free_usage(store: &Store, days: i32, freed: &[FreedUsage]) -> Result<(), StoreError> {
+    if freed.is_empty() {
+        return Ok(());
+    }
+    let brands: Vec<&str> = freed.iter().map(|usage| usage.brand.as_str()).collect();
+    let messages: Vec<i64> = freed.iter().map(|usage| usage.messages).collect();
+    let bytes: Vec<i64> = freed.iter().map(|usage| usage.bytes).collect();
+    store.execute(sql!("rejected_usage/free"), &[&days, &brands, &messages, &bytes]).await.map(|_| ())
 }
 
 /// Loads the usage of the last `days` days and of today: of at most `limit` brands, those with the most bytes.

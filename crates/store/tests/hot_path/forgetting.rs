@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::ids::WebhookId;
 use store::AuditedTransaction;
 use store::api::audit::Entry;
-use store::api::rejected_usage::{RejectedUsage, add_usage, load_usage, reset_usage};
+use store::api::rejected_usage::{FreedUsage, RejectedUsage, add_usage, free_usage, load_usage, reset_usage};
 use store::api::webhooks;
 use store::maintenance::{Maintained, run_maintenance};
 use store::routing::configuration::load_delivery_changes;
@@ -209,8 +209,8 @@ async fn the_usage_of_the_rejected_queue_adds_up_and_is_reset() {
         dropped_messages,
         dropped_bytes: dropped_messages * 10,
     };
-    add_usage(&test.store, &[usage("b", 2, 200, 0), usage("", 1, 50, 0)]).await.expect("added");
-    add_usage(&test.store, &[usage("b", -1, -80, 3)]).await.expect("added");
+    add_usage(&test.store, &[usage("b", 0, 100, 0), usage("", 1, 50, 0)]).await.expect("added");
+    add_usage(&test.store, &[usage("b", 1, 20, 3)]).await.expect("added");
     add_usage(&test.store, &[]).await.expect("nothing to add");
     let expected = [usage("b", 1, 120, 3), usage("", 1, 50, 0)];
     assert_eq!(load_usage(&test.store, 7, 10).await.expect("loaded"), expected);
@@ -227,6 +227,41 @@ async fn the_usage_of_the_rejected_queue_adds_up_and_is_reset() {
     assert_eq!(test.count_rows("rejected_usage").await, 1);
     reset_usage(&test.store).await.expect("reset");
     assert_eq!(load_usage(&test.store, 7, 10).await.expect("loaded"), [usage("b", 0, 0, 3)]);
+    test.drop_database().await;
+}
+
+#[tokio::test]
+async fn freed_usage_comes_from_the_oldest_days_and_never_becomes_room_beyond_the_share() {
+    let test = TestStore::new().await;
+    test.sql
+        .batch_execute(
+            "INSERT INTO rejected_usage (day, brand_id, messages, bytes)
+             SELECT (now() AT TIME ZONE 'UTC')::date - age, brand, 10, 100
+             FROM unnest(ARRAY['a', 'b']) AS brand, unnest(ARRAY[0, 3, 7, 8]) AS age",
+        )
+        .await
+        .expect("usage of several days");
+    let freed = |messages, bytes| FreedUsage { brand: "a".to_owned(), messages, bytes };
+    let read = async || {
+        let sql = "SELECT messages, bytes FROM rejected_usage WHERE brand_id = $1 ORDER BY day";
+        let read_days = async |brand: &str| {
+            let rows = test.sql.query(sql, &[&brand]).await.expect("usage");
+            rows.iter().map(|row| (row.get(0), row.get(1))).collect::<Vec<(i64, i64)>>()
+        };
+        assert_eq!(read_days("b").await, [(10, 100); 4], "another brand's usage stays");
+        read_days("a").await
+    };
+    free_usage(&test.store, 7, &[freed(12, 150)]).await.expect("freed");
+    assert_eq!(read().await, [(10, 100), (0, 0), (8, 50), (10, 100)]);
+    free_usage(&test.store, 7, &[freed(100, 1_000), FreedUsage { brand: "c".to_owned(), ..freed(1, 1) }])
+        .await
+        .expect("freed");
+    assert_eq!(read().await, [(10, 100), (0, 0), (0, 0), (0, 0)]);
+    free_usage(&test.store, 7, &[]).await.expect("nothing to free");
+    test.sql.batch_execute("UPDATE rejected_usage SET bytes = -70 WHERE bytes = 0").await.expect("updated");
+    let loaded = load_usage(&test.store, 7, 10).await.expect("loaded");
+    let of_a = loaded.iter().find(|usage| usage.brand == "a").expect("its usage");
+    assert_eq!(of_a.bytes, 0, "days below zero are no room");
     test.drop_database().await;
 }
 
