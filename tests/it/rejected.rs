@@ -252,3 +252,70 @@ async fn a_brand_beyond_its_share_loses_its_own_rejected_messages_alone() {
     })
     .await;
 }
+
+/// Two replicas read the queue at the same time. A walk that hid messages from another would change its total.
+#[tokio::test]
+async fn requests_of_all_replicas_take_turns_and_see_all_messages() {
+    let stage = Stage::with_builder(e2e::platform::Platform::builder().apis(2)).await;
+    reject_of_brands(&stage, 100).await;
+    let list = async |api: usize, query: &str| {
+        stage.platform.support_of(api).get(&format!("{REJECTED}{query}")).await.expect_status(200).json()
+    };
+    for _ in 0..5 {
+        let reading = (0..2).flat_map(|api| {
+            [list(api, "?brandId=other&limit=1000"), list(api, "?reason=invalid_json"), list(api, "/summary")]
+        });
+        for answer in futures_util::future::join_all(reading).await {
+            assert_eq!((&answer["total"], &answer["complete"]), (&json!(300), &json!(true)), "{answer}");
+        }
+    }
+    // A client that does not wait for its response leaves nothing behind.
+    let left = tokio::time::timeout(std::time::Duration::from_millis(5), list(0, "?reason=poison"));
+    let _ = left.await;
+    let answer = list(1, "?brandId=acme&limit=1000").await;
+    assert_eq!((&answer["total"], &answer["complete"]), (&json!(300), &json!(true)), "{answer}");
+    let deleting = async |api: usize, brand: &str| {
+        let path = format!("{REJECTED}?brandId={brand}");
+        stage.platform.support_of(api).delete(&path).await.expect_status(200).json()
+    };
+    let deleted = tokio::join!(deleting(0, "acme"), deleting(1, "other"));
+    let expected = json!({"deleted": 100, "complete": true});
+    assert_eq!(deleted, (expected.clone(), expected));
+    let _ = stage.platform.support_of(1).delete(REJECTED).await.expect_status(204);
+    assert_eq!(wait_rejected(&stage.brand.support, 0).await, [] as [Value; 0]);
+}
+
+/// The router charges messages of unknown brands to one place, and deleting returns their room there.
+#[tokio::test]
+async fn room_of_unknown_brands_is_returned_to_the_place_that_they_share() {
+    let stage = Stage::new().await;
+    let producer = stage.platform.producer().await;
+    let database = e2e::database::connect(&stage.platform.database_url()).await.expect("the database");
+    for n in 0..5 {
+        producer.publish(&Event::new(&format!("ghost{n}"), LATER)).await;
+        let incomplete = format!(r#"{{"brandId":"ghost{n}","data":1}}"#);
+        producer.publish_raw("SOME.KEY", incomplete.as_bytes(), None).await.expect("a confirm");
+    }
+    producer.publish(&Event::new("acme", LATER)).await;
+    wait_rejected(&stage.brand.support, 11).await;
+    let usage = async || {
+        let sql = "SELECT brand_id, messages FROM rejected_usage ORDER BY brand_id";
+        let rows = database.query(sql, &[]).await.expect("the usage");
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect::<Vec<(String, i64)>>()
+    };
+    let wait_usage = async |expected: [i64; 2]| {
+        e2e::poll::eventually("the usage is counted", WAIT_TIMEOUT, async || {
+            let found = usage().await;
+            let wanted = [(String::new(), expected[0]), ("acme".to_owned(), expected[1])];
+            if found == wanted { Ok(()) } else { Err(format!("{found:?}")) }
+        })
+        .await;
+    };
+    wait_usage([10, 1]).await;
+    for (query, left) in
+        [("brandId=ghost1", [8, 1]), ("brandId=acme", [8, 0]), ("reason=unknown_brand", [4, 0])]
+    {
+        let _ = stage.brand.support.delete(&format!("{REJECTED}?{query}")).await.expect_status(200);
+        wait_usage(left).await;
+    }
+}

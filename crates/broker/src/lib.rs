@@ -40,6 +40,6 @@ pub use publish::{
     BlockedQueues, GuardedPublisher, Outgoing, PROBE_TIMEOUT, ProbeResult, Prober, Published, Publisher,
     QueueHealth, Route,
 };
-pub use rejected_queue::{RejectedFilter, RejectedMessage, RejectedQueue};
+pub use rejected_queue::{RejectedFilter, RejectedMessage, RejectedQueue, RejectedReader};
 pub use settings::{AmqpUrl, BrokerSettings};
 pub use topology::{INGEST_DELIVERY_LIMIT, IngestQueue, QueueState, Topology};

@@ -3,6 +3,9 @@
 //! RabbitMQ can only hand out messages from the head of a queue. To reach the messages of a brand, a walk takes every
 //! message, keeps the others unacknowledged and without their bodies, and requeues them at its end. If the process dies
 //! meanwhile, RabbitMQ requeues them. The routers publish to the queue unhindered.
+//!
+//! Two walks at the same time would hide messages from each other, so a [`RejectedReader`] is the only one of its process.
+//! The caller sees to the other processes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,8 +17,10 @@ use lapin::message::{BasicGetMessage, Delivery};
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, QueuePurgeOptions};
 use lapin::types::AMQPValue;
 use lapin::{BasicProperties, Channel};
-use tokio::sync::Mutex;
+use runtime::error::Chain;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
+use tracing::warn;
 
 use crate::connection::{Link, OPERATION_TIMEOUT};
 use crate::consume::{Death, read_deaths, utf8_message_id};
@@ -33,7 +38,7 @@ pub const DETAIL_HEADER: &str = "x-reject-detail";
 /// Largest list, in bytes of bodies, which bounds the memory of a request.
 const MAX_LIST_BYTES: usize = 8 * 1024 * 1024;
 /// Longest walk over the queue, so that the request ends within its timeout.
-const WALK_TIMEOUT: Duration = Duration::from_secs(20);
+pub const WALK_TIMEOUT: Duration = Duration::from_secs(20);
 /// Messages that a walk takes, because RabbitMQ keeps track of each until it is requeued.
 const MAX_WALKED: u64 = 200_000;
 /// Pairs of brand and reason in a summary. Messages of further pairs are counted together.
@@ -95,6 +100,13 @@ pub struct RejectedQueue {
     reading: Arc<Mutex<()>>,
 }
 
+/// The reader of the queue. Another one has to wait until it is dropped.
+#[derive(Debug)]
+pub struct RejectedReader {
+    queue: RejectedQueue,
+    _turn: OwnedMutexGuard<()>,
+}
+
 /// A walk from the head of the queue.
 struct Walk {
     channel: Channel,
@@ -130,109 +142,13 @@ impl RejectedQueue {
         Self { link, names, reading: Arc::default() }
     }
 
-    /// Returns the first messages that match, at most `limit`. The messages stay in the queue; a quorum queue may move
-    /// the listed ones to its end.
-    ///
-    /// # Errors
-    /// When RabbitMQ fails.
-    pub async fn list(
-        &self,
-        filter: &RejectedFilter,
-        limit: usize,
-    ) -> Result<Walked<Vec<RejectedMessage>>, BrokerError> {
-        let _turn = self.reading.lock().await;
-        let mut walk = self.begin_walk().await?;
-        let mut found = Vec::new();
-        let mut bytes = 0;
-        while found.len() < limit && bytes < MAX_LIST_BYTES {
-            let Some(got) = walk.next().await? else { break };
-            let (message, delivery) = split(got);
-            walk.last_kept = Some(delivery);
-            if filter.matches(&message) {
-                bytes += message.body.len();
-                found.push(message);
-            }
-        }
-        walk.end(found).await
-    }
-
-    /// Counts the messages by brand and reason.
-    ///
-    /// # Errors
-    /// When RabbitMQ fails.
-    pub async fn summarize(&self) -> Result<Walked<Groups>, BrokerError> {
-        let _turn = self.reading.lock().await;
-        let mut walk = self.begin_walk().await?;
-        let mut groups = Groups::new();
-        while let Some(got) = walk.next().await? {
-            let (message, delivery) = split(got);
-            walk.last_kept = Some(delivery);
-            add_to_group(&mut groups, (message.brand, message.reason), message.body.len());
-        }
-        walk.end(groups).await
-    }
-
-    /// Publishes at most `limit` messages that match as events again, and returns how many of each brand and reason. A
-    /// message leaves the queue once its republished copy is confirmed. None is published twice, because a copy that is
-    /// rejected again goes to the end, behind the messages that the walk takes.
-    ///
-    /// # Errors
-    /// When RabbitMQ fails; the messages republished before have left the queue.
-    pub async fn republish(
-        &self,
-        publisher: &Publisher,
-        filter: &RejectedFilter,
-        limit: u64,
-    ) -> Result<Walked<Groups>, BrokerError> {
-        self.take_out(filter, limit, Some(publisher)).await
-    }
-
-    /// Deletes the messages that match, and returns how many of each brand and reason. Without a filter, RabbitMQ
-    /// deletes all messages at once, and the result has their number alone.
-    ///
-    /// # Errors
-    /// When RabbitMQ fails; the messages deleted before have left the queue.
-    pub async fn delete(&self, filter: &RejectedFilter) -> Result<Walked<Groups>, BrokerError> {
-        if filter.is_empty() {
-            let total = self.purge().await?;
-            return Ok(Walked { found: Groups::new(), total, complete: true });
-        }
-        self.take_out(filter, u64::MAX, None).await
-    }
-
-    /// Takes messages that match out of the queue; the others go back.
-    async fn take_out(
-        &self,
-        filter: &RejectedFilter,
-        limit: u64,
-        republish: Option<&Publisher>,
-    ) -> Result<Walked<Groups>, BrokerError> {
-        let _turn = self.reading.lock().await;
-        let mut walk = self.begin_walk().await?;
-        let mut groups = Groups::new();
-        let mut done = 0;
-        while done < limit {
-            let Some(got) = walk.next().await? else { break };
-            let (message, delivery) = split(got);
-            if !filter.matches(&message) {
-                walk.last_kept = Some(delivery);
-                continue;
-            }
-            let group = (message.brand.clone(), message.reason.clone());
-            let bytes = message.body.len();
-            if let Some(publisher) = republish {
-                self.republish_message(publisher, message).await?;
-            }
-            let acking = delivery.acker.ack(BasicAckOptions::default());
-            within(OPERATION_TIMEOUT, "take an acknowledgement", acking).await?;
-            add_to_group(&mut groups, group, bytes);
-            done += 1;
-        }
-        walk.end(groups).await
+    /// Waits until no other reader of this process reads the queue.
+    pub async fn wait_turn(&self) -> RejectedReader {
+        let turn = Arc::clone(&self.reading).lock_owned().await;
+        RejectedReader { queue: self.clone(), _turn: turn }
     }
 
     async fn purge(&self) -> Result<u64, BrokerError> {
-        let _turn = self.reading.lock().await;
         let channel = self.link.open_channel().await?;
         let queue = self.names.rejected_queue();
         let purging = channel.queue_purge(queue.as_str().into(), QueuePurgeOptions::default());
@@ -266,6 +182,118 @@ impl RejectedQueue {
     }
 }
 
+impl RejectedReader {
+    /// Returns the first messages that match, at most `limit`. The messages stay in the queue; a quorum queue may move
+    /// the listed ones to its end.
+    ///
+    /// # Errors
+    /// When RabbitMQ fails before a message is found.
+    pub async fn list(
+        &self,
+        filter: &RejectedFilter,
+        limit: usize,
+    ) -> Result<Walked<Vec<RejectedMessage>>, BrokerError> {
+        let mut walk = self.queue.begin_walk().await?;
+        let mut found = Vec::new();
+        let walking = async {
+            let mut bytes = 0;
+            while found.len() < limit && bytes < MAX_LIST_BYTES {
+                let Some(got) = walk.next().await? else { break };
+                let (message, delivery) = split(got);
+                walk.last_kept = Some(delivery);
+                if filter.matches(&message) {
+                    bytes += message.body.len();
+                    found.push(message);
+                }
+            }
+            Ok(())
+        };
+        let walked = walking.await;
+        walk.end(walked, found, Vec::is_empty).await
+    }
+
+    /// Counts the messages by brand and reason.
+    ///
+    /// # Errors
+    /// When RabbitMQ fails before a message is counted.
+    pub async fn summarize(&self) -> Result<Walked<Groups>, BrokerError> {
+        let mut walk = self.queue.begin_walk().await?;
+        let mut groups = Groups::new();
+        let walking = async {
+            while let Some(got) = walk.next().await? {
+                let (message, delivery) = split(got);
+                walk.last_kept = Some(delivery);
+                add_to_group(&mut groups, (message.brand, message.reason), message.body.len());
+            }
+            Ok(())
+        };
+        let walked = walking.await;
+        walk.end(walked, groups, Groups::is_empty).await
+    }
+
+    /// Publishes at most `limit` messages that match as events again, and returns how many of each brand and reason. A
+    /// message leaves the queue once its republished copy is confirmed. None is published twice, because a copy that is
+    /// rejected again goes to the end, behind the messages that the walk takes.
+    ///
+    /// # Errors
+    /// When RabbitMQ fails before a message has left the queue. A later failure ends the walk before it is complete.
+    pub async fn republish(
+        &self,
+        publisher: &Publisher,
+        filter: &RejectedFilter,
+        limit: u64,
+    ) -> Result<Walked<Groups>, BrokerError> {
+        self.take_out(filter, limit, Some(publisher)).await
+    }
+
+    /// Deletes the messages that match, and returns how many of each brand and reason. Without a filter, RabbitMQ
+    /// deletes all messages at once, and the result has their number alone.
+    ///
+    /// # Errors
+    /// When RabbitMQ fails before a message has left the queue. A later failure ends the walk before it is complete.
+    pub async fn delete(&self, filter: &RejectedFilter) -> Result<Walked<Groups>, BrokerError> {
+        if filter.is_empty() {
+            let total = self.queue.purge().await?;
+            return Ok(Walked { found: Groups::new(), total, complete: true });
+        }
+        self.take_out(filter, u64::MAX, None).await
+    }
+
+    /// Takes messages that match out of the queue; the others go back.
+    async fn take_out(
+        &self,
+        filter: &RejectedFilter,
+        limit: u64,
+        republish: Option<&Publisher>,
+    ) -> Result<Walked<Groups>, BrokerError> {
+        let mut walk = self.queue.begin_walk().await?;
+        let mut groups = Groups::new();
+        let walking = async {
+            let mut done = 0;
+            while done < limit {
+                let Some(got) = walk.next().await? else { break };
+                let (message, delivery) = split(got);
+                if !filter.matches(&message) {
+                    walk.last_kept = Some(delivery);
+                    continue;
+                }
+                let group = (message.brand.clone(), message.reason.clone());
+                let bytes = message.body.len();
+                if let Some(publisher) = republish {
+                    self.queue.republish_message(publisher, message).await?;
+                }
+                let acking = delivery.acker.ack(BasicAckOptions::default());
+                within(OPERATION_TIMEOUT, "take an acknowledgement", acking).await?;
+                add_to_group(&mut groups, group, bytes);
+                done += 1;
+            }
+            Ok(())
+        };
+        let walked = walking.await;
+        walk.end(walked, groups, Groups::is_empty).await
+    }
+}
+
 impl Walk {
     /// Takes the next message. `None` when the walk has taken all messages that were in the queue at its begin, or when
     /// it has reached a limit.
@@ -287,18 +315,35 @@ impl Walk {
         Ok(Some(got))
     }
 
-    /// Requeues the kept messages.
-    async fn end<T>(mut self, found: T) -> Result<Walked<T>, BrokerError> {
+    /// Requeues the kept messages, and returns what the walk found or did. A walk that failed half way is not complete. Its
+    /// result counts nevertheless, because messages that have left the queue are gone, and their room has to be returned.
+    async fn end<T>(
+        mut self,
+        walked: Result<(), BrokerError>,
+        found: T,
+        is_empty: impl FnOnce(&T) -> bool,
+    ) -> Result<Walked<T>, BrokerError> {
         let total = self.total.unwrap_or(0);
         let complete = self.complete || self.taken >= total;
+        let requeued = self.requeue_kept().await;
+        match walked.and(requeued) {
+            Ok(()) => Ok(Walked { found, total, complete }),
+            Err(error) if is_empty(&found) => Err(error),
+            Err(error) => {
+                warn!(error = %Chain(&error), "a walk over the rejected messages ended early");
+                Ok(Walked { found, total, complete: false })
+            }
+        }
+    }
+
+    async fn requeue_kept(&mut self) -> Result<(), BrokerError> {
         // Closing the channel requeues the messages, too, but only after RabbitMQ has confirmed the close. Without this
         // requeue, a reader that follows at once would find fewer messages.
         if let Some(kept) = self.last_kept.take() {
             let options = BasicNackOptions { multiple: true, requeue: true };
             within(OPERATION_TIMEOUT, "requeue messages", kept.acker.nack(options)).await?;
         }
-        within(OPERATION_TIMEOUT, "close a channel", self.channel.close(200, "done".into())).await?;
-        Ok(Walked { found, total, complete })
+        within(OPERATION_TIMEOUT, "close a channel", self.channel.close(200, "done".into())).await
     }
 }
 

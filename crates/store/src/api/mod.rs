@@ -11,4 +11,5 @@ pub mod quota_shares;
 pub mod rejected_usage;
 pub mod tokens;
 pub mod transaction;
+pub mod turns;
 pub mod webhooks;

@@ -1,6 +1,5 @@
 //! How much each brand has put into the queue of rejected messages, by day.
 
-pub use domain::rejected_share::NO_BRAND;
 use tokio_postgres::Row;
 
 use crate::error::StoreError;

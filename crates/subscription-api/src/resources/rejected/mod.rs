@@ -1,5 +1,6 @@
 //! Messages that the router rejected: support lists them, fixes the cause and republishes or deletes them.
 
+mod turn;
 mod views;
 
 use std::collections::BTreeMap;
@@ -8,18 +9,20 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use broker::RejectedFilter;
 use broker::rejected_queue::{Groups, Walked};
+use broker::{RejectedFilter, RejectedReader};
 use domain::ids::BrandId;
-use domain::rejected_share::{USAGE_DAYS, message_bytes};
+use domain::rejected_share::{USAGE_DAYS, message_bytes, share_name};
 use runtime::error::Chain;
-use runtime::tasks;
 use serde_json::{Value, json};
 use store::AuditedTransaction;
+use store::StoreError;
 use store::api::audit::Entry;
-use store::api::rejected_usage::{self, NO_BRAND, RejectedUsage};
+use store::api::brands;
+use store::api::rejected_usage::{self, FreedUsage};
 use tracing::{error, warn};
 
+use self::turn::run_in_turn;
 use self::views::{
     Deleted, FilterParams, RejectedPage, RejectedParams, RejectedSummary, Republished, rejected_view,
     summarize,
@@ -27,7 +30,7 @@ use self::views::{
 use crate::api::Api;
 use crate::auth::Support;
 use crate::http::body::OptionalJsonBody;
-use crate::http::problem::{Problem, Result};
+use crate::http::problem::Result;
 use crate::http::query::Query;
 use crate::openapi::request_schemas;
 use crate::validation::errors::ValidationErrors;
@@ -59,7 +62,8 @@ impl std::str::FromStr for Reason {
 
 /// List rejected messages
 ///
-/// Lists the first messages that the router rejected. The order is not guaranteed.
+/// Lists the first messages that the router rejected. The order is not guaranteed. One request at a time reads the queue;
+/// others wait for some seconds, and then get 503 with `Retry-After`.
 #[utoipa::path(
     get, path = "/admin/v1/rejected", tag = "support", operation_id = "listRejected",
     params(RejectedParams),
@@ -73,7 +77,9 @@ pub(crate) async fn list_rejected(
     let limit = usize::try_from(query.take_limit()).unwrap_or(0);
     let filter = take_filter(&mut query);
     query.finish()?;
-    let Walked { found, total, complete } = api.rejected.list(&filter, limit).await?;
+    let walked =
+        run_in_turn(&api, move |_, reader| async move { Ok(reader.list(&filter, limit).await?) }).await?;
+    let Walked { found, total, complete } = walked;
     let items = found.into_iter().map(rejected_view).collect();
     Ok(Json(RejectedPage { items, next_cursor: None, total, complete }))
 }
@@ -91,7 +97,7 @@ pub(crate) async fn summarize_rejected(
     query: Query,
 ) -> Result<Json<RejectedSummary>> {
     query.finish()?;
-    let walked = api.rejected.summarize().await?;
+    let walked = run_in_turn(&api, move |_, reader| async move { Ok(reader.summarize().await?) }).await?;
     let usage = rejected_usage::load_usage(&api.store, USAGE_DAYS, MAX_DROPPED_BRANDS).await?;
     Ok(Json(summarize(walked, usage)))
 }
@@ -121,7 +127,7 @@ pub(crate) async fn republish_rejected(
     });
     let (limit, filter) = errors.into_result(parsed)?;
     let operation = Operation { actor: by.actor, action: Action::Republish { limit }, filter };
-    let changed = run_audited(api, operation).await?;
+    let changed = run_audited(&api, operation).await?;
     let republished = count_messages(&changed.found);
     Ok((StatusCode::ACCEPTED, Json(Republished { republished, complete: changed.complete })))
 }
@@ -147,7 +153,7 @@ pub(crate) async fn delete_rejected(
     query.finish()?;
     let deletes_all = filter.is_empty();
     let operation = Operation { actor: by.actor, action: Action::Delete, filter };
-    let changed = run_audited(api, operation).await?;
+    let changed = run_audited(&api, operation).await?;
     if deletes_all {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
@@ -182,12 +188,10 @@ struct Operation {
 }
 
 impl Operation {
-    async fn run(&self, api: &Api) -> Result<Walked<Groups>> {
+    async fn run(&self, api: &Api, reader: &RejectedReader) -> Result<Walked<Groups>> {
         let walked = match self.action {
-            Action::Republish { limit } => {
-                api.rejected.republish(&api.publisher, &self.filter, limit).await?
-            }
-            Action::Delete => api.rejected.delete(&self.filter).await?,
+            Action::Republish { limit } => reader.republish(&api.publisher, &self.filter, limit).await?,
+            Action::Delete => reader.delete(&self.filter).await?,
         };
         Ok(walked)
     }
@@ -235,12 +239,11 @@ impl Operation {
     }
 }
 
-/// Runs an operation between its two entries of the audit. It runs in a task, so that it ends with its entry even if
-/// the client does not wait for the response.
-async fn run_audited(api: Api, operation: Operation) -> Result<Walked<Groups>> {
-    write_entry(&api, &operation.begin_entry()).await?;
-    let running = tasks::spawn_named("rejected messages", async move {
-        let outcome = operation.run(&api).await;
+/// Runs an operation between its two entries of the audit.
+async fn run_audited(api: &Api, operation: Operation) -> Result<Walked<Groups>> {
+    run_in_turn(api, move |api, reader| async move {
+        write_entry(&api, &operation.begin_entry()).await?;
+        let outcome = operation.run(&api, &reader).await;
         if let Err(problem) = write_entry(&api, &operation.outcome_entry(&outcome)).await {
             error!(status = %problem.status(), "could not record the outcome for rejected messages in the audit");
         }
@@ -248,11 +251,8 @@ async fn run_audited(api: Api, operation: Operation) -> Result<Walked<Groups>> {
             return_room(&api, walked, operation.is_purge()).await;
         }
         outcome
-    });
-    running.await.unwrap_or_else(|error| {
-        error!(error = %Chain(&error), "the operation on rejected messages ended early");
-        Err(Problem::internal_error())
     })
+    .await
 }
 
 async fn write_entry(api: &Api, entry: &Entry) -> Result<()> {
@@ -260,26 +260,32 @@ async fn write_entry(api: &Api, entry: &Entry) -> Result<()> {
     Ok(AuditedTransaction::begin(&mut client).await?.commit(entry).await?)
 }
 
-/// Returns the room of messages that left the queue to the shares of their brands. If this fails, the shares are free
-/// again a week later.
+/// Returns the room of messages that left the queue to the shares that the router took it from. If this fails, the shares
+/// are free again a week later.
 async fn return_room(api: &Api, walked: &Walked<Groups>, purged: bool) {
     let returned = if purged {
         rejected_usage::reset_usage(&api.store).await
     } else {
-        let mut usage: BTreeMap<&str, RejectedUsage> = BTreeMap::new();
-        for ((brand, _), count) in &walked.found {
-            let brand = brand.as_ref().map_or(NO_BRAND, BrandId::as_str);
-            let freed = usage.entry(brand).or_default();
-            brand.clone_into(&mut freed.brand);
-            let messages = i64::try_from(count.messages).unwrap_or(i64::MAX);
-            let bytes = i64::try_from(count.bytes).unwrap_or(i64::MAX);
-            freed.messages -= messages;
-            freed.bytes -= bytes.saturating_add(messages.saturating_mul(message_bytes(0)));
-        }
-        let usage: Vec<RejectedUsage> = usage.into_values().collect();
-        rejected_usage::add_usage(&api.store, &usage).await
+        free_room(api, &walked.found).await
     };
     if let Err(error) = returned {
         warn!(error = %Chain(&error), "could not return the room of rejected messages to their brands");
     }
+}
+
+async fn free_room(api: &Api, groups: &Groups) -> std::result::Result<(), StoreError> {
+    let known = brands::list_known(&api.store, groups.keys().filter_map(|(brand, _)| brand.as_ref())).await?;
+    let mut shares: BTreeMap<&str, FreedUsage> = BTreeMap::new();
+    for ((brand, reason), count) in groups {
+        let reason = reason.as_deref().unwrap_or_default();
+        let share = share_name(brand.as_ref(), reason, |brand| known.contains(brand));
+        let freed = shares.entry(share).or_default();
+        share.clone_into(&mut freed.brand);
+        let messages = i64::try_from(count.messages).unwrap_or(i64::MAX);
+        let bytes = i64::try_from(count.bytes).unwrap_or(i64::MAX);
+        freed.messages += messages;
+        freed.bytes += bytes.saturating_add(messages.saturating_mul(message_bytes(0)));
+    }
+    let freed: Vec<FreedUsage> = shares.into_values().collect();
+    rejected_usage::free_usage(&api.store, USAGE_DAYS, &freed).await
 }

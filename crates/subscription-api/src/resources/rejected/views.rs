@@ -4,8 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use broker::RejectedMessage;
 use broker::rejected_queue::{Groups, Walked};
+use domain::rejected_share::NO_BRAND;
 use serde::Serialize;
-use store::api::rejected_usage::{NO_BRAND, RejectedUsage};
+use store::api::rejected_usage::RejectedUsage;
 use utoipa::{IntoParams, ToSchema};
 
 /// The first rejected messages.
