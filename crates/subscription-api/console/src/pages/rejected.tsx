@@ -1,6 +1,6 @@
 // The events that the router rejected, with their reasons, and the actions on them.
 
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { listRejected, deleteRejected, republishRejected } from '../api/support';
 import type { Rejected, RejectedFilter } from '../api/types';
 import { bytes, count, pluralize } from '../lib/format';
@@ -23,7 +23,8 @@ export function RejectedEvents() {
   const { data, problem, reload } = useResource(
     (signal) => listRejected({ limit: SHOWN, ...filter }, signal),
     [filter.brandId, filter.reason],
-    { every: POLL_INTERVAL_MS },
+    // A filtered page is not polled, because the server looks at all rejected events for it, one request at a time.
+    { every: narrowed ? undefined : POLL_INTERVAL_MS },
   );
   const [asking, setAsking] = useState<'republish' | 'delete' | null>(null);
   const close = () => setAsking(null);
@@ -46,7 +47,7 @@ export function RejectedEvents() {
           event type to the catalogue, then republish them.
         </p>
       </Heading>
-      <Filters filter={filter} />
+      <Filters filter={filter} reload={reload} />
       <ProblemNote problem={problem} retry={reload} />
       {!data && !problem && <Loading />}
       {data && !some && <Empty title="Nothing is rejected." />}
@@ -83,18 +84,31 @@ export function RejectedEvents() {
   );
 }
 
-/** The filters. They are part of the URL, so that people can share a view. */
-function Filters({ filter }: { filter: RejectedFilter }) {
+/** The filters. They are part of the URL, so that people can share a view. They apply on submit, because a filtered page is costly. */
+function Filters({ filter, reload }: { filter: RejectedFilter; reload: () => Promise<void> }) {
+  const [brandId, setBrandId] = useState(filter.brandId);
+  const [reason, setReason] = useState(filter.reason);
+  useEffect(() => {
+    setBrandId(filter.brandId);
+    setReason(filter.reason);
+  }, [filter.brandId, filter.reason]);
+  const apply = (event: Event) => {
+    event.preventDefault();
+    const wanted = { brandId: brandId.trim(), reason: reason.trim() };
+    if (wanted.brandId === filter.brandId && wanted.reason === filter.reason) void reload();
+    else setQuery(wanted);
+  };
   return (
-    <div class="filters" role="search" aria-label="Rejected events">
-      <TextField label="Brand" value={filter.brandId} onChange={(brandId) => setQuery({ brandId: brandId.trim() })} />
-      <TextField label="Reason" value={filter.reason} onChange={(reason) => setQuery({ reason: reason.trim() })} />
+    <form class="filters" role="search" aria-label="Rejected events" onSubmit={apply}>
+      <TextField label="Brand" value={brandId} onChange={setBrandId} />
+      <TextField label="Reason" value={reason} onChange={setReason} />
+      <Button type="submit">Apply</Button>
       {(filter.brandId || filter.reason) && (
         <Button kind="quiet" onClick={() => setQuery({ brandId: '', reason: '' })}>
           Clear filters
         </Button>
       )}
-    </div>
+    </form>
   );
 }
 
