@@ -30,6 +30,7 @@ const LIMITS: ServerLimits = ServerLimits {
     listener: "ops",
     max_connections: 64,
     max_connections_per_network: 32,
+    max_connections_per_site: 48,
     head_timeout: Duration::from_secs(10),
     keep_alive_timeout: Duration::from_secs(10),
     max_lifetime: Duration::from_secs(600),

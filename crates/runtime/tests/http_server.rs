@@ -2,13 +2,15 @@
 
 #![expect(clippy::disallowed_methods, reason = "tasks that end with the test")]
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::Extension;
 use axum::routing::{get, post};
+use futures_util::{StreamExt as _, stream};
 use runtime::http_server::{self, ClientAddress, ServerLimits, TrustedProxies};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -20,6 +22,7 @@ const LIMITS: ServerLimits = ServerLimits {
     listener: "test",
     max_connections: 6,
     max_connections_per_network: 4,
+    max_connections_per_site: 4,
     head_timeout: LONG,
     keep_alive_timeout: LONG,
     max_lifetime: LONG,
@@ -35,7 +38,18 @@ fn app() -> Router {
             get(async |Extension(ClientAddress(client)): Extension<ClientAddress>| format!("{client}!")),
         )
         .route("/large", get(async || Bytes::from_static(&LARGE)))
+        .route("/slow", get(respond_slowly))
         .route("/body", post(async |body: Bytes| body.len().to_string()))
+}
+
+/// Responds with a body whose second half is ready after two minutes.
+async fn respond_slowly() -> Body {
+    let end = async {
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        Ok::<_, Infallible>(Bytes::from_static(b"end"))
+    };
+    let begin = async { Ok(Bytes::from_static(b"begin")) };
+    Body::from_stream(stream::once(begin).chain(stream::once(end)))
 }
 
 fn start(limits: ServerLimits, proxies: &str) -> SocketAddr {
@@ -158,6 +172,17 @@ async fn an_old_connection_ends_after_its_response() {
     let response = exchange(&mut busy, b"abc", "\r\n\r\n3").await;
     assert!(response.contains("connection: close"), "{response}");
     wait_end(&mut busy).await;
+}
+
+/// A response that takes longer than the lifetime and every timeout arrives whole. The clock moves on by itself.
+#[tokio::test(start_paused = true)]
+async fn a_response_is_finished_however_old_its_connection_becomes() {
+    let address = start(ServerLimits { max_lifetime: Duration::from_secs(10), ..LIMITS }, "");
+    let mut stream = connect_from(1, address).await;
+    stream.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.expect("read");
+    assert!(text.contains("begin") && text.contains("end") && text.ends_with("\r\n0\r\n\r\n"), "{text}");
 }
 
 /// The response is longer than the buffers, so that the server waits for a client that never reads. Meanwhile the

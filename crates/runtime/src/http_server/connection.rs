@@ -26,7 +26,10 @@ use crate::http_server::{ClientAddress, Shared};
 
 /// Largest head of a request, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// Bounds the last exchange of a connection that is to end: a request of half a minute, and a response at a low rate.
+/// Bounds the last exchange of a connection when the process stops: a request of half a minute, and its response.
+///
+/// A connection that reached its lifetime has no such bound, because a response may take longer at a rate that
+/// [`ProgressStream`] allows, and a client that makes no progress ends it anyway.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The reason for the end of a connection that its client did not close.
@@ -62,12 +65,17 @@ pub(super) async fn serve_connection(shared: Arc<Shared>, stream: TcpStream, pee
     // `ProgressStream` has the timeouts: hyper's would treat a connection without a request like a head without an end.
     http.header_read_timeout(None).max_buf_size(MAX_HEAD_BYTES);
     let mut connection = pin!(http.serve_connection(io, service));
-    let ended = tokio::select! {
-        result = connection.as_mut() => Some(result),
-        () = shared.stop.cancelled() => None,
-        () = tokio::time::sleep(limits.max_lifetime) => {
-            count_end(limits.listener, End::Lifetime);
-            None
+    let mut lifetime = pin!(tokio::time::sleep(limits.max_lifetime));
+    let mut is_old = false;
+    let ended = loop {
+        tokio::select! {
+            result = connection.as_mut() => break Some(result),
+            () = shared.stop.cancelled() => break None,
+            () = lifetime.as_mut(), if !is_old => {
+                is_old = true;
+                count_end(limits.listener, End::Lifetime);
+                connection.as_mut().graceful_shutdown();
+            }
         }
     };
     let result = match ended {
@@ -108,7 +116,6 @@ async fn call_app(
     let mut app: Router = shared.app.clone();
     let client = ClientAddress(shared.proxies.find_client(peer.ip(), request.headers()));
     let mut request = request.map(|body| Body::new(RequestBody::new(body)));
-    request.extensions_mut().insert(peer);
     request.extensions_mut().insert(client);
     let response = app.call(request).await?;
     Ok(response.map(|body| Body::new(HeldBody::new(body, in_flight))))

@@ -1,6 +1,6 @@
 //! The HTTP server of every listener. Its clients are strangers, so each of them is bounded by itself.
 //!
-//! - [`slots`] bounds the connections, in all and for each client network. A connection without a slot gets 503 and is
+//! - [`slots`] bounds the connections, in all, for each client network and for each site. A connection without a slot gets 503 and is
 //!   closed ([`refusal`]), because a connection that waits in the backlog of the socket would hang without a reason.
 //! - [`progress`] ends a connection whose client moves no bytes, too few, or sends no request. [`body`] does the same
 //!   for the bodies of requests.
@@ -34,7 +34,7 @@ pub use crate::http_server::body::{BodyTooSlow, HeldBody};
 use crate::http_server::connection::{End, serve_connection};
 pub use crate::http_server::forwarded::TrustedProxies;
 use crate::http_server::refusal::Refusals;
-pub use crate::http_server::slots::client_network;
+pub use crate::http_server::slots::client_site;
 use crate::http_server::slots::{Full, Slot, Slots};
 use crate::metrics::{MetricDef, MetricKind};
 use crate::tasks;
@@ -69,7 +69,7 @@ pub(crate) const METRICS: [MetricDef; 4] = [
     MetricDef::new(
         MetricKind::Counter,
         "postrider_http_connections_refused_total",
-        "Connections that got 503 because of a limit: total, or network for the connections of one client network",
+        "Connections that got 503 because of a limit: total, or network for the connections of one client network or of its IPv6 /48",
     )
     .with_labels(&["limit", "listener"]),
     MetricDef::new(
@@ -87,8 +87,10 @@ pub struct ServerLimits {
     pub listener: &'static str,
     /// Most connections at once.
     pub max_connections: usize,
-    /// Most connections of one client network at once ([`client_network`]).
+    /// Most connections of one client network at once: an IPv4 address, an IPv6 /64.
     pub max_connections_per_network: usize,
+    /// Most connections of one client site at once ([`client_site`]).
+    pub max_connections_per_site: usize,
     /// Longest time for the head of a request.
     pub head_timeout: Duration,
     /// Longest time between a response and the next request.
@@ -136,7 +138,7 @@ pub async fn serve(
     let name = limits.listener;
     init_metrics(&limits);
     let in_use = gauge!("postrider_http_connections", "listener" => name);
-    let slots = Slots::new(limits.max_connections, limits.max_connections_per_network, in_use);
+    let slots = Slots::new(&limits, in_use);
     let mut refusing = Refusing { listener: name, refusals: Refusals::new(), logged: None };
     let shared = Arc::new(Shared { app, limits, proxies, stop });
     let connections = TaskTracker::new();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Extension;
 use axum::routing::get;
-use runtime::http_server::TrustedProxies;
+use runtime::http_server::{ClientAddress, TrustedProxies};
 use subscription_api::testing::server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -30,16 +30,15 @@ async fn send_request(address: SocketAddr) -> TcpStream {
 }
 
 #[tokio::test]
-async fn a_handler_knows_the_address_of_its_peer() {
-    let (address, _stop, _serving) = start_server(
-        Router::new().route("/", get(async |Extension(peer): Extension<SocketAddr>| peer.to_string())),
-    )
-    .await;
+async fn a_handler_knows_the_address_of_its_client() {
+    let name_client =
+        get(async |Extension(ClientAddress(client)): Extension<ClientAddress>| client.to_string());
+    let (address, _stop, _serving) = start_server(Router::new().route("/", name_client)).await;
     let mut stream = send_request(address).await;
-    let peer = stream.local_addr().expect("its address").to_string();
+    let client = stream.local_addr().expect("its address").ip().to_string();
     let mut answer = vec![0; 4096];
     let mut text = String::new();
-    while !text.ends_with(&peer) {
+    while !text.ends_with(&client) {
         let read = tokio::time::timeout(TEST_TIMEOUT, stream.read(&mut answer))
             .await
             .expect("in time")
