@@ -3,6 +3,7 @@
 mod support;
 
 use broker::{BrokerError, Outgoing, Publisher, Route};
+use futures_util::future::join_all;
 use lapin::ExchangeKind;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
@@ -74,4 +75,24 @@ async fn an_unroutable_message_fails_its_chunk_and_no_later_message() {
         assert!(matches!(failed, Err(BrokerError::Unroutable(_))), "{lost}: {failed:?}");
         bound.publish_to(&[BOUND; 50]).await.expect("later messages are stored");
     }
+}
+
+#[tokio::test]
+async fn callers_beside_an_unroutable_message_are_not_affected() {
+    let bound = BoundQueue::create().await;
+    let publish = async |caller: usize| {
+        let mut keys = [BOUND; 20];
+        if caller.is_multiple_of(3) {
+            keys[caller % 20] = "nowhere";
+        }
+        (caller, bound.publish_to(&keys).await)
+    };
+    for (caller, published) in join_all((0..60).map(publish)).await {
+        match published {
+            Ok(()) => assert!(!caller.is_multiple_of(3), "{caller}"),
+            Err(BrokerError::Unroutable(_)) => assert!(caller.is_multiple_of(3), "{caller}"),
+            Err(error) => panic!("{caller}: {error:?}"),
+        }
+    }
+    assert_eq!(bound.count_stored().await, 40 * 20 + 20 * 19);
 }

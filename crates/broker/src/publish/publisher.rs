@@ -1,12 +1,12 @@
 //! A publisher that waits for RabbitMQ's confirm of each message.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Channel, Confirmation};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::outgoing::{Outgoing, Route};
 use crate::connection::{Link, OPERATION_TIMEOUT};
@@ -14,8 +14,11 @@ use crate::error::{BrokerError, within};
 
 /// Longest time until a confirm. RabbitMQ blocks publishers for long when it is out of memory or disk.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
-/// Mandatory messages in flight at once.
+/// Mandatory messages in flight at once on one channel.
 const MAX_MANDATORY_IN_FLIGHT: usize = 100;
+/// Channels for mandatory messages. Callers wait for each other only when all are in use.
+const MAX_MANDATORY_CHANNELS: usize = 16;
+
 /// Publishes with confirms, any number at once, over one channel that is opened again after it was lost.
 ///
 /// RabbitMQ may have stored a message although publishing it failed, so a caller that retries publishes at least once.
@@ -24,8 +27,39 @@ const MAX_MANDATORY_IN_FLIGHT: usize = 100;
 pub struct Publisher {
     link: Link,
     opened: Arc<Mutex<Opened>>,
-    /// The channel for mandatory messages, locked while a chunk of them is published.
-    mandatory: Arc<Mutex<Option<Channel>>>,
+    mandatory: Arc<MandatoryChannels>,
+}
+
+/// The channels for mandatory messages. A chunk of messages has one for itself until it is confirmed.
+#[derive(Debug)]
+struct MandatoryChannels {
+    permits: Semaphore,
+    /// Open channels that no chunk uses, the one used last at the end, so that no more are open than were needed.
+    idle: std::sync::Mutex<Vec<Channel>>,
+}
+
+impl Default for MandatoryChannels {
+    fn default() -> Self {
+        Self { permits: Semaphore::new(MAX_MANDATORY_CHANNELS), idle: std::sync::Mutex::default() }
+    }
+}
+
+impl MandatoryChannels {
+    /// Takes the open channel that was used last, and forgets those that are closed.
+    fn take_open(&self) -> Option<Channel> {
+        let mut idle = self.lock_idle();
+        idle.retain(|channel| channel.status().connected());
+        idle.pop()
+    }
+
+    fn put_back(&self, channel: Channel) {
+        self.lock_idle().push(channel);
+    }
+
+    // A poisoned lock is safe to use, because no panic can leave the list half changed.
+    fn lock_idle(&self) -> MutexGuard<'_, Vec<Channel>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The channel in use.
@@ -114,16 +148,18 @@ impl Publisher {
         Ok(())
     }
 
-    /// Publishes one chunk. Other callers wait until the chunk is confirmed, but not for all messages of a caller.
+    /// Publishes one chunk over a channel that no other caller uses meanwhile. A caller waits for the chunks of others only
+    /// while all channels are in use.
     async fn publish_mandatory_chunk(
         &self,
         timeout: Duration,
         chunk: &[(Route<'_>, &Outgoing)],
     ) -> Result<(), BrokerError> {
-        let mut slot = self.mandatory.lock().await;
-        let channel = match slot.take() {
-            Some(channel) if channel.status().connected() => channel,
-            _ => self.new_confirm_channel().await?,
+        // Nobody closes the semaphore, so that this does not fail.
+        let _permit = self.mandatory.permits.acquire().await.ok();
+        let channel = match self.mandatory.take_open() {
+            Some(channel) => channel,
+            None => self.new_confirm_channel().await?,
         };
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let sending = chunk.iter().map(|(route, message)| send_message(&channel, *route, message, options));
@@ -142,7 +178,7 @@ impl Publisher {
         }
         // A channel is not used again after a message failed or came back, because later answers on it may belong to
         // these messages.
-        *slot = Some(channel);
+        self.mandatory.put_back(channel);
         Ok(())
     }
 
