@@ -17,6 +17,13 @@ const DELETED_WEBHOOK_MARGIN: Duration = Duration::from_secs(2 * 24 * 3600);
 /// Days of usage of the rejected queue that stay, beyond the days that count.
 pub(crate) const MAX_USAGE_DAYS: i32 = 30;
 
+/// The steps that delete what requests left behind, with their statements.
+pub(crate) const OLD_REQUESTS: [(&str, &str); 3] = [
+    ("delete ended redeliveries", sql!("redelivery_jobs/delete_ended")),
+    ("delete lapsed leases", sql!("redelivery_lease/delete_lapsed")),
+    ("delete old idempotency keys", sql!("idempotency/delete_old")),
+];
+
 /// Deletes entries of the audit that are older than `retention`. Returns whether none is left.
 pub(crate) async fn delete_old_audit(store: &Store, retention: Duration) -> Result<bool, StoreError> {
     delete_in_chunks(store, sql!("audit/delete_old"), to_millis(retention)).await
@@ -29,6 +36,16 @@ pub(crate) async fn remove_deleted_webhooks(store: &Store, retention: Duration) 
     delete_in_chunks(store, sql!("webhooks/remove_deleted"), age).await
 }
 
+/// Deletes rows whose age is at least `retention` by one of [`OLD_REQUESTS`]. Returns whether none is left.
+pub(crate) async fn delete_old_requests(
+    store: &Store,
+    sql: &'static str,
+    retention: Duration,
+) -> Result<bool, StoreError> {
+    delete_in_chunks(store, sql, to_millis(retention)).await
+}
+
+/// Repeats a statement that deletes rows older than $1 milliseconds, at most $2 at once, until none is left.
 async fn delete_in_chunks(store: &Store, sql: &'static str, age: i64) -> Result<bool, StoreError> {
     for _ in 0..MAX_CHUNKS {
         if store.execute(sql, &[&age, &CHUNK_ROWS]).await? == 0 {

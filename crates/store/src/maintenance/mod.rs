@@ -17,7 +17,6 @@ use tracing::{info, warn};
 use crate::error::StoreError;
 use crate::maintenance::schema_change::{SCHEMA_LOCK, SchemaChange};
 use crate::pool::Store;
-use crate::redelivery::jobs;
 use crate::rows::read;
 
 /// The advisory lock of the one process that maintains the schema.
@@ -96,8 +95,10 @@ impl Maintenance {
         self.note_outcome("begin an epoch", turned);
         let dropped = epochs::drop_old_epochs(&mut self.change, self.retention).await;
         self.note_outcome("drop old epochs", dropped);
-        let forgotten = jobs::delete_ended(&self.store, self.retention).await;
-        self.note_outcome("forget redeliveries", forgotten);
+        for (step, sql) in forgetting::OLD_REQUESTS {
+            let deleted = forgetting::delete_old_requests(&self.store, sql, self.retention).await;
+            self.note_progress(step, deleted);
+        }
         let cleared = forgetting::clear_deleted_webhooks(&self.store).await;
         self.note_progress("clear the secrets of deleted webhooks", cleared);
         let removed = forgetting::remove_deleted_webhooks(&self.store, self.retention).await;

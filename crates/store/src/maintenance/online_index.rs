@@ -48,7 +48,7 @@ pub struct OnlineIndex {
 }
 
 /// All indexes that are built online.
-pub const ONLINE_INDEXES: [OnlineIndex; 3] = [
+pub const ONLINE_INDEXES: [OnlineIndex; 4] = [
     // Finds retries whose message was lost, or that only the database holds.
     OnlineIndex {
         name: "deliveries_retry_due",
@@ -68,6 +68,13 @@ pub const ONLINE_INDEXES: [OnlineIndex; 3] = [
         table: "redeliveries",
         layout: Layout::Whole,
         definition: "(webhook_id, queued_at, created, event_id) WHERE job_id IS NOT NULL",
+    },
+    // Removing a deleted webhook looks for its jobs, also for the foreign key.
+    OnlineIndex {
+        name: "redelivery_jobs_by_webhook",
+        table: "redelivery_jobs",
+        layout: Layout::Whole,
+        definition: "(webhook_id)",
     },
 ];
 

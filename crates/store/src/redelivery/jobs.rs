@@ -250,15 +250,6 @@ pub async fn walk_job(
     Ok(transaction.commit().await?)
 }
 
-/// Deletes ended jobs, lapsed leases and idempotency keys that are older than the retention, by the database's clock.
-///
-/// # Errors
-/// When the database fails.
-pub async fn delete_ended(store: &Store, retention: Duration) -> Result<(), StoreError> {
-    store.execute(sql!("redelivery_jobs/delete_ended"), &[&to_millis(retention)]).await?;
-    Ok(())
-}
-
 impl OpenJob {
     fn range(&self) -> DeliveryRange {
         DeliveryRange {

@@ -45,7 +45,7 @@ const PARTITIONED: [&str; 1] = ["webhook_activity"];
 const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
 /// Runs maintenance until nothing is left to do, because autovacuum may block a step of a pass.
-async fn finish_maintenance(test: &TestStore) {
+pub(crate) async fn finish_maintenance(test: &TestStore) {
     for _ in 0..50 {
         if run_maintenance(&test.store, RETENTION, AUDIT_RETENTION).await == Maintained::Finished {
             return;
@@ -80,16 +80,71 @@ async fn old_entries_of_the_audit_are_deleted_in_chunks() {
         .expect("entries");
     finish_maintenance(&test).await;
     assert_eq!(test.count_rows("audit").await, 399, "one for each day of the retention");
-    let plan = test.explain(store_sql("audit/delete_old"), 2).await;
-    assert!(plan.contains("audit_by_time") && !plan.contains("Seq Scan"), "{plan}");
     test.drop_database().await;
 }
 
-fn store_sql(name: &str) -> &'static str {
-    match name {
-        "audit/delete_old" => include_str!("../../sql/audit/delete_old.sql"),
-        other => unreachable!("{other}"),
+#[tokio::test]
+async fn old_idempotency_keys_and_lapsed_leases_are_deleted_in_chunks() {
+    let test = TestStore::new().await;
+    test.sql
+        .batch_execute(
+            "INSERT INTO idempotency_keys (brand_id, key, fingerprint, ids, created)
+             SELECT 'acme', n, sha256('x'), '{}', now() - n * interval '1 hour' FROM generate_series(1, 2000) AS n;
+             INSERT INTO redelivery_claims (webhook_id, holder, until)
+             SELECT gen_random_uuid(), gen_random_uuid(), now() - n * interval '1 hour'
+             FROM generate_series(1, 2000) AS n",
+        )
+        .await
+        .expect("rows");
+    finish_maintenance(&test).await;
+    for table in ["idempotency_keys", "redelivery_claims"] {
+        assert_eq!(test.count_rows(table).await, 167, "{table}: one for each hour of the retention");
     }
+    test.drop_database().await;
+}
+
+/// A chunk costs what it deletes, with and without statistics of small tables, however many rows stay.
+#[tokio::test]
+async fn old_rows_are_found_by_an_index() {
+    let test = TestStore::new().await;
+    for statistics in ["", "ANALYZE"] {
+        test.sql.batch_execute(statistics).await.expect("statistics");
+        for (statement, index) in [
+            (include_str!("../../sql/audit/delete_old.sql"), "audit_by_time"),
+            (include_str!("../../sql/idempotency/delete_old.sql"), "idempotency_keys_by_age"),
+            (include_str!("../../sql/redelivery_jobs/delete_ended.sql"), "redelivery_jobs_by_age"),
+        ] {
+            let plan = test.explain(statement, 2).await;
+            assert!(plan.contains(index) && !plan.contains("Seq Scan"), "{plan}");
+            assert!(plan.contains("LIMIT") || plan.contains("Limit"), "{plan}");
+        }
+    }
+    test.drop_database().await;
+}
+
+/// Removing a webhook checks each foreign key that points to it, row by row.
+#[tokio::test]
+async fn every_reference_to_a_webhook_has_an_index() {
+    let test = TestStore::new().await;
+    let references = test
+        .sql
+        .query(
+            "SELECT c.conrelid::regclass::text, EXISTS (
+                 SELECT FROM pg_index i
+                 WHERE i.indrelid = c.conrelid AND i.indpred IS NULL AND i.indisvalid AND i.indkey[0] = c.conkey[1]
+             )
+             FROM pg_constraint c WHERE c.contype = 'f' AND c.confrelid = 'webhooks'::regclass",
+            &[],
+        )
+        .await
+        .expect("foreign keys");
+    assert!(!references.is_empty());
+    for row in &references {
+        assert!(row.get::<_, bool>(1), "{} has no whole index", row.get::<_, String>(0));
+    }
+    let plan = test.explain(include_str!("../../sql/webhooks/remove_deleted.sql"), 2).await;
+    assert!(plan.contains("redelivery_jobs_by_webhook"), "{plan}");
+    test.drop_database().await;
 }
 
 async fn delete_webhook(test: &TestStore, id: WebhookId) {

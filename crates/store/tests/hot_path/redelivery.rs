@@ -14,8 +14,9 @@ use store::redelivery::lease;
 use store::redelivery::queue::{self, CompletedRedelivery, DueRedelivery};
 use uuid::Uuid;
 
+use crate::forgetting::finish_maintenance;
 use crate::record::{SLICE, build_attempt, store_delivery};
-use crate::support::{RETENTION, TestStore};
+use crate::support::TestStore;
 
 fn position_of(key: DeliveryKey) -> KeysetPosition {
     KeysetPosition { at: key.created, id: key.event.to_uuid() }
@@ -176,14 +177,14 @@ async fn ended_jobs_are_deleted_after_the_retention() {
     let test = TestStore::new().await;
     let key = store_delivery(&test).await;
     let asked = create_job(&test, key, &select_status(Some(DeliveryStatus::Held))).await;
-    let touched = "UPDATE redelivery_jobs SET updated = updated - interval '1 day'";
+    let touched = "UPDATE redelivery_jobs SET updated = updated - interval '8 days'";
     let old = async || test.sql.batch_execute(touched).await.expect("made older");
     old().await;
-    jobs::delete_ended(&test.store, RETENTION / 7).await.expect("nothing to delete");
+    finish_maintenance(&test).await;
     let open = jobs::find_open_job(&test.store, key.webhook).await.expect("read").expect("still open");
     jobs::walk_job(&test.store, key.webhook, &open, 5).await.expect("walked");
     old().await;
-    jobs::delete_ended(&test.store, RETENTION / 7).await.expect("deleted");
+    finish_maintenance(&test).await;
     let found = jobs::find_job(&test.store, key.webhook, asked.id).await.expect("read");
     assert!(found.is_none());
     test.drop_database().await;
