@@ -59,6 +59,18 @@ mod tests {
     }
 
     #[test]
+    fn the_help_and_the_contract_tell_the_further_connections() {
+        let control = store::pool::CONTROL_CONNECTIONS;
+        let further = control + store::pool::LEASE_CONNECTIONS;
+        let help = Config::command().render_long_help().to_string();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        let told = format!("a router {control}; a deliverer as many again for recording, and {further}");
+        assert!(help.contains(&told), "{help}");
+        let told = format!("a router {control}, a deliverer as many again and {further}");
+        assert!(include_str!("../../docs/contract.md").contains(&told));
+    }
+
+    #[test]
     fn every_setting_but_the_master_key_has_a_default() {
         let config = Config::try_parse_from([
             "deliverer",

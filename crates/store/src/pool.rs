@@ -33,10 +33,10 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connections of a control pool. Its callers are single tasks (renewal, refresh, probe, outbox, health, searches), so
 /// that each finds a free connection.
-const MAX_CONTROL_CONNECTIONS: u16 = 6;
+pub const CONTROL_CONNECTIONS: u16 = 6;
 /// Connections for the leases of one process. Each lease needs one short statement every two seconds, so that two
 /// connections serve thousands of leases.
-const MAX_LEASE_CONNECTIONS: u16 = 2;
+pub const LEASE_CONNECTIONS: u16 = 2;
 /// Bounds a request to cancel a statement.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -133,7 +133,7 @@ impl Store {
         let options = index_order_options();
         Self {
             is_measured: false,
-            ..Self::with_options(settings, application, MAX_CONTROL_CONNECTIONS, &options)
+            ..Self::with_options(settings, application, CONTROL_CONNECTIONS, &options)
         }
     }
 
@@ -141,10 +141,7 @@ impl Store {
     #[must_use]
     pub fn for_leases(settings: &StoreSettings, application: &str) -> Self {
         let options = session_options(LOCK_TIMEOUT);
-        Self {
-            is_measured: false,
-            ..Self::with_options(settings, application, MAX_LEASE_CONNECTIONS, &options)
-        }
+        Self { is_measured: false, ..Self::with_options(settings, application, LEASE_CONNECTIONS, &options) }
     }
 
     /// Creates a store for statements that take batches ([`crate::routing::ingest`], [`crate::delivery::record`]).

@@ -29,8 +29,8 @@ pub struct StoreSettings {
         value_parser = parse_database_url
     )]
     pub database_url: DatabaseUrl,
-    /// Connections that this process opens for its work; it opens up to thirteen more, for tokens, renewals, watches
-    /// and leases
+    /// Connections that this process opens for its work. The API opens 10 more, for tokens and for itself; a router 6;
+    /// a deliverer as many again for recording, and 8
     #[arg(long, env = "POSTRIDER_DATABASE_POOL", value_name = "N", default_value = "8", value_parser = clap::value_parser!(u16).range(2..=200))]
     pub database_pool: u16,
     /// Time for which events stay readable
