@@ -29,10 +29,7 @@ impl Output {
             return print_line(&format!("[{}]", items.join(",")));
         }
         let items: Vec<Value> = items.iter().map(|item| parse_json(item.get())).collect::<Result<_, _>>()?;
-        let cells =
-            items.iter().map(|item| columns.iter().map(|(_, at)| format_cell(item.pointer(at))).collect());
-        let head = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
-        print_table(&std::iter::once(head).chain(cells).collect::<Vec<_>>())
+        print_columns(&items, columns)
     }
 
     /// Prints one resource, one line per field.
@@ -60,6 +57,14 @@ impl Output {
     pub(crate) fn print_item(self, json: &Value, words: &str) -> Result<(), Error> {
         if self == Self::Json { print_line(&json.to_string()) } else { print_line(words) }
     }
+}
+
+/// Prints a list as aligned columns.
+pub(crate) fn print_columns(items: &[Value], columns: &[Column]) -> Result<(), Error> {
+    let cells =
+        items.iter().map(|item| columns.iter().map(|(_, at)| format_cell(item.pointer(at))).collect());
+    let head = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
+    print_table(&std::iter::once(head).chain(cells).collect::<Vec<_>>())
 }
 
 /// Formats a value on one line.

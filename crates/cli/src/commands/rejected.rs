@@ -2,13 +2,13 @@
 
 use clap::Subcommand;
 use http::Method;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::client::Query;
 use crate::error::Error;
-use crate::output::Column;
+use crate::output::{Column, Output, print_columns};
 use crate::session::Session;
 
 const COLUMNS: [Column; 5] = [
@@ -20,6 +20,8 @@ const COLUMNS: [Column; 5] = [
 ];
 const SUMMARY_COLUMNS: [Column; 4] =
     [("BRAND", "/brandId"), ("REASON", "/reason"), ("EVENTS", "/messages"), ("BYTES", "/bytes")];
+const DROPPED_COLUMNS: [Column; 3] =
+    [("BRAND", "/brandId"), ("DROPPED EVENTS", "/messages"), ("BYTES", "/bytes")];
 const PATH: [&str; 3] = ["admin", "v1", "rejected"];
 
 #[derive(Debug, Subcommand)]
@@ -33,7 +35,7 @@ pub(crate) enum Command {
         #[arg(long)]
         reason: Option<String>,
     },
-    /// Count the rejected events by brand and reason
+    /// Count the rejected events by brand and reason, and the dropped ones of the last week by brand
     Summary,
     /// Republish rejected events, once the cause is fixed
     Republish {
@@ -72,8 +74,11 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error
         }
         Command::Summary => {
             let path = ["admin", "v1", "rejected", "summary"];
-            let page: Page = client.get_json(&path, &Query::new()).await?;
-            output.print_list(&page.items, &SUMMARY_COLUMNS)
+            let mut summary: Summary = client.get_json(&path, &Query::new()).await?;
+            if let Some(brand) = session.given_brand() {
+                summary.keep_brand(brand);
+            }
+            print_summary(output, &summary)
         }
         Command::Republish { limit, reason } => {
             let mut body = json!({});
@@ -98,7 +103,47 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error
     }
 }
 
+/// The counts of rejected and dropped events.
+#[derive(Debug, Deserialize, Serialize)]
+struct Summary {
+    items: Vec<Value>,
+    dropped: Vec<Value>,
+    total: u64,
+    complete: bool,
+}
+
+impl Summary {
+    /// Keeps the counts of one brand. The total remains that of all brands.
+    fn keep_brand(&mut self, brand: &str) {
+        self.items.retain(|group| group["brandId"] == brand);
+        self.dropped.retain(|group| group["brandId"] == brand);
+    }
+}
+
+fn print_summary(output: Output, summary: &Summary) -> Result<(), Error> {
+    if output == Output::Json {
+        return output.print_resource(&json!(summary).to_string());
+    }
+    print_columns(&summary.items, &SUMMARY_COLUMNS)?;
+    if summary.dropped.is_empty() { Ok(()) } else { print_columns(&summary.dropped, &DROPPED_COLUMNS) }
+}
+
 fn filter_query(session: &Session, reason: Option<String>) -> Query<'static> {
     let brand = session.given_brand().map(|brand| ("brandId", brand.to_owned()));
     brand.into_iter().chain(reason.map(|reason| ("reason", reason))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_is_narrowed_to_a_brand() {
+        let text = r#"{"items":[{"brandId":"a","messages":1},{"brandId":null,"messages":2}],
+            "dropped":[{"brandId":"a","messages":3},{"brandId":"b","messages":4}],"total":3,"complete":true}"#;
+        let mut summary: Summary = serde_json::from_str(text).expect("a summary");
+        summary.keep_brand("a");
+        assert_eq!(json!(summary.items), json!([{"brandId": "a", "messages": 1}]));
+        assert_eq!(json!(summary.dropped), json!([{"brandId": "a", "messages": 3}]));
+    }
 }
