@@ -356,3 +356,22 @@ async fn bytes_and_deliveries_have_quotas_of_their_own() {
     let seconds = publish_until_refused(api, &sms_request(20), "deliveriesPerSecond").await;
     assert!((2..=60).contains(&seconds), "three deliveries for each of twenty events: {seconds}");
 }
+
+#[tokio::test]
+async fn a_retry_of_a_published_request_counts_for_no_quota() {
+    let stage = Stage::new().await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
+    let api = &stage.brand.api;
+    set_quotas(&stage.brand, &json!({"eventsPerSecond": 250})).await;
+    publish_until_refused(api, &sms_request(MAX_EVENTS), "eventsPerSecond").await;
+    let body = sms_request(MAX_EVENTS);
+    let first = publish_until_accepted(api, &body, Some("once")).await;
+    let retried = publish_until_accepted(api, &body, Some("once")).await;
+    assert_eq!(first, retried);
+    // A retry that counts would have used up the quota.
+    let last = event_ids(send_events(api, &sms_json(1).to_string(), None).await);
+    stage.brand.wait_delivery_status(&webhook, &last[0], "delivered").await;
+    endpoint.wait_for_event(&first[MAX_EVENTS - 1]).await;
+    let requests = endpoint.requests();
+    assert_eq!(requests.iter().filter(|request| request.event_id() == first[0]).count(), 1);
+}

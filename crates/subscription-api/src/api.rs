@@ -34,7 +34,7 @@ pub struct Api(Arc<ApiParts>);
 pub struct ApiParts {
     /// PostgreSQL, for requests.
     pub store: Store,
-    /// PostgreSQL, for the process itself: its health, its entry, the metrics of the platform.
+    /// PostgreSQL, for the process itself: its health, its entry, the rules of publishing, the metrics of the platform.
     pub control: Store,
     /// Looks up brand tokens, with connections of its own.
     pub tokens: TokenDirectory,

@@ -115,6 +115,15 @@ mod tests {
     }
 
     #[test]
+    fn the_help_and_the_contract_tell_the_further_connections() {
+        let further = store::pool::CONTROL_CONNECTIONS + crate::auth::token_directory::CONNECTIONS;
+        let help = Config::command().render_long_help().to_string();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(help.contains(&format!("The API opens {further} more")), "{help}");
+        assert!(include_str!("../../docs/contract.md").contains(&format!("the API opens {further} more")));
+    }
+
+    #[test]
     fn the_token_rate_has_bounds() {
         assert_eq!(parse_token_rate("100").map(NonZeroU32::get), Ok(100));
         for bad in ["0", "-1", "1000001", "", "many"] {

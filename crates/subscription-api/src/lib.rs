@@ -5,7 +5,7 @@
 //! - `http::server` accepts the connection within the bounds of `runtime::http_server`, `http::middleware` bounds the time and contains panics;
 //! - `routes` lists every route on one screen, with the handler that serves it;
 //! - `auth` turns the token into a caller and decides what the caller may reach;
-//! - `budget` bounds what the requests of one brand use at once: requests in flight, bodies, responses;
+//! - `budget` bounds what the requests of one brand use at once: requests in flight, bodies, publishing, responses;
 //! - `http` has the extractors of bodies, queries and paths, and the common responses: pages, cursors, problems;
 //! - `validation` reads the body field by field and collects every error before the request is refused;
 //! - `resources` has the handlers, a file or folder a resource. A handler that writes does so in one transaction
@@ -24,6 +24,7 @@ mod budget;
 mod config;
 mod http;
 mod intake;
+mod keyed_permits;
 mod openapi;
 mod platform_metrics;
 mod resources;
@@ -156,9 +157,10 @@ fn build_api(config: &Config, me: &Instance) -> Api {
     let link = |purpose: &str| Link::new(&config.broker, format!("postrider subscription-api {purpose}"));
     let names = config.broker.namespace.clone();
     let levels = config.retry.schedule().delay_levels();
+    let control = Store::for_control(&config.store, "postrider subscription-api control");
     Api::from(ApiParts {
         store: Store::for_requests(&config.store, "postrider subscription-api"),
-        control: Store::for_control(&config.store, "postrider subscription-api control"),
+        control: control.clone(),
         tokens: TokenDirectory::new(Store::with_connections(
             &config.store,
             "postrider subscription-api tokens",
@@ -170,7 +172,7 @@ fn build_api(config: &Config, me: &Instance) -> Api {
         retry_delays: levels.delays().to_vec(),
         topology: Topology::new(link("topology"), names.clone(), Some(levels)),
         publisher: Publisher::new(link("publisher")),
-        intake: EventIntake::new(me.id),
+        intake: EventIntake::new(me.id, control),
         rejected: RejectedQueue::new(link("rejected"), names.clone()),
         names,
         resolver: EndpointResolver::start(config.allow_networks.clone(), &config.names),

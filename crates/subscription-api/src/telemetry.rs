@@ -28,7 +28,7 @@ pub(crate) const METRICS: [MetricDef; 5] = [
     MetricDef::new(
         MetricKind::Counter,
         REFUSED_TOTAL,
-        "Requests that got 429 or 503 because of a limit: token_rate, in_flight (of the brand), body_bytes, response_bytes or token_lookups (of unknown tokens)",
+        "Requests that got 429 or 503 because of a limit: token_rate, in_flight (of the brand), body_bytes, publishing (at once, of the brand), response_bytes or token_lookups (of unknown tokens)",
     )
     .with_labels(&["limit"]),
     MetricDef::new(
@@ -49,6 +49,8 @@ pub(crate) enum Refused {
     InFlight,
     /// The bytes of request bodies in memory.
     BodyBytes,
+    /// The requests of the brand that publish.
+    Publishing,
     /// The bytes of the brand's responses in memory.
     ResponseBytes,
     /// The look-ups of unknown tokens.
@@ -56,14 +58,21 @@ pub(crate) enum Refused {
 }
 
 impl Refused {
-    const ALL: [Self; 5] =
-        [Self::TokenRate, Self::InFlight, Self::BodyBytes, Self::ResponseBytes, Self::TokenLookups];
+    const ALL: [Self; 6] = [
+        Self::TokenRate,
+        Self::InFlight,
+        Self::BodyBytes,
+        Self::Publishing,
+        Self::ResponseBytes,
+        Self::TokenLookups,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::TokenRate => "token_rate",
             Self::InFlight => "in_flight",
             Self::BodyBytes => "body_bytes",
+            Self::Publishing => "publishing",
             Self::ResponseBytes => "response_bytes",
             Self::TokenLookups => "token_lookups",
         }

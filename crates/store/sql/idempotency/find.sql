@@ -1,2 +1,2 @@
 -- $1 brand, $2 key
-SELECT ids, fingerprint FROM idempotency_keys WHERE brand_id = $1 AND key = $2
+SELECT ids, fingerprint, published FROM idempotency_keys WHERE brand_id = $1 AND key = $2

@@ -18,6 +18,8 @@ pub struct KeptRequest {
     pub fingerprint: Fingerprint,
     /// The ids of its events, in order.
     pub ids: Vec<EventId>,
+    /// Whether the broker has confirmed them.
+    pub published: bool,
 }
 
 /// Stores a request under a brand's key, unless the key is taken. Returns the stored request.
@@ -41,6 +43,15 @@ pub async fn keep_request(
     row.as_ref().map_or(Ok(request), read_request)
 }
 
+/// Marks the request of a key as published.
+///
+/// # Errors
+/// When the database fails.
+pub async fn mark_published(store: &Store, brand: &BrandId, key: &str) -> Result<(), StoreError> {
+    store.execute(sql!("idempotency/mark_published"), &[&brand.as_str(), &key]).await?;
+    Ok(())
+}
+
 fn read_request(row: &Row) -> Result<KeptRequest, StoreError> {
     let fingerprint: &[u8] = read(row, "fingerprint")?;
     let ids: Vec<Uuid> = read(row, "ids")?;
@@ -49,5 +60,6 @@ fn read_request(row: &Row) -> Result<KeptRequest, StoreError> {
             .try_into()
             .map_err(|_| StoreError::Unreadable("a fingerprint is not 32 bytes long".to_owned()))?,
         ids: ids.into_iter().map(EventId::from_uuid).collect(),
+        published: read(row, "published")?,
     })
 }

@@ -16,6 +16,7 @@ use domain::ids::BrandId;
 use runtime::http_server::ClientAddress;
 use store::api::brands;
 use store::api::tokens::{Digest, Role, Token};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::api::Api;
 use crate::auth::request_cost::{Cost, route_cost};
@@ -73,6 +74,22 @@ pub(crate) struct Charge {
 }
 
 impl Charge {
+    /// Leaves the share of the brand and waits for the brand's turn to publish, which ends when the permit is dropped.
+    ///
+    /// # Errors
+    /// 429 when other requests of the brand publish for too long.
+    pub(crate) async fn begin_publishing(&self) -> Result<Option<OwnedSemaphorePermit>> {
+        self.budget.begin_publishing().await
+    }
+
+    /// Enters the share of the brand again, before using a connection to PostgreSQL.
+    ///
+    /// # Errors
+    /// 429 when other requests of the brand are in flight for too long.
+    pub(crate) async fn enter_share_again(&self) -> Result<()> {
+        self.budget.enter_again().await
+    }
+
     /// Leaves the share of the brand before a wait that needs no connection to PostgreSQL.
     pub(crate) fn leave_share(&self) {
         self.budget.leave();
@@ -148,8 +165,9 @@ async fn authenticate(parts: &Parts, api: &Api) -> Result<(AnyCaller, Charge)> {
     let digest = hash_token(token);
     let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let cost = route_cost(&parts.method, route);
-    let Some(caller) = identify_caller(token, &digest, cost, api).await? else {
-        telemetry::record_wrong_token(parts.extensions.get::<ClientAddress>().copied());
+    let client = parts.extensions.get::<ClientAddress>().copied();
+    let Some(caller) = identify_caller(token, &digest, cost, client, api).await? else {
+        telemetry::record_wrong_token(client);
         return Err(Problem::unauthorized("the token is not valid"));
     };
     let owner = match &caller {
@@ -164,7 +182,13 @@ async fn authenticate(parts: &Parts, api: &Api) -> Result<(AnyCaller, Charge)> {
 /// Finds the owner of a token, which is charged as soon as the token is known to be valid.
 ///
 /// Only valid tokens are charged, so that wrong tokens take no memory. A known token over its rate is not looked up.
-async fn identify_caller(token: &str, digest: &Digest, cost: Cost, api: &Api) -> Result<Option<AnyCaller>> {
+async fn identify_caller(
+    token: &str,
+    digest: &Digest,
+    cost: Cost,
+    client: Option<ClientAddress>,
+    api: &Api,
+) -> Result<Option<AnyCaller>> {
     if api.support_token.matches(digest) {
         spend(api, digest, cost)?;
         return Ok(Some(AnyCaller::Support));
@@ -176,7 +200,7 @@ async fn identify_caller(token: &str, digest: &Digest, cost: Cost, api: &Api) ->
     if is_known {
         spend(api, digest, cost)?;
     }
-    let found = api.tokens.find(digest).await?;
+    let found = api.tokens.find(digest, client).await?;
     if found.is_some() && !is_known {
         spend(api, digest, cost)?;
     }

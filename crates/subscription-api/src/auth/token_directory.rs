@@ -2,27 +2,34 @@
 //!
 //! A token has 256 random bits and needs no protection from guessing. The look-ups need protection from a flood of wrong
 //! tokens. So the look-ups have connections of their own, and a token that was not valid lately shares only some of
-//! them, in a line of its own. No address is ever refused: a flood of wrong tokens makes a new valid token wait for a few
-//! look-ups, and a token that was valid lately not even that.
+//! them, in a line of its own. Of this line a client site has only a few places, so that no site fills it, and the other
+//! requests of the site wait for these. So a flood of wrong tokens makes a new valid token wait for a few look-ups, and a
+//! token that was valid lately not even that.
 //!
 //! Each request looks up its token, because a deleted token is refused at once. Only refusals are cached, for a moment.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use runtime::http_server::{ClientAddress, client_site};
 use store::Store;
 use store::api::tokens::{self, Digest, Token};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::auth::expiring_set::ExpiringSet;
 use crate::http::problem::{Problem, Result};
+use crate::keyed_permits::{KeyedPermit, KeyedPermits};
 use crate::telemetry::{self, Refused};
 
 /// Connections for the look-ups of tokens. A look-up takes less than a millisecond.
 pub(crate) const CONNECTIONS: u16 = 4;
 /// Most look-ups at once of tokens that were not valid lately, so that the others always find a connection.
 const MAX_NEW_LOOKUPS: usize = 2;
-/// Most requests that wait for such a look-up. A client network cannot fill the line, because it has fewer connections.
+/// Most requests that wait for such a look-up.
 const MAX_WAITING: usize = 1024;
+/// Most of these from one client site, also if its requests come through a trusted proxy. 128 sites fill the line, and
+/// far fewer can have all connections of the API.
+const MAX_WAITING_PER_SITE: usize = 8;
 /// Longest wait for such a look-up. The whole line takes less than a second.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time for which a valid token counts as known.
@@ -43,6 +50,15 @@ pub struct TokenDirectory {
     refused: ExpiringSet<Digest>,
     new_lookups: Semaphore,
     places: Semaphore,
+    by_site: KeyedPermits<Option<IpAddr>>,
+}
+
+/// The permits of a look-up of a new token.
+#[derive(Debug)]
+struct LookupTurn<'a> {
+    _site: KeyedPermit<Option<IpAddr>>,
+    _place: SemaphorePermit<'a>,
+    _lookup: SemaphorePermit<'a>,
 }
 
 impl TokenDirectory {
@@ -55,6 +71,7 @@ impl TokenDirectory {
             refused: ExpiringSet::new(MAX_REFUSED, REFUSED_TTL),
             new_lookups: Semaphore::new(MAX_NEW_LOOKUPS),
             places: Semaphore::new(MAX_WAITING),
+            by_site: KeyedPermits::new(MAX_WAITING_PER_SITE),
         }
     }
 
@@ -63,17 +80,17 @@ impl TokenDirectory {
         self.known.contains(digest)
     }
 
-    /// Finds a valid token.
+    /// Finds a valid token, which this client sent.
     ///
     /// # Errors
     /// 503 when the database fails, or when too many new tokens are being looked up.
-    pub(crate) async fn find(&self, digest: &Digest) -> Result<Option<Token>> {
+    pub(crate) async fn find(&self, digest: &Digest, client: Option<ClientAddress>) -> Result<Option<Token>> {
         let found = if self.is_known(digest) {
             tokens::find_token(&self.store, digest).await?
         } else if self.refused.contains(digest) {
             return Ok(None);
         } else {
-            self.find_new(digest).await?
+            self.find_new(digest, client).await?
         };
         if found.is_some() {
             self.known.insert(*digest);
@@ -84,20 +101,73 @@ impl TokenDirectory {
         Ok(found)
     }
 
-    async fn find_new(&self, digest: &Digest) -> Result<Option<Token>> {
-        let busy = || {
+    async fn find_new(&self, digest: &Digest, client: Option<ClientAddress>) -> Result<Option<Token>> {
+        let site = client.map(|ClientAddress(address)| client_site(address));
+        let turn = tokio::time::timeout(WAIT_TIMEOUT, self.wait_for_turn(&site)).await.ok().flatten();
+        let _turn = turn.ok_or_else(|| {
             telemetry::record_refused(Refused::TokenLookups);
             Problem::service_unavailable("too many new tokens are being looked up; try again soon")
-        };
-        let _place = self.places.try_acquire().map_err(|_| busy())?;
-        let permit = tokio::time::timeout(WAIT_TIMEOUT, self.new_lookups.acquire()).await;
-        let _permit = permit.map_err(|_| busy())?.map_err(|_| busy())?;
+        })?;
+        // Another request with the same wrong token may have been looked up meanwhile.
+        if self.refused.contains(digest) {
+            return Ok(None);
+        }
         Ok(tokens::find_token(&self.store, digest).await?)
+    }
+
+    /// Waits for a place of the site, and then in the line. `None` when the line is full.
+    async fn wait_for_turn(&self, site: &Option<IpAddr>) -> Option<LookupTurn<'_>> {
+        let site = self.by_site.acquire(site).await?;
+        let place = self.places.try_acquire().ok()?;
+        let lookup = self.new_lookups.acquire().await.ok()?;
+        Some(LookupTurn { _site: site, _place: place, _lookup: lookup })
     }
 
     /// Forgets what no longer counts. The caller repeats this at an interval.
     pub(crate) fn remove_expired(&self) {
         self.known.remove_expired();
         self.refused.remove_expired();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use futures_util::future::join_all;
+    use store::StoreSettings;
+
+    #[derive(Parser)]
+    struct Settings {
+        #[command(flatten)]
+        store: StoreSettings,
+    }
+
+    fn directory() -> TokenDirectory {
+        let settings = Settings::try_parse_from(["test", "--database-url", "postgres://x@127.0.0.1:1/x"]);
+        TokenDirectory::new(Store::with_connections(&settings.expect("settings").store, "test", CONNECTIONS))
+    }
+
+    fn client(address: &str) -> Option<ClientAddress> {
+        Some(ClientAddress(address.parse().expect("an address")))
+    }
+
+    /// All look-ups are busy, and a /48 of IPv6 sends wrong tokens from many of its networks.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_site_has_few_places_in_the_line() {
+        let directory = directory();
+        let _busy = directory.new_lookups.acquire_many(2).await.expect("free");
+        let clients: Vec<_> = (0..20).map(|n| client(&format!("2001:db8:0:{n:x}::1"))).collect();
+        let mut flood = join_all(clients.iter().map(|client| directory.find_new(&[1; 32], *client)));
+        let other = client("2001:db8:1::1");
+        let mut other = Box::pin(directory.find_new(&[2; 32], other));
+        tokio::select! {
+            biased;
+            _ = &mut flood => panic!("the look-ups are busy"),
+            _ = &mut other => panic!("the look-ups are busy"),
+            () = std::future::ready(()) => {}
+        }
+        let taken = MAX_WAITING - directory.places.available_permits();
+        assert_eq!(taken, MAX_WAITING_PER_SITE + 1, "the other client waits in the line");
     }
 }

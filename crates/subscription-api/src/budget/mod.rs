@@ -1,12 +1,13 @@
 //! Budgets of brands: what the requests of one brand may use at once.
 //!
 //! All brands share the connections to PostgreSQL and the memory of the process. A [`Share`] bounds the part of one
-//! brand, or of support: requests in flight, bytes of request bodies, and bytes of responses that are not read yet. A
-//! request that exceeds its share waits in the brand's own line, without a connection to PostgreSQL, and is refused with
-//! 429 when the line is full or the wait is over. Requests of other brands do not notice.
+//! brand, or of support: requests in flight, bytes of request bodies, requests that publish, and bytes of responses that
+//! are not read yet. A request that exceeds its share waits in the brand's own line, without a connection to PostgreSQL,
+//! and is refused with 429 when the line is full or the wait is over. Requests of other brands do not notice.
 //!
 //! The middleware creates a [`RequestBudget`] for each request. The extractors of the caller and of the body take
-//! permits through it, and the middleware drops them together at the end of the request.
+//! permits through it, and the middleware drops them together at the end of the request. A response holds the share until
+//! its client has read it ([`ResponsePermit`]), because a share that nobody holds is forgotten and begins anew.
 
 mod request;
 
@@ -37,6 +38,12 @@ const MAX_BRAND_RESPONSE_BYTES: usize = 32 * 1024 * 1024;
 /// Largest response that does not count. The connections bound these well enough, and no response to a write is larger:
 /// a write that was carried out must not be answered as if it was refused.
 const MAX_SMALL_RESPONSE_BYTES: usize = 64 * 1024;
+/// Most requests of one brand that publish at the same time, so that eight brands have to work together to use all
+/// channels of the publisher. RabbitMQ confirms a message within milliseconds.
+const MAX_PUBLISHING: usize = 2;
+/// The part of the connections to PostgreSQL that one brand may use: a quarter, so that a brand beside three busy ones
+/// still finds a connection.
+const CONNECTIONS_DIVISOR: u16 = 4;
 /// Seconds after which a refused request may be sent again.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
@@ -64,21 +71,29 @@ pub(crate) struct Share {
     in_flight: Line,
     bodies: Line,
     bodies_in_all: Arc<Semaphore>,
+    publishing: Line,
     responses: Line,
 }
 
+/// The memory of a response, until it is dropped. It holds the share as well.
+#[derive(Debug)]
+pub(crate) struct ResponsePermit {
+    _share: Arc<Share>,
+    _permit: OwnedSemaphorePermit,
+}
+
 impl Budgets {
-    /// Creates the budgets for a pool with this number of connections, of which a brand may use half.
+    /// Creates the budgets for a pool with this number of connections, of which a brand may use a quarter.
     #[must_use]
     pub fn new(connections: u16) -> Self {
         Self {
-            max_in_flight: usize::from(connections / 2).max(1),
+            max_in_flight: usize::from(connections / CONNECTIONS_DIVISOR).max(1),
             bodies: Arc::new(Semaphore::new(MAX_BODY_BYTES_IN_ALL)),
             shares: Mutex::default(),
         }
     }
 
-    /// Returns the share of an owner, which all its requests use together.
+    /// Returns the share of an owner, which all its requests and unread responses use together.
     pub(crate) fn share(&self, owner: Owner) -> Arc<Share> {
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(share) = shares.get(&owner).and_then(Weak::upgrade) {
@@ -104,6 +119,7 @@ impl Share {
             in_flight: Line::new(max_in_flight),
             bodies: Line::new(MAX_BRAND_BODY_BYTES),
             bodies_in_all,
+            publishing: Line::new(MAX_PUBLISHING),
             responses: Line::new(MAX_BRAND_RESPONSE_BYTES),
         }
     }
@@ -127,14 +143,21 @@ impl Share {
         Ok([own, in_all])
     }
 
-    async fn reserve_response(&self, bytes: usize) -> Result<OwnedSemaphorePermit> {
+    async fn begin_publishing(&self) -> Result<OwnedSemaphorePermit> {
+        self.publishing.acquire(1).await.ok_or_else(|| {
+            refuse(Refused::Publishing, "too many requests of this brand are publishing; send fewer at once")
+        })
+    }
+
+    async fn reserve_response(self: Arc<Self>, bytes: usize) -> Result<ResponsePermit> {
         // A larger response has the whole share.
-        self.responses.acquire(bytes.min(MAX_BRAND_RESPONSE_BYTES)).await.ok_or_else(|| {
+        let permit = self.responses.acquire(bytes.min(MAX_BRAND_RESPONSE_BYTES)).await.ok_or_else(|| {
             refuse(
                 Refused::ResponseBytes,
                 "too many responses to this brand are not read yet; read them, or ask for smaller pages",
             )
-        })
+        })?;
+        Ok(ResponsePermit { _share: self, _permit: permit })
     }
 }
 
@@ -183,8 +206,8 @@ mod tests {
         let budgets = Budgets::new(8);
         let acme = budgets.share(brand("acme"));
         let mut held = Vec::new();
-        for _ in 0..4 {
-            held.push(acme.enter().await.expect("half of the connections"));
+        for _ in 0..2 {
+            held.push(acme.enter().await.expect("a quarter of the connections"));
         }
         let began = Instant::now();
         let refused = budgets.share(brand("acme")).enter().await.expect_err("over the share");
@@ -210,6 +233,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_brand_publishes_a_few_requests_at_a_time() {
+        let budgets = Budgets::new(8);
+        let acme = budgets.share(brand("acme"));
+        let first = acme.begin_publishing().await.expect("a turn");
+        let _second = acme.begin_publishing().await.expect("a turn");
+        let refused = acme.begin_publishing().await.expect_err("both turns are taken");
+        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert!(budgets.share(brand("globex")).begin_publishing().await.is_ok());
+        drop(first);
+        assert!(acme.begin_publishing().await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn bodies_have_a_share_of_the_brand_and_a_bound_in_all() {
         let budgets = Budgets::new(8);
         let mut held = Vec::new();
@@ -223,6 +259,26 @@ mod tests {
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
         held.pop();
         assert!(other.reserve_body(1).await.is_ok());
+    }
+
+    /// A brand whose requests come one after another, each with a response that it does not read.
+    #[tokio::test(start_paused = true)]
+    async fn an_unread_response_counts_after_its_request() {
+        let budgets = Budgets::new(8);
+        let large = 8 * 1024 * 1024;
+        let mut unread = Vec::new();
+        for _ in 0..4 {
+            let request = RequestBudget::default();
+            request.enter(budgets.share(brand("acme"))).await.expect("entered");
+            unread.push(request.reserve_response(large).await.expect("its share").expect("a large one"));
+        }
+        budgets.remove_unused();
+        let request = RequestBudget::default();
+        request.enter(budgets.share(brand("acme"))).await.expect("entered");
+        let refused = request.reserve_response(large).await.expect_err("over the share");
+        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+        unread.pop();
+        assert!(request.reserve_response(large).await.is_ok());
     }
 
     #[test]

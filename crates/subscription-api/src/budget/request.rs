@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::http::Extensions;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::budget::{MAX_SMALL_RESPONSE_BYTES, Share};
+use crate::budget::{MAX_SMALL_RESPONSE_BYTES, ResponsePermit, Share};
 use crate::http::problem::Result;
 
 /// The permits that a request holds, in its extensions. The middleware keeps another reference, and drops the permits
@@ -57,8 +57,7 @@ impl RequestBudget {
         let reserved = share.reserve_body(bytes).await?;
         self.held().body = Some(reserved);
         let read = reading.await?;
-        let permit = share.enter().await?;
-        self.held().in_flight = Some(permit);
+        self.enter_again().await?;
         Ok(read)
     }
 
@@ -67,8 +66,23 @@ impl RequestBudget {
         drop(self.held().in_flight.take());
     }
 
+    /// Enters the share that the request has left, which may take a while.
+    pub(crate) async fn enter_again(&self) -> Result<()> {
+        let Some(share) = self.share() else { return Ok(()) };
+        let permit = share.enter().await?;
+        self.held().in_flight = Some(permit);
+        Ok(())
+    }
+
+    /// Leaves the share, and waits for a turn of its owner to publish. The turn ends when the permit is dropped.
+    pub(crate) async fn begin_publishing(&self) -> Result<Option<OwnedSemaphorePermit>> {
+        self.leave();
+        let Some(share) = self.share() else { return Ok(None) };
+        share.begin_publishing().await.map(Some)
+    }
+
     /// Reserves memory for a large response, which may take a while. A caller without a share gets only static files.
-    pub(crate) async fn reserve_response(&self, bytes: usize) -> Result<Option<OwnedSemaphorePermit>> {
+    pub(crate) async fn reserve_response(&self, bytes: usize) -> Result<Option<ResponsePermit>> {
         match self.share() {
             Some(share) if bytes > MAX_SMALL_RESPONSE_BYTES => share.reserve_response(bytes).await.map(Some),
             _ => Ok(None),

@@ -8,7 +8,7 @@ use domain::ids::BrandId;
 use store::routing::publishing::{self, Subscription};
 use store::{Store, StoreError};
 
-use super::brand_permits::BrandPermits;
+use crate::keyed_permits::KeyedPermits;
 
 /// Most brands whose numbers are kept. Each takes some tens of bytes for each type of the catalogue.
 const MAX_CACHED_BRANDS: usize = 1000;
@@ -54,12 +54,12 @@ impl FanOut {
 pub(super) struct FanOutCache {
     counted: Mutex<HashMap<BrandId, (i64, Arc<FanOut>)>>,
     /// Requests of a brand that miss count one after another, so that the second one finds the numbers of the first.
-    counting: BrandPermits,
+    counting: KeyedPermits<BrandId>,
 }
 
 impl Default for FanOutCache {
     fn default() -> Self {
-        Self { counted: Mutex::default(), counting: BrandPermits::new(1) }
+        Self { counted: Mutex::default(), counting: KeyedPermits::new(1) }
     }
 }
 

@@ -10,9 +10,9 @@
 //! - `limiter` has the buckets of the rates.
 //!
 //! No request costs a statement of its own. The rules are loaded at most every [`REFRESH_INTERVAL`], and once more
-//! before a request is refused because of them, so that a type is usable as soon as support has created it.
+//! before a request is refused because of them, so that a type is usable as soon as support has created it. All requests
+//! wait for the one that loads, so it does not use the connections of requests, which busy brands may have taken.
 
-mod brand_permits;
 mod fan_out;
 mod limiter;
 mod rules;
@@ -90,6 +90,8 @@ impl From<OverQuota> for Problem {
 pub struct EventIntake {
     /// The identity of this process, for its shares in the rates.
     instance: Uuid,
+    /// PostgreSQL, for what all brands wait for.
+    control: Store,
     rules: RwLock<Rules>,
     /// Number of loads that began.
     begun: AtomicU64,
@@ -108,11 +110,12 @@ struct LastLoad {
 }
 
 impl EventIntake {
-    /// Creates an intake that has loaded nothing yet.
+    /// Creates an intake that has loaded nothing yet, and loads the rules from `control`.
     #[must_use]
-    pub fn new(instance: Uuid) -> Self {
+    pub fn new(instance: Uuid, control: Store) -> Self {
         Self {
             instance,
+            control,
             rules: RwLock::default(),
             begun: AtomicU64::new(0),
             loading: Mutex::default(),
@@ -123,7 +126,7 @@ impl EventIntake {
     }
 
     /// Checks the events of a request and takes their cost from the brand's quotas. Returns the cost, so that the caller
-    /// can give it back when it publishes nothing.
+    /// can give it back when it publishes nothing. Schemas and subscriptions are read from `store`.
     ///
     /// # Errors
     /// 422 with a pointer to each event that is not acceptable, 429 when the brand is over a quota, 503 when the database
@@ -135,8 +138,8 @@ impl EventIntake {
         events: &[EventToCheck<'_>],
         bytes: usize,
     ) -> Result<Cost, Problem> {
-        self.refresh_if_stale(store).await?;
-        self.check_types(store, events).await?;
+        self.refresh_if_stale().await?;
+        self.check_types(events).await?;
         let quotas = self.check_quotas(brand)?;
         self.check_schemas(store, brand, events).await?;
         let mut cost = Cost { events: events.len() as u64, bytes: bytes as u64, deliveries: 0 };
@@ -153,12 +156,12 @@ impl EventIntake {
     }
 
     /// Refuses types that producers cannot publish.
-    async fn check_types(&self, store: &Store, events: &[EventToCheck<'_>]) -> Result<(), Problem> {
+    async fn check_types(&self, events: &[EventToCheck<'_>]) -> Result<(), Problem> {
         if self.find_type_errors(events).is_empty() {
             return Ok(());
         }
         // Support may have created the type since the last load.
-        self.refresh_now(store).await?;
+        self.refresh_now().await?;
         Ok(self.find_type_errors(events).into_result(Some(()))?)
     }
 
@@ -206,7 +209,7 @@ impl EventIntake {
             return Ok(());
         }
         // Support may have changed the schema since the last load.
-        self.refresh_now(store).await?;
+        self.refresh_now().await?;
         if self.read_rules(|rules| rules.version()) == version {
             return Err(violations.into());
         }
@@ -259,7 +262,7 @@ impl EventIntake {
     }
 
     /// Loads the changes if the last load began [`REFRESH_INTERVAL`] ago or more.
-    async fn refresh_if_stale(&self, store: &Store) -> Result<(), StoreError> {
+    async fn refresh_if_stale(&self) -> Result<(), StoreError> {
         let is_fresh = |at: Instant| at.elapsed() < REFRESH_INTERVAL;
         if self.read_rules(Rules::loaded_at).is_some_and(is_fresh) {
             return Ok(());
@@ -270,29 +273,29 @@ impl EventIntake {
             return Ok(());
         }
         let begun = Instant::now();
-        self.load(store, &mut last).await?;
-        let full = backlogs::list_full_backlogs(store).await?;
-        self.renew_shares(store).await;
+        self.load(&mut last).await?;
+        let full = backlogs::list_full_backlogs(&self.control).await?;
+        self.renew_shares().await;
         last.at = Some(begun);
         self.write_rules(|rules| rules.set_loaded(begun, full));
         Ok(())
     }
 
     /// Loads the changes that were committed before this call. Requests that wait for each other share one load.
-    async fn refresh_now(&self, store: &Store) -> Result<(), StoreError> {
+    async fn refresh_now(&self) -> Result<(), StoreError> {
         let begun = self.begun.load(Ordering::Acquire);
         let mut last = self.loading.lock().await;
         // A later load than the ones that had begun at the time of the call shows everything that was committed then.
         if last.number > begun {
             return Ok(());
         }
-        self.load(store, &mut last).await
+        self.load(&mut last).await
     }
 
-    async fn load(&self, store: &Store, last: &mut LastLoad) -> Result<(), StoreError> {
+    async fn load(&self, last: &mut LastLoad) -> Result<(), StoreError> {
         let number = self.begun.fetch_add(1, Ordering::AcqRel) + 1;
         let known = self.read_rules(Rules::version);
-        if let Some(changes) = publishing::load_publishing_changes(store, known).await? {
+        if let Some(changes) = publishing::load_publishing_changes(&self.control, known).await? {
             self.write_rules(|rules| rules.apply_changes(changes));
         }
         last.number = number;
@@ -302,12 +305,12 @@ impl EventIntake {
     /// Renews the shares of this process in the rates of the brands whose requests it takes.
     ///
     /// A failure refuses nothing, because the known shares stay as they are until the next load.
-    async fn renew_shares(&self, store: &Store) {
+    async fn renew_shares(&self) {
         let brands = self.limiter.list_due_shares();
         if brands.is_empty() {
             return;
         }
-        match quota_shares::renew_shares(store, self.instance, &brands).await {
+        match quota_shares::renew_shares(&self.control, self.instance, &brands).await {
             Ok(shares) => self.limiter.set_shares(shares),
             Err(error) => warn!(error = %Chain(&error), "could not renew the shares in the rates of brands"),
         }

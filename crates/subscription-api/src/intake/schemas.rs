@@ -9,7 +9,7 @@ use domain::ids::BrandId;
 use store::routing::publishing;
 use store::{Store, StoreError};
 
-use super::brand_permits::{BrandPermit, BrandPermits};
+use crate::keyed_permits::KeyedPermits;
 use crate::telemetry;
 use crate::validation::errors::ValidationErrors;
 
@@ -49,12 +49,12 @@ pub(super) enum CheckFailed {
 #[derive(Debug)]
 pub(super) struct SchemaChecker {
     compiled: Mutex<SchemaCache>,
-    permits: BrandPermits,
+    permits: KeyedPermits<BrandId>,
 }
 
 impl Default for SchemaChecker {
     fn default() -> Self {
-        Self { compiled: Mutex::default(), permits: BrandPermits::new(MAX_CHECKS_PER_BRAND) }
+        Self { compiled: Mutex::default(), permits: KeyedPermits::new(MAX_CHECKS_PER_BRAND) }
     }
 }
 
@@ -69,7 +69,7 @@ impl SchemaChecker {
         brand: &BrandId,
         data: Vec<DataToCheck>,
     ) -> Result<ValidationErrors, CheckFailed> {
-        let permit: BrandPermit = self.permits.acquire(brand).await.ok_or(CheckFailed::Busy)?;
+        let permit = self.permits.acquire(brand).await.ok_or(CheckFailed::Busy)?;
         let mut schemas = HashMap::new();
         for wanted in &data {
             if !schemas.contains_key(&wanted.event_type) {

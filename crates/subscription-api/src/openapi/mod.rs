@@ -65,7 +65,10 @@ const PROBLEMS: &[(u16, &str)] = &[
         "Too many requests with this token, or of this brand at once, or too many events of this brand. Retry after the time in `Retry-After`.",
     ),
     (500, "Internal error."),
-    (503, "The database or the broker is not available. Retry after the time in `Retry-After`."),
+    (
+        503,
+        "The database or the broker is not available, another request holds the same row, or too many bodies, new tokens or connections have to be served. Retry after the time in `Retry-After`.",
+    ),
 ];
 
 /// Suffixes of the paths whose body is optional.

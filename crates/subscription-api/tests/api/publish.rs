@@ -1,9 +1,10 @@
 //! Refusals of events that are published over HTTP. The end-to-end tests publish events that are accepted.
 
 use axum::http::Method;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Caller, TestApi};
+use crate::support::{Answer, Caller, TestApi, new_webhook};
 
 const EVENTS: &str = "/v1/acme/events";
 const SMS: &str = "NOTIFICATION.SMS.RECEIPT";
@@ -125,5 +126,82 @@ async fn a_full_backlog_is_a_429_of_its_brand_alone() {
     // The other brand has the default, and gets to the check of the schema.
     let body = sms(&json!({"n": "one"}));
     assert_eq!(other.send(Method::POST, "/v1/other/events", Some(&body)).await.pointers(), ["/data/n"]);
+    api.drop_database().await;
+}
+
+/// The broker is away, so that nothing is published.
+#[tokio::test]
+async fn a_request_that_the_broker_did_not_take_costs_nothing() {
+    let api = TestApi::new().await;
+    let (acme, _) = api.acme().await;
+    let quotas = json!({"quotas": {"eventsPerSecond": 1}});
+    api.as_support().patch("/admin/v1/brands/acme", &quotas).await.expect(200);
+    let many = json!({"events": vec![sms(&json!(1)); 500]});
+    for _ in 0..3 {
+        publish(&acme, &many).await.problem(503);
+    }
+    assert_eq!(count_keys(&api).await, 1);
+    api.drop_database().await;
+}
+
+/// The broker is away: a request that needed it would get a 503.
+#[tokio::test]
+async fn a_retry_of_a_published_request_publishes_nothing_and_costs_nothing() {
+    let api = TestApi::new().await;
+    let (acme, _) = api.acme().await;
+    let quotas = json!({"quotas": {"eventsPerSecond": 1}});
+    api.as_support().patch("/admin/v1/brands/acme", &quotas).await.expect(200);
+    let many = json!({"events": vec![sms(&json!(1)); 500]});
+    publish(&acme, &many).await.problem(503);
+    api.sql.batch_execute("UPDATE idempotency_keys SET published = true").await.expect("published");
+    let first = publish(&acme, &many).await.expect(202);
+    let second = publish(&acme, &many).await.expect(202);
+    assert_eq!((first["ids"].as_array().map(Vec::len), &first), (Some(500), &second));
+    // Another request with the key is still a mistake.
+    assert_eq!(publish(&acme, &sms(&json!(2))).await.pointers(), [""]);
+    api.drop_database().await;
+}
+
+/// Other brands and support use all connections for requests: a lock makes each of their changes wait with one.
+#[tokio::test]
+async fn the_rules_of_publishing_wait_for_no_request() {
+    let api = TestApi::new().await;
+    let (acme, _) = api.acme().await;
+    let mut busy = Vec::new();
+    for id in ["one", "two", "three", "four"] {
+        let caller = api.brand(id, "write", &[SMS]).await;
+        let webhook = caller.post(&format!("/v1/{id}/webhooks"), &new_webhook()).await.expect(201);
+        let path = format!("/v1/{id}/webhooks/{}", webhook["id"].as_str().expect("an id"));
+        busy.push((caller, path));
+    }
+    api.sql.batch_execute("BEGIN; SELECT 1 FROM webhooks FOR UPDATE").await.expect("locked");
+    let change = json!({"description": "x"});
+    let mut waiting = join_all(busy.iter().flat_map(|(caller, path)| {
+        let change = &change;
+        (0..2).map(move |_| caller.patch(path, change))
+    }));
+    // The connections are taken when that many statements wait for the lock.
+    let mut polling = Box::pin(async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                       WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        while api.sql.query_one(waiting, &[]).await.expect("a count").get::<_, i64>(0) < 8 {
+            api.sql.batch_execute("SELECT pg_stat_clear_snapshot()").await.expect("forgotten");
+        }
+    });
+    tokio::select! {
+        _ = &mut waiting => panic!("a change did not wait for the lock"),
+        () = &mut polling => {}
+    }
+    let unknown = json!({"type": "NO.SUCH", "data": 1});
+    let publishing = acme.send(Method::POST, EVENTS, Some(&unknown));
+    tokio::select! {
+        biased;
+        _ = &mut waiting => panic!("the changes ended before the publisher had its answer"),
+        answer = publishing => assert_eq!(answer.pointers(), ["/type"]),
+    }
+    drop(waiting);
+    drop(polling);
+    drop(busy);
+    api.sql.batch_execute("ROLLBACK").await.expect("released");
     api.drop_database().await;
 }

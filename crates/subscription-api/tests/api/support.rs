@@ -132,16 +132,17 @@ pub(crate) fn app(database_url: &str, rate: NonZeroU32) -> Router {
     let settings = settings(database_url);
     let link = || Link::new(&settings.broker, "test");
     let names = settings.broker.namespace.clone();
+    let control = Store::for_control(&settings.store, "test");
     build_router(Api::from(ApiParts {
         store: Store::for_requests(&settings.store, "test"),
-        control: Store::for_control(&settings.store, "test"),
+        control: control.clone(),
         tokens: TokenDirectory::new(Store::with_connections(&settings.store, "test", 4)),
         budgets: Budgets::new(settings.store.database_pool),
         backlog: BacklogMeter::default(),
         keyring: SecretKeyring::new(&MASTER_KEY.parse().expect("a key")),
         topology: Topology::new(link(), names.clone(), None),
         publisher: Publisher::new(link()),
-        intake: EventIntake::new(Uuid::new_v4()),
+        intake: EventIntake::new(Uuid::new_v4(), control),
         rejected: RejectedQueue::new(link(), names.clone()),
         names: names.clone(),
         retry_delays: Vec::new(),

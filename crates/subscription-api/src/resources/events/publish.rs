@@ -69,7 +69,8 @@ impl RequestedEvent<'_> {
 ///
 /// Publishes one event, or up to 500 as `{"events":[…]}`. The response is sent after the broker has confirmed all of
 /// them. Send an `Idempotency-Key` to retry safely: a retried request gets the same ids, and no event is delivered
-/// twice because of the retry. A request that is refused does not use up its key.
+/// twice because of the retry. A request that is refused does not use up its key, and a retry of a request that was
+/// published counts for no quota.
 ///
 /// The events are checked against the catalogue: an unknown or built-in type, and data that violates an enforced schema,
 /// is a 422 that names the event. Events of a type that is not enabled for the brand are accepted and dropped. A brand
@@ -92,35 +93,68 @@ pub(crate) async fn publish_events(
     let events = errors.into_result(events)?;
     by.charge.spend(&api, events_surcharge(events.len()))?;
     let drawn = draw_ids(&events);
-    let mut messages = build_messages(&api, &by.brand, &events, &drawn)?;
+    let messages = build_messages(&api, &by.brand, &events, &drawn)?;
     let cost = admit_events(&api, &by.brand, &events, &messages).await?;
-    // Only now, so that a refused request does not use up its key.
-    let kept = keep_ids(&api, &by.brand, key, &body.0, drawn).await;
-    let ids = match kept {
-        Ok(Ids::Drawn(ids)) => ids,
-        Ok(Ids::OfFirstRequest(ids)) => {
-            messages = build_messages(&api, &by.brand, &events, &ids)?;
+    let request = Admitted { raw: &body.0, key, trace: read_trace_parent(&headers), events, drawn, messages };
+    let outcome = publish_admitted(&api, &by, request).await;
+    if !matches!(outcome, Ok(Outcome::Published(_))) {
+        api.intake.give_back(&by.brand, cost);
+    }
+    let (Outcome::Published(ids) | Outcome::WasPublished(ids)) = outcome?;
+    Ok((StatusCode::ACCEPTED, Json(Published { ids })))
+}
+
+/// A request whose events are valid and within the quotas.
+struct Admitted<'a> {
+    raw: &'a RawValue,
+    key: Option<&'a str>,
+    trace: Option<TraceParent>,
+    events: Vec<RequestedEvent<'a>>,
+    /// The ids that were drawn for this request.
+    drawn: Vec<EventId>,
+    /// The messages with these ids.
+    messages: Vec<(String, Outgoing)>,
+}
+
+/// How a request ended that was not refused. It contains the ids of the events.
+enum Outcome {
+    /// The broker has confirmed the events of this request.
+    Published(Vec<EventId>),
+    /// The broker had confirmed the events of an earlier request with the same key, so nothing was published.
+    WasPublished(Vec<EventId>),
+}
+
+/// Publishes the events of a request, unless an earlier request with its key did.
+async fn publish_admitted(api: &Api, by: &BrandWriter, request: Admitted<'_>) -> Result<Outcome> {
+    let Admitted { raw, key, trace, events, drawn, mut messages } = request;
+    // Before the key is kept, so that a request that gets no turn does not use up its key.
+    let turn = by.charge.begin_publishing().await?;
+    let ids = match keep_ids(api, by, key, raw, drawn).await? {
+        Ids::Drawn(ids) => ids,
+        Ids::OfFirstRequest(ids) => {
+            messages = build_messages(api, &by.brand, &events, &ids)?;
             ids
         }
-        Err(problem) => {
-            api.intake.give_back(&by.brand, cost);
-            return Err(problem);
-        }
+        Ids::Published(ids) => return Ok(Outcome::WasPublished(ids)),
     };
-    if let Some(trace) = read_trace_parent(&headers) {
+    if let Some(trace) = trace {
         messages.iter_mut().for_each(|(_, message)| message.headers.push((TRACEPARENT, trace.to_string())));
     }
     // The messages count as the body's bytes while the broker confirms them.
-    by.charge.leave_share();
-    let publishing = publish_all(&api, &messages);
+    let publishing = publish_all(api, &messages);
     match tokio::time::timeout(PUBLISH_TIMEOUT, publishing).await {
-        Ok(Ok(())) => Ok((StatusCode::ACCEPTED, Json(Published { ids }))),
+        Ok(Ok(())) => {}
         Ok(Err(error)) => {
             warn!(error = %Chain(&error), "responding 503: the broker did not confirm the events");
-            Err(not_confirmed())
+            return Err(not_confirmed());
         }
-        Err(_) => Err(not_confirmed()),
+        Err(_) => return Err(not_confirmed()),
     }
+    drop(turn);
+    if let Some(key) = key {
+        mark_published(api, by, key).await;
+    }
+    Ok(Outcome::Published(ids))
 }
 
 fn not_confirmed() -> Problem {
@@ -182,8 +216,10 @@ fn parse_event<'a>(mut fields: Fields<'a, '_>, pointer: &str, brand: &BrandId) -
 enum Ids {
     /// The ids that were drawn for this request.
     Drawn(Vec<EventId>),
-    /// The ids of the first request with the same key.
+    /// The ids of the first request with the same key, which the broker may not have confirmed.
     OfFirstRequest(Vec<EventId>),
+    /// The ids of a request with the same key that the broker has confirmed.
+    Published(Vec<EventId>),
 }
 
 /// Draws an id for each event without an id of its own.
@@ -207,19 +243,22 @@ async fn admit_events(
 /// Keeps the ids under the idempotency key. A retried request gets the ids of the first request with its key.
 async fn keep_ids(
     api: &Api,
-    brand: &BrandId,
+    by: &BrandWriter,
     key: Option<&str>,
     raw: &RawValue,
     ids: Vec<EventId>,
 ) -> Result<Ids> {
     let Some(key) = key else { return Ok(Ids::Drawn(ids)) };
-    let request = KeptRequest { fingerprint: Sha256::digest(raw.get().as_bytes()).into(), ids };
-    let kept = idempotency::keep_request(&api.store, brand, key, request.clone()).await?;
+    let fingerprint = Sha256::digest(raw.get().as_bytes()).into();
+    let request = KeptRequest { fingerprint, ids, published: false };
+    by.charge.enter_share_again().await?;
+    let kept = idempotency::keep_request(&api.store, &by.brand, key, request.clone()).await?;
+    by.charge.leave_share();
     if kept == request {
         return Ok(Ids::Drawn(kept.ids));
     }
     if kept.fingerprint == request.fingerprint {
-        return Ok(Ids::OfFirstRequest(kept.ids));
+        return Ok(if kept.published { Ids::Published(kept.ids) } else { Ids::OfFirstRequest(kept.ids) });
     }
     let mut errors = ValidationErrors::default();
     errors.add(
@@ -227,6 +266,18 @@ async fn keep_ids(
         "differs from the request that first used this Idempotency-Key; use another key for another request",
     );
     Err(errors.into())
+}
+
+/// Marks the request of a key as published, so that a retry of it publishes nothing and costs nothing of the quotas.
+///
+/// A failure has no other effect than that, because the router drops events with the ids of the first request.
+async fn mark_published(api: &Api, by: &BrandWriter, key: &str) {
+    if by.charge.enter_share_again().await.is_err() {
+        return;
+    }
+    if let Err(error) = idempotency::mark_published(&api.store, &by.brand, key).await {
+        warn!(error = %Chain(&error), "could not mark a request as published; a retry will publish it again");
+    }
 }
 
 /// Builds the messages and checks them with the rules of the router, which would reject them later.
