@@ -231,8 +231,7 @@ fn read_identity(id: Option<&RawValue>, message_id: Option<&str>) -> Result<Iden
 fn read_created(raw: &RawValue, now: Timestamp, retention: TimeDelta) -> Result<Timestamp, Rejection> {
     let given: Option<String> = serde_json::from_str(raw.get()).ok();
     let at = given.as_deref().and_then(time::parse_timestamp).ok_or_else(|| {
-        let detail = "created must be an RFC 3339 date and time, such as 2021-04-08T19:36:02.938Z";
-        Rejection::new(RejectReason::InvalidCreated, detail)
+        Rejection::new(RejectReason::InvalidCreated, format!("created {}", time::TIMESTAMP_RULE))
     })?;
     if at < now - retention || at > now + TimeDelta::seconds(MAX_CREATED_AHEAD_SECONDS) {
         let detail = format!(
@@ -321,6 +320,11 @@ mod tests {
             (r#"{"id":"nope","brandId":"b","type":"A","data":1}"#, Some("m"), InvalidId),
             (r#"{"id":5,"brandId":"b","type":"A","data":1}"#, Some("m"), InvalidId),
             (r#"{"created":"yesterday","brandId":"b","type":"A","data":1}"#, Some("m"), InvalidCreated),
+            (
+                r#"{"created":"2021-04-08T19:35:60Z","brandId":"b","type":"A","data":1}"#,
+                Some("m"),
+                InvalidCreated,
+            ),
             (r#"{"created":5,"brandId":"b","type":"A","data":1}"#, Some("m"), InvalidCreated),
             (
                 r#"{"created":"2021-04-01T19:36:02.937Z","brandId":"b","type":"A","data":1}"#,

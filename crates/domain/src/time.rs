@@ -1,6 +1,13 @@
 //! Timestamps in the form of the contract: RFC 3339 in UTC with milliseconds.
 
-use chrono::{DateTime, Datelike, SecondsFormat, SubsecRound, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, SubsecRound, Timelike, Utc};
+
+/// Nanoseconds of a second. chrono gives the second 60 more of them.
+const NANOS_PER_SECOND: u32 = 1_000_000_000;
+
+/// The rule of a timestamp in a message or request, to follow the name of its field.
+pub const TIMESTAMP_RULE: &str =
+    "must be an RFC 3339 date and time that is not a leap second, such as 2021-04-08T19:36:02.938Z";
 
 /// An instant in UTC; stored and sent timestamps have whole milliseconds.
 pub type Timestamp = DateTime<Utc>;
@@ -13,12 +20,21 @@ pub fn format_timestamp(at: Timestamp) -> String {
 
 /// Parses an RFC 3339 timestamp with any offset and truncates it to whole milliseconds.
 ///
-/// Returns `None` if the text is invalid or its year in UTC is outside 0–9999, which RFC 3339 cannot write.
+/// Returns `None` if the text is invalid, if its year in UTC is outside 0–9999, which RFC 3339 cannot write, or if it is
+/// a leap second (`:60`), because many libraries cannot read one, and the others disagree about its instant.
 #[must_use]
 pub fn parse_timestamp(text: &str) -> Option<Timestamp> {
     let at = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
     // The offset may move the timestamp to a year with more than four digits.
-    (0..=9999).contains(&at.year()).then(|| truncate_to_millis(at))
+    let is_plain = (0..=9999).contains(&at.year()) && at.nanosecond() < NANOS_PER_SECOND;
+    is_plain.then(|| truncate_to_millis(at))
+}
+
+/// Parses a timestamp of an earlier version, and returns the second after it if it is a leap second.
+fn parse_leap_second(text: &str) -> Option<Timestamp> {
+    let at = DateTime::parse_from_rfc3339(text).ok()?;
+    // The count of milliseconds goes on to the next second.
+    DateTime::from_timestamp_millis(at.timestamp_millis()).filter(|at| (0..=9999).contains(&at.year()))
 }
 
 /// Truncates a timestamp to whole milliseconds, so that stored, listed and sent timestamps are equal.
@@ -42,13 +58,18 @@ pub mod rfc3339 {
 
     /// Deserializes an RFC 3339 timestamp with any offset.
     ///
+    /// A leap second becomes the second after it, as in PostgreSQL, because earlier versions accepted events with one and
+    /// their messages may still be queued.
+    ///
     /// # Errors
     /// When the text is not RFC 3339.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
-        super::parse_timestamp(&text).ok_or_else(|| {
-            D::Error::custom("must be an RFC 3339 date and time, such as 2021-04-08T19:36:02.938Z")
-        })
+        let invalid = || D::Error::custom(super::TIMESTAMP_RULE);
+        match super::parse_timestamp(&text) {
+            Some(at) => Ok(at),
+            None => super::parse_leap_second(&text).ok_or_else(invalid),
+        }
     }
 }
 
@@ -65,6 +86,32 @@ mod tests {
             "2021-04-08T19:36:02.000Z"
         );
         assert!(parse_timestamp("2021-04-08").is_none());
+    }
+
+    #[test]
+    fn a_leap_second_is_refused_at_any_minute() {
+        for leap in [
+            "2026-11-28T13:22:60Z",
+            "2016-12-31T23:59:60Z",
+            "2017-01-01T05:29:60.5+05:30",
+            "2016-12-31T23:59:60.999999999Z",
+        ] {
+            assert!(parse_timestamp(leap).is_none(), "{leap}");
+        }
+        assert!(parse_timestamp("2016-12-31T23:59:59.999999999Z").is_some());
+    }
+
+    #[test]
+    fn a_leap_second_of_an_earlier_version_is_the_second_after_it() {
+        #[derive(serde::Deserialize)]
+        struct Queued(#[serde(with = "rfc3339")] Timestamp);
+        let read = |text: &str| {
+            serde_json::from_str(&format!("\"{text}\"")).map(|Queued(at)| format_timestamp(at)).ok()
+        };
+        assert_eq!(read("2026-11-28T13:22:60.000Z").as_deref(), Some("2026-11-28T13:23:00.000Z"));
+        assert_eq!(read("2026-11-28T13:22:59.938Z").as_deref(), Some("2026-11-28T13:22:59.938Z"));
+        assert_eq!(read("9999-12-31T23:59:60.000Z"), None);
+        assert_eq!(read("2026-11-28T13:22:61Z"), None);
     }
 
     #[test]

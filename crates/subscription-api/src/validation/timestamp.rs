@@ -1,21 +1,29 @@
-//! Instants in requests: RFC 3339, rounded up to the millisecond.
+//! Instants in requests, which are RFC 3339.
+//!
+//! An instant of an event is truncated to the millisecond, as it is over AMQP. A bound of a range is rounded up.
 
 use chrono::{DateTime, Datelike, TimeDelta};
-use domain::time::Timestamp;
+use domain::time::{TIMESTAMP_RULE, Timestamp};
 
-/// Reads an instant and rounds it up to a whole millisecond.
+/// Reads the instant of an event and truncates it to a whole millisecond, as the router does.
+///
+/// # Errors
+/// When the text is not RFC 3339, or a leap second.
+pub(crate) fn parse_instant(text: &str) -> Result<Timestamp, &'static str> {
+    domain::time::parse_timestamp(text).filter(|at| has_four_digit_year(*at)).ok_or(TIMESTAMP_RULE)
+}
+
+/// Reads a bound of a range and rounds it up to a whole millisecond.
 ///
 /// Stored instants have whole milliseconds, so a bound between two of them means the later one. A space before the
 /// offset is read as `+`, because form decoding turns an unescaped `+` into a space.
 ///
 /// # Errors
-/// When the text is not RFC 3339.
-pub(crate) fn parse_timestamp(text: &str) -> Result<Timestamp, &'static str> {
+/// When the text is not RFC 3339, or a leap second.
+pub(crate) fn parse_bound(text: &str) -> Result<Timestamp, &'static str> {
     let text = restore_plus(text);
-    let whole = domain::time::parse_timestamp(&text).filter(|at| has_four_digit_year(*at));
-    let (Some(whole), Ok(exact)) = (whole, DateTime::parse_from_rfc3339(&text)) else {
-        return Err("must be an RFC 3339 date and time, such as 2021-04-08T19:36:02.938Z");
-    };
+    let whole = parse_instant(&text)?;
+    let exact = DateTime::parse_from_rfc3339(&text).map_err(|_| TIMESTAMP_RULE)?;
     Ok(if exact > whole { whole + TimeDelta::milliseconds(1) } else { whole })
 }
 
@@ -38,8 +46,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instants_are_rounded_up_to_the_millisecond() {
-        let read = |text| parse_timestamp(text).map(domain::time::format_timestamp);
+    fn bounds_are_rounded_up_to_the_millisecond() {
+        let read = |text| parse_bound(text).map(domain::time::format_timestamp);
         assert_eq!(read("2021-04-08T19:36:02.938Z").as_deref(), Ok("2021-04-08T19:36:02.938Z"));
         assert_eq!(read("2021-04-08T19:36:02.9380001Z").as_deref(), Ok("2021-04-08T19:36:02.939Z"));
         assert_eq!(read("2021-04-08T21:36:02+02:00").as_deref(), Ok("2021-04-08T19:36:02.000Z"));
@@ -47,7 +55,16 @@ mod tests {
         for bad in
             ["", "2021-04-08", "yesterday", "1617910562", "2021-13-01T00:00:00Z", "0000-01-01T00:00:00Z"]
         {
-            assert!(parse_timestamp(bad).is_err(), "{bad}");
+            assert!(parse_bound(bad).is_err() && parse_instant(bad).is_err(), "{bad}");
         }
+        assert_eq!(parse_bound("2021-04-08T19:36:60Z"), Err(TIMESTAMP_RULE));
+    }
+
+    #[test]
+    fn instants_of_events_are_truncated_to_the_millisecond() {
+        let read = |text| parse_instant(text).map(domain::time::format_timestamp);
+        assert_eq!(read("2021-04-08T19:36:07.999999999Z").as_deref(), Ok("2021-04-08T19:36:07.999Z"));
+        assert_eq!(read("2021-04-08T19:36:60Z"), Err(TIMESTAMP_RULE));
+        assert!(read("2021-04-08T19:36:07 00:00").is_err(), "a body has no form decoding");
     }
 }

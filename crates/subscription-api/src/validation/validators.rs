@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::validation::errors::ValidationErrors;
 use crate::validation::fields::{Fields, truncate_key};
 use crate::validation::header_patch::HeaderPatch;
-use crate::validation::timestamp::parse_timestamp;
+use crate::validation::timestamp::{parse_bound, parse_instant};
 
 /// Accepts any string. The other validators of text build on it.
 pub fn any_text(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -> Option<String> {
@@ -176,10 +176,16 @@ pub fn bounded_list<'a>(
     }
 }
 
-/// Accepts an RFC 3339 instant, rounded up to the millisecond.
-pub fn timestamp(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -> Option<Timestamp> {
+/// Accepts the RFC 3339 instant of an event, truncated to the millisecond.
+pub fn instant(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -> Option<Timestamp> {
     let text = any_text(raw, pointer, errors)?;
-    parse_timestamp(&text).map_err(|error| errors.add(pointer, error)).ok()
+    parse_instant(&text).map_err(|error| errors.add(pointer, error)).ok()
+}
+
+/// Accepts an RFC 3339 instant that bounds a range, rounded up to the millisecond.
+pub fn bound(raw: &RawValue, pointer: &str, errors: &mut ValidationErrors) -> Option<Timestamp> {
+    let text = any_text(raw, pointer, errors)?;
+    parse_bound(&text).map_err(|error| errors.add(pointer, error)).ok()
 }
 
 /// Quotes the beginning of a text, so that an error repeats little of the request.

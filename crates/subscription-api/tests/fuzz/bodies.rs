@@ -56,7 +56,7 @@ fn read_all(raw: &RawValue, errors: &mut ValidationErrors) -> Option<()> {
     let _ = fields.clearable("ratePerSecond", validators::integer(1..=10_000));
     let _ = fields.optional("events", validators::bounded_list(500));
     let _ = fields.optional("headers", validators::custom_headers);
-    let _ = fields.optional("from", validators::timestamp);
+    let _ = fields.optional("from", validators::bound);
     let _ = fields.optional("schema", validators::raw_json(1000));
     fields.finish();
     Some(())

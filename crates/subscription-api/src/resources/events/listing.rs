@@ -15,7 +15,7 @@ use crate::http::cursor;
 use crate::http::page::CursorPosition;
 use crate::http::problem::Result;
 use crate::http::query::Query;
-use crate::validation::timestamp::parse_timestamp;
+use crate::validation::timestamp::parse_bound;
 
 /// The filter and the position of a request for events.
 #[derive(Debug)]
@@ -55,8 +55,8 @@ impl RequestedFilter {
             _ => Err("must be asc or desc"),
         };
         let requested = Self {
-            from: query.take("from", parse_timestamp),
-            to: query.take("to", parse_timestamp).map(Instant),
+            from: query.take("from", parse_bound),
+            to: query.take("to", parse_bound).map(Instant),
             pattern: query.take_parsed("type"),
             status: query.take_parsed("status"),
             descending: query.take("order", parse_order),

@@ -206,7 +206,7 @@ fn parse_event<'a>(mut fields: Fields<'a, '_>, pointer: &str, brand: &BrandId) -
         fields.add_error("brandId", "must be the brand of the path, or be left out");
     }
     let event_type = fields.required("type", validators::parsed_text);
-    let created = fields.optional("created", validators::timestamp);
+    let created = fields.optional("created", validators::instant);
     let data = fields.required("data", |raw, _, _| Some(raw.get()));
     fields.finish();
     Some(RequestedEvent { pointer: pointer.to_owned(), id, event_type: event_type?, created, data: data? })

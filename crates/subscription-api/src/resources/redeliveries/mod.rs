@@ -215,8 +215,8 @@ pub(crate) async fn read_redelivery(
 
 fn parse_selection(raw: &RawValue, errors: &mut ValidationErrors) -> Option<Selection> {
     let mut fields = Fields::parse(raw, "", errors)?;
-    let from = fields.required("from", validators::timestamp);
-    let to = fields.required("to", validators::timestamp);
+    let from = fields.required("from", validators::bound);
+    let to = fields.required("to", validators::bound);
     let status = fields.optional("status", validators::parsed_text);
     let pattern = fields.optional("type", validators::parsed_text);
     let range = from.zip(to);

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use crate::http::problem::Result;
 use crate::http::query::Query;
-use crate::validation::timestamp::parse_timestamp;
+use crate::validation::timestamp::parse_bound;
 
 /// Most buckets in a response.
 const MAX_BUCKETS: i64 = 1000;
@@ -75,9 +75,9 @@ impl BucketedRange {
     /// Reads `from`, `to` and `step` of a query.
     pub(crate) fn parse(mut query: Query, slice: Duration) -> Result<Self> {
         let to = query
-            .take("to", parse_timestamp)
+            .take("to", parse_bound)
             .unwrap_or_else(|| truncate_to_millis(Utc::now()) + TimeDelta::milliseconds(1));
-        let from = query.take("from", parse_timestamp).unwrap_or_else(|| to - TimeDelta::hours(1));
+        let from = query.take("from", parse_bound).unwrap_or_else(|| to - TimeDelta::hours(1));
         let from = slice_start(from, slice);
         if from >= to {
             query.add_error("from", "must be before to");
