@@ -21,7 +21,7 @@ pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 // No Debug: it may hold secrets, such as header values.
 pub struct JsonBody(pub Box<RawValue>);
 
-/// A JSON body sent as `application/json`; an empty body counts as `{}`.
+/// A JSON body sent as `application/json`; an empty body counts as `{}`, whatever its media type.
 // No Debug: it may hold secrets, such as header values.
 pub(crate) struct OptionalJsonBody(pub(crate) Box<RawValue>);
 
@@ -41,13 +41,18 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJsonBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self> {
-        if request.headers().contains_key(header::CONTENT_TYPE) {
-            return read_json(request, &["application/json"]).await.map(Self);
+        let checked = check_media_type(request.headers(), &["application/json"]);
+        // A body without a length may turn out to be empty.
+        if request.body().size_hint().lower() > 0 {
+            checked?;
+            return parse_json(&collect_within_budget(request).await?).map(Self);
         }
-        if collect_within_budget(request).await?.is_empty() {
+        let bytes = collect_within_budget(request).await?;
+        if bytes.is_empty() {
             return parse_json(b"{}").map(Self);
         }
-        Err(Problem::unsupported_media_type("send the header content-type: application/json".to_owned()))
+        checked?;
+        parse_json(&bytes).map(Self)
     }
 }
 
@@ -60,14 +65,17 @@ impl<S: Send + Sync> FromRequest<S> for PatchBody {
 }
 
 async fn read_json(request: Request, accepted: &[&str]) -> Result<Box<RawValue>> {
-    let media_type = media_type(request.headers());
-    if !media_type.as_deref().is_some_and(|given| accepted.contains(&given)) {
-        return Err(Problem::unsupported_media_type(format!(
-            "send the header content-type: {}",
-            accepted[0]
-        )));
-    }
+    check_media_type(request.headers(), accepted)?;
     parse_json(&collect_within_budget(request).await?)
+}
+
+/// Checks that the media type is one of the accepted ones.
+fn check_media_type(headers: &HeaderMap, accepted: &[&str]) -> Result<()> {
+    let media_type = media_type(headers);
+    if media_type.as_deref().is_some_and(|given| accepted.contains(&given)) {
+        return Ok(());
+    }
+    Err(Problem::unsupported_media_type(format!("send the header content-type: {}", accepted[0])))
 }
 
 /// Collects the whole body, within the budget of the caller.
@@ -141,6 +149,36 @@ mod tests {
             .await
             .map_err(|problem| problem.status());
         assert_eq!(refused, Err(StatusCode::PAYLOAD_TOO_LARGE));
+    }
+
+    #[tokio::test]
+    async fn an_optional_body_may_be_empty_whatever_its_media_type() {
+        let read = async |media_type: Option<&str>, body: Body| {
+            let mut request = Request::builder();
+            if let Some(media_type) = media_type {
+                request = request.header(header::CONTENT_TYPE, media_type);
+            }
+            let request = request.body(body).expect("a request");
+            let read = OptionalJsonBody::from_request(request, &()).await;
+            read.map(|body| body.0.get().to_owned()).map_err(|problem| problem.status())
+        };
+        // Of unknown length, as chunks are.
+        let chunks = |text: &'static str| {
+            Body::from_stream(futures_util::stream::iter([Ok::<_, std::io::Error>(text)]))
+        };
+        let json = Some("application/json; charset=utf-8");
+        for media_type in [None, json, Some("text/plain")] {
+            assert_eq!(read(media_type, Body::empty()).await.as_deref(), Ok("{}"), "{media_type:?}");
+            assert_eq!(read(media_type, chunks("")).await.as_deref(), Ok("{}"), "{media_type:?}");
+        }
+        for body in [Body::from("{\"a\":1}"), chunks("{\"a\":1}")] {
+            assert_eq!(read(json, body).await.as_deref(), Ok("{\"a\":1}"));
+        }
+        for body in [Body::from("{}"), chunks("{}")] {
+            assert_eq!(read(Some("text/plain"), body).await, Err(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        assert_eq!(read(None, Body::from("{}")).await, Err(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        assert_eq!(read(json, Body::from(" ")).await, Err(StatusCode::BAD_REQUEST), "a blank is no JSON");
     }
 
     #[test]
