@@ -4,15 +4,21 @@
 //!
 //! - [`graph`] and [`limits`] refuse a schema whose evaluation could explode, before it is compiled.
 //! - [`metered`] counts the steps of each evaluation, and ends it after a number that grows with the size of the data.
+//! - [`document`] reads data of any depth, with numbers and texts that `serde_json` refuses, because none of these is a
+//!   violation by itself.
 //! - Patterns are matched in linear time, and references never leave the schema.
 
+mod document;
 mod graph;
 mod limits;
 mod metered;
+mod number;
+mod preview;
 
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
+use self::document::Document;
 use self::graph::Graph;
 use self::limits::MAX_PATTERN_BYTES;
 use self::metered::{Meter, Metered, MeteredNode};
@@ -105,21 +111,25 @@ impl DataSchema {
     /// # Errors
     /// As [`Self::check`].
     pub fn check_counted(&self, json: &str, taken: &mut u64) -> Result<(), Violation> {
-        let value: Value = serde_json::from_str(json).map_err(|error| Violation(error.to_string()))?;
+        let value = Document::parse(json).map_err(|error| Violation(error.to_string()))?;
         let steps = MIN_STEPS + STEPS_PER_BYTE * json.len() as u64;
         let meter = Meter::new(steps, self.max_depth);
         let is_valid = self.validator.is_valid(MeteredNode::new(&value, &meter));
         *taken += steps - meter.left();
-        if meter.is_exhausted() {
+        if meter.is_too_deep() {
             return Err(Violation(format!(
-                "the data takes more than {steps} steps to check, or is nested too deeply for its schema"
+                "the schema describes values that are nested more than {} levels deep in the data",
+                self.max_depth
             )));
+        }
+        if meter.is_exhausted() {
+            return Err(Violation(format!("the data takes more than {steps} steps to check")));
         }
         if is_valid { Ok(()) } else { Err(self.explain(&value, taken)) }
     }
 
     /// Describes the first violation of a value that does not match.
-    fn explain(&self, value: &Value, taken: &mut u64) -> Violation {
+    fn explain(&self, value: &Document<'_>, taken: &mut u64) -> Violation {
         let meter = Meter::new(MAX_EXPLANATION_STEPS, self.max_depth);
         let first = self.validator.validate(MeteredNode::new(value, &meter)).err();
         *taken += MAX_EXPLANATION_STEPS - meter.left();

@@ -189,6 +189,116 @@ fn the_deepest_evaluation_fits_the_stack_of_a_thread() {
     }
 }
 
+/// Data that `serde_json` refuses to hold, in some place of an object.
+fn unusual_data() -> Vec<String> {
+    let deep = |levels: usize| format!("{}{}", r#"{"a":["#.repeat(levels), "]}".repeat(levels));
+    vec![
+        r#"{"n":1e400}"#.to_owned(),
+        r#"{"n":-1E+99999999999999999999}"#.to_owned(),
+        format!(r#"{{"n":{}}}"#, "9".repeat(309)),
+        r#"{"text":"\ud800","other":"a\udc00b"}"#.to_owned(),
+        r#"{"\ud800":1,"\udfff":2}"#.to_owned(),
+        deep(64),
+        deep(65),
+        deep(40_000),
+    ]
+}
+
+#[test]
+fn data_is_not_refused_for_its_numbers_surrogates_or_depth() {
+    for schema in [
+        "true",
+        r#"{"type":"object"}"#,
+        r#"{"type":"object","minProperties":1,"properties":{"b":{"type":"string"}},"additionalProperties":true}"#,
+        r#"{"not":{"required":["b"]},"propertyNames":{"maxLength":8}}"#,
+        r#"{"not":{"enum":[{},{"n":1}]},"properties":{"n":{"type":"integer"},"text":{"type":"string"}}}"#,
+    ] {
+        let schema = DataSchema::parse(schema).expect("a schema");
+        for data in unusual_data() {
+            assert_eq!(schema.check(&data), Ok(()), "{}", &data[..data.len().min(40)]);
+        }
+    }
+    let never = DataSchema::parse(r#"{"type":"array"}"#).expect("a schema");
+    for data in unusual_data() {
+        let violation = never.check(&data).expect_err("an object").to_string();
+        assert!(violation.starts_with("the whole: {") && violation.len() < 400, "{violation}");
+    }
+}
+
+#[test]
+fn numbers_beyond_a_double_are_compared_with_limits() {
+    let digits = "9".repeat(309);
+    let even = format!("{digits}8");
+    for (schema, data, fits) in [
+        (r#"{"type":"integer","minimum":5}"#, "1e400", true),
+        (r#"{"maximum":1.7e308}"#, "1e400", false),
+        (r#"{"exclusiveMaximum":0}"#, "-1e400", true),
+        (r#"{"minimum":-1e300}"#, "-1e400", false),
+        (r#"{"type":"integer"}"#, &digits, true),
+        (r#"{"type":"integer"}"#, "1e-400", false),
+        (r#"{"type":"integer"}"#, "1.5e400", true),
+        (r#"{"multipleOf":5}"#, "1e400", true),
+        (r#"{"multipleOf":3}"#, "1e400", false),
+        (r#"{"multipleOf":2}"#, &digits, false),
+        (r#"{"multipleOf":2}"#, &even, true),
+        (r#"{"enum":[1,1.7976931348623157e308]}"#, "1e400", false),
+        (r#"{"const":1.50}"#, "15e-1", true),
+    ] {
+        let checked = DataSchema::parse(schema).expect("a schema").check(data);
+        assert_eq!(checked.is_ok(), fits, "{schema} {data}: {checked:?}");
+    }
+}
+
+#[test]
+fn a_lone_surrogate_is_one_character_of_its_own() {
+    for (schema, data, fits) in [
+        (r#"{"maxLength":1,"minLength":1}"#, r#""\ud800""#, true),
+        (r#"{"maxLength":1}"#, r#""\ud800\ud800""#, false),
+        (r#"{"maxLength":1}"#, r#""\ud83d\ude00""#, true),
+        (r#"{"pattern":"^.$"}"#, r#""\udfff""#, true),
+        (r#"{"uniqueItems":true}"#, r#"["\ud800","\ud801"]"#, true),
+        (r#"{"uniqueItems":true}"#, r#"["\ud800","\uD800"]"#, false),
+        (r#"{"additionalProperties":{"type":"string"}}"#, r#"{"\ud800":1,"\ud801":"a"}"#, false),
+        (r#"{"minProperties":2}"#, r#"{"\ud800":1,"\ud801":1}"#, true),
+    ] {
+        let checked = DataSchema::parse(schema).expect("a schema").check(data);
+        assert_eq!(checked.is_ok(), fits, "{schema} {data}: {checked:?}");
+    }
+}
+
+#[test]
+fn items_are_unique_by_their_value() {
+    let unique = DataSchema::parse(r#"{"uniqueItems":true}"#).expect("a schema");
+    let deep = |inner: &str| format!("{}{inner}{}", "[".repeat(30_000), "]".repeat(30_000));
+    for distinct in [
+        "[1e400,1e401,-1e400]".to_owned(),
+        "[12345678901234567890123,12345678901234567890124]".to_owned(),
+        r#"[[],[[]],{},{"a":[]},["a"],"a",null,false,0,[1,2],[12],["1",2]]"#.to_owned(),
+        format!("[{},{}]", deep("1"), deep("2")),
+    ] {
+        assert_eq!(unique.check(&distinct), Ok(()), "{}", &distinct[..distinct.len().min(80)]);
+    }
+    for repeated in [
+        "[1,1.0]".to_owned(),
+        "[1e400,10e399]".to_owned(),
+        r#"[{"a":1,"b":[2]},{"b":[2.0],"a":1e0}]"#.to_owned(),
+        format!("[{},{}]", deep("1"), deep("1")),
+    ] {
+        assert!(unique.check(&repeated).is_err(), "{}", &repeated[..repeated.len().min(80)]);
+    }
+}
+
+#[test]
+fn a_schema_that_describes_each_level_has_a_depth_and_says_so() {
+    let tree = DataSchema::parse(r##"{"additionalProperties":{"$ref":"#"}}"##).expect("a schema");
+    let nested = |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+    assert_eq!(tree.check(&nested(200)), Ok(()));
+    let violation = tree.check(&nested(40_000)).expect_err("too deep").to_string();
+    assert!(violation.contains("more than 256 levels deep"), "{violation}");
+    let leaf = DataSchema::parse(r#"{"const":{"a":[{"a":1}]},"enum":[[[1]],{}]}"#).expect("a schema");
+    assert!(leaf.check(&nested(40_000)).is_err(), "compared as deep as the schema");
+}
+
 /// A schema of a few definitions that refer to one another at random.
 fn any_schema() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -246,7 +356,8 @@ proptest! {
         let json = value.to_string();
         let outcome = parsed.check(&json);
         let meter = Meter::new(MIN_STEPS + STEPS_PER_BYTE * json.len() as u64, parsed.max_depth);
-        let is_valid = parsed.validator.is_valid(MeteredNode::new(&value, &meter));
+        let document = Document::parse(&json).expect("JSON");
+        let is_valid = parsed.validator.is_valid(MeteredNode::new(&document, &meter));
         if meter.is_exhausted() {
             prop_assert!(outcome.is_err());
         } else {
