@@ -11,6 +11,7 @@ mod tests;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use rustls_pki_types::ServerName;
 use url::{Host, ParseError, Url};
 
 use super::address::{self, AllowedNetworks, Forbidden};
@@ -60,6 +61,11 @@ pub enum EndpointError {
         "must have a valid DNS name as its host: labels of 1 to 63 letters, digits, - and _, 253 characters at most"
     )]
     HostName,
+    /// TLS cannot name the host, so that no connection to it can be made.
+    #[error(
+        "must have a host that can be called: no label may begin or end with -, and a name with a trailing dot may have 253 characters at most"
+    )]
+    HostUncallable,
     /// The URL is not well-formed for another reason.
     #[error("must be a well-formed URL, such as https://example.com/hook")]
     Malformed,
@@ -151,6 +157,9 @@ impl Endpoint {
     }
 
     fn check_host(&self, allowed: &AllowedNetworks) -> Result<(), EndpointError> {
+        if server_name(&self.url).is_none() {
+            return Err(EndpointError::HostUncallable);
+        }
         if let Some(literal) = self.literal_ip() {
             return address::check_address(literal, allowed).map_err(EndpointError::Forbidden);
         }
@@ -166,6 +175,18 @@ impl Endpoint {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.given)
+    }
+}
+
+/// Returns the host of a URL as TLS names it; `None` if TLS cannot name it.
+///
+/// A stored endpoint may have such a host, because earlier versions accepted it.
+#[must_use]
+pub fn server_name(url: &Url) -> Option<ServerName<'static>> {
+    match url.host()? {
+        Host::Domain(name) => ServerName::try_from(name.to_owned()).ok(),
+        Host::Ipv4(address) => Some(IpAddr::V4(address).into()),
+        Host::Ipv6(address) => Some(IpAddr::V6(address).into()),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use domain::limits::MAX_ENDPOINT_CHARS;
 use domain::webhook::address::{self, AllowedNetworks};
-use domain::webhook::endpoint::Endpoint;
+use domain::webhook::endpoint::{self, Endpoint};
 use fuzz_corpus::{mutated_texts, parse_corpus};
 use proptest::prelude::*;
 use url::{Host, Url};
@@ -63,6 +63,8 @@ fn assert_callable(endpoint: &Endpoint, text: &str) {
     let url = endpoint.url();
     assert_eq!((url.scheme(), url.username(), url.password(), url.fragment()), ("https", "", None, None));
     assert_eq!(Url::parse(url.as_str()).as_ref(), Ok(url), "the normalised URL is parsed back to itself");
+    assert!(http::Uri::try_from(url.as_str()).is_ok(), "a request can be built for {url}");
+    assert!(endpoint::server_name(url).is_some(), "TLS can name the host of {url}");
     assert!(endpoint.port() > 0);
     match endpoint.host() {
         Host::Domain(name) => {

@@ -252,6 +252,7 @@ fn each_error_is_one_sentence_that_says_what_to_write() {
         E::Port,
         E::HostAddress,
         E::HostName,
+        E::HostUncallable,
         E::Malformed,
     ];
     for error in others {

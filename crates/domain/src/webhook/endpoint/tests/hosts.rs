@@ -255,3 +255,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_host_that_tls_cannot_name_is_refused_only_from_a_user() {
+    let name_of = |length: usize| {
+        let labels = "a".repeat(61) + ".";
+        format!("{}{}.com", labels.repeat(3), "b".repeat(length - 3 * labels.len() - ".com".len()))
+    };
+    let with_dot = name_of(253) + ".";
+    for host in ["a-.example.com", "-a.example.com", "a.-.com", "example.com-", "-example.com.", &with_dot] {
+        let text = format!("https://{host}/hook");
+        assert_eq!(parse(&text), Err(E::HostUncallable), "{text}");
+        // The webhook stays readable, and its attempts say why they fail.
+        assert!(Endpoint::from_stored(&text).is_ok(), "{text}");
+    }
+    public(&[
+        "a_b.example.com",
+        "_a.example.com",
+        "r3---sn.example.com",
+        "xn--p1ai",
+        "0x.example",
+        &name_of(253),
+    ]);
+}
