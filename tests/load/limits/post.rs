@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deliverer::client::{HttpSettings, NameSettings};
+use deliverer::client::{Client, HttpSettings, NameSettings};
 use domain::delivery::envelope::{self, EventHead};
 use domain::ids::{AttemptId, EventId, WebhookId};
 use domain::webhook::signature::{Secret, Signer};
+use http::{HeaderMap, HeaderValue};
+use reqwest::Url;
 use tokio::task::JoinSet;
 
 use super::limit::Limit;
@@ -27,13 +29,13 @@ const WARM_UP: Duration = Duration::from_secs(1);
 
 /// Sends requests to an endpoint of its own.
 pub(super) struct Poster {
-    client: reqwest::Client,
+    client: Client,
     signer: Signer,
-    url: String,
+    url: Url,
     head: EventHead,
     data: String,
     pub(super) board: Arc<Board>,
-    sink: Sink,
+    _sink: Sink,
 }
 
 /// Measures the maximum number of requests a second.
@@ -97,13 +99,13 @@ impl Poster {
         // The amount of data that fits into a message of this size.
         let empty = source::event_message(&head.id.to_string(), "brand-0", head.event_type.as_str(), 0).len();
         Self {
-            client: deliverer::client::build(&settings).expect("the deliverer's client").http,
+            client: deliverer::client::build(&settings).expect("the deliverer's client"),
             signer: Signer::new(&Secret::generate()),
-            url: sink.url(Manner::Uncounted, 0),
+            url: sink.url(Manner::Uncounted, 0).parse().expect("a URL"),
             head,
             data: source::event_data(args.bytes.saturating_sub(empty) + source::event_data(0).len()),
             board,
-            sink,
+            _sink: sink,
         }
     }
 
@@ -122,16 +124,14 @@ impl Poster {
         let at = chrono::Utc::now().timestamp();
         let webhook = WebhookId(uuid::Uuid::nil());
         let body = envelope::encode_envelope(&self.head, webhook, AttemptId::generate(0), &self.data);
-        let request = self.client.post(&self.url).header("content-type", "application/json");
-        let signature = self.signer.sign(id, at, &body);
-        let request = request.header("webhook-timestamp", at).header("webhook-signature", signature);
-        let answer = request.header("webhook-id", id).body(body).send().await.expect("an answer");
-        assert!(
-            answer.status().is_success(),
-            "{} at {}",
-            answer.status(),
-            self.sink.url(Manner::Uncounted, 0)
-        );
-        drop(answer.bytes().await);
+        let header = |text: String| HeaderValue::try_from(text).expect("a header");
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
+        headers.insert("webhook-id", header(id.to_owned()));
+        headers.insert("webhook-timestamp", header(at.to_string()));
+        headers.insert("webhook-signature", header(self.signer.sign(id, at, &body)));
+        let (brand, url) = (self.head.brand_id.clone(), self.url.clone());
+        let facts = self.client.post(brand, url, headers, body, REQUEST_TIMEOUT).await;
+        assert_eq!(facts.error, None, "{:?} at {}", facts.outcome, self.url);
     }
 }

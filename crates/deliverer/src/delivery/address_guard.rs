@@ -3,27 +3,24 @@
 //! The client dials exactly the addresses that were checked here. It does not ask its resolver for an address that the
 //! URL itself contains, so that such a URL is checked before.
 //!
-//! Lookups are divided by brand, so that names that never resolve delay no other brand ([`runtime::names`]). The client
-//! asks its resolver for a name only; the brand is that of the task that sends the request ([`AddressGuard::within_brand`]).
+//! Lookups are divided by brand, so that names that never resolve delay no other brand ([`runtime::names`]).
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use domain::ids::BrandId;
 use domain::webhook::address::{AllowedNetworks, Forbidden, check_address, check_addresses};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use hyper_util::client::legacy::connect::dns::Name;
 use runtime::names::{LookupError, NameResolver};
+use tower_service::Service;
 use url::{Host, Url};
 
 use crate::telemetry;
 
-/// The share of lookups outside [`AddressGuard::within_brand`]. No brand has this id, because an id is not empty.
-const NO_BRAND: &str = "";
-
-tokio::task_local! {
-    /// The brand whose request the task sends.
-    static BRAND: BrandId;
-}
+/// The addresses of a name that may be dialled.
+type Addresses = std::vec::IntoIter<SocketAddr>;
 
 /// An error of resolving the name of an endpoint.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +41,7 @@ impl Unresolved {
     }
 }
 
-/// The resolver of the client. It refuses a name if one of its addresses is forbidden.
+/// Refuses a name if one of its addresses is forbidden.
 #[derive(Debug, Clone)]
 pub(crate) struct AddressGuard {
     allowed: Arc<AllowedNetworks>,
@@ -61,25 +58,35 @@ impl AddressGuard {
         check_literal(url, &self.allowed)
     }
 
-    /// Runs a request of a brand, whose names are then looked up in the brand's share.
-    pub(crate) async fn within_brand<T>(brand: BrandId, request: impl Future<Output = T>) -> T {
-        BRAND.scope(brand, request).await
+    /// Returns a resolver that looks names up in the brand's share.
+    pub(crate) fn resolver_of(&self, brand: BrandId) -> GuardedResolver {
+        GuardedResolver { guard: self.clone(), brand }
     }
 }
 
-impl Resolve for AddressGuard {
-    fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.clone();
-        // Read now, because the client may finish the connection in a task of its own.
-        let brand = BRAND.try_with(Clone::clone).ok();
-        Box::pin(async move {
-            let share = brand.as_ref().map_or(NO_BRAND, BrandId::as_str);
-            Ok(resolve_name(share, name.as_str(), &guard).await?)
-        })
+/// Resolves the names of a brand's endpoints to addresses that may be dialled.
+#[derive(Debug, Clone)]
+pub(crate) struct GuardedResolver {
+    guard: AddressGuard,
+    brand: BrandId,
+}
+
+impl Service<Name> for GuardedResolver {
+    type Response = Addresses;
+    type Error = Unresolved;
+    type Future = Pin<Box<dyn Future<Output = Result<Addresses, Unresolved>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Unresolved>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let Self { guard, brand } = self.clone();
+        Box::pin(async move { resolve_name(brand.as_str(), name.as_str(), &guard).await })
     }
 }
 
-async fn resolve_name(share: &str, name: &str, guard: &AddressGuard) -> Result<Addrs, Unresolved> {
+async fn resolve_name(share: &str, name: &str, guard: &AddressGuard) -> Result<Addresses, Unresolved> {
     let found = guard
         .names
         .look_up(share, name)
@@ -90,7 +97,7 @@ async fn resolve_name(share: &str, name: &str, guard: &AddressGuard) -> Result<A
         Unresolved::Forbidden { name: name.to_owned() }
     })?;
     let addresses: Vec<_> = found.iter().map(|address| SocketAddr::new(*address, 0)).collect();
-    Ok(Box::new(addresses.into_iter()))
+    Ok(addresses.into_iter())
 }
 
 fn check_literal(url: &Url, allowed: &AllowedNetworks) -> Result<(), Forbidden> {
@@ -152,38 +159,5 @@ mod tests {
         assert!(no_server.is_local(), "{no_server}");
         let missing = resolve_name("a", "hooks.invalid", &guard("")).await.err().expect("no such name");
         assert!(!missing.is_local(), "{missing}");
-    }
-
-    /// The client has to call its resolver in the task that sends the request.
-    #[tokio::test]
-    async fn the_clients_resolver_learns_the_brand_of_the_request() {
-        #[derive(Debug)]
-        struct Recorder(Arc<std::sync::Mutex<Vec<String>>>);
-        impl Resolve for Recorder {
-            fn resolve(&self, _: Name) -> Resolving {
-                let brand = BRAND.try_with(|brand| brand.as_str().to_owned()).unwrap_or_default();
-                self.0.lock().expect("a list").push(brand);
-                Box::pin(async { Err("no address".into()) })
-            }
-        }
-        let seen: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
-        let tls =
-            rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .expect("TLS")
-                .with_root_certificates(rustls::RootCertStore::empty())
-                .with_no_client_auth();
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .connect_timeout(Duration::from_secs(5))
-            .dns_resolver(Recorder(Arc::clone(&seen)))
-            .build()
-            .expect("a client");
-        for brand in ["acme", "globex"] {
-            let sending = client.post("https://hooks.example/").send();
-            let sent = AddressGuard::within_brand(brand.parse().expect("a brand"), sending).await;
-            assert!(sent.is_err());
-        }
-        assert_eq!(*seen.lock().expect("a list"), ["acme", "globex"]);
     }
 }

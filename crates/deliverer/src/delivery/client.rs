@@ -1,28 +1,26 @@
-//! Builds the HTTP client: HTTPS only, no redirects, no proxy, guarded addresses, pooled connections.
+//! Builds the HTTP client: HTTPS only, no redirects, no proxy, guarded addresses, kept connections.
 
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
+use domain::delivery::attempt::Facts;
+use domain::ids::BrandId;
 use domain::webhook::address::AllowedNetworks;
+use http::HeaderMap;
 pub use runtime::names::NameSettings;
 use runtime::names::{LookupTimeouts, NameResolver};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use url::Url;
 
 use crate::delivery::address_guard::AddressGuard;
+use crate::delivery::connection::{Connector, HttpClient};
+use crate::delivery::exchange;
+use crate::delivery::request::Request;
 
-/// How long an unused connection is kept: just below the five seconds after which common servers close theirs. A request
-/// that meets a closing connection would fail for nothing.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-/// Unused connections kept for one host, which many webhooks may share. Further connections are closed after each
-/// request, and the handshake of the next costs several times as much as the request.
-const MAX_IDLE_PER_HOST: usize = 1000;
-/// Silence on an HTTP/2 connection after which it is pinged; without an answer it is closed after the same time. Many
-/// requests share the connection, and none of their timeouts closes it.
-const PING_INTERVAL: Duration = Duration::from_secs(4);
 /// The header `User-Agent` of every request (contract §3).
-const USER_AGENT: &str = concat!("Postrider/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("Postrider/", env!("CARGO_PKG_VERSION"));
 /// Share of the connect timeout that a lookup may take, so that TCP and TLS have time left, and a name that does not
 /// resolve ends as `dns` and not as `timeout`.
 const MAX_LOOKUP_SHARE: f64 = 0.8;
@@ -64,7 +62,7 @@ pub enum ClientError {
     /// The file of further root certificates is not valid.
     #[error("setting --extra-ca-file (POSTRIDER_EXTRA_CA_FILE) is not valid: {0}")]
     ExtraCa(String),
-    /// TLS or HTTP could not be set up.
+    /// TLS could not be set up.
     #[error("the HTTP client could not be built: {0}")]
     Build(String),
 }
@@ -73,11 +71,25 @@ pub enum ClientError {
 #[derive(Debug, Clone)]
 pub struct Client {
     /// Checks the addresses of names, but not addresses in the URL itself; see `AddressGuard::check_literal`.
-    pub http: reqwest::Client,
+    pub(crate) http: HttpClient,
     pub(crate) guard: AddressGuard,
 }
 
-/// Builds the client, and starts its resolver in the background.
+impl Client {
+    /// Posts a body as an attempt does, and returns the facts. Measurements use it.
+    pub async fn post(
+        &self,
+        brand: BrandId,
+        url: Url,
+        headers: HeaderMap,
+        body: Vec<u8>,
+        timeout: Duration,
+    ) -> Facts {
+        exchange::send_request(self, Request { brand, url, headers, body }, timeout).await
+    }
+}
+
+/// Builds the client, and starts its resolver and its pool in the background.
 ///
 /// # Errors
 /// When the file of further roots cannot be read or holds no certificate.
@@ -86,23 +98,7 @@ pub fn build(settings: &HttpSettings) -> Result<Client, ClientError> {
     let timeouts = LookupTimeouts::within(settings.connect_timeout.mul_f64(MAX_LOOKUP_SHARE));
     let names = NameResolver::start(&settings.names, timeouts);
     let guard = AddressGuard::new(settings.allow_networks.clone(), names);
-    let built = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .https_only(true)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .referer(false)
-        .retry(reqwest::retry::never())
-        .dns_resolver(guard.clone())
-        .connect_timeout(settings.connect_timeout)
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
-        .http2_keep_alive_interval(PING_INTERVAL)
-        .http2_keep_alive_timeout(PING_INTERVAL)
-        .tcp_nodelay(true)
-        .user_agent(USER_AGENT)
-        .build();
-    let http = built.map_err(|error| ClientError::Build(error.to_string()))?;
+    let http = HttpClient::new(Connector::new(tls, guard.clone(), settings.connect_timeout));
     Ok(Client { http, guard })
 }
 

@@ -4,15 +4,20 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use bytes::Bytes;
 use domain::delivery::attempt::{Facts, Outcome, parse_retry_after};
 use domain::limits::{MAX_RESPONSE_KEPT_BYTES, MAX_RESPONSE_READ_BYTES};
-use http::StatusCode;
-use http::header::RETRY_AFTER;
+use domain::webhook::endpoint;
+use http::header::{ACCEPT, HeaderValue, USER_AGENT};
+use http::uri::Authority;
+use http::{Method, StatusCode, Uri};
+use http_body_util::Full;
 use store::clock;
 use tokio::time::{Instant, timeout_at};
 
-use crate::delivery::address_guard::{AddressGuard, Unresolved};
-use crate::delivery::client::Client;
+use crate::delivery::address_guard::Unresolved;
+use crate::delivery::client::{self, Client};
+use crate::delivery::connection::{Answer, Destination, SendError, Stage};
 use crate::delivery::request::Request;
 
 /// Longest error text that is recorded with an attempt, in characters.
@@ -23,19 +28,38 @@ pub(crate) async fn send_request(client: &Client, request: Request, timeout: Dur
     if let Err(forbidden) = client.guard.check_literal(&request.url) {
         return Facts::without_status(Outcome::Blocked, forbidden.to_string());
     }
+    let (to, request) = match prepare_request(request) {
+        Ok(prepared) => prepared,
+        Err(error) => return Facts::without_status(Outcome::Connect, error.to_owned()),
+    };
     let deadline = Instant::now() + timeout;
-    let sending = client.http.post(request.url).headers(request.headers).body(request.body).send();
-    let sending = AddressGuard::within_brand(request.brand, sending);
-    let response = match timeout_at(deadline, sending).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) => return failure_facts(error),
+    let sending = Box::pin(client.http.send(&to, request));
+    let answer = match timeout_at(deadline, sending).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => return failure_facts(&error),
         Err(_) => return Facts::without_status(Outcome::Timeout, format!("no answer within {timeout:?}")),
     };
-    let mut facts = Facts::from_status(response.status().as_u16());
-    facts.retry_after_seconds = retry_after(&response);
+    let mut facts = Facts::from_status(answer.status);
+    facts.retry_after_seconds = retry_after(&answer);
     // The status has decided. The body only explains it, so that its end does not matter.
-    facts.response_body = read_body(response, deadline).await;
+    facts.response_body = read_body(answer, deadline).await;
     facts
+}
+
+/// Returns where a request goes to, and the request for the HTTP library.
+fn prepare_request(request: Request) -> Result<(Destination, http::Request<Full<Bytes>>), &'static str> {
+    const NOT_CALLABLE: &str = "the endpoint's host cannot be called: TLS cannot name it";
+    let server_name = endpoint::server_name(&request.url).ok_or(NOT_CALLABLE)?;
+    let uri = Uri::try_from(request.url.as_str()).map_err(|_| "the endpoint's URL cannot be requested")?;
+    let host = uri.authority().map_or("", Authority::as_str).into();
+    let mut prepared = http::Request::new(Full::from(request.body));
+    *prepared.method_mut() = Method::POST;
+    *prepared.uri_mut() = uri.clone();
+    *prepared.headers_mut() = request.headers;
+    let headers = prepared.headers_mut();
+    headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(client::USER_AGENT));
+    Ok((Destination { brand: request.brand, uri, host, server_name }, prepared))
 }
 
 /// Returns the facts of an attempt that ended in a panic. It is our fault, whatever the endpoint sent.
@@ -44,18 +68,21 @@ pub(crate) fn panic_facts() -> Facts {
     Facts { caused_locally: true, ..Facts::without_status(Outcome::Protocol, error) }
 }
 
-fn retry_after(response: &reqwest::Response) -> Option<u64> {
-    if !matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+fn retry_after(answer: &Answer) -> Option<u64> {
+    if !matches!(
+        StatusCode::from_u16(answer.status),
+        Ok(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+    ) {
         return None;
     }
-    parse_retry_after(response.headers().get(RETRY_AFTER)?.to_str().ok()?, clock::now())
+    parse_retry_after(answer.retry_after.as_deref()?, clock::now())
 }
 
 /// Reads at most 16 KiB, so that a short body leaves the connection reusable, and keeps 4 KiB.
-async fn read_body(mut response: reqwest::Response, deadline: Instant) -> Option<String> {
+async fn read_body(mut answer: Answer, deadline: Instant) -> Option<String> {
     let mut kept = Vec::new();
     let mut read = 0;
-    while let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await {
+    while let Ok(Some(chunk)) = timeout_at(deadline, answer.chunk()).await {
         let room = MAX_RESPONSE_KEPT_BYTES.saturating_sub(kept.len());
         kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
         read += chunk.len();
@@ -67,13 +94,11 @@ async fn read_body(mut response: reqwest::Response, deadline: Instant) -> Option
     (!kept.is_empty()).then(|| String::from_utf8_lossy(&kept).replace('\0', "\u{fffd}"))
 }
 
-fn failure_facts(error: reqwest::Error) -> Facts {
-    // The endpoint's URL may hold secrets in its query.
-    let error = error.without_url();
-    let outcome = classify_error(&error);
+/// Returns the facts of a request that was not answered. No error contains the URL, whose query may hold secrets.
+fn failure_facts(error: &SendError) -> Facts {
     let text: String =
-        describe_error(&error).replace('\0', "\u{fffd}").chars().take(MAX_ERROR_CHARS).collect();
-    Facts { caused_locally: is_ours(&error), ..Facts::without_status(outcome, text) }
+        describe_error(error).replace('\0', "\u{fffd}").chars().take(MAX_ERROR_CHARS).collect();
+    Facts { caused_locally: is_ours(error), ..Facts::without_status(classify_error(error), text) }
 }
 
 /// Whether the failure lies with this machine, which could not even try.
@@ -104,7 +129,7 @@ fn describe_error(error: &(dyn Error + 'static)) -> String {
     last
 }
 
-fn classify_error(error: &reqwest::Error) -> Outcome {
+fn classify_error(error: &SendError) -> Outcome {
     for cause in error_chain(error) {
         match cause.downcast_ref::<Unresolved>() {
             Some(Unresolved::Forbidden { .. }) => return Outcome::Blocked,
@@ -115,18 +140,16 @@ fn classify_error(error: &reqwest::Error) -> Outcome {
             return Outcome::Tls;
         }
     }
-    if error.is_timeout() {
-        return Outcome::Timeout;
-    }
+    let is_connecting = error.stage == Stage::Connecting;
     let io = error_chain(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
     match io {
         // Connected, but the other side left during the handshake.
-        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) if error.is_connect() => Outcome::Tls,
+        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) if is_connecting => Outcome::Tls,
         Some(
             io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe,
         ) => Outcome::Connect,
         Some(io::ErrorKind::TimedOut) => Outcome::Timeout,
-        _ if error.is_connect() => Outcome::Connect,
+        _ if is_connecting => Outcome::Connect,
         _ => Outcome::Protocol,
     }
 }
@@ -151,7 +174,7 @@ mod tests {
     use tokio::io::AsyncWriteExt;
 
     use super::*;
-    use crate::delivery::client::{self, HttpSettings};
+    use crate::delivery::client::HttpSettings;
 
     #[test]
     fn a_failure_of_this_machine_does_not_count_against_the_endpoint() {

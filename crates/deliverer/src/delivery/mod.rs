@@ -3,6 +3,7 @@
 pub(crate) mod address_guard;
 pub(crate) mod attempt;
 pub mod client;
+pub(crate) mod connection;
 pub(crate) mod context;
 pub(crate) mod exchange;
 pub(crate) mod messages;

@@ -18,7 +18,7 @@ pub(crate) use operation::Operation;
 pub(crate) use spans::{DeliveryIds, emit_line, webhook_span, within_delivery};
 
 /// The metrics that only the deliverer has.
-const METRICS: [MetricDef; 21] = [
+const METRICS: [MetricDef; 22] = [
     MetricDef::new(
         MetricKind::Counter,
         "postrider_attempts_total",
@@ -29,6 +29,11 @@ const METRICS: [MetricDef; 21] = [
         MetricKind::Histogram,
         "postrider_attempt_duration_seconds",
         "Duration of requests to endpoints, including the response body",
+    ),
+    MetricDef::new(
+        MetricKind::Counter,
+        "postrider_attempts_sent_twice_total",
+        "Requests that were sent once more within their attempt, because a kept connection died before a response began",
     ),
     MetricDef::new(
         MetricKind::Gauge,
@@ -142,6 +147,12 @@ pub(crate) fn describe_metrics() {
 /// Reports how many delay queues store nothing.
 pub(crate) fn report_blocked_queues(number: usize) {
     gauge!("postrider_deliverer_blocked_wait_queues").set(u32::try_from(number).unwrap_or(u32::MAX));
+}
+
+/// Counts a request that is sent once more, because a kept connection died before a response began.
+pub(crate) fn record_second_try() {
+    counter!("postrider_attempts_sent_twice_total").increment(1);
+    debug!("sending the request once more: its kept connection died before a response began");
 }
 
 /// Counts a request to an endpoint as in flight until the returned guard is dropped.
