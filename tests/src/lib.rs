@@ -51,6 +51,7 @@ pub mod support;
 mod test_cleanup;
 pub mod tls;
 pub mod traffic;
+pub mod wire_server;
 
 use std::time::Duration;
 
