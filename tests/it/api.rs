@@ -56,6 +56,27 @@ async fn invalid_endpoints_are_a_422() {
 }
 
 #[tokio::test]
+async fn an_empty_body_counts_as_none_wherever_it_is_optional() {
+    let stage = Stage::new().await;
+    let (_, webhook) = stage.create_webhook("/hook").await;
+    let brand = &stage.brand;
+    let requests = [
+        (&brand.api, brand.webhook_path(&webhook, "/secret/rotate"), 200),
+        (&brand.api, brand.webhook_path(&webhook, "/test"), 202),
+        (&brand.support, "/admin/v1/rejected/republish".to_owned(), 202),
+    ];
+    for (api, path, status) in requests {
+        // With a body, even an empty one, the request says that it is JSON.
+        for body in [None, Some(""), Some("{}")] {
+            let answer = api.send(http::Method::POST, &path, body.map(str::to_owned)).await;
+            assert_eq!(answer.status, status, "{path} {body:?}: {}", answer.text);
+        }
+        let blank = api.send(http::Method::POST, &path, Some(" ".to_owned())).await;
+        let _ = blank.expect_problem(400);
+    }
+}
+
+#[tokio::test]
 async fn without_allowed_networks_loopback_is_rejected() {
     let platform = Platform::builder().set("POSTRIDER_ALLOW_NETWORKS", "").start().await;
     let brand = platform.create_brand("acme").await;

@@ -10,6 +10,7 @@ use e2e::platform::Platform;
 use e2e::receiver::{Received, Receiver};
 use e2e::script::Reply;
 use e2e::signature;
+use e2e::wire_server::{WireReply, WireServer};
 use serde_json::json;
 
 use crate::Stage;
@@ -131,20 +132,71 @@ async fn data_arrives_and_is_listed_byte_for_byte() {
     }
 }
 
+/// Sizes of data around the bounds at which it travels in another way: by reference above 8 KiB, in the largest event.
+const DATA_BYTES: [usize; 13] = [
+    2,
+    8 * 1024 - 1,
+    8 * 1024,
+    8 * 1024 + 1,
+    16 * 1024 + 1,
+    64 * 1024 - 1,
+    64 * 1024,
+    64 * 1024 + 1,
+    128 * 1024,
+    128 * 1024 + 1,
+    255 * 1024,
+    256 * 1024 - 400,
+    // As large as the limit of the whole event allows.
+    usize::MAX,
+];
+
 #[tokio::test]
-async fn the_largest_event_arrives() {
+async fn data_of_any_size_arrives_signed() {
     let stage = Stage::new().await;
     let (endpoint, webhook) = stage.create_webhook("/hook").await;
-    let empty = Event::sms("acme").data(r#""""#);
-    let filling = "x".repeat(256 * 1024 - empty.body().len());
-    let event = empty.data(&format!(r#""{filling}""#));
-    assert_eq!(event.body().len(), 256 * 1024);
+    let text_of = |bytes: usize| format!(r#""{}""#, "x".repeat(bytes - 2));
+    let most = 256 * 1024 - Event::sms("acme").data("").body().len();
+    let events: Vec<_> =
+        DATA_BYTES.iter().map(|bytes| Event::sms("acme").data(&text_of(*bytes.min(&most)))).collect();
+    assert_eq!(events[DATA_BYTES.len() - 1].body().len(), 256 * 1024);
 
-    stage.publish_event(&event).await;
+    stage.platform.producer().await.publish_all(&events).await;
 
-    let request = endpoint.wait_for_event(event.id()).await;
-    assert_eq!(request.json()["data"], filling);
-    request.verify(&webhook.secret).expect("a signature that verifies");
+    for event in &events {
+        let request = endpoint.wait_for_event(event.id()).await;
+        let bytes = event.data.len();
+        assert!(request.text().ends_with(&format!(r#""data":{}}}"#, event.data)), "{bytes} bytes");
+        request.verify(&webhook.secret).unwrap_or_else(|error| panic!("{bytes} bytes: {error}"));
+    }
+}
+
+/// Path and query of an endpoint, and what the request line has in their place.
+const TARGETS: [(&str, &str); 9] = [
+    ("/a%2Fb/%zz//c%20d", "/a%2Fb/%zz//c%20d"),
+    ("/%41%7e%00%25", "/%41%7e%00%25"),
+    ("/!$&'()*+,;=:@-._~|^[]", "/!$&'()*+,;=:@-._~|^[]"),
+    ("/x?a=1&&b=%26&c=d+e&f", "/x?a=1&&b=%26&c=d+e&f"),
+    ("/x?!$&()*+,;=:@-._~|^`{}[]/??", "/x?!$&()*+,;=:@-._~|^`{}[]/??"),
+    // A URL has these in another form (WHATWG).
+    ("/\u{e4}\u{1f600}?q=\u{fc}'", "/%C3%A4%F0%9F%98%80?q=%C3%BC%27"),
+    ("/\"<>{}`?\"<>", "/%22%3C%3E%7B%7D%60?%22%3C%3E"),
+    ("/a/./b/../c", "/a/c"),
+    ("?x=y", "/?x=y"),
+];
+
+#[tokio::test]
+async fn the_path_and_query_of_an_endpoint_are_on_the_wire_as_they_were_given() {
+    let stage = Stage::new().await;
+    let server = WireServer::start(&stage.platform.authority, |_| WireReply::ok()).await;
+    for (given, sent) in TARGETS {
+        let url = server.url_of("localhost", given);
+        let webhook = stage.brand.create_webhook(&url, &[SMS]).await;
+        let event = stage.deliver_one(&webhook).await;
+        let request = server.requests_of(event.id()).remove(0);
+        assert_eq!(request.target, sent, "{given}");
+        assert!(request.headers["host"].starts_with("localhost:"), "{:?}", request.headers);
+        stage.brand.delete_webhook(&webhook).await;
+    }
 }
 
 #[tokio::test]

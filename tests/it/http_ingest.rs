@@ -15,6 +15,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::Stage;
+use crate::ingest::{leap_second, precise_time};
 use crate::matching::wait_not_enabled;
 
 const EVENTS: &str = "/v1/acme/events";
@@ -156,6 +157,7 @@ async fn an_invalid_event_is_a_422_and_rejects_the_whole_request() {
         (json!({"type": SMS, "data": 1, "brandId": "other"}), vec!["/brandId"]),
         (json!({"type": SMS, "data": 1, "id": "42"}), vec!["/id"]),
         (json!({"type": SMS, "data": 1, "created": "yesterday"}), vec!["/created"]),
+        (json!({"type": SMS, "data": 1, "created": leap_second()}), vec!["/created"]),
         (json!({"type": SMS, "data": 1, "extra": ulid}), vec!["/extra"]),
     ];
     for (event, pointers) in bad {
@@ -236,18 +238,43 @@ async fn an_event_that_would_be_rejected_is_a_422_and_keeps_its_key_free() {
     let built_in = json!({"type": "WEBHOOK.DISABLED", "data": {"webhookId": "forged"}});
     let violation = json!({"type": "NOTIFICATION.STRICT", "data": {"n": "one"}});
     let key = Some("free");
-    for (event, pointer) in [(&unknown, "/type"), (&built_in, "/type"), (&violation, "/data/n")] {
+    let of_2020 = json!({"type": SMS, "data": 1, "created": "2020-01-01T00:00:00Z"});
+    let leap = json!({"type": SMS, "data": 1, "created": leap_second()});
+    let large = json!({"type": SMS, "data": "x".repeat(256 * 1024)});
+    let foreign = json!({"type": SMS, "data": 1, "brandId": "other"});
+    let refusals = [
+        (&unknown, "/type"),
+        (&built_in, "/type"),
+        (&violation, "/data/n"),
+        (&of_2020, "/created"),
+        (&leap, "/created"),
+        (&large, "/data"),
+        (&foreign, "/brandId"),
+    ];
+    let _ = send_events(&stage.brand.api, "{\"type\":", key).await.expect_problem(400);
+    for (event, pointer) in refusals {
         let answer = send_events(&stage.brand.api, &event.to_string(), key).await;
-        assert_eq!(answer.error_pointers(), [pointer], "{event}");
+        assert_eq!(answer.error_pointers(), [pointer], "{}", &event.to_string()[..50]);
         let body = json!({"events": [sms_json(1), event]}).to_string();
         let answer = send_events(&stage.brand.api, &body, key).await;
-        assert_eq!(answer.error_pointers(), [format!("/events/1{pointer}")], "{event}");
+        assert_eq!(answer.error_pointers(), [format!("/events/1{pointer}")], "{pointer}");
     }
     let valid = json!({"type": "NOTIFICATION.STRICT", "data": {"n": 1}}).to_string();
     let ids = event_ids(send_events(&stage.brand.api, &valid, key).await);
     endpoint.wait_for_event(&ids[0]).await;
     assert_eq!(event_ids(send_events(&stage.brand.api, &valid, key).await), ids);
     assert_eq!(stage.platform.rabbit().await.queue_depth("rejected").await, Some(0));
+}
+
+#[tokio::test]
+async fn digits_beyond_milliseconds_are_truncated_as_over_amqp() {
+    let stage = Stage::new().await;
+    let (endpoint, _) = stage.create_webhook("/hook").await;
+    let (second, precise) = precise_time();
+    let event = json!({"type": SMS, "data": 1, "created": precise}).to_string();
+    let ids = event_ids(send_events(&stage.brand.api, &event, None).await);
+    let request = endpoint.wait_for_event(&ids[0]).await;
+    assert_eq!(request.field("created"), format!("{second}.999Z"));
 }
 
 /// A type that is not enabled is a brand's normal state, over HTTP as over AMQP.

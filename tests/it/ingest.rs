@@ -69,6 +69,12 @@ async fn a_duplicate_message_id_is_one_event_with_one_drawn_id() {
     stage.brand.wait_listed(&webhook, "", &ids, WAIT_TIMEOUT).await;
 }
 
+/// A recent minute's second 60, which libraries read as different instants, or not at all.
+pub(crate) fn leap_second() -> String {
+    let ago = time_ago(Duration::from_secs(60));
+    format!("{}:60{}", &ago[..16], &ago[19..])
+}
+
 /// Returns the body, the `message_id` and the reason of each invalid message.
 fn invalid_messages() -> Vec<(Vec<u8>, Option<String>, &'static str)> {
     let ulid = Event::sms("acme").id().to_owned();
@@ -94,6 +100,7 @@ fn invalid_messages() -> Vec<(Vec<u8>, Option<String>, &'static str)> {
         (body(&format!(r#""brandId":"a c m e",{sms},"data":1"#)), None, "invalid_brand_id"),
         (body(r#""brandId":"acme","type":"notification.sms","data":1"#), None, "invalid_type"),
         (at("yesterday".to_owned()), None, "invalid_created"),
+        (at(leap_second()), None, "invalid_created"),
         (at(time_ago(7 * DAY + Duration::from_secs(60))), None, "created_out_of_range"),
         (at(time_ahead(Duration::from_secs(330))), None, "created_out_of_range"),
         (body(&format!(r#""brandId":"nobody",{sms},"data":1"#)), None, "unknown_brand"),
@@ -149,6 +156,57 @@ async fn data_that_fails_an_enforced_schema_is_rejected() {
     endpoint.wait_for_event(good.id()).await;
 }
 
+/// A recent second, and an instant at its end with more digits than a millisecond has.
+pub(crate) fn precise_time() -> (String, String) {
+    let second = time_ago(Duration::from_secs(60))[..19].to_owned();
+    let precise = format!("{second}.999999999Z");
+    (second, precise)
+}
+
+/// Objects that fit a schema, and that most JSON libraries cannot hold.
+pub(crate) fn unusual_objects() -> Vec<String> {
+    let deep = |levels: usize| format!("{}{}", r#"{"a":["#.repeat(levels), "]}".repeat(levels));
+    vec![
+        r#"{"n":1e400}"#.to_owned(),
+        format!(r#"{{"n":{}}}"#, "9".repeat(309)),
+        r#"{"text":"\ud800","\udfff":"x\udc00"}"#.to_owned(),
+        deep(64),
+        deep(10_000),
+    ]
+}
+
+#[tokio::test]
+async fn data_that_fits_its_schema_is_not_refused_for_its_numbers_surrogates_or_depth() {
+    let stage = Stage::new().await;
+    let object = json!({"description": "Any object", "schema": {"type": "object"}, "enforceSchema": true});
+    put_type(&stage.brand.support, "NOTIFICATION.OBJECT", &object).await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
+    let over_amqp =
+        unusual_objects().into_iter().map(|data| Event::new("acme", "NOTIFICATION.OBJECT").data(&data));
+    let over_amqp: Vec<Event> = over_amqp.collect();
+
+    stage.platform.producer().await.publish_all(&over_amqp).await;
+    let objects: Vec<String> = unusual_objects()
+        .iter()
+        .map(|data| format!(r#"{{"type":"NOTIFICATION.OBJECT","data":{data}}}"#))
+        .collect();
+    let body = format!(r#"{{"events":[{}]}}"#, objects.join(","));
+    let path = format!("/v1/{}/events", stage.brand.id);
+    let sent = stage.brand.api.send(http::Method::POST, &path, Some(body)).await.expect_status(202).json();
+
+    let drawn = sent["ids"].as_array().expect("ids").iter().filter_map(|id| id.as_str());
+    let all = over_amqp.iter().map(Event::id).chain(drawn).zip(unusual_objects().into_iter().cycle());
+    for (id, data) in all {
+        let request = endpoint.wait_for_event(id).await;
+        assert!(request.text().ends_with(&format!(r#""data":{data}}}"#)), "{}", &request.text()[..300]);
+        request.verify(&webhook.secret).expect("a signature that verifies");
+    }
+    let wrong = Event::new("acme", "NOTIFICATION.OBJECT").data("[1e400]");
+    stage.publish_event(&wrong).await;
+    let taken = stage.platform.rabbit().await.take_message("rejected").await;
+    assert_eq!(taken.header("x-reject-reason"), "schema_violation");
+}
+
 #[tokio::test]
 async fn times_within_retention_and_five_minutes_ahead_are_accepted() {
     let stage = Stage::new().await;
@@ -161,6 +219,11 @@ async fn times_within_retention_and_five_minutes_ahead_are_accepted() {
         let request = endpoint.wait_for_event(event.id()).await;
         assert_eq!(Some(request.field("created")), event.created);
     }
+    let (second, precise) = precise_time();
+    let event = Event::sms("acme").created(&precise);
+    stage.publish_event(&event).await;
+    let request = endpoint.wait_for_event(event.id()).await;
+    assert_eq!(request.field("created"), format!("{second}.999Z"), "further digits are truncated");
 }
 
 #[tokio::test]

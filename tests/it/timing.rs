@@ -110,6 +110,40 @@ async fn retry_after_is_honoured_on_429_and_503_alone() {
     }
 }
 
+/// A date has whole seconds, so that the wait may be up to a second shorter than the span it was made from.
+#[tokio::test]
+async fn a_retry_after_may_be_a_date() {
+    let stage = Stage::with_builder(Platform::builder().retries("1s")).await;
+    let mut webhooks = Vec::new();
+    for (name, format) in [
+        ("imf", "%a, %d %b %Y %H:%M:%S GMT"),
+        ("rfc850", "%A, %d-%b-%y %H:%M:%S GMT"),
+        ("asctime", "%a %b %e %H:%M:%S %Y"),
+    ] {
+        let (endpoint, webhook) = stage.create_webhook(&format!("/{name}")).await;
+        let at = chrono::Utc::now() + chrono::TimeDelta::seconds(8);
+        let date = at.format(format).to_string();
+        endpoint.answer_each([Reply::status(503).header("retry-after", date), Reply::ok()]);
+        webhooks.push((endpoint, webhook, at));
+    }
+    let event = Event::sms("acme");
+    stage.publish_event(&event).await;
+    for (endpoint, webhook, at) in webhooks {
+        let delivery = stage.brand.wait_delivery(&webhook, event.id(), "delivered", 2).await;
+        let last = delivery["lastAttemptAt"].as_str().expect("a time");
+        let last = DateTime::parse_from_rfc3339(last).expect("RFC 3339").to_utc();
+        // The retry begins at the date or shortly after it, and not after the second of the schedule.
+        assert!(last >= at - chrono::TimeDelta::seconds(1), "{last} before {at}: {delivery}");
+        assert_eq!(endpoint.requests().len(), 2);
+    }
+    let (endpoint, webhook) = stage.create_webhook("/past").await;
+    let past = Reply::status(503).header("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT");
+    endpoint.answer_each([past, Reply::ok()]);
+    let event = Event::sms("acme");
+    stage.publish_event(&event).await;
+    stage.brand.wait_delivery(&webhook, event.id(), "delivered", 2).await;
+}
+
 #[tokio::test]
 async fn a_retry_after_beyond_the_window_ends_the_delivery() {
     let stage =

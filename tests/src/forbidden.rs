@@ -155,7 +155,7 @@ pub const EMBEDDING: [&str; 30] = [
 ];
 
 /// Text that is not a host, or that different readers take for different hosts.
-pub const MALFORMED: [&str; 20] = [
+pub const MALFORMED: [&str; 24] = [
     "[fe80::1%25eth0]",
     "[fe80::1%eth0]",
     "[::1%251]",
@@ -176,6 +176,10 @@ pub const MALFORMED: [&str; 20] = [
     "example.com\\@127.0.0.1",
     "example.com@127.0.0.1",
     "127.0.0.1\u{200b}\u{20}",
+    "a-.example.com",
+    "-a.example.com",
+    "a.-.example.com",
+    "example.com-",
 ];
 
 /// Public addresses: neighbours of forbidden ones, the globally reachable rows, and some names.
