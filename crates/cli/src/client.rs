@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use http::Method;
 use rustls::{ClientConfig, RootCertStore};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use url::Url;
 
@@ -82,9 +81,19 @@ impl Client {
         &self,
         method: Method,
         path: &[&str],
-        body: &Value,
+        body: &impl Serialize,
     ) -> Result<String, Error> {
-        self.send_request(method, path, &Query::new(), Some(body.to_string())).await
+        self.send_request(method, path, &Query::new(), Some(to_json(body)?)).await
+    }
+
+    /// Posts a JSON body with a query.
+    pub(crate) async fn post_with_query(
+        &self,
+        path: &[&str],
+        query: &Query<'_>,
+        body: &impl Serialize,
+    ) -> Result<String, Error> {
+        self.send_request(Method::POST, path, query, Some(to_json(body)?)).await
     }
 
     /// Sends a request without a body.
@@ -151,8 +160,12 @@ fn build_url(base: &Url, path: &[&str], query: &Query<'_>) -> Result<Url, Error>
     Ok(url)
 }
 
+fn to_json(body: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(body).map_err(|error| Error::Usage(error.to_string()))
+}
+
 /// Parses JSON of the API.
-pub(crate) fn parse_json<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+pub(crate) fn parse_json<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|error| Error::Unreadable(error.to_string()))
 }
 

@@ -3,6 +3,8 @@
 use http::StatusCode;
 use serde::Deserialize;
 
+use crate::terminal::escape_text;
+
 /// A command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -53,8 +55,12 @@ impl Refusal {
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Some(problem) = &self.problem else { return write!(f, "the API answered {}", self.status) };
-        write!(f, "{} ({})", problem.detail.as_deref().unwrap_or(&problem.title), self.status.as_u16())?;
-        problem.errors.iter().try_for_each(|error| write!(f, "\n  {}: {}", error.pointer, error.detail))
+        // The texts may repeat the request, so a line break in one of them must not look like the next line.
+        let detail = escape_text(problem.detail.as_deref().unwrap_or(&problem.title));
+        write!(f, "{detail} ({})", self.status.as_u16())?;
+        problem.errors.iter().try_for_each(|error| {
+            write!(f, "\n  {}: {}", escape_text(&error.pointer), escape_text(&error.detail))
+        })
     }
 }
 
@@ -68,6 +74,13 @@ mod tests {
             "errors":[{"pointer":"/endpoint","detail":"a"},{"pointer":"/events","detail":"b"}]}"#;
         let refusal = Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, body);
         assert_eq!(refusal.to_string(), "two fields are wrong (422)\n  /endpoint: a\n  /events: b");
+    }
+
+    #[test]
+    fn refusal_escapes_what_the_request_contained() {
+        let body = r#"{"title":"T","detail":"no \u001b[2K\nbrand","errors":[{"pointer":"/a\nb","detail":"\u202ec"}]}"#;
+        let refusal = Refusal::new(StatusCode::NOT_FOUND, body).to_string();
+        assert_eq!(refusal, "no \\u001b[2K\\u000abrand (404)\n  /a\\u000ab: \\u202ec");
     }
 
     #[test]

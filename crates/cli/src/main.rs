@@ -3,8 +3,8 @@
 //! The tool uses the public API only, as any other client does. One command is one process: `args`
 //! parses the command line, `session` holds the API client, the brand and the output format, and
 //! `commands` has one file for each noun. Requests go through `client`, which returns the API's JSON as
-//! text, so that numbers keep their digits; `output` prints it as columns for people or unchanged for
-//! programs. The API has no stream, so `tail` and `listen` poll Get Events through `event_poller`.
+//! text, and `raw_json` reads it, so that no value changes; `output` prints it as columns for people or
+//! unchanged for programs, and `terminal` escapes characters that a terminal acts on. The API has no stream, so `tail` and `listen` poll Get Events through `event_poller`.
 //!
 //! Errors go to standard error as one line. The exit status is 0 after success, 1 after a failure, and
 //! 2 for a command line that cannot be parsed.
@@ -16,7 +16,9 @@ mod error;
 mod event_poller;
 mod json_arg;
 mod output;
+mod raw_json;
 mod session;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -51,6 +53,6 @@ async fn run(args: Args) -> Result<(), Error> {
 }
 
 fn report_error(error: &Error) -> ExitCode {
-    eprintln!("postrider: {error}");
+    output::print_notice(&error.to_string());
     ExitCode::FAILURE
 }

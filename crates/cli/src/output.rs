@@ -1,6 +1,8 @@
 //! Prints responses: aligned columns for people, the API's own JSON for programs.
+//!
+//! JSON goes to a file or a pipe byte for byte. Everything that a terminal shows is escaped by `terminal`.
 
-use std::io::{Write, stdout};
+use std::io::{IsTerminal, Write, stdout};
 
 use clap::ValueEnum;
 use serde_json::Value;
@@ -8,6 +10,8 @@ use serde_json::value::RawValue;
 
 use crate::client::parse_json;
 use crate::error::Error;
+use crate::raw_json::{Fields, find_value, format_value};
+use crate::terminal::{escape_json, escape_lines, escape_text};
 
 /// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -26,66 +30,66 @@ impl Output {
     pub(crate) fn print_list(self, items: &[Box<RawValue>], columns: &[Column]) -> Result<(), Error> {
         if self == Self::Json {
             let items: Vec<&str> = items.iter().map(|item| item.get()).collect();
-            return print_line(&format!("[{}]", items.join(",")));
+            return print_json(&format!("[{}]", items.join(",")));
         }
-        let items: Vec<Value> = items.iter().map(|item| parse_json(item.get())).collect::<Result<_, _>>()?;
-        print_columns(&items, columns)
+        print_columns(items, columns)
     }
 
     /// Prints one resource, one line per field.
     pub(crate) fn print_resource(self, text: &str) -> Result<(), Error> {
         if self == Self::Json {
-            return print_line(text.trim_end());
+            return print_json(text.trim_end());
         }
-        match parse_json(text)? {
-            Value::Object(fields) => print_table(
-                &fields
-                    .iter()
-                    .map(|(name, value)| vec![name.clone(), format_cell(Some(value))])
-                    .collect::<Vec<_>>(),
+        let value: &RawValue = parse_json(text)?;
+        match Fields::parse(value) {
+            Some(Fields(fields)) => print_table(
+                &fields.into_iter().map(|(name, value)| vec![name, format_value(value)]).collect::<Vec<_>>(),
             ),
-            other => print_line(&format_cell(Some(&other))),
+            None => print_line(&escape_text(&format_value(value))),
         }
+    }
+
+    /// Prints words for people instead of the response.
+    pub(crate) fn print_summary(self, text: &str, words: &str) -> Result<(), Error> {
+        if self == Self::Json { print_json(text.trim_end()) } else { print_line(&escape_text(words)) }
     }
 
     /// Prints a confirmation for people, because the API responds without a body.
     pub(crate) fn print_confirmation(self, words: &str) -> Result<(), Error> {
-        if self == Self::Json { Ok(()) } else { print_line(words) }
+        if self == Self::Json { Ok(()) } else { print_line(&escape_text(words)) }
     }
 
     /// Prints one item of a stream.
     pub(crate) fn print_item(self, json: &Value, words: &str) -> Result<(), Error> {
-        if self == Self::Json { print_line(&json.to_string()) } else { print_line(words) }
+        self.print_summary(&json.to_string(), words)
     }
 }
 
 /// Prints a list as aligned columns.
-pub(crate) fn print_columns(items: &[Value], columns: &[Column]) -> Result<(), Error> {
-    let cells =
-        items.iter().map(|item| columns.iter().map(|(_, at)| format_cell(item.pointer(at))).collect());
+pub(crate) fn print_columns(items: &[Box<RawValue>], columns: &[Column]) -> Result<(), Error> {
+    let cells = items.iter().map(|item| format_row(item, columns));
     let head = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
     print_table(&std::iter::once(head).chain(cells).collect::<Vec<_>>())
 }
 
-/// Formats a value on one line.
-fn format_cell(value: Option<&Value>) -> String {
-    match value {
-        None | Some(Value::Null) => "-".to_owned(),
-        Some(Value::Array(items)) if items.is_empty() => "-".to_owned(),
-        Some(Value::String(text)) => text.replace(['\n', '\r', '\t'], " "),
-        Some(Value::Array(items)) if items.iter().all(Value::is_string) => {
-            items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
-        }
-        Some(other) => other.to_string(),
-    }
+/// Prints a message about the run to standard error.
+pub(crate) fn print_notice(text: &str) {
+    eprintln!("postrider: {}", escape_lines(text));
+}
+
+fn format_row(item: &RawValue, columns: &[Column]) -> Vec<String> {
+    let format_cell = |pointer| find_value(item, pointer).map_or_else(|| "-".to_owned(), format_value);
+    columns.iter().map(|(_, pointer)| format_cell(pointer)).collect()
 }
 
 fn print_table(rows: &[Vec<String>]) -> Result<(), Error> {
     format_table(rows).iter().try_for_each(|row| print_line(row))
 }
 
-/// Pads the cells of each column to the same width and returns one line per row.
+/// Escapes the cells, pads those of each column to the same width, and returns one line per row.
 fn format_table(rows: &[Vec<String>]) -> Vec<String> {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| escape_text(cell)).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width =
         |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
@@ -97,8 +101,13 @@ fn format_table(rows: &[Vec<String>]) -> Vec<String> {
     rows.iter().map(format_row).collect()
 }
 
+/// Prints JSON. A terminal gets it escaped; a file or a pipe gets it byte for byte.
+fn print_json(text: &str) -> Result<(), Error> {
+    if stdout().is_terminal() { print_line(&escape_json(text)) } else { print_line(text) }
+}
+
 /// Prints a line and flushes it, so that a reader of the pipe sees it at once.
-pub(crate) fn print_line(text: &str) -> Result<(), Error> {
+fn print_line(text: &str) -> Result<(), Error> {
     let mut out = stdout().lock();
     writeln!(out, "{text}")?;
     out.flush()?;
@@ -107,31 +116,28 @@ pub(crate) fn print_line(text: &str) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    #[test]
-    fn cell_fits_on_one_line() {
-        assert_eq!(format_cell(None), "-");
-        for (value, wanted) in [
-            (json!(null), "-"),
-            (json!([]), "-"),
-            (json!("a\nb\tc"), "a b c"),
-            (json!(["A", "B.C"]), "A B.C"),
-            (json!([1, "A"]), r#"[1,"A"]"#),
-            (json!({"a": 1}), r#"{"a":1}"#),
-            (json!(true), "true"),
-        ] {
-            assert_eq!(format_cell(Some(&value)), wanted, "{value}");
-        }
+    fn row(cells: [&str; 2]) -> Vec<String> {
+        cells.map(str::to_owned).to_vec()
     }
 
     #[test]
     fn table_aligns_columns_by_characters_and_trims_the_end() {
-        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
         let lines = format_table(&[row(["NAME", "ID"]), row(["é", "12345"]), row(["Nova 1", ""])]);
         assert_eq!(lines, ["NAME    ID", "é       12345", "Nova 1"]);
         assert!(format_table(&[]).is_empty());
+    }
+
+    #[test]
+    fn table_escapes_controls_before_it_aligns() {
+        let lines = format_table(&[row(["\u{1b}[31m", "1"]), row(["\u{202e}b", "2"])]);
+        assert_eq!(lines, [r"\u001b[31m  1", r"\u202eb     2"]);
+    }
+
+    #[test]
+    fn row_shows_missing_values_as_a_dash() {
+        let item: Box<RawValue> = serde_json::from_str(r#"{"a":{"b":"c"},"d":null}"#).expect("JSON");
+        assert_eq!(format_row(&item, &[("B", "/a/b"), ("D", "/d"), ("E", "/e")]), ["c", "-", "-"]);
     }
 }

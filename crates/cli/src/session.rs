@@ -2,11 +2,11 @@
 
 use clap::Args;
 use serde::Deserialize;
-use url::Url;
+use url::{Host, Url};
 
 use crate::client::{Client, Query};
 use crate::error::Error;
-use crate::output::Output;
+use crate::output::{Output, print_notice};
 
 /// Help heading that keeps the global options apart from a command's own.
 const GLOBAL_OPTIONS: &str = "Global options";
@@ -68,6 +68,10 @@ impl Session {
         let token = common.token.filter(|token| !token.is_empty());
         let token =
             token.ok_or_else(|| Error::Usage("give a token: --token or POSTRIDER_TOKEN".to_owned()))?;
+        if exposes_token(&common.url) {
+            let host = common.url.host_str().unwrap_or_default();
+            print_notice(&format!("warning: the token goes to {host} unencrypted; use an https: URL"));
+        }
         Ok(Self { client: Client::new(common.url, token)?, output: common.output, brand: common.brand })
     }
 
@@ -85,5 +89,50 @@ impl Session {
         let no_brand =
             || Error::Usage("a support token has no brand: give --brand or POSTRIDER_BRAND".to_owned());
         me.brand_id.ok_or_else(no_brand)
+    }
+}
+
+/// Whether others can read a token that is sent to this URL: plain HTTP to another machine.
+fn exposes_token(url: &Url) -> bool {
+    let is_loopback = match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        None => true,
+    };
+    url.scheme() == "http" && !is_loopback
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn token_is_exposed_by_plain_http_to_another_machine() {
+        let exposes = |url: &str| exposes_token(&url.parse().expect("a URL"));
+        for url in [
+            "http://example.com",
+            "http://10.0.0.1:8080",
+            "http://[2001:db8::1]/",
+            "http://localhost.example.com",
+            "http://0.0.0.0:8080",
+        ] {
+            assert!(exposes(url), "{url}");
+        }
+        for url in [
+            "https://example.com",
+            "http://127.0.0.1:8080",
+            "http://127.1.2.3",
+            "http://[::1]:8080",
+            "http://[::ffff:127.0.0.1]",
+            "http://LOCALHOST:8080",
+            "http://api.localhost",
+            "http://localhost.",
+        ] {
+            assert!(!exposes(url), "{url}");
+        }
     }
 }

@@ -2,12 +2,13 @@
 
 use clap::Subcommand;
 use http::Method;
-use serde_json::json;
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::event_filter::EventFilter;
 use crate::client::Query;
 use crate::error::Error;
-use crate::json_arg::parse_json_arg;
+use crate::json_arg::read_json_arg;
 use crate::output::Column;
 use crate::session::Session;
 
@@ -69,6 +70,13 @@ pub(crate) enum Command {
     },
 }
 
+/// A new event. Its data is passed on as it was given.
+#[derive(Debug, Serialize)]
+struct NewEvent<'a> {
+    r#type: &'a str,
+    data: &'a RawValue,
+}
+
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
     let client = &session.client;
     let output = session.output;
@@ -90,7 +98,8 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error
             output.print_list(&client.list_items(&path, Query::new(), MAX_ATTEMPTS).await?, &ATTEMPT_COLUMNS)
         }
         Command::Publish { event_type, data } => {
-            let body = json!({"type": event_type, "data": parse_json_arg(&data)?});
+            let data = read_json_arg(&data)?;
+            let body = NewEvent { r#type: &event_type, data: &data };
             output.print_resource(&client.send_json(Method::POST, &["v1", &brand, "events"], &body).await?)
         }
     }

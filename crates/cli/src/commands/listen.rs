@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::client::{self, Query};
 use crate::error::Error;
 use crate::event_poller::{Event, EventPoller, POLL_INTERVAL};
+use crate::output::print_notice;
 use crate::session::Session;
 
 /// Timeout of a forwarded request, the same as the platform's (contract §3).
@@ -92,7 +93,7 @@ pub(crate) async fn forward_events(session: &Session, command: Command) -> Resul
     };
     if is_temporary {
         session.client.send_empty(Method::DELETE, &["v1", &brand, "webhooks", &webhook]).await?;
-        eprintln!("postrider: deleted the temporary webhook {webhook}");
+        print_notice(&format!("deleted the temporary webhook {webhook}"));
     }
     ended
 }
@@ -113,7 +114,7 @@ async fn create_webhook(session: &Session, brand: &str, events: &[String]) -> Re
     let body = json!({"endpoint": endpoint, "events": events, "description": "postrider listen"});
     let created = session.client.send_json(Method::POST, &["v1", brand, "webhooks"], &body).await?;
     let created: CreatedWebhook = client::parse_json(&created)?;
-    eprintln!("postrider: created the temporary webhook {}", created.id);
+    print_notice(&format!("created the temporary webhook {}", created.id));
     Ok(created.id)
 }
 
@@ -133,14 +134,14 @@ impl Listener<'_> {
             EventPoller::new(&self.session.client, self.brand, self.webhook, Utc::now() - LOOK_BACK);
         // The first poll only takes note of the events that exist already.
         poller.poll_changes().await?;
-        eprintln!("postrider: forwarding new events of {} to {}", self.webhook, self.to);
+        print_notice(&format!("forwarding new events of {} to {}", self.webhook, self.to));
         loop {
             match poller.poll_changes().await {
                 Ok(changed) => {
                     let new: Vec<Event> = changed.into_iter().filter(|event| event.is_new).collect();
                     self.forward_all(&new).await?;
                 }
-                Err(error @ Error::Unreachable(_)) => eprintln!("postrider: {error}; retrying"),
+                Err(error @ Error::Unreachable(_)) => print_notice(&format!("{error}; retrying")),
                 Err(error) => return Err(error),
             }
             tokio::time::sleep(POLL_INTERVAL).await;

@@ -120,12 +120,17 @@ impl Summary {
     }
 }
 
+fn print_counts(counts: &[Value], columns: &[Column]) -> Result<(), Error> {
+    let counts: Result<Vec<_>, _> = counts.iter().map(serde_json::value::to_raw_value).collect();
+    print_columns(&counts.map_err(|error| Error::Unreadable(error.to_string()))?, columns)
+}
+
 fn print_summary(output: Output, summary: &Summary) -> Result<(), Error> {
     if output == Output::Json {
         return output.print_resource(&json!(summary).to_string());
     }
-    print_columns(&summary.items, &SUMMARY_COLUMNS)?;
-    if summary.dropped.is_empty() { Ok(()) } else { print_columns(&summary.dropped, &DROPPED_COLUMNS) }
+    print_counts(&summary.items, &SUMMARY_COLUMNS)?;
+    if summary.dropped.is_empty() { Ok(()) } else { print_counts(&summary.dropped, &DROPPED_COLUMNS) }
 }
 
 fn filter_query(session: &Session, reason: Option<String>) -> Query<'static> {

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::error::Error;
 use crate::event_poller::{Event, EventPoller, POLL_INTERVAL};
+use crate::output::print_notice;
 use crate::session::Session;
 
 /// How far back changes are noticed. A delivery may be retried for an hour, so this is longer.
@@ -37,7 +38,7 @@ pub(crate) async fn follow_deliveries(session: &Session, command: Command) -> Re
         match poller.poll_changes().await {
             Ok(changed) => print_changes(session, &changed)?,
             // Once the API answers again, the next poll returns the changes of the meantime.
-            Err(error @ Error::Unreachable(_)) => eprintln!("postrider: {error}; retrying"),
+            Err(error @ Error::Unreachable(_)) => print_notice(&format!("{error}; retrying")),
             Err(error) => return Err(error),
         }
     }

@@ -2,11 +2,12 @@
 
 use clap::Subcommand;
 use http::Method;
-use serde_json::json;
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::client::Query;
 use crate::error::Error;
-use crate::json_arg::parse_json_arg;
+use crate::json_arg::read_json_arg;
 use crate::output::Column;
 use crate::session::Session;
 
@@ -47,6 +48,18 @@ pub(crate) enum Command {
     },
 }
 
+/// An entry of the catalogue. Its schema and example are passed on as they were given.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Definition {
+    description: String,
+    enforce_schema: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    example: Option<Box<RawValue>>,
+}
+
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error> {
     let client = &session.client;
     let output = session.output;
@@ -62,12 +75,10 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error
             &CATALOGUE_COLUMNS,
         ),
         Command::Put { event_type, description, schema, enforce_schema, example } => {
-            let mut body = json!({"description": description, "enforceSchema": enforce_schema});
-            for (name, given) in [("schema", schema), ("example", example)] {
-                if let Some(given) = given {
-                    body[name] = parse_json_arg(&given)?;
-                }
-            }
+            let read = |given: Option<String>| given.as_deref().map(read_json_arg).transpose();
+            let schema = read(schema)?;
+            let example = read(example)?;
+            let body = Definition { description, enforce_schema, schema, example };
             output.print_resource(
                 &client.send_json(Method::PUT, &["admin", "v1", "event-types", &event_type], &body).await?,
             )
