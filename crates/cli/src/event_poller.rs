@@ -1,6 +1,8 @@
 //! Polls Get Events for changes of a webhook's deliveries.
 //!
-//! The API has no stream. Polling needs nothing that another client of the API could not do as well.
+//! The API has no stream. Polling needs nothing that another client of the API could not do as well. Each poll reads
+//! the newest events, because new ones appear there, and one page of older events, because a retry, a redelivery or an
+//! event with an earlier `created` may change them. The older pages take turns from the newest to the oldest.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -52,105 +54,155 @@ pub(crate) struct EventPoller<'a> {
     brand: &'a str,
     webhook: &'a str,
     from: DateTime<Utc>,
-    known: KnownDeliveries,
+    changes: ChangeFinder,
 }
 
 impl<'a> EventPoller<'a> {
     /// Polls for events that were created at `from` or later.
     pub(crate) fn new(client: &'a Client, brand: &'a str, webhook: &'a str, from: DateTime<Utc>) -> Self {
-        Self { client, brand, webhook, from, known: KnownDeliveries::default() }
+        Self { client, brand, webhook, from, changes: ChangeFinder::default() }
     }
 
     /// Returns the events that are new or changed since the last poll, oldest first.
-    ///
-    /// It reads pages, newest first, until one of them holds no change.
     pub(crate) async fn poll_changes(&mut self) -> Result<Vec<Event>, Error> {
-        let mut changed = Vec::new();
-        let mut cursor = None;
-        for _ in 0..MAX_PAGES {
-            let page = self.fetch_page(cursor).await?;
-            let before = changed.len();
-            changed.extend(page.items.into_iter().filter_map(|event| self.known.record_change(event)));
-            cursor = page.next_cursor;
-            if changed.len() == before || cursor.is_none() {
-                break;
-            }
+        let Self { client, brand, webhook, from, changes } = self;
+        let fetch_page = async |cursor: Option<String>| {
+            let mut query: Query<'_> = vec![
+                ("from", from.to_rfc3339_opts(SecondsFormat::Millis, true)),
+                ("order", "desc".to_owned()),
+                ("limit", MAX_PAGE_SIZE.to_string()),
+            ];
+            query.extend(cursor.map(|cursor| ("cursor", cursor)));
+            client.get_json(&["v1", *brand, "webhooks", *webhook, "events"], &query).await
+        };
+        changes.find_changes(fetch_page).await
+    }
+}
+
+/// Finds new and changed events in pages that are listed newest first.
+#[derive(Debug, Default)]
+struct ChangeFinder {
+    known: KnownDeliveries,
+    /// Where the next older page begins. `None` after the oldest page.
+    older: Option<String>,
+}
+
+impl ChangeFinder {
+    /// Returns the new and changed events, oldest first.
+    async fn find_changes(
+        &mut self,
+        fetch_page: impl AsyncFn(Option<String>) -> Result<Page<Event>, Error>,
+    ) -> Result<Vec<Event>, Error> {
+        let older = match &self.older {
+            Some(cursor) => Some(fetch_page(Some(cursor.clone())).await?),
+            None => None,
+        };
+        let (newest, rest) = self.fetch_newest(&fetch_page).await?;
+        // Nothing is recorded before every page has arrived, because an error would lose the changes of the others.
+        if rest.is_some() && self.known.is_empty() {
+            self.known.forget_before(newest.last());
         }
-        changed.reverse();
+        let next = older.as_ref().and_then(|page| self.cursor_after(page));
+        self.older = next.or(rest);
+        let older = older.map(|page| page.items).unwrap_or_default();
+        // The older page came first, so the newest pages may hold later states of its events.
+        let mut changed = self.known.record_changes(older);
+        changed.extend(self.known.record_changes(newest));
         self.known.forget_oldest(MAX_KNOWN_EVENTS);
         Ok(changed)
     }
 
-    async fn fetch_page(&self, cursor: Option<String>) -> Result<Page<Event>, Error> {
-        let mut query: Query<'_> = vec![
-            ("from", self.from.to_rfc3339_opts(SecondsFormat::Millis, true)),
-            ("order", "desc".to_owned()),
-            ("limit", MAX_PAGE_SIZE.to_string()),
-        ];
-        query.extend(cursor.map(|cursor| ("cursor", cursor)));
-        self.client.get_json(&["v1", self.brand, "webhooks", self.webhook, "events"], &query).await
+    /// Fetches pages until one of them holds no change. Returns their events, newest first, and where the rest begins.
+    async fn fetch_newest(
+        &self,
+        fetch_page: &impl AsyncFn(Option<String>) -> Result<Page<Event>, Error>,
+    ) -> Result<(Vec<Event>, Option<String>), Error> {
+        let mut events = Vec::new();
+        let mut cursor = None;
+        for _ in 0..MAX_PAGES {
+            let page = fetch_page(cursor).await?;
+            let has_changes = page.items.iter().any(|event| self.known.is_change(event));
+            events.extend(page.items);
+            cursor = page.next_cursor;
+            if !has_changes || cursor.is_none() {
+                break;
+            }
+        }
+        Ok((events, cursor))
+    }
+
+    /// Returns where the page after an older page begins, unless its events are forgotten.
+    fn cursor_after(&self, page: &Page<Event>) -> Option<String> {
+        let is_forgotten = page.items.last().is_some_and(|event| self.known.is_forgotten(event));
+        page.next_cursor.clone().filter(|_| !is_forgotten)
     }
 }
 
 /// The deliveries as the last poll saw them, by event id.
 #[derive(Debug, Default)]
-struct KnownDeliveries(HashMap<String, Delivery>);
+struct KnownDeliveries {
+    by_id: HashMap<String, Known>,
+    /// Creation time and id of the oldest event whose changes are noticed.
+    oldest: Option<(String, String)>,
+}
+
+#[derive(Debug)]
+struct Known {
+    created: String,
+    delivery: Delivery,
+}
 
 impl KnownDeliveries {
-    /// Records an event and returns it if it is new or its delivery has changed.
+    fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// Whether an event is older than every remembered event.
+    fn is_forgotten(&self, event: &Event) -> bool {
+        self.oldest.as_ref().is_some_and(|(created, id)| (&event.created, &event.id) < (created, id))
+    }
+
+    /// Whether an event is new or its delivery has changed.
+    fn is_change(&self, event: &Event) -> bool {
+        let known = self.by_id.get(&event.id);
+        !self.is_forgotten(event) && known.is_none_or(|known| known.delivery != event.delivery)
+    }
+
+    /// Records events, newest first, and returns the new and changed ones, oldest first.
+    fn record_changes(&mut self, events: Vec<Event>) -> Vec<Event> {
+        let changes = events.into_iter().rev().filter_map(|event| self.record_change(event));
+        changes.collect()
+    }
+
     fn record_change(&mut self, event: Event) -> Option<Event> {
-        let before = self.0.insert(event.id.clone(), event.delivery.clone());
-        let is_new = before.is_none();
-        (before.as_ref() != Some(&event.delivery)).then_some(Event { is_new, ..event })
+        if !self.is_change(&event) {
+            return None;
+        }
+        let known = Known { created: event.created.clone(), delivery: event.delivery.clone() };
+        let is_new = self.by_id.insert(event.id.clone(), known).is_none();
+        Some(Event { is_new, ..event })
+    }
+
+    /// Forgets all events that are older than this one.
+    fn forget_before(&mut self, oldest: Option<&Event>) {
+        self.oldest = oldest.map(|event| (event.created.clone(), event.id.clone()));
     }
 
     /// Forgets the oldest events if more than `max` are known, down to half of it.
-    ///
-    /// Event ids are ULIDs, which sort by time, so the smallest ids belong to the oldest events.
     fn forget_oldest(&mut self, max: usize) {
-        if self.0.len() > max {
-            let mut ids: Vec<String> = self.0.keys().cloned().collect();
-            ids.sort_unstable();
-            ids.truncate(self.0.len() - max / 2);
-            ids.iter().for_each(|id| drop(self.0.remove(id)));
+        if self.by_id.len() <= max {
+            return;
         }
+        let mut keys: Vec<_> =
+            self.by_id.iter().map(|(id, known)| (known.created.clone(), id.clone())).collect();
+        keys.sort_unstable();
+        let kept = keys.split_off(keys.len() - max / 2);
+        for (_, id) in keys {
+            self.by_id.remove(&id);
+        }
+        self.oldest = kept.into_iter().next();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn event(id: &str, status: &str) -> Event {
-        let json = format!(
-            r#"{{"id":"{id}","created":"2021-04-08T19:36:02.938Z","type":"A.B","data":1.10,
-                "delivery":{{"status":"{status}","attempts":1,"nextAttemptAt":null,"lastError":null}}}}"#
-        );
-        serde_json::from_str(&json).expect("an event")
-    }
-
-    #[test]
-    fn event_is_new_once_and_then_reported_for_changes_only() {
-        let mut known = KnownDeliveries::default();
-        let first = known.record_change(event("A", "pending")).expect("a new event");
-        assert!(first.is_new);
-        assert_eq!(first.data.get(), "1.10", "the data keeps its digits");
-        assert!(known.record_change(event("A", "pending")).is_none());
-        let changed = known.record_change(event("A", "delivered")).expect("a changed event");
-        assert!(!changed.is_new);
-    }
-
-    #[test]
-    fn oldest_events_are_forgotten_first() {
-        let mut known = KnownDeliveries::default();
-        for id in ["D", "B", "A", "C", "E"] {
-            known.record_change(event(id, "pending"));
-        }
-        known.forget_oldest(5);
-        assert_eq!(known.0.len(), 5, "nothing is forgotten up to the maximum");
-        known.forget_oldest(4);
-        let mut left: Vec<_> = known.0.keys().map(String::as_str).collect();
-        left.sort_unstable();
-        assert_eq!(left, ["D", "E"]);
-    }
-}
+mod tests;
