@@ -102,14 +102,19 @@ async fn events_are_read_redelivered_and_followed() {
     assert_eq!(attempts[0]["statusCode"], 500);
 
     endpoint.always(Reply::ok());
-    let from = "2000-01-01T00:00:00Z";
-    let to = "2100-01-01T00:00:00Z";
-    let done = brand.json(&["redeliver", id, "--from", from, "--to", to, "--status", "failed"]).await;
+    let delivered = stage.deliver_one(&webhook).await;
+    let range = ["redeliver", id, "--from", "2000-01-01T00:00:00Z", "--to", "2100-01-01T00:00:00Z"];
+    let counted = brand.json(&[&range[..], &["--dry-run"]].concat()).await;
+    assert_eq!(counted, json!({"queued": 3}), "only failed events, unless told otherwise");
+    let words = brand.text(&[&range[..], &["--status", "all", "--dry-run"]].concat()).await;
+    assert!(words.starts_with("4 events, delivered ones included, would be redelivered"), "{words}");
+    let done = brand.json(&range).await;
     assert_eq!(
         (&done["state"], &done["delivered"], &done["total"]),
         (&json!("finished"), &json!(3), &json!(3))
     );
     stage.wait_settled(&webhook, "delivered", &events).await;
+    assert_eq!(endpoint.requests_of(delivered.id()).len(), 1, "a delivered event is not sent again");
     assert_eq!(brand.json(&["redeliver", id, events[0].id()]).await["queued"], 1);
 
     let mut tail = brand.start(&["tail", id, "--lines", "1"]);
@@ -124,6 +129,68 @@ async fn events_are_read_redelivered_and_followed() {
         }
     }
     assert!(brand.text(&["tail", id, "--once", "-n", "1"]).await.contains("delivered"));
+}
+
+/// Data that a parsed JSON value would change or could not hold.
+fn odd_data() -> [String; 4] {
+    [
+        r#"{"n":12345678901234567890123, "z":1,"a":1.10}"#.to_owned(),
+        "1e400".to_owned(),
+        r#""\ud800 \u00e9""#.to_owned(),
+        format!("{}{}", "[".repeat(128), "]".repeat(128)),
+    ]
+}
+
+#[tokio::test]
+async fn data_is_passed_on_and_shown_as_it_was_given() {
+    let stage = Stage::new().await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
+    let brand = cli(&stage, &stage.brand.api);
+    let mut ids = Vec::new();
+    for data in odd_data() {
+        let published = brand.json(&["events", "publish", SMS, "--data", &data]).await;
+        let id = published["ids"][0].as_str().expect("an id").to_owned();
+        let request = endpoint.wait_for_event(&id).await;
+        assert!(request.text().ends_with(&format!("\"data\":{data}}}")), "{}", request.text());
+        let show = ["events", "show", webhook.id.as_str(), &id];
+        let shown = brand.text(&show).await;
+        let row = shown.lines().find(|line| line.starts_with("data ")).unwrap_or_default();
+        assert!(row.ends_with(&format!(" {data}")), "{shown}");
+        let json = brand.text(&[&show[..], &["--output", "json"]].concat()).await;
+        assert!(json.contains(&format!("\"data\":{data}")), "{json}");
+        ids.push(id);
+    }
+    let listed = brand.text(&["events", "list", &webhook.id]).await;
+    assert!(ids.iter().all(|id| listed.contains(id.as_str())), "{listed}");
+
+    let support = cli(&stage, &stage.brand.support);
+    for example in odd_data() {
+        let put = ["types", "put", "NOTIFICATION.ODD", "--description", "Odd", "--example", &example];
+        support.text(&put).await;
+        let json = support.text(&["types", "catalogue", "--output", "json"]).await;
+        assert!(json.contains(&format!("\"example\":{example}")), "{json}");
+    }
+}
+
+#[tokio::test]
+async fn control_characters_do_not_reach_the_terminal() {
+    let stage = Stage::new().await;
+    let (_, webhook) = stage.create_webhook("/hook").await;
+    let brand = cli(&stage, &stage.brand.api);
+    let hostile = "\u{1b}]0;owned\u{7}\u{9b}2K\u{202e}txt";
+    let id = webhook.id.as_str();
+    let json = brand.json(&["webhooks", "update", id, "--description", hostile]).await;
+    assert_eq!(json["description"], hostile, "programs get what was stored");
+    let shown = brand.text(&["webhooks", "show", id]).await;
+    assert!(shown.contains(r"\u001b]0;owned\u0007\u009b2K\u202etxt"), "{shown}");
+    assert!(shown.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{202e}'), "{shown:?}");
+
+    let support = cli(&stage, &stage.brand.support);
+    support.text(&["brands", "create", "nova", "--name", hostile]).await;
+    for command in [&["brands", "list"][..], &["brands", "show", "nova"]] {
+        let shown = support.text(command).await;
+        assert!(shown.contains(r"\u001b]0;owned") && !shown.contains('\u{1b}'), "{shown:?}");
+    }
 }
 
 #[tokio::test]

@@ -72,14 +72,21 @@ mod tests {
     #[test]
     fn redeliver_takes_an_event_or_a_range() {
         assert!(parse_line("postrider redeliver W E").is_ok());
-        assert!(parse_line("postrider redeliver W --from A --to B --status failed").is_ok());
+        assert!(parse_line("postrider redeliver W --from A --to B --status all --dry-run").is_ok());
         assert_eq!(parse_line("postrider redeliver W").err(), Some(ErrorKind::MissingRequiredArgument));
         assert_eq!(
             parse_line("postrider redeliver W --from A").err(),
             Some(ErrorKind::MissingRequiredArgument)
         );
-        let both = parse_line("postrider redeliver W E --from A --to B");
-        assert_eq!(both.err(), Some(ErrorKind::ArgumentConflict));
+        for line in [
+            "postrider redeliver W E --from A --to B",
+            "postrider redeliver W E --status all",
+            "postrider redeliver W E --dry-run",
+        ] {
+            assert_eq!(parse_line(line).err(), Some(ErrorKind::ArgumentConflict), "{line}");
+        }
+        let unknown = parse_line("postrider redeliver W --from A --to B --status lost");
+        assert_eq!(unknown.err(), Some(ErrorKind::InvalidValue));
     }
 
     #[test]

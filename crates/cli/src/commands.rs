@@ -29,7 +29,7 @@ pub(crate) enum ApiCommand {
     /// List a webhook's events, or publish an event
     #[command(subcommand)]
     Events(events::Command),
-    /// Redeliver one event, or all events of a time range
+    /// Redeliver one event, or the failed events of a time range
     Redeliver(redeliver::Command),
     /// Follow a webhook's deliveries as they happen
     Tail(tail::Command),

@@ -9,16 +9,16 @@ use crate::client::Query;
 pub(crate) struct EventFilter {
     /// Only events created at or after this time (RFC 3339)
     #[arg(long)]
-    pub(super) from: Option<String>,
+    from: Option<String>,
     /// Only events created before this time (RFC 3339)
     #[arg(long)]
-    pub(super) to: Option<String>,
+    to: Option<String>,
     /// Only events of this type or group
     #[arg(long = "type")]
-    pub(super) event_type: Option<String>,
+    event_type: Option<String>,
     /// Only events with this delivery status: pending, delivered, failed, held or discarded
     #[arg(long)]
-    pub(super) status: Option<String>,
+    status: Option<String>,
 }
 
 impl EventFilter {

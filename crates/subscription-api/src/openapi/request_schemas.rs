@@ -205,8 +205,8 @@ pub(crate) struct Redelivery {
     /// End of the range: events created before this instant; an instant in the future means now
     #[schema(format = DateTime, example = "2021-04-08T21:00:00Z")]
     to: String,
-    /// Only events whose delivery has this status
-    #[schema(required = false, value_type = DeliveryStatusWord)]
+    /// Only events whose delivery has this status; absent: every status, so that endpoints get delivered events again
+    #[schema(required = false, value_type = DeliveryStatusWord, example = "failed")]
     status: String,
     /// Only events of this type or group
     #[schema(required = false)]
