@@ -185,7 +185,13 @@ export async function brandRedelivers(page, { brand, token, receiver, path, webh
 
   await button(page, 'Redeliver a range…').click();
   const dialog = page.getByRole('dialog');
+  assert.equal(await dialog.getByLabel('Status').inputValue(), 'failed', 'delivered events are not sent again unasked');
+  await dialog.getByLabel('Status').selectOption('all');
+  await dialog.getByRole('button', { name: 'Count events' }).click();
+  await dialog.getByText('including those that the endpoint has received already').waitFor();
   await dialog.getByLabel('Status').selectOption('failed');
+  await dialog.getByRole('button', { name: 'Count events' }).click();
+  await dialog.getByText(/^\d+ failed events? will be redelivered\.$/).waitFor();
   // A webhook has one open job. The one of the held events stays open for a while after it, for events stored late.
   const redeliver = dialog.getByRole('button', { name: 'Redeliver', exact: true });
   const done = dialog.getByText('Done: every event was attempted.');

@@ -133,6 +133,13 @@ export interface RedeliveryRange {
   type?: string;
 }
 
+/** The events of a range, as far as they were counted. */
+export interface RangeCount {
+  queued: number;
+  /** Whether there are more events than queued. */
+  more?: boolean;
+}
+
 export interface RedeliveryJob {
   id: string;
   state: 'running' | 'finished' | 'stopped';

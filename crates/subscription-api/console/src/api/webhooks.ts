@@ -9,6 +9,7 @@ import type {
   Health,
   OfferedType,
   Page,
+  RangeCount,
   RedeliveryJob,
   RedeliveryRange,
   RotatedSecret,
@@ -74,6 +75,9 @@ export const listAttempts = (webhookRef: WebhookRef, event: string, signal?: Abo
 
 export const redeliverEvent = (webhookRef: WebhookRef, event: string) =>
   call<{ queued: number }>('POST', `${eventPath(webhookRef, event)}/redeliver`);
+
+export const countRange = (webhookRef: WebhookRef, body: RedeliveryRange) =>
+  call<RangeCount>('POST', `${webhookPath(webhookRef)}/redeliver?dryRun=true`, { body });
 
 export const redeliverRange = (webhookRef: WebhookRef, body: RedeliveryRange) =>
   call<{ jobId: string; queued: number }>('POST', `${webhookPath(webhookRef)}/redeliver`, { body });

@@ -1,22 +1,18 @@
-// Redelivers all events of a time range, for example after an outage, and shows the progress.
+// Redelivers the failed events of a time range, for example after an outage, and shows the progress. The events are
+// counted before they are sent.
 
 import { useState } from 'preact/hooks';
-import type { DeliveryStatus, RedeliveryJob, RedeliveryRange } from '../api/types';
-import { readRedelivery, redeliverRange, type WebhookRef } from '../api/webhooks';
+import type { RangeCount, RedeliveryJob, RedeliveryRange } from '../api/types';
+import { countRange, readRedelivery, redeliverRange, type WebhookRef } from '../api/webhooks';
 import { count, pluralize } from '../lib/format';
 import { fromInput, toInput } from '../lib/local-input';
+import { describeCount, initialChoice, STATUS_CHOICES, statusFilter } from '../lib/redelivery';
 import { useResource } from '../lib/use-resource';
 import { Button, Note, ProblemNote, Progress } from '../ui/basics';
 import { Dialog, useRun } from '../ui/dialog';
 import { SelectField, TextField } from '../ui/fields';
 import type { EventFilter } from './event-filters';
 
-const STATUSES = [
-  ['failed', 'Failed'],
-  ['held', 'Held'],
-  ['discarded', 'Discarded'],
-  ['', 'All, including delivered'],
-] as const;
 const HOUR_MS = 3_600_000;
 const POLL_INTERVAL_MS = 1000;
 
@@ -48,39 +44,59 @@ function Form({ webhookRef, filter, onClose, onQueued }: {
 }) {
   const [from, setFrom] = useState(toInput(filter.from || new Date(Date.now() - HOUR_MS).toISOString()));
   const [to, setTo] = useState(toInput(filter.to || new Date(Date.now() + 60_000).toISOString()));
-  const [status, setStatus] = useState(filter.status || 'failed');
+  const [status, setStatus] = useState(initialChoice(filter.status));
   const [type, setType] = useState(filter.type);
+  const [counted, setCounted] = useState<(RangeCount & { fields: string }) | null>(null);
   const inverted = from >= to;
-  const { busy, problem, go } = useRun(async () => onQueued(await redeliverRange(webhookRef, body())));
   const body = (): RedeliveryRange => ({
     from: fromInput(from),
     to: fromInput(to),
-    ...(status ? { status: status as DeliveryStatus } : {}),
+    ...statusFilter(status),
     ...(type.trim() ? { type: type.trim() } : {}),
   });
+  // A count is of the fields as they were, so every edit makes it void.
+  const fields = JSON.stringify(body());
+  const found = counted?.fields === fields ? counted : null;
+  const counting = useRun(async () => setCounted({ ...(await countRange(webhookRef, body())), fields }));
+  const sending = useRun(async () => onQueued(await redeliverRange(webhookRef, body())));
+  const problem = sending.problem ?? counting.problem;
   const errors = (field: string) =>
     (problem?.fieldErrors ?? []).filter(({ pointer }) => pointer === `/${field}`).map(({ detail }) => detail);
   const submit = (event: Event) => {
     event.preventDefault();
-    if (!inverted) void go();
+    if (!inverted && found?.queued) void sending.go();
   };
   return (
     <form onSubmit={submit}>
-      <p>Each event of the range is delivered once more, with a new retry window.</p>
+      <p>Each of these events is delivered once more, with a new retry window.</p>
       <div class="two">
         <TextField label="From" type="datetime-local" required value={from} onChange={setFrom} errors={inverted ? ['It must be before "Until".'] : errors('from')} />
         <TextField label="Until" type="datetime-local" required value={to} onChange={setTo} errors={errors('to')} />
       </div>
-      <SelectField label="Status" value={status} options={STATUSES} onChange={setStatus} />
+      <SelectField label="Status" value={status} options={STATUS_CHOICES} onChange={setStatus} />
       <TextField label="Type or group" optional mono value={type} onChange={setType} errors={errors('type')} />
+      <div aria-live="polite">{found && <Counted found={found} status={status} />}</div>
       <ProblemNote problem={problem} />
       <div class="buttons">
-        <Button type="submit" kind="main" busy={busy} disabled={inverted}>
+        <Button type="submit" kind="main" busy={sending.busy} disabled={inverted || !found?.queued}>
           Redeliver
+        </Button>
+        <Button onClick={counting.go} busy={counting.busy} disabled={inverted}>
+          Count events
         </Button>
         <Button onClick={onClose}>Cancel</Button>
       </div>
     </form>
+  );
+}
+
+function Counted({ found, status }: { found: RangeCount; status: string }) {
+  const events = describeCount(found, status);
+  if (found.queued === 0) return <Note>There are {events} in this range.</Note>;
+  return (
+    <Note tone={status === 'all' ? 'warn' : 'info'}>
+      {events} will be redelivered{status === 'all' && ', including those that the endpoint has received already'}.
+    </Note>
   );
 }
 
