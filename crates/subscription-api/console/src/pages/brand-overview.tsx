@@ -115,7 +115,7 @@ export const DisabledNote = ({ webhook }: { webhook: Webhook }) => (
         </Link>{' '}
         is disabled
       </strong>{' '}
-      (<Time at={webhook.disabled?.at ?? null} relative />, {webhook.disabled?.reason}). {webhook.disabled?.detail} Fix the
+      (<Time at={webhook.disabled?.at ?? null} relative />, {webhook.disabled?.reason}). <bdi>{webhook.disabled?.detail}</bdi> Fix the
       endpoint, then ask support to enable it. Until then, new events are held.
     </p>
   </Note>

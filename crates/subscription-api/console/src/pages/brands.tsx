@@ -41,7 +41,7 @@ export function Brands() {
                 cell: ({ contact }) =>
                   contact ? (
                     <>
-                      {contact.name} <a href={`mailto:${contact.email}`}>{contact.email}</a>
+                      <bdi>{contact.name}</bdi> <a href={`mailto:${contact.email}`}>{contact.email}</a>
                     </>
                   ) : (
                     <span class="muted">None</span>

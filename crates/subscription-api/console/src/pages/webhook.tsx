@@ -78,7 +78,7 @@ const State = ({ webhook }: { webhook: Webhook }) => (
       <Note tone="bad">
         <p>
           <strong>Disabled: {humanize(webhook.disabled.reason).toLowerCase()}</strong>, <Time at={webhook.disabled.at} relative />.{' '}
-          {webhook.disabled.detail}
+          <bdi>{webhook.disabled.detail}</bdi>
         </p>
         <p>
           {isSupport()

@@ -6,6 +6,7 @@ import type { Problem } from '../api/problem';
 import type { DeliveryStatus, Webhook, WebhookStatus } from '../api/types';
 import { now } from '../lib/clock';
 import { ago, localTime, utcTime, humanize } from '../lib/format';
+import { showControls } from '../lib/show-controls';
 import { announce } from './announce';
 
 /** Shows a time in the reader's time zone, and in UTC on hover. */
@@ -170,10 +171,10 @@ export function Card({ title, actions, children, id }: {
   );
 }
 
-/** Code that scrolls sideways if it is too wide, with the keyboard as well. */
+/** Code that scrolls sideways if it is too wide, with the keyboard as well. Characters that hide text are shown. */
 export const Code = ({ children, label }: { children: string; label: string }) => (
   <pre class="code" tabIndex={0} role="region" aria-label={label}>
-    <code>{children}</code>
+    <code>{showControls(children)}</code>
   </pre>
 );
 
