@@ -7,6 +7,7 @@ import { asSupport, call, createBrand, publish, publishOverAmqp } from './api.mj
 import { withBrowser } from './browser.mjs';
 import * as journey from './journey.mjs';
 import * as many from './many.mjs';
+import { docsAreReadable, referenceIsComplete } from './docs.mjs';
 import { lookAtAll } from './looks.mjs';
 import { served } from './served.mjs';
 import { startReceiver } from './receiver.mjs';
@@ -36,6 +37,8 @@ const step = (name, run) =>
   });
 
 test('the console is served with a strict policy, compressed and cached', served);
+test('the API reference shows every operation, without scripts', referenceIsComplete);
+test('axe finds nothing serious in the documentation, in light and dark, wide and narrow', docsAreReadable);
 
 step('support creates a brand on an empty installation', async () => {
   world.token = await journey.supportCreatesABrand(BRAND);

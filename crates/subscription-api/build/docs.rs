@@ -20,7 +20,10 @@ const PAGES: [(&str, &str, &str); 8] = [
     ("metrics", "Metrics", "../../deploy/metrics.md"),
 ];
 
-/// Writes `docs.rs`, which contains all pages as an array.
+/// Name and title of the page that is rendered from the OpenAPI document.
+const REFERENCE: (&str, &str) = ("api", "API reference");
+
+/// Writes `docs.rs`, which contains all pages as an array, and the shell of the API reference.
 pub(crate) fn render_pages(crate_dir: &Path, out: &Path) -> io::Result<()> {
     println!("cargo::rerun-if-changed=docs");
     let mut list = String::from("&[\n");
@@ -32,7 +35,9 @@ pub(crate) fn render_pages(crate_dir: &Path, out: &Path) -> io::Result<()> {
         let _ = writeln!(list, "    ({name:?}, {page:?}),");
     }
     list.push(']');
-    fs::write(out.join("docs.rs"), list)
+    fs::write(out.join("docs.rs"), list)?;
+    // The API renders this page when it starts, because the OpenAPI document is described in code.
+    fs::write(out.join("api_reference.html"), wrap_page(REFERENCE.0, REFERENCE.1, "{{reference}}"))
 }
 
 fn with_snippets(markdown: &str, docs: &Path) -> io::Result<String> {
@@ -113,7 +118,8 @@ fn normalize_path(path: &str) -> String {
 
 fn wrap_page(name: &str, title: &str, body: &str) -> String {
     let mut navigation = String::new();
-    for (other, title, _) in PAGES {
+    let pages = PAGES.iter().map(|(name, title, _)| (*name, *title)).chain([REFERENCE]);
+    for (other, title) in pages {
         let current = if other == name { " aria-current=\"page\"" } else { "" };
         let _ = write!(navigation, "<a href=\"/docs/{other}\"{current}>{title}</a>");
     }
@@ -121,7 +127,7 @@ fn wrap_page(name: &str, title: &str, body: &str) -> String {
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>{title} – Postrider</title><link rel=\"stylesheet\" href=\"/docs/style.css\"></head>\
-         <body><nav aria-label=\"Pages\">{navigation}<a href=\"/docs/api\">API reference</a></nav>\
+         <body><nav aria-label=\"Pages\">{navigation}</nav>\
          <main>\n{body}</main></body></html>\n"
     )
 }

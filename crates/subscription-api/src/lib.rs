@@ -12,7 +12,7 @@
 //!   together with its audit entry;
 //! - `intake` checks events against the catalogue and the brand's quotas before they are published;
 //! - `openapi` completes the document that the handlers describe, and `site` serves the console, the documentation
-//!   and the API reference from files inside the binary.
+//!   and the API reference from inside the binary.
 //!
 //! The API keeps nothing that a restart would lose: the state is in PostgreSQL and RabbitMQ. It does not know how
 //! events are matched or delivered; it only publishes events, reads recorded deliveries, and queues redeliveries.

@@ -69,14 +69,14 @@ fn documented_routes() -> OpenApiRouter<Api> {
 pub fn build_router(api: Api) -> Router {
     let (router, mut document) = documented_routes().split_for_parts();
     openapi::add_error_responses(&mut document);
+    let reference = api_reference::page_handler(&document);
     let router = router
         .route("/openapi.json", get(openapi::document_handler(&document)))
         .route("/docs", get(docs::serve_start))
         .route("/docs/", get(docs::serve_start))
         .route("/docs/{page}", get(docs::serve_page))
-        .route("/docs/api", get(api_reference::serve_page))
-        .route("/docs/api/", get(api_reference::serve_page))
-        .route("/docs/api/{*file}", get(api_reference::serve_asset))
+        .route("/docs/api", get(reference.clone()))
+        .route("/docs/api/", get(reference))
         .route("/console", get(console::serve_page))
         .route("/console/", get(console::serve_page))
         .route("/console/{*file}", get(console::serve_asset))

@@ -23,7 +23,8 @@ static RESPONSE: LazyLock<String> = LazyLock::new(|| {
     let body = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"too many connections; close some, or try again soon"}"#;
     format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 2\r\n\
-         cache-control: no-store\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+         cache-control: no-store\r\ncontent-security-policy: default-src 'none'; frame-ancestors 'none'\r\n\
+         x-content-type-options: nosniff\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
 });

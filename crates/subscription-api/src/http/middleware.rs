@@ -17,6 +17,7 @@ use runtime::tasks::{self, Panicked};
 use crate::budget::RequestBudget;
 use crate::http::body_drain;
 use crate::http::problem::Problem;
+use crate::http::security_headers::add_security_headers;
 use crate::telemetry::{self, RequestServed};
 
 /// Longest time that a request may take, including its body.
@@ -51,7 +52,7 @@ async fn handle_request(request: Request, next: Next) -> Response {
     unread.drain().await;
     response = hold_response(&budget, response).await;
     let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    add_security_headers(headers);
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     RequestServed { method, route, client, status: response.status(), duration: started.elapsed() }.emit();
     response

@@ -8,4 +8,5 @@ pub(crate) mod page;
 pub(crate) mod path;
 pub(crate) mod problem;
 pub(crate) mod query;
+pub(crate) mod security_headers;
 pub mod server;

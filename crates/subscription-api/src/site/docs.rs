@@ -5,9 +5,8 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::http::problem::Problem;
+use crate::http::security_headers::DOCS_POLICY;
 
-/// Content security policy: no scripts, and only styles and images of this origin.
-const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; style-src 'self'; img-src 'self'");
 /// Browsers revalidate the pages, because a new version has new pages.
 const CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const STYLE: &str = include_str!("../../docs/style.css");
@@ -35,7 +34,7 @@ fn serve_html(name: &str) -> Response {
 fn static_response(content_type: &'static str, body: &'static str) -> Response {
     let headers: [(HeaderName, HeaderValue); 3] = [
         (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_SECURITY_POLICY, DOCS_POLICY),
         (header::CACHE_CONTROL, CACHE),
     ];
     (headers, body).into_response()
