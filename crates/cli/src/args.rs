@@ -1,5 +1,7 @@
 //! The command line: global options, the commands that call the API, and shell completions.
 
+use std::net::SocketAddr;
+
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -25,6 +27,15 @@ pub(crate) enum Command {
     Completions {
         /// Shell to print the script for
         shell: Shell,
+    },
+    /// Check a service on this machine, for the health check of a container
+    HealthCheck {
+        /// Path to ask for
+        #[arg(default_value = "/healthz", value_parser = ["/healthz", "/readyz"])]
+        path: String,
+        /// Address of the service's operations listener
+        #[arg(long, env = "POSTRIDER_OPS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9100")]
+        ops_listen: SocketAddr,
     },
 }
 

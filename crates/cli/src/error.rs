@@ -20,6 +20,9 @@ pub(crate) enum Error {
     /// The command line, the environment or a file is unusable.
     #[error("{0}")]
     Usage(String),
+    /// The checked service is not healthy.
+    #[error("{0}")]
+    Unhealthy(String),
     /// The output cannot be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),

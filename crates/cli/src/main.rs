@@ -4,7 +4,9 @@
 //! parses the command line, `session` holds the API client, the brand and the output format, and
 //! `commands` has one file for each noun. Requests go through `client`, which returns the API's JSON as
 //! text, and `raw_json` reads it, so that no value changes; `output` prints it as columns for people or
-//! unchanged for programs, and `terminal` escapes characters that a terminal acts on. The API has no stream, so `tail` and `listen` poll Get Events through `event_poller`.
+//! unchanged for programs, and `terminal` escapes characters that a terminal acts on. The API has no
+//! stream, so `tail` and `listen` poll Get Events through `event_poller`. `health_check` asks an
+//! operations listener instead of the API.
 //!
 //! Errors go to standard error as one line. The exit status is 0 after success, 1 after a failure, and
 //! 2 for a command line that cannot be parsed.
@@ -14,6 +16,7 @@ mod client;
 mod commands;
 mod error;
 mod event_poller;
+mod health_check;
 mod json_arg;
 mod output;
 mod raw_json;
@@ -49,6 +52,7 @@ async fn run(args: Args) -> Result<(), Error> {
             clap_complete::generate(shell, &mut Args::command(), "postrider", &mut std::io::stdout());
             Ok(())
         }
+        Command::HealthCheck { path, ops_listen } => health_check::check_health(ops_listen, &path).await,
     }
 }
 
