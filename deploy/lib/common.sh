@@ -19,11 +19,16 @@ readonly DEFAULT_DATABASE_URL=postgres://postgres@127.0.0.1:5432/postrider
 readonly DEFAULT_AMQP_URL=amqp://guest:guest@127.0.0.1:5672/%2f
 readonly DEFAULT_NAMESPACE=postrider
 
-# The defaults of crates/docs/contract.md, §7, so that this script, the services and the demo agree.
+# The defaults of crates/docs/contract.md, §7, so that this script, the services and the demo agree. The URLs are not exported,
+# because they may contain passwords: each process gets its own.
 use_settings() {
-  export DATABASE_URL=${DATABASE_URL:-$DEFAULT_DATABASE_URL}
-  export AMQP_URL=${AMQP_URL:-$DEFAULT_AMQP_URL}
+  DATABASE_URL=${DATABASE_URL:-$DEFAULT_DATABASE_URL}
+  AMQP_URL=${AMQP_URL:-$DEFAULT_AMQP_URL}
+  export -n DATABASE_URL AMQP_URL
   export POSTRIDER_NAMESPACE=${POSTRIDER_NAMESPACE:-$DEFAULT_NAMESPACE}
+  # The URL of each account of RabbitMQ, if the services have different ones.
+  # shellcheck disable=SC2034 # servers.sh fills it
+  declare -gA AMQP_URLS=()
 }
 
 # The folder for keys, process ids, logs and notes about started servers; only its owner can read it.
@@ -35,13 +40,17 @@ open_state() {
 
 # Removes only the files of these scripts, because POSTRIDER_STATE may contain others.
 remove_state() {
-  rm -rf "${STATE:?}"/{run,logs,demo,python,previous,trixie,trixie.new} "$STATE"/{master.key,support.token,brand.token,webhook.id}
+  rm -rf "${STATE:?}"/{run,logs,demo,python,previous,rabbitmq,image,trixie,trixie.new} "$STATE"/{master.key,support.token,brand.token,webhook.id} \
+    "$STATE"/{compose.env,postgres.password,postgres-admin.password,producer.url}
   rmdir "$STATE" 2>/dev/null || true
 }
 
 # --- addresses ---------------------------------------------------------------------------------
 
 decode() { printf '%b' "$(sed 's/\\/\\\\/g; s/%\([0-9A-Fa-f][0-9A-Fa-f]\)/\\x\1/g' <<<"$1")"; }
+
+# Encodes the path of a URL.
+encode() { sed 's/%/%25/g; s|/|%2f|g' <<<"$1"; }
 
 # shellcheck disable=SC2034 # the other parts use these
 # Splits scheme://user:password@host:port/path into URL_*; the default port comes second.

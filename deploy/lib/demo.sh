@@ -98,7 +98,7 @@ start_receiver() {
 
 # Publishes over AMQP and prints the request that arrived.
 send_one_event() {
-  EVENT_ID=$("$BIN/demo" publish --brand "$DEMO_BRAND" --type "$DEMO_TYPE" --data "$DEMO_DATA") ||
+  EVENT_ID=$(AMQP_URL=$AMQP_URL "$BIN/demo" publish --brand "$DEMO_BRAND" --type "$DEMO_TYPE" --data "$DEMO_DATA") ||
     fail "the event could not be published"
   say "published $EVENT_ID over AMQP; the receiver got:"
   say

@@ -1,12 +1,18 @@
 # shellcheck shell=bash
 # PostgreSQL and RabbitMQ: uses servers that answer, else Docker Compose, else the distribution's packages.
-# Sourced, never run. run/postgres.by and run/rabbitmq.by record how we started a server.
+# Sourced, never run. run/postgres.by and run/rabbitmq.by record how we started a server. A server that we started gets accounts
+# with drawn passwords; a server that answers already is used with the account of its URL.
 
 readonly CLUSTER=postrider
 readonly RABBIT_CONFIG=/etc/rabbitmq
 
 # File handles for RabbitMQ, which reserves three for each quorum queue.
 readonly BROKER_FILES=65536
+
+# Marks the configuration of a broker that we installed, from which we remove guest.
+readonly OUR_BROKER='# Written by deploy/up.'
+# The accounts of a broker that we started, beside the producer's.
+ACCOUNTS=(subscription-api router deliverer)
 
 prepare_servers() {
   prepare_postgres
@@ -47,13 +53,20 @@ prepare_postgres() {
     start_with_compose postgres "$URL_PORT" || start_cluster
     wait_until 60 postgres_speaks || fail "PostgreSQL does not answer at $URL_HOST:$URL_PORT"
   fi
+  use_own_role
   ensure_database
 }
 
-# Creates a cluster of our own, because the package's cluster belongs to the machine's owner. The default DATABASE_URL needs
-# access without a password; only this cluster allows it, and only to loopback addresses.
+# Uses the role with the drawn password, at a server that we started, instead of the default account.
+use_own_role() {
+  [[ -n $(started_by postgres) && -e $STATE/run/postgres.role && ${URL_USER:-postgres} == postgres && -z $URL_PASSWORD ]] || return 0
+  DATABASE_URL=postgres://postrider:$(<"$STATE/postgres.password")@$URL_HOST:$URL_PORT/${URL_PATH:-postrider}
+  split_url "$DATABASE_URL" 5432
+}
+
+# Creates a cluster of our own, because the package's cluster belongs to the machine's owner.
 start_cluster() {
-  [[ $URL_USER == postgres ]] || fail "nothing answers at $URL_HOST:$URL_PORT (DATABASE_URL)"
+  [[ ${URL_USER:-postgres} == postgres && -z $URL_PASSWORD ]] || fail "nothing answers at $URL_HOST:$URL_PORT (DATABASE_URL)"
   if [[ -z $(newest_postgres) ]] || ! have pg_createcluster; then install_postgres; fi
   can_install || fail "PostgreSQL has to be started, which this script does as root"
   local version
@@ -63,7 +76,24 @@ start_cluster() {
   pg_ctlcluster --skip-systemctl-redirect "$version" "$CLUSTER" start \
     >>"$STATE/logs/postgres.log" 2>&1 </dev/null || fail_with_log postgres "PostgreSQL did not start"
   printf 'cluster %s' "$version" >"$STATE/run/postgres.by"
+  ensure_role "$version"
   say "PostgreSQL $version started (cluster $CLUSTER, port $URL_PORT)"
+}
+
+# Creates the role of the services as the server's administrator, whom only the operating system identifies.
+ensure_role() {
+  if grep -q '^host.*trust$' "/etc/postgresql/$1/$CLUSTER/pg_hba.conf"; then
+    rm -f "$STATE/run/postgres.role"
+    warn "the cluster $CLUSTER asks for no password, because an earlier version made it: 'deploy/down --purge' makes room for a new one"
+    return
+  fi
+  draw_password "$STATE/postgres.password"
+  wait_until 60 postgres_speaks || fail_with_log postgres "PostgreSQL does not answer at $URL_HOST:$URL_PORT"
+  POSTRIDER_POSTGRES_PASSWORD=$(<"$STATE/postgres.password") \
+    setpriv --reuid=postgres --regid=postgres --init-groups psql -Xq -h /var/run/postgresql -p "$URL_PORT" -d postgres \
+    <"$ROOT/deploy/postgresql/role.sql" >>"$STATE/logs/postgres.log" 2>&1 ||
+    fail_with_log postgres "the role postrider could not be made"
+  : >"$STATE/run/postgres.role"
 }
 
 # Prints the newest installed version of the server. A client alone has a folder of its version, too.
@@ -83,7 +113,7 @@ without_main_cluster() {
 
 make_cluster() {
   pg_createcluster "$1" "$CLUSTER" --port "$URL_PORT" --start-conf manual --locale C.UTF-8 --encoding UTF8 \
-    -- --auth-local peer --auth-host trust >>"$STATE/logs/postgres.log" 2>&1 </dev/null ||
+    -- --auth-local peer --auth-host scram-sha-256 >>"$STATE/logs/postgres.log" 2>&1 </dev/null ||
     fail_with_log postgres "the PostgreSQL cluster $CLUSTER could not be made"
   printf '%s\n' "listen_addresses = '127.0.0.1'" "max_connections = 300" \
     >"/etc/postgresql/$1/$CLUSTER/conf.d/postrider.conf"
@@ -121,24 +151,68 @@ prepare_rabbitmq() {
     fail "AMQP_URL is not amqp://USER:PASSWORD@HOST:PORT/VHOST"
   if rabbitmq_answers; then
     say "RabbitMQ answers at $URL_HOST:$URL_PORT"
-    return
+  else
+    fail_unless_free AMQP_URL
+    start_with_compose rabbitmq "$URL_PORT" || start_broker
+    wait_until 120 rabbitmq_answers || fail_with_log rabbitmq "RabbitMQ does not answer at $URL_HOST:$URL_PORT"
+    : >"$STATE/run/rabbitmq.accounts"
   fi
-  fail_unless_free AMQP_URL
-  start_with_compose rabbitmq "$URL_PORT" || start_broker
-  wait_until 120 rabbitmq_answers || fail_with_log rabbitmq "RabbitMQ does not answer at $URL_HOST:$URL_PORT"
+  use_own_accounts
+}
+
+# Gives each service the account with the drawn password, at a broker that we started, instead of guest. The accounts are
+# imported each time, because their permissions depend on the namespace and on this version.
+use_own_accounts() {
+  local account
+  [[ -n $(started_by rabbitmq) && -e $STATE/run/rabbitmq.accounts && ${URL_USER:-guest} == guest ]] || return 0
+  draw_accounts "${URL_PATH:=/}"
+  wait_until 60 import_accounts || fail_with_log rabbitmq "RabbitMQ does not take the accounts"
+  [[ $(started_by rabbitmq) != new ]] || rabbitmqctl -q delete_user guest >>"$STATE/logs/rabbitmq.log" 2>&1 || true
+  for account in producer "${ACCOUNTS[@]}"; do AMQP_URLS["$account"]=$(account_url "$account"); done
+  AMQP_URL=${AMQP_URLS[producer]}
+}
+
+# Prints the URL of an account, at the host and vhost in URL_*.
+account_url() {
+  printf 'amqp://%s-%s:%s@%s:%s/%s' "$POSTRIDER_NAMESPACE" "$1" "$(account_password "$1")" "$URL_HOST" "$URL_PORT" "$(encode "$URL_PATH")"
+}
+
+# Imports the accounts from a file that RabbitMQ's own account can read, because rabbitmqctl of RabbitMQ 4 does not read a
+# redirected file. The file contains hashes only.
+import_accounts() {
+  local definitions=$STATE/rabbitmq/definitions.json file=/var/lib/rabbitmq/postrider-accounts.json
+  if [[ $(started_by rabbitmq) == compose ]]; then
+    compose exec -T rabbitmq rabbitmqctl -q import_definitions /etc/rabbitmq/accounts/definitions.json
+  else
+    command install -m 600 -o rabbitmq "$definitions" "$file" && rabbitmqctl -q import_definitions "$file" && rm -f "$file"
+  fi >>"$STATE/logs/rabbitmq.log" 2>&1
+}
+
+# Gives the tests, which create namespaces and databases of their own, an account with all permissions in the broker.
+use_tests_account() {
+  if [[ -n ${AMQP_URLS[producer]:-} ]]; then
+    split_url "$AMQP_URL" 5672
+    POSTRIDER_TESTS_ACCOUNT=yes draw_accounts "$URL_PATH"
+    import_accounts || fail_with_log rabbitmq "RabbitMQ does not take the accounts"
+    AMQP_URL=$(account_url tests)
+    AMQP_URLS=()
+  fi
+  export E2E_AMQP_URL=${E2E_AMQP_URL:-$AMQP_URL} E2E_DATABASE_URL=${E2E_DATABASE_URL:-${DATABASE_URL%/*}/postgres}
 }
 
 start_broker() {
+  local by=package
   [[ ${URL_USER:-guest} == guest && $AMQP_URL == amqp:* ]] || fail "nothing answers at $URL_HOST:$URL_PORT (AMQP_URL)"
   if ! have rabbitmq-server; then
     install "RabbitMQ is needed" rabbitmq-server
     configure_new_broker
   fi
+  grep -qs "$OUR_BROKER" "$RABBIT_CONFIG/rabbitmq.conf" && by=new
   can_install || fail "RabbitMQ has to be started, which this script does as root"
   [[ -e $RABBIT_CONFIG/advanced.config ]] || cp "$ROOT/deploy/rabbitmq/advanced.config" "$RABBIT_CONFIG/"
   (raise_files && as_rabbitmq rabbitmq-server -detached) >>"$STATE/logs/rabbitmq.log" 2>&1 </dev/null ||
     fail_with_log rabbitmq "RabbitMQ did not start"
-  printf package >"$STATE/run/rabbitmq.by"
+  printf '%s' "$by" >"$STATE/run/rabbitmq.by"
   say "RabbitMQ started (port $URL_PORT)"
 }
 
@@ -149,7 +223,7 @@ NODENAME=rabbit@localhost
 export ERL_EPMD_ADDRESS=127.0.0.1
 export ERL_FLAGS="-kernel inet_dist_use_interface {127,0,0,1}"
 CONF
-  printf 'listeners.tcp.local = 127.0.0.1:%s\n' "$URL_PORT" >>"$RABBIT_CONFIG/rabbitmq.conf"
+  printf '%s\nlisteners.tcp.local = 127.0.0.1:%s\n' "$OUR_BROKER" "$URL_PORT" >>"$RABBIT_CONFIG/rabbitmq.conf"
 }
 
 # Raises the limit to the wanted number, or to the machine's maximum; in a subshell, otherwise every later command has it, too.
@@ -163,8 +237,9 @@ as_rabbitmq() {
 # --- Docker Compose ----------------------------------------------------------------------------
 
 compose() {
-  # The file requires the services' key for every command, although a server does not need it.
-  POSTRIDER_MASTER_KEY=${POSTRIDER_MASTER_KEY:-unused} docker compose --project-directory "$ROOT" "$@"
+  # The file requires the secrets of all services for every command.
+  [[ -s $STATE/compose.env ]] || write_compose_env
+  docker compose --project-directory "$ROOT" --env-file "$STATE/compose.env" "$@"
 }
 
 start_with_compose() {
@@ -172,6 +247,7 @@ start_with_compose() {
   if ! docker info >/dev/null 2>&1 || ! docker compose version >/dev/null 2>&1; then return 1; fi
   if [[ $1 == postgres ]]; then postgres_port=$2; else rabbitmq_port=$2; fi
   say "starting $1 with Docker Compose"
+  write_compose_env
   if ! POSTRIDER_POSTGRES_PORT=$postgres_port POSTRIDER_RABBITMQ_PORT=$rabbitmq_port \
     compose up -d --wait "$1" >>"$STATE/logs/$1.log" 2>&1 </dev/null; then
     warn "Docker Compose could not start $1 ($STATE/logs/$1.log); trying the distribution's package"
@@ -179,6 +255,7 @@ start_with_compose() {
     return 1
   fi
   printf compose >"$STATE/run/$1.by"
+  [[ $1 != postgres ]] || : >"$STATE/run/postgres.role"
 }
 
 # --- stopping ----------------------------------------------------------------------------------
@@ -219,7 +296,7 @@ stop_rabbitmq() {
 }
 
 stop_broker() {
-  [[ $1 != purge ]] || delete_namespace
+  [[ $1 != purge ]] || { delete_namespace && delete_accounts; }
   rabbitmqctl -q shutdown >/dev/null || warn "RabbitMQ did not stop"
 }
 
@@ -236,6 +313,13 @@ delete_namespace() {
     [rabbit_exchange:delete(element(2, Exchange), false, By)
       || Exchange <- rabbit_exchange:list(VHost), Ours(element(2, Exchange))], ok." >/dev/null ||
     warn "the queues and exchanges of $POSTRIDER_NAMESPACE could not be deleted"
+}
+
+delete_accounts() {
+  local account
+  for account in producer tests "${ACCOUNTS[@]}"; do
+    [[ ! -e $STATE/rabbitmq/$account.password ]] || rabbitmqctl -q delete_user "$POSTRIDER_NAMESPACE-$account" >/dev/null || true
+  done
 }
 
 stop_with_compose() {

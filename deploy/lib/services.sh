@@ -5,16 +5,6 @@
 readonly READY_SECONDS=60
 readonly SERVICES=(subscription-api router deliverer)
 
-# Keeps a 32-byte key in $1, drawn once. The folder and the file are private.
-draw_once() { [[ -s $1 ]] || (umask 077 && head -c 32 /dev/urandom | base64 >"$1"); }
-
-use_keys() {
-  draw_once "$STATE/master.key"
-  draw_once "$STATE/support.token"
-  export POSTRIDER_MASTER_KEY=${POSTRIDER_MASTER_KEY:-$(<"$STATE/master.key")}
-  export POSTRIDER_SUPPORT_TOKEN=${POSTRIDER_SUPPORT_TOKEN:-$(<"$STATE/support.token")}
-}
-
 # Assigns each service an operations port, counted up from the API's.
 use_ports() {
   export POSTRIDER_API_LISTEN=${POSTRIDER_API_LISTEN:-127.0.0.1:8080}
@@ -40,7 +30,7 @@ build_console() {
   sum=$(cd "$console" && find src static package.json package-lock.json tsconfig.json build.mjs -type f -print0 |
     sort -z | xargs -0 sha256sum | sha256sum) || return 1
   [[ -e $console/dist/index.html && $(cat "$console/dist/.sources" 2>/dev/null) == "$sum" ]] && return
-  (cd "$console" && npm ci --no-progress && npm run build) >>"$STATE/logs/console.log" 2>&1 ||
+  (cd "$console" && npm ci --ignore-scripts --no-progress && npm run build) >>"$STATE/logs/console.log" 2>&1 ||
     fail_with_log console "the console could not be built"
   printf '%s\n' "$sum" >"$console/dist/.sources"
 }
@@ -73,11 +63,20 @@ need_ports() {
 
 start_services() {
   local service
-  for service in "${SERVICES[@]}"; do
-    POSTRIDER_OPS_LISTEN=${OPS_LISTEN[$service]} ensure_process "$service" "$BIN/$service"
-  done
+  for service in "${SERVICES[@]}"; do start_service "$service"; done
   for service in "${SERVICES[@]}"; do wait_ready "$service"; done
 }
+
+# Starts a service with its own account of RabbitMQ, if it has one, and with the keys that it needs. The subshell keeps them from
+# every other process.
+start_service() (
+  export DATABASE_URL AMQP_URL=${AMQP_URLS[$1]:-$AMQP_URL} POSTRIDER_OPS_LISTEN=${OPS_LISTEN[$1]}
+  case $1 in
+    subscription-api) export POSTRIDER_MASTER_KEY POSTRIDER_OLD_MASTER_KEYS POSTRIDER_SUPPORT_TOKEN ;;
+    deliverer) export POSTRIDER_MASTER_KEY POSTRIDER_OLD_MASTER_KEYS ;;
+  esac
+  ensure_process "$1" "$BIN/$1"
+)
 
 wait_ready() {
   local readiness
@@ -89,6 +88,19 @@ wait_ready() {
 }
 
 ready_or_ended() { [[ $(http_status "$2") == 200 ]] || is_stopped "$1"; }
+
+# Prints the environment of a process that we started.
+environment_of() { tr '\0' '\n' <"/proc/$(running "$1")/environ"; }
+
+# keys_stay_apart STATE: fails if a process of deploy/up has a key or an account that it does not need.
+keys_stay_apart() {
+  local STATE=$1 keys='^POSTRIDER_(MASTER_KEY|OLD_MASTER_KEYS|SUPPORT_TOKEN)='
+  if environment_of router | grep -E "$keys"; then fail "the router has a key"; fi
+  if environment_of receiver | grep -E "$keys|^(DATABASE|AMQP)_URL="; then fail "the demo receiver has a key or an account"; fi
+  if environment_of deliverer | grep '^POSTRIDER_SUPPORT_TOKEN='; then fail "the deliverer has the support token"; fi
+  [[ $(environment_of deliverer | grep -c '^POSTRIDER_MASTER_KEY=') -eq 1 ]] || fail "the deliverer has no master key"
+  [[ $(environment_of subscription-api | grep -Ec "$keys") -eq 2 ]] || fail "the API lacks a key"
+}
 
 stop_services() {
   local service
