@@ -218,15 +218,16 @@ mod tests {
     #[test]
     fn a_backlog_is_not_pulled_faster_than_its_events_are_rejected() {
         let rejecting = RejectingBytes::default();
-        let read_ahead = ReadAhead::new(KnownBrands::default(), rejecting.clone());
+        let read_ahead = ReadAhead::new(KnownBrands::default(), rejecting.clone(), true);
         let brand = |number: usize| format!("brand{number}").parse::<BrandId>().expect("a brand");
+        let has_room = |number| read_ahead.has_room_for_pulled(&brand(number), read_ahead.measure_pulled());
         let held = rejecting.hold(&brand(0), 2 * MIB);
-        assert!(!read_ahead.has_room_for_pulled(&brand(0)), "its events are being rejected");
-        assert!(read_ahead.has_room_for_pulled(&brand(1)), "another brand does not wait for it");
+        assert!(!has_room(0), "its events are being rejected");
+        assert!(has_room(1), "another brand does not wait for it");
         let others: Vec<_> = (1..8).map(|number| rejecting.hold(&brand(number), 2 * MIB)).collect();
-        assert!(!read_ahead.has_room_for_pulled(&brand(9)), "the memory of all is bounded");
+        assert!(!has_room(9), "the memory of all is bounded");
         drop(others);
         drop(held);
-        assert!(read_ahead.has_room_for_pulled(&brand(0)));
+        assert!(has_room(0));
     }
 }
