@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use runtime::error::Chain;
+
 /// AMQP's reply code for an internal error of the broker.
 const INTERNAL_ERROR: u16 = 541;
 /// AMQP's reply code for an object that does not exist.
@@ -21,6 +23,9 @@ pub enum BrokerError {
         /// The timeout that passed.
         within: Duration,
     },
+    /// None of several nodes accepted the connection; each with its error.
+    #[error("no node of RabbitMQ accepted the connection: {}", describe_nodes(.0))]
+    NoNode(Vec<(String, BrokerError)>),
     /// RabbitMQ could not be reached a moment ago, and was not tried again yet.
     #[error("RabbitMQ could not be reached a moment ago")]
     Unreachable,
@@ -39,6 +44,7 @@ impl BrokerError {
     pub fn is_silence(&self) -> bool {
         match self {
             Self::Timeout { .. } => true,
+            Self::NoNode(failures) => failures.iter().all(|(_, failure)| failure.is_silence()),
             Self::Failed(error) => {
                 matches!(error.kind(), lapin::ErrorKind::ProtocolError(error) if error.get_id() == INTERNAL_ERROR)
             }
@@ -52,6 +58,11 @@ impl BrokerError {
         let Self::Failed(error) = self else { return false };
         matches!(error.kind(), lapin::ErrorKind::ProtocolError(error) if error.get_id() == NOT_FOUND)
     }
+}
+
+fn describe_nodes(failures: &[(String, BrokerError)]) -> String {
+    let each = failures.iter().map(|(node, error)| format!("{node}: {}", Chain(error)));
+    each.collect::<Vec<_>>().join("; ")
 }
 
 /// Limits the time of an operation on RabbitMQ, because each of them was seen to hang.

@@ -9,11 +9,10 @@ use lapin::{Channel, Connection, ConnectionProperties, ReceiveBudget};
 use tokio::sync::Mutex;
 use tracing::info;
 
+use crate::connection::url::{CONNECT_TIMEOUT, Node};
 use crate::error::{BrokerError, within};
-use crate::settings::{AmqpUrl, BrokerSettings};
+use crate::settings::BrokerSettings;
 
-/// Longest time for dialling, TLS and the AMQP handshake.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest time for an operation on a channel, such as opening it or declaring a queue.
 pub(crate) const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
 /// AMQP heartbeat in seconds. RabbitMQ counts whole intervals and closes the connection of a frozen process in the
@@ -147,20 +146,34 @@ impl Link {
         Some(budget)
     }
 
+    /// Connects to the node that answered last, or else to the others in turn.
     async fn dial(&self) -> Result<Connection, BrokerError> {
-        let AmqpUrl { mut uri, tls } = self.0.settings.amqp_url.clone();
+        let nodes = &self.0.settings.amqp_url;
+        let mut failures = Vec::new();
+        for (at, node) in nodes.in_order() {
+            let timeout = nodes.connect_timeout(node);
+            match within(timeout, "accept the connection", self.dial_node(node)).await {
+                Ok(connection) => {
+                    nodes.note_connected(at);
+                    info!(connection = self.0.name, %node, "connected to RabbitMQ");
+                    return Ok(connection);
+                }
+                Err(error) if nodes.is_cluster() => failures.push((node.to_string(), error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(BrokerError::NoNode(failures))
+    }
+
+    async fn dial_node(&self, node: &Node) -> lapin::Result<Connection> {
+        let Node { mut uri, tls } = node.clone();
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
         let mut properties =
             ConnectionProperties::default().with_connection_name(self.0.name.as_str().into());
         if let Some(budget) = self.new_budget() {
             properties = properties.with_receive_budget(budget);
         }
-        let dialling = async {
-            let runtime = lapin::runtime::default_runtime()?;
-            Connection::connect_uri_with_config(uri, properties, tls, runtime).await
-        };
-        let connection = within(CONNECT_TIMEOUT, "accept the connection", dialling).await?;
-        info!(connection = self.0.name, "connected to RabbitMQ");
-        Ok(connection)
+        let runtime = lapin::runtime::default_runtime()?;
+        Connection::connect_uri_with_config(uri, properties, tls, runtime).await
     }
 }

@@ -2,6 +2,7 @@
 
 mod channel_pool;
 mod link;
+pub(crate) mod url;
 
 pub(crate) use channel_pool::ChannelPool;
 pub(crate) use link::OPERATION_TIMEOUT;
