@@ -6,7 +6,7 @@ use domain::trace::{TRACEPARENT, TraceParent};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 
-use crate::publish::PROBE_HEADER;
+use crate::publish::{PROBE_HEADER, SENT_ON_HEADER};
 
 /// Header with the number of times that a message was returned to its quorum queue.
 const DELIVERY_COUNT_HEADER: &str = "x-delivery-count";
@@ -62,6 +62,10 @@ pub(crate) fn read_rejection(properties: &BasicProperties) -> Option<(String, St
 
 pub(crate) fn has_probe_mark(properties: &BasicProperties) -> bool {
     header(properties, PROBE_HEADER).is_some()
+}
+
+pub(crate) fn has_sent_on_mark(properties: &BasicProperties) -> bool {
+    header(properties, SENT_ON_HEADER).is_some()
 }
 
 pub(crate) fn read_deaths(properties: &BasicProperties) -> Vec<Death> {

@@ -32,6 +32,9 @@ pub struct Message {
     pub deaths: Vec<Death>,
     /// Whether the message has the header of a probe ([`Outgoing::probe`](crate::Outgoing::probe)).
     pub is_marked_probe: bool,
+    /// Whether the message was sent on from the queue of unrouted deliveries before
+    /// ([`Outgoing::marked_sent_on`](crate::Outgoing::marked_sent_on)).
+    pub is_sent_on: bool,
     /// Reason and detail of an earlier rejection by a router.
     pub rejection: Option<(String, String)>,
     /// The exchange that the message came through last.
@@ -63,6 +66,7 @@ impl Message {
             returns: headers::count_returns(&properties),
             deaths,
             is_marked_probe: headers::has_probe_mark(&properties),
+            is_sent_on: headers::has_sent_on_mark(&properties),
             rejection,
             exchange: delivery.exchange.to_string(),
             delivery,

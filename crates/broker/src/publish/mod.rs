@@ -8,7 +8,7 @@ mod publisher;
 
 pub use blocked_queues::{BlockedQueues, QueueHealth};
 pub use guarded::{GuardedPublisher, Published};
-pub(crate) use outgoing::PROBE_HEADER;
 pub use outgoing::{Outgoing, Route};
+pub(crate) use outgoing::{PROBE_HEADER, SENT_ON_HEADER};
 pub use prober::{PROBE_TIMEOUT, ProbeResult, Prober};
 pub use publisher::Publisher;

@@ -9,6 +9,9 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 /// The header that marks a probe, so that the consumer of a queue that producers publish to can tell a probe from an
 /// event without a body.
 pub(crate) const PROBE_HEADER: &str = "x-postrider-probe";
+/// The header of a message that was sent on from the queue of unrouted deliveries, so that a second visit there shows that
+/// its queue is missing.
+pub(crate) const SENT_ON_HEADER: &str = "x-postrider-sent-on";
 /// AMQP's delivery mode of messages that survive a restart.
 const PERSISTENT: u8 = 2;
 /// Longest value of a header, in bytes. The longest value in the contract is that of `x-reject-detail`.
@@ -67,6 +70,13 @@ impl Outgoing {
     #[must_use]
     pub fn empty_expiring(expiration: Duration) -> Self {
         Self { expiration: Some(expiration), ..Self::default() }
+    }
+
+    /// Marks a message that is sent on ([`Message::is_sent_on`](crate::Message::is_sent_on)).
+    #[must_use]
+    pub fn marked_sent_on(mut self) -> Self {
+        self.headers.push((SENT_ON_HEADER, "1".to_owned()));
+        self
     }
 
     pub(crate) fn properties(&self) -> BasicProperties {

@@ -1,4 +1,5 @@
-//! Handles deliveries whose webhook has no queue: the queue is declared and they are sent on, or they end.
+//! Handles deliveries whose webhook had no queue: they are sent on, to a queue that is declared if it is still missing, or
+//! they end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -142,9 +143,15 @@ impl UnroutableRouter {
         }
     }
 
+    /// Publishes the message, and declares the queue only if the message comes back.
+    ///
+    /// A declaration waits for the whole cluster: while a node hangs it takes up to a minute. Most messages come here
+    /// because the queue was missing for a moment, and is there again.
     async fn publish_again(&self, webhook: WebhookId, message: &Message) -> Result<(), ServerError> {
-        self.repair.declare_again(webhook).await?;
-        tokio::time::sleep(SEND_ON_DELAY).await;
+        if message.is_sent_on {
+            self.repair.declare_again(webhook).await?;
+            tokio::time::sleep(SEND_ON_DELAY).await;
+        }
         let exchange = self.repair.names.deliveries_exchange();
         let route = Route { exchange: &exchange, key: &message.key };
         let copy = mark_duplicate(&message.body);
@@ -192,7 +199,8 @@ fn key_of(webhook: WebhookId, delivery: &DeliveryMessage) -> DeliveryKey {
 /// Creates a copy that says that its deliveries may have been queued from the database meanwhile. A message that cannot
 /// be decoded is copied as it is, because the consumer of the webhook's queue rejects it.
 fn mark_duplicate(body: &[u8]) -> Outgoing {
-    wire::decode(body).map_or_else(|_| Outgoing::new(body.to_vec()), duplicate_message)
+    let copy = wire::decode(body).map_or_else(|_| Outgoing::new(body.to_vec()), duplicate_message);
+    copy.marked_sent_on()
 }
 
 #[cfg(test)]
@@ -228,6 +236,8 @@ mod tests {
         let copied = wire::decode(&mark_duplicate(&body).body).expect("deliveries");
         assert!(copied.len() == 1 && copied[0].progress.repeated);
         assert_eq!(mark_duplicate(b"no delivery").body, b"no delivery");
+        // Only a message that comes back needs a declaration.
+        assert_eq!(mark_duplicate(b"no delivery").headers.len(), 1);
     }
 
     #[test]
