@@ -2,9 +2,11 @@
 
 use std::io;
 
-use deadpool_postgres::PoolError;
+use deadpool::managed::PoolError;
 use runtime::error::Chain;
 use tokio_postgres::error::SqlState;
+
+use crate::connection::manager::ConnectError;
 
 /// Bounds [`StoreError::refusal`] in bytes, because the text travels in a header of a message.
 pub const MAX_REFUSAL_BYTES: usize = 1024;
@@ -100,18 +102,36 @@ impl StoreError {
 
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
+        if is_statement_lost(&error) {
+            return Self::Unavailable(Box::new(LostStatement(error)));
+        }
         if is_passing(&error) { Self::Unavailable(Box::new(error)) } else { Self::Refused(error) }
     }
 }
 
-impl From<PoolError> for StoreError {
-    fn from(error: PoolError) -> Self {
+impl From<PoolError<ConnectError>> for StoreError {
+    fn from(error: PoolError<ConnectError>) -> Self {
         // No statement was sent yet, so the error concerns the connection.
         match error {
             PoolError::Backend(error) => Self::Unavailable(Box::new(error)),
             other => Self::Unavailable(Box::new(other)),
         }
     }
+}
+
+/// A pooler gave a connection to a server that does not have the statements that were prepared on it.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a prepared statement is gone, as behind PgBouncer in transaction mode without max_prepared_statements: set it to 200 \
+     (PgBouncer 1.21 or later), or use pool_mode = session"
+)]
+pub(crate) struct LostStatement(#[source] pub(crate) tokio_postgres::Error);
+
+/// Returns whether the server does not have a statement that was prepared, or has another of the same name.
+pub(crate) fn is_statement_lost(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| {
+        [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::DUPLICATE_PSTATEMENT].contains(code)
+    })
 }
 
 /// Returns whether the cause of an error is the server's state and not the statement's text.

@@ -4,7 +4,8 @@
 //! same concept. A test prepares each file against a migrated database, and another test checks that each file is used.
 //! The crate knows neither AMQP nor HTTP.
 //!
-//! The modules at the top are the foundation: [`pool`] opens connections and bounds every wait, [`error`] tells callers
+//! The modules at the top are the foundation: `connection` reads `DATABASE_URL` and connects to the hosts in turn, [`pool`]
+//! keeps connections and bounds every wait, [`error`] tells callers
 //! whether a retry can succeed, [`db`] lets a statement run alone or inside a transaction, [`keyset`] describes pages,
 //! [`clock`] is the database's time, and [`instances`] lists the processes that are alive. [`startup`] waits for the
 //! database and migrates it ([`migrate`]).
@@ -30,6 +31,7 @@ macro_rules! sql {
 
 pub mod api;
 pub mod clock;
+mod connection;
 pub mod db;
 pub mod delivery;
 pub mod error;
@@ -44,9 +46,9 @@ mod rows;
 pub mod secrets;
 pub mod settings;
 pub mod startup;
-mod tls;
 
 pub use api::transaction::AuditedTransaction;
+pub use connection::manager::Connection;
 pub use db::Executor;
 pub use error::StoreError;
 pub use pool::Store;

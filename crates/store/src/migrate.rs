@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
+use refinery::Migration;
+use refinery_core::AsyncMigrate;
+use refinery_core::traits::r#async::{AsyncQuery, AsyncTransaction};
 use tokio_postgres::Client;
-use tracing::{info, warn};
+use tracing::info;
 
+use crate::connection::manager::Connection;
 use crate::error::StoreError;
+use crate::maintenance::advisory_lock::AdvisoryLock;
 use crate::maintenance::online_index;
 use crate::maintenance::partitions;
 use crate::maintenance::schema_change::SCHEMA_LOCK;
@@ -20,10 +23,6 @@ mod embedded {
 /// Bounds a migration's wait for the lock on a table, because all later statements queue behind it. A migration that
 /// times out changes nothing and is retried.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
-/// Interval at which a process tries to take the schema's lock.
-const SCHEMA_LOCK_INTERVAL: Duration = Duration::from_millis(250);
-/// Interval at which a process logs that it waits for the schema's lock.
-const WAITING_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The schema could not be brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -46,54 +45,63 @@ pub enum MigrateError {
 /// # Errors
 /// When PostgreSQL does not answer or a migration fails. A failed migration changes nothing.
 pub async fn migrate_schema(store: &Store, retention: Duration) -> Result<(), MigrateError> {
-    let mut client = store.dedicated_session().await?;
-    let lock_timeout = format!("SET lock_timeout = {}", LOCK_TIMEOUT.as_millis());
-    client.batch_execute(&lock_timeout).await.map_err(StoreError::from)?;
-    lock_schema(&client).await?;
+    let mut client = Connection::take(store.client().await?);
+    let lock = AdvisoryLock::acquire(store, SCHEMA_LOCK, "migrate the schema").await?;
     // A later version may have added migrations that this one does not know. It starts nevertheless, because an upgrade
     // replaces one process at a time.
     let runner = embedded::migrations::runner().set_abort_missing(false);
-    let migrated = runner.run_async(&mut *client).await;
-    let unlocked = client.execute("SELECT pg_advisory_unlock($1)", &[&SCHEMA_LOCK]).await;
+    let migrated = runner.run_async(&mut MigrationSession(&mut client)).await;
     for applied in migrated?.applied_migrations() {
         info!(migration = %applied, "applied a migration");
     }
-    unlocked.map_err(StoreError::from)?;
+    lock.release().await?;
     online_index::create_on_new_tables(&client).await?;
     drop(client);
     partitions::create_partitions(store, retention).await?;
     Ok(())
 }
 
-/// Takes the schema's lock, polling for it.
+/// The connection that migrates, each migration in a transaction of its own.
 ///
-/// A process that waits in `pg_advisory_lock` could not log that it waits. It would wait forever when PgBouncer keeps
-/// the lock on a connection that it has given to another client.
-async fn lock_schema(client: &Client) -> Result<(), StoreError> {
-    let mut logged = Instant::now();
-    loop {
-        let row = client.query_one("SELECT pg_try_advisory_lock($1)", &[&SCHEMA_LOCK]).await?;
-        if row.try_get(0)? {
-            return Ok(());
+/// The timeouts are set in each transaction, because behind PgBouncer in transaction mode settings of the session may not
+/// be in force.
+struct MigrationSession<'a>(&'a mut Client);
+
+impl AsyncTransaction for MigrationSession<'_> {
+    type Error = tokio_postgres::Error;
+
+    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(
+        &mut self,
+        queries: T,
+    ) -> Result<usize, tokio_postgres::Error> {
+        let transaction = self.0.transaction().await?;
+        let lock = LOCK_TIMEOUT.as_millis();
+        let timeouts = format!("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {lock}");
+        transaction.batch_execute(&timeouts).await?;
+        let mut executed = 0;
+        for query in queries {
+            transaction.batch_execute(query).await?;
+            executed += 1;
         }
-        if logged.elapsed() >= WAITING_LOG_INTERVAL {
-            logged = Instant::now();
-            warn!(
-                "waiting to migrate: another session holds the schema's advisory lock; behind PgBouncer in transaction \
-                 mode no session releases it"
-            );
-        }
-        tokio::time::sleep(SCHEMA_LOCK_INTERVAL).await;
+        transaction.commit().await?;
+        Ok(executed)
     }
 }
+
+impl AsyncQuery<Vec<Migration>> for MigrationSession<'_> {
+    async fn query(&mut self, query: &str) -> Result<Vec<Migration>, tokio_postgres::Error> {
+        AsyncQuery::query(self.0, query).await
+    }
+}
+
+impl AsyncMigrate for MigrationSession<'_> {}
 
 /// Checks that the schema is at least as new as this program. Changes nothing.
 ///
 /// # Errors
 /// [`MigrateError::Behind`] when it is not.
 pub async fn check_schema(store: &Store) -> Result<(), MigrateError> {
-    let newest =
-        embedded::migrations::runner().get_migrations().iter().map(refinery::Migration::version).max();
+    let newest = embedded::migrations::runner().get_migrations().iter().map(Migration::version).max();
     let row = store.query_opt("SELECT max(version) FROM refinery_schema_history", &[]).await;
     let found: Option<i32> = match row {
         Ok(row) => row.and_then(|row| row.get(0)),

@@ -5,22 +5,24 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use deadpool_postgres::{
-    ClientWrapper, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
-};
+use deadpool::Runtime;
+use deadpool::managed::{Pool, Timeouts};
+use deadpool_postgres::ClientWrapper;
 use metrics::gauge;
 use runtime::error::Chain;
 use runtime::metrics::{MetricDef, MetricKind};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{NoTls, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::debug;
 
+use crate::connection::manager::{Connection, ConnectionManager};
 use crate::db::{Executor, Params};
 use crate::error::StoreError;
 use crate::settings::StoreSettings;
 
-/// Bounds the wait for a new connection, and for a connection of the pool to become free.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bounds the wait for a connection of the pool to become free.
+const FREE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bounds the wait for an answer, because a server that hangs or a half-open connection would otherwise block the
 /// caller forever. Statements of the services take a fraction of it.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -76,12 +78,44 @@ const BATCH_OPTIONS: &str = "-c plan_cache_mode=force_generic_plan -c enable_seq
 /// all of them to return the first, because it expects a few.
 const INDEX_ORDER_OPTIONS: &str = "-c enable_seqscan=off -c enable_sort=off -c enable_bitmapscan=off";
 
+/// The settings of the sessions of a pool, in the form of `options`.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionOptions {
+    own: String,
+    /// Those of `DATABASE_URL`, which come last and win.
+    of_url: Option<String>,
+}
+
+impl SessionOptions {
+    fn new(own: &str, of_url: Option<&str>) -> Self {
+        Self { own: own.to_owned(), of_url: of_url.map(str::to_owned) }
+    }
+
+    /// Returns whether `DATABASE_URL` sets a setting.
+    pub(crate) fn is_overridden(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        self.of_url.as_ref().is_some_and(|options| options.to_lowercase().contains(&name))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(of_url: Option<&str>) -> Self {
+        Self::new(&session_options(LOCK_TIMEOUT), of_url)
+    }
+}
+
+impl std::fmt::Display for SessionOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.own)?;
+        self.of_url.iter().try_for_each(|options| write!(f, " {options}"))
+    }
+}
+
 /// PostgreSQL, through a bounded pool of connections. Cheap to clone.
 ///
 /// The pool replaces a broken connection at its next use, so that the store works again as soon as the server does.
 #[derive(Clone)]
 pub struct Store {
-    pool: Pool,
+    pool: Pool<ConnectionManager>,
     /// TLS settings of the pool. A request to cancel a statement needs them, because it opens its own connection.
     tls: Option<MakeRustlsConnect>,
     answer_timeout: Duration,
@@ -152,29 +186,16 @@ impl Store {
     }
 
     fn with_options(settings: &StoreSettings, application: &str, connections: u16, options: &str) -> Self {
-        let mut config = settings.database_url.config.clone();
-        config
-            .application_name(application)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .keepalives_idle(Duration::from_secs(10));
-        config
-            .keepalives_interval(Duration::from_secs(5))
-            .keepalives_retries(2)
-            .tcp_user_timeout(ANSWER_TIMEOUT);
-        let options = config.get_options().map_or_else(|| options.to_owned(), |o| format!("{options} {o}"));
-        config.options(options);
-        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = match settings.database_url.tls.clone() {
-            Some(tls) => Manager::from_config(config, tls, recycling),
-            None => Manager::from_config(config, NoTls, recycling),
-        };
-        let pool = Pool::builder(manager)
+        let url = settings.database_url.clone();
+        let options = SessionOptions::new(options, url.config.get_options());
+        let create = url.hosts.total_timeout();
+        let pool = Pool::builder(ConnectionManager::new(url, options, application))
             .max_size(connections.into())
             .runtime(Runtime::Tokio1)
             .timeouts(Timeouts {
-                wait: Some(CONNECT_TIMEOUT),
-                create: Some(CONNECT_TIMEOUT),
-                recycle: Some(CONNECT_TIMEOUT),
+                wait: Some(FREE_TIMEOUT),
+                create: Some(create),
+                recycle: Some(FREE_TIMEOUT),
             })
             .build()
             .unwrap_or_else(|_| unreachable!("a runtime is given with the timeouts"));
@@ -192,7 +213,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when no connection is free in time.
-    pub async fn client(&self) -> Result<Object, StoreError> {
+    pub async fn client(&self) -> Result<Connection, StoreError> {
         Ok(self.pool.get().await?)
     }
 
@@ -203,9 +224,15 @@ impl Store {
     /// # Errors
     /// When PostgreSQL does not answer.
     pub(crate) async fn dedicated_session(&self) -> Result<ClientWrapper, StoreError> {
-        let client = Object::take(self.client().await?);
+        let client = Connection::take(self.client().await?);
         client.batch_execute("SET statement_timeout = 0").await?;
         Ok(client)
+    }
+
+    /// Closes the connections of this process to a server that does not allow writes: a former primary, which is a standby
+    /// now. The next connection begins with another host, if there is one.
+    pub(crate) fn leave_host(&self) {
+        self.pool.manager().leave_host();
     }
 
     /// Checks that PostgreSQL answers.
@@ -237,15 +264,24 @@ impl Store {
     /// operation began, because the same cause may have broken them. The server is asked to end the statement.
     async fn run_with_timeout<T>(
         &self,
-        operation: impl AsyncFnOnce(&Object) -> Result<T, tokio_postgres::Error>,
+        operation: impl AsyncFnOnce(&Connection) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, StoreError> {
         let client = self.client().await?;
         let began = Instant::now();
         match tokio::time::timeout(self.answer_timeout, operation(&client)).await {
-            Ok(answer) => Ok(answer?),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) {
+                    self.leave_host();
+                }
+                Err(error.into())
+            }
             Err(elapsed) => {
                 self.pool.retain(|_, metrics| metrics.created > began.into_std());
-                tasks::spawn_named("cancel statement", self.clone().cancel_and_close(Object::take(client)));
+                tasks::spawn_named(
+                    "cancel statement",
+                    self.clone().cancel_and_close(Connection::take(client)),
+                );
                 Err(StoreError::Unavailable(Box::new(elapsed)))
             }
         }

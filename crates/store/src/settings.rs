@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use clap::Args;
-use tokio_postgres::Config;
-use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::tls::TlsSettings;
+pub use crate::connection::url::DatabaseUrl;
+use crate::connection::url::parse_database_url;
 
 /// Bounds the retention. Partitions are daily, and planning becomes slow at about a thousand of them.
 pub const MAX_RETENTION: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -18,8 +17,8 @@ pub const MAX_AUDIT_RETENTION: Duration = Duration::from_secs(10 * 366 * 24 * 36
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "PostgreSQL")]
 pub struct StoreSettings {
-    /// PostgreSQL connection URL; over TLS with ?sslmode=verify-full, and sslrootcert, sslcert and sslkey
-    /// as libpq has them
+    /// PostgreSQL connection URL, or host=… user=… as libpq has it; several hosts as h1:5432,h2:5432; over TLS with
+    /// ?sslmode=verify-full, and sslrootcert, sslcert and sslkey
     #[arg(
         long,
         env = "DATABASE_URL",
@@ -42,28 +41,6 @@ pub struct StoreSettings {
     /// Do not migrate the schema; another process or an operator migrates it
     #[arg(long)]
     pub no_migrate: bool,
-}
-
-/// A parsed connection URL. Its `Debug` does not show the password.
-#[derive(Clone)]
-pub struct DatabaseUrl {
-    pub(crate) config: Config,
-    /// The TLS connector, unless the URL disables TLS.
-    pub(crate) tls: Option<MakeRustlsConnect>,
-}
-
-impl std::fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DatabaseUrl").field("dbname", &self.config.get_dbname()).finish_non_exhaustive()
-    }
-}
-
-fn parse_database_url(text: &str) -> Result<DatabaseUrl, String> {
-    let (text, tls) = TlsSettings::split_off(text)?;
-    let mut config: Config =
-        text.parse().map_err(|_| "it is no postgres://user:password@host:port/database".to_owned())?;
-    config.ssl_mode(tls.negotiated_mode());
-    Ok(DatabaseUrl { config, tls: tls.create_connector()? })
 }
 
 fn parse_audit_retention(text: &str) -> Result<Duration, String> {

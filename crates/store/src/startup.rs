@@ -12,6 +12,7 @@ use runtime::retry::Backoff;
 use tracing::{debug, info};
 
 use crate::clock;
+use crate::connection::pooler;
 use crate::error::StoreError;
 use crate::maintenance::online_index;
 use crate::maintenance::retention;
@@ -30,7 +31,11 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// It migrates the schema unless the settings forbid it. New indexes of large tables are then built in the background,
 /// because that may take hours. Ends the process when its retention is shorter than that of another process.
-pub async fn wait_until_ready(store: &Store, settings: &StoreSettings, readiness: &Readiness) {
+pub async fn wait_until_ready(
+    store: &Store,
+    settings: &StoreSettings,
+    readiness: &Readiness,
+) {
     let mut backoff = Backoff::default();
     while let Err(error) = prepare_schema(store, settings).await {
         readiness.set_database_away(Chain(&error).to_string());
@@ -47,7 +52,11 @@ pub async fn wait_until_ready(store: &Store, settings: &StoreSettings, readiness
     }
 }
 
-async fn prepare_schema(store: &Store, settings: &StoreSettings) -> Result<(), MigrateError> {
+async fn prepare_schema(
+    store: &Store,
+    settings: &StoreSettings,
+) -> Result<(), MigrateError> {
+    pooler::check_pooler(store).await?;
     if settings.no_migrate {
         migrate::check_schema(store).await?;
     } else {
@@ -69,11 +78,18 @@ pub async fn monitor_database(store: Store, control: Store, readiness: Readiness
     }
 }
 
-/// Commits a transaction, and adopts the time of the database.
+/// Commits a transaction, and adopts the time of the database. Leaves a server that does not allow writes, such as a former
+/// primary.
 async fn commit_probe(store: &Store) -> Result<(), StoreError> {
     let asked = Instant::now();
-    if let Some(row) = store.query_opt(sql!("probe/commit"), &[]).await? {
-        clock::adopt_time(read(&row, "now")?, asked);
+    let Some(row) = store.query_opt(sql!("probe/commit"), &[]).await? else { return Ok(()) };
+    clock::adopt_time(read(&row, "now")?, asked);
+    let is_read_only: bool = read(&row, "is_read_only")?;
+    if is_read_only {
+        store.leave_host();
+        return Err(StoreError::Unavailable(
+            "it does not allow writes: it is a standby, or read-only".into(),
+        ));
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! A write of the API: one transaction that can only commit together with an entry in the audit.
 
-use deadpool_postgres::{Object, Transaction};
+use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
 
 use crate::api::audit::{self, Entry};
+use crate::connection::manager::Connection;
 use crate::db::{Executor, Params};
 use crate::error::StoreError;
 
@@ -16,7 +17,7 @@ impl<'a> AuditedTransaction<'a> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn begin(client: &'a mut Object) -> Result<Self, StoreError> {
+    pub async fn begin(client: &'a mut Connection) -> Result<Self, StoreError> {
         Ok(Self(client.transaction().await?))
     }
 

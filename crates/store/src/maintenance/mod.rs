@@ -1,6 +1,7 @@
 //! Maintenance of the schema: creating partitions ahead and dropping expired ones, beginning an epoch of event keys
 //! each day, and deleting rows whose retention is over. Ages are measured by the database's clock only.
 
+pub(crate) mod advisory_lock;
 pub(crate) mod epochs;
 pub(crate) mod forgetting;
 pub mod online_index;
@@ -15,9 +16,9 @@ use tokio_postgres::error::SqlState;
 use tracing::{info, warn};
 
 use crate::error::StoreError;
+use crate::maintenance::advisory_lock::AdvisoryLock;
 use crate::maintenance::schema_change::{SCHEMA_LOCK, SchemaChange};
 use crate::pool::Store;
-use crate::rows::read;
 
 /// The advisory lock of the one process that maintains the schema.
 const MAINTENANCE_LOCK: i64 = SCHEMA_LOCK + 1;
@@ -37,6 +38,7 @@ pub enum Maintained {
 pub struct Maintenance {
     store: Store,
     change: SchemaChange,
+    lock: AdvisoryLock,
     /// The longest retention of all processes.
     retention: Duration,
     /// The retention of the audit.
@@ -76,11 +78,10 @@ impl Maintenance {
         audit_retention: Duration,
     ) -> Result<Option<Self>, StoreError> {
         let retention = retention::find_longest(store, retention).await?;
-        let mut change = SchemaChange::begin(store).await?;
-        let rows = change.query(sql!("partitions/try_maintain"), &[&MAINTENANCE_LOCK]).await?;
-        let locked = rows.first().map(|row| read(row, "locked")).transpose()?.unwrap_or(false);
+        let Some(lock) = AdvisoryLock::try_acquire(store, MAINTENANCE_LOCK).await? else { return Ok(None) };
+        let change = SchemaChange::begin(store).await?;
         let store = store.clone();
-        Ok(locked.then(|| Self { store, change, retention, audit_retention, finished: true }))
+        Ok(Some(Self { store, change, lock, retention, audit_retention, finished: true }))
     }
 
     /// Runs all steps.
@@ -107,6 +108,9 @@ impl Maintenance {
         self.note_progress("delete old entries of the audit", deleted);
         let deleted = forgetting::delete_old_bookkeeping(&self.store).await;
         self.note_progress("delete old bookkeeping", deleted);
+        if let Err(error) = self.lock.release().await {
+            log_failure("release the lock", &error);
+        }
         if self.finished { Maintained::Finished } else { Maintained::Unfinished }
     }
 

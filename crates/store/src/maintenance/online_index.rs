@@ -20,6 +20,7 @@ use tokio_postgres::Client;
 use tracing::{info, warn};
 
 use crate::error::StoreError;
+use crate::maintenance::advisory_lock::AdvisoryLock;
 use crate::pool::Store;
 use crate::rows::read;
 
@@ -81,8 +82,8 @@ pub const ONLINE_INDEXES: [OnlineIndex; 4] = [
 /// The advisory lock of the process that builds indexes. The schema's lock is not used, because creating tomorrow's
 /// partitions would otherwise wait for hours.
 const BUILD_LOCK: i64 = 0x0070_6f73_7472_6978;
-/// Sets a short lock timeout for steps that block writers, because writers queue behind the waiting step.
-const BRIEF_LOCK_TIMEOUT: &str = "SET lock_timeout = '2s'";
+/// Sets a short lock timeout for a step that blocks writers, because writers queue behind the waiting step.
+const BRIEF_LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '2s'";
 /// Removes the lock timeout for `CREATE INDEX CONCURRENTLY`. It waits for all earlier transactions and blocks none.
 const NO_LOCK_TIMEOUT: &str = "SET lock_timeout = 0";
 /// Delay of the next try after a failure, or while another process builds.
@@ -113,16 +114,30 @@ pub(crate) async fn build_until_complete(store: Store) {
 /// # Errors
 /// When the database fails. The next call continues.
 pub async fn build_missing(store: &Store) -> Result<bool, StoreError> {
-    let client = store.dedicated_session().await?;
     // Do not wait for the lock, because `CREATE INDEX CONCURRENTLY` would wait for the waiting transaction.
-    let locked: bool = client.query_one("SELECT pg_try_advisory_lock($1)", &[&BUILD_LOCK]).await?.get(0);
-    if !locked {
-        return Ok(false);
-    }
+    let Some(lock) = AdvisoryLock::try_acquire(store, BUILD_LOCK).await? else { return Ok(false) };
+    let client = store.dedicated_session().await?;
+    let built = build_all(&client).await;
+    // Behind a pooler the next user of the server connection would keep the settings.
+    client.batch_execute("RESET lock_timeout; RESET statement_timeout").await?;
+    lock.release().await?;
+    built.map(|()| true)
+}
+
+async fn build_all(client: &Client) -> Result<(), StoreError> {
     for index in &ONLINE_INDEXES {
-        build_index(&client, index).await?;
+        build_index(client, index).await?;
     }
-    Ok(true)
+    Ok(())
+}
+
+/// Runs a statement that blocks writers, with a short lock timeout.
+async fn run_briefly(client: &Client, sql: &str) -> Result<(), StoreError> {
+    let done = client.batch_execute(&format!("BEGIN; {BRIEF_LOCK_TIMEOUT}; {sql}; COMMIT")).await;
+    if done.is_err() {
+        client.batch_execute("ROLLBACK").await?;
+    }
+    Ok(done?)
 }
 
 /// Creates the indexes of empty tables and of tables without partitions, as on a new database.
@@ -159,19 +174,15 @@ async fn create_at_once(client: &Client, index: &OnlineIndex) -> Result<(), Stor
         return Ok(());
     }
     let OnlineIndex { name, table, definition, .. } = index;
-    client.batch_execute(BRIEF_LOCK_TIMEOUT).await?;
     // Another process may create the index at the same time.
-    client.batch_execute(&format!("CREATE INDEX IF NOT EXISTS {name} ON ONLY {table} {definition}")).await?;
-    Ok(())
+    run_briefly(client, &format!("CREATE INDEX IF NOT EXISTS {name} ON ONLY {table} {definition}")).await
 }
 
 async fn build_part(client: &Client, index: &OnlineIndex, partition: &str) -> Result<(), StoreError> {
     let part = index.part_name(partition);
     client.batch_execute(NO_LOCK_TIMEOUT).await?;
     build_concurrently(client, &part, partition, index.definition).await?;
-    client.batch_execute(BRIEF_LOCK_TIMEOUT).await?;
-    client.batch_execute(&format!("ALTER INDEX {} ATTACH PARTITION {part}", index.name)).await?;
-    Ok(())
+    run_briefly(client, &format!("ALTER INDEX {} ATTACH PARTITION {part}", index.name)).await
 }
 
 /// Builds an index beside readers and writers, unless it is complete. An unfinished one is dropped first.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::Object;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use crate::connection::manager::Connection;
 use crate::error::StoreError;
 use crate::pool::Store;
 
@@ -29,22 +29,18 @@ const _: () = assert!(STEP_TIMEOUT.as_millis() > STATEMENT_TIMEOUT.as_millis());
 /// A connection with short lock timeouts. Dropping it closes the connection, which ends its statement and releases its
 /// locks.
 pub(crate) struct SchemaChange {
-    client: Option<Object>,
+    client: Option<Connection>,
 }
 
 impl SchemaChange {
     pub(crate) async fn begin(store: &Store) -> Result<Self, StoreError> {
-        let mut change = Self { client: Some(store.client().await?) };
-        let lock = QUIET_LOCK_TIMEOUT.as_millis();
-        let statement = STATEMENT_TIMEOUT.as_millis();
-        change.execute(&format!("SET lock_timeout = {lock}; SET statement_timeout = {statement}")).await?;
-        Ok(change)
+        Ok(Self { client: Some(store.client().await?) })
     }
 
     /// Runs a step. If PostgreSQL does not answer in time, the connection is closed and no further step runs.
     async fn run_step<T>(
         &mut self,
-        step: impl AsyncFnOnce(&mut Object) -> Result<T, tokio_postgres::Error>,
+        step: impl AsyncFnOnce(&mut Connection) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, StoreError> {
         let Some(client) = self.client.as_mut() else {
             return Err(StoreError::Unavailable("the connection was closed after a timeout".into()));
@@ -60,7 +56,17 @@ impl SchemaChange {
 
     /// Runs a statement outside of any transaction.
     pub(crate) async fn execute(&mut self, sql: &str) -> Result<(), StoreError> {
-        self.run_step(async |client| client.batch_execute(sql).await).await
+        let lock = QUIET_LOCK_TIMEOUT.as_millis();
+        let statement = STATEMENT_TIMEOUT.as_millis();
+        let set = format!("SET lock_timeout = {lock}; SET statement_timeout = {statement}");
+        self.run_step(async |client| {
+            client.batch_execute(&set).await?;
+            let done = client.batch_execute(sql).await;
+            // Behind a pooler the next user of the server connection would keep the settings.
+            client.batch_execute("RESET lock_timeout; RESET statement_timeout").await?;
+            done
+        })
+        .await
     }
 
     pub(crate) async fn query(
@@ -77,13 +83,11 @@ impl SchemaChange {
         sql: &str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Row, StoreError> {
-        let turn = TURN_TIMEOUT.as_millis();
-        let lock = LOCK_TIMEOUT.as_millis();
+        let turn = set_locally(TURN_TIMEOUT);
+        let lock = set_locally(LOCK_TIMEOUT);
         self.run_step(async |client| {
             let transaction = client.transaction().await?;
-            let turn = format!(
-                "SET LOCAL lock_timeout = {turn}; SELECT pg_advisory_xact_lock({SCHEMA_LOCK}); SET LOCAL lock_timeout = {lock}"
-            );
+            let turn = format!("{turn}; SELECT pg_advisory_xact_lock({SCHEMA_LOCK}); {lock}");
             transaction.batch_execute(&turn).await?;
             let row = transaction.query_one(sql, params).await?;
             transaction.commit().await?;
@@ -94,10 +98,10 @@ impl SchemaChange {
 
     /// Runs statements in one transaction with a short lock timeout.
     pub(crate) async fn run_transaction(&mut self, sql: &str) -> Result<(), StoreError> {
-        let lock = LOCK_TIMEOUT.as_millis();
+        let lock = set_locally(LOCK_TIMEOUT);
         self.run_step(async |client| {
             let transaction = client.transaction().await?;
-            transaction.batch_execute(&format!("SET LOCAL lock_timeout = {lock}; {sql}")).await?;
+            transaction.batch_execute(&format!("{lock}; {sql}")).await?;
             transaction.commit().await
         })
         .await
@@ -105,9 +109,11 @@ impl SchemaChange {
 
     /// Drops a table, unless it was attached as a partition meanwhile.
     pub(crate) async fn drop_detached(&mut self, table: &str) -> Result<bool, StoreError> {
+        let lock = set_locally(QUIET_LOCK_TIMEOUT);
         self.run_step(async |client| {
             let transaction = client.transaction().await?;
-            transaction.batch_execute(&format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")).await?;
+            let locking = format!("{lock}; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
+            transaction.batch_execute(&locking).await?;
             let attached = "SELECT relispartition FROM pg_class WHERE oid = $1::text::regclass";
             if transaction.query_one(attached, &[&table]).await?.try_get(0)? {
                 return Ok(false);
@@ -120,8 +126,15 @@ impl SchemaChange {
     }
 
     fn close(&mut self) {
-        drop(self.client.take().map(Object::take));
+        drop(self.client.take().map(Connection::take));
     }
+}
+
+/// Returns the statement that sets the timeouts of a transaction.
+fn set_locally(lock_timeout: Duration) -> String {
+    let lock = lock_timeout.as_millis();
+    let statement = STATEMENT_TIMEOUT.as_millis();
+    format!("SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {statement}")
 }
 
 impl Drop for SchemaChange {

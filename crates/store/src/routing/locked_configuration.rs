@@ -1,8 +1,8 @@
 //! A transaction during which the configuration does not change.
 
-use deadpool_postgres::Object;
 use tokio_postgres::Row;
 
+use crate::connection::manager::Connection;
 use crate::db::{Executor, Params};
 use crate::error::StoreError;
 use crate::pool::{ANSWER_TIMEOUT, Store};
@@ -11,7 +11,7 @@ use crate::pool::{ANSWER_TIMEOUT, Store};
 /// [`Self::commit`], nothing changes.
 #[must_use = "a transaction that is not committed is undone"]
 pub struct LockedConfiguration {
-    client: Option<Object>,
+    client: Option<Connection>,
 }
 
 impl LockedConfiguration {
@@ -39,7 +39,7 @@ impl LockedConfiguration {
 
     async fn run_with_timeout<T>(
         &self,
-        operation: impl AsyncFnOnce(&Object) -> Result<T, tokio_postgres::Error>,
+        operation: impl AsyncFnOnce(&Connection) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, StoreError> {
         let Some(client) = &self.client else {
             return Err(StoreError::Unavailable("the transaction has ended".into()));
@@ -64,7 +64,7 @@ impl Executor for LockedConfiguration {
 impl Drop for LockedConfiguration {
     fn drop(&mut self) {
         // Closing the connection rolls the transaction back in any state.
-        drop(self.client.take().map(Object::take));
+        drop(self.client.take().map(Connection::take));
     }
 }
 

@@ -20,7 +20,7 @@ async fn a_migration_takes_the_schema_lock_when_another_process_releases_it() {
         async move { migrate_schema(&store, RETENTION).await }
     });
     let tries = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-                 AND state = 'idle' AND query LIKE '%pg_try_advisory_lock%' AND pid <> pg_backend_pid()";
+                 AND state = 'idle' AND query = 'ROLLBACK' AND pid <> pg_backend_pid()";
     while test.sql.query_one(tries, &[]).await.expect("activity").get::<_, i64>(0) == 0 {
         assert!(!migrating.is_finished(), "it gave up");
         tokio::task::yield_now().await;

@@ -1,7 +1,8 @@
-//! TLS to PostgreSQL, configured as in libpq: `sslmode`, `sslrootcert`, `sslcert` and `sslkey` in the URL
+//! TLS to PostgreSQL, configured as in libpq: `sslmode`, `sslrootcert`, `sslcert` and `sslkey` in the
+//! text of the connection
 //! (PostgreSQL manual, "Database Connection Control Functions").
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -12,7 +13,13 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
-use url::Url;
+
+use crate::connection::url::Parameters;
+
+/// PostgreSQL's protocol in ALPN.
+const ALPN: &[u8] = b"postgresql";
+/// The `sslrootcert` that stands for the roots that browsers trust.
+const SYSTEM_ROOTS: &str = "system";
 
 /// The verification of the server, by `sslmode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,44 +36,58 @@ enum Mode {
     VerifyFull,
 }
 
-/// The TLS settings of a connection URL.
+/// The TLS settings of a connection.
 #[derive(Debug)]
 pub(crate) struct TlsSettings {
     mode: Mode,
     roots: Option<PathBuf>,
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
+    /// Whether TLS begins without asking the server first.
+    direct: bool,
 }
 
 impl TlsSettings {
-    /// Splits a connection URL into the URL without TLS settings, and the settings.
-    pub(crate) fn split_off(text: &str) -> Result<(String, Self), String> {
-        let mut settings = Self { mode: Mode::Disable, roots: None, certificate: None, key: None };
-        let Ok(mut url) = Url::parse(text) else { return Ok((text.to_owned(), settings)) };
-        let mut asked = None;
-        let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-        let mut rest = Vec::new();
-        for (name, value) in pairs {
-            match name.as_str() {
-                "sslmode" => asked = Some(parse_mode(&value)?),
-                "sslrootcert" => settings.roots = Some(value.into()),
-                "sslcert" => settings.certificate = Some(value.into()),
-                "sslkey" => settings.key = Some(value.into()),
-                _ => rest.push((name, value)),
+    /// Takes the TLS settings out of the parameters of a connection.
+    pub(crate) fn take(parameters: &mut Parameters) -> Result<Self, String> {
+        let asked = parameters.take("sslmode").map(|mode| parse_mode(&mode)).transpose()?;
+        let mut file = |name| {
+            let file = parameters.take(name);
+            match file.as_deref() {
+                Some("") => Err(format!("{name} is empty: name a file, or leave it out")),
+                _ => Ok(file.map(PathBuf::from)),
             }
+        };
+        let roots = file("sslrootcert")?;
+        let certificate = file("sslcert")?;
+        let key = file("sslkey")?;
+        if roots.as_deref() == Some(Path::new(SYSTEM_ROOTS)) {
+            if asked.is_some_and(|mode| mode != Mode::VerifyFull) {
+                return Err("sslrootcert=system needs sslmode=verify-full".to_owned());
+            }
+            return Ok(Self { mode: Mode::VerifyFull, roots: None, certificate, key, direct: false });
         }
-        settings.mode = match asked {
+        let mode = match asked {
             // As in libpq, a root certificate implies that the server is verified.
-            Some(Mode::Require) if settings.roots.is_some() => Mode::VerifyCa,
+            Some(Mode::Require) if roots.is_some() => Mode::VerifyCa,
             Some(mode) => mode,
-            None if settings.roots.is_some() => Mode::VerifyFull,
+            None if roots.is_some() => Mode::VerifyFull,
+            None if certificate.is_some() || key.is_some() => {
+                return Err("sslcert and sslkey need an sslmode, such as verify-full".to_owned());
+            }
             None => Mode::Disable,
         };
-        url.set_query(None);
-        if !rest.is_empty() {
-            url.query_pairs_mut().extend_pairs(rest);
-        }
-        Ok((url.to_string(), settings))
+        Ok(Self { mode, roots, certificate, key, direct: false })
+    }
+
+    /// Sets whether TLS begins without asking the server first.
+    pub(crate) fn set_direct(&mut self, direct: bool) {
+        self.direct = direct;
+    }
+
+    /// Returns whether a connection without TLS is refused.
+    pub(crate) fn is_required(&self) -> bool {
+        self.negotiated_mode() == SslMode::Require
     }
 
     /// Returns the mode that the client negotiates with the server.
@@ -93,7 +114,7 @@ impl TlsSettings {
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(self.lenient_verifier(provider)?)),
         };
-        let config = match (&self.certificate, &self.key) {
+        let mut config = match (&self.certificate, &self.key) {
             (Some(certificate), Some(key)) => {
                 let chain = read_certificates(certificate, "sslcert")?;
                 let key = PrivateKeyDer::from_pem_file(key).map_err(|error| format!("sslkey: {error}"))?;
@@ -102,6 +123,10 @@ impl TlsSettings {
             (None, None) => builder.with_no_client_auth(),
             _ => return Err("sslcert and sslkey go together".to_owned()),
         };
+        if self.direct {
+            // PostgreSQL refuses direct TLS without its name in ALPN.
+            config.alpn_protocols = vec![ALPN.to_vec()];
+        }
         Ok(Some(MakeRustlsConnect::new(config)))
     }
 
@@ -135,7 +160,7 @@ fn parse_mode(text: &str) -> Result<Mode, String> {
         "require" => Mode::Require,
         "verify-ca" => Mode::VerifyCa,
         "verify-full" => Mode::VerifyFull,
-        _ => return Err("sslmode is one of disable, prefer, require, verify-ca, verify-full".to_owned()),
+        _ => return Err("sslmode is disable, allow, prefer, require, verify-ca or verify-full".to_owned()),
     })
 }
 
@@ -198,49 +223,5 @@ impl ServerCertVerifier for LenientVerifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn split_off_removes_only_the_tls_settings_from_the_url() {
-        let (rest, tls) = TlsSettings::split_off(
-            "postgres://u:p@h:5432/db?sslmode=require&application_name=a%20b&sslcert=/c&sslkey=/k",
-        )
-        .expect("valid");
-        assert_eq!(rest, "postgres://u:p@h:5432/db?application_name=a+b");
-        assert_eq!((tls.mode, tls.negotiated_mode()), (Mode::Require, SslMode::Require));
-        assert!(tls.certificate.is_some() && tls.key.is_some());
-    }
-
-    #[test]
-    fn a_root_certificate_implies_verification() {
-        let mode =
-            |query| TlsSettings::split_off(&format!("postgres://h/db{query}")).map(|(_, tls)| tls.mode);
-        assert_eq!(mode(""), Ok(Mode::Disable));
-        assert_eq!(mode("?sslrootcert=/r"), Ok(Mode::VerifyFull));
-        assert_eq!(mode("?sslmode=require&sslrootcert=/r"), Ok(Mode::VerifyCa));
-        assert_eq!(mode("?sslmode=verify-full"), Ok(Mode::VerifyFull));
-        assert!(mode("?sslmode=yes").is_err());
-    }
-
-    #[test]
-    fn the_error_names_the_parameter_that_cannot_be_read() {
-        let connector = |query| {
-            let (_, tls) = TlsSettings::split_off(&format!("postgres://h/db?{query}")).expect("a URL");
-            tls.create_connector()
-                .map(|connector| connector.is_some())
-                .map_err(|error| error.split(':').next().map(str::to_owned))
-        };
-        assert_eq!(connector("sslmode=disable"), Ok(false));
-        assert_eq!(connector("sslmode=require"), Ok(true));
-        assert_eq!(
-            connector("sslmode=verify-full&sslrootcert=/nothing/there"),
-            Err(Some("sslrootcert".to_owned()))
-        );
-        assert!(connector("sslmode=require&sslcert=/nothing/there").is_err());
     }
 }
