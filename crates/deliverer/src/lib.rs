@@ -106,7 +106,13 @@ async fn wait_for_servers(
 ) {
     let prober = Prober::new(open_link(config, "watch"), &config.broker.namespace);
     let database = async {
-        store::startup::wait_until_ready(store, &config.store, readiness).await;
+        store::startup::wait_until_ready(
+            store,
+            &config.store,
+            &config.broker.namespace.to_string(),
+            readiness,
+        )
+        .await;
         tasks::spawn_essential(
             "database watch",
             store::startup::monitor_database(store.clone(), control.clone(), readiness.clone()),

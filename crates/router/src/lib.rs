@@ -202,7 +202,8 @@ async fn start_router(config: &Config, readiness: Readiness, stop: &Cancellation
 }
 
 async fn wait_for_database(config: &Config, store: &Store, control: &Store, readiness: &Readiness) {
-    store::startup::wait_until_ready(store, &config.store, readiness).await;
+    store::startup::wait_until_ready(store, &config.store, &config.broker.namespace.to_string(), readiness)
+        .await;
     tasks::spawn_essential(
         "database watch",
         store::startup::monitor_database(store.clone(), control.clone(), readiness.clone()),

@@ -7,7 +7,8 @@
 //! The modules at the top are the foundation: `connection` reads `DATABASE_URL` and connects to the hosts in turn, [`pool`]
 //! keeps connections and bounds every wait, [`error`] tells callers
 //! whether a retry can succeed, [`db`] lets a statement run alone or inside a transaction, [`keyset`] describes pages,
-//! [`clock`] is the database's time, and [`instances`] lists the processes that are alive. [`startup`] waits for the
+//! [`clock`] is the database's time, and [`instances`] lists the processes that are alive, [`namespace`] ties the database to one
+//! namespace. [`startup`] waits for the
 //! database and migrates it ([`migrate`]).
 //!
 //! The folders hold the statements:
@@ -39,6 +40,7 @@ pub mod instances;
 pub mod keyset;
 pub mod maintenance;
 pub mod migrate;
+pub mod namespace;
 pub mod pool;
 pub mod redelivery;
 pub mod routing;

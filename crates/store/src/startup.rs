@@ -17,6 +17,7 @@ use crate::error::StoreError;
 use crate::maintenance::online_index;
 use crate::maintenance::retention;
 use crate::migrate::{self, MigrateError};
+use crate::namespace;
 use crate::pool::Store;
 use crate::rows::read;
 use crate::settings::StoreSettings;
@@ -30,14 +31,16 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Waits until PostgreSQL answers and its schema is current, and reports the reason to `readiness` until then.
 ///
 /// It migrates the schema unless the settings forbid it. New indexes of large tables are then built in the background,
-/// because that may take hours. Ends the process when its retention is shorter than that of another process.
+/// because that may take hours. Ends the process when the database belongs to another namespace, or when its retention is
+/// shorter than that of another process.
 pub async fn wait_until_ready(
     store: &Store,
     settings: &StoreSettings,
+    namespace: &str,
     readiness: &Readiness,
 ) {
     let mut backoff = Backoff::default();
-    while let Err(error) = prepare_schema(store, settings).await {
+    while let Err(error) = prepare_schema(store, settings, namespace).await {
         readiness.set_database_away(Chain(&error).to_string());
         backoff.wait().await;
     }
@@ -55,6 +58,7 @@ pub async fn wait_until_ready(
 async fn prepare_schema(
     store: &Store,
     settings: &StoreSettings,
+    namespace: &str,
 ) -> Result<(), MigrateError> {
     pooler::check_pooler(store).await?;
     if settings.no_migrate {
@@ -62,6 +66,7 @@ async fn prepare_schema(
     } else {
         migrate::migrate_schema(store, settings.retention).await?;
     }
+    namespace::refuse_other(store, namespace).await?;
     Ok(retention::refuse_shorter(store, settings.retention).await?)
 }
 

@@ -237,3 +237,17 @@ async fn a_server_that_takes_no_writes_is_no_host() {
     store.ping().await.expect("it is no standby");
     database.drop_database().await;
 }
+
+#[tokio::test]
+async fn one_of_several_namespaces_gets_the_database() {
+    let database = TestDatabase::create().await;
+    let store = Store::new(&settings(&database.behind(&[], "")), "test");
+    store::migrate::migrate_schema(&store, Duration::from_secs(24 * 3600)).await.expect("migrated");
+    let names: Vec<String> = (0..8).map(|n| format!("n{n}")).collect();
+    let claimed = names.iter().map(|name| store::namespace::claim_namespace(&store, name));
+    let claimed: Vec<String> = futures_util::future::try_join_all(claimed).await.expect("claimed");
+    assert!(names.contains(&claimed[0]) && claimed.iter().all(|name| *name == claimed[0]), "{claimed:?}");
+    assert_eq!(store::namespace::claim_namespace(&store, "later").await.expect("claimed"), claimed[0]);
+    drop(store);
+    database.drop_database().await;
+}

@@ -200,7 +200,7 @@ async fn reencrypt_secrets(config: &Config) -> Result<(), StartError> {
 }
 
 async fn maintain_database(api: Api, settings: store::StoreSettings, me: Instance, readiness: Readiness) {
-    store::startup::wait_until_ready(&api.control, &settings, &readiness).await;
+    store::startup::wait_until_ready(&api.control, &settings, &api.names.to_string(), &readiness).await;
     let watching = store::startup::monitor_database(api.store.clone(), api.control.clone(), readiness);
     tasks::spawn_essential("database watch", watching);
     loop {
