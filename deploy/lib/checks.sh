@@ -7,6 +7,7 @@ need_server_programs() {
   local missing=()
   have rabbitmq-server || missing+=(rabbitmq-server)
   [[ -n $(newest_postgres) ]] || missing+=(postgresql)
+  [[ -x /usr/sbin/pgbouncer ]] || missing+=(pgbouncer)
   compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
   [[ ${#missing[@]} -eq 0 ]] || without_main_cluster install "tests run servers of their own" "${missing[@]}"
 }
@@ -53,7 +54,7 @@ check_observability() { "$E2E_PYTHON" deploy/check/observability.py; }
 
 check_kubernetes() { "$E2E_PYTHON" deploy/check/kubernetes.py; }
 
-# Tests on RabbitMQ 4 are marked as ignored, because not every machine can create the root that they need.
+# Tests on RabbitMQ 4 and on a recent PgBouncer are marked as ignored, because not every machine can create the root that they need.
 run_tests() {
   # The same order of faults in each run. Set the variable to try another order (tests/README.md).
   export E2E_FAULTS_SEED=${E2E_FAULTS_SEED:-18615}
@@ -67,11 +68,11 @@ run_tests() {
   fi
 }
 
-# Provides RabbitMQ 4 in a Debian 13 root: E2E_RABBITMQ_4_ROOT. Says why if it cannot.
+# Provides RabbitMQ 4 and PgBouncer 1.24 in a Debian 13 root: E2E_RABBITMQ_4_ROOT. Says why if it cannot.
 need_rabbitmq_4() {
   [[ -z ${E2E_RABBITMQ_4_ROOT:-} ]] || return 0
   local root=$STATE/trixie
-  [[ -x $root/usr/lib/rabbitmq/bin/rabbitmq-server ]] || make_rabbitmq_4_root "$root" || return 1
+  [[ -x $root/usr/lib/rabbitmq/bin/rabbitmq-server && -x $root/usr/sbin/pgbouncer ]] || make_rabbitmq_4_root "$root" || return 1
   export E2E_RABBITMQ_4_ROOT=$root
 }
 
@@ -84,12 +85,13 @@ make_rabbitmq_4_root() {
   have debootstrap || (install "RabbitMQ 4 comes from a Debian 13 root" debootstrap) || return 1
   mirror=$(debian_mirror)
   [[ -n $mirror ]] || { say "no RabbitMQ 4: this machine's packages do not come from Debian" && return 1; }
-  say "creating a Debian 13 root with RabbitMQ 4 (two minutes, 250 MB)"
+  say "creating a Debian 13 root with RabbitMQ 4 and a PgBouncer with prepared statements (two minutes, 250 MB)"
   rm -rf "$1.new"
-  unshare --mount debootstrap --variant=minbase --force-check-gpg --include=rabbitmq-server \
+  unshare --mount debootstrap --variant=minbase --force-check-gpg --include=rabbitmq-server,pgbouncer \
     trixie "$1.new" "$mirror" >>"$log" 2>&1 </dev/null ||
     { say "no RabbitMQ 4: debootstrap failed ($log)" && return 1; }
   rm -rf "$1.new"/var/cache/apt/archives/*.deb "$1.new"/var/lib/apt/lists/*
+  rm -rf "$1"
   mv "$1.new" "$1"
 }
 

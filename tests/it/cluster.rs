@@ -23,5 +23,6 @@ macro_rules! on_each_server {
 
 mod lost_majority;
 mod lost_node;
+mod node_list;
 mod one_node;
 mod scene;

@@ -144,7 +144,13 @@ fn a_missing_master_key_is_a_one_line_error() {
 fn an_invalid_setting_is_a_one_line_error() {
     let common = [
         ("DATABASE_URL", "mysql://nowhere"),
+        ("DATABASE_URL", "postgres:///x"),
+        ("DATABASE_URL", "postgres://u:hush@h1:1,h2:2/x?sslmode=yes"),
+        ("DATABASE_URL", "host=h1,h2 port=1,2,3 password=hush"),
+        ("DATABASE_URL", "postgres://h/x?target_session_attrs=standby"),
         ("AMQP_URL", "http://127.0.0.1"),
+        ("AMQP_URL", "a:5672,b:5672"),
+        ("AMQP_URL", "amqp://u:hush@a/v,amqp://u:hush@b/w"),
         ("POSTRIDER_NAMESPACE", "no spaces"),
         ("POSTRIDER_OPS_LISTEN", "nowhere"),
         ("POSTRIDER_LOG_FORMAT", "xml"),
@@ -176,6 +182,12 @@ fn an_invalid_setting_is_a_one_line_error() {
             setting != "POSTRIDER_MASTER_KEY" || !text.contains(value),
             "a secret is never shown: {text}"
         );
+        assert!(!text.contains("hush"), "a secret is never shown: {text}");
+    }
+    // Compose gives an empty value for a variable that is not set.
+    for setting in ["DATABASE_URL", "AMQP_URL"] {
+        let output = Command::new(binaries::binary_path("router")).env_clear().env(setting, "").output();
+        assert_refused("router", &output.expect("the service runs"), setting, "");
     }
     let unknown = run_service("router", &["--nope"], &[]);
     assert_refused("router", &unknown, "--nope", "");
@@ -200,6 +212,29 @@ async fn a_retention_shorter_than_that_of_a_running_process_is_rejected() {
         process.set("POSTRIDER_RETENTION", "7d");
         process.start();
         process.wait_ready().await;
+    }
+}
+
+/// Deliverers of another namespace would own webhooks, and leave their queues alone.
+#[tokio::test]
+async fn a_second_namespace_on_the_database_is_rejected() {
+    let mut platform = Platform::start().await;
+    let first = platform.namespace.clone();
+    // Without a broker, so that the process declares nothing there.
+    let closed = Port::reserve();
+    let amqp = format!("amqp://guest:guest@{}/%2f", closed.address());
+    for process in platform.processes_mut() {
+        process.terminate().await;
+        process.clear_log();
+        process.set("POSTRIDER_NAMESPACE", "second");
+        process.set("AMQP_URL", &amqp);
+        process.start();
+        assert_eq!(process.wait_exit().await.code(), Some(2), "{}", process.log_tail());
+        let log = process.read_log();
+        let line = log.lines().last().expect("a line");
+        for part in ["POSTRIDER_NAMESPACE", "second", first.as_str()] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
     }
 }
 

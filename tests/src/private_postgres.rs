@@ -80,16 +80,85 @@ impl PrivatePostgres {
         }
     }
 
+    /// Starts a standby that follows this server.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_standby(&self) -> Self {
+        let mut standby = Self::prepare_directory();
+        let output = standby
+            .command("pg_basebackup")
+            .args(["--host=127.0.0.1", "--username=postgres", "--write-recovery-conf", "--checkpoint=fast"])
+            .arg(format!("--port={}", self.port.number()))
+            .output()
+            .expect("pg_basebackup");
+        assert!(output.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&output.stderr));
+        standby.restart().await;
+        standby
+    }
+
+    /// Makes every commit wait for a standby.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub async fn require_standby(&self) {
+        let client = database::connect(&self.admin_url()).await.expect("the private PostgreSQL");
+        for statement in ["ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"] {
+            client.batch_execute(statement).await.expect("the setting");
+        }
+    }
+
+    /// Makes a standby the primary.
+    ///
+    /// # Panics
+    /// When it does not become one.
+    pub async fn promote(&self) {
+        let client = database::connect(&self.admin_url()).await.expect("the private PostgreSQL");
+        // It copied the setting, and has no standby itself.
+        for statement in ["ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_promote()"] {
+            client.batch_execute(statement).await.expect("it is promoted");
+        }
+    }
+
+    /// Sends SIGSTOP to all of its processes, as on a machine that hangs.
+    pub fn freeze(&self) {
+        self.signal_all("STOP");
+    }
+
+    /// Sends SIGCONT to all of its processes.
+    pub fn unfreeze(&self) {
+        self.signal_all("CONT");
+    }
+
+    fn signal_all(&self, signal: &str) {
+        let parent = self.child.as_ref().expect("a running server").id();
+        // The parent first, so that it starts no further process.
+        send_signal(parent, signal);
+        for process in list_children(parent) {
+            send_signal(process, signal);
+        }
+    }
+
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port.number()
+    }
+
     fn prepare() -> Self {
+        let postgres = Self::prepare_directory();
+        postgres.run_initdb();
+        postgres
+    }
+
+    fn prepare_directory() -> Self {
         let dir = std::env::temp_dir().join(format!("postrider-e2e-postgres-{}", unique_name()));
         std::fs::create_dir_all(&dir).expect("a directory for PostgreSQL");
         let owner = find_owner();
         if let Some((user, group)) = owner {
             chown(&dir, Some(user), Some(group)).expect("a directory of the user postgres");
         }
-        let postgres = Self { bin: find_bin_dir(), dir, port: Port::reserve(), owner, child: None };
-        postgres.run_initdb();
-        postgres
+        Self { bin: find_bin_dir(), dir, port: Port::reserve(), owner, child: None }
     }
 
     fn run_initdb(&self) {
@@ -200,6 +269,19 @@ impl Drop for PrivatePostgres {
         self.kill();
         let _ = std::fs::remove_dir_all(&self.dir);
     }
+}
+
+/// Returns the processes that a process has started.
+fn list_children(parent: u32) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse::<u32>().ok();
+    let is_child = |process: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        status
+            .lines()
+            .any(|line| line.strip_prefix("PPid:").is_some_and(|id| id.trim() == parent.to_string()))
+    };
+    processes.filter_map(number).filter(is_child).collect()
 }
 
 /// Returns the directory of the newest installed server.

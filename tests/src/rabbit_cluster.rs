@@ -119,6 +119,12 @@ impl RabbitCluster {
         format!("amqp://guest:guest@{}/%2f", self.balancer.address())
     }
 
+    /// Returns the URL of each node.
+    #[must_use]
+    pub fn node_urls(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| format!("amqp://guest:guest@{}/%2f", node.port().address())).collect()
+    }
+
     /// `kill -9` of a node.
     pub fn kill(&mut self, node: NodeIndex) {
         self.nodes[node].kill();

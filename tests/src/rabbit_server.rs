@@ -1,4 +1,4 @@
-//! The source of RabbitMQ's programs, which is this machine's package or a Debian root beside it.
+//! The source of the servers' programs, which is this machine's packages or a Debian root beside it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -42,6 +42,14 @@ impl Server {
             panic!("{RABBITMQ_4_ROOT} is not set: deploy/test makes a Debian 13 root and sets it")
         });
         Self::Root(PathBuf::from(root))
+    }
+
+    /// Returns a command that becomes the program at this path of a package.
+    pub(crate) fn program(&self, path: &str) -> Command {
+        match self {
+            Self::Installed => Command::new(path),
+            Self::Root(root) => enter_root(root, Path::new(path)),
+        }
     }
 
     /// Returns a command that becomes one of RabbitMQ's scripts, so that signals reach the script.

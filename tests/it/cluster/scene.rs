@@ -41,9 +41,19 @@ pub(super) struct Scene {
 impl Scene {
     /// Starts all of it, and waits until each webhook is served.
     pub(super) async fn start(server: Server, handling: PartitionHandling) -> Self {
+        Self::start_with(server, handling, RabbitCluster::url).await
+    }
+
+    /// Starts all of it, with the services' `AMQP_URL` from this function.
+    pub(super) async fn start_with(
+        server: Server,
+        handling: PartitionHandling,
+        amqp_url: impl FnOnce(&RabbitCluster) -> String,
+    ) -> Self {
         let began = Instant::now();
         let cluster = RabbitCluster::start(server, handling).await;
-        let builder = Platform::builder().broker(&cluster.url()).retries(RETRIES).without_health_rule();
+        let builder = Platform::builder().broker(&cluster.url()).set("AMQP_URL", &amqp_url(&cluster));
+        let builder = builder.retries(RETRIES).without_health_rule();
         let platform = builder.apis(1).routers(REPLICAS).deliverers(REPLICAS).start().await;
         let ledger = Arc::new(Ledger::default());
         let silence = Arc::new(Silence::in_front_of(ledger.clone()));
