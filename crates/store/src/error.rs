@@ -1,5 +1,6 @@
 //! Errors of the database, classified by whether a retry can succeed.
 
+use std::fmt;
 use std::io;
 
 use deadpool::managed::PoolError;
@@ -19,11 +20,43 @@ pub enum StoreError {
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// PostgreSQL refused the statement. A retry cannot succeed.
     #[error("PostgreSQL refused a statement")]
-    Refused(#[source] tokio_postgres::Error),
+    Refused(#[source] Refusal),
     /// Stored data cannot be read, for example a secret that is encrypted under another master key.
     #[error("stored data cannot be read: {0}")]
     Unreadable(String),
 }
+
+/// PostgreSQL's refusal of a statement.
+///
+/// Its text leaves out PostgreSQL's detail, because that repeats the values of a row, and errors are logged.
+pub struct Refusal(tokio_postgres::Error);
+
+impl From<tokio_postgres::Error> for Refusal {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(error) = self.0.as_db_error() else { return Chain(&self.0).fmt(f) };
+        write!(f, "{}: {} ({}", error.severity(), error.message(), error.code().code())?;
+        for (what, name) in [("table", error.table()), ("constraint", error.constraint())] {
+            if let Some(name) = name {
+                write!(f, ", {what} {name}")?;
+            }
+        }
+        f.write_str(")")
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Refusal({self})")
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 impl StoreError {
     /// Returns whether the same call may succeed later.
@@ -69,7 +102,7 @@ impl StoreError {
     pub fn misses_partition(&self) -> bool {
         match self {
             // PostgreSQL reports a missing partition as a violated check without the name of a constraint.
-            Self::Refused(error) => error.as_db_error().is_some_and(|error| {
+            Self::Refused(Refusal(error)) => error.as_db_error().is_some_and(|error| {
                 *error.code() == SqlState::CHECK_VIOLATION && error.constraint().is_none()
             }),
             _ => false,
@@ -80,7 +113,7 @@ impl StoreError {
     #[must_use]
     pub fn refusal(&self) -> String {
         let mut text = match self {
-            Self::Refused(error) => match error.as_db_error() {
+            Self::Refused(Refusal(error)) => match error.as_db_error() {
                 Some(error) => error.message().to_owned(),
                 None => Chain(error).to_string(),
             },
@@ -94,7 +127,7 @@ impl StoreError {
     #[must_use]
     pub fn broken_constraint(&self) -> Option<&str> {
         match self {
-            Self::Refused(error) => error.as_db_error()?.constraint(),
+            Self::Refused(Refusal(error)) => error.as_db_error()?.constraint(),
             _ => None,
         }
     }
@@ -105,7 +138,7 @@ impl From<tokio_postgres::Error> for StoreError {
         if is_statement_lost(&error) {
             return Self::Unavailable(Box::new(LostStatement(error)));
         }
-        if is_passing(&error) { Self::Unavailable(Box::new(error)) } else { Self::Refused(error) }
+        if is_passing(&error) { Self::Unavailable(Box::new(error)) } else { Self::Refused(error.into()) }
     }
 }
 

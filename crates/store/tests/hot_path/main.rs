@@ -13,6 +13,7 @@ mod record;
 mod redelivery;
 mod redelivery_bounds;
 mod reencrypt;
+mod refusals;
 mod support;
 mod timeouts;
 mod transitions;

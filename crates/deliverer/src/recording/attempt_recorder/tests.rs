@@ -35,7 +35,7 @@ fn attempt(number: u128) -> AttemptRecord {
 }
 
 fn refused() -> StoreError {
-    StoreError::Refused(tokio_postgres::Error::__private_api_timeout())
+    StoreError::Refused(tokio_postgres::Error::__private_api_timeout().into())
 }
 
 fn unavailable() -> StoreError {
