@@ -66,6 +66,14 @@ const NOT_OF_THE_ROUTER: &[&str] = &[
     "POSTRIDER_HEALTH_FAILURE_RATE",
     "POSTRIDER_HEALTH_FAILED_DELIVERIES",
 ];
+/// The settings that can be given as a file, too.
+const SECRETS: [&str; 5] = [
+    "DATABASE_URL",
+    "AMQP_URL",
+    "POSTRIDER_MASTER_KEY",
+    "POSTRIDER_OLD_MASTER_KEYS",
+    "POSTRIDER_SUPPORT_TOKEN",
+];
 const NOT_OF_THE_DELIVERER: &[&str] = &[
     "POSTRIDER_SUPPORT_TOKEN",
     "POSTRIDER_API_LISTEN",
@@ -112,6 +120,8 @@ fn help_lists_every_setting_of_the_contract_as_flag_and_variable() {
         assert!(output.status.success(), "{service} --help: {}", output.status);
         let text = String::from_utf8(output.stdout).expect("text");
         let mut expected = contract.clone();
+        let files = SECRETS.iter().filter(|setting| !not_its_own.contains(setting));
+        expected.extend(files.map(|setting| format!("{setting}_FILE")));
         for setting in not_its_own {
             assert!(expected.remove(*setting), "the contract has no {setting}");
         }
@@ -137,6 +147,70 @@ fn a_missing_master_key_is_a_one_line_error() {
     for service in ["subscription-api", "deliverer"] {
         let output = run_service(service, &[], &[("POSTRIDER_MASTER_KEY", "")]);
         assert_refused(service, &output, "POSTRIDER_MASTER_KEY", "");
+    }
+}
+
+/// A file for each secret setting: unreadable, empty, beside its variable, or with a value that is not valid.
+#[test]
+fn a_secret_file_that_cannot_be_used_is_a_one_line_error() {
+    let dir = std::env::temp_dir().join(format!("postrider-{}", uuid::Uuid::new_v4()));
+    std::fs::create_dir(&dir).expect("a directory");
+    let file = |name: &str, content: &str| {
+        let path = dir.join(name);
+        std::fs::write(&path, content).expect("a file");
+        path.display().to_string()
+    };
+    let [empty, wrong] = [file("empty", "\n"), file("wrong", "hush-hush-hush\n")];
+    let both = [("POSTRIDER_MASTER_KEY", KEY), ("AMQP_URL", "amqp://us:hush@127.0.0.1/")];
+    let of_the_deliverer = &SECRETS[..4];
+    let of_the_router = &SECRETS[..2];
+    for (service, secrets) in
+        [("subscription-api", &SECRETS[..]), ("router", of_the_router), ("deliverer", of_the_deliverer)]
+    {
+        for secret in secrets {
+            let setting = format!("{secret}_FILE");
+            for path in ["/nothing/there", "/", empty.as_str(), wrong.as_str()] {
+                let output = run_service(service, &[], &[(*secret, ""), (setting.as_str(), path)]);
+                assert_refused(service, &output, &setting, path);
+                assert!(!String::from_utf8_lossy(&output.stderr).contains("hush"), "{output:?}");
+            }
+        }
+        for (secret, value) in both.iter().filter(|(secret, _)| secrets.contains(secret)) {
+            let setting = format!("{secret}_FILE");
+            let right = file("right", value);
+            let output = run_service(service, &[], &[(*secret, *value), (setting.as_str(), right.as_str())]);
+            assert_refused(service, &output, &setting, &right);
+        }
+    }
+    std::fs::remove_dir_all(&dir).expect("removed");
+}
+
+/// All processes work with their secrets from files, and the environment has none of them.
+#[tokio::test]
+async fn processes_take_their_secrets_from_files() {
+    let mut platform = Platform::builder().prepare().await;
+    let dir = platform.dir().to_owned();
+    for process in platform.processes_mut() {
+        for setting in ["DATABASE_URL", "AMQP_URL", "POSTRIDER_MASTER_KEY", "POSTRIDER_SUPPORT_TOKEN"] {
+            let path = dir.join(format!("{}-{setting}", process.name()));
+            std::fs::write(&path, format!("{}\n", process.setting(setting))).expect("a file");
+            process.unset(setting);
+            process.set(&format!("{setting}_FILE"), &path.display().to_string());
+        }
+    }
+    platform.start_all().await;
+    let stage = Stage::on_platform(platform).await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
+    let event = stage.deliver_one(&webhook).await;
+    endpoint.wait_for_event(event.id()).await.verify(&webhook.secret).expect("a signature that verifies");
+    for process in [&stage.platform.apis[0], &stage.platform.deliverers[0]] {
+        let environment = std::fs::read(format!("/proc/{}/environ", process.pid())).expect("its environment");
+        let text = String::from_utf8_lossy(&environment);
+        assert!(
+            !text.contains("POSTRIDER_MASTER_KEY=") && !text.contains("DATABASE_URL="),
+            "{}",
+            process.name()
+        );
     }
 }
 

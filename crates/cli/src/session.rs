@@ -1,5 +1,9 @@
 //! The context of one run: the API client, the brand and the output format.
 
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+
 use clap::Args;
 use serde::Deserialize;
 use url::{Host, Url};
@@ -10,6 +14,8 @@ use crate::output::{Output, print_notice};
 
 /// Help heading that keeps the global options apart from a command's own.
 const GLOBAL_OPTIONS: &str = "Global options";
+/// Bytes that are read of a file with a token. A token has less than a hundred.
+const MAX_TOKEN_FILE_BYTES: u64 = 4096;
 
 /// Options that every command takes.
 #[derive(Debug, Args)]
@@ -34,6 +40,17 @@ pub(crate) struct Common {
         hide_env_values = true
     )]
     pub(crate) token: Option<String>,
+    /// File with the token
+    #[arg(
+        long,
+        global = true,
+        help_heading = GLOBAL_OPTIONS,
+        env = "POSTRIDER_TOKEN_FILE",
+        value_name = "PATH",
+        value_parser = read_token_file,
+        conflicts_with = "token"
+    )]
+    pub(crate) token_file: Option<FileToken>,
     /// Brand to work on [default: the brand of the token]
     #[arg(long, global = true, help_heading = GLOBAL_OPTIONS, env = "POSTRIDER_BRAND", value_name = "BRAND")]
     pub(crate) brand: Option<String>,
@@ -47,6 +64,28 @@ pub(crate) struct Common {
         default_value = "table"
     )]
     pub(crate) output: Output,
+}
+
+/// A token that was read from a file. Its `Debug` hides the token.
+#[derive(Clone)]
+pub(crate) struct FileToken(String);
+
+impl fmt::Debug for FileToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FileToken(…)")
+    }
+}
+
+/// Reads the token in a file, without the white space around it.
+fn read_token_file(path: &str) -> Result<FileToken, String> {
+    let unreadable = |error: io::Error| format!("the file cannot be read: {}", error.kind());
+    let mut text = String::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(MAX_TOKEN_FILE_BYTES).read_to_string(&mut text).map_err(unreadable)?;
+    match text.trim() {
+        "" => Err("the file is empty".to_owned()),
+        token => Ok(FileToken(token.to_owned())),
+    }
 }
 
 /// The client, output format and brand of one run.
@@ -66,8 +105,10 @@ struct Me {
 impl Session {
     pub(crate) fn new(common: Common) -> Result<Self, Error> {
         let token = common.token.filter(|token| !token.is_empty());
-        let token =
-            token.ok_or_else(|| Error::Usage("give a token: --token or POSTRIDER_TOKEN".to_owned()))?;
+        let token = token.or(common.token_file.map(|FileToken(token)| token));
+        let no_token =
+            || Error::Usage("give a token: --token, POSTRIDER_TOKEN or POSTRIDER_TOKEN_FILE".to_owned());
+        let token = token.ok_or_else(no_token)?;
         if exposes_token(&common.url) {
             let host = common.url.host_str().unwrap_or_default();
             print_notice(&format!("warning: the token goes to {host} unencrypted; use an https: URL"));
@@ -134,5 +175,18 @@ mod tests {
         ] {
             assert!(!exposes(url), "{url}");
         }
+    }
+
+    #[test]
+    fn a_token_file_has_a_token_and_may_end_with_a_line_end() {
+        let path = std::env::temp_dir().join(format!("postrider-token-{}", uuid::Uuid::new_v4()));
+        let read = |content: &str| {
+            std::fs::write(&path, content).expect("a file");
+            read_token_file(path.to_str().expect("text")).map(|FileToken(token)| token)
+        };
+        assert_eq!(read("prt_hush\n"), Ok("prt_hush".to_owned()));
+        assert_eq!(read(" \n"), Err("the file is empty".to_owned()));
+        std::fs::remove_file(&path).expect("removed");
+        assert!(read_token_file("/nothing/there").is_err());
     }
 }
