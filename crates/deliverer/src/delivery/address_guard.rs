@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 
 use domain::ids::BrandId;
 use domain::webhook::address::{AllowedNetworks, Forbidden, check_address, check_addresses};
+use domain::webhook::endpoint::is_single_label;
 use hyper_util::client::legacy::connect::dns::Name;
 use runtime::names::{LookupError, NameResolver};
 use tower_service::Service;
@@ -41,6 +42,17 @@ impl Unresolved {
     }
 }
 
+/// A host that is refused without a look-up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ForbiddenHost {
+    /// It is a forbidden address, which the URL itself contains.
+    #[error(transparent)]
+    Address(#[from] Forbidden),
+    /// It is a name of a private network.
+    #[error("the name {name} is not public: it has no dot")]
+    SingleLabel { name: String },
+}
+
 /// Refuses a name if one of its addresses is forbidden.
 #[derive(Debug, Clone)]
 pub(crate) struct AddressGuard {
@@ -53,9 +65,10 @@ impl AddressGuard {
         Self { allowed: Arc::new(allowed), names }
     }
 
-    /// Refuses a URL whose host is a forbidden address. The client dials such a host without asking its resolver.
-    pub(crate) fn check_literal(&self, url: &Url) -> Result<(), Forbidden> {
-        check_literal(url, &self.allowed)
+    /// Refuses a URL whose host is a forbidden address, which the client dials without asking its resolver, or a name
+    /// without a dot, which no name server is asked for.
+    pub(crate) fn check_host(&self, url: &Url) -> Result<(), ForbiddenHost> {
+        check_host(url, &self.allowed)
     }
 
     /// Returns a resolver that looks names up in the brand's share.
@@ -100,10 +113,13 @@ async fn resolve_name(share: &str, name: &str, guard: &AddressGuard) -> Result<A
     Ok(addresses.into_iter())
 }
 
-fn check_literal(url: &Url, allowed: &AllowedNetworks) -> Result<(), Forbidden> {
+fn check_host(url: &Url, allowed: &AllowedNetworks) -> Result<(), ForbiddenHost> {
     match url.host() {
-        Some(Host::Ipv4(address)) => check_address(address.into(), allowed),
-        Some(Host::Ipv6(address)) => check_address(address.into(), allowed),
+        Some(Host::Ipv4(address)) => Ok(check_address(address.into(), allowed)?),
+        Some(Host::Ipv6(address)) => Ok(check_address(address.into(), allowed)?),
+        Some(Host::Domain(name)) if is_single_label(name) && allowed.is_empty() => {
+            Err(ForbiddenHost::SingleLabel { name: name.to_owned() })
+        }
         Some(Host::Domain(_)) | None => Ok(()),
     }
 }
@@ -122,9 +138,8 @@ mod tests {
 
     #[test]
     fn an_address_in_the_url_is_checked_in_every_notation() {
-        let is_allowed = |url: &str, allowed: &str| {
-            check_literal(&url.parse().expect("a URL"), &networks(allowed)).is_ok()
-        };
+        let is_allowed =
+            |url: &str, allowed: &str| check_host(&url.parse().expect("a URL"), &networks(allowed)).is_ok();
         for url in
             ["https://127.0.0.1/", "https://2130706433/", "https://0x7f.1/", "https://[::ffff:7f00:1]/"]
         {
@@ -134,6 +149,17 @@ mod tests {
             is_allowed("https://127.0.0.1/", "127.0.0.0/8") && !is_allowed("https://[::1]/", "127.0.0.0/8")
         );
         assert!(is_allowed("https://1.1.1.1/", "") && is_allowed("https://example.com/", ""));
+    }
+
+    #[test]
+    fn a_name_without_a_dot_is_refused_unless_networks_are_opened() {
+        let check = |url: &str, allowed: &str| check_host(&url.parse().expect("a URL"), &networks(allowed));
+        for url in ["https://postgres/", "https://postgres./", "https://localhost:8443/"] {
+            let refused = check(url, "").expect_err(url);
+            assert!(matches!(refused, ForbiddenHost::SingleLabel { .. }), "{refused}");
+            assert!(check(url, "10.0.0.0/8").is_ok(), "{url}");
+        }
+        assert!(check("https://postgres.example/", "").is_ok());
     }
 
     /// A guard whose name server never answers.

@@ -70,7 +70,7 @@ pub enum ClientError {
 /// The HTTP client, and the addresses that it may call.
 #[derive(Debug, Clone)]
 pub struct Client {
-    /// Checks the addresses of names, but not addresses in the URL itself; see `AddressGuard::check_literal`.
+    /// Checks the addresses of names, but not addresses in the URL itself; see `AddressGuard::check_host`.
     pub(crate) http: HttpClient,
     pub(crate) guard: AddressGuard,
 }

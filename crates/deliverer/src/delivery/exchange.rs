@@ -25,7 +25,7 @@ const MAX_ERROR_CHARS: usize = 500;
 
 /// Sends a request, and waits up to `timeout` for the status and the start of the body.
 pub(crate) async fn send_request(client: &Client, request: Request, timeout: Duration) -> Facts {
-    if let Err(forbidden) = client.guard.check_literal(&request.url) {
+    if let Err(forbidden) = client.guard.check_host(&request.url) {
         return Facts::without_status(Outcome::Blocked, forbidden.to_string());
     }
     let (to, request) = match prepare_request(request) {

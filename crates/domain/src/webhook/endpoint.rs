@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -69,6 +70,9 @@ pub enum EndpointError {
     /// The URL is not well-formed for another reason.
     #[error("must be a well-formed URL, such as https://example.com/hook")]
     Malformed,
+    /// The host is a name without a dot, which only the resolvers of a private network know.
+    #[error("must have a public host, but {0} has no dot; only names of a private network have none")]
+    SingleLabel(String),
     /// The host is `localhost` or lies under it (RFC 6761 §6.3).
     #[error("must have a public host, but {0} is the machine itself (RFC 6761)")]
     Localhost(String),
@@ -86,6 +90,15 @@ impl From<ParseError> for EndpointError {
             ParseError::IdnaError | ParseError::InvalidDomainCharacter => Self::HostName,
             _ => Self::Malformed,
         }
+    }
+}
+
+/// Replaces the query of an endpoint by a placeholder, because it may be a credential.
+#[must_use]
+pub fn hide_query(endpoint: &str) -> Cow<'_, str> {
+    match endpoint.split_once('?') {
+        Some((before, _)) => Cow::Owned(format!("{before}?(hidden)")),
+        None => Cow::Borrowed(endpoint),
     }
 }
 
@@ -167,6 +180,9 @@ impl Endpoint {
             Host::Domain(name) if is_localhost(name) && !opens_loopback(allowed) => {
                 Err(EndpointError::Localhost(name.to_owned()))
             }
+            Host::Domain(name) if is_single_label(name) && allowed.is_empty() => {
+                Err(EndpointError::SingleLabel(name.to_owned()))
+            }
             _ => Ok(()),
         }
     }
@@ -247,6 +263,13 @@ fn is_dns_name(name: &str) -> bool {
 fn is_localhost(name: &str) -> bool {
     let relative = without_root(name);
     relative == "localhost" || relative.ends_with(".localhost")
+}
+
+/// Returns whether a host name has one label, such as `postgres`. Nothing is looked up for it unless an operator opened
+/// networks, because the look-up alone would tell whether the operator's network has the name.
+#[must_use]
+pub fn is_single_label(name: &str) -> bool {
+    !without_root(name).contains('.')
 }
 
 /// Removes the trailing dot, which stands for the root of the DNS.

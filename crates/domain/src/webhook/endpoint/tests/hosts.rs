@@ -143,7 +143,8 @@ fn localhost_is_rejected_in_every_spelling() {
         }
     }
     public(&[
-        "localhost.example.com", "mylocalhost", "localhosts", "xlocalhost.", "localhost-a", "127.0.0.1.example.com",
+        "localhost.example.com", "my.mylocalhost", "a.localhosts", "a.xlocalhost.", "a.localhost-a",
+        "127.0.0.1.example.com",
     ]);
 }
 
@@ -198,12 +199,25 @@ fn valid_dns_names_are_accepted() {
     let host = format!("{}a", "abcdef.".repeat(36));
     assert_eq!(host.len(), 253);
     public(&[
-        "example.com", "example.com.", "a", "hooks", "a-b.example.com", "_hooks.example.com", "1.example.com",
+        "example.com", "example.com.", "a.b", "a-b.example.com", "_hooks.example.com", "1.example.com",
         "127.0.0.1.nip.io", "0x7f.example", "1e100.net", "xn--bcher-kva.example", "b\u{fc}cher.example",
-        "\u{4f8b}\u{3048}.jp", "\u{1f4a9}.la", "%65xample.com", "metadata.internal", "a1", &label, &host,
+        "\u{4f8b}\u{3048}.jp", "\u{1f4a9}.la", "%65xample.com", "metadata.internal", "a1.b2", &label, &host,
         &format!("{host}."),
     ]);
     assert_eq!(accepted("https://B\u{dc}CHER.example/").host(), Host::Domain("xn--bcher-kva.example"));
+}
+
+/// Only the resolvers of a private network know such names, and a look-up alone would tell which ones they know.
+#[test]
+fn a_name_without_a_dot_is_rejected_unless_networks_are_allowed() {
+    for host in
+        ["a", "hooks", "postgres", "postgres.", "kubernetes", "mylocalhost", "xn--bcher-kva", "%61", "a1"]
+    {
+        let text = format!("https://{host}:8443/hook");
+        assert!(matches!(parse(&text), Err(E::SingleLabel(_))), "{text}: {:?}", parse(&text));
+        assert!(Endpoint::parse(&text, &allow("10.0.0.0/8")).is_ok(), "{text} in development");
+        assert!(Endpoint::from_stored(&text).is_ok(), "{text}");
+    }
 }
 
 /// Returns ten spellings of one IPv4 address in a URL.
