@@ -21,6 +21,8 @@ pub struct MovedEvent {
     /// Whether RabbitMQ delivered the event before it was moved. A router may have stored it then without publishing
     /// its deliveries.
     pub redelivered: bool,
+    /// Whether the platform itself published the event.
+    pub is_from_platform: bool,
 }
 
 /// A message that has not the format.
@@ -39,6 +41,8 @@ struct Head {
     trace: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     redelivered: bool,
+    #[serde(rename = "platform", default, skip_serializing_if = "std::ops::Not::not")]
+    is_from_platform: bool,
 }
 
 impl From<&MovedEvent> for Head {
@@ -49,6 +53,7 @@ impl From<&MovedEvent> for Head {
             message_id: event.message_id.clone(),
             trace: event.trace.as_ref().map(ToString::to_string),
             redelivered: event.redelivered,
+            is_from_platform: event.is_from_platform,
         }
     }
 }
@@ -90,6 +95,7 @@ pub fn decode_moved(message: Vec<u8>) -> Result<Vec<MovedEvent>, InvalidBacklogM
             trace: head.trace.and_then(|trace| trace.parse().ok()),
             received: Timestamp::from_timestamp_millis(head.received).ok_or(InvalidBacklogMessage)?,
             redelivered: head.redelivered,
+            is_from_platform: head.is_from_platform,
         });
     }
     if bodies.is_empty() { Ok(events) } else { Err(InvalidBacklogMessage) }
@@ -105,13 +111,15 @@ mod tests {
 
     fn event() -> impl Strategy<Value = MovedEvent> {
         let body = prop::collection::vec(any::<u8>(), 0..200);
-        (body, prop::option::of(".{0,20}"), any::<bool>(), 0..4_000_000_000_000i64, any::<bool>()).prop_map(
-            |(body, message_id, is_traced, received, redelivered)| MovedEvent {
+        let flags = any::<(bool, bool, bool)>();
+        (body, prop::option::of(".{0,20}"), 0..4_000_000_000_000i64, flags).prop_map(
+            |(body, message_id, received, (is_traced, redelivered, is_from_platform))| MovedEvent {
                 body: body.into(),
                 message_id,
                 trace: is_traced.then(|| TRACE.parse().expect("a trace")),
                 received: Timestamp::from_timestamp_millis(received).expect("a time"),
                 redelivered,
+                is_from_platform,
             },
         )
     }

@@ -42,9 +42,11 @@ impl Namespace {
         self.with_suffix("ingest")
     }
 
-    /// Direct exchange over which the ingest queue and its spare are probed; the routing key is the queue's name.
+    /// Direct exchange to the ingest queue and its spare; the routing key is the queue's name. Probes and the platform's
+    /// own events go through it. Producers have no permission to write to it, so that an event of a built-in type that
+    /// comes through it is genuine.
     #[must_use]
-    pub fn ingest_probe_exchange(&self) -> String {
+    pub fn ingest_exchange(&self) -> String {
         self.with_suffix("ingest")
     }
 

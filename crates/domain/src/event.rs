@@ -50,6 +50,8 @@ vocabulary! {
         UnknownBrand = "unknown_brand",
         /// The catalogue does not contain the type.
         UnknownType = "unknown_type",
+        /// Only the platform itself publishes events of this type.
+        BuiltInType = "built_in_type",
         /// `data` does not match the type's enforced schema.
         SchemaViolation = "schema_violation",
         /// The routing key, a property or a header name is not UTF-8, or the headers exceed their limits.

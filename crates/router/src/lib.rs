@@ -149,6 +149,7 @@ async fn start_router(config: &Config, readiness: Readiness, stop: &Cancellation
         publisher: DeliveryPublisher::new(store.clone(), guarded, &names, progress.clone()),
         progress,
         retention: config.store.retention,
+        ingest_exchange: names.ingest_exchange(),
         traces: traces.clone(),
         index: Index::default(),
         known_brands: known_brands.clone(),
@@ -223,7 +224,7 @@ impl Router {
         let (renew, renewals) = watch::channel(0);
         let event_queue = |name: String| EventQueue {
             name,
-            probe_exchange: Some(names.ingest_probe_exchange()),
+            probe_exchange: Some(names.ingest_exchange()),
             drained_after: None,
             renewals: renewals.clone(),
         };

@@ -9,6 +9,12 @@ use super::event_type::{TypePattern, group_covers, patterns_covering};
 /// It is always enabled for every brand.
 pub const WEBHOOK_DISABLED: &str = "WEBHOOK.DISABLED";
 
+/// Returns whether only the platform publishes events of this type.
+#[must_use]
+pub fn is_built_in(type_name: &str) -> bool {
+    type_name == WEBHOOK_DISABLED
+}
+
 /// A brand's switches: on or off for each type or group that support has set.
 ///
 /// The most specific switch decides. A type without a switch is off, because nothing is enabled by default.

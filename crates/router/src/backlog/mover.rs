@@ -86,7 +86,9 @@ impl Backlogs {
     /// also if their brand is over its quota, because they would take the room of all brands.
     async fn move_events(&self, publisher: &Publisher, brand_id: &BrandId, messages: Vec<Batch>) {
         let now = clock::now();
-        let to_moved = |batch: &Batch| batch.iter().map(|queued| queued.item.taken.to_moved(now)).collect();
+        let ingest = self.topology.names().ingest_exchange();
+        let to_moved =
+            |batch: &Batch| batch.iter().map(|queued| queued.item.taken.to_moved(now, &ingest)).collect();
         let moved: Vec<Vec<MovedEvent>> = messages.iter().map(to_moved).collect();
         if let Err(error) = self.try_move_exempt(publisher, brand_id, &moved).await {
             warn!(error = %Chain(&error), "could not move events into the backlog of their brand; routing them");

@@ -42,6 +42,8 @@ pub(crate) struct BatchHandler {
     pub(crate) store: Store,
     pub(crate) publisher: DeliveryPublisher,
     pub(crate) retention: Duration,
+    /// The exchange through which the platform's own events come.
+    pub(crate) ingest_exchange: String,
     pub(crate) traces: Traces,
     pub(crate) index: Index,
     /// The brands of the index.
@@ -55,7 +57,7 @@ impl BatchHandler {
         let started = Instant::now();
         let in_hand = self.progress.begin();
         let DecodedBatch { mut accepted, rejected } =
-            decode_batch(batch.iter().copied(), clock::now(), self.max_age());
+            decode_batch(batch.iter().copied(), clock::now(), self.max_age(), &self.ingest_exchange);
         accepted.iter_mut().for_each(|event| event.start_trace(&self.traces));
         let stored = self.store_batch(&accepted).await;
         self.progress.advance();

@@ -22,6 +22,8 @@ pub(crate) trait IncomingMessage {
     fn trace(&self) -> Option<&TraceParent>;
     /// Whether RabbitMQ delivered the message before.
     fn redelivered(&self) -> bool;
+    /// Whether the platform itself published the message, through the exchange to which producers cannot write.
+    fn is_from_platform(&self, ingest_exchange: &str) -> bool;
     /// When a router received it first, if it was moved since.
     fn received(&self) -> Option<Timestamp> {
         None

@@ -7,6 +7,7 @@ mod rejecting;
 mod taken;
 
 use chrono::TimeDelta;
+use domain::event::catalogue;
 use domain::event::{self, IncomingEvent, RejectReason, Rejection};
 use domain::time::Timestamp;
 
@@ -22,15 +23,16 @@ pub(crate) struct DecodedBatch<'a, M = Taken> {
     pub(crate) rejected: Vec<Rejected>,
 }
 
-/// Decodes a batch.
+/// Decodes a batch. The platform's own events come through `ingest_exchange`.
 pub(crate) fn decode_batch<'a, M: IncomingMessage>(
     batch: impl IntoIterator<Item = &'a M>,
     now: Timestamp,
     retention: TimeDelta,
+    ingest_exchange: &str,
 ) -> DecodedBatch<'a, M> {
     let mut decoded = DecodedBatch { accepted: Vec::new(), rejected: Vec::new() };
     for (position, message) in batch.into_iter().enumerate() {
-        match decode_message(message, now, retention) {
+        match decode_message(message, now, retention, ingest_exchange) {
             Ok(event) => decoded.accepted.push(AcceptedEvent::new(message, position, event, now)),
             Err(rejection) => decoded.rejected.push(Rejected { position, rejection }),
         }
@@ -39,15 +41,24 @@ pub(crate) fn decode_batch<'a, M: IncomingMessage>(
 }
 
 /// Decodes a message, unless a part of it cannot be read, such as a routing key that is not UTF-8.
-fn decode_message<M: IncomingMessage>(
-    message: &M,
+///
+/// An event of a built-in type is accepted from the platform alone, because the platform signs it and webhooks trust it.
+fn decode_message<'a, M: IncomingMessage>(
+    message: &'a M,
     now: Timestamp,
     retention: TimeDelta,
-) -> Result<IncomingEvent<'_>, Rejection> {
+    ingest_exchange: &str,
+) -> Result<IncomingEvent<'a>, Rejection> {
     if let Some(unreadable) = message.unreadable() {
         return Err(Rejection::new(RejectReason::Unreadable, unreadable.to_string()));
     }
-    event::decode_event(message.body(), message.message_id(), now, retention)
+    let event = event::decode_event(message.body(), message.message_id(), now, retention)?;
+    let event_type = event.event_type.as_str();
+    if catalogue::is_built_in(event_type) && !message.is_from_platform(ingest_exchange) {
+        let detail = format!("{event_type} is built in; only the platform publishes its events");
+        return Err(Rejection::new(RejectReason::BuiltInType, detail));
+    }
+    Ok(event)
 }
 
 #[cfg(test)]
@@ -57,7 +68,10 @@ mod tests {
 
     use super::*;
 
-    struct TestMessage(String);
+    const INGEST: &str = "test.ingest";
+
+    /// A message with this body that came through this exchange.
+    struct TestMessage(String, &'static str);
 
     impl IncomingMessage for TestMessage {
         fn body(&self) -> &[u8] {
@@ -79,6 +93,10 @@ mod tests {
         fn redelivered(&self) -> bool {
             false
         }
+
+        fn is_from_platform(&self, ingest_exchange: &str) -> bool {
+            self.1 == ingest_exchange
+        }
     }
 
     #[test]
@@ -88,10 +106,24 @@ mod tests {
         let created = domain::time::truncate_to_millis(now - TimeDelta::days(6)).to_rfc3339();
         let id = "01JD3ZJ8Q0000000000000000A";
         let body = format!(r#"{{"id":"{id}","brandId":"acme","type":"A","created":"{created}","data":1}}"#);
-        let batch = [TestMessage(body)];
-        let DecodedBatch { accepted, rejected } = decode_batch(&batch, now, retention);
+        let batch = [TestMessage(body, "test.events")];
+        let DecodedBatch { accepted, rejected } = decode_batch(&batch, now, retention, INGEST);
         assert!(rejected.is_empty() && accepted[0].check_age(now, retention).is_none());
         let later = accepted[0].check_age(now + TimeDelta::days(2), retention).expect("expired");
         assert_eq!(later.reason, RejectReason::CreatedOutOfRange);
+    }
+
+    #[test]
+    fn only_the_platform_publishes_events_of_built_in_types() {
+        let body =
+            r#"{"id":"01JD3ZJ8Q0000000000000000A","brandId":"acme","type":"WEBHOOK.DISABLED","data":1}"#;
+        let batch = [INGEST, "test.events", "", "test.backlog"]
+            .map(|exchange| TestMessage(body.to_owned(), exchange));
+        let DecodedBatch { accepted, rejected } =
+            decode_batch(&batch, chrono::Utc::now(), TimeDelta::days(7), INGEST);
+        assert_eq!(accepted.iter().map(|event| event.position).collect::<Vec<_>>(), [0]);
+        let reasons: Vec<_> =
+            rejected.iter().map(|rejected| (rejected.position, rejected.rejection.reason)).collect();
+        assert_eq!(reasons, [1, 2, 3].map(|position| (position, RejectReason::BuiltInType)));
     }
 }

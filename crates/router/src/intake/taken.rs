@@ -74,13 +74,14 @@ impl Taken {
     }
 
     /// Returns the event in the form in which it waits in the backlog of its brand.
-    pub(crate) fn to_moved(&self, now: Timestamp) -> MovedEvent {
+    pub(crate) fn to_moved(&self, now: Timestamp, ingest_exchange: &str) -> MovedEvent {
         MovedEvent {
             body: broker::moved::copy_body(self.body()),
             message_id: self.message_id().map(str::to_owned),
             trace: self.trace().cloned(),
             received: self.received().unwrap_or_else(|| domain::time::truncate_to_millis(now)),
             redelivered: self.redelivered(),
+            is_from_platform: self.is_from_platform(ingest_exchange),
         }
     }
 }
@@ -118,6 +119,13 @@ impl IncomingMessage for Taken {
         match self {
             Self::Message(message) => message.redelivered,
             Self::Moved(event, carrier) => event.redelivered || carrier.message.redelivered,
+        }
+    }
+
+    fn is_from_platform(&self, ingest_exchange: &str) -> bool {
+        match self {
+            Self::Message(message) => message.exchange == ingest_exchange,
+            Self::Moved(event, _) => event.is_from_platform,
         }
     }
 

@@ -109,7 +109,7 @@ fn log_change(before: EventRoute, queue: IngestQueue) {
 }
 
 async fn probe_ingest_queue(topology: &Topology, prober: &Prober) -> Answer {
-    let exchange = topology.names().ingest_probe_exchange();
+    let exchange = topology.names().ingest_exchange();
     let queue = topology.names().ingest_queue();
     match prober.probe_queue(Route { exchange: &exchange, key: &queue }).await {
         ProbeResult::Stores => Answer::Stores,

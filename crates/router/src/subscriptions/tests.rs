@@ -35,6 +35,10 @@ impl IncomingMessage for TestMessage {
     fn redelivered(&self) -> bool {
         self.redelivered
     }
+
+    fn is_from_platform(&self, _: &str) -> bool {
+        false
+    }
 }
 
 fn new_message(event_type: &str, data: &str) -> TestMessage {
@@ -82,7 +86,8 @@ fn add_type(index: &mut Index, name: &str, schema: Option<&str>) {
 }
 
 fn decode_all(batch: &[TestMessage]) -> Vec<AcceptedEvent<'_, TestMessage>> {
-    let DecodedBatch { accepted, rejected } = decode_batch(batch, chrono::Utc::now(), TimeDelta::days(7));
+    let DecodedBatch { accepted, rejected } =
+        decode_batch(batch, chrono::Utc::now(), TimeDelta::days(7), "test.ingest");
     assert!(rejected.is_empty());
     accepted
 }

@@ -129,6 +129,10 @@ impl IncomingMessage for TestMessage {
     fn redelivered(&self) -> bool {
         false
     }
+
+    fn is_from_platform(&self, _: &str) -> bool {
+        false
+    }
 }
 
 /// Stores a batch of new events, and returns how often they were matched and how many deliveries they have.
@@ -140,7 +144,8 @@ async fn store_new_events(database: &Database, index: &mut Index) -> (u32, usize
             TestMessage(body.replacen('{', &format!(r#"{{"id":"{id}","#), 1))
         })
         .collect();
-    let DecodedBatch { accepted, rejected } = decode_batch(&batch, Utc::now(), TimeDelta::days(7));
+    let DecodedBatch { accepted, rejected } =
+        decode_batch(&batch, Utc::now(), TimeDelta::days(7), "test.ingest");
     assert!(rejected.is_empty(), "{:?}", rejected.first().map(|rejected| &rejected.rejection));
     let events: Vec<_> = accepted.iter().collect();
     let outcome = store_at_current_version(&database.store, index, &events).await.expect("stored");
