@@ -29,6 +29,7 @@ mod publish;
 pub mod rejected_queue;
 mod settings;
 pub mod startup;
+mod startup_notices;
 mod topology;
 pub mod wire;
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use broker::BrokerSettings;
 use clap::Parser;
 use domain::settings::{HealthSettings, RetrySettings};
+use runtime::startup_notices::{StartupNotice, warn_allowed_networks};
 use runtime::telemetry::LogSettings;
 use runtime::traces::TraceSettings;
 use store::StoreSettings;
@@ -45,6 +46,19 @@ pub struct Config {
     pub log: LogSettings,
 }
 
+impl Config {
+    /// Returns what an operator should know about these settings.
+    pub(crate) fn startup_notices(&self) -> Vec<StartupNotice> {
+        let mut notices = [self.store.startup_notices(), self.broker.startup_notices()].concat();
+        notices.extend(warn_allowed_networks(!self.http.allow_networks.is_empty()));
+        if !self.http.extra_ca_file.is_empty() {
+            let text = "POSTRIDER_EXTRA_CA_FILE: endpoints may have certificates of further authorities";
+            notices.push(StartupNotice::Note(text.to_owned()));
+        }
+        notices
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -82,6 +96,24 @@ mod tests {
         assert!(!config.http.http2);
         assert_eq!(config.ops_listen.port(), 9102);
         assert_eq!(config.retry.schedule(), domain::delivery::retry::RetrySchedule::default());
+    }
+
+    #[test]
+    fn settings_for_development_are_warned_about() {
+        let notices = |args: &[&str]| {
+            let key = "--master-key=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+            let own = ["deliverer", key, "--amqp-url=amqp://us:x@127.0.0.1/%2f"];
+            Config::try_parse_from([&own[..], args].concat()).expect("settings").startup_notices()
+        };
+        assert_eq!(notices(&[]), []);
+        let networks = notices(&["--allow-networks=127.0.0.0/8"]);
+        assert!(
+            matches!(&networks[..], [StartupNotice::Warning(text)] if text.contains("POSTRIDER_ALLOW_NETWORKS"))
+        );
+        let roots = notices(&["--extra-ca-file=/some/roots.pem"]);
+        assert!(
+            matches!(&roots[..], [StartupNotice::Note(text)] if text.contains("POSTRIDER_EXTRA_CA_FILE"))
+        );
     }
 
     #[test]

@@ -51,6 +51,7 @@ use broker::{Prober, Topology};
 use domain::delivery::retry::RetrySchedule;
 use runtime::ops::{self, ListenError};
 use runtime::readiness::Readiness;
+use runtime::startup_notices::log_notices;
 use runtime::tasks;
 use runtime::telemetry::PrometheusHandle;
 use store::Store;
@@ -75,6 +76,7 @@ pub async fn run(
     };
     // Refuses a window that is not valid before anything starts.
     let schedule = config.retry.schedule();
+    log_notices(&config.startup_notices());
     telemetry::describe_metrics();
     let readiness = Readiness::default();
     ops::start_listener(config.ops_listen, readiness.clone(), metrics).await?;

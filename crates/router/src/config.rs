@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use broker::BrokerSettings;
 use clap::{ArgAction, Parser};
+use runtime::startup_notices::StartupNotice;
 use runtime::telemetry::LogSettings;
 use runtime::traces::TraceSettings;
 use store::StoreSettings;
@@ -31,4 +32,11 @@ pub struct Config {
     /// Logs.
     #[command(flatten)]
     pub log: LogSettings,
+}
+
+impl Config {
+    /// Returns what an operator should know about these settings.
+    pub(crate) fn startup_notices(&self) -> Vec<StartupNotice> {
+        [self.store.startup_notices(), self.broker.startup_notices()].concat()
+    }
 }

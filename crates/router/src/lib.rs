@@ -41,6 +41,7 @@ use broker::{Consumers, GuardedPublisher, Link, Prober, Publisher, Topology};
 use runtime::error::Chain;
 use runtime::ops::{self, ListenError};
 use runtime::readiness::Readiness;
+use runtime::startup_notices::log_notices;
 use runtime::tasks;
 use runtime::telemetry::PrometheusHandle;
 use runtime::traces::Traces;
@@ -90,6 +91,7 @@ pub async fn run(
     metrics: PrometheusHandle,
     stop: CancellationToken,
 ) -> Result<(), ListenError> {
+    log_notices(&config.startup_notices());
     telemetry::describe_metrics();
     let readiness = Readiness::default();
     ops::start_listener(config.ops_listen, readiness.clone(), metrics).await?;

@@ -3,6 +3,7 @@
 //! The modules follow the life of a process:
 //!
 //! - [`settings`] reads flags and environment variables. A wrong setting ends the process with one line that names it.
+//!   [`startup_notices`] describes settings that an operator should know of.
 //! - [`telemetry`] starts the log and the recorder of [`metrics`]. [`traces`] sends spans to a collector.
 //! - [`lifecycle`] runs the service until SIGTERM and gives it time to finish its work.
 //! - [`tasks`] ends the process when a task panics or ends although it should not, because the other tasks would wait
@@ -26,6 +27,7 @@ pub mod progress;
 pub mod readiness;
 pub mod retry;
 pub mod settings;
+pub mod startup_notices;
 pub mod tasks;
 pub mod telemetry;
 pub mod traces;

@@ -48,6 +48,7 @@ mod rows;
 pub mod secrets;
 pub mod settings;
 pub mod startup;
+mod startup_notices;
 
 pub use api::transaction::AuditedTransaction;
 pub use connection::manager::Connection;

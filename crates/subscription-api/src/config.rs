@@ -9,6 +9,7 @@ use domain::settings::{HealthSettings, RetrySettings};
 use domain::webhook::address::AllowedNetworks;
 use runtime::http_server::TrustedProxies;
 use runtime::names::NameSettings;
+use runtime::startup_notices::{StartupNotice, warn_allowed_networks};
 use runtime::telemetry::LogSettings;
 use store::StoreSettings;
 use store::secrets::keyring::KeyringSettings;
@@ -89,6 +90,23 @@ pub struct Config {
     pub log: LogSettings,
 }
 
+impl Config {
+    /// Returns what an operator should know about these settings.
+    pub(crate) fn startup_notices(&self) -> Vec<StartupNotice> {
+        let mut notices = [self.store.startup_notices(), self.broker.startup_notices()].concat();
+        notices.extend(warn_allowed_networks(!self.allow_networks.is_empty()));
+        if !self.listen.ip().to_canonical().is_loopback() && self.trusted_proxies == TrustedProxies::default()
+        {
+            notices.push(StartupNotice::Warning(format!(
+                "POSTRIDER_API_LISTEN: other machines reach {} in plain HTTP; put a proxy with TLS before it and name \
+                 the proxy in POSTRIDER_TRUSTED_PROXIES",
+                self.listen
+            )));
+        }
+        notices
+    }
+}
+
 fn parse_token_rate(text: &str) -> Result<NonZeroU32, String> {
     let rate = text.parse().ok().filter(|rate: &NonZeroU32| rate.get() <= MAX_TOKEN_RATE);
     rate.ok_or_else(|| format!("it is an integer from 1 to {MAX_TOKEN_RATE}"))
@@ -121,6 +139,22 @@ mod tests {
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(help.contains(&format!("The API opens {further} more")), "{help}");
         assert!(include_str!("../../docs/contract.md").contains(&format!("the API opens {further} more")));
+    }
+
+    #[test]
+    fn settings_for_development_and_a_listener_without_a_proxy_are_warned_about() {
+        let notices = |args: &[&str]| {
+            let key = "--master-key=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+            let own = ["subscription-api", key, "--amqp-url=amqp://us:x@127.0.0.1/%2f"];
+            let config = Config::try_parse_from([&own[..], args].concat()).expect("settings");
+            config.startup_notices()
+        };
+        assert_eq!(notices(&[]), []);
+        assert_eq!(notices(&["--allow-networks=127.0.0.0/8"]).len(), 1);
+        assert_eq!(notices(&["--listen=0.0.0.0:8080"]).len(), 1);
+        assert_eq!(notices(&["--listen=[::1]:8080"]), []);
+        assert_eq!(notices(&["--listen=0.0.0.0:8080", "--trusted-proxies=10.0.0.0/8"]), []);
+        assert_eq!(notices(&["--database-url=postgres://postgres@db.example/x"]).len(), 1);
     }
 
     #[test]

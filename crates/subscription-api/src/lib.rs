@@ -47,6 +47,7 @@ use runtime::error::Chain;
 use runtime::http_server;
 use runtime::ops::{self, ListenError};
 use runtime::readiness::Readiness;
+use runtime::startup_notices::log_notices;
 use runtime::tasks;
 use runtime::telemetry::PrometheusHandle;
 use store::Store;
@@ -118,6 +119,7 @@ pub async fn run(
     if config.reencrypt_secrets {
         return reencrypt_secrets(&config).await;
     }
+    log_notices(&config.startup_notices());
     register_metrics();
     let readiness = Readiness::default();
     ops::start_listener(config.ops_listen, readiness.clone(), metrics).await?;

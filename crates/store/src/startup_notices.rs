@@ -1,0 +1,52 @@
+//! What an operator should know about the connection to PostgreSQL.
+
+use runtime::startup_notices::{StartupNotice, warn_plain_text};
+use tokio_postgres::config::{Host, SslMode};
+
+use crate::settings::StoreSettings;
+
+impl StoreSettings {
+    /// Returns the notices about these settings.
+    #[must_use]
+    pub fn startup_notices(&self) -> Vec<StartupNotice> {
+        let config = &self.database_url.config;
+        if config.get_ssl_mode() == SslMode::Require {
+            return Vec::new();
+        }
+        let hosts = config.get_hosts().iter().filter_map(|host| match host {
+            Host::Tcp(host) => Some(host.as_str()),
+            // A socket on this machine.
+            #[cfg(unix)]
+            Host::Unix(_) => None,
+        });
+        let remedy = "use sslmode=verify-full";
+        warn_plain_text("DATABASE_URL", "PostgreSQL", remedy, hosts).into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Settings {
+        #[command(flatten)]
+        store: StoreSettings,
+    }
+
+    fn notices(url: &str) -> usize {
+        let settings = Settings::try_parse_from(["test", "--database-url", url]).expect("settings");
+        settings.store.startup_notices().len()
+    }
+
+    #[test]
+    fn plain_text_to_another_machine_is_warned_about() {
+        assert_eq!(notices("postgres://postgres@127.0.0.1:5432/postrider"), 0);
+        assert_eq!(notices("postgres://postgres@db.example/postrider?sslmode=verify-full"), 0);
+        assert_eq!(notices("postgres://postgres@db.example/postrider?sslmode=require"), 0);
+        assert_eq!(notices("postgres://postgres@db.example/postrider"), 1);
+        assert_eq!(notices("postgres://postgres@db.example/postrider?sslmode=prefer"), 1);
+    }
+}
