@@ -209,6 +209,7 @@ export async function brandRedelivers(page, { brand, token, receiver, path, webh
 export async function brandManagesIt(page, { brand, token, receiver, path, webhook }) {
   await page.goto(address(`/brands/${brand}/webhooks/${webhook}`));
   await button(page, 'Show secret').click();
+  await page.getByText('X-Shop: 1').waitFor();
   const secret = page.locator('.secret code.open');
   const first = await secret.textContent();
   await button(page, 'Copy Secret').click();
@@ -231,6 +232,7 @@ export async function brandManagesIt(page, { brand, token, receiver, path, webho
   await button(page, 'Save').click();
   await page.getByText('Enter a whole number from 1 to 100.').waitFor();
   await page.getByLabel('Requests at a time').fill('20');
+  assert.equal(await page.getByLabel('Value of header 1').inputValue(), '', 'a stored value is hidden');
   await button(page, 'Remove header 1').click();
   await button(page, 'Save').click();
   await page.getByText('20 at a time').waitFor();

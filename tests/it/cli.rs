@@ -44,7 +44,9 @@ async fn support_creates_a_brand_and_the_brand_creates_a_webhook() {
     let create =
         ["webhooks", "create", "--endpoint", endpoint.url(), "--events", "NOTIFICATION.NEW,NOTIFICATION.SMS"];
     let webhook = nova.json(&[&create[..], &["--header", "x-team=a=b"]].concat()).await;
-    assert_eq!(webhook["headers"], json!({"x-team": "a=b"}));
+    assert_eq!(webhook["headers"], json!({"x-team": "(hidden)"}));
+    let secret = nova.json(&["webhooks", "secret", text_field(&webhook, "id")]).await;
+    assert_eq!(secret["headers"], json!({"x-team": "a=b"}));
     let data = r#"{"big":12345678901234567890}"#;
     let published = nova.json(&["events", "publish", SMS, "--data", data]).await;
     let request = endpoint.wait_for_requests(1).await.remove(0);

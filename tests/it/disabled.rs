@@ -1,12 +1,14 @@
 //! The consequences of disabling a webhook, and its return (contract §4, §5).
 
+use std::collections::BTreeSet;
+
 use e2e::WAIT_TIMEOUT;
 use e2e::brand::Webhook;
 use e2e::event::{Event, ids};
 use e2e::platform::Platform;
 use e2e::receiver::Endpoint;
 use e2e::script::{Gate, Reply};
-use e2e::support::{disable_webhook, enable_webhook};
+use e2e::support::{REJECTED, disable_webhook, enable_webhook, wait_rejected};
 use serde_json::{Value, json};
 
 use crate::Stage;
@@ -77,6 +79,71 @@ async fn subscribed_webhooks_of_the_brand_get_an_event() {
     }
     others.wait_for_event(foreign.id()).await;
     assert_eq!((quiet.requests().len(), others.requests().len()), (2, 1));
+}
+
+/// The owner of one endpoint learns neither the credential of another one nor what support wrote for itself.
+#[tokio::test]
+async fn the_event_has_neither_the_query_nor_the_note_of_support() {
+    const NOTE: &str = "internal: behind on payment";
+    let stage = Stage::new().await;
+    let notices = stage.platform.rabbit().await.bind_queue("notices", "webhook.disabled").await;
+    let endpoint = stage.receiver.endpoint("/vendor");
+    let url = format!("{}?token=VENDOR1-SECRET", endpoint.url());
+    let webhook = stage.brand.create_webhook(&url, &["NOTIFICATION"]).await;
+    let other = stage.receiver.endpoint("/other-vendor");
+    let listening = stage.brand.create_webhook(other.url(), &["*"]).await;
+
+    disable_webhook(&stage.brand.support, &webhook, NOTE).await;
+
+    let event = wait_disabled_event(&other).await;
+    let data = event["data"].as_object().expect("an object");
+    let fields: BTreeSet<&str> = data.keys().map(String::as_str).collect();
+    assert_eq!(fields, ["at", "endpoint", "reason", "webhookId"].into(), "{event}");
+    assert_eq!(data["endpoint"], endpoint.url(), "{event}");
+    assert_eq!((&data["webhookId"], &data["reason"]), (&json!(webhook.id), &json!("support")), "{event}");
+    let listed = stage.brand.list_events(&listening, &format!("type={DISABLED}")).await;
+    let notice = String::from_utf8(notices.next_message().await.body).expect("text");
+    assert!(notice.contains(NOTE) && notice.contains(endpoint.url()), "{notice}");
+    for text in [event.to_string(), notice, json!(listed).to_string()] {
+        assert!(!text.contains("VENDOR1-SECRET"), "{text}");
+    }
+    assert!(!json!(listed).to_string().contains(NOTE), "{listed:?}");
+    // The catalogue describes the event as it is.
+    let path = "/admin/v1/event-types";
+    let types = stage.brand.support.list(path, 100).await;
+    let entry = types.iter().find(|entry| entry["type"] == DISABLED).expect("the built-in type");
+    let mut required: Vec<_> = entry["schema"]["required"].as_array().expect("a list").clone();
+    required.sort_by_key(ToString::to_string);
+    assert_eq!(required, ["at", "endpoint", "reason", "webhookId"], "{entry}");
+    assert!(entry["example"].as_object().expect("an example").keys().eq(data.keys()), "{entry}");
+}
+
+/// The platform signs what it delivers, so that a forged event would be believed.
+#[tokio::test]
+async fn nobody_but_the_platform_publishes_the_event() {
+    let stage = Stage::new().await;
+    let endpoint = stage.receiver.endpoint("/all");
+    let webhook = stage.brand.create_webhook(endpoint.url(), &["*"]).await;
+    let forged = Event::new("acme", DISABLED).data(r#"{"webhookId":"x","reason":"gone"}"#);
+    let producer = stage.platform.producer().await;
+    producer.publish(&forged).await;
+    let body = forged.body();
+    producer.publish_raw("SOME.KEY", body.as_bytes(), Some("forged")).await.expect("a confirm");
+
+    let items = wait_rejected(&stage.brand.support, 2).await;
+
+    for item in &items {
+        assert_eq!((&item["reason"], &item["body"]), (&json!("built_in_type"), &json!(body)), "{item}");
+    }
+    let over_http = json!({"type": DISABLED, "data": {}});
+    let answer = stage.brand.api.post("/v1/acme/events", &over_http).await;
+    assert_eq!(answer.error_pointers(), ["/type"]);
+    // Republishing does not make it genuine.
+    let republish = format!("{REJECTED}/republish");
+    let _ = stage.brand.support.post(&republish, &json!({})).await.expect_status(202);
+    wait_rejected(&stage.brand.support, 2).await;
+    let last = stage.deliver_one(&webhook).await;
+    assert_eq!(endpoint.count_by_event().keys().collect::<Vec<_>>(), [last.id()]);
 }
 
 #[tokio::test]

@@ -3,26 +3,34 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use e2e::WAIT_TIMEOUT;
-use e2e::brand::{Webhook, create_token};
+use e2e::brand::{Webhook, create_token, put_type};
 use e2e::database;
 use e2e::encodings::SecretForms;
-use e2e::event::SMS;
+use e2e::event::{Event, SMS};
 use e2e::platform::Platform;
 use e2e::poll::eventually;
 use e2e::process::{self, Process};
 use e2e::script::Reply;
+use e2e::support::{REJECTED, disable_webhook, wait_rejected};
 use http::Method;
 use serde_json::json;
 
 use crate::Stage;
 
-/// A credential in the form of a header's value and of a URL's query.
-const CREDENTIAL: &str = "Bearer-hush-4Zq9hXw2/Kd+7vRtY1==";
+/// A credential in the query of an endpoint.
+const QUERY: &str = "query-hush-4Zq9hXw2/Kd+7vRtY1==";
+/// A credential in a custom header.
+const HEADER: &str = "Bearer header-hush-9sLm3Nc8/Qp+2xTzW5==";
+/// Personal data in the payload of an event.
+const PAYLOAD: &str = "4111 1111 1111 1111 of Ada Lovelace";
 /// A limit above the number of rows.
 const MAX_ROWS: usize = 1_000_000;
 /// Logs everything that happens.
 const VERBOSE_LOG: &str =
     "debug,hyper=trace,h2=trace,reqwest=trace,rustls=trace,lapin=trace,tokio_postgres=trace";
+
+/// Logs everything that our own code reports. At this level the libraries log neither statements nor frames.
+const OWN_LOG: &str = "info,subscription_api=trace,router=trace,deliverer=trace,store=trace,broker=trace,runtime=trace,domain=trace";
 
 /// Collects the logs and metrics of each process.
 async fn collect_output(stage: &Stage) -> Vec<(String, Vec<u8>)> {
@@ -73,9 +81,11 @@ async fn rotate_secrets(stage: &Stage, hidden: &mut Vec<SecretForms>) -> Webhook
     endpoint.always(Reply::status(500).text("no"));
     let description = json!({
         "endpoint": endpoint.url(), "events": [SMS], "signatures": ["v1", "v1a"],
-        "headers": {"authorization": CREDENTIAL},
+        "headers": {"authorization": HEADER},
     });
     let webhook = stage.brand.create_webhook_with(&description).await;
+    stage.brand.patch_webhook(&webhook, &json!({"headers": {"x-changed": HEADER}})).await;
+    hidden.push(SecretForms::new("the value of a header", HEADER.as_bytes()));
     hidden.extend(SecretForms::secret("the first secret", &webhook.secret));
     for (overlap, what) in [(3600, "the second secret"), (0, "the third secret"), (3600, "the fourth secret")]
     {
@@ -99,6 +109,8 @@ async fn send_mistakes(stage: &Stage, webhook: &Webhook, token: &str) {
         format!("{{\"description\":{secret}}}"),
         format!("{{\"endpoint\":\"https://localhost/{secret}#\"}}"),
         format!("{{\"headers\":{{\"host\":\"{token}\"}}}}"),
+        format!("{{\"headers\":{{\"x-bad\":\"{HEADER}\\n\"}}}}"),
+        format!("{{\"headers\":{{\"x-other\":\"(hidden)\",\"x-new\":\"{HEADER}\"}}}}"),
     ] {
         let answer = api.send(Method::PATCH, &path, Some(body)).await;
         assert!([400, 422].contains(&answer.status), "{}", answer.text);
@@ -119,11 +131,12 @@ async fn send_mistakes(stage: &Stage, webhook: &Webhook, token: &str) {
 /// Creates endpoints that fail in every way, with a credential in the URL.
 async fn create_failing_endpoints(stage: &Stage) {
     for endpoint in ["https://webhooks.invalid", "https://localhost:1"] {
-        let url = format!("{endpoint}/hook?key={CREDENTIAL}");
+        let url = format!("{endpoint}/hook?key={QUERY}");
         let webhook = stage.brand.create_webhook(&url, &[SMS]).await;
         let event = stage.publish_many(1).await.remove(0);
         let attempts = stage.brand.wait_attempts(&webhook, event.id(), 1).await;
-        assert!(!attempts[0].to_string().contains(CREDENTIAL), "{attempts:?}");
+        assert!(!attempts[0].to_string().contains(QUERY), "{attempts:?}");
+        disable_webhook(&stage.brand.support, &webhook, "for a test").await;
     }
 }
 
@@ -163,8 +176,11 @@ async fn no_secret_appears_in_the_database_or_a_log() {
     let mut found = find_leaks(&hidden, &dump);
     found.extend(find_leaks(&hidden, &output));
     found.extend(find_leaks(&hidden, &collect_support_views(&stage).await));
-    // The database contains headers and endpoints, since the API shows them; the logs do not.
-    found.extend(find_leaks(&[SecretForms::new("a credential", CREDENTIAL.as_bytes())], &output));
+    // The database contains the queries of endpoints, since the API shows them; the logs and the audit do not.
+    let query = [SecretForms::new("the query of an endpoint", QUERY.as_bytes())];
+    found.extend(find_leaks(&query, &output));
+    let audit = stage.platform.support().get("/admin/v1/audit?limit=1000").await.expect_status(200);
+    found.extend(find_leaks(&query, &[("the audit".to_owned(), audit.text.into_bytes())]));
 
     let size = |places: &[(String, Vec<u8>)]| places.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
     eprintln!(
@@ -181,6 +197,51 @@ async fn no_secret_appears_in_the_database_or_a_log() {
     );
     let secret = stage.brand.api.get(&stage.brand.webhook_path(&webhook, "/secret")).await.expect_status(200);
     assert!(!find_leaks(&hidden, &[("/secret".to_owned(), secret.text.into_bytes())]).is_empty());
+}
+
+/// Publishes events whose payload makes every process complain.
+async fn publish_refused_payloads(stage: &Stage) {
+    let schema = json!({"properties": {"card": {"type": "integer"}}});
+    let strict = json!({"description": "x", "schema": schema, "enforceSchema": true});
+    put_type(&stage.brand.support, "NOTIFICATION.STRICT", &strict).await;
+    let data = json!({"card": PAYLOAD}).to_string();
+    let producer = stage.platform.producer().await;
+    producer.publish(&Event::new("acme", "NOTIFICATION.STRICT").data(&data)).await;
+    producer.publish(&Event::new("acme", "NO.SUCH").data(&data)).await;
+    let malformed = format!("{{\"brandId\":\"{PAYLOAD}\",\"type\":\"{PAYLOAD}\",\"data\":\"{PAYLOAD}\"");
+    for text in [&malformed, &format!("{malformed}}}")] {
+        producer.publish_raw("SOME.KEY", text.as_bytes(), Some("id")).await.expect("a confirm");
+    }
+    wait_rejected(&stage.brand.support, 4).await;
+    let _ = stage.brand.support.post(&format!("{REJECTED}/republish"), &json!({})).await.expect_status(202);
+    let body = json!({"type": "NOTIFICATION.STRICT", "data": {"card": PAYLOAD}});
+    let _ = stage.brand.api.post("/v1/acme/events", &body).await.expect_problem(422);
+    let broken = format!("{{\"type\":\"{SMS}\",\"data\":\"{PAYLOAD}");
+    let _ = stage.brand.api.send(Method::POST, "/v1/acme/events", Some(broken)).await.expect_problem(400);
+}
+
+/// Neither the processes nor the texts of the endpoints bring a payload into a log.
+#[tokio::test]
+async fn no_payload_appears_in_a_log() {
+    let stage = Stage::with_builder(Platform::builder().one_attempt().set("RUST_LOG", OWN_LOG)).await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
+    endpoint.answer([Reply::status(500).text(PAYLOAD), Reply::ok()]);
+    publish_refused_payloads(&stage).await;
+    let data = json!(PAYLOAD).to_string();
+    for status in ["failed", "delivered"] {
+        let event = Event::sms("acme").data(&data);
+        stage.publish_event(&event).await;
+        stage.brand.wait_delivery_status(&webhook, event.id(), status).await;
+    }
+    let output = collect_output(&stage).await;
+    assert_eq!(
+        find_leaks(&[SecretForms::new("a payload", PAYLOAD.as_bytes())], &output),
+        Vec::<String>::new()
+    );
+    let listed = json!(wait_rejected(&stage.brand.support, 4).await).to_string().into_bytes();
+    let found =
+        find_leaks(&[SecretForms::new("a payload", PAYLOAD.as_bytes())], &[("the list".to_owned(), listed)]);
+    assert!(!found.is_empty(), "the search finds what is there");
 }
 
 /// An error about an invalid setting names the setting without its value.

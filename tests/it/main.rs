@@ -53,6 +53,7 @@ mod redeliver;
 mod refused;
 mod rejected;
 mod retries_first;
+mod sealed_headers;
 mod secrets;
 mod settings;
 mod several_addresses;

@@ -47,7 +47,10 @@ async fn processes_are_replaced_one_by_one_under_load() {
     platform.processes_mut().for_each(|process| process.use_binaries_from(previous.as_deref()));
     platform.start_all().await;
     let mut stage = Stage::on_platform(platform).await;
-    let (endpoint, webhook) = stage.create_webhook("/hook").await;
+    let endpoint = stage.receiver.endpoint("/hook");
+    let headers = json!({"x-shop": "7"});
+    let description = json!({"endpoint": endpoint.url(), "events": ["NOTIFICATION"], "headers": headers});
+    let webhook = stage.brand.create_webhook_with(&description).await;
     let (flaky, retried) = stage.create_webhook("/flaky").await;
     flaky.answer((0..EVENTS).map(|n| if n % 4 == 0 { Reply::status(500) } else { Reply::ok() }));
 
@@ -73,6 +76,8 @@ async fn processes_are_replaced_one_by_one_under_load() {
     for (endpoint, webhook) in [(&endpoint, &webhook), (&flaky, &retried)] {
         oracle.wait_delivered(&stage.brand, endpoint, webhook, CONVERGENCE_TIMEOUT).await;
     }
+    // Old and new deliverers send the headers, in whichever form they are stored.
+    assert!(endpoint.requests().iter().all(|request| request.header("x-shop") == "7"));
     // The new processes can change resources that the old ones created.
     let renamed = json!({"description": "created by the previous release"});
     assert_eq!(stage.brand.patch_webhook(&webhook, &renamed).await["description"], renamed["description"]);

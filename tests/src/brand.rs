@@ -91,6 +91,12 @@ impl Brand {
             .json()
     }
 
+    /// Reads the values of a webhook's custom headers.
+    pub async fn read_headers(&self, webhook: &Webhook) -> Value {
+        self.api.get(&self.webhook_path(webhook, "/secret")).await.expect_status(200).json()["headers"]
+            .clone()
+    }
+
     /// Deletes a webhook.
     pub async fn delete_webhook(&self, webhook: &Webhook) {
         let _ = self.api.delete(&self.webhooks_path(&format!("/{}", webhook.id))).await.expect_status(204);

@@ -110,10 +110,12 @@ impl TryFrom<DeliveryChange> for WebhookConfig {
         let endpoint =
             Endpoint::from_stored(&change.endpoint).map_err(|error| unreadable(error.to_string()))?;
         let mut headers = HeaderMap::new();
-        for (name, value) in &change.headers {
+        for (name, value) in &change.headers.0 {
             let name = HeaderName::from_str(name).map_err(|error| unreadable(error.to_string()))?;
-            let value =
+            let mut value =
                 HeaderValue::from_bytes(value.as_bytes()).map_err(|error| unreadable(error.to_string()))?;
+            // Its `Debug` hides the value, and HTTP/2 keeps it out of its tables.
+            value.set_sensitive(true);
             headers.insert(name, value);
         }
         Ok(Self {

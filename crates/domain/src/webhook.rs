@@ -11,5 +11,5 @@ pub mod signature;
 pub mod signing_key;
 mod status;
 
-pub use headers::{InvalidHeaders, check_headers};
+pub use headers::{CustomHeaders, HIDDEN_HEADER_VALUE, InvalidHeaders, check_headers};
 pub use status::{DisabledReason, WebhookStatus};

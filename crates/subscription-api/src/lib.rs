@@ -82,6 +82,8 @@ pub mod testing {
 /// Longest time that a stop waits for requests in flight. It may last the request timeout of the deliverer plus 5 s
 /// (contract §7); a request that takes longer has a client that sends too slowly.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
+/// Interval at which the API looks for custom headers that are not sealed.
+const SEAL_INTERVAL: Duration = Duration::from_secs(15);
 /// Interval at which the tables of tokens and brands are rid of expired entries.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -191,7 +193,7 @@ async fn reencrypt_secrets(config: &Config) -> Result<(), StartError> {
     let reencrypted =
         store::secrets::reencrypt::reencrypt_secrets(&store, &SecretKeyring::from_settings(&config.keyring))
             .await?;
-    info!(webhooks = reencrypted.done, "re-encrypted the secrets");
+    info!(webhooks = reencrypted.done, sealed = reencrypted.sealed, "re-encrypted the secrets and headers");
     for error in &reencrypted.unreadable {
         warn!(error = %Chain(error), "could not re-encrypt a secret");
     }
@@ -201,10 +203,23 @@ async fn reencrypt_secrets(config: &Config) -> Result<(), StartError> {
     }
 }
 
+/// Seals the custom headers that the release before wrote, as soon as none of its processes may read them.
+async fn seal_headers(api: Api) {
+    loop {
+        match store::secrets::headers::seal_plain_headers(&api.control, &api.keyring).await {
+            Ok(0) => {}
+            Ok(webhooks) => info!(webhooks, "sealed the custom headers of webhooks"),
+            Err(error) => warn!(error = %Chain(&error), "could not seal the custom headers; retrying"),
+        }
+        tokio::time::sleep(SEAL_INTERVAL).await;
+    }
+}
+
 async fn maintain_database(api: Api, settings: store::StoreSettings, me: Instance, readiness: Readiness) {
     store::startup::wait_until_ready(&api.control, &settings, &api.names.to_string(), &readiness).await;
     let watching = store::startup::monitor_database(api.store.clone(), api.control.clone(), readiness);
     tasks::spawn_essential("database watch", watching);
+    tasks::spawn_essential("seal headers", seal_headers(api.clone()));
     loop {
         if let Err(error) = instances::renew_instance(&api.control, &me).await {
             warn!(error = %Chain(&error), "could not renew the entry of this process");

@@ -49,7 +49,7 @@ pub(crate) enum Command {
         /// Id of the webhook
         webhook: String,
     },
-    /// Show the secret that signs a webhook's requests
+    /// Show the secret that signs a webhook's requests, and the values of its custom headers
     Secret {
         /// Id of the webhook
         webhook: String,
@@ -108,7 +108,7 @@ pub(crate) struct WebhookFields {
     /// Description for people
     #[arg(long)]
     description: Option<String>,
-    /// Custom header to send with every request; can be repeated
+    /// Custom header to send with every request; can be repeated. Headers that are not named stay
     #[arg(long = "header", value_name = "NAME=VALUE", value_parser = parse_header)]
     headers: Vec<(String, String)>,
     /// Maximum number of concurrent requests

@@ -1,11 +1,16 @@
 //! The custom headers of a webhook: which names and values a brand may choose.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::str::FromStr;
 
 use http::{HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
 
 use crate::limits::{MAX_CUSTOM_HEADERS, MAX_CUSTOM_HEADERS_BYTES};
+
+/// Stands for the value of a custom header wherever the value is not shown, because it may be a credential.
+pub const HIDDEN_HEADER_VALUE: &str = "(hidden)";
 
 /// Header names that no webhook may set, because the platform sets them or they control the connection.
 const RESERVED_NAMES: [&str; 9] = [
@@ -21,6 +26,26 @@ const RESERVED_NAMES: [&str; 9] = [
 ];
 /// Prefixes of header names that no webhook may set.
 const RESERVED_PREFIXES: [&str; 3] = ["content-", "webhook-", "proxy-"];
+
+/// The custom headers of a webhook, names and values. Its `Debug` shows the names alone, because the values may be
+/// credentials.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CustomHeaders(pub BTreeMap<String, String>);
+
+impl CustomHeaders {
+    /// Returns the names in their order.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
+    }
+}
+
+impl fmt::Debug for CustomHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 /// A violation of the rules for custom headers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,6 +123,12 @@ mod tests {
 
     fn check(pairs: &[(&str, &str)]) -> Result<(), Vec<InvalidHeaders>> {
         check_headers(&pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect())
+    }
+
+    #[test]
+    fn debug_output_hides_the_values() {
+        let headers = CustomHeaders([("X-A".to_owned(), "hush".to_owned())].into());
+        assert_eq!(format!("{headers:?}"), r#"{"X-A"}"#);
     }
 
     #[test]

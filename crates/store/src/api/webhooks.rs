@@ -1,13 +1,11 @@
 //! Webhooks, the subscriptions of brands.
 
-use std::collections::BTreeMap;
-
 use domain::event::event_type::TypePattern;
 use domain::ids::{BrandId, WebhookId};
 use domain::time::Timestamp;
 use domain::webhook::signature::Keys;
 use domain::webhook::signing_key::SigningKey;
-use domain::webhook::{DisabledReason, WebhookStatus};
+use domain::webhook::{CustomHeaders, DisabledReason, WebhookStatus};
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
@@ -16,11 +14,11 @@ use crate::db::{Executor, Params};
 use crate::error::StoreError;
 use crate::keyset::KeysetPosition;
 use crate::rows::{read, read_word};
+use crate::secrets::headers::{read_header_names, read_headers};
 use crate::secrets::keyring::SecretKeyring;
 
-/// A webhook, without its secret.
-// No Debug: the values of headers may be secrets.
-#[derive(Clone, PartialEq, Eq)]
+/// A webhook, without its secret and the values of its custom headers.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
     /// Its identity.
     pub id: WebhookId,
@@ -36,8 +34,8 @@ pub struct Webhook {
     pub disabled: Option<Disabled>,
     /// Its description.
     pub description: Option<String>,
-    /// Custom headers.
-    pub headers: BTreeMap<String, String>,
+    /// The names of its custom headers, in their order.
+    pub header_names: Vec<String>,
     /// Maximum number of requests in flight.
     pub max_concurrency: i32,
     /// Maximum number of requests per second.
@@ -61,7 +59,7 @@ pub struct Disabled {
     pub at: Timestamp,
 }
 
-/// Creates a webhook with its keys, and returns it with the times of the database.
+/// Creates a webhook with its keys and custom headers, and returns it with the times of the database.
 ///
 /// # Errors
 /// When the database fails.
@@ -69,6 +67,7 @@ pub async fn insert_webhook(
     change: &AuditedTransaction<'_>,
     keyring: &SecretKeyring,
     new: &Webhook,
+    headers: &CustomHeaders,
     keys: &Keys,
 ) -> Result<Option<Webhook>, StoreError> {
     let sealed = keyring.seal(&new.brand_id, new.id, &keys.secret);
@@ -83,18 +82,20 @@ pub async fn insert_webhook(
                 &pattern_words(&new.events),
                 &new.status.as_str(),
                 &new.description,
-                &Json(&new.headers),
                 &new.max_concurrency,
                 &new.rate_per_second,
                 &sealed,
                 &sealed_key,
+                &Json(headers),
+                &keyring.seal_headers(&new.brand_id, new.id, headers),
+                &headers.names(),
             ],
         )
         .await?;
     row.as_ref().map(read_webhook).transpose()
 }
 
-/// Updates the mutable columns of a webhook that is not deleted, and returns the updated webhook.
+/// Updates the mutable columns of a webhook that is not deleted, without its headers, and returns the updated webhook.
 ///
 /// # Errors
 /// When the database fails.
@@ -115,7 +116,6 @@ pub async fn update_webhook(
                 &disabled.and_then(|disabled| disabled.detail.as_deref()),
                 &disabled.map(|disabled| disabled.at),
                 &to.description,
-                &Json(&to.headers),
                 &to.max_concurrency,
                 &to.rate_per_second,
             ],
@@ -171,6 +171,36 @@ pub async fn find_keys(
         secret: keyring.open(brand, id, read(&row, "secret")?)?,
         signing_key: sealed_key.map(|sealed| keyring.open_key(brand, id, sealed)).transpose()?,
     }))
+}
+
+/// Finds the custom headers of a webhook that is not deleted.
+///
+/// # Errors
+/// When the database fails, or the headers are encrypted under an unknown master key.
+pub async fn find_headers(
+    db: &impl Executor,
+    keyring: &SecretKeyring,
+    brand: &BrandId,
+    id: WebhookId,
+) -> Result<Option<CustomHeaders>, StoreError> {
+    let row = db.query_row(sql!("webhooks/find_headers"), &[&id.0, &brand.as_str()]).await?;
+    row.map(|row| read_headers(&row, keyring, brand, id)).transpose()
+}
+
+/// Replaces the custom headers of a webhook that is not deleted. The next [`update_webhook`] returns the change.
+///
+/// # Errors
+/// When the database fails.
+pub async fn set_headers(
+    change: &AuditedTransaction<'_>,
+    keyring: &SecretKeyring,
+    webhook: &Webhook,
+    headers: &CustomHeaders,
+) -> Result<(), StoreError> {
+    let sealed = keyring.seal_headers(&webhook.brand_id, webhook.id, headers);
+    let params: Params<'_> = &[&webhook.id.0, &Json(headers), &sealed, &headers.names()];
+    change.query_rows(sql!("webhooks/set_headers"), params).await?;
+    Ok(())
 }
 
 /// Sets or removes the signing key of a webhook that is not deleted. The next [`update_webhook`] returns the change.
@@ -279,7 +309,7 @@ fn read_webhook(row: &Row) -> Result<Webhook, StoreError> {
         status: read_word(row, "status")?,
         disabled: read_disabled(row)?,
         description: read(row, "description")?,
-        headers: read::<Json<_>>(row, "headers")?.0,
+        header_names: read_header_names(row)?,
         max_concurrency: read(row, "max_concurrency")?,
         rate_per_second: read(row, "rate_per_second")?,
         asymmetric: read(row, "asymmetric")?,

@@ -1,21 +1,20 @@
 //! The configuration of router and deliverer, loaded as the changes since a known version.
 
-use std::collections::BTreeMap;
-
 use domain::delivery::DeliveryStatus;
 use domain::event::catalogue::Enablement;
 use domain::event::event_type::TypePattern;
 use domain::ids::{BrandId, WebhookId};
 use domain::quota::BrandQuota;
 use domain::time::Timestamp;
-use domain::webhook::WebhookStatus;
 use domain::webhook::signature::Keys;
+use domain::webhook::{CustomHeaders, WebhookStatus};
 use tokio_postgres::Row;
 
 use crate::db::Executor;
 use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::{read, read_quotas, read_word};
+use crate::secrets::headers::read_headers;
 use crate::secrets::keyring::SecretKeyring;
 
 /// The version of a process that has loaded nothing yet.
@@ -81,7 +80,7 @@ pub struct DeliveryChange {
     /// The URL of its endpoint.
     pub endpoint: String,
     /// Custom headers.
-    pub headers: BTreeMap<String, String>,
+    pub headers: CustomHeaders,
     /// Its status.
     pub status: WebhookStatus,
     /// Its generation. Deliveries of older generations are closed and not attempted.
@@ -192,7 +191,6 @@ fn read_delivery_change(row: &Row, keyring: &SecretKeyring) -> Result<DeliveryCh
     let id = WebhookId(read(row, "id")?);
     let status: WebhookStatus = read_word(row, "status")?;
     let brand_id: BrandId = read_word(row, "brand_id")?;
-    let headers: tokio_postgres::types::Json<BTreeMap<String, String>> = read(row, "headers")?;
     let keys = |secret: &[u8], key: Option<&[u8]>| {
         let signing_key = key.map(|key| keyring.open_key(&brand_id, id, key)).transpose()?;
         Ok::<_, StoreError>(Keys { secret: keyring.open(&brand_id, id, secret)?, signing_key })
@@ -201,6 +199,8 @@ fn read_delivery_change(row: &Row, keyring: &SecretKeyring) -> Result<DeliveryCh
     let is_deleted = status == WebhookStatus::Deleted;
     let current =
         if is_deleted { None } else { Some(keys(read(row, "secret")?, read(row, "signing_key")?)?) };
+    let headers =
+        if is_deleted { CustomHeaders::default() } else { read_headers(row, keyring, &brand_id, id)? };
     let previous: Option<&[u8]> = read(row, "previous_secret")?;
     let previous = previous.filter(|_| !is_deleted);
     let previous_key = read(row, "previous_signing_key")?;
@@ -208,7 +208,7 @@ fn read_delivery_change(row: &Row, keyring: &SecretKeyring) -> Result<DeliveryCh
     Ok(DeliveryChange {
         id,
         endpoint: read(row, "endpoint")?,
-        headers: headers.0,
+        headers,
         status,
         generation: read(row, "generation")?,
         closed_generation: read(row, "settled_generation")?,

@@ -1,4 +1,4 @@
-//! Encryption of webhook secrets at rest: AES-256-GCM under the master key.
+//! Encryption of webhook secrets and custom headers at rest: AES-256-GCM under the master key.
 //!
 //! A sealed secret is `key id (4) · nonce (12) · ciphertext and tag`. The associated data binds it to the brand, the
 //! webhook and its purpose. The key id names the master key, so that secrets under an old master key stay readable
@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use domain::ids::{BrandId, WebhookId};
+use domain::webhook::CustomHeaders;
 use domain::webhook::signature::Secret;
 use domain::webhook::signing_key::SigningKey;
 use sha2::{Digest, Sha256};
@@ -22,10 +23,34 @@ use crate::error::StoreError;
 const KEY_BYTES: usize = 32;
 const KEY_ID_BYTES: usize = 4;
 const NONCE_BYTES: usize = 12;
-/// Purpose of a sealed secret in the associated data. Empty, because secrets were sealed before signing keys existed.
-const SECRET_PURPOSE: &[u8] = b"";
-/// Purpose of a sealed signing key in the associated data.
-const SIGNING_KEY_PURPOSE: &[u8] = b"/v1a";
+/// What a sealed value of a webhook is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Secret,
+    SigningKey,
+    Headers,
+}
+
+impl Purpose {
+    /// The purpose in the associated data. That of secrets is empty, because secrets were sealed before signing keys
+    /// existed.
+    fn associated_data(self) -> &'static [u8] {
+        match self {
+            Self::Secret => b"",
+            Self::SigningKey => b"/v1a",
+            Self::Headers => b"/headers",
+        }
+    }
+
+    /// The value in an error.
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::SigningKey => "signing key",
+            Self::Headers => "custom headers",
+        }
+    }
+}
 
 /// The master key (`POSTRIDER_MASTER_KEY`): 32 bytes in base64. Its `Debug` hides the key.
 #[derive(Clone)]
@@ -120,13 +145,20 @@ impl SecretKeyring {
     /// Seals a secret for storage, under a fresh random nonce.
     #[must_use]
     pub fn seal(&self, brand: &BrandId, webhook: WebhookId, secret: &Secret) -> Vec<u8> {
-        self.seal_bytes(&associated_data(brand, webhook, SECRET_PURPOSE), secret.as_bytes())
+        self.seal_bytes(&associated_data(brand, webhook, Purpose::Secret), secret.as_bytes())
     }
 
     /// Seals a private key for storage.
     #[must_use]
     pub fn seal_key(&self, brand: &BrandId, webhook: WebhookId, key: &SigningKey) -> Vec<u8> {
-        self.seal_bytes(&associated_data(brand, webhook, SIGNING_KEY_PURPOSE), key.as_bytes())
+        self.seal_bytes(&associated_data(brand, webhook, Purpose::SigningKey), key.as_bytes())
+    }
+
+    /// Seals the names and values of custom headers for storage.
+    #[must_use]
+    pub fn seal_headers(&self, brand: &BrandId, webhook: WebhookId, headers: &CustomHeaders) -> Vec<u8> {
+        let json = serde_json::to_vec(headers).expect("a map of texts is JSON");
+        self.seal_bytes(&associated_data(brand, webhook, Purpose::Headers), &json)
     }
 
     fn seal_bytes(&self, aad: &[u8], msg: &[u8]) -> Vec<u8> {
@@ -142,7 +174,7 @@ impl SecretKeyring {
     /// # Errors
     /// When it was sealed under an unknown master key or for another webhook, or when it was altered.
     pub fn open(&self, brand: &BrandId, webhook: WebhookId, stored: &[u8]) -> Result<Secret, StoreError> {
-        self.open_bytes(brand, webhook, SECRET_PURPOSE, stored).map(Secret::from_bytes)
+        self.open_bytes(brand, webhook, Purpose::Secret, stored).map(Secret::from_bytes)
     }
 
     /// Opens a stored private key.
@@ -155,21 +187,37 @@ impl SecretKeyring {
         webhook: WebhookId,
         stored: &[u8],
     ) -> Result<SigningKey, StoreError> {
-        let seed = self.open_bytes(brand, webhook, SIGNING_KEY_PURPOSE, stored)?.try_into();
+        let seed = self.open_bytes(brand, webhook, Purpose::SigningKey, stored)?.try_into();
         let seed =
             seed.map_err(|_| StoreError::Unreadable(format!("the signing key of webhook {webhook}")))?;
         Ok(SigningKey::from_bytes(seed))
+    }
+
+    /// Opens stored custom headers.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`].
+    pub fn open_headers(
+        &self,
+        brand: &BrandId,
+        webhook: WebhookId,
+        stored: &[u8],
+    ) -> Result<CustomHeaders, StoreError> {
+        let json = self.open_bytes(brand, webhook, Purpose::Headers, stored)?;
+        // The error of the parser would repeat a part of the values.
+        serde_json::from_slice(&json)
+            .map_err(|_| StoreError::Unreadable(format!("the custom headers of webhook {webhook}")))
     }
 
     fn open_bytes(
         &self,
         brand: &BrandId,
         webhook: WebhookId,
-        purpose: &[u8],
+        purpose: Purpose,
         stored: &[u8],
     ) -> Result<Vec<u8>, StoreError> {
         let unreadable =
-            |why: &str| StoreError::Unreadable(format!("the secret of webhook {webhook}: {why}"));
+            |why: &str| StoreError::Unreadable(format!("the {} of webhook {webhook}: {why}", purpose.noun()));
         let (key_id, rest) =
             stored.split_at_checked(KEY_ID_BYTES).ok_or_else(|| unreadable("it is cut short"))?;
         let (_, cipher) = self
@@ -193,8 +241,8 @@ fn create_cipher(key: &MasterKey) -> (KeyId, Aes256Gcm) {
     (key_id, Aes256Gcm::new(&Key::<Aes256Gcm>::from(key.0)))
 }
 
-fn associated_data(brand: &BrandId, webhook: WebhookId, purpose: &[u8]) -> Vec<u8> {
-    [brand.as_str().as_bytes(), b"/", webhook.0.as_bytes(), purpose].concat()
+fn associated_data(brand: &BrandId, webhook: WebhookId, purpose: Purpose) -> Vec<u8> {
+    [brand.as_str().as_bytes(), b"/", webhook.0.as_bytes(), purpose.associated_data()].concat()
 }
 
 #[cfg(test)]
@@ -242,6 +290,22 @@ mod tests {
         assert!(keyring(1).open(&brand, webhook, &sealed).is_err());
         let secret = keyring(1).seal(&brand, webhook, &Secret::generate());
         assert!(keyring(1).open_key(&brand, webhook, &secret).is_err());
+    }
+
+    #[test]
+    fn sealed_headers_open_as_headers_of_their_webhook_alone() {
+        let headers = CustomHeaders([("Authorization".to_owned(), "Bearer hush-hush".to_owned())].into());
+        let brand = "acme".parse().expect("brand");
+        let webhook = WebhookId(uuid::Uuid::from_u128(7));
+        let sealed = keyring(1).seal_headers(&brand, webhook, &headers);
+        assert_eq!(keyring(1).open_headers(&brand, webhook, &sealed).expect("opens"), headers);
+        assert!(!sealed.windows(9).any(|part| part == b"hush-hush"));
+        assert!(keyring(1).open(&brand, webhook, &sealed).is_err(), "as a secret");
+        assert!(keyring(2).open_headers(&brand, webhook, &sealed).is_err(), "another key");
+        let other = WebhookId(uuid::Uuid::from_u128(8));
+        assert!(keyring(1).open_headers(&brand, other, &sealed).is_err(), "another webhook");
+        let secret = keyring(1).seal(&brand, webhook, &Secret::generate());
+        assert!(keyring(1).open_headers(&brand, webhook, &secret).is_err(), "a secret");
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! Webhook secrets at rest: the keyring that encrypts them, and re-encrypting them after a change of the master key.
+//! Webhook secrets and custom headers at rest: the keyring that encrypts them, sealing headers that the release before
+//! wrote, and re-encrypting everything after a change of the master key.
 
+pub mod headers;
 pub mod keyring;
 pub mod reencrypt;

@@ -162,39 +162,46 @@ async fn delete_webhook(test: &TestStore, id: WebhookId) {
     change.commit(&entry).await.expect("committed");
 }
 
-/// Gives a webhook secrets and headers.
-async fn insert_secrets(test: &TestStore, id: WebhookId) {
-    test.sql
-        .execute(
-            "UPDATE webhooks SET secret = 'sealed', previous_secret = 'sealed', previous_secret_expires = now(),
-                signing_key = 'sealed', previous_signing_key = 'sealed', headers = '{\"authorization\":\"x\"}'
-             WHERE id = $1",
-            &[&id.0],
-        )
-        .await
-        .expect("secrets");
+const PLAIN: &str = r#"headers = '{"authorization":"x"}'"#;
+const SEALED: &str = "headers = NULL, sealed_headers = 'sealed', header_names = '{authorization}'";
+
+/// Gives a webhook secrets and headers, in one of their forms.
+async fn insert_secrets(test: &TestStore, id: WebhookId, headers: &str) {
+    let update = format!(
+        "UPDATE webhooks SET secret = 'sealed', previous_secret = 'sealed', previous_secret_expires = now(),
+            signing_key = 'sealed', previous_signing_key = 'sealed', {headers}
+         WHERE id = $1"
+    );
+    test.sql.execute(&update, &[&id.0]).await.expect("secrets");
 }
 
 const WITH_SECRETS: &str =
     "webhooks WHERE secret <> '' OR previous_secret IS NOT NULL OR signing_key IS NOT NULL
-    OR previous_signing_key IS NOT NULL OR previous_secret_expires IS NOT NULL OR headers::text <> '{}'";
+    OR previous_signing_key IS NOT NULL OR previous_secret_expires IS NOT NULL OR headers::text <> '{}'
+    OR sealed_headers IS NOT NULL OR header_names IS NOT NULL";
 
 #[tokio::test]
 async fn the_secrets_and_headers_of_a_webhook_go_when_it_is_deleted() {
     let test = TestStore::new().await;
-    let now = test.insert_webhook().await;
-    insert_secrets(&test, now).await;
-    delete_webhook(&test, now).await;
-    assert_eq!(test.count_rows(WITH_SECRETS).await, 0, "in the same transaction");
-
-    let earlier = test.insert_webhook().await;
-    insert_secrets(&test, earlier).await;
+    for form in [SEALED, PLAIN] {
+        let now = test.insert_webhook().await;
+        insert_secrets(&test, now, form).await;
+        delete_webhook(&test, now).await;
+        assert_eq!(test.count_rows(WITH_SECRETS).await, 0, "in the same transaction");
+    }
     let kept = test.insert_webhook().await;
-    insert_secrets(&test, kept).await;
-    test.sql
-        .execute("UPDATE webhooks SET status = 'deleted', deleted_at = now() WHERE id = $1", &[&earlier.0])
-        .await
-        .expect("deleted by an earlier release");
+    insert_secrets(&test, kept, SEALED).await;
+    for form in [SEALED, PLAIN] {
+        let earlier = test.insert_webhook().await;
+        insert_secrets(&test, earlier, form).await;
+        test.sql
+            .execute(
+                "UPDATE webhooks SET status = 'deleted', deleted_at = now() WHERE id = $1",
+                &[&earlier.0],
+            )
+            .await
+            .expect("deleted by an earlier release");
+    }
     finish_maintenance(&test).await;
     assert_eq!(test.count_rows(WITH_SECRETS).await, 1, "maintenance clears those of an earlier release");
 
@@ -203,7 +210,7 @@ async fn the_secrets_and_headers_of_a_webhook_go_when_it_is_deleted() {
     let (_, changes) = load_delivery_changes(&test.store, &keyring, 0).await.expect("loaded");
     for (id, change) in changes {
         match change {
-            Ok(change) => assert!(id != kept && change.keys.is_none() && change.headers.is_empty()),
+            Ok(change) => assert!(id != kept && change.keys.is_none() && change.headers.0.is_empty()),
             Err(error) => assert_eq!(id, kept, "{error}"),
         }
     }

@@ -14,6 +14,7 @@ mod redelivery;
 mod redelivery_bounds;
 mod reencrypt;
 mod refusals;
+mod sealed_headers;
 mod support;
 mod timeouts;
 mod transitions;

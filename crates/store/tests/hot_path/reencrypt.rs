@@ -13,7 +13,7 @@ fn encode_key(byte: u8) -> String {
     STANDARD.encode([byte; 32])
 }
 
-fn create_keyring(new: u8, old: &[u8]) -> SecretKeyring {
+pub(crate) fn create_keyring(new: u8, old: &[u8]) -> SecretKeyring {
     let old = old.iter().map(|byte| encode_key(*byte)).collect::<Vec<_>>().join(",");
     let master_key = encode_key(new).parse().expect("a key");
     let old_master_keys = old.parse().expect("keys");

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Webhook } from '../src/api/types';
-import { toCreateBody, toDraft, errorsByField, validateDraft, toPatchBody } from '../src/lib/webhook-draft';
+import { header, toCreateBody, toDraft, errorsByField, validateDraft, toPatchBody } from '../src/lib/webhook-draft';
 
 const WEBHOOK = {
   endpoint: 'https://example.com/a',
   events: ['A'],
   description: 'mine',
-  headers: { 'X-A': '1', 'X-B': '2' },
+  headers: { 'X-A': '(hidden)', 'X-B': '(hidden)' },
   maxConcurrency: 10,
   ratePerSecond: 5,
 } as unknown as Webhook;
@@ -30,6 +30,20 @@ test('a patch holds changed fields, and null for cleared ones', () => {
   });
   draft.headers = [];
   assert.deepEqual(toPatchBody(draft, WEBHOOK).headers, { 'X-A': null, 'X-B': null });
+});
+
+test('a stored header keeps its hidden value unless another one is entered', () => {
+  const draft = toDraft(WEBHOOK);
+  draft.headers = [{ ...draft.headers[0]!, value: 'new' }, draft.headers[1]!, { ...header(), name: 'X-C', value: '3' }];
+  assert.deepEqual(toPatchBody(draft, WEBHOOK), { headers: { 'X-A': 'new', 'X-C': '3' } });
+});
+
+test('a renamed header needs its value', () => {
+  const draft = toDraft(WEBHOOK);
+  draft.headers = [{ ...draft.headers[0]!, name: 'X-New' }];
+  assert.match(validateDraft(draft).headers?.[0] ?? '', /X-New.*X-A/);
+  draft.headers = [{ ...draft.headers[0]!, value: '1' }];
+  assert.deepEqual(toPatchBody(draft, WEBHOOK).headers, { 'X-A': null, 'X-B': null, 'X-New': '1' });
 });
 
 test('a create body leaves out empty fields', () => {

@@ -8,7 +8,8 @@ use domain::webhook::signing_key::SigningKey;
 // utoipa recognizes the type by this name.
 use domain::time::Timestamp as DateTime;
 use domain::time::rfc3339;
-use domain::webhook::WebhookStatus;
+use domain::webhook::endpoint::hide_query;
+use domain::webhook::{HIDDEN_HEADER_VALUE, WebhookStatus};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -22,12 +23,8 @@ use uuid::Uuid;
 
 use crate::openapi::words::{DisabledReasonWord, RoleWord, SchemeWord, WebhookStatusWord};
 
-/// Placeholder in the audit for the values of custom headers, because they may be secrets.
-const HIDDEN_VALUE: &str = "(hidden)";
-
 /// A webhook: the subscription of a brand.
-// No Debug: the values of headers may be secrets.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Webhook)]
 pub(crate) struct WebhookView {
@@ -50,8 +47,9 @@ pub(crate) struct WebhookView {
     /// Free text for people
     #[schema(required)]
     description: Option<String>,
-    /// Custom headers of every request
-    headers: BTreeMap<String, String>,
+    /// Names of the custom headers of every request, each with the value `(hidden)`; only `/secret` returns the values
+    #[schema(value_type = BTreeMap<String, String>)]
+    headers: BTreeMap<String, &'static str>,
     /// Maximum number of requests in flight
     #[schema(minimum = 1, maximum = 100)]
     max_concurrency: i32,
@@ -130,7 +128,7 @@ impl From<Webhook> for WebhookView {
                 at: disabled.at,
             }),
             description: webhook.description,
-            headers: webhook.headers,
+            headers: webhook.header_names.into_iter().map(|name| (name, HIDDEN_HEADER_VALUE)).collect(),
             max_concurrency: webhook.max_concurrency,
             rate_per_second: webhook.rate_per_second,
             signatures: webhook
@@ -142,12 +140,11 @@ impl From<Webhook> for WebhookView {
     }
 }
 
-/// The audit form of a webhook: its view without the values of headers.
+/// The audit form of a webhook: its view without the query of the endpoint, which may be a credential.
 #[must_use]
 pub(crate) fn audit_webhook(webhook: &Webhook) -> Value {
-    let mut view = WebhookView::from(webhook.clone());
-    view.headers.values_mut().for_each(|value| HIDDEN_VALUE.clone_into(value));
-    audit_value(&view)
+    let view = WebhookView::from(webhook.clone());
+    audit_value(&WebhookView { endpoint: hide_query(&view.endpoint).into_owned(), ..view })
 }
 
 /// A brand, which is a tenant of the platform.

@@ -206,6 +206,7 @@ pub fn custom_headers(raw: &RawValue, pointer: &str, errors: &mut ValidationErro
         }
     }
     patch.check(pointer, errors);
+    patch.check_values_given(pointer, errors);
     Some(patch)
 }
 

@@ -11,6 +11,7 @@ async fn every_change_is_recorded_with_its_actor_and_states() {
     let acme = api.brand("acme", "write", &["NOTIFICATION"]).await;
     let mut body = new_webhook();
     body["headers"] = json!({"Authorization": "Bearer hidden-value"});
+    body["endpoint"] = json!("https://public.example/hook?token=hidden-query");
     let webhook = acme.post("/v1/acme/webhooks", &body).await.expect(201);
     let id = webhook["id"].as_str().expect("id");
     let path = format!("/v1/acme/webhooks/{id}");
@@ -54,10 +55,51 @@ async fn every_change_is_recorded_with_its_actor_and_states() {
     assert_eq!(actions, expected);
     assert_webhook_entries(&entries, id);
     let text = serde_json::to_string(&entries).expect("text");
-    for secret in ["whsec_", "prt_", "hidden-value", webhook["secret"].as_str().expect("secret")] {
+    for secret in
+        ["whsec_", "prt_", "hidden-value", "hidden-query", webhook["secret"].as_str().expect("secret")]
+    {
         assert!(!text.contains(secret), "{secret}");
     }
-    assert!(text.contains("(hidden)"), "the name of the header is recorded");
+    assert!(text.contains(r#""Authorization":"(hidden)""#), "the name of the header is recorded");
+    assert!(text.contains("https://public.example/hook?(hidden)"), "and the endpoint without its query");
+    api.drop_database().await;
+}
+
+/// Both the brand and support can read a secret, and nobody gets one without an entry.
+#[tokio::test]
+async fn every_reading_of_a_secret_is_recorded() {
+    let api = TestApi::new().await;
+    let acme = api.brand("acme", "write", &["NOTIFICATION"]).await;
+    let mut body = new_webhook();
+    body["headers"] = json!({"X-Key": "hidden-value"});
+    let webhook = acme.post("/v1/acme/webhooks", &body).await.expect(201);
+    let id = webhook["id"].as_str().expect("id");
+    let path = format!("/v1/acme/webhooks/{id}/secret");
+    let support = api.as_support();
+    let readings = async || {
+        let entries = support.list_all("/admin/v1/audit", 100).await;
+        let is_reading = |entry: &Value| entry["action"] == "webhook.read_secret";
+        entries.into_iter().filter(is_reading).collect::<Vec<_>>()
+    };
+    acme.get(&path).await.expect(200);
+    support.get(&path).await.expect(200);
+    let found = readings().await;
+    let [by_support, by_brand] = &found[..] else { panic!("{found:?}") };
+    assert_eq!(by_support["actor"], "support");
+    assert!(by_brand["actor"].as_str().is_some_and(|actor| actor.starts_with("token:")), "{by_brand}");
+    for entry in [by_support, by_brand] {
+        assert_eq!((&entry["subject"], &entry["brandId"]), (&json!(id), &json!("acme")));
+        assert_eq!(entry["after"], json!({"secret": true, "headers": ["X-Key"]}));
+        assert!(!entry.to_string().contains("hidden-value"), "{entry}");
+    }
+
+    api.token("acme", "read").await.get(&path).await.problem(403);
+    acme.get(&format!("/v1/acme/webhooks/{}/secret", uuid::Uuid::new_v4())).await.problem(404);
+    assert_eq!(readings().await.len(), 2, "a refused reading shows nothing");
+    let refuse = "ALTER TABLE audit ADD CHECK (action <> 'webhook.read_secret') NOT VALID";
+    api.sql.batch_execute(refuse).await.expect("altered");
+    let refused = acme.get(&path).await;
+    assert!(refused.status.is_server_error() && !refused.text.contains("whsec_"), "{}", refused.text);
     api.drop_database().await;
 }
 

@@ -33,7 +33,10 @@ async fn a_webhook_is_created_as_the_guide_says() {
     );
     expected["secret"] = json!(secret);
     assert_eq!(webhook, expected);
-    assert_eq!(acme.get(&format!("{location}/secret")).await.expect(200), json!({"secret": secret}));
+    assert_eq!(
+        acme.get(&format!("{location}/secret")).await.expect(200),
+        json!({"secret": secret, "headers": {}})
+    );
     api.drop_database().await;
 }
 
@@ -48,9 +51,15 @@ async fn every_field_is_stored() {
     });
     let webhook = acme.post("/v1/acme/webhooks", &body).await.expect(201);
     for (field, value) in body.as_object().expect("fields") {
-        let expected = if field == "events" { &json!(["*", "NOTIFICATION.SMS"]) } else { value };
+        let expected = match field.as_str() {
+            "events" => &json!(["*", "NOTIFICATION.SMS"]),
+            "headers" => &json!({"X-Tenant": "(hidden)", "Authorization": "(hidden)"}),
+            _ => value,
+        };
         assert_eq!(&webhook[field], expected, "{field}");
     }
+    let path = format!("/v1/acme/webhooks/{}/secret", webhook["id"].as_str().expect("id"));
+    assert_eq!(acme.get(&path).await.expect(200)["headers"], body["headers"]);
     assert_eq!(webhook["status"], "paused");
 
     let nulls = json!({"endpoint": "https://public.example/", "events": ["*"],
@@ -72,7 +81,8 @@ async fn a_merge_patch_changes_only_the_fields_it_names() {
         "headers": {"X-A": "1"}, "maxConcurrency": 3, "ratePerSecond": 7});
     let changed = acme.patch(&path, &full).await.expect(200);
     for (field, value) in full.as_object().expect("fields") {
-        assert_eq!(&changed[field], value, "{field}");
+        let expected = if field == "headers" { &json!({"X-A": "(hidden)"}) } else { value };
+        assert_eq!(&changed[field], expected, "{field}");
     }
     assert_eq!(changed["status"], "active");
     let clear = json!({"description": null, "headers": null, "maxConcurrency": null, "ratePerSecond": null});
@@ -91,6 +101,50 @@ async fn a_merge_patch_changes_only_the_fields_it_names() {
         .raw(Method::PATCH, &path, Some("application/json; charset=utf-8"), r#"{"description":"e"}"#)
         .await;
     assert_eq!(as_json.expect(200)["description"], "e");
+    api.drop_database().await;
+}
+
+/// The values of headers are write-only: no view shows them, and an edit that shows them back keeps them.
+#[tokio::test]
+async fn headers_are_merged_by_name_and_keep_hidden_values() {
+    let api = TestApi::new().await;
+    let acme = api.brand("acme", "write", &["NOTIFICATION"]).await;
+    let mut body = new_webhook();
+    body["headers"] = json!({"Authorization": "Bearer one", "X-Team": "a", "X-Old": "o"});
+    let webhook = acme.post("/v1/acme/webhooks", &body).await.expect(201);
+    let path = format!("/v1/acme/webhooks/{}", webhook["id"].as_str().expect("id"));
+    let hidden = json!({"Authorization": "(hidden)", "X-Team": "(hidden)", "X-Old": "(hidden)"});
+    let list = acme.get("/v1/acme/webhooks").await.expect(200);
+    let all = api.as_support().get("/admin/v1/webhooks").await.expect(200);
+    for view in [&webhook, &acme.get(&path).await.expect(200), &list["items"][0], &all["items"][0]] {
+        assert_eq!(view["headers"], hidden);
+    }
+    let values = async || acme.get(&format!("{path}/secret")).await.expect(200)["headers"].clone();
+    assert_eq!(values().await, body["headers"]);
+
+    let unchanged =
+        acme.patch(&path, &json!({"headers": hidden, "description": webhook["description"]})).await;
+    assert_eq!(unchanged.expect(200)["updated"], webhook["updated"], "what was shown changes nothing");
+    acme.patch(&path, &json!({"description": "new"})).await.expect(200);
+    assert_eq!(values().await, body["headers"], "an edit of another field");
+    let change = json!({"x-team": "b", "X-Old": null, "X-New": "n", "authorization": "(hidden)"});
+    let changed = acme.patch(&path, &json!({"headers": change})).await.expect(200);
+    assert_eq!(
+        changed["headers"],
+        json!({"Authorization": "(hidden)", "x-team": "(hidden)", "X-New": "(hidden)"})
+    );
+    let expected = json!({"Authorization": "Bearer one", "x-team": "b", "X-New": "n"});
+    assert_eq!(values().await, expected);
+    let unknown = acme.patch(&path, &json!({"headers": {"X-Other": "(hidden)"}})).await;
+    assert_eq!(unknown.pointers(), ["/headers"]);
+    assert_eq!(values().await, expected);
+
+    let dump = "SELECT string_agg(webhooks::text, '') FROM webhooks";
+    let rows: String = api.sql.query_one(dump, &[]).await.expect("rows").get(0);
+    assert!(rows.contains("X-New") && !rows.contains("Bearer") && !rows.contains("hidden"), "{rows}");
+    acme.delete(&path).await.expect(204);
+    let left = "SELECT count(*) FROM webhooks WHERE sealed_headers IS NOT NULL OR header_names IS NOT NULL";
+    assert_eq!(api.sql.query_one(left, &[]).await.expect("a count").get::<_, i64>(0), 0);
     api.drop_database().await;
 }
 

@@ -31,6 +31,7 @@ export interface Webhook {
   status: WebhookStatus;
   disabled: Disabled | null;
   description: string | null;
+  /** Custom headers by name; each value is `(hidden)`. */
   headers: Record<string, string>;
   maxConcurrency: number;
   ratePerSecond: number | null;
@@ -55,6 +56,8 @@ export interface WebhookEdit {
 export interface Secret {
   secret: string;
   publicKey?: string;
+  /** Custom headers with their values; not after a rotation. */
+  headers?: Record<string, string>;
 }
 
 export interface RotatedSecret extends Secret {

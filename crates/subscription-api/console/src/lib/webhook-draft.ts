@@ -3,10 +3,15 @@
 import type { FieldError } from '../api/problem';
 import type { Webhook, WebhookEdit } from '../api/types';
 
+/** Stands for the value of a stored header, which the API does not return. */
+const HIDDEN = '(hidden)';
+
 export interface Header {
   key: number;
   name: string;
   value: string;
+  /** The name of the stored header whose value stays unless another one is entered; empty for a new header. */
+  stored: string;
 }
 
 export interface Draft {
@@ -19,13 +24,13 @@ export interface Draft {
 }
 
 let headers = 0;
-export const header = (name = '', value = ''): Header => ({ key: (headers += 1), name, value });
+export const header = (stored = ''): Header => ({ key: (headers += 1), name: stored, value: '', stored });
 
 export const toDraft = (webhook: Webhook | null): Draft => ({
   endpoint: webhook?.endpoint ?? '',
   description: webhook?.description ?? '',
   events: webhook?.events ?? [],
-  headers: Object.entries(webhook?.headers ?? {}).map(([name, value]) => header(name, value)),
+  headers: Object.keys(webhook?.headers ?? {}).map((name) => header(name)),
   maxConcurrency: String(webhook?.maxConcurrency ?? 10),
   ratePerSecond: webhook?.ratePerSecond == null ? '' : String(webhook.ratePerSecond),
 });
@@ -51,12 +56,18 @@ function checkInteger(text: string, max: number): string | null {
   return /^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= max ? null : `Enter a whole number from 1 to ${max}.`;
 }
 
+function checkHeaders(all: readonly Header[]): string | null {
+  if (all.some(({ name, value }) => !name.trim() && value)) return 'Each header needs a name.';
+  const renamed = all.find(({ name, value, stored }) => stored && name.trim() && name.trim() !== stored && !value);
+  return renamed ? `Enter the value of ${renamed.name.trim()}, because the value of ${renamed.stored} is hidden.` : null;
+}
+
 /** Validates a draft in the browser. The API has the last word. */
 export function validateDraft(draft: Draft): DraftErrors {
   const found: [Field, string | null][] = [
     ['endpoint', checkEndpoint(draft.endpoint.trim())],
     ['events', draft.events.length > 0 ? null : 'Select at least one event type or group.'],
-    ['headers', draft.headers.some(({ name, value }) => !name.trim() && value) ? 'Each header needs a name.' : null],
+    ['headers', checkHeaders(draft.headers)],
     ['maxConcurrency', checkInteger(draft.maxConcurrency.trim(), 100)],
     ['ratePerSecond', draft.ratePerSecond.trim() ? checkInteger(draft.ratePerSecond.trim(), 10_000) : null],
   ];
@@ -74,7 +85,11 @@ export function errorsByField(errors: readonly FieldError[]): Record<string, str
 }
 
 const headersOf = (draft: Draft): Record<string, string> =>
-  Object.fromEntries(draft.headers.filter(({ name }) => name.trim()).map(({ name, value }) => [name.trim(), value]));
+  Object.fromEntries(
+    draft.headers
+      .filter(({ name }) => name.trim())
+      .map(({ name, value, stored }) => [name.trim(), stored && !value ? HIDDEN : value]),
+  );
 
 /** Returns the body that creates the webhook. */
 export function toCreateBody(draft: Draft): WebhookEdit {

@@ -28,11 +28,13 @@ function takeNewSecret(webhook: string): string | null {
 export function SecretCard({ webhookRef }: { webhookRef: WebhookRef }) {
   const [secret, setSecret] = useState(() => takeNewSecret(webhookRef.webhook));
   const [publicKey, setPublicKey] = useState<string>();
+  const [headers, setHeaders] = useState<Record<string, string>>({});
   const [expires, setExpires] = useState<string | null>(null);
   const [asking, setAsking] = useState(false);
   const open = (shown: Secret) => {
     setSecret(shown.secret);
     setPublicKey(shown.publicKey);
+    setHeaders(shown.headers ?? {});
   };
   const show = useRun(async () => open(await readSecret(webhookRef)));
 
@@ -82,6 +84,18 @@ export function SecretCard({ webhookRef }: { webhookRef: WebhookRef }) {
               <Copy text={publicKey} what="Public key" />
             </div>
           </div>
+        </>
+      )}
+      {secret && Object.keys(headers).length > 0 && (
+        <>
+          <p class="muted">Custom headers of every request:</p>
+          <ul>
+            {Object.entries(headers).map(([name, value]) => (
+              <li key={name}>
+                <code>{`${name}: ${value}`}</code>
+              </li>
+            ))}
+          </ul>
         </>
       )}
       {expires && (

@@ -21,8 +21,8 @@ export function HeadersField({ headers, onChange, errors }: {
       <legend>
         Custom headers <span class="optional">(optional)</span>
       </legend>
-      <p class="hint">Sent with every request, for example an API key. At most {MAX_HEADERS}.</p>
-      {headers.map(({ key, name, value }, n) => (
+      <p class="hint">Sent with every request, for example an API key. At most {MAX_HEADERS}. A stored value is hidden and stays unless you enter another one.</p>
+      {headers.map(({ key, name, value, stored }, n) => (
         <div class="pair" key={key}>
           <input
             class="mono"
@@ -36,7 +36,7 @@ export function HeadersField({ headers, onChange, errors }: {
           <input
             class="mono"
             aria-label={`Value of header ${n + 1}`}
-            placeholder="value"
+            placeholder={stored ? '(hidden)' : 'value'}
             value={value}
             spellcheck={false}
             autoComplete="off"

@@ -83,13 +83,13 @@ async fn insert_webhook(
         let types = SubscribableTypes::load(&change, &by.brand).await?;
         types.check_patterns(events, EVENTS_POINTER, &mut errors);
     }
-    let new = errors.into_result(patch)?.into_webhook(&by.brand)?;
+    let (new, headers) = errors.into_result(patch)?.into_webhook(&by.brand)?;
     if webhooks::count_webhooks(&change, &by.brand).await? >= MAX_WEBHOOKS_PER_BRAND {
         return Err(Problem::conflict(format!(
             "a brand may have {MAX_WEBHOOKS_PER_BRAND} webhooks; delete one first"
         )));
     }
-    let created = webhooks::insert_webhook(&change, &api.keyring, &new, keys).await?;
+    let created = webhooks::insert_webhook(&change, &api.keyring, &new, &headers, keys).await?;
     let created = created.ok_or_else(Problem::internal_error)?;
     change.commit(&audit_change(&by.actor, "webhook.create", None, Some(&created))).await?;
     Ok(created)
@@ -132,7 +132,8 @@ pub(crate) async fn read_webhook(
 
 /// Change a webhook
 ///
-/// The body is a JSON merge patch: absent fields stay, null clears optional fields.
+/// The body is a JSON merge patch: absent fields stay, null clears optional fields. Custom headers are merged by name, and
+/// a header with the value `(hidden)` keeps the value that it has.
 #[utoipa::path(
     patch, path = "/v1/{brandId}/webhooks/{webhookId}", tag = "webhooks", operation_id = "changeWebhook",
     params(BrandPath, WebhookPath),
@@ -186,9 +187,17 @@ async fn update_webhook(
         }
     }
     let mut after = before.clone();
-    errors.into_result(patch)?.apply(&mut after)?;
-    if after == before {
+    let patch = errors.into_result(patch)?;
+    let headers = match patch.merges_headers() {
+        true => webhooks::find_headers(&change, &api.keyring, &by.brand, id).await?,
+        false => None,
+    };
+    let new_headers = patch.apply(&mut after, &headers.unwrap_or_default())?;
+    if after == before && new_headers.is_none() {
         return Ok(before);
+    }
+    if let Some(headers) = &new_headers {
+        webhooks::set_headers(&change, &api.keyring, &after, headers).await?;
     }
     if after.asymmetric != before.asymmetric {
         let key = after.asymmetric.then(SigningKey::generate);

@@ -1,14 +1,12 @@
 //! A change of a webhook: read field by field, checked, then applied.
 
-use std::collections::BTreeMap;
-
 use domain::event::event_type::TypePattern;
 use domain::ids::{BrandId, WebhookId};
 use domain::limits::{DEFAULT_MAX_CONCURRENCY, MAX_CONCURRENCY, MAX_RATE_PER_SECOND, MAX_TEXT_CHARS};
 use domain::time::Timestamp;
-use domain::webhook::WebhookStatus;
 use domain::webhook::address::AllowedNetworks;
 use domain::webhook::endpoint::Endpoint;
+use domain::webhook::{CustomHeaders, WebhookStatus};
 use serde_json::value::RawValue;
 use store::api::webhooks::Webhook;
 use uuid::Uuid;
@@ -124,12 +122,22 @@ impl WebhookPatch {
         self.events.as_deref()
     }
 
-    /// Applies the patch to a webhook.
+    /// Whether the new headers depend on the present ones.
+    #[must_use]
+    pub(crate) fn merges_headers(&self) -> bool {
+        matches!(self.headers, Patch::Set(_))
+    }
+
+    /// Applies the patch to a webhook with these custom headers, and returns the new headers if they change.
     ///
     /// # Errors
     /// 409 when it would enable a webhook that support or the platform disabled; 422 when the webhook would have too
     /// many headers.
-    pub(crate) fn apply(self, webhook: &mut Webhook) -> Result<()> {
+    pub(crate) fn apply(
+        self,
+        webhook: &mut Webhook,
+        headers: &CustomHeaders,
+    ) -> Result<Option<CustomHeaders>> {
         if let Some(endpoint) = self.endpoint {
             endpoint.as_str().clone_into(&mut webhook.endpoint);
         }
@@ -138,26 +146,34 @@ impl WebhookPatch {
         }
         self.description.apply_to_option(&mut webhook.description);
         let mut errors = ValidationErrors::default();
-        match self.headers {
-            Patch::Keep => {}
-            Patch::Clear => webhook.headers.clear(),
-            Patch::Set(patch) => patch.apply(&mut webhook.headers, HEADERS_POINTER, &mut errors),
+        let new_headers = match self.headers {
+            Patch::Keep => None,
+            Patch::Clear => (!webhook.header_names.is_empty()).then(CustomHeaders::default),
+            Patch::Set(patch) => {
+                let mut patched = headers.clone();
+                patch.apply(&mut patched, HEADERS_POINTER, &mut errors);
+                (patched != *headers).then_some(patched)
+            }
+        };
+        if let Some(headers) = &new_headers {
+            webhook.header_names = headers.names();
         }
         self.max_concurrency.apply(&mut webhook.max_concurrency, DEFAULT_MAX_CONCURRENCY);
         self.rate_per_second.apply_to_option(&mut webhook.rate_per_second);
         self.asymmetric.apply(&mut webhook.asymmetric, false);
         errors.into_result(Some(()))?;
-        apply_enabled(webhook, self.enabled)
+        apply_enabled(webhook, self.enabled)?;
+        Ok(new_headers)
     }
 
-    /// Creates a webhook from the patch.
+    /// Creates a webhook from the patch, and its custom headers.
     ///
     /// # Errors
     /// 422 when the webhook would have too many headers.
-    pub(crate) fn into_webhook(self, brand: &BrandId) -> Result<Webhook> {
+    pub(crate) fn into_webhook(self, brand: &BrandId) -> Result<(Webhook, CustomHeaders)> {
         let mut webhook = default_webhook(brand);
-        self.apply(&mut webhook)?;
-        Ok(webhook)
+        let headers = self.apply(&mut webhook, &CustomHeaders::default())?;
+        Ok((webhook, headers.unwrap_or_default()))
     }
 }
 
@@ -220,7 +236,7 @@ fn default_webhook(brand: &BrandId) -> Webhook {
         status: WebhookStatus::Active,
         disabled: None,
         description: None,
-        headers: BTreeMap::new(),
+        header_names: Vec::new(),
         max_concurrency: DEFAULT_MAX_CONCURRENCY,
         rate_per_second: None,
         asymmetric: false,
@@ -264,7 +280,7 @@ mod tests {
             (Disabled, "{}", Some(Disabled)),
         ] {
             let mut changed = webhook(from);
-            let result = parse(json).apply(&mut changed);
+            let result = parse(json).apply(&mut changed, &CustomHeaders::default());
             assert_eq!(result.is_ok(), to.is_some(), "{from} {json}");
             assert_eq!(changed.status, to.unwrap_or(from), "{from} {json}");
             assert_eq!(changed.disabled.is_some(), changed.status == Disabled, "{from} {json}");
@@ -275,16 +291,17 @@ mod tests {
     fn null_clears_optional_fields() {
         let mut changed = webhook(WebhookStatus::Active);
         let full = r#"{"description":"d","headers":{"X-A":"1"},"maxConcurrency":3,"ratePerSecond":7}"#;
-        parse(full).apply(&mut changed).expect("applies");
-        assert_eq!(
-            (changed.max_concurrency, changed.rate_per_second, changed.headers.len()),
-            (3, Some(7), 1)
-        );
-        parse("{}").apply(&mut changed).expect("applies");
+        let headers = parse(full).apply(&mut changed, &CustomHeaders::default()).expect("applies");
+        let headers = headers.expect("a new header");
+        assert_eq!((changed.max_concurrency, changed.rate_per_second), (3, Some(7)));
+        assert_eq!((&changed.header_names[..], headers.0["X-A"].as_str()), (&["X-A".to_owned()][..], "1"));
+        assert_eq!(parse("{}").apply(&mut changed, &headers).expect("applies"), None);
         assert_eq!(changed.description.as_deref(), Some("d"));
         let clear = r#"{"description":null,"headers":null,"maxConcurrency":null,"ratePerSecond":null}"#;
-        parse(clear).apply(&mut changed).expect("applies");
-        assert_eq!((changed.max_concurrency, changed.rate_per_second, changed.headers.len()), (10, None, 0));
+        let cleared = parse(clear).apply(&mut changed, &CustomHeaders::default()).expect("applies");
+        assert_eq!(cleared, Some(CustomHeaders::default()), "without the present values");
+        assert_eq!((changed.max_concurrency, changed.rate_per_second), (10, None));
+        assert!(changed.header_names.is_empty());
         assert_eq!(changed.description, None);
     }
 }

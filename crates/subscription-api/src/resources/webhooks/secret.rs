@@ -1,8 +1,11 @@
-//! The signing secret of a webhook: read and rotate.
+//! The signing secret of a webhook: read and rotate. Only here the values of custom headers are returned, too.
+
+use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
 use domain::limits::{DEFAULT_ROTATION_OVERLAP_SECONDS, MAX_ROTATION_OVERLAP_SECONDS};
+use domain::webhook::CustomHeaders;
 use domain::webhook::signature::Keys;
 // utoipa recognizes the type by this name.
 use domain::time::Timestamp as DateTime;
@@ -19,12 +22,12 @@ use crate::http::path::{BrandPath, WebhookInPath, WebhookPath, webhook_not_found
 use crate::http::problem::Result;
 use crate::openapi::request_schemas;
 use crate::resources::views::{public_key, serialize_optional};
-use crate::resources::webhooks::lookup::{audit_change, lock_webhook};
+use crate::resources::webhooks::lookup::{audit_action, audit_change, lock_webhook};
 use crate::validation::errors::ValidationErrors;
 use crate::validation::fields::Fields;
 use crate::validation::validators;
 
-/// The secret that signs the requests of a webhook.
+/// The secret that signs the requests of a webhook, and the values of its custom headers.
 // No Debug: it holds the secret.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -37,24 +40,35 @@ pub(crate) struct SecretView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = String)]
     public_key: Option<String>,
+    /// Custom headers of every request, with their values
+    headers: BTreeMap<String, String>,
 }
 
 /// Read the secret of a webhook
 ///
-/// Requires a token with the role `write`. Of the key that signs `v1a`, only the public half is returned.
+/// Requires a token with the role `write`. Of the key that signs `v1a`, only the public half is returned. The audit records
+/// who read it.
 #[utoipa::path(
     get, path = "/v1/{brandId}/webhooks/{webhookId}/secret", tag = "webhooks", operation_id = "readSecret",
     params(BrandPath, WebhookPath),
-    responses((status = 200, description = "The secret that signs the requests.", body = SecretView))
+    responses((status = 200, description = "The secret that signs the requests, and the custom headers.", body = SecretView))
 )]
 pub(crate) async fn read_secret(
     State(api): State<Api>,
     by: BrandWriter,
     WebhookInPath(id): WebhookInPath,
 ) -> Result<Json<SecretView>> {
-    let keys = webhooks::find_keys(&api.store, &api.keyring, &by.brand, id).await?;
+    let mut client = api.store.client().await?;
+    let reading = AuditedTransaction::begin(&mut client).await?;
+    let keys = webhooks::find_keys(&reading, &api.keyring, &by.brand, id).await?;
     let keys = keys.ok_or_else(webhook_not_found)?;
-    Ok(Json(SecretView { secret: keys.secret.reveal(), public_key: public_key(&keys) }))
+    let headers = webhooks::find_headers(&reading, &api.keyring, &by.brand, id).await?;
+    let CustomHeaders(headers) = headers.ok_or_else(webhook_not_found)?;
+    // The secret is returned only once the audit has the entry.
+    let names: Vec<&String> = headers.keys().collect();
+    let details = json!({"secret": true, "headers": names});
+    reading.commit(&audit_action(&by, "webhook.read_secret", id, details)).await?;
+    Ok(Json(SecretView { secret: keys.secret.reveal(), public_key: public_key(&keys), headers }))
 }
 
 /// The new secret of a webhook.
