@@ -55,6 +55,7 @@ mod rejected;
 mod retries_first;
 mod sealed_headers;
 mod secrets;
+mod security_log;
 mod settings;
 mod several_addresses;
 mod sharing;

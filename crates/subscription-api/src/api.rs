@@ -18,6 +18,7 @@ use crate::auth::token::SupportToken;
 use crate::auth::token_directory::TokenDirectory;
 use crate::budget::Budgets;
 use crate::intake::EventIntake;
+use crate::security_log::SecurityLog;
 use crate::validation::endpoint_resolver::EndpointResolver;
 
 /// Longest time that the response to a new webhook waits for its queue. The deliverer creates the queue otherwise.
@@ -27,7 +28,11 @@ pub(crate) const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The shared state of all handlers. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Api(Arc<ApiParts>);
+pub struct Api {
+    parts: Arc<ApiParts>,
+    /// Refused requests and reads of secrets, for the log.
+    pub(crate) security_log: SecurityLog,
+}
 
 /// The parts of [`Api`].
 #[derive(Debug)]
@@ -70,7 +75,7 @@ pub struct ApiParts {
 
 impl From<ApiParts> for Api {
     fn from(parts: ApiParts) -> Self {
-        Self(Arc::new(parts))
+        Self { parts: Arc::new(parts), security_log: SecurityLog::default() }
     }
 }
 
@@ -78,7 +83,7 @@ impl std::ops::Deref for Api {
     type Target = ApiParts;
 
     fn deref(&self) -> &ApiParts {
-        &self.0
+        &self.parts
     }
 }
 

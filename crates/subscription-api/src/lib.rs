@@ -5,6 +5,7 @@
 //! - `http::server` accepts the connection within the bounds of `runtime::http_server`, `http::middleware` bounds the time and contains panics;
 //! - `routes` lists every route on one screen, with the handler that serves it;
 //! - `auth` turns the token into a caller and decides what the caller may reach;
+//! - `security_log` counts refused requests and reads of secrets for the log;
 //! - `budget` bounds what the requests of one brand use at once: requests in flight, bodies, publishing, responses;
 //! - `http` has the extractors of bodies, queries and paths, and the common responses: pages, cursors, problems;
 //! - `validation` reads the body field by field and collects every error before the request is refused;
@@ -29,6 +30,7 @@ mod openapi;
 mod platform_metrics;
 mod resources;
 mod routes;
+mod security_log;
 mod site;
 mod telemetry;
 mod validation;
@@ -139,8 +141,10 @@ pub async fn run(
     tasks::spawn_essential("broker", maintain_broker(api.clone(), prober, readiness));
     tasks::spawn_essential("sweep", sweep_tables(api.clone()));
     tasks::spawn_essential("platform metrics", platform_metrics::measure_forever(api.clone()));
+    tasks::spawn_essential("security log", api.security_log.clone().report_forever());
     info!(%address, "serving the API");
     http::server::serve(listener, routes::build_router(api.clone()), config.trusted_proxies, stop).await;
+    api.security_log.report();
     let _ = instances::remove_instance(&api.control, &me).await;
     Ok(())
 }

@@ -82,5 +82,6 @@ pub fn build_router(api: Api) -> Router {
         .route("/console/{*file}", get(console::serve_asset))
         .fallback(async || Problem::not_found("there is nothing at this path"))
         .method_not_allowed_fallback(async || Problem::method_not_allowed());
-    middleware::apply_layers(router).with_state(api)
+    let security_log = api.security_log.clone();
+    middleware::apply_layers(router, security_log).with_state(api)
 }

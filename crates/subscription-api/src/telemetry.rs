@@ -124,11 +124,9 @@ impl RequestServed {
     }
 }
 
-/// Records a request with a token that is not valid.
-pub(crate) fn record_wrong_token(client: Option<ClientAddress>) {
+/// Counts a request with a token that is not valid. The log line is that of the security log.
+pub(crate) fn record_wrong_token() {
     counter!("postrider_api_wrong_tokens_total").increment(1);
-    let client = client.map(|ClientAddress(client)| tracing::field::display(client));
-    debug!(client, "refused a token that is not valid");
 }
 
 /// Records a request that was refused, because its brand is over a quota.

@@ -3,7 +3,7 @@
 //! A handler states what it requires by the extractor that it takes: [`AnyCaller`], [`BrandReader`], [`BrandWriter`]
 //! or [`Support`]. No extractor succeeds without a token that fits, and the brand is always the path's.
 
-mod expiring_set;
+mod expiring_map;
 pub(crate) mod rate_limiter;
 pub(crate) mod request_cost;
 pub(crate) mod token;
@@ -12,7 +12,7 @@ pub(crate) mod token_directory;
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use domain::ids::BrandId;
+use domain::ids::{BrandId, WebhookId};
 use runtime::http_server::ClientAddress;
 use store::api::brands;
 use store::api::tokens::{Digest, Role, Token};
@@ -23,6 +23,7 @@ use crate::auth::request_cost::{Cost, route_cost};
 use crate::auth::token::{MAX_TOKEN_CHARS, TOKEN_PREFIX, hash_token};
 use crate::budget::{Owner, RequestBudget};
 use crate::http::problem::{Problem, Result};
+use crate::security_log::{AccessRecord, Caller};
 use crate::telemetry::{self, Refused};
 
 /// The owner of a valid token.
@@ -71,6 +72,7 @@ pub(crate) struct BrandWriter {
 pub(crate) struct Charge {
     token: Digest,
     budget: RequestBudget,
+    access: AccessRecord,
 }
 
 impl Charge {
@@ -93,6 +95,11 @@ impl Charge {
     /// Leaves the share of the brand before a wait that needs no connection to PostgreSQL.
     pub(crate) fn leave_share(&self) {
         self.budget.leave();
+    }
+
+    /// Notes for the security log that the request reads the secret of a webhook.
+    pub(crate) fn record_secret_read(&self, webhook: WebhookId) {
+        self.access.set_secret_of(webhook);
     }
 
     /// Spends a further cost, if there is one.
@@ -165,9 +172,10 @@ async fn authenticate(parts: &Parts, api: &Api) -> Result<(AnyCaller, Charge)> {
     let digest = hash_token(token);
     let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let cost = route_cost(&parts.method, route);
+    let access = AccessRecord::of(&parts.extensions);
     let client = parts.extensions.get::<ClientAddress>().copied();
-    let Some(caller) = identify_caller(token, &digest, cost, client, api).await? else {
-        telemetry::record_wrong_token(client);
+    let Some(caller) = identify_caller(token, &digest, cost, client, api, &access).await? else {
+        telemetry::record_wrong_token();
         return Err(Problem::unauthorized("the token is not valid"));
     };
     let owner = match &caller {
@@ -176,7 +184,7 @@ async fn authenticate(parts: &Parts, api: &Api) -> Result<(AnyCaller, Charge)> {
     };
     let budget = RequestBudget::of(&parts.extensions);
     budget.enter(api.budgets.share(owner)).await?;
-    Ok((caller, Charge { token: digest, budget }))
+    Ok((caller, Charge { token: digest, budget, access }))
 }
 
 /// Finds the owner of a token, which is charged as soon as the token is known to be valid.
@@ -188,20 +196,24 @@ async fn identify_caller(
     cost: Cost,
     client: Option<ClientAddress>,
     api: &Api,
+    access: &AccessRecord,
 ) -> Result<Option<AnyCaller>> {
     if api.support_token.matches(digest) {
+        access.set_caller(Caller::Support);
         spend(api, digest, cost)?;
         return Ok(Some(AnyCaller::Support));
     }
     if !token.starts_with(TOKEN_PREFIX) {
         return Ok(None);
     }
-    let is_known = api.tokens.is_known(digest);
-    if is_known {
+    let known = api.tokens.find_known(digest);
+    if let Some(id) = known {
+        access.set_caller(Caller::Token(id));
         spend(api, digest, cost)?;
     }
     let found = api.tokens.find(digest, client).await?;
-    if found.is_some() && !is_known {
+    access.set_caller(found.as_ref().map_or(Caller::Unknown, |token| Caller::Token(token.id)));
+    if found.is_some() && known.is_none() {
         spend(api, digest, cost)?;
     }
     Ok(found.map(AnyCaller::Brand))

@@ -15,8 +15,9 @@ use runtime::http_server::{ClientAddress, client_site};
 use store::Store;
 use store::api::tokens::{self, Digest, Token};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use uuid::Uuid;
 
-use crate::auth::expiring_set::ExpiringSet;
+use crate::auth::expiring_map::ExpiringMap;
 use crate::http::problem::{Problem, Result};
 use crate::keyed_permits::{KeyedPermit, KeyedPermits};
 use crate::telemetry::{self, Refused};
@@ -46,8 +47,9 @@ const MAX_REFUSED: usize = 10_000;
 #[derive(Debug)]
 pub struct TokenDirectory {
     store: Store,
-    known: ExpiringSet<Digest>,
-    refused: ExpiringSet<Digest>,
+    /// The ids of tokens that were valid lately.
+    known: ExpiringMap<Digest, Uuid>,
+    refused: ExpiringMap<Digest, ()>,
     new_lookups: Semaphore,
     places: Semaphore,
     by_site: KeyedPermits<Option<IpAddr>>,
@@ -67,17 +69,17 @@ impl TokenDirectory {
     pub fn new(store: Store) -> Self {
         Self {
             store,
-            known: ExpiringSet::new(MAX_KNOWN, KNOWN_TTL),
-            refused: ExpiringSet::new(MAX_REFUSED, REFUSED_TTL),
+            known: ExpiringMap::new(MAX_KNOWN, KNOWN_TTL),
+            refused: ExpiringMap::new(MAX_REFUSED, REFUSED_TTL),
             new_lookups: Semaphore::new(MAX_NEW_LOOKUPS),
             places: Semaphore::new(MAX_WAITING),
             by_site: KeyedPermits::new(MAX_WAITING_PER_SITE),
         }
     }
 
-    /// Whether the token was valid lately.
-    pub(crate) fn is_known(&self, digest: &Digest) -> bool {
-        self.known.contains(digest)
+    /// Returns the id of a token that was valid lately.
+    pub(crate) fn find_known(&self, digest: &Digest) -> Option<Uuid> {
+        self.known.get(digest)
     }
 
     /// Finds a valid token, which this client sent.
@@ -85,18 +87,18 @@ impl TokenDirectory {
     /// # Errors
     /// 503 when the database fails, or when too many new tokens are being looked up.
     pub(crate) async fn find(&self, digest: &Digest, client: Option<ClientAddress>) -> Result<Option<Token>> {
-        let found = if self.is_known(digest) {
+        let found = if self.find_known(digest).is_some() {
             tokens::find_token(&self.store, digest).await?
-        } else if self.refused.contains(digest) {
+        } else if self.refused.get(digest).is_some() {
             return Ok(None);
         } else {
             self.find_new(digest, client).await?
         };
-        if found.is_some() {
-            self.known.insert(*digest);
+        if let Some(token) = &found {
+            self.known.insert(*digest, token.id);
         } else {
             self.known.remove(digest);
-            self.refused.insert(*digest);
+            self.refused.insert(*digest, ());
         }
         Ok(found)
     }

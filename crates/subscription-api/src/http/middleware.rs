@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -18,18 +18,24 @@ use crate::budget::RequestBudget;
 use crate::http::body_drain;
 use crate::http::problem::Problem;
 use crate::http::security_headers::add_security_headers;
+use crate::security_log::{AccessRecord, SecurityLog};
 use crate::telemetry::{self, RequestServed};
 
 /// Longest time that a request may take, including its body.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Applies the middleware to all routes.
-pub(crate) fn apply_layers<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+pub(crate) fn apply_layers<S>(router: Router<S>, security_log: SecurityLog) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
     // The extractors in `body.rs` bound the size of bodies themselves.
-    router.layer(DefaultBodyLimit::disable()).layer(middleware::from_fn(handle_request))
+    router
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(security_log, handle_request))
 }
 
-async fn handle_request(request: Request, next: Next) -> Response {
+async fn handle_request(State(security_log): State<SecurityLog>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let _in_flight = telemetry::begin_request();
     let method = telemetry::method_label(request.method());
@@ -39,6 +45,8 @@ async fn handle_request(request: Request, next: Next) -> Response {
     let (body, unread) = body_drain::track_body(body);
     let budget = RequestBudget::default();
     parts.extensions.insert(budget.clone());
+    let access = AccessRecord::default();
+    parts.extensions.insert(access.clone());
     let request = Request::from_parts(parts, body);
     let handler = tasks::contain_panic(next.run(request));
     let mut response = match tokio::time::timeout(REQUEST_TIMEOUT, handler).await {
@@ -54,6 +62,7 @@ async fn handle_request(request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     add_security_headers(headers);
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    security_log.record(&access, client, method, route.as_deref(), response.status());
     RequestServed { method, route, client, status: response.status(), duration: started.elapsed() }.emit();
     response
 }

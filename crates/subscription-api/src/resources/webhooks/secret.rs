@@ -68,6 +68,7 @@ pub(crate) async fn read_secret(
     let names: Vec<&String> = headers.keys().collect();
     let details = json!({"secret": true, "headers": names});
     reading.commit(&audit_action(&by, "webhook.read_secret", id, details)).await?;
+    by.charge.record_secret_read(id);
     Ok(Json(SecretView { secret: keys.secret.reveal(), public_key: public_key(&keys), headers }))
 }
 
