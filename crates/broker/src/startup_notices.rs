@@ -12,13 +12,12 @@ impl BrokerSettings {
     /// Returns the notices about these settings.
     #[must_use]
     pub fn startup_notices(&self) -> Vec<StartupNotice> {
-        let uri = &self.amqp_url.uri;
-        let mut notices = Vec::new();
-        if uri.scheme == AMQPScheme::AMQP {
-            let hosts = [uri.authority.host.as_str()];
-            notices.extend(warn_plain_text("AMQP_URL", "RabbitMQ", "use amqps:", hosts));
-        }
-        if uri.authority.userinfo.username == DEFAULT_USER {
+        let uris = || self.amqp_url.in_order().map(|(_, node)| &node.uri);
+        let plain = uris().filter(|uri| uri.scheme == AMQPScheme::AMQP);
+        let hosts = plain.map(|uri| uri.authority.host.as_str());
+        let mut notices: Vec<_> =
+            warn_plain_text("AMQP_URL", "RabbitMQ", "use amqps:", hosts).into_iter().collect();
+        if uris().any(|uri| uri.authority.userinfo.username == DEFAULT_USER) {
             notices.push(StartupNotice::Warning(format!(
                 "AMQP_URL: the user {DEFAULT_USER} may do everything in RabbitMQ, and everybody knows its password; \
                  create a user of its own for Postrider"

@@ -1,23 +1,22 @@
 //! What an operator should know about the connection to PostgreSQL.
 
 use runtime::startup_notices::{StartupNotice, warn_plain_text};
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::SslMode;
 
+use crate::connection::hosts::Place;
 use crate::settings::StoreSettings;
 
 impl StoreSettings {
     /// Returns the notices about these settings.
     #[must_use]
     pub fn startup_notices(&self) -> Vec<StartupNotice> {
-        let config = &self.database_url.config;
-        if config.get_ssl_mode() == SslMode::Require {
+        if self.database_url.config.get_ssl_mode() == SslMode::Require {
             return Vec::new();
         }
-        let hosts = config.get_hosts().iter().filter_map(|host| match host {
-            Host::Tcp(host) => Some(host.as_str()),
+        let hosts = self.database_url.hosts.in_order().filter_map(|(_, host)| match &host.place {
+            Place::Tcp { name, .. } => Some(name.as_str()),
             // A socket on this machine.
-            #[cfg(unix)]
-            Host::Unix(_) => None,
+            Place::Unix(_) => None,
         });
         let remedy = "use sslmode=verify-full";
         warn_plain_text("DATABASE_URL", "PostgreSQL", remedy, hosts).into_iter().collect()
