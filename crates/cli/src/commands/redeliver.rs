@@ -87,7 +87,7 @@ impl StatusChoice {
         let more = if count.more { "more than " } else { "" };
         let status = self.as_filter().map(|status| format!("{status} ")).unwrap_or_default();
         let plural = if count.queued == 1 && !count.more { "event" } else { "events" };
-        let also = if self == Self::All { ", delivered ones included" } else { "" };
+        let also = if self == Self::All { " (delivered ones included)" } else { "" };
         format!("{more}{} {status}{plural}{also}", count.queued)
     }
 }
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(describe(StatusChoice::Failed, 1, false), "1 failed event");
         assert_eq!(describe(StatusChoice::Held, 0, false), "0 held events");
         assert_eq!(describe(StatusChoice::Failed, 100_000, true), "more than 100000 failed events");
-        assert_eq!(describe(StatusChoice::All, 2, false), "2 events, delivered ones included");
+        assert_eq!(describe(StatusChoice::All, 2, false), "2 events (delivered ones included)");
     }
 
     #[test]

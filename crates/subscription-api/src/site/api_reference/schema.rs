@@ -79,7 +79,7 @@ pub(super) fn render_bounds(schema: &Value) -> String {
     bounds.collect::<Vec<_>>().join("; ")
 }
 
-/// Renders the fields of an object as a table, those that it adds to other schemas included. Other schemas have none.
+/// Renders the fields of an object as a table, also if it adds them to other schemas. Other schemas have none.
 pub(super) fn render_fields(name: &str, schema: &Value) -> String {
     let parts = std::iter::once(schema).chain(schema["allOf"].as_array().into_iter().flatten());
     let rows: Vec<Vec<String>> = parts.flat_map(field_rows).collect();
