@@ -198,6 +198,7 @@ pub(crate) struct Enabling {
 /// The range of events to redeliver.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"from": "2021-04-08T19:00:00Z", "to": "2021-04-08T21:00:00Z", "status": "failed"}))]
 pub(crate) struct Redelivery {
     /// Start of the range: events created at this instant or later
     #[schema(format = DateTime, example = "2021-04-08T19:00:00Z")]
@@ -206,7 +207,7 @@ pub(crate) struct Redelivery {
     #[schema(format = DateTime, example = "2021-04-08T21:00:00Z")]
     to: String,
     /// Only events whose delivery has this status; absent: every status, so that endpoints get delivered events again
-    #[schema(required = false, value_type = DeliveryStatusWord, example = "failed")]
+    #[schema(required = false, value_type = DeliveryStatusWord)]
     status: String,
     /// Only events of this type or group
     #[schema(required = false)]
