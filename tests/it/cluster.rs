@@ -21,6 +21,7 @@ macro_rules! on_each_server {
     };
 }
 
+mod accounts;
 mod lost_majority;
 mod lost_node;
 mod node_list;

@@ -6,6 +6,7 @@ pub mod api;
 pub mod balancer;
 pub mod binaries;
 pub mod brand;
+pub mod broker_accounts;
 pub mod cli;
 pub mod database;
 pub mod demo;

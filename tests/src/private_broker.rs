@@ -1,5 +1,8 @@
 //! A RabbitMQ node of the test's own, which the test can kill and restart.
 
+use std::path::Path;
+
+use crate::broker_accounts::BrokerAccounts;
 use crate::ports::Port;
 use crate::rabbit_node::Node;
 use crate::rabbit_server::{PortMapper, Server};
@@ -36,6 +39,21 @@ impl PrivateBroker {
         let mut broker = Self::prepare(server).await;
         broker.node.configure("");
         broker.restart().await;
+        broker
+    }
+
+    /// Starts a node that loads these accounts instead of creating `guest`, with `more` as further lines of
+    /// `rabbitmq.conf`.
+    ///
+    /// # Panics
+    /// When RabbitMQ is not installed or does not start.
+    pub async fn start_with_accounts(server: Server, accounts: &BrokerAccounts, more: &str) -> Self {
+        let mut broker = Self::prepare(server).await;
+        broker
+            .node
+            .configure(&format!("load_definitions = {}\n{more}", accounts.definitions_file().display()));
+        broker.launch();
+        broker.node.wait_ready_as(&accounts.user("router"), &accounts.password("router")).await;
         broker
     }
 
@@ -100,6 +118,23 @@ impl PrivateBroker {
     pub async fn add_user(&self, user: &str, password: &str, allowed: &str) {
         self.node.rabbitmqctl(&["add_user", user, password]).await;
         self.node.rabbitmqctl(&["set_permissions", user, allowed, allowed, allowed]).await;
+    }
+
+    /// Imports the accounts and permissions of this file.
+    pub async fn import_definitions(&self, file: &Path) {
+        self.node.rabbitmqctl(&["import_definitions", &file.display().to_string()]).await;
+    }
+
+    /// Sets the regular expressions for configure, write and read of an account.
+    pub async fn set_permissions(&self, user: &str, permissions: &[String; 3]) {
+        let [configure, write, read] = permissions;
+        self.node.rabbitmqctl(&["set_permissions", user, configure, write, read]).await;
+    }
+
+    /// Returns the names of all accounts.
+    pub async fn list_users(&self) -> Vec<String> {
+        let users = self.node.list_rows("list_users", &[]).await;
+        users.into_iter().filter_map(|columns| columns.into_iter().next()).collect()
     }
 
     /// Sets a policy for the queues whose name matches `pattern`.

@@ -85,10 +85,6 @@ impl Node {
         self.child.is_some()
     }
 
-    fn url(&self) -> String {
-        format!("amqp://guest:guest@{}/%2f", self.port.address())
-    }
-
     /// Returns a command with the environment of its scripts.
     fn command(&self, script: &str) -> Command {
         let mut command = self.server.script(script);
@@ -130,7 +126,12 @@ impl Node {
 
     /// Waits until it accepts clients.
     pub(crate) async fn wait_ready(&self) {
-        let url = self.url();
+        self.wait_ready_as("guest", "guest").await;
+    }
+
+    /// Waits until it accepts this account.
+    pub(crate) async fn wait_ready_as(&self, user: &str, password: &str) {
+        let url = format!("amqp://{user}:{password}@{}/%2f", self.port.address());
         eventually("the private broker answers", WAIT_TIMEOUT * 2, async || {
             // A starting node may accept a connection and say nothing.
             let greeted = tokio::time::timeout(GREETING_TIMEOUT, connect_once(&url)).await;
