@@ -59,6 +59,8 @@ struct State {
     confirmed: usize,
     pairs: HashMap<(Ulid, Place), Observation>,
     attempts: HashSet<Ulid>,
+    /// Attempts whose connection was closed instead of a response. The deliverer may send their request once more.
+    unanswered: HashSet<Ulid>,
     /// The number of pairs that have to arrive, and the number of arrived ones.
     due: usize,
     arrived: usize,
@@ -437,13 +439,17 @@ impl Ledger {
                 return self.record_invented(&why, request);
             }
         };
-        let fresh = state.attempts.insert(attempt);
+        let fresh = state.attempts.insert(attempt) || state.unanswered.remove(&attempt);
         if expected != request.text() || signed.is_err() || !fresh {
             state.violations.altered += 1;
             let description = format!("{} instead of {expected} ({signed:?}, {fresh})", request.text());
             state.violations.describe(description);
         }
-        state.record_arrival(id, place)
+        let reply = state.record_arrival(id, place);
+        if matches!(reply, Reply::Drop) {
+            state.unanswered.insert(attempt);
+        }
+        reply
     }
 
     fn record_invented(&self, why: &str, request: &Received) -> Reply {

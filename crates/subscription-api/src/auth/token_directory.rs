@@ -111,7 +111,7 @@ impl TokenDirectory {
             Problem::service_unavailable("too many new tokens are being looked up; try again soon")
         })?;
         // Another request with the same wrong token may have been looked up meanwhile.
-        if self.refused.contains(digest) {
+        if self.refused.get(digest).is_some() {
             return Ok(None);
         }
         Ok(tokens::find_token(&self.store, digest).await?)
