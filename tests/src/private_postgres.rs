@@ -122,21 +122,22 @@ impl PrivatePostgres {
 
     /// Sends SIGSTOP to all of its processes, as on a machine that hangs.
     pub fn freeze(&self) {
-        self.signal_all("STOP");
+        let parent = self.server_id();
+        // The parent first, so that it starts no further process.
+        send_signal(parent, "STOP");
+        list_children(parent).into_iter().for_each(|process| send_signal(process, "STOP"));
     }
 
     /// Sends SIGCONT to all of its processes.
     pub fn unfreeze(&self) {
-        self.signal_all("CONT");
+        let parent = self.server_id();
+        // The parent last: until then a process that ends remains as a zombie, which takes a signal.
+        list_children(parent).into_iter().for_each(|process| send_signal(process, "CONT"));
+        send_signal(parent, "CONT");
     }
 
-    fn signal_all(&self, signal: &str) {
-        let parent = self.child.as_ref().expect("a running server").id();
-        // The parent first, so that it starts no further process.
-        send_signal(parent, signal);
-        for process in list_children(parent) {
-            send_signal(process, signal);
-        }
+    fn server_id(&self) -> u32 {
+        self.child.as_ref().expect("a running server").id()
     }
 
     /// Its port.

@@ -10,8 +10,8 @@ ALTER TABLE webhooks
     ALTER COLUMN headers DROP NOT NULL,
     ADD COLUMN sealed_headers bytea,
     ADD COLUMN header_names text[],
-    ADD CHECK ((headers IS NULL) = (sealed_headers IS NOT NULL)),
-    ADD CHECK ((sealed_headers IS NULL) = (header_names IS NULL));
+    ADD CONSTRAINT webhooks_headers_one_form CHECK ((headers IS NULL) = (sealed_headers IS NOT NULL)) NOT VALID,
+    ADD CONSTRAINT webhooks_headers_have_names CHECK ((sealed_headers IS NULL) = (header_names IS NULL)) NOT VALID;
 
 -- Finds the headers that are still to be sealed.
 CREATE INDEX webhooks_plain_headers ON webhooks (id) WHERE headers IS NOT NULL AND headers::text <> '{}';

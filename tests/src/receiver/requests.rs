@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, Version};
+use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use crate::script::{Reply, Script};
@@ -66,7 +67,11 @@ impl Received {
     /// When it is missing.
     #[must_use]
     pub fn field(&self, name: &str) -> String {
-        self.json()[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.text())).to_owned()
+        // The data may be JSON that a parsed value cannot hold.
+        let fields: HashMap<String, &RawValue> =
+            serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e} in {}", self.text()));
+        let text = fields.get(name).and_then(|value| serde_json::from_str(value.get()).ok());
+        text.unwrap_or_else(|| panic!("no {name} in {}", self.text()))
     }
 
     /// The event's id.

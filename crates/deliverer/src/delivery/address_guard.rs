@@ -171,7 +171,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_is_refused_if_one_of_its_addresses_is_forbidden() {
-        let refused = resolve_name("a", "localhost", &guard("")).await.err().expect("it is this machine");
+        let refused = resolve_name("a", "localhost", &guard("")).await.expect_err("it is this machine");
         assert!(matches!(refused, Unresolved::Forbidden { .. }), "{refused}");
         assert!(!refused.to_string().contains("127.0.0.1"), "{refused}");
         let open = guard("127.0.0.0/8,::1/128");
@@ -181,9 +181,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_no_server_was_asked_for_is_a_local_failure() {
-        let no_server = resolve_name("a", "hooks.example", &guard("")).await.err().expect("no server");
+        let no_server = resolve_name("a", "hooks.example", &guard("")).await.expect_err("no server");
         assert!(no_server.is_local(), "{no_server}");
-        let missing = resolve_name("a", "hooks.invalid", &guard("")).await.err().expect("no such name");
+        let missing = resolve_name("a", "hooks.invalid", &guard("")).await.expect_err("no such name");
         assert!(!missing.is_local(), "{missing}");
     }
 }

@@ -163,7 +163,7 @@ impl managed::Manager for ConnectionManager {
     async fn create(&self) -> Result<ClientWrapper, ConnectError> {
         let mut failures = Vec::new();
         for (at, host) in self.url.hosts.in_order() {
-            match self.connect_host(at, host).await {
+            match Box::pin(self.connect_host(at, host)).await {
                 Ok(client) => return Ok(client),
                 Err(failure) => failures.push((host.to_string(), failure)),
             }

@@ -27,6 +27,7 @@ const BOUNDS: [(&str, &str); 22] = [
     ("events", "a partition for each day, dropped after the retention"),
     ("idempotency_keys", "maintenance deletes them after the retention"),
     ("ingest_epoch", "one row"),
+    ("installation", "one row"),
     ("instances", "maintenance deletes rows of processes that are gone for a day"),
     ("outbox", "rows are deleted once they are published; a row for each disabled webhook"),
     ("quota_shares", "one for each brand and API process; maintenance deletes unused ones after a day"),

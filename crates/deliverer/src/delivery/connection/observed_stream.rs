@@ -51,15 +51,30 @@ impl Observation {
 }
 
 /// A stream whose arriving bytes are noted.
+///
+/// An endpoint may respond before it has read the request, and close the connection. The rest of the request can then not
+/// be written, while the response has arrived. So a failed write is no error: what follows is not written, and the
+/// response, or the end of the connection, decides.
 #[derive(Debug)]
 pub(super) struct ObservedStream<S> {
     stream: S,
     observation: Arc<Observation>,
+    /// Whether a write failed.
+    is_write_lost: bool,
 }
 
 impl<S> ObservedStream<S> {
     pub(super) fn new(stream: S, observation: Arc<Observation>) -> Self {
-        Self { stream, observation }
+        Self { stream, observation, is_write_lost: false }
+    }
+
+    /// Returns `written` instead of an error, which is remembered.
+    fn forgive<T>(&mut self, result: Poll<io::Result<T>>, written: T) -> Poll<io::Result<T>> {
+        if matches!(result, Poll::Ready(Err(_))) {
+            self.is_write_lost = true;
+            return Poll::Ready(Ok(written));
+        }
+        result
     }
 }
 
@@ -84,11 +99,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ObservedStream<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        if self.is_write_lost {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.forgive(written, bytes.len())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        if self.is_write_lost {
+            return Poll::Ready(Ok(()));
+        }
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.forgive(flushed, ())
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -100,7 +123,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ObservedStream<S> {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+        let length = parts.iter().map(|part| part.len()).sum();
+        if self.is_write_lost {
+            return Poll::Ready(Ok(length));
+        }
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        self.forgive(written, length)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -131,5 +159,18 @@ mod tests {
         drop(far);
         assert_eq!(near.read(&mut buffer).await.expect("the end"), 0);
         assert_eq!(observation.received_bytes(), before, "an end is no byte");
+    }
+
+    #[tokio::test]
+    async fn a_response_is_read_although_the_rest_of_the_request_cannot_be_written() {
+        let (near, mut far) = tokio::io::duplex(8);
+        let mut near = ObservedStream::new(near, Arc::default());
+        far.write_all(b"early").await.expect("written");
+        drop(far);
+        near.write_all(&[0; 64]).await.expect("no error");
+        near.flush().await.expect("no error");
+        let mut response = Vec::new();
+        near.read_to_end(&mut response).await.expect("read");
+        assert_eq!(response, b"early");
     }
 }

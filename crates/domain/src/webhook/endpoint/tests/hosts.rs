@@ -202,7 +202,6 @@ fn valid_dns_names_are_accepted() {
         "example.com", "example.com.", "a.b", "a-b.example.com", "_hooks.example.com", "1.example.com",
         "127.0.0.1.nip.io", "0x7f.example", "1e100.net", "xn--bcher-kva.example", "b\u{fc}cher.example",
         "\u{4f8b}\u{3048}.jp", "\u{1f4a9}.la", "%65xample.com", "metadata.internal", "a1.b2", &label, &host,
-        &format!("{host}."),
     ]);
     assert_eq!(accepted("https://B\u{dc}CHER.example/").host(), Host::Domain("xn--bcher-kva.example"));
 }
@@ -287,7 +286,7 @@ fn a_host_that_tls_cannot_name_is_refused_only_from_a_user() {
         "a_b.example.com",
         "_a.example.com",
         "r3---sn.example.com",
-        "xn--p1ai",
+        "example.xn--p1ai",
         "0x.example",
         &name_of(253),
     ]);
