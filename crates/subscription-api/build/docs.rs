@@ -66,7 +66,8 @@ fn render_markdown(markdown: &str, source: &str) -> String {
     }
     let mut body = String::new();
     html::push_html(&mut body, events.into_iter());
-    body
+    // Wide code scrolls sideways, also with the keyboard.
+    body.replace("<pre>", "<pre tabindex=\"0\">")
 }
 
 /// Gives each heading the same anchor as other renderers of Markdown do, such as GitHub.
