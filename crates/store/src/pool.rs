@@ -23,6 +23,8 @@ use crate::settings::StoreSettings;
 
 /// Bounds the wait for a connection of the pool to become free.
 const FREE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Added to the bound on trying all hosts, so that the error names the hosts.
+const CREATE_MARGIN: Duration = Duration::from_secs(1);
 /// Bounds the wait for an answer, because a server that hangs or a half-open connection would otherwise block the
 /// caller forever. Statements of the services take a fraction of it.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -188,7 +190,7 @@ impl Store {
     fn with_options(settings: &StoreSettings, application: &str, connections: u16, options: &str) -> Self {
         let url = settings.database_url.clone();
         let options = SessionOptions::new(options, url.config.get_options());
-        let create = url.hosts.total_timeout();
+        let create = url.hosts.total_timeout() + CREATE_MARGIN;
         let pool = Pool::builder(ConnectionManager::new(url, options, application))
             .max_size(connections.into())
             .runtime(Runtime::Tokio1)
