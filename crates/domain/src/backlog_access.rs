@@ -38,7 +38,7 @@ pub enum Failure {
     Silent,
 }
 
-/// The queues that a router uses, and those that failed last. Times are since an origin that the caller chooses. It holds
+/// The queues that a router uses, and the queues that failed last. Times are since an origin that the caller chooses. It holds
 /// at most one entry for each brand.
 #[derive(Debug)]
 pub struct BacklogAccess<K> {
@@ -126,7 +126,7 @@ pub struct DrainedBacklog {
     pub is_stopped: bool,
 }
 
-/// Returns whether a backlog gives its place to one that is not drained yet.
+/// Returns whether a backlog gives its place to another, which is not drained yet.
 #[must_use]
 pub fn may_give_way(backlog: DrainedBacklog) -> bool {
     !backlog.is_in_use && (backlog.had_turn || backlog.is_stopped)

@@ -56,7 +56,7 @@ pub enum StoppedEvents {
 }
 
 impl StoppedEvents {
-    /// Returns whether so many events go into the backlog of their brand, because they would wait for long. `wait` is the
+    /// Returns whether this number of events goes into the backlog of their brand, because they would wait for long. `wait` is the
     /// time until the next of them may be routed.
     #[must_use]
     pub fn must_move(self, wait: Duration, events: usize) -> bool {

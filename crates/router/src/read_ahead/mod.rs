@@ -157,7 +157,7 @@ impl ReadAhead {
             let item = QueuedMessage { taken, event_type, source: None, _unhandled: None };
             Queued { class: EventClass::Brand(brand_id.clone()), lane: Lane::Backlog, item, bytes }
         };
-        // The bodies are parsed before the lock is taken, for which everyone waits.
+        // The bodies are parsed before the lock is taken, because everyone waits for it.
         let events: Vec<_> = events.into_iter().map(queued).collect();
         let mut queue = self.lock();
         events.into_iter().for_each(|queued| queue.push(queued));
