@@ -87,7 +87,8 @@ impl Scene {
         let events = self.rich.list_events(&self.webhook, "").await;
         let audit = support::list_audit(&self.stage.platform.support()).await;
         // This function itself reads the secret.
-        let is_change = |entry: &&Value| entry["brandId"] == "rich" && entry["action"] != "webhook.read_secret";
+        let is_change =
+            |entry: &&Value| entry["brandId"] == "rich" && entry["action"] != "webhook.read_secret";
         let changes = audit.iter().filter(is_change).count();
         json!([
             self.rich.read_webhook(&self.webhook).await,

@@ -62,6 +62,7 @@ mod sharing;
 mod silent_queue;
 mod slow_clients;
 mod stats;
+mod stopping;
 mod tenancy;
 mod test_events;
 mod timing;

@@ -15,7 +15,7 @@ use store::secrets::keyring::SecretKeyring;
 use crate::support::{AUDIT_RETENTION, RETENTION, TestStore};
 
 /// Every table, and the bound of its size.
-const BOUNDS: [(&str, &str); 22] = [
+const BOUNDS: [(&str, &str); 23] = [
     ("attempts", "a partition for each day, dropped after the retention"),
     ("audit", "maintenance deletes entries after the retention of the audit"),
     ("brand_backlogs", "one for each brand"),

@@ -222,12 +222,13 @@ proptest! {
     ) {
         let number = ports.len();
         let hosts: Vec<String> = (0..number).map(|n| format!("h{n}:{}", ports[n])).collect();
-        let mut query = vec![format!("sslmode={mode}"), "connect_timeout=2".to_owned(), "keepalives=1".to_owned()];
+        let mut query =
+            [format!("sslmode={mode}"), "connect_timeout=2".to_owned(), "keepalives=1".to_owned()];
         query.rotate_left(at % 3);
         let url = format!("postgres://{}:{}@{}/db?{}", encode(&user), encode(&password), hosts.join(","), query.join("&"));
         let names: Vec<String> = (0..number).map(|n| format!("h{n}")).collect();
         let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
-        let mut pairs = vec![
+        let mut pairs = [
             format!("user={}", quote(&user)),
             format!("password = {}", quote(&password)),
             format!("sslmode={mode}"),
