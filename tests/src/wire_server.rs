@@ -147,6 +147,8 @@ impl WireServer {
             while let Ok((stream, _)) = listener.accept().await {
                 number += 1;
                 let (acceptor, choose, log) = (acceptor.clone(), Arc::clone(&choose), Arc::clone(&log));
+                // Otherwise a reset could overtake the response, which the kernel holds back until the client acknowledges.
+                stream.set_nodelay(true).expect("a setting of the socket");
                 connections.spawn(async move {
                     // The test looks at the client's reaction, not at this result.
                     if let Ok(stream) = acceptor.accept(stream).await {
