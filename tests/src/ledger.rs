@@ -15,6 +15,8 @@ use crate::rng::mix;
 use crate::script::Reply;
 use crate::signature;
 
+/// Maximum number of requests of one attempt.
+const MAX_REQUESTS: usize = 2;
 /// Maximum number of described violations; all are counted.
 const MAX_DESCRIPTIONS: usize = 20;
 /// One in this number of pairs is answered with 503 at first.
@@ -58,9 +60,9 @@ struct State {
     events: HashMap<Ulid, SentEvent>,
     confirmed: usize,
     pairs: HashMap<(Ulid, Place), Observation>,
-    attempts: HashSet<Ulid>,
-    /// Attempts whose connection was closed instead of a response. The deliverer may send their request once more.
-    unanswered: HashSet<Ulid>,
+    /// Requests of each attempt. There may be two: the deliverer sends a request once more if its kept connection dies
+    /// before the first byte of a response, which a fault may swallow.
+    attempts: HashMap<Ulid, usize>,
     /// The number of pairs that have to arrive, and the number of arrived ones.
     due: usize,
     arrived: usize,
@@ -439,17 +441,16 @@ impl Ledger {
                 return self.record_invented(&why, request);
             }
         };
-        let fresh = state.attempts.insert(attempt) || state.unanswered.remove(&attempt);
-        if expected != request.text() || signed.is_err() || !fresh {
+        let sent = state.attempts.entry(attempt).or_default();
+        *sent += 1;
+        let sent = *sent;
+        if expected != request.text() || signed.is_err() || sent > MAX_REQUESTS {
             state.violations.altered += 1;
-            let description = format!("{} instead of {expected} ({signed:?}, {fresh})", request.text());
+            let description =
+                format!("{} instead of {expected} ({signed:?}, request {sent})", request.text());
             state.violations.describe(description);
         }
-        let reply = state.record_arrival(id, place);
-        if matches!(reply, Reply::Drop) {
-            state.unanswered.insert(attempt);
-        }
-        reply
+        state.record_arrival(id, place)
     }
 
     fn record_invented(&self, why: &str, request: &Received) -> Reply {
