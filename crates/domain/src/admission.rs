@@ -50,6 +50,8 @@ pub struct Candidate {
     /// Whether RabbitMQ handed the message out before. A process may have died after it recorded the attempt and
     /// before it queued the retry.
     pub redelivered: bool,
+    /// Whether it is the only attempt of a test event. Support may test a disabled webhook.
+    pub is_test: bool,
 }
 
 /// The webhook as the replica's cache has it.
@@ -220,6 +222,12 @@ fn refuse_stopped(candidate: &Candidate, webhook: WebhookView) -> Option<Admissi
         {
             let is_closed = is_closed_already(candidate, closed_generation);
             Some(if is_closed { Admission::AlreadyClosed } else { Admission::End(closes_as) })
+        }
+        // The test began in this generation, so that it is not of the time before the webhook was disabled.
+        WebhookView::Known { status: WebhookStatus::Disabled, generation, .. }
+            if candidate.is_test && candidate.generation == generation =>
+        {
+            None
         }
         WebhookView::Known { status, .. } => DeliveryStatus::when_webhook_becomes(status).map(Admission::End),
     }

@@ -6,6 +6,7 @@
 
 pub mod catalogue;
 pub mod event_type;
+mod readable;
 pub mod schema;
 
 use std::fmt;
@@ -15,9 +16,11 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use self::event_type::EventType;
+pub use self::readable::{ReadableEvent, read_readable_event};
 use crate::ids::{BrandId, EventId};
 use crate::limits::{
-    MAX_CREATED_AHEAD_SECONDS, MAX_EVENT_BODY_BYTES, MAX_MESSAGE_ID_CHARS, MAX_REJECT_DETAIL_BYTES,
+    MAX_CREATED_AHEAD_SECONDS, MAX_EVENT_BODY_BYTES, MAX_EVENT_KEY_CHARS, MAX_MESSAGE_ID_CHARS,
+    MAX_REJECT_DETAIL_BYTES,
 };
 use crate::text::truncate_text;
 use crate::time::{self, Timestamp};
@@ -42,6 +45,8 @@ vocabulary! {
         InvalidBrandId = "invalid_brand_id",
         /// `type` is not an event type.
         InvalidType = "invalid_type",
+        /// `key` is not a string, or too long.
+        InvalidKey = "invalid_key",
         /// `created` is not an RFC 3339 time.
         InvalidCreated = "invalid_created",
         /// `created` is older than the retention time or too far in the future.
@@ -78,10 +83,13 @@ pub struct Rejection {
 impl Rejection {
     /// Creates a rejection.
     ///
-    /// A detail of more than [`MAX_REJECT_DETAIL_BYTES`] is truncated, because it may repeat parts of the message.
+    /// A detail of more than [`MAX_REJECT_DETAIL_BYTES`] is truncated, because it may repeat parts of the message. NUL is
+    /// replaced by U+FFFD, because PostgreSQL cannot store it.
     #[must_use]
     pub fn new(reason: RejectReason, detail: impl AsRef<str>) -> Self {
-        Self { reason, detail: truncate_text(detail.as_ref(), MAX_REJECT_DETAIL_BYTES).into_owned() }
+        // Truncate twice: first so that the work is bounded, then because U+FFFD is longer than NUL.
+        let detail = truncate_text(detail.as_ref(), MAX_REJECT_DETAIL_BYTES).replace('\0', "\u{fffd}");
+        Self { reason, detail: truncate_text(&detail, MAX_REJECT_DETAIL_BYTES).into_owned() }
     }
 
     /// Returns the explanation for the producer's developers.
@@ -121,6 +129,8 @@ pub struct IncomingEvent<'a> {
     pub event_type: EventType,
     /// When the event happened, if the producer set `created`.
     pub created: Option<Timestamp>,
+    /// The producer's own word to search for, such as an order id.
+    pub key: Option<String>,
     /// The data, byte for byte as the producer wrote it.
     pub data: &'a str,
 }
@@ -138,6 +148,8 @@ struct Message<'a> {
     event_type: Option<&'a RawValue>,
     #[serde(borrow)]
     created: Option<&'a RawValue>,
+    #[serde(borrow)]
+    key: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "deserialize_present")]
     data: Option<&'a RawValue>,
 }
@@ -177,7 +189,8 @@ pub fn decode_event<'a>(
     let data = message.data.ok_or_else(|| missing_field("data"))?.get();
     let identity = read_identity(message.id, message_id)?;
     let created = message.created.map(|raw| read_created(raw, now, retention)).transpose()?;
-    Ok(IncomingEvent { identity, brand_id, event_type, created, data })
+    let key = message.key.map(read_key).transpose()?;
+    Ok(IncomingEvent { identity, brand_id, event_type, created, key, data })
 }
 
 /// Reads the brand of a message that may be invalid otherwise; `None` if the body has no valid `brandId`.
@@ -186,11 +199,22 @@ pub fn read_brand_id(body: &[u8]) -> Option<BrandId> {
     read_text(parse_message(body).ok()?.brand_id, "brandId").ok()?.parse().ok()
 }
 
+/// Reads the type of a message that may be invalid otherwise; `None` if the body has no valid `type`.
+#[must_use]
+pub fn read_event_type(body: &[u8]) -> Option<EventType> {
+    read_text(parse_message(body).ok()?.event_type, "type").ok()?.parse().ok()
+}
+
 fn parse_message(body: &[u8]) -> Result<Message<'_>, Rejection> {
     if body.len() > MAX_EVENT_BODY_BYTES {
         let detail = format!("the body has {} bytes, the limit is {MAX_EVENT_BODY_BYTES}", body.len());
         return Err(Rejection::new(RejectReason::TooLarge, detail));
     }
+    parse_message_of_any_size(body)
+}
+
+/// Parses a message without a limit, for which the caller has a reason.
+fn parse_message_of_any_size(body: &[u8]) -> Result<Message<'_>, Rejection> {
     let invalid = |detail: String| Rejection::new(RejectReason::InvalidJson, detail);
     // serde would accept an array for a struct, but the message must be an object.
     if body.trim_ascii_start().first() != Some(&b'{') {
@@ -228,6 +252,21 @@ fn read_identity(id: Option<&RawValue>, message_id: Option<&str>) -> Result<Iden
         return Err(Rejection::new(RejectReason::InvalidMessageId, detail));
     }
     Ok(Identity::MessageId(message_id.to_owned()))
+}
+
+/// Reads `key`. PostgreSQL cannot store NUL.
+fn read_key(raw: &RawValue) -> Result<String, Rejection> {
+    let given: Option<String> = serde_json::from_str(raw.get()).ok();
+    given.filter(|key| is_event_key(key)).ok_or_else(|| {
+        let detail = format!("key must be a string of at most {MAX_EVENT_KEY_CHARS} characters without NUL");
+        Rejection::new(RejectReason::InvalidKey, detail)
+    })
+}
+
+/// Returns whether a text can be the `key` of an event.
+#[must_use]
+pub fn is_event_key(text: &str) -> bool {
+    text.chars().count() <= MAX_EVENT_KEY_CHARS && !text.contains('\0')
 }
 
 fn read_created(raw: &RawValue, now: Timestamp, retention: TimeDelta) -> Result<Timestamp, Rejection> {
@@ -279,6 +318,14 @@ mod tests {
     }
 
     #[test]
+    fn a_detail_has_no_nul_and_is_never_too_long() {
+        let detail = |text: &str| Rejection::new(RejectReason::UnknownType, text).detail().to_owned();
+        assert_eq!(detail("type A\0B"), "type A\u{fffd}B");
+        let long = detail(&"\0".repeat(MAX_REJECT_DETAIL_BYTES));
+        assert!(long.len() <= MAX_REJECT_DETAIL_BYTES && !long.contains('\0'), "{}", long.len());
+    }
+
+    #[test]
     fn data_is_unchanged_to_the_byte() {
         for data in
             ["12345678901234567890", "1.10", "null", r#"{"z":1, "a" : [1.0e5,"\u0000"]}"#, r#""x""#, "[]"]
@@ -302,9 +349,23 @@ mod tests {
     }
 
     #[test]
+    fn the_key_is_optional_and_counted_in_characters() {
+        let key = |member: &str| {
+            let body = format!(r#"{{"brandId":"b","type":"A",{member}"data":1}}"#);
+            decode_event(body.as_bytes(), Some("m"), now(), TimeDelta::days(7)).expect("valid").key
+        };
+        assert_eq!(key(""), None);
+        assert_eq!(key(r#""key":null,"#), None);
+        assert_eq!(key(r#""key":"order \"7\"","#).as_deref(), Some("order \"7\""));
+        let longest = "é".repeat(MAX_EVENT_KEY_CHARS);
+        assert_eq!(key(&format!(r#""key":"{longest}","#)), Some(longest));
+    }
+
+    #[test]
     fn every_error_has_its_reason() {
         use RejectReason::*;
         let long = "x".repeat(129);
+        let long_key = format!(r#"{{"key":"{long}","brandId":"b","type":"A","data":1}}"#);
         for (body, message_id, expected) in [
             ("", None, InvalidJson),
             ("[]", None, InvalidJson),
@@ -321,6 +382,10 @@ mod tests {
             (r#"{"brandId":"b","type":"A","data":1}"#, Some(&long), InvalidMessageId),
             (r#"{"id":"nope","brandId":"b","type":"A","data":1}"#, Some("m"), InvalidId),
             (r#"{"id":5,"brandId":"b","type":"A","data":1}"#, Some("m"), InvalidId),
+            (r#"{"key":7,"brandId":"b","type":"A","data":1}"#, Some("m"), InvalidKey),
+            (r#"{"key":["a"],"brandId":"b","type":"A","data":1}"#, Some("m"), InvalidKey),
+            (r#"{"key":"a\u0000","brandId":"b","type":"A","data":1}"#, Some("m"), InvalidKey),
+            (&long_key, Some("m"), InvalidKey),
             (r#"{"created":"yesterday","brandId":"b","type":"A","data":1}"#, Some("m"), InvalidCreated),
             (
                 r#"{"created":"2021-04-08T19:35:60Z","brandId":"b","type":"A","data":1}"#,

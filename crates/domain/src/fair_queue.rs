@@ -245,12 +245,7 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
             batch.push(Queued { class: key, lane, item, bytes });
         }
         self.waiting.extend(stopped);
-        if self.is_empty() {
-            // Nobody waits, so nobody has to wait for anybody.
-            self.classes.clear();
-            self.fresh.clear();
-            self.waiting.clear();
-        }
+        self.forget_turns_if_empty();
         batch
     }
 
@@ -302,6 +297,7 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
             taken.push(Queued { class: key.clone(), lane, item, bytes });
         }
         taken.reverse();
+        self.forget_turns_if_empty();
         taken
     }
 
@@ -321,6 +317,7 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
         let (direct, backlog) = (size(|class| &class.direct), size(|class| &class.backlog));
         self.direct = direct;
         self.backlog = backlog;
+        self.forget_turns_if_empty();
     }
 
     /// Returns the number of items.
@@ -359,6 +356,15 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
             self.fresh.push_back(key.clone());
         }
         self.classes.entry(key).or_default()
+    }
+
+    /// Forgets the turns and debts of all classes if nobody waits, because then nobody has to wait for anybody.
+    fn forget_turns_if_empty(&mut self) {
+        if self.is_empty() {
+            self.classes.clear();
+            self.fresh.clear();
+            self.waiting.clear();
+        }
     }
 
     fn count(&mut self, lane: Lane, bytes: usize) {

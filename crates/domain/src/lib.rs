@@ -17,14 +17,15 @@
 //! - [`quota`] is how much a brand may publish, and how much of it may wait.
 //! - [`fair_queue`] is the order in which a router handles the events of brands, and [`backlog_access`] decides when it
 //!   uses the queues of their backlogs.
+//! - [`lookup`] says what became of an event at each webhook, and why.
 //! - [`pending_search`] decides from where pending deliveries are searched for.
 //! - [`queue_repair`] decides when a queue counts as lost, and which deliveries a repaired queue is filled with.
 //! - [`assignment`] distributes webhooks to the replicas of the deliverer.
 //! - [`memory_shares`] decides which part of a deliverer's memory one brand may use.
 //! - [`ids`], [`time`], [`trace`], [`text`], [`limits`] and [`vocabulary`] are values that all of them share.
 //!
-//! Imports lead only from `delivery` to `event` and `webhook`, from `admission` to `delivery` and `webhook`, and from
-//! all of them to the shared values. The feature `clap` adds `settings`, the command-line settings of the retry
+//! Imports lead only from `delivery` to `event` and `webhook`, from `admission` and `lookup` to `delivery`, `event` and
+//! `webhook`, and from all of them to the shared values. The feature `clap` adds `settings`, the command-line settings of the retry
 //! schedule and of the health rule, which imports `delivery` and `webhook`.
 
 pub mod admission;
@@ -35,10 +36,12 @@ pub mod event;
 pub mod fair_queue;
 pub mod ids;
 pub mod limits;
+pub mod lookup;
 pub mod memory_shares;
 pub mod pending_search;
 pub mod queue_repair;
 pub mod quota;
+pub mod redelivery_job;
 pub mod redelivery_pacing;
 pub mod rejected_share;
 #[cfg(feature = "clap")]

@@ -4,6 +4,8 @@
 pub const MAX_EVENT_BODY_BYTES: usize = 256 * 1024;
 /// Maximum length of an AMQP `message_id` that identifies an event (contract §2).
 pub const MAX_MESSAGE_ID_CHARS: usize = 128;
+/// Maximum length of an event's `key` (contract §2).
+pub const MAX_EVENT_KEY_CHARS: usize = 128;
 /// Maximum size of the text that explains a rejection (contract §2), because it travels in a header.
 pub const MAX_REJECT_DETAIL_BYTES: usize = 1024;
 /// Maximum time by which `created` may be ahead of the router's clock (contract §2).
@@ -34,6 +36,8 @@ pub const MAX_RATE_PER_SECOND: i32 = 10_000;
 pub const MAX_RESPONSE_READ_BYTES: usize = 16 * 1024;
 /// Maximum size of the part of a response body that is stored with the attempt (contract §3).
 pub const MAX_RESPONSE_KEPT_BYTES: usize = 4 * 1024;
+/// Maximum size of the response headers that are stored with the attempt (contract §4).
+pub const MAX_RESPONSE_HEADERS_KEPT_BYTES: usize = 4 * 1024;
 /// Maximum value of `overlapSeconds` in a secret rotation, one week (contract §4).
 pub const MAX_ROTATION_OVERLAP_SECONDS: i32 = 7 * 24 * 3600;
 /// Value of `overlapSeconds` in a secret rotation, unless the request sets another one (contract §4).

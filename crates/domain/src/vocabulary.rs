@@ -4,12 +4,12 @@
 
 /// An unknown word where a word of a vocabulary was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{word:?} is none of {vocabulary}")]
+#[error("{word:?} is none of {}", .vocabulary.join(", "))]
 pub struct UnknownWord {
     /// The word that was read.
     pub word: String,
-    /// All words of the vocabulary, separated by spaces.
-    pub vocabulary: &'static str,
+    /// All words of the vocabulary.
+    pub vocabulary: &'static [&'static str],
 }
 
 /// Declares an enum whose variants are stored, sent and parsed as snake_case words.
@@ -42,7 +42,7 @@ macro_rules! vocabulary {
             fn from_str(word: &str) -> Result<Self, $crate::vocabulary::UnknownWord> {
                 match word {
                     $($word => Ok(Self::$variant),)+
-                    _ => Err($crate::vocabulary::UnknownWord { word: word.to_owned(), vocabulary: concat!($($word, " "),+) }),
+                    _ => Err($crate::vocabulary::UnknownWord { word: word.to_owned(), vocabulary: &[$($word),+] }),
                 }
             }
         }

@@ -33,11 +33,20 @@ fn instants() -> Vec<Option<Timestamp>> {
     instants
 }
 
+/// Whether the message may be a duplicate, was redelivered, and is a test.
+const FLAGS: [(bool, bool, bool); 5] = [
+    (false, false, false),
+    (true, false, false),
+    (true, true, false),
+    (false, false, true),
+    (true, false, true),
+];
+
 fn candidates() -> Vec<Candidate> {
     let mut all = Vec::new();
     for first_started in instants() {
         for not_before in instants() {
-            for (maybe_duplicate, redelivered) in [(false, false), (true, false), (true, true)] {
+            for (maybe_duplicate, redelivered, is_test) in FLAGS {
                 all.push(Candidate {
                     generation: GENERATION,
                     round: ROUND,
@@ -46,6 +55,7 @@ fn candidates() -> Vec<Candidate> {
                     not_before,
                     maybe_duplicate,
                     redelivered,
+                    is_test,
                 });
             }
         }
@@ -194,7 +204,14 @@ const TABLE: [Row; 20] = [
     ),
     ("paused", |c| c.status_is(WebhookStatus::Paused), |_| Admission::End(DeliveryStatus::Discarded)),
     ("deleted", |c| c.status_is(WebhookStatus::Deleted), |_| Admission::End(DeliveryStatus::Discarded)),
-    ("disabled", |c| c.status_is(WebhookStatus::Disabled), |_| Admission::End(DeliveryStatus::Held)),
+    (
+        "disabled, and no test",
+        |c| {
+            let is_test = c.candidate.is_test && c.generation_is(std::cmp::Ordering::Equal);
+            c.status_is(WebhookStatus::Disabled) && !is_test
+        },
+        |_| Admission::End(DeliveryStatus::Held),
+    ),
     ("doubted", |c| c.compared() == Some(Recorded::NotLookedUp), |_| Admission::LookUpDelivery),
     ("expired", |c| c.compared() == Some(Recorded::Expired), |_| Admission::Expired),
     ("begun again", |c| c.state().is_some_and(|s| s.round > ROUND), |_| Admission::AlreadyHandled),
@@ -262,6 +279,7 @@ fn fresh() -> Candidate {
         not_before: None,
         maybe_duplicate: false,
         redelivered: false,
+        is_test: false,
     }
 }
 

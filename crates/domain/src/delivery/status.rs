@@ -36,6 +36,8 @@ pub enum Transition {
     WebhookStopped(DeliveryStatus),
     /// A user requested a redelivery, which starts a new round.
     RoundStarted,
+    /// The redelivery was withdrawn before its first attempt, so that the delivery returns to this status.
+    RoundWithdrawn(DeliveryStatus),
 }
 
 impl DeliveryStatus {
@@ -48,6 +50,7 @@ impl DeliveryStatus {
             (_, Transition::Attempted(Self::Delivered)) => Self::Delivered,
             (Self::Pending, Transition::Attempted(next) | Transition::WebhookStopped(next)) => next,
             (Self::Pending, Transition::WindowOver) => Self::Failed,
+            (Self::Pending, Transition::RoundWithdrawn(former)) => former,
             (status, _) => status,
         }
     }

@@ -79,6 +79,17 @@ pub fn judge_attempt(
     Verdict { next, disable: None }
 }
 
+/// Decides what follows from an attempt to a webhook that is disabled, which support tests: the delivery ends, and the
+/// webhook stays as it is.
+#[must_use]
+pub fn judge_test(facts: &Facts) -> Verdict {
+    let status = match facts.outcome {
+        Outcome::Delivered => DeliveryStatus::Delivered,
+        _ => DeliveryStatus::Failed,
+    };
+    Verdict { next: Next::End(status), disable: None }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +121,18 @@ mod tests {
                 in_five_seconds,
                 "{outcome}"
             );
+        }
+    }
+
+    #[test]
+    fn a_test_of_a_disabled_webhook_ends_with_its_attempt_and_disables_nothing() {
+        for status in 100..=599u16 {
+            let ended = match status {
+                200..300 => DeliveryStatus::Delivered,
+                _ => DeliveryStatus::Failed,
+            };
+            let verdict = judge_test(&Facts::from_status(status));
+            assert_eq!(verdict, Verdict { next: Next::End(ended), disable: None }, "{status}");
         }
     }
 

@@ -140,6 +140,21 @@ fn a_class_that_is_stopped_keeps_its_items_and_stops_no_other() {
 }
 
 #[test]
+fn an_empty_queue_remembers_no_class() {
+    let empty_by: [fn(&mut FairQueue<u8, Item>); 3] = [
+        |queue| drop(take(queue)),
+        |queue| drop(queue.take_class(&1, Lane::Direct, MESSAGE)),
+        |queue| queue.retain(|_| false),
+    ];
+    for empty in empty_by {
+        let mut queue = FairQueue::default();
+        queue.push(direct(1, 0, 1));
+        empty(&mut queue);
+        assert!(queue.classes.is_empty() && queue.fresh.is_empty() && queue.waiting.is_empty());
+    }
+}
+
+#[test]
 fn items_that_are_put_back_come_first() {
     let mut queue = FairQueue::default();
     (0..4).for_each(|number| queue.push(direct(1, number, 1)));

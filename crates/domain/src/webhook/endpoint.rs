@@ -20,6 +20,9 @@ use crate::limits::MAX_ENDPOINT_CHARS;
 
 /// Maximum length of a host name without the trailing dot (RFC 1035 §2.3.4).
 const MAX_HOST_CHARS: usize = 253;
+/// Endings of names in private networks: mDNS and Kubernetes (RFC 6762), ICANN's reservation of `.internal` (2024), home
+/// networks (RFC 8375), and names that are not in the DNS at all (RFC 7686, RFC 9476).
+const PRIVATE_ENDINGS: [&str; 5] = [".local", ".internal", ".home.arpa", ".onion", ".alt"];
 /// Maximum length of one label of a host name (RFC 1035 §2.3.4).
 const MAX_LABEL_CHARS: usize = 63;
 
@@ -70,9 +73,11 @@ pub enum EndpointError {
     /// The URL is not well-formed for another reason.
     #[error("must be a well-formed URL, such as https://example.com/hook")]
     Malformed,
-    /// The host is a name without a dot, which only the resolvers of a private network know.
-    #[error("must have a public host, but {0} has no dot; only names of a private network have none")]
-    SingleLabel(String),
+    /// The host is a name that only the resolvers of a private network know ([`is_private_name`]).
+    #[error(
+        "must have a public host, but {0} is a name of a private network: it has no dot or a reserved ending"
+    )]
+    PrivateName(String),
     /// The host is `localhost` or lies under it (RFC 6761 §6.3).
     #[error("must have a public host, but {0} is the machine itself (RFC 6761)")]
     Localhost(String),
@@ -180,8 +185,8 @@ impl Endpoint {
             Host::Domain(name) if is_localhost(name) && !opens_loopback(allowed) => {
                 Err(EndpointError::Localhost(name.to_owned()))
             }
-            Host::Domain(name) if is_single_label(name) && allowed.is_empty() => {
-                Err(EndpointError::SingleLabel(name.to_owned()))
+            Host::Domain(name) if is_private_name(name) && allowed.is_empty() => {
+                Err(EndpointError::PrivateName(name.to_owned()))
             }
             _ => Ok(()),
         }
@@ -265,11 +270,15 @@ fn is_localhost(name: &str) -> bool {
     relative == "localhost" || relative.ends_with(".localhost")
 }
 
-/// Returns whether a host name has one label, such as `postgres`. Nothing is looked up for it unless an operator opened
-/// networks, because the look-up alone would tell whether the operator's network has the name.
+/// Returns whether only the resolvers of a private network can know a host name: it has one label, such as `postgres`, or
+/// an ending that the public DNS never delegates, such as `api.default.svc.cluster.local`.
+///
+/// Nothing is looked up for it unless an operator opened networks, because the look-up alone would tell whether the
+/// operator's network has the name.
 #[must_use]
-pub fn is_single_label(name: &str) -> bool {
-    !without_root(name).contains('.')
+pub fn is_private_name(name: &str) -> bool {
+    let relative = without_root(name);
+    !relative.contains('.') || PRIVATE_ENDINGS.iter().any(|ending| relative.ends_with(ending))
 }
 
 /// Removes the trailing dot, which stands for the root of the DNS.
