@@ -17,6 +17,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::debug;
 
 use crate::connection::manager::{Connection, ConnectionManager};
+use crate::connection::session::{self, OWN_SESSION_MARK};
 use crate::db::{Executor, Params};
 use crate::error::StoreError;
 use crate::settings::StoreSettings;
@@ -219,22 +220,25 @@ impl Store {
         Ok(self.pool.get().await?)
     }
 
-    /// Opens a connection outside the pool for schema changes, without a limit on how long a statement runs.
+    /// Opens a connection outside the pool whose statements and waits for locks may take any time. A pooler's session keeps
+    /// the timeouts of the role.
     ///
     /// It is closed when it is dropped.
     ///
     /// # Errors
     /// When PostgreSQL does not answer.
-    pub(crate) async fn dedicated_session(&self) -> Result<ClientWrapper, StoreError> {
+    pub(crate) async fn session_without_timeouts(&self) -> Result<ClientWrapper, StoreError> {
         let client = Connection::take(self.client().await?);
-        client.batch_execute("SET statement_timeout = 0").await?;
+        if session::is_own(&client).await? {
+            client.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;
+        }
         Ok(client)
     }
 
-    /// Closes the connections of this process to a server that does not allow writes: a former primary, which is a standby
-    /// now. The next connection begins with another host, if there is one.
-    pub(crate) fn leave_host(&self) {
-        self.pool.manager().leave_host();
+    /// Closes the connections of this process, because the server of a statement that began then does not allow writes: a
+    /// former primary, which is a standby now. The next connection begins with another host, if there is one.
+    pub(crate) fn leave_host(&self, began: Instant) {
+        self.pool.manager().leave_host(began);
     }
 
     /// Checks that PostgreSQL answers.
@@ -274,7 +278,7 @@ impl Store {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) {
-                    self.leave_host();
+                    self.leave_host(began);
                 }
                 Err(error.into())
             }
@@ -351,7 +355,7 @@ impl Executor for Store {
 fn session_options(lock_timeout: Duration) -> String {
     let statement = STATEMENT_TIMEOUT.as_millis();
     let lock = lock_timeout.as_millis();
-    format!("-c statement_timeout={statement} -c lock_timeout={lock} {SESSION_OPTIONS}")
+    format!("-c statement_timeout={statement} -c lock_timeout={lock} {SESSION_OPTIONS} {OWN_SESSION_MARK}")
 }
 
 fn index_order_options() -> String {

@@ -91,7 +91,7 @@ async fn commit_probe(store: &Store) -> Result<(), StoreError> {
     clock::adopt_time(read(&row, "now")?, asked);
     let is_read_only: bool = read(&row, "is_read_only")?;
     if is_read_only {
-        store.leave_host();
+        store.leave_host(asked);
         return Err(StoreError::Unavailable(
             "it does not allow writes: it is a standby, or read-only".into(),
         ));

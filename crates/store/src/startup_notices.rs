@@ -14,11 +14,14 @@ impl StoreSettings {
             return Vec::new();
         }
         let hosts = self.database_url.hosts.in_order().filter_map(|(_, host)| match &host.place {
-            Place::Tcp { name, .. } => Some(name.as_str()),
+            Place::Tcp { address: Some(address), .. } => Some(address.to_string()),
+            Place::Tcp { name, address: None } => Some(name.clone()),
             // A socket on this machine.
             Place::Unix(_) => None,
         });
+        let hosts: Vec<String> = hosts.collect();
         let remedy = "use sslmode=verify-full";
+        let hosts = hosts.iter().map(String::as_str);
         warn_plain_text("DATABASE_URL", "PostgreSQL", remedy, hosts).into_iter().collect()
     }
 }
@@ -46,6 +49,8 @@ mod tests {
         assert_eq!(notices("postgres://postgres@db.example/postrider?sslmode=verify-full"), 0);
         assert_eq!(notices("postgres://postgres@db.example/postrider?sslmode=require"), 0);
         assert_eq!(notices("postgres://postgres@db.example/postrider"), 1);
+        assert_eq!(notices("user=postgres host=localhost hostaddr=10.0.0.5"), 1);
+        assert_eq!(notices("user=postgres host=db.example hostaddr=127.0.0.1"), 0);
         assert_eq!(notices("postgres://postgres@db.example/postrider?sslmode=prefer"), 1);
     }
 }

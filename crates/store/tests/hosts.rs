@@ -71,7 +71,7 @@ impl TestDatabase {
     }
 }
 
-/// Returns the address of a server that accepts connections and says nothing, as one that was suspended.
+/// Returns the address of a server that accepts connections and says nothing, like a suspended one.
 async fn start_silent() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -82,6 +82,14 @@ async fn start_silent() -> SocketAddr {
         }
     });
     address
+}
+
+/// Returns an address that refuses connections, and the socket that keeps others from it.
+fn closed_address() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let address = socket.local_addr().expect("an address");
+    (socket, address)
 }
 
 /// An address whose connection requests are dropped, as of a machine that is gone.
@@ -139,7 +147,7 @@ async fn a_host_whose_packets_are_dropped_is_passed_by() {
 #[tokio::test]
 async fn several_hosts_are_passed_by_within_the_time_of_the_url() {
     let database = TestDatabase::create().await;
-    let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
+    let (_socket, closed) = closed_address();
     let hosts = [start_silent().await, closed, start_silent().await];
     let store = Store::new(&settings(&database.behind(&hosts, "connect_timeout=1")), "test");
     let took = time_ping(&store).await;
@@ -149,7 +157,7 @@ async fn several_hosts_are_passed_by_within_the_time_of_the_url() {
 
 #[tokio::test]
 async fn the_error_names_each_host_and_its_reason() {
-    let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
+    let (_socket, closed) = closed_address();
     let silent = start_silent().await;
     let url = format!("postgres://u:hush@{closed},{silent}/db?connect_timeout=1");
     let error = Store::new(&settings(&url), "test").ping().await.expect_err("no host answers");

@@ -5,8 +5,16 @@ use std::path::Path;
 /// The last migration that was released before the rule.
 const LAST_WITHOUT_RULE: u32 = 5;
 /// The tables that grow with the events.
-const LARGE_TABLES: [&str; 6] =
-    ["events", "deliveries", "attempts", "event_keys", "webhook_activity", "audit"];
+const LARGE_TABLES: [&str; 8] = [
+    "events",
+    "deliveries",
+    "attempts",
+    "event_keys",
+    "webhook_activity",
+    "audit",
+    "unmatched_events",
+    "event_duplicates",
+];
 
 const SCANS: &str =
     "it scans the table under an exclusive lock: add it NOT VALID, and VALIDATE it in a later migration";

@@ -90,15 +90,17 @@ async fn get_events_reads_its_indexes_in_order() {
                 FROM generate_series(1, 5000) AS n";
     let webhook = Uuid::new_v4();
     database.client.execute(fill, &[&webhook]).await.expect("filled");
-    let types =
-        "uuid, timestamptz, uuid, timestamptz, uuid, text, text, text, bigint, bigint, bigint, bigint";
+    let types = "uuid, timestamptz, uuid, timestamptz, uuid, text, text, text, bigint, bigint, bigint, bigint, text, integer";
     let places = format!("'{webhook}', now() - interval '1 day', '{0}', now(), '{0}'", Uuid::nil());
     for page in ["page_asc", "page_desc"] {
         let sql =
             std::fs::read_to_string(sql_directory().join(format!("deliveries/{page}.sql"))).expect("a file");
         database.client.batch_execute(&format!("PREPARE {page} ({types}) AS {sql}")).await.expect("prepared");
         for filter in ["NULL, NULL, NULL", "'failed', NULL, NULL", "NULL, 'delivered', 'A'"] {
-            let explain = format!("EXPLAIN EXECUTE {page} ({places}, {filter}, 101, 0, 10000, 8000000)");
+            let last_attempt = if filter.contains("delivered") { "'http_status', 500" } else { "NULL, NULL" };
+            let explain = format!(
+                "EXPLAIN EXECUTE {page} ({places}, {filter}, 101, 0, 10000, 8000000, {last_attempt})"
+            );
             let in_order = store::delivery::deliveries::IN_INDEX_ORDER;
             let messages = database
                 .client

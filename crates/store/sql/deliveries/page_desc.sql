@@ -3,7 +3,8 @@
 -- null; $9 limit, $10 offset, $11 maximum number of rows to scan, $12 maximum bytes of data. The statement is planned
 -- for these values, so that the planner uses the partial index deliveries_undelivered for $6 and the primary key for
 -- null. It reads either in order, and at most $11 rows. The event of each row is looked up in a subquery with a LIMIT,
--- so that no plan joins the whole tables.
+-- so that no plan joins the whole tables. $13 an outcome and $14 a status code of the last attempt to filter by, or null.
+-- The last attempt of each row is looked up by its key, and only if one of them is given.
 SELECT *
 FROM (
     SELECT p.*, coalesce(e.data, 'null') AS data,
@@ -22,6 +23,19 @@ FROM (
         ) AS scanned
         WHERE ($7::text IS NULL OR status = $7)
           AND ($8::text IS NULL OR type = $8 OR starts_with(type, $8 || '.'))
+          AND (
+              ($13::text IS NULL AND $14::integer IS NULL)
+              OR EXISTS (
+                  SELECT
+                  FROM (
+                      SELECT outcome, status_code FROM attempts
+                      WHERE webhook_id = $1 AND created = scanned.created AND event_id = scanned.event_id
+                      ORDER BY webhook_id DESC, created DESC, event_id DESC, attempt_id DESC
+                      LIMIT 1
+                  ) AS last_attempt
+                  WHERE ($13::text IS NULL OR outcome = $13) AND ($14::integer IS NULL OR status_code = $14)
+              )
+          )
         ORDER BY created DESC, event_id DESC
         LIMIT $9 OFFSET $10
     ) AS p

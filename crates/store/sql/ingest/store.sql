@@ -1,7 +1,7 @@
 -- Stores a batch of events in one statement, if the configuration that they were matched against is still current. $1
--- routing version; $2–$7 the events in parallel arrays; $8–$11 their deliveries, by the event's place in the batch
--- (from 1). Returns the current version, and the places of the events that are not duplicates. Nothing is written when
--- the versions differ.
+-- routing version; $2–$7, $12 (received) and $13 (key, or null) the events in parallel arrays; $8–$11 their deliveries, by
+-- the event's place in the batch (from 1). Every new event gets a row, without data if it has no delivery. Returns
+-- the current version, and the places of the events that are not duplicates. Nothing is written when the versions differ.
 --
 -- Keys are looked up one by one in the index. OFFSET 0 keeps the planner from comparing the batch with all stored keys,
 -- which is cheaper only while the table is small. IS TRUE makes the planner use a hashed look-up instead of comparing
@@ -12,8 +12,8 @@ WITH config AS (
     SELECT routing AS version FROM config_version
 ), batch AS (
     SELECT q.*
-    FROM unnest($2::text[], $3::text[], $4::uuid[], $5::timestamptz[], $6::text[])
-         WITH ORDINALITY AS q(brand_id, key, id, created, type, place)
+    FROM unnest($2::text[], $3::text[], $4::uuid[], $5::timestamptz[], $6::text[], $12::timestamptz[], $13::text[])
+         WITH ORDINALITY AS q(brand_id, key, id, created, type, received, search_key, place)
     WHERE (SELECT version FROM config) = $1
 ), fresh AS (
     INSERT INTO event_keys (brand_id, key, epoch, event_id, created)
@@ -27,10 +27,9 @@ WITH config AS (
 ), wanted AS (
     SELECT * FROM unnest($8::bigint[], $9::uuid[], $10::integer[], $11::text[]) AS w(place, webhook_id, generation, status)
 ), stored AS (
-    INSERT INTO events (id, brand_id, created, type, data)
-    SELECT t.id, t.brand_id, t.created, t.type, ($7::text[])[t.place::integer]
+    INSERT INTO events (id, brand_id, created, type, data, received, routing_version, key)
+    SELECT t.id, t.brand_id, t.created, t.type, ($7::text[])[t.place::integer], t.received, $1, t.search_key
     FROM taken t
-    WHERE (t.place IN (SELECT place FROM wanted)) IS TRUE
     ON CONFLICT DO NOTHING
 ), owed AS (
     INSERT INTO deliveries (webhook_id, created, event_id, brand_id, type, generation, status)

@@ -85,6 +85,14 @@ pub async fn find_brand(db: &impl Executor, id: &BrandId) -> Result<Option<Brand
     db.query_row(sql!("brands/find"), &[&id.as_str()]).await?.as_ref().map(read_brand).transpose()
 }
 
+/// Finds brands by their ids, in no order.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_brands(db: &impl Executor, ids: &[&str]) -> Result<Vec<Brand>, StoreError> {
+    db.query_rows(sql!("brands/find_many"), &[&ids]).await?.iter().map(read_brand).collect()
+}
+
 /// Finds a brand and locks it until the transaction ends.
 ///
 /// # Errors

@@ -39,8 +39,20 @@ pub async fn keep_request(
         return Ok(request);
     }
     // A second statement, because the snapshot of the insert may not show the row of a concurrent request.
+    Ok(find_request(store, brand, key).await?.unwrap_or(request))
+}
+
+/// Finds the request of a brand's key.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_request(
+    store: &Store,
+    brand: &BrandId,
+    key: &str,
+) -> Result<Option<KeptRequest>, StoreError> {
     let row = store.query_opt(sql!("idempotency/find"), &[&brand.as_str(), &key]).await?;
-    row.as_ref().map_or(Ok(request), read_request)
+    row.as_ref().map(read_request).transpose()
 }
 
 /// Marks the request of a key as published.

@@ -4,11 +4,15 @@
 pub mod audit;
 pub mod backlogs;
 pub mod brands;
+pub mod event_lookup;
 pub mod event_types;
 pub mod idempotency;
 pub mod overview;
 pub mod quota_shares;
+pub mod rejected_jobs;
 pub mod rejected_usage;
+pub mod search;
+pub mod support_tokens;
 pub mod tokens;
 pub mod transaction;
 pub mod turns;

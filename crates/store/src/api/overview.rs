@@ -1,5 +1,6 @@
 //! The overview for support: running services, and deliveries that wait.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,11 +49,11 @@ const MAX_COUNTED: i64 = 500_000;
 const MAX_COUNTED_BRIEFLY: i64 = 100;
 /// A measurement is reused for this many times its duration.
 const REUSE_FACTOR: u32 = 100;
-/// Longest time for which a measurement is reused, so that the overview shows what is.
+/// Longest time for which a measurement is reused, so that the overview is current.
 const MAX_REUSE: Duration = Duration::from_secs(5);
 
 /// The backlog of all webhooks.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Backlog {
     /// Pending deliveries, including deliveries between two attempts.
     pub waiting: i64,
@@ -61,6 +62,22 @@ pub struct Backlog {
     /// Pending deliveries that are due.
     pub due: i64,
     /// When the delivery is due that is due first. First attempts of redeliveries do not count.
+    pub first_due: Option<Timestamp>,
+    /// The webhook of that delivery.
+    pub first_due_webhook: Option<WebhookId>,
+    /// The backlogs of the webhooks that have one.
+    pub webhooks: Arc<HashMap<WebhookId, WebhookBacklog>>,
+}
+
+/// The backlog of one webhook.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WebhookBacklog {
+    /// Pending deliveries, as far as they were counted: [`MAX_COUNTED_PER_WEBHOOK`] at most, and fewer once many were counted
+    /// for other webhooks.
+    pub waiting: i64,
+    /// Whether there are more.
+    pub more: bool,
+    /// When the delivery is due that is due first.
     pub first_due: Option<Timestamp>,
 }
 
@@ -74,7 +91,7 @@ struct Meter {
     last: Mutex<Option<Measurement>>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Measurement {
     backlog: Backlog,
     ended: Instant,
@@ -89,12 +106,12 @@ impl BacklogMeter {
     /// When the database fails.
     pub async fn measure(&self, store: &Store) -> Result<Backlog, StoreError> {
         let mut last = self.0.last.lock().await;
-        if let Some(last) = last.filter(Measurement::is_current) {
-            return Ok(last.backlog);
+        if let Some(last) = last.as_ref().filter(|last| last.is_current()) {
+            return Ok(last.backlog.clone());
         }
         let began = Instant::now();
         let backlog = self.measure_all(store).await?;
-        *last = Some(Measurement { backlog, ended: Instant::now(), took: began.elapsed() });
+        *last = Some(Measurement { backlog: backlog.clone(), ended: Instant::now(), took: began.elapsed() });
         Ok(backlog)
     }
 
@@ -128,6 +145,7 @@ async fn count_pending(
 ) -> Result<(Backlog, Vec<(WebhookId, Timestamp)>), StoreError> {
     let mut backlog = Backlog::default();
     let mut oldest = Vec::new();
+    let mut by_webhook = HashMap::new();
     let webhooks = search.webhooks.chunks(WEBHOOKS_PER_STATEMENT);
     for (webhooks, since) in webhooks.zip(search.since.chunks(WEBHOOKS_PER_STATEMENT)) {
         let max = if backlog.waiting < MAX_COUNTED { MAX_COUNTED_PER_WEBHOOK } else { MAX_COUNTED_BRIEFLY };
@@ -137,10 +155,19 @@ async fn count_pending(
             backlog.waiting += waiting.min(max);
             backlog.due += read::<i64>(&row, "due")?.min(max);
             let first_due: Option<Timestamp> = read(&row, "first_due")?;
-            backlog.first_due = [backlog.first_due, first_due].into_iter().flatten().min();
-            oldest.push((WebhookId(read(&row, "id")?), read(&row, "oldest")?));
+            let webhook = WebhookId(read(&row, "id")?);
+            if first_due.is_some_and(|due| backlog.first_due.is_none_or(|first| due < first)) {
+                backlog.first_due = first_due;
+                backlog.first_due_webhook = Some(webhook);
+            }
+            by_webhook.insert(
+                webhook,
+                WebhookBacklog { waiting: waiting.min(max), more: waiting > max, first_due },
+            );
+            oldest.push((webhook, read(&row, "oldest")?));
         }
     }
+    backlog.webhooks = Arc::new(by_webhook);
     Ok((backlog, oldest))
 }
 

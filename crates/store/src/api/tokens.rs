@@ -11,6 +11,7 @@ use crate::api::transaction::AuditedTransaction;
 use crate::db::Executor;
 use crate::error::StoreError;
 use crate::keyset::KeysetPosition;
+use crate::pool::Store;
 use crate::rows::{read, read_word};
 
 /// The SHA-256 of a token.
@@ -61,6 +62,10 @@ pub struct Token {
     pub role: Role,
     /// When it was created.
     pub created: Timestamp,
+    /// When it was last used, to the minute; `None` if it was not used since that is recorded.
+    pub last_used: Option<Timestamp>,
+    /// When it stops being valid.
+    pub expires: Option<Timestamp>,
 }
 
 /// Creates a token of a brand that exists.
@@ -73,14 +78,15 @@ pub async fn insert_token(
     name: &str,
     role: Role,
     sha256: &Digest,
+    expires: Option<Timestamp>,
 ) -> Result<Option<Token>, StoreError> {
     let id = Uuid::new_v4();
-    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
-        [&id, &brand.as_str(), &name, &role.as_str(), &sha256.as_slice()];
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
+        [&id, &brand.as_str(), &name, &role.as_str(), &sha256.as_slice(), &expires];
     change.query_row(sql!("tokens/insert"), &params).await?.as_ref().map(read_token).transpose()
 }
 
-/// Finds a token by its SHA-256.
+/// Finds a token by its SHA-256, unless it has expired.
 ///
 /// # Errors
 /// When the database fails.
@@ -128,6 +134,25 @@ pub async fn delete_token(
         .transpose()
 }
 
+/// Keeps a token from being deleted until the transaction ends. Returns whether it is still valid.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lock_valid(change: &AuditedTransaction<'_>, id: Uuid) -> Result<bool, StoreError> {
+    Ok(change.query_row(sql!("tokens/lock_valid"), &[&id]).await?.is_some())
+}
+
+/// Records when tokens were last used. A token whose recorded use is less than 50 seconds older is left as it
+/// is: a process records a token once a minute, and must not miss by a moment.
+///
+/// # Errors
+/// When the database fails.
+pub async fn record_uses(store: &Store, uses: &[(Uuid, Timestamp)]) -> Result<(), StoreError> {
+    let (tokens, times): (Vec<_>, Vec<_>) = uses.iter().copied().unzip();
+    store.execute(sql!("tokens/record_uses"), &[&tokens, &times]).await?;
+    Ok(())
+}
+
 fn read_token(row: &Row) -> Result<Token, StoreError> {
     Ok(Token {
         id: read(row, "id")?,
@@ -135,5 +160,7 @@ fn read_token(row: &Row) -> Result<Token, StoreError> {
         name: read(row, "name")?,
         role: read_word(row, "role")?,
         created: read(row, "created")?,
+        last_used: read(row, "last_used")?,
+        expires: read(row, "expires")?,
     })
 }

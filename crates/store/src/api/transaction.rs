@@ -2,6 +2,7 @@
 
 use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use crate::api::audit::{self, Entry};
 use crate::connection::manager::Connection;
@@ -30,6 +31,16 @@ impl<'a> AuditedTransaction<'a> {
     /// When the database fails.
     pub async fn lock_configuration(&self) -> Result<(), StoreError> {
         self.query_row(sql!("configuration/lock_exclusive"), &[]).await.map(|_| ())
+    }
+
+    /// Writes the entry of an act that only begins with this transaction, and commits. Its outcome follows
+    /// ([`audit::set_outcome`]); until then it is unknown.
+    ///
+    /// # Errors
+    /// When the database fails. Nothing was changed then, unless the connection broke during the commit.
+    pub async fn commit_started(self, id: Uuid, entry: &Entry) -> Result<(), StoreError> {
+        audit::insert_started(&self, id, entry).await?;
+        Ok(self.0.commit().await?)
     }
 
     /// Writes the entry of the audit, and commits.

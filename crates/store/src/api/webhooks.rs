@@ -59,6 +59,37 @@ pub struct Disabled {
     pub at: Timestamp,
 }
 
+/// Custom headers in the form in which they are stored.
+///
+/// They are plain while a process of a release before V10 may read them, and if there are none. The other form is not even
+/// a parameter of the statement, because PostgreSQL may log parameters.
+struct StoredHeaders<'a> {
+    plain: Option<Json<&'a CustomHeaders>>,
+    sealed: Option<Vec<u8>>,
+    names: Option<Vec<String>>,
+}
+
+impl<'a> StoredHeaders<'a> {
+    async fn choose_form(
+        change: &AuditedTransaction<'_>,
+        keyring: &SecretKeyring,
+        webhook: &Webhook,
+        headers: &'a CustomHeaders,
+    ) -> Result<Self, StoreError> {
+        let names = headers.names();
+        if names.is_empty() || are_plain_headers_read(change).await? {
+            return Ok(Self { plain: Some(Json(headers)), sealed: None, names: None });
+        }
+        let sealed = keyring.seal_headers(&webhook.brand_id, webhook.id, headers);
+        Ok(Self { plain: None, sealed: Some(sealed), names: Some(names) })
+    }
+}
+
+async fn are_plain_headers_read(change: &AuditedTransaction<'_>) -> Result<bool, StoreError> {
+    let row = change.query_row(sql!("secrets/plain_headers_are_read"), &[]).await?;
+    row.as_ref().map_or(Ok(true), |row| read(row, "plain"))
+}
+
 /// Creates a webhook with its keys and custom headers, and returns it with the times of the database.
 ///
 /// # Errors
@@ -72,6 +103,7 @@ pub async fn insert_webhook(
 ) -> Result<Option<Webhook>, StoreError> {
     let sealed = keyring.seal(&new.brand_id, new.id, &keys.secret);
     let sealed_key = keys.signing_key.as_ref().map(|key| keyring.seal_key(&new.brand_id, new.id, key));
+    let stored = StoredHeaders::choose_form(change, keyring, new, headers).await?;
     let row = change
         .query_row(
             sql!("webhooks/insert"),
@@ -86,9 +118,9 @@ pub async fn insert_webhook(
                 &new.rate_per_second,
                 &sealed,
                 &sealed_key,
-                &Json(headers),
-                &keyring.seal_headers(&new.brand_id, new.id, headers),
-                &headers.names(),
+                &stored.plain,
+                &stored.sealed,
+                &stored.names,
             ],
         )
         .await?;
@@ -197,8 +229,8 @@ pub async fn set_headers(
     webhook: &Webhook,
     headers: &CustomHeaders,
 ) -> Result<(), StoreError> {
-    let sealed = keyring.seal_headers(&webhook.brand_id, webhook.id, headers);
-    let params: Params<'_> = &[&webhook.id.0, &Json(headers), &sealed, &headers.names()];
+    let stored = StoredHeaders::choose_form(change, keyring, webhook, headers).await?;
+    let params: Params<'_> = &[&webhook.id.0, &stored.plain, &stored.sealed, &stored.names];
     change.query_rows(sql!("webhooks/set_headers"), params).await?;
     Ok(())
 }
@@ -239,36 +271,92 @@ pub async fn rotate_keys(
     row.map(|row| read(&row, "previous_secret_expires")).transpose()
 }
 
-/// Lists at most `limit` webhooks of a brand after `after`, the oldest first, without deleted ones.
+/// When the keys of a webhook were last rotated.
+#[derive(Debug, Clone, Copy)]
+pub struct Rotation {
+    /// When the secret was last rotated; `None` if it was not since that is recorded.
+    pub rotated: Option<Timestamp>,
+    /// Until when the previous keys sign as well, while they do.
+    pub previous_expires: Option<Timestamp>,
+}
+
+/// Finds when the keys of a webhook that is not deleted were rotated.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list_webhooks_of_brand(
+pub async fn find_rotation(
     db: &impl Executor,
     brand: &BrandId,
-    status: Option<WebhookStatus>,
+    id: WebhookId,
+) -> Result<Option<Rotation>, StoreError> {
+    let row = db.query_row(sql!("webhooks/find_rotation"), &[&id.0, &brand.as_str()]).await?;
+    row.map(|row| {
+        Ok(Rotation {
+            rotated: read(&row, "secret_rotated")?,
+            previous_expires: read(&row, "previous_expires")?,
+        })
+    })
+    .transpose()
+}
+
+/// Ends the overlap of a rotation, so that the previous keys sign no more. False if they did not sign.
+///
+/// # Errors
+/// When the database fails.
+pub async fn end_previous_keys(change: &AuditedTransaction<'_>, id: WebhookId) -> Result<bool, StoreError> {
+    Ok(change.query_row(sql!("webhooks/end_previous_keys"), &[&id.0]).await?.is_some())
+}
+
+/// A selection of webhooks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WebhookSelection<'a> {
+    /// Only webhooks of this brand.
+    pub brand: Option<&'a BrandId>,
+    /// Only webhooks of this status.
+    pub status: Option<WebhookStatus>,
+    /// Only webhooks with this text in the endpoint or the description, in lower case.
+    pub text: Option<&'a str>,
+    /// Without these webhooks.
+    pub except: &'a [uuid::Uuid],
+}
+
+/// Lists at most `limit` webhooks after `after`, the oldest first, without deleted ones.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_webhooks(
+    db: &impl Executor,
+    selection: &WebhookSelection<'_>,
     after: KeysetPosition,
     limit: i64,
 ) -> Result<Vec<Webhook>, StoreError> {
-    let status = status.map(WebhookStatus::as_str);
-    let rows = db
-        .query_rows(sql!("webhooks/page_of_brand"), &[&brand.as_str(), &status, &after.at, &after.id, &limit])
-        .await?;
+    let status = selection.status.map(WebhookStatus::as_str);
+    let rows = match selection.brand {
+        Some(brand) => {
+            let brand = brand.as_str();
+            let params: Params<'_> =
+                &[&status, &selection.text, &selection.except, &after.at, &after.id, &limit, &brand];
+            db.query_rows(sql!("webhooks/page_of_brand"), params).await?
+        }
+        None => {
+            let params: Params<'_> =
+                &[&status, &selection.text, &selection.except, &after.at, &after.id, &limit];
+            db.query_rows(sql!("webhooks/page_of_all"), params).await?
+        }
+    };
     rows.iter().map(read_webhook).collect()
 }
 
-/// Lists at most `limit` webhooks of all brands after `after`, the oldest first, without deleted ones.
+/// Finds webhooks that are not deleted, in no order. `text` selects as in [`WebhookSelection`].
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list_all_webhooks(
+pub async fn find_webhooks(
     db: &impl Executor,
-    status: Option<WebhookStatus>,
-    after: KeysetPosition,
-    limit: i64,
+    ids: &[uuid::Uuid],
+    text: Option<&str>,
 ) -> Result<Vec<Webhook>, StoreError> {
-    let status = status.map(WebhookStatus::as_str);
-    let rows = db.query_rows(sql!("webhooks/page_of_all"), &[&status, &after.at, &after.id, &limit]).await?;
+    let rows = db.query_rows(sql!("webhooks/find_many"), &[&ids, &text]).await?;
     rows.iter().map(read_webhook).collect()
 }
 

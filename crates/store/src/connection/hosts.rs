@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::connection::session::Lineage;
+
 /// Bounds the connection to an address when there is another one. It includes TCP, TLS, the authentication and the check
 /// of the session. A server that hangs, or whose packets are dropped, is passed by after it.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -59,7 +61,31 @@ struct State {
     last_good: Option<Target>,
     /// When this process left a host. Connections that are older are closed.
     left_at: Option<Instant>,
+    /// The newest history of the data that this process has seen.
+    lineage: Option<Lineage>,
 }
+
+impl State {
+    /// Notes the history of a server's data. Returns whether the server is the successor of all servers before it.
+    ///
+    /// A primary that hung while its standby was promoted goes on as if it were the primary still.
+    fn follow(&mut self, found: Option<Lineage>) -> bool {
+        match (self.lineage, found) {
+            (Some(known), Some(found)) if known.system == found.system && found.timeline < known.timeline => {
+                false
+            }
+            (_, Some(found)) => {
+                self.lineage = Some(found);
+                true
+            }
+            (_, None) => true,
+        }
+    }
+}
+
+/// The server was the primary before a standby was promoted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FormerPrimary;
 
 impl std::fmt::Display for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -112,21 +138,35 @@ impl Hosts {
     ///
     /// `is_checked` says that the server allows writes. Connections to a host that was left are closed: it may be a former
     /// primary that hung, and goes on.
-    pub(crate) fn note_connected(&self, target: Target, is_checked: bool) -> Option<&Host> {
+    ///
+    /// # Errors
+    /// When the server is such a former primary, by the `lineage` of its data.
+    pub(crate) fn note_connected(
+        &self,
+        target: Target,
+        is_checked: bool,
+        lineage: Option<Lineage>,
+    ) -> Result<Option<&Host>, FormerPrimary> {
         let mut state = self.state();
+        if !state.follow(lineage) {
+            return Err(FormerPrimary);
+        }
         state.first = target.host;
-        let last = state.last_good.replace(target).filter(|last| *last != target)?;
+        let Some(last) = state.last_good.replace(target).filter(|last| *last != target) else {
+            return Ok(None);
+        };
         if is_checked {
             state.left_at = Some(Instant::now());
         }
-        Some(&self.list[last.host])
+        Ok(Some(&self.list[last.host]))
     }
 
     /// Leaves the host that answered last, because it does not allow writes. The next connection begins with the host
-    /// after it.
-    pub(crate) fn leave(&self) {
+    /// after it. A statement that `began` before the last host was left ran there, and says nothing about the current one.
+    pub(crate) fn leave(&self, began: Instant) {
         let mut state = self.state();
-        if state.left_at.is_some_and(|at| at.elapsed() < LEAVE_INTERVAL) {
+        let was_left = |at: Instant| began < at || at.elapsed() < LEAVE_INTERVAL;
+        if state.left_at.is_some_and(was_left) {
             return;
         }
         state.left_at = Some(Instant::now());
@@ -165,11 +205,11 @@ mod tests {
     async fn the_host_that_answered_last_is_tried_first() {
         let hosts = hosts(3);
         assert_eq!(order(&hosts), [0, 1, 2]);
-        assert_eq!(hosts.note_connected(target(1), true), None);
+        assert_eq!(hosts.note_connected(target(1), true, None), Ok(None));
         assert_eq!(order(&hosts), [1, 2, 0]);
         assert_eq!(hosts.last_address(1), Some(IpAddr::from([127, 0, 0, 1])));
         assert_eq!(hosts.last_address(0), None);
-        hosts.leave();
+        hosts.leave(Instant::now());
         assert_eq!(order(&hosts), [2, 0, 1]);
     }
 
@@ -177,29 +217,48 @@ mod tests {
     async fn connections_to_a_host_that_was_left_are_recognized() {
         let hosts = hosts(2);
         let old = Instant::now().into_std();
-        hosts.note_connected(target(0), true);
+        hosts.note_connected(target(0), true, None).expect("followed");
         assert!(!hosts.has_left(old));
         tokio::time::advance(LEAVE_INTERVAL).await;
-        let left = hosts.note_connected(target(1), true).expect("another host").to_string();
+        let left = hosts.note_connected(target(1), true, None).expect("followed");
+        let left = left.expect("another host").to_string();
         assert_eq!(left, "h1:5432");
         assert!(hosts.has_left(old) && !hosts.has_left(Instant::now().into_std()));
         // Reads may go to any host, if that was asked for.
         tokio::time::advance(LEAVE_INTERVAL).await;
         let old = Instant::now().into_std();
-        assert!(hosts.note_connected(target(0), false).is_some());
+        assert!(hosts.note_connected(target(0), false, None).is_ok_and(|left| left.is_some()));
         assert!(!hosts.has_left(old));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_host_that_refuses_writes_is_left_once_a_second() {
         let hosts = hosts(2);
-        hosts.note_connected(target(0), true);
-        hosts.leave();
-        hosts.leave();
+        hosts.note_connected(target(0), true, None).expect("followed");
+        let early = Instant::now();
+        tokio::time::advance(Duration::from_millis(1)).await;
+        hosts.leave(Instant::now());
+        hosts.leave(Instant::now());
         assert_eq!(order(&hosts), [1, 0]);
         tokio::time::advance(LEAVE_INTERVAL).await;
-        hosts.leave();
+        hosts.leave(early);
+        assert_eq!(order(&hosts), [1, 0], "the statement ran on the host that was left");
+        hosts.leave(Instant::now());
         assert_eq!(order(&hosts), [0, 1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_former_primary_is_refused_after_a_promotion() {
+        let hosts = hosts(2);
+        let lineage = |system, timeline| Some(Lineage { system, timeline });
+        hosts.note_connected(target(0), true, lineage(7, 1)).expect("the primary");
+        hosts.note_connected(target(1), true, lineage(7, 2)).expect("the promoted standby");
+        assert_eq!(hosts.note_connected(target(0), true, lineage(7, 1)), Err(FormerPrimary));
+        assert_eq!(order(&hosts), [1, 0]);
+        hosts.note_connected(target(0), true, lineage(7, 3)).expect("promoted after it");
+        // A server that does not tell is believed, and a restored dump begins with the first timeline.
+        hosts.note_connected(target(1), true, None).expect("unknown");
+        hosts.note_connected(target(1), true, lineage(8, 1)).expect("another cluster");
     }
 
     #[test]

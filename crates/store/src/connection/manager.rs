@@ -8,11 +8,12 @@ use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
 use runtime::error::Chain;
 use runtime::tasks;
+use tokio::time::Instant;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, NoTls, Socket};
 use tracing::{debug, info, warn};
 
-use crate::connection::hosts::{Host, MAX_ADDRESSES, Place, Target};
+use crate::connection::hosts::{FormerPrimary, Host, MAX_ADDRESSES, Place, Target};
 use crate::connection::session;
 use crate::connection::url::DatabaseUrl;
 use crate::pool::SessionOptions;
@@ -69,9 +70,9 @@ impl ConnectionManager {
         Self { url, options, compared: AtomicBool::new(false) }
     }
 
-    /// Closes all connections of the process, because the server does not allow writes.
-    pub(crate) fn leave_host(&self) {
-        self.url.hosts.leave();
+    /// Closes all connections of the process, because the server of a statement that began then does not allow writes.
+    pub(crate) fn leave_host(&self, began: Instant) {
+        self.url.hosts.leave(began);
     }
 
     /// Connects to a host: to each of its addresses in turn.
@@ -110,6 +111,7 @@ impl ConnectionManager {
         addresses: usize,
     ) -> Result<ClientWrapper, HostFailure> {
         let within = self.url.hosts.attempt_timeout(addresses);
+        let is_checked = self.url.write_check != session::WriteCheck::Any;
         let config = configure(&self.url.config, host, target);
         let opening = Box::pin(async {
             let client = match self.url.tls.clone() {
@@ -118,12 +120,14 @@ impl ConnectionManager {
             };
             let client = client.map_err(HostFailure::Failed)?;
             self.check_session(&client).await?;
-            Ok(client)
+            let lineage = if is_checked { session::read_lineage(&client).await } else { None };
+            Ok((client, lineage))
         });
-        let client =
+        let (client, lineage) =
             tokio::time::timeout(within, opening).await.map_err(|_| HostFailure::Silent(within))??;
-        let is_checked = self.url.write_check != session::WriteCheck::Any;
-        if let Some(left) = self.url.hosts.note_connected(target, is_checked) {
+        let noted = self.url.hosts.note_connected(target, is_checked, lineage);
+        let former = "a standby was promoted in its place (its timeline is older)";
+        if let Some(left) = noted.map_err(|FormerPrimary| HostFailure::ReadOnly(former))? {
             info!(%host, %left, "PostgreSQL answers at another address than before");
         }
         Ok(client)

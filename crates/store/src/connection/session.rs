@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, SimpleQueryMessage};
 
+use crate::error::StoreError;
 use crate::pool::{ANSWER_TIMEOUT, SessionOptions};
+
+/// An option of every session. A pooler that drops the settings of connections drops this mark as well.
+pub(crate) const OWN_SESSION_MARK: &str = "-c postrider.session=own";
 
 /// The requirement on a new connection (`target_session_attrs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,11 +39,40 @@ impl WriteCheck {
     }
 }
 
+/// The history of a server's data: the cluster, and how often a standby of it was promoted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lineage {
+    /// The identifier that `initdb` gave to the cluster. A restored dump has another one.
+    pub(crate) system: i64,
+    /// The timeline, which each promotion increments.
+    pub(crate) timeline: i64,
+}
+
+/// Reads the lineage of a server that allows writes; `None` if it does not tell, as services like Aurora.
+pub(crate) async fn read_lineage(client: &Client) -> Option<Lineage> {
+    let sql = "SELECT system_identifier, ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint \
+               FROM pg_control_system()";
+    let row = query_row(client, sql).await.ok()?;
+    Some(Lineage { system: row[0].parse().ok()?, timeline: row[1].parse().ok()? })
+}
+
 /// Reads the state of the server.
 pub(crate) async fn read_access(client: &Client) -> Result<Access, tokio_postgres::Error> {
     let sql = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')";
     let row = query_row(client, sql).await?;
     Ok(Access { is_standby: row[0] == "t", is_read_only: row[1] == "on" })
+}
+
+/// Returns whether the session serves this connection alone. Only then may a setting outlive its transaction, because the
+/// session of a pooler serves other connections too.
+///
+/// # Errors
+/// When PostgreSQL does not answer in time.
+pub(crate) async fn is_own(client: &Client) -> Result<bool, StoreError> {
+    let asking = query_row(client, "SELECT current_setting('postrider.session', true)");
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, asking).await;
+    let mark = answer.map_err(|elapsed| StoreError::Unavailable(Box::new(elapsed)))??;
+    Ok(mark[0] == "own")
 }
 
 /// Returns the settings that the server did not take, each with what it uses instead. PgBouncer drops `options` when

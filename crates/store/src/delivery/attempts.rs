@@ -1,4 +1,4 @@
-//! Listing the attempts of a delivery.
+//! Reading the attempts of a delivery, and the exchange of one of them.
 
 use domain::delivery::attempt::{Outcome, Trigger};
 use domain::ids::{AttemptId, EventId, WebhookId};
@@ -29,6 +29,23 @@ pub struct Attempt {
     pub response_body: Option<String>,
     /// The reason for the attempt.
     pub trigger: Trigger,
+}
+
+/// Finds one attempt of a delivery, with its exchange in the stored form (`domain::delivery::exchange`). An attempt of an
+/// earlier release has no exchange.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_attempt(
+    db: &impl Executor,
+    webhook: WebhookId,
+    (event, created): (EventId, Timestamp),
+    attempt: AttemptId,
+) -> Result<Option<(Attempt, Option<Vec<u8>>)>, StoreError> {
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
+        [&webhook.0, &created, &event.to_uuid(), &attempt.to_uuid()];
+    let rows = db.query_rows(sql!("attempts/find"), &params).await?;
+    rows.first().map(|row| Ok((read_attempt(row)?, read(row, "exchange")?))).transpose()
 }
 
 /// Lists at most `limit` attempts of a delivery after `after`, the oldest first.

@@ -2,6 +2,7 @@
 
 use deadpool_postgres::Transaction;
 use domain::delivery::DeliveryStatus;
+use domain::delivery::attempt::Outcome;
 use domain::event::event_type::TypePattern;
 use domain::ids::{BrandId, EventId, WebhookId};
 use domain::time::Timestamp;
@@ -37,8 +38,19 @@ pub struct DeliveryRange {
     pub pattern: Option<TypePattern>,
     /// Only deliveries of this status.
     pub status: Option<DeliveryStatus>,
+    /// Only deliveries whose last attempt ended like this.
+    pub last_attempt: LastAttemptFilter,
     /// The order of the list.
     pub order: Order,
+}
+
+/// The result of the last attempt of a delivery.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LastAttemptFilter {
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// The HTTP status of the response.
+    pub status_code: Option<u16>,
 }
 
 impl DeliveryRange {
@@ -50,13 +62,16 @@ impl DeliveryRange {
     fn row_filter(&self) -> RowFilter<'_> {
         let pattern = self.pattern.as_ref().filter(|pattern| **pattern != TypePattern::All);
         let status = self.status.filter(|status| *status == DeliveryStatus::Delivered);
-        RowFilter { pattern: pattern.map(TypePattern::as_str), status }
+        let last_attempt = self.last_attempt;
+        RowFilter { pattern: pattern.map(TypePattern::as_str), status, last_attempt }
     }
 
     /// Returns whether the index range contains deliveries that the filter skips.
     fn filters_rows(&self) -> bool {
         let filter = self.row_filter();
-        filter.pattern.is_some() || filter.status.is_some()
+        filter.pattern.is_some()
+            || filter.status.is_some()
+            || filter.last_attempt != LastAttemptFilter::default()
     }
 }
 
@@ -171,6 +186,7 @@ async fn find_scan_end(
 struct RowFilter<'a> {
     pattern: Option<&'a str>,
     status: Option<DeliveryStatus>,
+    last_attempt: LastAttemptFilter,
 }
 
 /// Runs the statement of a page, planned for these values.
@@ -187,9 +203,11 @@ async fn run_page_query(
     };
     let in_index = range.status_in_index().map(DeliveryStatus::as_str);
     let status = filter.status.map(DeliveryStatus::as_str);
+    let outcome = filter.last_attempt.outcome.map(Outcome::as_str);
+    let status_code = filter.last_attempt.status_code.map(i32::from);
     let from = &range.after;
     let to = &range.up_to;
-    let params: [(&(dyn ToSql + Sync), Type); 12] = [
+    let params: [(&(dyn ToSql + Sync), Type); 14] = [
         (&webhook.0, Type::UUID),
         (&from.at, Type::TIMESTAMPTZ),
         (&from.id, Type::UUID),
@@ -202,6 +220,8 @@ async fn run_page_query(
         (&skip, Type::INT8),
         (&MAX_SCANNED_ROWS, Type::INT8),
         (&MAX_PAGE_BYTES, Type::INT8),
+        (&outcome, Type::TEXT),
+        (&status_code, Type::INT4),
     ];
     Ok(snapshot.query_typed(sql, &params).await?)
 }

@@ -41,7 +41,7 @@ fn read_stats(row: &Row) -> Result<HealthStats, StoreError> {
 
 /// Disables a webhook on behalf of the platform, if it is still active in the generation that was judged.
 ///
-/// The announcements are written in the same transaction. Returns whether this call disabled it.
+/// The announcements and the entry of the audit are written in the same transaction. Returns whether this call disabled it.
 ///
 /// # Errors
 /// When the database fails.
@@ -55,7 +55,10 @@ pub async fn disable_webhook(
     let reason = why.reason.as_str();
     let stats = stats.map(stats_as_json);
     let changed = store
-        .execute(sql!("health/disable_webhook"), &[&webhook.0, &reason, &why.detail, &stats, &generation])
+        .execute(
+            sql!("health/disable_webhook"),
+            &[&webhook.0, &reason, &why.detail, &stats, &generation, &uuid::Uuid::now_v7()],
+        )
         .await?;
     Ok(changed > 0)
 }

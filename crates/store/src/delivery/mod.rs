@@ -8,6 +8,7 @@ pub mod deliveries;
 pub mod event_data;
 pub mod generations;
 pub mod health;
+pub mod health_facts;
 pub mod orphaned;
 pub mod outbox;
 pub mod record;

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use domain::delivery::DeliveryStatus;
 use domain::delivery::attempt::{Facts, Trigger};
+use domain::delivery::retry::MAX_RETRY_WINDOW;
 use domain::ids::{AttemptId, EventId, WebhookId};
 use domain::time::Timestamp;
 
+use crate::clock;
 use crate::delivery::activity;
 use crate::error::StoreError;
 use crate::pool::Store;
@@ -15,6 +17,9 @@ use crate::rows::{read, read_word};
 
 /// Bounds the attempts of one batch.
 pub const MAX_BATCH: usize = 500;
+/// Bounds the texts and exchanges of one batch, because the parameters of a statement are in memory several times. It leaves
+/// 8 KiB for each attempt of the largest batch; a usual one has less than 1 KiB.
+pub const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// The key of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,12 +51,16 @@ pub struct AttemptRecord {
     pub duration_ms: i32,
     /// The facts of its outcome.
     pub facts: Facts,
+    /// Its exchange in the stored form (`domain::delivery::exchange`); empty if it is not stored.
+    pub exchange: Vec<u8>,
     /// The reason for the attempt.
     pub trigger: Trigger,
     /// The status of the delivery after it.
     pub status: DeliveryStatus,
     /// When the next attempt may start.
     pub next_attempt_at: Option<Timestamp>,
+    /// Whether the attempt counts for the statistics of its webhook. False for a test of a disabled webhook.
+    pub counts: bool,
 }
 
 /// The status of a delivery in its latest round.
@@ -101,8 +110,13 @@ struct Columns<'a> {
     slices: Vec<Option<Timestamp>>,
     /// Duration buckets ([`activity::duration_bucket`]).
     buckets: Vec<i32>,
+    exchanges: Vec<Option<&'a [u8]>>,
     streaked: Vec<uuid::Uuid>,
     streaks: Vec<i32>,
+    /// Time slices in which ended deliveries count; `None` for an attempt that counts for nothing.
+    event_slices: Vec<Option<Timestamp>>,
+    rest_since: Vec<Option<Timestamp>>,
+    rest_until: Vec<Option<Timestamp>>,
 }
 
 /// Records a batch of attempts in one statement, and counts them in time slices of the given length.
@@ -118,7 +132,7 @@ pub async fn record_attempts(
     slice: Duration,
 ) -> Result<Vec<Option<RoundStatus>>, StoreError> {
     let c = to_columns(batch, slice);
-    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 20] = [
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 24] = [
         &c.webhooks,
         &c.created,
         &c.events,
@@ -139,6 +153,10 @@ pub async fn record_attempts(
         &c.streaked,
         &c.streaks,
         &c.buckets,
+        &c.event_slices,
+        &c.rest_since,
+        &c.rest_until,
+        &c.exchanges,
     ];
     let mut statuses = vec![None; batch.len()];
     for row in store.query(sql!("record/attempts"), &params).await? {
@@ -151,13 +169,32 @@ pub async fn record_attempts(
 const ERROR_PLACEHOLDER: &str = "the text of this error could not be stored";
 
 impl AttemptRecord {
+    /// Whether the attempt says something about the endpoint.
+    fn counts_for_health(&self) -> bool {
+        self.counts && !self.facts.caused_locally
+    }
+
+    /// Returns the rest that the endpoint asked for: since when and until when.
+    fn rest(&self) -> Option<(Timestamp, Timestamp)> {
+        let asked = Duration::from_secs(self.facts.retry_after_seconds?);
+        Some((self.ended, self.ended + asked.min(MAX_RETRY_WINDOW)))
+    }
+
     /// Removes the texts from the endpoint, and excludes the attempt from the webhook's health.
     ///
     /// The delivery does not need them, and they are the likeliest cause when PostgreSQL refuses an attempt.
     pub fn leave_out_details(&mut self) {
         self.facts.error = self.facts.error.as_ref().map(|_| ERROR_PLACEHOLDER.to_owned());
         self.facts.response_body = None;
+        self.exchange = Vec::new();
         self.facts.caused_locally = true;
+    }
+
+    /// Returns the size of the texts and bytes of variable length, which bounds a batch.
+    #[must_use]
+    pub fn variable_bytes(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        text(&self.facts.error) + text(&self.facts.response_body) + self.exchange.len()
     }
 }
 
@@ -216,12 +253,17 @@ fn to_columns(batch: &[AttemptRecord], slice: Duration) -> Columns<'_> {
         c.next.push(record.next_attempt_at);
         c.first.push(record.first_started);
         c.ended.push(record.ended);
+        c.exchanges.push((!record.exchange.is_empty()).then_some(&record.exchange));
         c.buckets.push(activity::duration_bucket(record.duration_ms));
-        c.slices.push((!record.facts.caused_locally).then(|| activity::slice_start(record.ended, slice)));
+        let ended_in = activity::slice_start(record.ended, slice);
+        c.slices.push(record.counts_for_health().then_some(ended_in));
+        c.event_slices.push(record.counts.then_some(ended_in));
     }
-    for (webhook, change) in count_streaks(batch) {
+    for (webhook, streak) in count_streaks(batch) {
         c.streaked.push(webhook.0);
-        c.streaks.push(change.encode());
+        c.streaks.push(streak.change.encode());
+        c.rest_since.push(streak.rest.map(|(since, _)| since));
+        c.rest_until.push(streak.rest.map(|(_, until)| until));
     }
     c
 }
@@ -253,19 +295,37 @@ impl StreakChange {
     }
 }
 
-/// Computes the change of each webhook's streak, in the order in which the attempts ended.
-fn count_streaks(batch: &[AttemptRecord]) -> BTreeMap<WebhookId, StreakChange> {
-    let mut by_end: Vec<&AttemptRecord> =
-        batch.iter().filter(|record| !record.facts.caused_locally).collect();
+/// What a batch tells of a webhook, apart from its counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Streak {
+    change: StreakChange,
+    /// The longest rest that the endpoint asked for after the last success.
+    rest: Option<(Timestamp, Timestamp)>,
+}
+
+impl Streak {
+    const NONE: Self = Self { change: StreakChange::ExtendedBy(0), rest: None };
+
+    fn add(&mut self, record: &AttemptRecord) {
+        match record.status {
+            DeliveryStatus::Delivered => *self = Self { change: StreakChange::ResetTo(0), rest: None },
+            DeliveryStatus::Failed => self.change = self.change.after_failure(),
+            DeliveryStatus::Pending | DeliveryStatus::Held | DeliveryStatus::Discarded => {}
+        }
+        self.rest = match (self.rest, record.rest()) {
+            (Some((since, until)), Some((_, later))) => Some((since, until.max(later))),
+            (own, other) => own.or(other),
+        };
+    }
+}
+
+/// Computes the streak of each webhook, in the order in which the attempts ended.
+fn count_streaks(batch: &[AttemptRecord]) -> BTreeMap<WebhookId, Streak> {
+    let mut by_end: Vec<&AttemptRecord> = batch.iter().filter(|record| record.counts_for_health()).collect();
     by_end.sort_by_key(|record| record.ended);
     let mut streaks = BTreeMap::new();
     for record in by_end {
-        let change = streaks.entry(record.key.webhook).or_insert(StreakChange::ExtendedBy(0));
-        match record.status {
-            DeliveryStatus::Delivered => *change = StreakChange::ResetTo(0),
-            DeliveryStatus::Failed => *change = change.after_failure(),
-            DeliveryStatus::Pending | DeliveryStatus::Held | DeliveryStatus::Discarded => {}
-        }
+        streaks.entry(record.key.webhook).or_insert(Streak::NONE).add(record);
     }
     streaks
 }
@@ -326,18 +386,25 @@ pub struct DeliveryEnd {
 
 /// Ends deliveries without a further attempt in one statement, if they are still pending in their round.
 ///
-/// No two entries belong to the same delivery. The answer holds for each entry whether the delivery ended now.
+/// No two entries belong to the same delivery. The answer holds for each entry whether the delivery ended now. Deliveries
+/// that ended `failed` are counted in the current time slice of the given length; `None` if there are none.
 ///
 /// # Errors
 /// When the database fails. Then no delivery ended, or all ended and only the answer was lost.
-pub async fn finish_deliveries(store: &Store, ends: &[DeliveryEnd]) -> Result<Vec<bool>, StoreError> {
+pub async fn finish_deliveries(
+    store: &Store,
+    ends: &[DeliveryEnd],
+    slice: Option<Duration>,
+) -> Result<Vec<bool>, StoreError> {
+    let now = clock::now();
+    let slice = slice.map_or(now, |slice| activity::slice_start(now, slice));
     let webhooks: Vec<_> = ends.iter().map(|end| end.key.webhook.0).collect();
     let created: Vec<_> = ends.iter().map(|end| end.key.created).collect();
     let events: Vec<_> = ends.iter().map(|end| end.key.event.to_uuid()).collect();
     let rounds: Vec<_> = ends.iter().map(|end| end.round).collect();
     let statuses: Vec<_> = ends.iter().map(|end| end.status.as_str()).collect();
-    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
-        [&webhooks, &created, &events, &rounds, &statuses];
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
+        [&webhooks, &created, &events, &rounds, &statuses, &slice];
     let mut ended = vec![None; ends.len()];
     for row in store.query(sql!("record/finish_deliveries"), &params).await? {
         place_answer(&mut ended, read(&row, "place")?, ());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::delivery::attempt::Outcome;
-use domain::ids::WebhookId;
+use domain::ids::{BrandId, WebhookId};
 use domain::time::Timestamp;
 use tokio_postgres::Row;
 
@@ -21,6 +21,10 @@ pub struct TimeBucket {
     pub outcomes: Vec<(Outcome, i64)>,
     /// The number of attempts in each duration bucket ([`DURATION_BOUNDS_MS`]).
     durations: Vec<i32>,
+    /// Number of deliveries that were delivered in the bucket.
+    pub delivered: i64,
+    /// Number of deliveries that failed in the bucket.
+    pub failed: i64,
 }
 
 impl TimeBucket {
@@ -76,6 +80,23 @@ pub async fn load_webhook_stats(
     rows.iter().map(read_bucket).collect()
 }
 
+/// Loads the non-empty time buckets of `[from, to)` for the attempts of all webhooks of a brand, in order. Deleted webhooks
+/// are included.
+///
+/// # Errors
+/// When the database fails.
+pub async fn load_brand_stats(
+    store: &Store,
+    brand: &BrandId,
+    from: Timestamp,
+    to: Timestamp,
+    length: Duration,
+) -> Result<Vec<TimeBucket>, StoreError> {
+    let seconds = length.as_secs_f64();
+    let rows = store.query(sql!("stats/one_brand"), &[&brand.as_str(), &from, &to, &seconds]).await?;
+    rows.iter().map(read_bucket).collect()
+}
+
 /// Loads the non-empty time buckets of `[from, to)` for the attempts of all webhooks, in order.
 ///
 /// # Errors
@@ -96,6 +117,8 @@ fn read_bucket(row: &Row) -> Result<TimeBucket, StoreError> {
         at: read(row, "at")?,
         outcomes: Outcome::ALL.iter().map(count).collect::<Result<_, StoreError>>()?,
         durations: read(row, "durations")?,
+        delivered: read(row, "events_delivered")?,
+        failed: read(row, "events_failed")?,
     })
 }
 
@@ -104,7 +127,13 @@ mod tests {
     use super::*;
 
     fn bucket(durations: &[i32]) -> TimeBucket {
-        TimeBucket { at: Timestamp::UNIX_EPOCH, outcomes: Vec::new(), durations: durations.to_vec() }
+        TimeBucket {
+            at: Timestamp::UNIX_EPOCH,
+            outcomes: Vec::new(),
+            durations: durations.to_vec(),
+            delivered: 0,
+            failed: 0,
+        }
     }
 
     #[test]

@@ -55,10 +55,11 @@ impl AdvisoryLock {
 
     /// Begins the transaction and tries to take the lock; without it, ends the transaction.
     async fn begin(&self) -> Result<bool, StoreError> {
+        // In a stricter isolation, which may be the default of the role, the transaction would keep a snapshot.
         // A server that ends idle transactions would end the lock. The names are looked up, because PostgreSQL has
         // `transaction_timeout` from version 17 on.
         let begin = format!(
-            "BEGIN; SELECT set_config(name, '0', true) FROM pg_settings \
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT set_config(name, '0', true) FROM pg_settings \
              WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout'); \
              SELECT pg_try_advisory_xact_lock({})",
             self.key

@@ -11,15 +11,16 @@ const CHUNK_ROWS: i64 = 500;
 /// Chunks of one table in a pass. A pass every ten minutes then deletes up to 28 million rows a day, three times as many
 /// as one token can write to the audit.
 const MAX_CHUNKS: usize = 400;
-/// Time for which the row of a deleted webhook stays beyond the retention of its events, because events are dropped by
+/// Time for which the row of a deleted webhook, and a version of a webhook, stay beyond the retention of its events, because events are dropped by
 /// whole days and a clock may be ahead.
 const DELETED_WEBHOOK_MARGIN: Duration = Duration::from_secs(2 * 24 * 3600);
 /// Days of usage of the rejected queue that stay, beyond the days that count.
 pub(crate) const MAX_USAGE_DAYS: i32 = 30;
 
 /// The steps that delete what requests left behind, with their statements.
-pub(crate) const OLD_REQUESTS: [(&str, &str); 3] = [
+pub(crate) const OLD_REQUESTS: [(&str, &str); 4] = [
     ("delete ended redeliveries", sql!("redelivery_jobs/delete_ended")),
+    ("delete ended jobs of rejected messages", sql!("rejected_jobs/delete_ended")),
     ("delete lapsed leases", sql!("redelivery_lease/delete_lapsed")),
     ("delete old idempotency keys", sql!("idempotency/delete_old")),
 ];
@@ -34,6 +35,13 @@ pub(crate) async fn delete_old_audit(store: &Store, retention: Duration) -> Resu
 pub(crate) async fn remove_deleted_webhooks(store: &Store, retention: Duration) -> Result<bool, StoreError> {
     let age = to_millis(retention + DELETED_WEBHOOK_MARGIN);
     delete_in_chunks(store, sql!("webhooks/remove_deleted"), age).await
+}
+
+/// Deletes the versions of webhooks that ended before the retention of the events that they explain. Returns whether none
+/// is left.
+pub(crate) async fn delete_old_versions(store: &Store, retention: Duration) -> Result<bool, StoreError> {
+    let age = to_millis(retention + DELETED_WEBHOOK_MARGIN);
+    delete_in_chunks(store, sql!("webhook_versions/delete_old"), age).await
 }
 
 /// Deletes rows whose age is at least `retention` by one of [`OLD_REQUESTS`]. Returns whether none is left.

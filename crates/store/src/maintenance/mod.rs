@@ -104,6 +104,8 @@ impl Maintenance {
         self.note_progress("clear the secrets of deleted webhooks", cleared);
         let removed = forgetting::remove_deleted_webhooks(&self.store, self.retention).await;
         self.note_progress("remove deleted webhooks", removed);
+        let deleted = forgetting::delete_old_versions(&self.store, self.retention).await;
+        self.note_progress("delete old versions of webhooks", deleted);
         let deleted = forgetting::delete_old_audit(&self.store, self.audit_retention).await;
         self.note_progress("delete old entries of the audit", deleted);
         let deleted = forgetting::delete_old_bookkeeping(&self.store).await;

@@ -46,16 +46,22 @@ pub struct OnlineIndex {
     pub layout: Layout,
     /// The columns and the condition, as in `CREATE INDEX … ON table`.
     pub definition: &'static str,
+    /// Whether its columns identify a row.
+    pub unique: bool,
+    /// The constraint that the index replaces. It is dropped once the index is complete.
+    pub replaces: Option<&'static str>,
 }
 
 /// All indexes that are built online.
-pub const ONLINE_INDEXES: [OnlineIndex; 4] = [
+pub const ONLINE_INDEXES: [OnlineIndex; 15] = [
     // Finds retries whose message was lost, or that only the database holds.
     OnlineIndex {
         name: "deliveries_retry_due",
         table: "deliveries",
         layout: Layout::Partitioned,
         definition: "(webhook_id, next_attempt_at) WHERE status = 'pending' AND next_attempt_at IS NOT NULL",
+        unique: false,
+        replaces: None,
     },
     // The redeliveries of a webhook in the order in which they are sent: single ones first, then those of jobs.
     OnlineIndex {
@@ -63,12 +69,16 @@ pub const ONLINE_INDEXES: [OnlineIndex; 4] = [
         table: "redeliveries",
         layout: Layout::Whole,
         definition: "(webhook_id, queued_at, created, event_id) WHERE job_id IS NULL",
+        unique: false,
+        replaces: None,
     },
     OnlineIndex {
         name: "redeliveries_of_jobs",
         table: "redeliveries",
         layout: Layout::Whole,
         definition: "(webhook_id, queued_at, created, event_id) WHERE job_id IS NOT NULL",
+        unique: false,
+        replaces: None,
     },
     // Removing a deleted webhook looks for its jobs, also for the foreign key.
     OnlineIndex {
@@ -76,16 +86,59 @@ pub const ONLINE_INDEXES: [OnlineIndex; 4] = [
         table: "redelivery_jobs",
         layout: Layout::Whole,
         definition: "(webhook_id)",
+        unique: false,
+        replaces: None,
     },
+    // Finds an event by its message_id without its brand, which the primary key begins with.
+    OnlineIndex {
+        name: "event_keys_by_key",
+        table: "event_keys",
+        layout: Layout::Partitioned,
+        definition: "(key, brand_id, epoch)",
+        unique: true,
+        replaces: Some("event_keys_pkey"),
+    },
+    // The events of a brand, newest first, and those with a key. Events without a key pay nothing for the second.
+    OnlineIndex { name: "events_by_brand", table: "events", ..BY_BRAND },
+    OnlineIndex { name: "events_by_key", table: "events", ..BY_KEY },
+    OnlineIndex { name: "unmatched_events_by_brand", table: "unmatched_events", ..BY_BRAND },
+    OnlineIndex { name: "unmatched_events_by_key", table: "unmatched_events", ..BY_KEY },
+    OnlineIndex {
+        name: "unmatched_events_by_identity",
+        table: "unmatched_events",
+        definition: "(identity, brand_id, created)",
+        ..BY_BRAND
+    },
+    // The filters of the audit, each in the order of its list. An actor is found by its kind and id, without its name.
+    OnlineIndex { name: "audit_by_brand", definition: "(brand_id, at, id)", ..OF_AUDIT },
+    OnlineIndex { name: "audit_by_actor", definition: "(split_part(actor, ' ', 1), at, id)", ..OF_AUDIT },
+    // Everyone of support, whose actors differ.
+    OnlineIndex {
+        name: "audit_by_support",
+        definition: "(at, id) WHERE starts_with(actor, 'support')",
+        ..OF_AUDIT
+    },
+    OnlineIndex { name: "audit_by_action", definition: "(action, at, id)", ..OF_AUDIT },
+    OnlineIndex { name: "audit_by_subject", definition: "(subject, at, id)", ..OF_AUDIT },
 ];
+
+const BY_BRAND: OnlineIndex = OnlineIndex {
+    name: "",
+    table: "",
+    layout: Layout::Partitioned,
+    definition: "(brand_id, created, id)",
+    unique: false,
+    replaces: None,
+};
+const OF_AUDIT: OnlineIndex = OnlineIndex { table: "audit", layout: Layout::Whole, ..BY_BRAND };
+const BY_KEY: OnlineIndex =
+    OnlineIndex { definition: "(key, brand_id, created, id) WHERE key IS NOT NULL", ..BY_BRAND };
 
 /// The advisory lock of the process that builds indexes. The schema's lock is not used, because creating tomorrow's
 /// partitions would otherwise wait for hours.
 const BUILD_LOCK: i64 = 0x0070_6f73_7472_6978;
 /// Sets a short lock timeout for a step that blocks writers, because writers queue behind the waiting step.
 const BRIEF_LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '2s'";
-/// Removes the lock timeout for `CREATE INDEX CONCURRENTLY`. It waits for all earlier transactions and blocks none.
-const NO_LOCK_TIMEOUT: &str = "SET lock_timeout = 0";
 /// Delay of the next try after a failure, or while another process builds.
 const BUILD_RETRY_DELAY: Duration = Duration::from_secs(30);
 
@@ -95,6 +148,11 @@ impl OnlineIndex {
         let suffix = self.name.strip_prefix(self.table).unwrap_or(self.name);
         format!("{partition}{suffix}")
     }
+
+    /// Returns the beginning of the statement that creates it.
+    fn create(&self) -> &'static str {
+        if self.unique { "CREATE UNIQUE INDEX" } else { "CREATE INDEX" }
+    }
 }
 
 /// Builds all missing indexes, and returns when they are complete.
@@ -103,7 +161,9 @@ pub(crate) async fn build_until_complete(store: Store) {
         match build_missing(&store).await {
             Ok(true) => return,
             Ok(false) => {}
-            Err(error) => warn!(error = %Chain(&error), "could not build an index; retrying"),
+            Err(error) => {
+                warn!(error = %Chain(&error), "could not build an index; retrying (behind a pooler, migrate over a direct connection: deploy/README.md)")
+            }
         }
         tokio::time::sleep(BUILD_RETRY_DELAY).await;
     }
@@ -116,10 +176,9 @@ pub(crate) async fn build_until_complete(store: Store) {
 pub async fn build_missing(store: &Store) -> Result<bool, StoreError> {
     // Do not wait for the lock, because `CREATE INDEX CONCURRENTLY` would wait for the waiting transaction.
     let Some(lock) = AdvisoryLock::try_acquire(store, BUILD_LOCK).await? else { return Ok(false) };
-    let client = store.dedicated_session().await?;
+    // `CREATE INDEX CONCURRENTLY` waits for all earlier transactions and blocks none.
+    let client = store.session_without_timeouts().await?;
     let built = build_all(&client).await;
-    // Behind a pooler the next user of the server connection would keep the settings.
-    client.batch_execute("RESET lock_timeout; RESET statement_timeout").await?;
     lock.release().await?;
     built.map(|()| true)
 }
@@ -128,6 +187,21 @@ async fn build_all(client: &Client) -> Result<(), StoreError> {
     for index in &ONLINE_INDEXES {
         build_index(client, index).await?;
     }
+    // Last, because dropping fails while a transaction holds a lock on the table, and the builds need not wait for it.
+    for index in &ONLINE_INDEXES {
+        drop_replaced(client, index).await?;
+    }
+    Ok(())
+}
+
+/// Drops the constraint that an index replaces, once the index does its work in every partition.
+async fn drop_replaced(client: &Client, index: &OnlineIndex) -> Result<(), StoreError> {
+    let OnlineIndex { name, table, replaces: Some(constraint), .. } = index else { return Ok(()) };
+    if is_valid(client, constraint).await?.is_none() || !is_complete(client, index).await? {
+        return Ok(());
+    }
+    run_briefly(client, &format!("ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {constraint}")).await?;
+    info!(index = name, constraint, "dropped a constraint that an index replaces");
     Ok(())
 }
 
@@ -156,8 +230,7 @@ pub(crate) async fn create_on_new_tables(client: &Client) -> Result<(), StoreErr
 
 async fn build_index(client: &Client, index: &OnlineIndex) -> Result<(), StoreError> {
     if index.layout == Layout::Whole {
-        client.batch_execute(NO_LOCK_TIMEOUT).await?;
-        return build_concurrently(client, index.name, index.table, index.definition).await;
+        return build_concurrently(client, index, index.name, index.table).await;
     }
     create_at_once(client, index).await?;
     for partition in find_missing_parts(client, index).await? {
@@ -174,23 +247,23 @@ async fn create_at_once(client: &Client, index: &OnlineIndex) -> Result<(), Stor
         return Ok(());
     }
     let OnlineIndex { name, table, definition, .. } = index;
+    let create = index.create();
     // Another process may create the index at the same time.
-    run_briefly(client, &format!("CREATE INDEX IF NOT EXISTS {name} ON ONLY {table} {definition}")).await
+    run_briefly(client, &format!("{create} IF NOT EXISTS {name} ON ONLY {table} {definition}")).await
 }
 
 async fn build_part(client: &Client, index: &OnlineIndex, partition: &str) -> Result<(), StoreError> {
     let part = index.part_name(partition);
-    client.batch_execute(NO_LOCK_TIMEOUT).await?;
-    build_concurrently(client, &part, partition, index.definition).await?;
+    build_concurrently(client, index, &part, partition).await?;
     run_briefly(client, &format!("ALTER INDEX {} ATTACH PARTITION {part}", index.name)).await
 }
 
 /// Builds an index beside readers and writers, unless it is complete. An unfinished one is dropped first.
 async fn build_concurrently(
     client: &Client,
+    index: &OnlineIndex,
     name: &str,
     table: &str,
-    definition: &str,
 ) -> Result<(), StoreError> {
     let mut valid = is_valid(client, name).await?;
     if valid == Some(false) {
@@ -199,7 +272,9 @@ async fn build_concurrently(
         valid = None;
     }
     if valid.is_none() {
-        client.batch_execute(&format!("CREATE INDEX CONCURRENTLY {name} ON {table} {definition}")).await?;
+        let create = index.create();
+        let definition = index.definition;
+        client.batch_execute(&format!("{create} CONCURRENTLY {name} ON {table} {definition}")).await?;
     }
     Ok(())
 }
@@ -208,6 +283,19 @@ async fn build_concurrently(
 async fn is_empty(client: &Client, table: &str) -> Result<bool, StoreError> {
     let row = client.query_one(&format!("SELECT NOT EXISTS (SELECT FROM {table})"), &[]).await?;
     Ok(row.try_get(0)?)
+}
+
+/// Returns whether an index does its work for every row of its table.
+async fn is_complete(client: &Client, index: &OnlineIndex) -> Result<bool, StoreError> {
+    let OnlineIndex { name, table, .. } = index;
+    match (is_valid(client, name).await?, index.layout) {
+        (None, _) => Ok(false),
+        (Some(valid), Layout::Whole) => Ok(valid),
+        (Some(_), Layout::Partitioned) => {
+            let row = client.query_one(sql!("online_index/is_in_every_partition"), &[table, name]).await?;
+            read(&row, "complete")
+        }
+    }
 }
 
 async fn find_missing_parts(client: &Client, index: &OnlineIndex) -> Result<Vec<String>, StoreError> {

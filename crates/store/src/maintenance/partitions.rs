@@ -17,7 +17,8 @@ use crate::pool::Store;
 use crate::rows::{read, to_millis};
 
 /// The tables with a partition for each day (UTC).
-const DAILY: [&str; 4] = ["events", "deliveries", "attempts", "webhook_activity"];
+const DAILY: [&str; 6] =
+    ["events", "deliveries", "attempts", "webhook_activity", "unmatched_events", "event_duplicates"];
 /// Days for which partitions are created ahead, so that maintenance may fail for a day without harm.
 const DAYS_AHEAD: i32 = 3;
 /// The comment on a partition that is being dropped. It marks the table after it was detached.

@@ -6,6 +6,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::connection::manager::Connection;
+use crate::connection::session;
 use crate::error::StoreError;
 use crate::pool::Store;
 
@@ -30,11 +31,15 @@ const _: () = assert!(STEP_TIMEOUT.as_millis() > STATEMENT_TIMEOUT.as_millis());
 /// locks.
 pub(crate) struct SchemaChange {
     client: Option<Connection>,
+    /// Whether the session may keep settings ([`session::is_own`]). A pooler's session has the timeouts of the role.
+    is_own: bool,
 }
 
 impl SchemaChange {
     pub(crate) async fn begin(store: &Store) -> Result<Self, StoreError> {
-        Ok(Self { client: Some(store.client().await?) })
+        let client = store.client().await?;
+        let is_own = session::is_own(&client).await?;
+        Ok(Self { client: Some(client), is_own })
     }
 
     /// Runs a step. If PostgreSQL does not answer in time, the connection is closed and no further step runs.
@@ -59,12 +64,12 @@ impl SchemaChange {
         let lock = QUIET_LOCK_TIMEOUT.as_millis();
         let statement = STATEMENT_TIMEOUT.as_millis();
         let set = format!("SET lock_timeout = {lock}; SET statement_timeout = {statement}");
+        let is_own = self.is_own;
         self.run_step(async |client| {
-            client.batch_execute(&set).await?;
-            let done = client.batch_execute(sql).await;
-            // Behind a pooler the next user of the server connection would keep the settings.
-            client.batch_execute("RESET lock_timeout; RESET statement_timeout").await?;
-            done
+            if is_own {
+                client.batch_execute(&set).await?;
+            }
+            client.batch_execute(sql).await
         })
         .await
     }

@@ -2,17 +2,24 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use domain::delivery::DeliveryStatus;
 use domain::delivery::attempt::Trigger;
 use domain::event::event_type::TypePattern;
-use domain::ids::WebhookId;
-use domain::time::Timestamp;
+use domain::ids::{BrandId, EventId, WebhookId};
+use domain::limits::MAX_CREATED_AHEAD_SECONDS;
+use domain::redelivery_job::JobState;
+use domain::time::{Timestamp, truncate_to_millis};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
+use crate::api::transaction::AuditedTransaction;
+use crate::clock;
 use crate::db::{Executor, Params};
-use crate::delivery::deliveries::{self, DeliveryPage, DeliveryRange, IN_INDEX_ORDER, Order};
+use crate::delivery::deliveries::{
+    self, DeliveryPage, DeliveryRange, IN_INDEX_ORDER, LastAttemptFilter, Order,
+};
 use crate::delivery::generations;
 use crate::error::StoreError;
 use crate::keyset::KeysetPosition;
@@ -63,6 +70,8 @@ pub struct Job {
     pub id: Uuid,
     /// The webhook whose events are redelivered.
     pub webhook: WebhookId,
+    /// The brand of the webhook.
+    pub brand: BrandId,
     /// `Redeliver` or `Held`.
     pub trigger: Trigger,
     /// The events that are redelivered.
@@ -79,8 +88,10 @@ pub struct Job {
     pub delivered: i64,
     /// Whether the walk reached the end of the range.
     pub walked: bool,
-    /// Whether the webhook stopped receiving before the end.
-    pub stopped: bool,
+    /// Its state.
+    pub state: JobState,
+    /// Who asked for it; `None` for jobs of the release before.
+    pub actor: Option<String>,
     /// When it was created.
     pub created: Timestamp,
     /// When it last made progress.
@@ -106,6 +117,14 @@ enum Reached {
     FirstEnd,
     /// At the end of its last walk.
     End,
+}
+
+/// Returns a time after that of every event that is stored, with which a range ends that leaves none out.
+///
+/// An event's `created` may be ahead of the database's clock, and the router's reading of that clock by a round trip.
+#[must_use]
+pub fn end_of_events() -> Timestamp {
+    truncate_to_millis(clock::now()) + TimeDelta::seconds(MAX_CREATED_AHEAD_SECONDS + 1)
 }
 
 /// Counts the deliveries that a job would redeliver, among the first [`MAX_COUNTED`] of the range.
@@ -161,6 +180,26 @@ pub async fn insert_job(
     trigger: Trigger,
     selection: &Selection,
     count: SelectionCount,
+    actor: &str,
+) -> Result<Job, StoreError> {
+    insert(db, webhook, trigger, selection, count, Pages::ToCome, actor).await
+}
+
+/// Whether the deliveries of a job enter the queue page by page or at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pages {
+    ToCome,
+    None,
+}
+
+async fn insert(
+    db: &impl Executor,
+    webhook: WebhookId,
+    trigger: Trigger,
+    selection: &Selection,
+    count: SelectionCount,
+    pages: Pages,
+    actor: &str,
 ) -> Result<Job, StoreError> {
     let before = KeysetPosition::just_before(selection.from);
     let status = selection.status.map(DeliveryStatus::as_str);
@@ -180,6 +219,8 @@ pub async fn insert_job(
                 &before.id,
                 &count.selected,
                 &count.more,
+                &(pages == Pages::None),
+                &actor,
             ],
         )
         .await?;
@@ -187,6 +228,124 @@ pub async fn insert_job(
         .map(read_job)
         .transpose()?
         .ok_or_else(|| StoreError::Unreadable("the statement that creates a job returned no row".to_owned()))
+}
+
+/// Creates a job for these deliveries, which enter the queue in the same transaction. The caller limits their number.
+///
+/// # Errors
+/// When the database fails, or refuses the job by [`ONE_RUNNING`] because another one of the webhook runs.
+pub async fn insert_job_of_events(
+    db: &impl Executor,
+    webhook: WebhookId,
+    positions: &[KeysetPosition],
+    actor: &str,
+) -> Result<Job, StoreError> {
+    let first = positions.iter().map(|position| position.at).min().unwrap_or_default();
+    let last = positions.iter().map(|position| position.at).max().unwrap_or_default();
+    let to = last + TimeDelta::milliseconds(1);
+    let selection = Selection { from: first, to, status: None, pattern: None };
+    let count = SelectionCount { selected: i64::try_from(positions.len()).unwrap_or(i64::MAX), more: false };
+    let job = insert(db, webhook, Trigger::Redeliver, &selection, count, Pages::None, actor).await?;
+    let queued = queue::begin_rounds(db, webhook, positions, Trigger::Redeliver, Some(job.id), None).await?;
+    db.query_row(sql!("redelivery_jobs/count_queued"), &[&job.id, &queued]).await?;
+    // The row was read before the deliveries entered the queue.
+    let state = if queued > 0 { JobState::Running } else { JobState::Finished };
+    Ok(Job { queued, state, ..job })
+}
+
+/// Finds the deliveries of a webhook for these events. An event without a delivery is missing.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_positions(
+    db: &impl Executor,
+    brand: &BrandId,
+    webhook: WebhookId,
+    events: &[EventId],
+) -> Result<Vec<KeysetPosition>, StoreError> {
+    let events: Vec<Uuid> = events.iter().map(|event| event.to_uuid()).collect();
+    let params: Params<'_> = &[&webhook.0, &brand.as_str(), &events];
+    let rows = db.query_rows(sql!("deliveries/find_positions"), params).await?;
+    rows.iter()
+        .map(|row| Ok(KeysetPosition { at: read(row, "created")?, id: read(row, "event_id")? }))
+        .collect()
+}
+
+/// Cancels a job that runs. Its deliveries that were not attempted return to the status that they had. False when the job
+/// does not run.
+///
+/// The job stops first, in a statement of its own: a page that is being queued ends before, so that the second statement
+/// sees its deliveries.
+///
+/// # Errors
+/// When the database fails.
+pub async fn cancel_job(
+    change: &AuditedTransaction<'_>,
+    webhook: WebhookId,
+    id: Uuid,
+) -> Result<bool, StoreError> {
+    if change.query_row(sql!("redelivery_jobs/cancel"), &[&id, &webhook.0]).await?.is_none() {
+        return Ok(false);
+    }
+    change.query_rows(sql!("redelivery_queue/withdraw"), &[&id, &webhook.0]).await?;
+    Ok(true)
+}
+
+/// The webhooks whose jobs a list has.
+#[derive(Debug, Clone, Copy)]
+pub enum JobScope<'a> {
+    /// One webhook.
+    Webhook(WebhookId),
+    /// All webhooks of a brand.
+    Brand(&'a BrandId),
+    /// All webhooks.
+    All,
+}
+
+/// Lists at most `limit` jobs before `before`, the newest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_jobs(
+    store: &Store,
+    scope: JobScope<'_>,
+    state: Option<JobState>,
+    before: KeysetPosition,
+    limit: i64,
+) -> Result<Vec<Job>, StoreError> {
+    if state == Some(JobState::Running) {
+        return list_running_jobs(store, scope, before, limit).await;
+    }
+    let state = state.map(JobState::as_str);
+    let KeysetPosition { at, id } = before;
+    let rows = match scope {
+        JobScope::Webhook(webhook) => {
+            let params: Params<'_> = &[&webhook.0, &at, &id, &state, &limit];
+            store.query(sql!("redelivery_jobs/page_of_webhook"), params).await?
+        }
+        JobScope::Brand(brand) => {
+            let params: Params<'_> = &[&brand.as_str(), &at, &id, &state, &limit];
+            store.query(sql!("redelivery_jobs/page_of_brand"), params).await?
+        }
+        JobScope::All => {
+            store.query(sql!("redelivery_jobs/page_of_all"), &[&at, &id, &state, &limit]).await?
+        }
+    };
+    rows.iter().map(read_job).collect()
+}
+
+/// Lists running jobs as [`list_jobs`] does. An index has only these, so that the ended jobs are not read.
+async fn list_running_jobs(
+    store: &Store,
+    scope: JobScope<'_>,
+    before: KeysetPosition,
+    limit: i64,
+) -> Result<Vec<Job>, StoreError> {
+    let webhook = if let JobScope::Webhook(webhook) = scope { Some(webhook.0) } else { None };
+    let brand = if let JobScope::Brand(brand) = scope { Some(brand.as_str()) } else { None };
+    let params: Params<'_> = &[&before.at, &before.id, &webhook, &brand, &limit];
+    let rows = store.query(sql!("redelivery_jobs/page_of_running"), params).await?;
+    rows.iter().map(read_job).collect()
 }
 
 /// Returns the pattern of a selection, unless it matches every type.
@@ -257,6 +416,7 @@ impl OpenJob {
             up_to: KeysetPosition::just_before(self.selection.to),
             pattern: self.selection.pattern.clone(),
             status: self.selection.status,
+            last_attempt: LastAttemptFilter::default(),
             order: Order::Ascending,
         }
     }
@@ -315,6 +475,7 @@ fn read_job(row: &Row) -> Result<Job, StoreError> {
     Ok(Job {
         id: read(row, "id")?,
         webhook: WebhookId(read(row, "webhook_id")?),
+        brand: read_word(row, "brand_id")?,
         trigger: read_word(row, "trigger")?,
         selection: read_selection(row)?,
         total: read(row, "total")?,
@@ -323,7 +484,8 @@ fn read_job(row: &Row) -> Result<Job, StoreError> {
         done: read(row, "done")?,
         delivered: read(row, "delivered")?,
         walked: read(row, "walked")?,
-        stopped: read(row, "stopped")?,
+        state: read_word(row, "state")?,
+        actor: read(row, "actor")?,
         created: read(row, "created")?,
         updated: read(row, "updated")?,
     })

@@ -73,6 +73,10 @@ pub struct CompletedRedelivery {
 /// If `status` is given, only deliveries of this status are begun. Returns how many deliveries entered the queue on
 /// behalf of this caller.
 ///
+/// A single redelivery takes its delivery over from the job that queued it, so that cancelling the job does not drop it.
+/// The caller then needs a transaction that holds the lock on the webhook: no job can queue or complete the delivery
+/// between the two statements.
+///
 /// # Errors
 /// When the database fails.
 pub async fn begin_rounds(
@@ -83,9 +87,16 @@ pub async fn begin_rounds(
     job: Option<Uuid>,
     status: Option<DeliveryStatus>,
 ) -> Result<i64, StoreError> {
+    // Every statement locks deliveries in the order of their key, because another order could deadlock.
+    let mut sorted = positions.to_vec();
+    sorted.sort_unstable();
     let (created, events): (Vec<_>, Vec<_>) =
-        positions.iter().map(|position| (position.at, position.id)).unzip();
+        sorted.iter().map(|position| (position.at, position.id)).unzip();
     let status = status.map(DeliveryStatus::as_str);
+    if job.is_none() {
+        // Before the deliveries, as every statement locks them, because another order could deadlock.
+        db.query_rows(sql!("redelivery_jobs/lock_running"), &[&webhook.0]).await?;
+    }
     let rows = db
         .query_rows(
             sql!("redelivery_queue/begin_rounds"),

@@ -29,6 +29,10 @@ pub struct NewEvent<'a> {
     pub id: EventId,
     /// When it happened.
     pub created: Timestamp,
+    /// When a router received it first.
+    pub received: Timestamp,
+    /// The producer's word for searching.
+    pub search_key: Option<&'a str>,
     /// Its type.
     pub event_type: &'a str,
     /// The data, byte for byte.
@@ -78,6 +82,8 @@ struct Columns<'a> {
     keys: Vec<&'a str>,
     ids: Vec<uuid::Uuid>,
     created: Vec<Timestamp>,
+    received: Vec<Timestamp>,
+    search_keys: Vec<Option<&'a str>>,
     types: Vec<&'a str>,
     data: Vec<&'a str>,
     places: Vec<i64>,
@@ -96,7 +102,7 @@ pub async fn store_events(
     batch: &[NewEvent<'_>],
 ) -> Result<Ingest, StoreError> {
     let c = to_columns(batch);
-    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 11] = [
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 13] = [
         &version,
         &c.brands,
         &c.keys,
@@ -108,6 +114,8 @@ pub async fn store_events(
         &c.webhooks,
         &c.generations,
         &c.statuses,
+        &c.received,
+        &c.search_keys,
     ];
     let rows = db.query_rows(sql!("ingest/store"), &params).await?;
     let row = rows.first().ok_or_else(|| {
@@ -140,8 +148,10 @@ fn to_columns<'a>(batch: &'a [NewEvent<'a>]) -> Columns<'a> {
         columns.keys.push(event.key);
         columns.ids.push(event.id.to_uuid());
         columns.created.push(event.created);
+        columns.received.push(event.received);
+        columns.search_keys.push(event.search_key);
         columns.types.push(event.event_type);
-        // An event without recipients stores only its key.
+        // An event without recipients has a row without data.
         columns.data.push(if event.recipients.is_empty() { "" } else { event.data });
         for recipient in event.recipients {
             let status = if recipient.held { DeliveryStatus::Held } else { DeliveryStatus::Pending };

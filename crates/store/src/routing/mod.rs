@@ -6,3 +6,4 @@ pub mod configuration;
 pub mod ingest;
 pub mod locked_configuration;
 pub mod publishing;
+pub mod unmatched;

@@ -15,13 +15,14 @@ use store::secrets::keyring::SecretKeyring;
 use crate::support::{AUDIT_RETENTION, RETENTION, TestStore};
 
 /// Every table, and the bound of its size.
-const BOUNDS: [(&str, &str); 23] = [
+const BOUNDS: [(&str, &str); 28] = [
     ("attempts", "a partition for each day, dropped after the retention"),
     ("audit", "maintenance deletes entries after the retention of the audit"),
     ("brand_backlogs", "one for each brand"),
     ("brands", "support creates them one by one"),
     ("config_version", "one row"),
     ("deliveries", "a partition for each day, dropped after the retention"),
+    ("event_duplicates", "one for each event; a partition for each day, dropped after the retention"),
     ("event_keys", "a partition for each epoch, dropped after the retention"),
     ("event_types", "support creates them one by one"),
     ("events", "a partition for each day, dropped after the retention"),
@@ -35,9 +36,13 @@ const BOUNDS: [(&str, &str); 23] = [
     ("redelivery_claims", "one for each webhook; maintenance deletes lapsed ones"),
     ("redelivery_jobs", "maintenance deletes ended ones after the retention"),
     ("refinery_schema_history", "one row for each migration"),
+    ("rejected_jobs", "maintenance deletes ended ones after the retention"),
     ("rejected_usage", "one row for each brand and day; maintenance deletes them after a month"),
+    ("support_tokens", "a maximum for the installation"),
     ("tokens", "a maximum for each brand"),
+    ("unmatched_events", "a partition for each day, dropped after the retention"),
     ("webhook_streaks", "one for each webhook, removed with it"),
+    ("webhook_versions", "maintenance deletes those that ended before the retention"),
     ("webhooks", "a maximum for each brand; maintenance removes deleted ones after the retention"),
 ];
 /// Tables with partitions, which the list of tables names once.

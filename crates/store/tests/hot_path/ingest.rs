@@ -18,6 +18,8 @@ fn build_event<'a>(test: &'a TestStore, key: &'a str, recipients: &'a [Recipient
         key,
         id: EventId::generate(1),
         created,
+        received: created,
+        search_key: None,
         event_type: "A.B",
         data: "1.10",
         recipients,
@@ -65,7 +67,8 @@ async fn an_event_is_stored_once_and_its_owed_deliveries_are_found() {
         build_event(&test, "m:0", &recipients),
     ];
     assert_eq!(store_batch(&test, &again).await, [false, true, false]);
-    assert_eq!(test.count_rows("events").await, 2, "an event without recipients stores only its key");
+    assert_eq!(test.count_rows("events").await, 3, "an event without recipients has a row, too");
+    assert_eq!(test.count_rows("events WHERE data = ''").await, 1, "without data");
     assert_eq!(test.count_rows("deliveries").await, 4);
 
     let other: BrandId = "other".parse().expect("brand");

@@ -2,8 +2,11 @@
 
 #![expect(clippy::disallowed_methods, reason = "tasks that end with the test")]
 
+mod audit;
 mod forgetting;
+mod health_facts;
 mod ingest;
+mod lookup;
 mod maintenance;
 mod migrating;
 mod pending;

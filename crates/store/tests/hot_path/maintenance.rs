@@ -12,7 +12,8 @@ use crate::record::{SLICE, build_attempt, store_delivery};
 use crate::support::{AUDIT_RETENTION, RETENTION, TestStore};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-const TABLES: [&str; 4] = ["events", "deliveries", "attempts", "webhook_activity"];
+const TABLES: [&str; 6] =
+    ["events", "deliveries", "attempts", "webhook_activity", "unmatched_events", "event_duplicates"];
 
 /// Returns the name of a table's partition for the day that is `days` ahead.
 fn partition_name(table: &str, days: i64) -> String {
@@ -95,7 +96,7 @@ async fn events_are_stored_and_attempts_recorded_while_a_dump_blocks_maintenance
         assert!(table_exists(&test, &partition_name(table, 3)).await, "partitions are created beside a dump");
     }
     let pending = "pg_inherits WHERE inhdetachpending";
-    assert_eq!(test.count_rows(pending).await, 5, "begun for each day's and the epoch's partition");
+    assert_eq!(test.count_rows(pending).await, 7, "begun for each day's and the epoch's partition");
 
     dump.rollback().await.expect("ended");
     finish_maintenance(&test, RETENTION).await;

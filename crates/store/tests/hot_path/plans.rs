@@ -4,12 +4,14 @@ use crate::support::TestStore;
 
 const OWED: &str = include_str!("../../sql/ingest/owed.sql");
 
-const BATCHES: [(&str, usize); 6] = [
-    (include_str!("../../sql/ingest/store.sql"), 11),
-    (include_str!("../../sql/record/attempts.sql"), 20),
+const BATCHES: [(&str, usize); 8] = [
+    (include_str!("../../sql/ingest/store.sql"), 13),
+    (include_str!("../../sql/unmatched/record.sql"), 11),
+    (include_str!("../../sql/duplicates/count.sql"), 4),
+    (include_str!("../../sql/record/attempts.sql"), 24),
     (include_str!("../../sql/record/load_states.sql"), 3),
     (include_str!("../../sql/events/load_data.sql"), 3),
-    (include_str!("../../sql/record/finish_deliveries.sql"), 5),
+    (include_str!("../../sql/record/finish_deliveries.sql"), 6),
     (OWED, 2),
 ];
 
@@ -26,7 +28,9 @@ async fn the_cost_of_a_batch_depends_on_its_size_alone() {
         for (statement, parameters) in BATCHES {
             let plan = test.explain(statement, parameters).await;
             assert!(!plan.contains("Join Filter"), "{plan}");
-            for table in ["event_keys", "deliveries", "attempts", "events"] {
+            for table in
+                ["event_keys", "deliveries", "attempts", "events", "unmatched_events", "event_duplicates"]
+            {
                 assert!(!plan.contains(&format!("Seq Scan on {table}_")), "{plan}");
             }
             // A subplan for each row of a batch must use a hash, or look up a key in an index.

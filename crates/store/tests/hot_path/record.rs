@@ -6,6 +6,7 @@ use domain::delivery::attempt::{Facts, Trigger};
 use domain::ids::{AttemptId, EventId};
 use domain::time::truncate_to_millis;
 use store::delivery::activity::{DURATION_BOUNDS_MS, DURATION_BUCKETS};
+use store::delivery::attempts;
 use store::delivery::generations;
 use store::delivery::record::{self, AttemptRecord, DeliveryEnd, DeliveryKey, DeliveryState, RoundStatus};
 use store::routing::ingest::{self, NewEvent, Recipient};
@@ -27,6 +28,8 @@ pub(crate) async fn store_delivery(test: &TestStore) -> DeliveryKey {
         key: &name,
         id: key.event,
         created: key.created,
+        received: key.created,
+        search_key: None,
         event_type: "A.B",
         data: "{}",
         recipients: &recipients,
@@ -48,9 +51,11 @@ pub(crate) fn build_attempt(key: DeliveryKey, status: u16) -> AttemptRecord {
         ended: now,
         duration_ms: 5,
         facts,
+        exchange: vec![1, 2, 3],
         trigger: Trigger::Fresh,
         status: if delivered { DeliveryStatus::Delivered } else { DeliveryStatus::Pending },
         next_attempt_at: (!delivered).then(|| now + TimeDelta::seconds(5)),
+        counts: true,
     }
 }
 
@@ -108,6 +113,24 @@ async fn recording_the_same_batch_again_changes_nothing() {
 }
 
 #[tokio::test]
+async fn the_exchange_is_stored_byte_for_byte_and_may_be_missing() {
+    let test = TestStore::new().await;
+    let key = store_delivery(&test).await;
+    for exchange in [vec![], vec![0, 255, 1, b'\'', b'\\'], vec![7; 14_000]] {
+        let record = AttemptRecord { exchange: exchange.clone(), ..build_attempt(key, 500) };
+        let attempt = record.attempt;
+        record::record_attempts(&test.store, &[record], SLICE).await.expect("recorded");
+        let found = attempts::find_attempt(&test.store, key.webhook, (key.event, key.created), attempt).await;
+        let (_, stored) = found.expect("read").expect("there");
+        assert_eq!(stored, Some(exchange).filter(|exchange| !exchange.is_empty()));
+    }
+    let other = AttemptId::generate(2);
+    let found = attempts::find_attempt(&test.store, key.webhook, (key.event, key.created), other).await;
+    assert!(found.expect("read").is_none());
+    test.drop_database().await;
+}
+
+#[tokio::test]
 async fn an_expired_delivery_is_skipped_and_the_others_are_recorded() {
     let test = TestStore::new().await;
     let long_ago = DeliveryKey { created: Utc::now() - TimeDelta::days(400), ..store_delivery(&test).await };
@@ -145,7 +168,10 @@ async fn a_generation_is_closed_once_and_only_a_success_in_flight_overrides_it()
         record::record_attempts(&test.store, &[build_attempt(key, 500)], SLICE).await.expect("recorded");
     assert_eq!(failed, first_round(DeliveryStatus::Held));
     let end = DeliveryEnd { key, round: 1, status: DeliveryStatus::Discarded };
-    assert_eq!(record::finish_deliveries(&test.store, &[end]).await.expect("no effect"), [false]);
+    assert_eq!(
+        record::finish_deliveries(&test.store, &[end], Some(SLICE)).await.expect("no effect"),
+        [false]
+    );
     let delivered =
         record::record_attempts(&test.store, &[build_attempt(key, 200)], SLICE).await.expect("recorded");
     assert_eq!(delivered, first_round(DeliveryStatus::Delivered));
@@ -164,9 +190,9 @@ async fn a_batch_of_ends_ends_only_what_is_pending_in_its_round() {
     record::record_attempts(&test.store, &[build_attempt(delivered, 200)], SLICE).await.expect("recorded");
     let end = |key| DeliveryEnd { key, round: 1, status: DeliveryStatus::Discarded };
     let ends = [end(delivered), end(pending), end(redelivered)];
-    let ended = record::finish_deliveries(&test.store, &ends).await.expect("ended");
+    let ended = record::finish_deliveries(&test.store, &ends, Some(SLICE)).await.expect("ended");
     assert_eq!(ended, [false, true, false]);
-    let again = record::finish_deliveries(&test.store, &ends).await.expect("no effect");
+    let again = record::finish_deliveries(&test.store, &ends, Some(SLICE)).await.expect("no effect");
     assert_eq!(again, [false; 3]);
     for (key, status) in [
         (pending, DeliveryStatus::Discarded),
@@ -176,7 +202,9 @@ async fn a_batch_of_ends_ends_only_what_is_pending_in_its_round() {
     ] {
         assert_eq!(load_state(&test, key).await.status, status);
     }
-    assert!(record::finish_deliveries(&test.store, &[]).await.expect("nothing to do").is_empty());
+    assert!(
+        record::finish_deliveries(&test.store, &[], Some(SLICE)).await.expect("nothing to do").is_empty()
+    );
     test.drop_database().await;
 }
 
@@ -220,7 +248,10 @@ async fn an_attempt_that_failed_for_an_internal_cause_is_stored_and_not_counted(
     let statuses = record::record_attempts(&test.store, &[ours], SLICE).await.expect("recorded");
     assert_eq!(statuses, first_round(DeliveryStatus::Failed));
     assert_eq!(test.count_rows("attempts").await, 1);
-    assert_eq!((test.count_rows("webhook_activity").await, test.count_rows("webhook_streaks").await), (0, 0));
+    let counted = "SELECT http_status, events_failed, first_failure IS NULL FROM webhook_activity";
+    let row = test.sql.query_one(counted, &[]).await.expect("one slice");
+    assert_eq!((row.get::<_, i32>(0), row.get::<_, i32>(1), row.get::<_, bool>(2)), (0, 1, true));
+    assert_eq!(test.count_rows("webhook_streaks").await, 0, "only the end of the delivery counts");
     test.drop_database().await;
 }
 

@@ -1,5 +1,7 @@
 //! Bounds of redelivery: data in pages, single redeliveries, counts, one running job, and the order of the queue.
 
+use std::time::Duration;
+
 use chrono::{TimeDelta, Utc};
 use domain::delivery::DeliveryStatus;
 use domain::delivery::attempt::Trigger;
@@ -107,6 +109,21 @@ async fn an_index_of_a_filled_table_is_built_beside_its_writers() {
     test.drop_database().await;
 }
 
+/// In a stricter isolation the transaction of the lock would have a snapshot, for which the build would wait without end.
+#[tokio::test]
+async fn an_index_is_built_whatever_the_isolation_of_the_role() {
+    let test = TestStore::new().await;
+    let webhook = test.insert_webhook().await;
+    store_deliveries(&test, webhook, 100, "failed", 0).await;
+    queue_all(&test, webhook, None).await;
+    test.sql.batch_execute("DROP INDEX redeliveries_single").await.expect("as before the upgrade");
+    let store = test.with_options(r"-c default_transaction_isolation=repeatable\ read");
+    let built = tokio::time::timeout(Duration::from_secs(60), online_index::build_missing(&store)).await;
+    assert!(built.expect("the build does not wait for its own lock").expect("built"));
+    drop(store);
+    test.drop_database().await;
+}
+
 #[tokio::test]
 async fn single_redeliveries_are_counted_to_their_bound() {
     let test = TestStore::new().await;
@@ -151,7 +168,7 @@ async fn the_schema_lets_one_job_of_a_webhook_run() {
     let webhook = test.insert_webhook().await;
     let count = SelectionCount { selected: 0, more: false };
     let insert = async |webhook| {
-        jobs::insert_job(&test.store, webhook, Trigger::Redeliver, &last_day(None), count).await
+        jobs::insert_job(&test.store, webhook, Trigger::Redeliver, &last_day(None), count, "support").await
     };
     // The release before does not know the rule.
     let older = "INSERT INTO redelivery_jobs (id, webhook_id, trigger, from_at, to_at, total, after_created, after_event) \

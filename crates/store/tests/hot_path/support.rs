@@ -45,6 +45,13 @@ impl TestStore {
         test
     }
 
+    /// Returns a store of the database whose sessions have these options of PostgreSQL.
+    pub(crate) fn with_options(&self, options: &str) -> Store {
+        let url = format!("{}?options={}", self.url, options.replace(' ', "%20").replace('\\', "%5C"));
+        let settings = Settings::try_parse_from(["test", "--database-url", &url]).expect("settings").store;
+        Store::for_batches(&settings, "test")
+    }
+
     /// Creates a database without a schema.
     pub(crate) async fn without_schema() -> Self {
         let server = std::env::var("E2E_DATABASE_URL")

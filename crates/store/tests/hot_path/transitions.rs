@@ -7,11 +7,13 @@ use store::delivery::generations;
 use store::delivery::record::{self, AttemptRecord, DeliveryEnd, DeliveryKey};
 use store::keyset::KeysetPosition;
 use store::redelivery::queue;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 use crate::record::{SLICE, build_attempt, load_state, store_delivery};
 use crate::support::TestStore;
 
-const TRANSITIONS: [Transition; 8] = [
+const TRANSITIONS: [Transition; 12] = [
     Transition::Attempted(DeliveryStatus::Pending),
     Transition::Attempted(DeliveryStatus::Delivered),
     Transition::Attempted(DeliveryStatus::Failed),
@@ -20,6 +22,10 @@ const TRANSITIONS: [Transition; 8] = [
     Transition::WebhookStopped(DeliveryStatus::Held),
     Transition::WebhookStopped(DeliveryStatus::Discarded),
     Transition::RoundStarted,
+    Transition::RoundWithdrawn(DeliveryStatus::Delivered),
+    Transition::RoundWithdrawn(DeliveryStatus::Failed),
+    Transition::RoundWithdrawn(DeliveryStatus::Held),
+    Transition::RoundWithdrawn(DeliveryStatus::Discarded),
 ];
 
 /// Stores a delivery in its second round with `status` after two attempts.
@@ -50,10 +56,14 @@ async fn apply_transition(test: &TestStore, key: DeliveryKey, transition: Transi
         }
         Transition::WindowOver => {
             let end = DeliveryEnd { key, round: 2, status: DeliveryStatus::Failed };
-            record::finish_deliveries(&test.store, &[end]).await.map(drop)
+            record::finish_deliveries(&test.store, &[end], Some(SLICE)).await.map(drop)
         }
         Transition::WebhookStopped(status) => {
             generations::close_generations(&test.store, key.webhook, 2, status).await.map(drop)
+        }
+        Transition::RoundWithdrawn(former) => {
+            withdraw_round(test, key, former).await;
+            Ok(())
         }
         Transition::RoundStarted => {
             let position = KeysetPosition { at: key.created, id: key.event.to_uuid() };
@@ -63,6 +73,20 @@ async fn apply_transition(test: &TestStore, key: DeliveryKey, transition: Transi
         }
     }
     .expect("applied");
+}
+
+/// Cancels a job that queued the delivery, of which nothing was attempted.
+async fn withdraw_round(test: &TestStore, key: DeliveryKey, former: DeliveryStatus) {
+    let event = key.event.to_uuid();
+    let job = Uuid::new_v4();
+    let begun = "UPDATE deliveries SET round_base = attempts WHERE event_id = $1";
+    test.sql.execute(begun, &[&event]).await.expect("not attempted");
+    let queue = "INSERT INTO redeliveries (webhook_id, created, event_id, round, trigger, job_id, former_status) \
+                 VALUES ($1, $2, $3, 2, 'redeliver', $4, $5)";
+    let params: [&(dyn ToSql + Sync); 5] = [&key.webhook.0, &key.created, &event, &job, &former.as_str()];
+    test.sql.execute(queue, &params).await.expect("queued");
+    let withdraw = include_str!("../../sql/redelivery_queue/withdraw.sql");
+    test.sql.query(withdraw, &[&job, &key.webhook.0]).await.expect("withdrawn");
 }
 
 #[tokio::test]
