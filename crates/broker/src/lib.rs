@@ -26,6 +26,7 @@ mod error;
 pub mod moved;
 mod names;
 mod publish;
+mod rejected_groups;
 pub mod rejected_queue;
 mod settings;
 pub mod startup;

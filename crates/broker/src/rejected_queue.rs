@@ -7,14 +7,14 @@
 //! Two walks at the same time would hide messages from each other, so a [`RejectedReader`] is the only one of its process.
 //! The caller sees to the other processes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::event::{RejectReason, read_brand_id};
+use domain::event::{RejectReason, read_brand_id, read_event_type};
 use domain::ids::BrandId;
+use domain::time::{Timestamp, parse_timestamp};
 use lapin::message::{BasicGetMessage, Delivery};
-use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, QueuePurgeOptions};
+use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions};
 use lapin::types::AMQPValue;
 use lapin::{BasicProperties, Channel};
 use runtime::error::Chain;
@@ -27,6 +27,8 @@ use crate::consume::{Death, read_deaths, utf8_message_id};
 use crate::error::{BrokerError, within};
 use crate::names::Namespace;
 use crate::publish::{Outgoing, Publisher, Route};
+pub use crate::rejected_groups::{Group, Groups, MessageCount};
+use crate::rejected_groups::{add_to_group, merge_groups};
 
 /// The header with the stable reason.
 pub const REASON_HEADER: &str = "x-reject-reason";
@@ -35,14 +37,15 @@ pub const BRAND_HEADER: &str = "x-brand-id";
 /// The header with the explanation.
 pub const DETAIL_HEADER: &str = "x-reject-detail";
 
+/// The header with the time of the rejection, in RFC 3339. Messages that RabbitMQ or an earlier release moved have none.
+pub const TIME_HEADER: &str = "x-rejected-at";
+
 /// Largest list, in bytes of bodies, which bounds the memory of a request.
 const MAX_LIST_BYTES: usize = 8 * 1024 * 1024;
 /// Longest walk over the queue, so that the request ends within its timeout.
 pub const WALK_TIMEOUT: Duration = Duration::from_secs(20);
 /// Messages that a walk takes, because RabbitMQ keeps track of each until it is requeued.
 const MAX_WALKED: u64 = 200_000;
-/// Pairs of brand and reason in a summary. Messages of further pairs are counted together.
-const MAX_GROUPS: usize = 1_000;
 
 /// A message that the router rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +56,10 @@ pub struct RejectedMessage {
     pub detail: Option<String>,
     /// The brand: the header `x-brand-id`, or the `brandId` of the body.
     pub brand: Option<BrandId>,
+    /// The `type` of the body, if it is valid.
+    pub event_type: Option<String>,
+    /// When the router rejected it.
+    pub rejected_at: Option<Timestamp>,
     /// The AMQP property `message_id`, if it is UTF-8.
     pub message_id: Option<String>,
     /// The complete body.
@@ -66,6 +73,20 @@ pub struct RejectedFilter {
     pub brand: Option<BrandId>,
     /// Messages that were rejected for this reason.
     pub reason: Option<String>,
+    /// Messages of this type.
+    pub event_type: Option<String>,
+    /// Messages that were rejected before this time. A message without a time counts as older, because RabbitMQ or an
+    /// earlier release moved it to the queue.
+    pub rejected_before: Option<Timestamp>,
+}
+
+/// The bounds of one walk that takes messages out of the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TakeLimit {
+    /// Most messages that leave the queue.
+    pub max_messages: u64,
+    /// Longest time before the walk ends, at most [`WALK_TIMEOUT`]. Other readers wait for it.
+    pub timeout: Duration,
 }
 
 /// The result of a walk over the queue.
@@ -78,18 +99,6 @@ pub struct Walked<T> {
     /// Whether the walk saw all of them. Otherwise it took too long, or reached its limit.
     pub complete: bool,
 }
-
-/// Numbers of messages, and the bytes of their bodies.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct MessageCount {
-    /// Number of messages.
-    pub messages: u64,
-    /// Bytes of their bodies.
-    pub bytes: u64,
-}
-
-/// Counts of messages by brand and reason.
-pub type Groups = BTreeMap<(Option<BrandId>, Option<String>), MessageCount>;
 
 /// The queue of rejected messages. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -121,17 +130,17 @@ struct Walk {
 }
 
 impl RejectedFilter {
-    /// Returns whether the filter narrows anything.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.brand.is_none() && self.reason.is_none()
-    }
-
     /// Returns whether an operation with this filter is about the message.
     #[must_use]
     pub fn matches(&self, message: &RejectedMessage) -> bool {
         let brand = self.brand.as_ref().is_none_or(|brand| message.brand.as_ref() == Some(brand));
-        brand && self.reason.as_ref().is_none_or(|reason| message.reason.as_ref() == Some(reason))
+        let reason = self.reason.as_ref().is_none_or(|reason| message.reason.as_ref() == Some(reason));
+        let of_type = |own: &String| message.event_type.as_ref() == Some(own);
+        let is_older = |end: Timestamp| message.rejected_at.is_none_or(|at| at < end);
+        brand
+            && reason
+            && self.event_type.as_ref().is_none_or(of_type)
+            && self.rejected_before.is_none_or(is_older)
     }
 }
 
@@ -148,20 +157,17 @@ impl RejectedQueue {
         RejectedReader { queue: self.clone(), _turn: turn }
     }
 
-    async fn purge(&self) -> Result<u64, BrokerError> {
-        let channel = self.link.open_channel().await?;
-        let queue = self.names.rejected_queue();
-        let purging = channel.queue_purge(queue.as_str().into(), QueuePurgeOptions::default());
-        let dropped = within(OPERATION_TIMEOUT, "purge a queue", purging).await?;
-        within(OPERATION_TIMEOUT, "close a channel", channel.close(200, "done".into())).await?;
-        Ok(u64::from(dropped))
+    /// Returns whether RabbitMQ can be reached, so that a failure has another cause.
+    pub async fn is_reachable(&self) -> bool {
+        let Ok(channel) = self.link.open_channel().await else { return false };
+        within(OPERATION_TIMEOUT, "close a channel", channel.close(200, "done".into())).await.is_ok()
     }
 
-    async fn begin_walk(&self) -> Result<Walk, BrokerError> {
+    async fn begin_walk(&self, timeout: Duration) -> Result<Walk, BrokerError> {
         Ok(Walk {
             channel: self.link.open_channel().await?,
             queue: self.names.rejected_queue(),
-            deadline: Instant::now() + WALK_TIMEOUT,
+            deadline: Instant::now() + timeout.min(WALK_TIMEOUT),
             taken: 0,
             total: None,
             complete: false,
@@ -193,7 +199,7 @@ impl RejectedReader {
         filter: &RejectedFilter,
         limit: usize,
     ) -> Result<Walked<Vec<RejectedMessage>>, BrokerError> {
-        let mut walk = self.queue.begin_walk().await?;
+        let mut walk = self.queue.begin_walk(WALK_TIMEOUT).await?;
         let mut found = Vec::new();
         let walking = async {
             let mut bytes = 0;
@@ -212,18 +218,37 @@ impl RejectedReader {
         walk.end(walked, found, Vec::is_empty).await
     }
 
-    /// Counts the messages by brand and reason.
+    /// Counts the messages that match.
+    ///
+    /// # Errors
+    /// When RabbitMQ fails. A part of a count would not say whether the walk ended early.
+    pub async fn count(&self, filter: &RejectedFilter) -> Result<Walked<u64>, BrokerError> {
+        let mut walk = self.queue.begin_walk(WALK_TIMEOUT).await?;
+        let mut count = 0;
+        let walking = async {
+            while let Some(got) = walk.next().await? {
+                let (message, delivery) = split(got);
+                walk.last_kept = Some(delivery);
+                count += u64::from(filter.matches(&message));
+            }
+            Ok(())
+        };
+        let walked = walking.await;
+        walk.end(walked, count, |_| true).await
+    }
+
+    /// Counts the messages by brand, reason and type.
     ///
     /// # Errors
     /// When RabbitMQ fails before a message is counted.
     pub async fn summarize(&self) -> Result<Walked<Groups>, BrokerError> {
-        let mut walk = self.queue.begin_walk().await?;
+        let mut walk = self.queue.begin_walk(WALK_TIMEOUT).await?;
         let mut groups = Groups::new();
         let walking = async {
             while let Some(got) = walk.next().await? {
                 let (message, delivery) = split(got);
                 walk.last_kept = Some(delivery);
-                add_to_group(&mut groups, (message.brand, message.reason), message.body.len());
+                add_to_group(&mut groups, &message);
             }
             Ok(())
         };
@@ -231,9 +256,9 @@ impl RejectedReader {
         walk.end(walked, groups, Groups::is_empty).await
     }
 
-    /// Publishes at most `limit` messages that match as events again, and returns how many of each brand and reason. A
-    /// message leaves the queue once its republished copy is confirmed. None is published twice, because a copy that is
-    /// rejected again goes to the end, behind the messages that the walk takes.
+    /// Publishes messages that match as events again, within `limit`, and returns how many of each group. A message
+    /// leaves the queue once its republished copy is confirmed. None is published twice, because a copy that is rejected
+    /// again goes to the end, behind the messages that the walk takes.
     ///
     /// # Errors
     /// When RabbitMQ fails before a message has left the queue. A later failure ends the walk before it is complete.
@@ -241,50 +266,50 @@ impl RejectedReader {
         &self,
         publisher: &Publisher,
         filter: &RejectedFilter,
-        limit: u64,
+        limit: TakeLimit,
     ) -> Result<Walked<Groups>, BrokerError> {
         self.take_out(filter, limit, Some(publisher)).await
     }
 
-    /// Deletes the messages that match, and returns how many of each brand and reason. Without a filter, RabbitMQ
-    /// deletes all messages at once, and the result has their number alone.
+    /// Deletes messages that match, within `limit`, and returns how many of each group. It does not purge the queue,
+    /// because a purge also deletes the messages that arrived after the request.
     ///
     /// # Errors
     /// When RabbitMQ fails before a message has left the queue. A later failure ends the walk before it is complete.
-    pub async fn delete(&self, filter: &RejectedFilter) -> Result<Walked<Groups>, BrokerError> {
-        if filter.is_empty() {
-            let total = self.queue.purge().await?;
-            return Ok(Walked { found: Groups::new(), total, complete: true });
-        }
-        self.take_out(filter, u64::MAX, None).await
+    pub async fn delete(
+        &self,
+        filter: &RejectedFilter,
+        limit: TakeLimit,
+    ) -> Result<Walked<Groups>, BrokerError> {
+        self.take_out(filter, limit, None).await
     }
 
     /// Takes messages that match out of the queue; the others go back.
     async fn take_out(
         &self,
         filter: &RejectedFilter,
-        limit: u64,
+        limit: TakeLimit,
         republish: Option<&Publisher>,
     ) -> Result<Walked<Groups>, BrokerError> {
-        let mut walk = self.queue.begin_walk().await?;
+        let mut walk = self.queue.begin_walk(limit.timeout).await?;
         let mut groups = Groups::new();
         let walking = async {
             let mut done = 0;
-            while done < limit {
+            while done < limit.max_messages {
                 let Some(got) = walk.next().await? else { break };
                 let (message, delivery) = split(got);
                 if !filter.matches(&message) {
                     walk.last_kept = Some(delivery);
                     continue;
                 }
-                let group = (message.brand.clone(), message.reason.clone());
-                let bytes = message.body.len();
+                let mut counted = Groups::new();
+                add_to_group(&mut counted, &message);
                 if let Some(publisher) = republish {
                     self.queue.republish_message(publisher, message).await?;
                 }
                 let acking = delivery.acker.ack(BasicAckOptions::default());
                 within(OPERATION_TIMEOUT, "take an acknowledgement", acking).await?;
-                add_to_group(&mut groups, group, bytes);
+                merge_groups(&mut groups, counted);
                 done += 1;
             }
             Ok(())
@@ -347,13 +372,6 @@ impl Walk {
     }
 }
 
-fn add_to_group(groups: &mut Groups, group: (Option<BrandId>, Option<String>), bytes: usize) {
-    let is_full = groups.len() >= MAX_GROUPS && !groups.contains_key(&group);
-    let count = groups.entry(if is_full { (None, None) } else { group }).or_default();
-    count.messages += 1;
-    count.bytes += bytes as u64;
-}
-
 /// Splits a message from its delivery, so that the body of a kept message is freed.
 fn split(got: BasicGetMessage) -> (RejectedMessage, Delivery) {
     let mut delivery = got.delivery;
@@ -364,6 +382,8 @@ fn split(got: BasicGetMessage) -> (RejectedMessage, Delivery) {
         reason: text_header(properties, REASON_HEADER).or_else(|| dead_letter_reason(properties)),
         detail: text_header(properties, DETAIL_HEADER),
         brand: brand.or_else(|| read_brand_id(&body)),
+        event_type: read_event_type(&body).map(|event_type| event_type.as_str().to_owned()),
+        rejected_at: text_header(properties, TIME_HEADER).and_then(|text| parse_timestamp(&text)),
         message_id: utf8_message_id(properties),
         body,
     };

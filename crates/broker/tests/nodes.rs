@@ -6,7 +6,7 @@ use std::time::Duration;
 use broker::{BrokerSettings, Link};
 use clap::Parser;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::Instant;
 
 /// The first bytes of a client.
@@ -28,9 +28,12 @@ fn real_broker() -> String {
     std::env::var("E2E_AMQP_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".to_owned())
 }
 
-/// Returns an address where nobody listens.
-async fn closed_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address")
+/// Returns an address that refuses connections, and the socket that keeps others from it.
+fn closed_address() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let address = socket.local_addr().expect("an address");
+    (socket, address)
 }
 
 /// Asserts that the client connects to this listener.
@@ -63,11 +66,8 @@ async fn an_ipv6_address_reaches_its_host() {
 async fn nodes_that_refuse_or_hang_are_passed_by() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let hanging = silent.local_addr().expect("an address");
-    let url = format!(
-        "amqp://guest:guest@{}/%2f,amqp://guest:guest@{hanging}/%2f,{}",
-        closed_address().await,
-        real_broker()
-    );
+    let (_socket, closed) = closed_address();
+    let url = format!("amqp://guest:guest@{closed}/%2f,amqp://guest:guest@{hanging}/%2f,{}", real_broker());
     let settings = settings(&url);
     let began = Instant::now();
     Link::new(&settings, "test").open_channel().await.expect("the third node answers");
@@ -83,7 +83,7 @@ async fn nodes_that_refuse_or_hang_are_passed_by() {
 async fn the_error_names_each_node_and_its_reason() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let hanging = silent.local_addr().expect("an address");
-    let closed = closed_address().await;
+    let (_socket, closed) = closed_address();
     let url = format!("amqp://u:hush@{closed}/v,amqp://u:hush@{hanging}/v?connection_timeout=500");
     let error = Link::new(&settings(&url), "test").open_channel().await.expect_err("no node answers");
     let text = error.to_string();

@@ -4,7 +4,9 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use broker::rejected_queue::{BRAND_HEADER, MessageCount, REASON_HEADER};
+use broker::rejected_queue::{
+    BRAND_HEADER, Group, MessageCount, REASON_HEADER, TIME_HEADER, TakeLimit, WALK_TIMEOUT,
+};
 use broker::{Namespace, Outgoing, Publisher, RejectedFilter, RejectedQueue, Route};
 use lapin::ExchangeKind;
 use lapin::options::{ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions};
@@ -24,6 +26,10 @@ async fn declare_queue(broker: &TestBroker, name: &str, arguments: &[(&str, AMQP
     let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     broker.channel.queue_declare(name.into(), durable, table).await.expect("declared");
 }
+
+/// The time of a rejection.
+const AT: &str = "2021-04-08T19:36:02.938Z";
+const BODY: &[u8] = br#"{"type":"A.B"}"#;
 
 /// The exchange of events takes one message, and refuses further ones.
 #[tokio::test]
@@ -55,22 +61,50 @@ async fn a_walk_that_fails_half_way_returns_what_it_did() {
     let publisher = Publisher::new(broker.new_link());
     let queue = names.rejected_queue();
     for _ in 0..3 {
-        let headers = vec![(REASON_HEADER, "unknown_type".to_owned()), (BRAND_HEADER, "acme".to_owned())];
-        let message = Outgoing { headers, ..Outgoing::new(b"{}".to_vec()) };
+        let headers = vec![
+            (REASON_HEADER, "unknown_type".to_owned()),
+            (BRAND_HEADER, "acme".to_owned()),
+            (TIME_HEADER, AT.to_owned()),
+        ];
+        let message = Outgoing { headers, ..Outgoing::new(BODY.to_vec()) };
         publisher.publish(Route { exchange: "", key: &queue }, &message).await.expect("confirmed");
     }
 
     let rejected = RejectedQueue::new(broker.new_link(), names);
     let reader = rejected.wait_turn().await;
     let all = RejectedFilter::default();
-    let walked = reader.republish(&publisher, &all, 10).await.expect("what was republished");
-    let group = (Some("acme".parse().expect("a brand")), Some("unknown_type".to_owned()));
-    assert_eq!(walked.found, BTreeMap::from([(group, MessageCount { messages: 1, bytes: 2 })]));
+    let limit = TakeLimit { max_messages: 10, timeout: WALK_TIMEOUT };
+    let walked = reader.republish(&publisher, &all, limit).await.expect("what was republished");
+    let group = Group {
+        brand: Some("acme".parse().expect("a brand")),
+        reason: Some("unknown_type".to_owned()),
+        event_type: Some("A.B".to_owned()),
+    };
+    let at = domain::time::parse_timestamp(AT);
+    let count = MessageCount { messages: 1, bytes: BODY.len() as u64, first: at, last: at };
+    assert_eq!(walked.found, BTreeMap::from([(group, count)]));
     assert!(!walked.complete, "{walked:?}");
-    let failed = reader.republish(&publisher, &all, 10).await;
+    let failed = reader.republish(&publisher, &all, limit).await;
     assert!(failed.is_err(), "nothing was republished: {failed:?}");
+    for (event_type, matching) in [("A.B", 2), ("A.C", 0)] {
+        let of_type = RejectedFilter { event_type: Some(event_type.to_owned()), ..RejectedFilter::default() };
+        let counted = reader.count(&of_type).await.expect("a count");
+        assert_eq!((counted.found, counted.total, counted.complete), (matching, 2, true));
+    }
+    for (end, matching) in [("2021-04-08T19:36:02.938Z", 0), ("2021-04-08T19:36:02.939Z", 2)] {
+        let older = RejectedFilter {
+            rejected_before: domain::time::parse_timestamp(end),
+            ..RejectedFilter::default()
+        };
+        assert_eq!(reader.count(&older).await.expect("a count").found, matching, "{end}");
+    }
     let left = reader.list(&all, 10).await.expect("a list");
     assert_eq!((left.found.len(), left.total, left.complete), (2, 2, true));
+    let deleted = reader.delete(&all, limit).await.expect("what was deleted");
+    assert_eq!(
+        (deleted.found.values().map(|count| count.messages).sum::<u64>(), deleted.complete),
+        (2, true)
+    );
     broker
         .channel
         .exchange_delete(exchange.as_str().into(), ExchangeDeleteOptions::default())
