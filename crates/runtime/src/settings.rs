@@ -69,6 +69,10 @@ fn describe_error(error: &clap::Error, command: &Command, from_files: &[&str]) -
     };
     match error.kind() {
         ErrorKind::MissingRequiredArgument => format!("setting {setting} is missing; --help describes it"),
+        // It may be a secret behind a space too many.
+        ErrorKind::UnknownArgument if !given.starts_with('-') => {
+            "a value was given without its setting; --help lists the settings".to_owned()
+        }
         ErrorKind::UnknownArgument => format!("there is no setting {given}; --help lists them"),
         _ => match std::error::Error::source(error) {
             Some(cause) => format!("setting {setting} is not valid: {cause}"),
@@ -221,6 +225,9 @@ mod tests {
     #[test]
     fn an_unknown_flag_is_reported_in_one_line() {
         assert_eq!(line(&["--key", "x", "--nope"]), "there is no setting --nope; --help lists them");
+        // "--key = s3cret" gives the key the value "=".
+        let stray = line(&["--key", "=", "s3cret"]);
+        assert_eq!(stray, "a value was given without its setting; --help lists the settings");
     }
 
     #[test]

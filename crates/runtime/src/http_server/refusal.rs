@@ -20,7 +20,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_LINGER_BYTES: u64 = 16 * 1024;
 
 static RESPONSE: LazyLock<String> = LazyLock::new(|| {
-    let body = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"too many connections; close some, or try again soon"}"#;
+    let body = r#"{"type":"/docs/errors#overloaded","title":"Overloaded","status":503,"detail":"too many connections; close some, or try again soon"}"#;
     format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 2\r\n\
          cache-control: no-store\r\ncontent-security-policy: default-src 'none'; frame-ancestors 'none'\r\n\

@@ -40,16 +40,12 @@ struct Server {
 impl Server {
     /// Starts a server. It knows the root of the DNS, unless `zone` says otherwise.
     async fn start(zone: impl Fn(&str, RecordType) -> Reply + Send + Sync + 'static) -> Self {
-        let udp = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+        let (udp, tcp) = bind_both().await;
         let address = udp.local_addr().expect("its address");
-        // The same port is usually free for TCP, too; only one test needs it.
-        let tcp = TcpListener::bind(address).await;
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let zone: Arc<Zone> = Arc::new(zone);
         tasks::spawn_named("udp", serve_udp(udp, Arc::clone(&zone), Arc::clone(&asked)));
-        if let Ok(tcp) = tcp {
-            tasks::spawn_named("tcp", serve_tcp(tcp, zone));
-        }
+        tasks::spawn_named("tcp", serve_tcp(tcp, zone));
         Self { address, asked }
     }
 
@@ -60,6 +56,18 @@ impl Server {
     /// Returns how often a name was asked for, by either family; repeats over UDP count.
     fn count(&self, name: &str) -> usize {
         self.asked.lock().expect("a list").iter().filter(|asked| *asked == name).count()
+    }
+}
+
+/// Binds the same port for UDP and TCP. Another process may have the port of the one already for the other.
+async fn bind_both() -> (UdpSocket, TcpListener) {
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+        let address = udp.local_addr().expect("its address");
+        match TcpListener::bind(address).await {
+            Ok(tcp) => return (udp, tcp),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse, "{error}"),
+        }
     }
 }
 
