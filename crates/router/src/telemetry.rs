@@ -122,19 +122,21 @@ pub(crate) enum Operation {
     PublishDeliveries,
     QuarantineMessage,
     RecordOrphaned,
+    RecordUnmatched,
     RejectMessage,
     StoreBatch,
 }
 
 impl Operation {
     /// All operations. Each has a counter that begins at 0, because an alert needs the 0 before the first failure.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::CreatePartitions,
         Self::LoadIndex,
         Self::LoadOwed,
         Self::PublishDeliveries,
         Self::QuarantineMessage,
         Self::RecordOrphaned,
+        Self::RecordUnmatched,
         Self::RejectMessage,
         Self::StoreBatch,
     ];
@@ -148,6 +150,7 @@ impl Operation {
             Self::PublishDeliveries => "publish_deliveries",
             Self::QuarantineMessage => "quarantine_message",
             Self::RecordOrphaned => "record_orphaned",
+            Self::RecordUnmatched => "record_unmatched",
             Self::RejectMessage => "reject_message",
             Self::StoreBatch => "store_batch",
         }
@@ -162,6 +165,7 @@ impl Operation {
             Self::PublishDeliveries => "publish deliveries to a webhook's queue",
             Self::QuarantineMessage => "move a message from the quarantine to the rejected messages",
             Self::RecordOrphaned => "record deliveries that are left to the database",
+            Self::RecordUnmatched => "record events that were not stored",
             Self::RejectMessage => "publish rejected messages",
             Self::StoreBatch => "store a batch of events",
         }

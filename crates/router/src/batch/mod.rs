@@ -1,12 +1,14 @@
 //! One batch, from messages to published deliveries.
 //!
 //! [`BatchHandler::handle_batch`] decodes the messages ([`crate::intake`]), matches and stores the events
-//! ([`store_batch`]), and publishes their deliveries ([`publish`]). When it returns, every event is stored, and every
+//! ([`store_batch`]), publishes their deliveries ([`publish`]), and records what became of the others
+//! ([`record_unmatched`]). When it returns, every event is stored, and every
 //! delivery is in its webhook's queue or left to the database. The caller then acknowledges the messages; it
 //! acknowledges a rejected message only once that is in the queue of rejected messages.
 
 mod current_version;
 mod publish;
+mod record_unmatched;
 mod store_batch;
 
 use std::collections::{BTreeSet, HashMap};
@@ -23,6 +25,7 @@ use store::Store;
 use store::clock;
 
 pub(crate) use publish::DeliveryPublisher;
+pub(crate) use record_unmatched::UnmatchedMessage;
 
 use crate::intake::{DecodedBatch, Taken, decode_batch};
 use crate::read_ahead::KnownBrands;
@@ -63,11 +66,12 @@ impl BatchHandler {
         self.progress.advance();
         let deliveries = self.publisher.publish_stored(&stored).await;
         let rejected = rejected.iter().chain(&stored.rejected);
+        self.record_outcomes(batch, &stored, rejected.clone()).await;
         rejected.clone().for_each(|rejected| rejected.report());
         let rejections = rejected.map(|rejected| (rejected.position, rejected.rejection.clone())).collect();
         self.known_brands.update(self.index.brands());
-        (0..stored.duplicates).for_each(|_| telemetry::event_duplicate());
-        (0..stored.not_enabled).for_each(|_| telemetry::event_not_enabled());
+        (0..stored.duplicates.len()).for_each(|_| telemetry::event_duplicate());
+        (0..stored.not_enabled.len()).for_each(|_| telemetry::event_not_enabled());
         telemetry::batch_handled(batch.len() - stored.postponed.len(), deliveries, started.elapsed());
         in_hand.done();
         HandledBatch { rejections, postponed: stored.postponed.into_iter().collect() }

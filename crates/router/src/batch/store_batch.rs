@@ -19,10 +19,10 @@ use crate::telemetry::{self, Operation};
 pub(super) struct StoredBatch<'a> {
     /// The events that the database has.
     pub(super) events: Vec<StoredEvent<'a>>,
-    /// Number of events with the identity of another event in the batch.
-    pub(super) duplicates: usize,
-    /// Number of events that were dropped, because their type is not enabled for the brand.
-    pub(super) not_enabled: usize,
+    /// Events with the identity of another event in the batch.
+    pub(super) duplicates: Vec<&'a AcceptedEvent<'a>>,
+    /// Events that were dropped, because their type is not enabled for the brand.
+    pub(super) not_enabled: Vec<&'a AcceptedEvent<'a>>,
     /// Number of deliveries of the stored events.
     pub(super) deliveries: usize,
     /// Positions of the events that wait for the next batch.
@@ -177,8 +177,8 @@ impl<'a> StoredBatch<'a> {
         self.deliveries += batch.count_deliveries();
         let stored = |(matched, fresh)| StoredEvent { matched, fresh, retried };
         self.events.extend(batch.matched.into_iter().zip(fresh).map(stored));
-        self.duplicates += batch.duplicates;
-        self.not_enabled += batch.not_enabled;
+        self.duplicates.extend(batch.duplicates);
+        self.not_enabled.extend(batch.not_enabled);
         self.rejected.extend(batch.rejected);
         self.postponed.extend(batch.postponed);
     }

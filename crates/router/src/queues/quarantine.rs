@@ -12,6 +12,7 @@ use tracing::{Instrument, error_span, info, warn};
 
 use super::consumer::EventConsumer;
 use super::rejected_budget::Room;
+use crate::batch::UnmatchedMessage;
 use crate::intake::{IncomingMessage, Taken, rejected_message};
 use crate::telemetry::{self, Operation};
 
@@ -104,10 +105,7 @@ async fn handle_message(consumer: &EventConsumer, taken: &mut Taken) -> bool {
 /// Creates the messages for the queue of rejected messages. A message from the backlog of a brand contains events that
 /// are rejected each.
 fn to_rejected(consumer: &EventConsumer, taken: &mut Taken, rejection: &Rejection) -> Vec<Outgoing> {
-    let names = consumer.topology.names();
-    let is_moved = taken.carrier().deaths.iter().any(|death| names.is_backlog_queue(&death.queue));
-    let events = if is_moved { moved::decode_moved(taken.body().to_vec()).ok() } else { None };
-    match events {
+    match moved_events(consumer, taken) {
         Some(events) => {
             let rejected = |event: &MovedEvent| {
                 rejected_message(event.body.to_vec(), event.message_id.as_deref(), rejection)
@@ -116,6 +114,13 @@ fn to_rejected(consumer: &EventConsumer, taken: &mut Taken, rejection: &Rejectio
         }
         None => vec![taken.take_rejected(rejection)],
     }
+}
+
+/// Returns the events in a message from the backlog of a brand; `None` for another message.
+fn moved_events(consumer: &EventConsumer, taken: &Taken) -> Option<Vec<MovedEvent>> {
+    let names = consumer.topology.names();
+    let is_moved = taken.carrier().deaths.iter().any(|death| names.is_backlog_queue(&death.queue));
+    if is_moved { moved::decode_moved(taken.body().to_vec()).ok() } else { None }
 }
 
 /// Publishes a rejected message. Returns whether RabbitMQ confirmed it.
@@ -153,7 +158,18 @@ async fn find_rejection(consumer: &EventConsumer, taken: &Taken) -> Option<Rejec
         ),
     };
     telemetry::message_rejected(&rejection);
+    record_rejection(consumer, taken, &rejection).await;
     Some(rejection)
+}
+
+/// Records the events of a message, so that people find out what became of them.
+async fn record_rejection(consumer: &EventConsumer, taken: &Taken, rejection: &Rejection) {
+    let events = moved_events(consumer, taken);
+    let messages = match &events {
+        Some(events) => events.iter().map(|event| UnmatchedMessage::moved(event, rejection)).collect(),
+        None => vec![UnmatchedMessage::new(taken, rejection)],
+    };
+    consumer.router.handler.lock().await.record_rejections(messages).await;
 }
 
 /// Returns the reason that a router gave in an earlier rejection.

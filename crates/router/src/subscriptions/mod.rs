@@ -30,10 +30,10 @@ const MAX_SCHEMA_STEPS: u64 = 200_000;
 pub(crate) struct MatchedBatch<'a, M = Taken> {
     /// Events to store, each identity once.
     pub(crate) matched: Vec<MatchedEvent<'a, M>>,
-    /// Number of events with the identity of an earlier event in `matched`.
-    pub(crate) duplicates: usize,
-    /// Number of events to drop, because their type is not enabled for the brand.
-    pub(crate) not_enabled: usize,
+    /// Events with the identity of an earlier event in `matched`.
+    pub(crate) duplicates: Vec<&'a AcceptedEvent<'a, M>>,
+    /// Events to drop, because their type is not enabled for the brand.
+    pub(crate) not_enabled: Vec<&'a AcceptedEvent<'a, M>>,
     /// Events to reject.
     pub(crate) rejected: Vec<Rejected>,
     /// Positions of the events that wait for the next batch, because checking others of their brand took long.
@@ -44,8 +44,8 @@ impl<M> Default for MatchedBatch<'_, M> {
     fn default() -> Self {
         Self {
             matched: Vec::new(),
-            duplicates: 0,
-            not_enabled: 0,
+            duplicates: Vec::new(),
+            not_enabled: Vec::new(),
             rejected: Vec::new(),
             postponed: Vec::new(),
         }
@@ -72,7 +72,7 @@ pub(crate) fn match_subscriptions<'a, M: IncomingMessage>(
         }
         match index.match_event(brand_id, event_type, accepted.event.data, steps) {
             Match::Webhooks(recipients) => batch.add_matched(accepted, recipients, &mut seen),
-            Match::NotEnabled => batch.not_enabled += 1,
+            Match::NotEnabled => batch.not_enabled.push(accepted),
             Match::UnknownBrand => batch.reject(accepted, unknown_brand(brand_id)),
             Match::UnknownType => batch.reject(accepted, unknown_type(event_type)),
             Match::SchemaViolation(violation) => batch.reject(accepted, schema_violation(&violation)),
@@ -98,7 +98,7 @@ impl<'a, M: IncomingMessage> MatchedBatch<'a, M> {
                 self.matched.push(MatchedEvent { event, recipients, redelivered });
             }
             Entry::Occupied(entry) => {
-                self.duplicates += 1;
+                self.duplicates.push(event);
                 self.matched[*entry.get()].redelivered |= redelivered;
             }
         }
@@ -120,6 +120,8 @@ impl<'a, M: IncomingMessage> MatchedBatch<'a, M> {
             key: &event.key,
             id: event.id,
             created: event.created,
+            received: event.received,
+            search_key: event.event.key.as_deref(),
             event_type: event.event.event_type.as_str(),
             data: event.event.data,
             recipients,

@@ -98,7 +98,7 @@ fn match_batch(batch: &[TestMessage]) -> (Vec<String>, Vec<RejectReason>, usize)
     let matched = match_subscriptions(&accepted, &new_index());
     let stored = matched.new_events().iter().map(|event| event.data.to_owned()).collect();
     let rejected = matched.rejected.iter().map(|rejected| rejected.rejection.reason).collect();
-    (stored, rejected, matched.duplicates)
+    (stored, rejected, matched.duplicates.len())
 }
 
 /// Returns whether the stored event counts as redelivered.
