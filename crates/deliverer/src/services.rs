@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use broker::{Consumers, GuardedPublisher, Link, Namespace, Prober, Publisher, Topology};
 use domain::delivery::retry::RetrySchedule;
-use domain::webhook::health::HealthRule;
 use runtime::readiness::Readiness;
 use runtime::tasks;
 use runtime::traces::Traces;
@@ -187,26 +186,27 @@ fn start_recording(
     readiness: &Readiness,
 ) -> Recording {
     let rule = config.health.rule();
+    let slice = store::delivery::activity::slice_length(rule.window);
     // A delay queue that answers nothing blocks its connection, so that only retries use it.
     let publisher = GuardedPublisher::new(Publisher::new(open_link(config, "waits")), shared.prober.clone());
     let waits = readiness.watch_progress("waits");
     let retry_queue = RetryQueue::new(publisher, shared.names.clone(), schedule.delay_levels(), waits);
     tasks::spawn_essential("delay queues", retry_queue.clone().repair_queues(shared.topology.clone()));
     Recording {
-        recorder: start_recorder(shared, &rule, readiness),
+        recorder: AttemptRecorder::start(
+            shared.stores.batches.clone(),
+            slice,
+            readiness.watch_progress("recording"),
+        ),
         end_recorder: EndRecorder::start(
             shared.stores.batches.clone(),
+            slice,
             readiness.watch_progress("finishing"),
         ),
         health: HealthJudge::start(shared.stores.control.clone(), Arc::clone(&shared.webhooks), rule),
         retry_queue,
         schedule,
     }
-}
-
-fn start_recorder(shared: &Shared, rule: &HealthRule, readiness: &Readiness) -> AttemptRecorder {
-    let slice = store::delivery::activity::slice_length(rule.window);
-    AttemptRecorder::start(shared.stores.batches.clone(), slice, readiness.watch_progress("recording"))
 }
 
 impl Shared {

@@ -12,12 +12,13 @@ use std::task::{Context, Poll};
 
 use domain::ids::BrandId;
 use domain::webhook::address::{AllowedNetworks, Forbidden, check_address, check_addresses};
-use domain::webhook::endpoint::is_single_label;
+use domain::webhook::endpoint::is_private_name;
 use hyper_util::client::legacy::connect::dns::Name;
 use runtime::names::{LookupError, NameResolver};
 use tower_service::Service;
 use url::{Host, Url};
 
+use crate::delivery::exchange_trace::{ExchangeTrace, Phase};
 use crate::telemetry;
 
 /// The addresses of a name that may be dialled.
@@ -49,8 +50,8 @@ pub(crate) enum ForbiddenHost {
     #[error(transparent)]
     Address(#[from] Forbidden),
     /// It is a name of a private network.
-    #[error("the name {name} is not public: it has no dot")]
-    SingleLabel { name: String },
+    #[error("the name {name} is not public: it has no dot or a reserved ending")]
+    PrivateName { name: String },
 }
 
 /// Refuses a name if one of its addresses is forbidden.
@@ -66,14 +67,15 @@ impl AddressGuard {
     }
 
     /// Refuses a URL whose host is a forbidden address, which the client dials without asking its resolver, or a name
-    /// without a dot, which no name server is asked for.
+    /// of a private network, which no name server is asked for.
     pub(crate) fn check_host(&self, url: &Url) -> Result<(), ForbiddenHost> {
         check_host(url, &self.allowed)
     }
 
-    /// Returns a resolver that looks names up in the brand's share.
-    pub(crate) fn resolver_of(&self, brand: BrandId) -> GuardedResolver {
-        GuardedResolver { guard: self.clone(), brand }
+    /// Returns a resolver that looks names up in the brand's share, and notes the lookup and the addresses, which are then
+    /// dialled at this port.
+    pub(crate) fn resolver_of(&self, brand: BrandId, port: u16, trace: ExchangeTrace) -> GuardedResolver {
+        GuardedResolver { guard: self.clone(), brand, port, trace }
     }
 }
 
@@ -82,6 +84,8 @@ impl AddressGuard {
 pub(crate) struct GuardedResolver {
     guard: AddressGuard,
     brand: BrandId,
+    port: u16,
+    trace: ExchangeTrace,
 }
 
 impl Service<Name> for GuardedResolver {
@@ -94,8 +98,17 @@ impl Service<Name> for GuardedResolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let Self { guard, brand } = self.clone();
-        Box::pin(async move { resolve_name(brand.as_str(), name.as_str(), &guard).await })
+        let Self { guard, brand, port, trace } = self.clone();
+        Box::pin(async move {
+            trace.begin_phase(Phase::Dns);
+            let resolved = resolve_name(brand.as_str(), name.as_str(), &guard).await;
+            trace.end_phase();
+            let addresses = resolved?;
+            // A name that was refused has no address here, because the brand must not read it.
+            trace.note_addresses(addresses.as_slice().iter().map(|address| (address.ip(), port).into()));
+            trace.begin_phase(Phase::Connect);
+            Ok(addresses)
+        })
     }
 }
 
@@ -117,8 +130,8 @@ fn check_host(url: &Url, allowed: &AllowedNetworks) -> Result<(), ForbiddenHost>
     match url.host() {
         Some(Host::Ipv4(address)) => Ok(check_address(address.into(), allowed)?),
         Some(Host::Ipv6(address)) => Ok(check_address(address.into(), allowed)?),
-        Some(Host::Domain(name)) if is_single_label(name) && allowed.is_empty() => {
-            Err(ForbiddenHost::SingleLabel { name: name.to_owned() })
+        Some(Host::Domain(name)) if is_private_name(name) && allowed.is_empty() => {
+            Err(ForbiddenHost::PrivateName { name: name.to_owned() })
         }
         Some(Host::Domain(_)) | None => Ok(()),
     }
@@ -156,7 +169,7 @@ mod tests {
         let check = |url: &str, allowed: &str| check_host(&url.parse().expect("a URL"), &networks(allowed));
         for url in ["https://postgres/", "https://postgres./", "https://localhost:8443/"] {
             let refused = check(url, "").expect_err(url);
-            assert!(matches!(refused, ForbiddenHost::SingleLabel { .. }), "{refused}");
+            assert!(matches!(refused, ForbiddenHost::PrivateName { .. }), "{refused}");
             assert!(check(url, "10.0.0.0/8").is_ok(), "{url}");
         }
         assert!(check("https://postgres.example/", "").is_ok());

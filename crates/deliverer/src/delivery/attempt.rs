@@ -12,6 +12,7 @@ use store::clock;
 use tokio::time::Instant;
 
 use crate::delivery::client::Client;
+use crate::delivery::exchange_trace::{ExchangeTrace, HeaderFacts};
 use crate::delivery::{Delivery, exchange, request};
 use crate::telemetry;
 use crate::webhook_cache::WebhookConfig;
@@ -32,6 +33,8 @@ pub(crate) struct Attempt {
     pub(crate) ended: Timestamp,
     pub(crate) duration: Duration,
     pub(crate) facts: Facts,
+    /// The exchange in its stored form.
+    pub(crate) exchange: Vec<u8>,
 }
 
 impl Attempter {
@@ -49,14 +52,17 @@ impl Attempter {
         let request = request::build_request(webhook, delivery.message, &data, id, started, span.as_ref());
         // The request has a copy. Loaded data is large.
         drop(data);
-        let facts = self.send(request).await;
+        let trace = ExchangeTrace::default();
+        let facts = self.send(request, &trace).await;
         end_span(span, &facts);
+        let exchange = trace.finish(HeaderFacts { event: delivery.key.event, started });
         let attempt = Attempt {
             id,
             started,
             ended: truncate_to_millis(clock::now()),
             duration: began.elapsed(),
             facts,
+            exchange: exchange.encode(),
         };
         let progress = &delivery.message.progress;
         telemetry::AttemptEnded {
@@ -69,9 +75,9 @@ impl Attempter {
         attempt
     }
 
-    async fn send(&self, request: request::Request) -> Facts {
+    async fn send(&self, request: request::Request, trace: &ExchangeTrace) -> Facts {
         let _in_flight = telemetry::count_in_flight();
-        let sending = exchange::send_request(&self.client, request, self.request_timeout);
+        let sending = exchange::send_request(&self.client, request, self.request_timeout, trace);
         // A response that causes a panic ends its own attempt, and no other.
         tasks::contain_panic(sending).await.unwrap_or_else(|_| exchange::panic_facts())
     }

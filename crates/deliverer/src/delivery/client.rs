@@ -1,5 +1,6 @@
 //! Builds the HTTP client: HTTPS only, no redirects, no proxy, guarded addresses, kept connections.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
@@ -9,14 +10,16 @@ use domain::webhook::address::AllowedNetworks;
 use http::HeaderMap;
 pub use runtime::names::NameSettings;
 use runtime::names::{LookupTimeouts, NameResolver};
+use rustls::client::WebPkiServerVerifier;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use url::Url;
 
 use crate::delivery::address_guard::AddressGuard;
-use crate::delivery::connection::{Connector, HttpClient};
+use crate::delivery::connection::{Connector, ExplainingVerifier, HttpClient};
 use crate::delivery::exchange;
+use crate::delivery::exchange_trace::ExchangeTrace;
 use crate::delivery::request::Request;
 
 /// The header `User-Agent` of every request (contract §3).
@@ -85,7 +88,8 @@ impl Client {
         body: Vec<u8>,
         timeout: Duration,
     ) -> Facts {
-        exchange::send_request(self, Request { brand, url, headers, body }, timeout).await
+        let trace = ExchangeTrace::default();
+        exchange::send_request(self, Request { brand, url, headers, body }, timeout, &trace).await
     }
 }
 
@@ -108,11 +112,15 @@ fn tls_config(settings: &HttpSettings) -> Result<ClientConfig, ClientError> {
         add_extra_roots(&mut roots, settings)?;
     }
     // rustls has TLS 1.2 and 1.3 only.
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+        .build()
+        .map_err(|error| ClientError::Build(error.to_string()))?;
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| ClientError::Build(error.to_string()))?
-        .with_root_certificates(roots)
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(ExplainingVerifier(verifier)))
         .with_no_client_auth();
     let offered: &[&str] = if settings.http2 { &["h2", "http/1.1"] } else { &["http/1.1"] };
     config.alpn_protocols = offered.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use domain::delivery::attempt::{Facts, Outcome, parse_retry_after};
 use domain::limits::{MAX_RESPONSE_KEPT_BYTES, MAX_RESPONSE_READ_BYTES};
 use domain::webhook::endpoint;
-use http::header::{ACCEPT, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, HeaderMap, HeaderValue, USER_AGENT};
 use http::uri::Authority;
 use http::{Method, StatusCode, Uri};
 use http_body_util::Full;
@@ -17,14 +17,23 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::delivery::address_guard::Unresolved;
 use crate::delivery::client::{self, Client};
-use crate::delivery::connection::{Answer, Destination, SendError, Stage};
+use crate::delivery::connection::{Answer, Destination, SendError, Stage, tls_error_text};
+use crate::delivery::exchange_trace::ExchangeTrace;
 use crate::delivery::request::Request;
 
 /// Longest error text that is recorded with an attempt, in characters.
 const MAX_ERROR_CHARS: usize = 500;
 
-/// Sends a request, and waits up to `timeout` for the status and the start of the body.
-pub(crate) async fn send_request(client: &Client, request: Request, timeout: Duration) -> Facts {
+/// Sends a request, and waits up to `timeout` for the status and the start of the body. The trace shows the exchange
+/// afterwards, however it ended.
+pub(crate) async fn send_request(
+    client: &Client,
+    mut request: Request,
+    timeout: Duration,
+    trace: &ExchangeTrace,
+) -> Facts {
+    add_client_headers(&mut request.headers);
+    trace.note_request(request.url.as_str(), &request.headers, request.body.len());
     if let Err(forbidden) = client.guard.check_host(&request.url) {
         return Facts::without_status(Outcome::Blocked, forbidden.to_string());
     }
@@ -33,7 +42,7 @@ pub(crate) async fn send_request(client: &Client, request: Request, timeout: Dur
         Err(error) => return Facts::without_status(Outcome::Connect, error.to_owned()),
     };
     let deadline = Instant::now() + timeout;
-    let sending = Box::pin(client.http.send(&to, request));
+    let sending = Box::pin(client.http.send(&to, request, trace));
     let answer = match timeout_at(deadline, sending).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return failure_facts(&error),
@@ -42,8 +51,18 @@ pub(crate) async fn send_request(client: &Client, request: Request, timeout: Dur
     let mut facts = Facts::from_status(answer.status);
     facts.retry_after_seconds = retry_after(&answer);
     // The status has decided. The body only explains it, so that its end does not matter.
-    facts.response_body = read_body(answer, deadline).await;
+    let (body, is_whole) = read_body(answer, deadline).await;
+    facts.response_body = body;
+    if !is_whole {
+        trace.note_cut_body();
+    }
     facts
+}
+
+/// Adds the headers that the platform sends to every endpoint.
+fn add_client_headers(headers: &mut HeaderMap) {
+    headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(client::USER_AGENT));
 }
 
 /// Returns where a request goes to, and the request for the HTTP library.
@@ -56,9 +75,6 @@ fn prepare_request(request: Request) -> Result<(Destination, http::Request<Full<
     *prepared.method_mut() = Method::POST;
     *prepared.uri_mut() = uri.clone();
     *prepared.headers_mut() = request.headers;
-    let headers = prepared.headers_mut();
-    headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(client::USER_AGENT));
     Ok((Destination { brand: request.brand, uri, host, server_name }, prepared))
 }
 
@@ -78,8 +94,9 @@ fn retry_after(answer: &Answer) -> Option<u64> {
     parse_retry_after(answer.retry_after.as_deref()?, clock::now())
 }
 
-/// Reads at most 16 KiB, so that a short body leaves the connection reusable, and keeps 4 KiB.
-async fn read_body(mut answer: Answer, deadline: Instant) -> Option<String> {
+/// Reads at most 16 KiB, so that a short body leaves the connection reusable, and keeps 4 KiB. Returns the kept text, and
+/// whether it is the whole body.
+async fn read_body(mut answer: Answer, deadline: Instant) -> (Option<String>, bool) {
     let mut kept = Vec::new();
     let mut read = 0;
     while let Ok(Some(chunk)) = timeout_at(deadline, answer.chunk()).await {
@@ -90,8 +107,10 @@ async fn read_body(mut answer: Answer, deadline: Instant) -> Option<String> {
             break;
         }
     }
+    let is_whole = answer.is_whole() && read == kept.len();
     // PostgreSQL's text holds no NUL.
-    (!kept.is_empty()).then(|| String::from_utf8_lossy(&kept).replace('\0', "\u{fffd}"))
+    let text = (!kept.is_empty()).then(|| String::from_utf8_lossy(&kept).replace('\0', "\u{fffd}"));
+    (text, is_whole)
 }
 
 /// Returns the facts of a request that was not answered. No error contains the URL, whose query may hold secrets.
@@ -121,7 +140,10 @@ fn is_ours(error: &(dyn Error + 'static)) -> bool {
 fn describe_error(error: &(dyn Error + 'static)) -> String {
     let mut last = error.to_string();
     for cause in error_chain(error).skip(1) {
-        last = cause.to_string();
+        last = match cause.downcast_ref::<rustls::Error>() {
+            Some(error) => tls_error_text(error),
+            None => cause.to_string(),
+        };
         if cause.is::<Unresolved>() {
             break;
         }
@@ -170,11 +192,13 @@ fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'st
 
 #[cfg(test)]
 mod tests {
+    use domain::delivery::exchange::{Exchange, Timing};
     use runtime::names::LookupError;
     use tokio::io::AsyncWriteExt;
 
     use super::*;
     use crate::delivery::client::HttpSettings;
+    use crate::delivery::exchange_trace::HeaderFacts;
 
     #[test]
     fn a_failure_of_this_machine_does_not_count_against_the_endpoint() {
@@ -240,15 +264,36 @@ mod tests {
         }
     }
 
+    const LONG_TIMEOUT: Duration = Duration::from_secs(5);
+
+    fn finish(trace: &ExchangeTrace) -> Exchange {
+        let event = "01F2SFVYVD0H873S2VRT8VQSPM".parse().expect("an id");
+        trace.finish(HeaderFacts { event, started: clock::now() })
+    }
+
+    async fn send(client: &Client, url: &str) -> (Facts, Exchange) {
+        let trace = ExchangeTrace::default();
+        let facts = send_request(client, request(url), LONG_TIMEOUT, &trace).await;
+        (facts, finish(&trace))
+    }
+
     #[tokio::test]
     async fn a_forbidden_address_is_blocked_without_a_connection() {
-        let facts = send_request(&client(), request("https://10.0.0.1/"), Duration::from_secs(5)).await;
+        let (facts, exchange) = send(&client(), "https://10.0.0.1/").await;
         assert_eq!((facts.outcome, facts.caused_locally), (Outcome::Blocked, false));
+        assert_eq!(
+            (exchange.remote_address, exchange.is_sent),
+            (None, false),
+            "the answer reveals no address"
+        );
+        assert_eq!(exchange.timing, Timing::default());
     }
 
     #[tokio::test]
     async fn a_name_that_does_not_exist_is_dns() {
-        let facts = send_request(&client(), request("https://hooks.invalid/"), Duration::from_secs(5)).await;
+        let (facts, exchange) = send(&client(), "https://hooks.invalid/").await;
+        assert!(exchange.timing.dns_ms.is_some() && exchange.timing.connect_ms.is_none());
+        assert_eq!(exchange.remote_address, None);
         assert_eq!((facts.outcome, facts.caused_locally), (Outcome::Dns, false));
         let error = facts.error.expect("a text");
         assert_eq!(error, "the name hooks.invalid could not be resolved: there is no such name");
@@ -256,12 +301,22 @@ mod tests {
 
     #[tokio::test]
     async fn a_closed_port_is_a_failed_connection_without_the_url_in_its_text() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("its address").port();
-        drop(listener);
+        // It is bound and does not listen, so that its port refuses connections and nobody else gets it.
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+        let port = socket.local_addr().expect("its address").port();
         let url = format!("https://127.0.0.1:{port}/?token=hidden");
-        let facts = send_request(&client(), request(&url), Duration::from_secs(5)).await;
+        let trace = ExchangeTrace::default();
+        let facts = send_request(&client(), request(&url), LONG_TIMEOUT, &trace).await;
         assert_eq!(facts.outcome, Outcome::Connect);
+        let exchange = finish(&trace);
+        assert_eq!(exchange.remote_address, Some(format!("127.0.0.1:{port}")));
+        let timing = exchange.timing;
+        assert!(
+            timing.dns_ms.is_none() && timing.connect_ms.is_some() && timing.tls_ms.is_none(),
+            "{timing:?}"
+        );
+        assert!(!exchange.is_sent && exchange.url == url);
         assert!(!facts.error.expect("a text").contains("hidden"));
     }
 
@@ -277,16 +332,21 @@ mod tests {
         };
         let sending = async {
             let client = client();
-            let plain = send_request(&client, request(&url), Duration::from_secs(5)).await;
-            let silent = send_request(&client, request(&url), Duration::from_millis(50)).await;
-            (plain, silent)
+            let plain = send(&client, &url).await;
+            let trace = ExchangeTrace::default();
+            let silent = send_request(&client, request(&url), Duration::from_millis(50), &trace).await;
+            (plain, (silent, finish(&trace)))
         };
         tokio::select! {
             () = answering => unreachable!("it waits for good"),
-            (plain, silent) = sending => {
+            ((plain, of_plain), (silent, of_silent)) = sending => {
                 assert_eq!(plain.outcome, Outcome::Tls, "{plain:?}");
                 assert_eq!(silent.outcome, Outcome::Timeout, "{silent:?}");
                 assert!(silent.error.expect("a text").contains("no answer within 50ms"));
+                assert_eq!(of_plain.tls_problem.as_deref(), Some("the endpoint does not speak TLS"));
+                assert!(of_silent.timing.tls_ms.is_some_and(|ms| ms >= 40), "{:?}", of_silent.timing);
+                assert!(of_plain.tls_version.is_none() && of_silent.tls_version.is_none());
+                assert_eq!(of_silent.tls_problem.as_deref(), Some("the handshake did not end in time"));
             }
         }
     }

@@ -6,6 +6,7 @@ pub mod client;
 pub(crate) mod connection;
 pub(crate) mod context;
 pub(crate) mod exchange;
+pub(crate) mod exchange_trace;
 pub(crate) mod messages;
 pub(crate) mod request;
 

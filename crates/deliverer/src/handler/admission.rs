@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::admission::{self, Admission, Candidate, Custody, Recorded, Stage, WebhookView};
+use domain::delivery::attempt::Trigger;
 use domain::delivery::retry::RetrySchedule;
 use store::{StoreError, clock};
 
@@ -73,6 +74,7 @@ fn candidate_of(delivery: &Delivery<'_>) -> Candidate {
         not_before: progress.not_before,
         maybe_duplicate: delivery.context.maybe_duplicate,
         redelivered: delivery.context.redelivered,
+        is_test: progress.trigger == Trigger::Test,
     }
 }
 
@@ -167,6 +169,7 @@ mod tests {
             not_before: None,
             maybe_duplicate: false,
             redelivered: false,
+            is_test: false,
         }
     }
 

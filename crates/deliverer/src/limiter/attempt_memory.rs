@@ -8,8 +8,9 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use domain::delivery::exchange::MAX_EXCHANGE_BYTES;
 use domain::ids::{BrandId, WebhookId};
-use domain::limits::MAX_EVENT_BODY_BYTES;
+use domain::limits::{MAX_EVENT_BODY_BYTES, MAX_RESPONSE_KEPT_BYTES};
 use domain::memory_shares::admits;
 use tokio::sync::oneshot;
 
@@ -22,8 +23,13 @@ pub(crate) const MAX_ATTEMPT_MEMORY: u64 = 192 * 1024 * 1024;
 /// 2,000 requests in flight: 67 KiB each.
 const REQUEST_BYTES: u64 = 72 * 1024;
 /// Memory of an attempt that waits to be recorded: the kept 4 KiB of the response, which take three times as much if they
-/// are not UTF-8, and texts.
-const RECORD_BYTES: u64 = 16 * 1024;
+/// are not UTF-8, the exchange of at most 14 KiB, and texts.
+const RECORD_BYTES: u64 = 32 * 1024;
+
+const _: () = assert!(
+    (3 * MAX_RESPONSE_KEPT_BYTES + MAX_EXCHANGE_BYTES) as u64 + 4 * 1024 <= RECORD_BYTES,
+    "an attempt that waits to be recorded fits its memory"
+);
 
 /// The memory of attempts. Cheap to clone.
 #[derive(Debug, Clone, Default)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use runtime::progress::WorkProgress;
 use runtime::retry::Backoff;
-use store::delivery::record::{self, AttemptRecord, MAX_BATCH, RoundStatus};
+use store::delivery::record::{self, AttemptRecord, MAX_BATCH, MAX_BATCH_BYTES, RoundStatus};
 use store::{Store, StoreError};
 use tokio::sync::mpsc;
 
@@ -90,7 +90,7 @@ async fn run(statements: Statements, progress: WorkProgress, mut requests: mpsc:
             let Ok(request) = requests.try_recv() else { break };
             waiting.push(request);
         }
-        let (batch, rest) = split_repeated(std::mem::take(&mut waiting));
+        let (batch, rest) = split_batch(std::mem::take(&mut waiting));
         waiting = rest;
         last_size = batch.len();
         let in_hand = progress.begin();
@@ -99,11 +99,19 @@ async fn run(statements: Statements, progress: WorkProgress, mut requests: mpsc:
     }
 }
 
-/// Splits off further attempts of the same delivery, because one statement updates a row only once.
-fn split_repeated(requests: Vec<Request>) -> (Vec<Request>, Vec<Request>) {
+/// Splits off further attempts of the same delivery, because one statement updates a row only once, and the attempts after
+/// the batch is full. The first attempt is always in it.
+fn split_batch(requests: Vec<Request>) -> (Vec<Request>, Vec<Request>) {
     let mut seen = HashSet::new();
-    let (mut batch, rest): (Vec<Request>, Vec<Request>) =
-        requests.into_iter().partition(|(attempt, _)| seen.insert(attempt.key));
+    let mut bytes = 0;
+    let mut is_full = false;
+    let (mut batch, rest): (Vec<Request>, Vec<Request>) = requests.into_iter().partition(|(attempt, _)| {
+        let size = attempt.variable_bytes();
+        is_full |= !seen.is_empty() && bytes + size > MAX_BATCH_BYTES;
+        let is_in = !is_full && seen.insert(attempt.key);
+        bytes += if is_in { size } else { 0 };
+        is_in
+    });
     // In the order of the primary key, so that two deliverers cannot deadlock.
     batch.sort_unstable_by_key(|(attempt, _)| attempt.key);
     (batch, rest)

@@ -4,6 +4,7 @@
 //! each of them would keep every connection busy for minutes, so that all that end during one statement share the next.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use runtime::progress::WorkProgress;
 use runtime::retry::Backoff;
@@ -26,9 +27,9 @@ pub(crate) struct EndRecorder(Batcher<DeliveryEnd, bool>);
 
 impl EndRecorder {
     /// Starts the recorder with its task in the background.
-    pub(crate) fn start(store: Store, progress: WorkProgress) -> Self {
+    pub(crate) fn start(store: Store, slice: Duration, progress: WorkProgress) -> Self {
         let (batcher, requests) = Batcher::new(QUEUE_CAPACITY);
-        tasks::spawn_named("end recorder", run(store, progress, requests));
+        tasks::spawn_named("end recorder", run(Statements { store, slice }, progress, requests));
         Self(batcher)
     }
 
@@ -44,13 +45,20 @@ trait Database {
     async fn finish(&self, ends: &[DeliveryEnd]) -> Result<Vec<bool>, StoreError>;
 }
 
-impl Database for Store {
+#[derive(Debug)]
+struct Statements {
+    store: Store,
+    /// The length of the slices in which a webhook's activity is counted.
+    slice: Duration,
+}
+
+impl Database for Statements {
     async fn finish(&self, ends: &[DeliveryEnd]) -> Result<Vec<bool>, StoreError> {
-        record::finish_deliveries(self, ends).await
+        record::finish_deliveries(&self.store, ends, Some(self.slice)).await
     }
 }
 
-async fn run(store: Store, progress: WorkProgress, mut requests: mpsc::Receiver<Request>) {
+async fn run(statements: Statements, progress: WorkProgress, mut requests: mpsc::Receiver<Request>) {
     let mut waiting: Vec<Request> = Vec::new();
     loop {
         if waiting.is_empty() && requests.recv_many(&mut waiting, MAX_BATCH).await == 0 {
@@ -60,7 +68,7 @@ async fn run(store: Store, progress: WorkProgress, mut requests: mpsc::Receiver<
         waiting = rest;
         let in_hand = progress.begin();
         let (ends, senders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let ended = finish_all(&store, &ends).await;
+        let ended = finish_all(&statements, &ends).await;
         reply_to(senders, ended);
         in_hand.done();
     }

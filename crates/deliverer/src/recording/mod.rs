@@ -14,6 +14,7 @@ use domain::delivery::attempt::Trigger;
 use domain::delivery::retry::RetrySchedule;
 use domain::delivery::{self, DeliveryStatus, Verdict};
 use domain::time::Timestamp;
+use domain::webhook::WebhookStatus;
 use store::delivery::record::{AttemptRecord, DeliveryEnd, RoundStatus};
 
 use crate::delivery::Delivery;
@@ -47,11 +48,21 @@ impl Recording {
         let progress = &delivery.message.progress;
         let first_started = progress.first_started.unwrap_or(attempt.started);
         let ended = attempt.ended;
-        let verdict =
-            delivery::judge_attempt(&self.schedule, progress.attempt, first_started, ended, &attempt.facts);
-        let recorded = self.recorder.record(record_of(delivery, attempt, first_started, &verdict)).await;
+        // A webhook that is not active is attempted only because support tests it.
+        let is_active = webhook.status == WebhookStatus::Active;
+        let verdict = match is_active {
+            true => {
+                let attempt_number = progress.attempt;
+                delivery::judge_attempt(&self.schedule, attempt_number, first_started, ended, &attempt.facts)
+            }
+            false => delivery::judge_test(&attempt.facts),
+        };
+        let record = record_of(delivery, attempt, first_started, &verdict, is_active);
+        let recorded = self.recorder.record(record).await;
         report_end(delivery, verdict.status(), ended);
-        self.judge_health(delivery, webhook, &verdict).await;
+        if is_active {
+            self.judge_health(delivery, webhook, &verdict).await;
+        }
         if let Some(at) = verdict.next_attempt_at()
             && is_still_pending(recorded, progress)
         {
@@ -99,6 +110,7 @@ fn record_of(
     attempt: Attempt,
     first_started: Timestamp,
     verdict: &Verdict,
+    counts: bool,
 ) -> AttemptRecord {
     let progress = &delivery.message.progress;
     AttemptRecord {
@@ -110,9 +122,11 @@ fn record_of(
         ended: attempt.ended,
         duration_ms: i32::try_from(attempt.duration.as_millis()).unwrap_or(i32::MAX),
         facts: attempt.facts,
+        exchange: attempt.exchange,
         trigger: progress.trigger,
         status: verdict.status(),
         next_attempt_at: verdict.next_attempt_at(),
+        counts,
     }
 }
 

@@ -180,7 +180,7 @@ impl UnroutableRouter {
         // One entry for each delivery, in the order in which every statement locks rows.
         ends.sort_by_key(|end| (end.key, std::cmp::Reverse(end.round)));
         ends.dedup_by_key(|end| end.key);
-        let ended = record::finish_deliveries(&self.store, &ends).await?;
+        let ended = record::finish_deliveries(&self.store, &ends, None).await?;
         for _ in ended.iter().filter(|has_ended| **has_ended) {
             telemetry::count_ended_delivery(DeliveryStatus::Discarded);
         }

@@ -8,8 +8,10 @@
 //! - [`pool`] keeps unused connections, and [`connector`] opens new ones;
 //! - [`round_trip`] sends one request over one connection;
 //! - [`observed_stream`] notes the bytes that arrive;
-//! - [`response_head`] reads the status out of them where the HTTP library refuses the head.
+//! - [`response_head`] keeps the header lines, and reads the status where the HTTP library refuses the head;
+//! - [`certificate`] says in words why TLS failed.
 
+mod certificate;
 mod connector;
 mod error;
 mod observed_stream;
@@ -23,11 +25,14 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 
+pub(crate) use self::certificate::{ExplainingVerifier, tls_error_text};
 pub(crate) use self::connector::{Connector, Destination};
 pub(crate) use self::error::{SendError, Stage};
+pub(crate) use self::observed_stream::FirstByte;
 use self::pool::Pool;
 pub(crate) use self::round_trip::Answer;
-use self::round_trip::{Open, RoundTrip};
+use self::round_trip::{KeptConnection, Open, RoundTrip};
+use crate::delivery::exchange_trace::ExchangeTrace;
 use crate::telemetry;
 
 /// Sends requests over kept and new connections.
@@ -51,18 +56,19 @@ impl HttpClient {
         &self,
         to: &Destination,
         request: Request<Full<Bytes>>,
+        trace: &ExchangeTrace,
     ) -> Result<Answer, SendError> {
         if let Some(kept) = self.pool.take(&to.host) {
             let RoundTrip { result, is_probably_unread } =
-                self.make_round_trip(kept, to, request.clone()).await;
+                self.make_round_trip(kept, to, request.clone(), trace, true).await;
             if !is_probably_unread {
                 return result;
             }
             telemetry::record_second_try();
         }
         // Not another kept connection, because the same server may have closed it as well.
-        let opened = self.connector.connect(to).await?;
-        self.make_round_trip(opened, to, request).await.result
+        let opened = self.connector.connect(to, trace).await?;
+        self.make_round_trip(opened, to, request, trace, false).await.result
     }
 
     async fn make_round_trip(
@@ -70,11 +76,14 @@ impl HttpClient {
         open: Open,
         to: &Destination,
         request: Request<Full<Bytes>>,
+        trace: &ExchangeTrace,
+        is_reused: bool,
     ) -> RoundTrip {
         if let Open::Http2(shared) = &open {
             // Other requests share it from now on.
             self.pool.keep(&to.host, Open::Http2(shared.clone()));
         }
-        round_trip::make_round_trip(open, request, self.pool.clone(), &to.host).await
+        let kept = KeptConnection { pool: self.pool.clone(), host: Arc::clone(&to.host) };
+        round_trip::make_round_trip(open, request, kept, trace, is_reused).await
     }
 }

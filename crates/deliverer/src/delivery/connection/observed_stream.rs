@@ -1,13 +1,14 @@
-//! A stream that notes the bytes that arrive, so that a failed exchange knows whether the endpoint responded.
+//! A stream that notes the bytes that arrive: whether and when the endpoint responded, and the head of its response.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
-use super::response_head::{HeadScanner, ResponseHead};
+use super::response_head::{HeadScanner, HeaderLines, ResponseHead};
 
 /// Notes the bytes that arrive on a connection.
 #[derive(Debug, Default)]
@@ -18,14 +19,38 @@ struct Arrived {
     /// Bytes since the connection was opened.
     bytes: u64,
     scanner: HeadScanner,
+    first_byte: FirstByte,
+}
+
+/// When the first byte of a response arrived. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FirstByte(Arc<OnceLock<Instant>>);
+
+impl FirstByte {
+    /// Notes that bytes arrived. Only the first call counts.
+    pub(crate) fn note(&self) {
+        self.0.get_or_init(Instant::now);
+    }
+
+    /// Returns when the first byte arrived; `None` if none did.
+    pub(crate) fn arrived_at(&self) -> Option<Instant> {
+        self.0.get().copied()
+    }
 }
 
 impl Observation {
-    /// Begins to scan another response, and returns the number of bytes that arrived before it.
-    pub(super) fn expect_response(&self) -> u64 {
+    /// Begins to scan another response, and returns the number of bytes that arrived before it. The first byte is noted in
+    /// `first_byte`.
+    pub(super) fn expect_response(&self, first_byte: FirstByte) -> u64 {
         let mut arrived = self.lock();
         arrived.scanner = HeadScanner::default();
+        arrived.first_byte = first_byte;
         arrived.bytes
+    }
+
+    /// Takes the header lines of an HTTP/1.1 response. A connection without a request keeps none.
+    pub(super) fn take_header_lines(&self) -> HeaderLines {
+        self.lock().scanner.take_lines()
     }
 
     /// Returns the number of bytes that arrived since the connection was opened.
@@ -41,6 +66,7 @@ impl Observation {
     fn note(&self, bytes: &[u8]) {
         let mut arrived = self.lock();
         arrived.bytes += bytes.len() as u64;
+        arrived.first_byte.note();
         arrived.scanner.read(bytes);
     }
 
@@ -154,7 +180,7 @@ mod tests {
         let read = near.read(&mut buffer).await.expect("read");
         assert_eq!(observation.received_bytes(), read as u64);
         assert_eq!(observation.response_head().map(|head| head.status), Some(204));
-        let before = observation.expect_response();
+        let before = observation.expect_response(FirstByte::default());
         assert_eq!((before, observation.response_head()), (read as u64, None));
         drop(far);
         assert_eq!(near.read(&mut buffer).await.expect("the end"), 0);

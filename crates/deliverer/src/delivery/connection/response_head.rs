@@ -1,10 +1,12 @@
-//! Reads the status of a response whose head the HTTP library refuses.
+//! Reads the head of a response: its header lines, which are stored, and its status, if the HTTP library refuses the head.
 //!
 //! The library decides what a head means as long as it accepts it. It refuses some heads whatever its options, such as one
 //! with a NUL or with more headers than the limit. The endpoint has answered nevertheless, and its status decides
-//! (contract §3). This scanner sees the same bytes, and keeps only the status and `Retry-After`.
+//! (contract §3). This scanner sees the same bytes, and keeps the status, `Retry-After`, and the header lines as they arrived.
 //!
 //! A response whose lengths contradict each other has no status, because a client has to discard it (RFC 9112 §6.3).
+
+use domain::limits::MAX_RESPONSE_HEADERS_KEPT_BYTES;
 
 /// Bytes of a line that are kept, which is enough for a status and for `Retry-After`.
 const MAX_LINE_BYTES: usize = 128;
@@ -22,6 +24,24 @@ pub(super) struct ResponseHead {
     pub(super) is_complete: bool,
 }
 
+/// The header lines of a response.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct HeaderLines {
+    /// At most [`MAX_RESPONSE_HEADERS_KEPT_BYTES`], without the status line and the empty line.
+    pub(super) block: Vec<u8>,
+    /// Whether there were more.
+    pub(super) is_cut: bool,
+}
+
+impl HeaderLines {
+    /// Keeps as much of these bytes as there is room for.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        let room = MAX_RESPONSE_HEADERS_KEPT_BYTES - self.block.len();
+        self.block.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.is_cut |= bytes.len() > room;
+    }
+}
+
 /// Reads a response head byte by byte. Interim heads (1xx) before the final one are skipped.
 #[derive(Debug, Default)]
 pub(super) struct HeadScanner {
@@ -30,6 +50,7 @@ pub(super) struct HeadScanner {
     state: State,
     /// The value of `Content-Length` so far.
     length: Option<u64>,
+    lines: HeaderLines,
 }
 
 #[derive(Debug, Default)]
@@ -54,16 +75,35 @@ impl HeadScanner {
         }
     }
 
+    /// Takes the header lines after the final status line so far.
+    pub(super) fn take_lines(&mut self) -> HeaderLines {
+        std::mem::take(&mut self.lines)
+    }
+
     /// Reads further bytes of the response. Bytes after the head are ignored.
     pub(super) fn read(&mut self, bytes: &[u8]) {
         for byte in bytes {
             match &self.state {
                 State::Invalid => return,
                 State::Final(head) if head.is_complete => return,
-                _ if *byte == b'\n' => self.end_line(),
+                _ => {}
+            }
+            if matches!(self.state, State::Final(_)) {
+                self.keep_byte(*byte);
+            }
+            match byte {
+                b'\n' => self.end_line(),
                 _ if self.line.len() < MAX_LINE_BYTES => self.line.push(*byte),
                 _ => {}
             }
+        }
+    }
+
+    /// Keeps a byte of a header line. The empty line that ends the head is not kept: its `\r` is the first byte of a line.
+    fn keep_byte(&mut self, byte: u8) {
+        let is_end = matches!(byte, b'\r' | b'\n') && matches!(self.line[..], [] | [b'\r']);
+        if !is_end {
+            self.lines.push(&[byte]);
         }
     }
 
@@ -84,7 +124,8 @@ impl HeadScanner {
             State::Final(head) if line.is_empty() => head.is_complete = true,
             State::Final(head) => match parse_header(line) {
                 Some((name, value)) if name.eq_ignore_ascii_case("retry-after") => {
-                    head.retry_after = Some(value.to_owned());
+                    // Of several, hyper's caller reads the first too.
+                    head.retry_after.get_or_insert_with(|| value.to_owned());
                 }
                 Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
                     for length in value.split(',') {
@@ -195,6 +236,23 @@ mod tests {
             assert_eq!(with(contradictory), None, "{contradictory}");
         }
         assert_eq!(with("content-length: 5, 5\r\ncontent-length: 5"), complete(200));
+    }
+
+    #[test]
+    fn header_lines_are_kept_as_they_arrived_without_those_of_interim_heads() {
+        let lines = |bytes: &[u8]| {
+            let mut scanner = HeadScanner::default();
+            scanner.read(bytes);
+            scanner.take_lines()
+        };
+        let kept = |block: &[u8]| HeaderLines { block: block.to_vec(), is_cut: false };
+        let head = b"HTTP/1.1 103 Early\r\nlink: x\r\n\r\nHTTP/1.1 302 Found\r\nLocation: /a\r\n b\r\nX:\0\xe4\n\r\nbody: no\r\n";
+        assert_eq!(lines(head), kept(b"Location: /a\r\n b\r\nX:\0\xe4\n"));
+        assert_eq!(lines(b"HTTP/1.1 200 OK\r\n\r\n"), kept(b""));
+        assert_eq!(lines(b"HTTP/1.1 200 OK\n\nbody"), kept(b""));
+        assert_eq!(lines(b"HTTP/1.1 100 Continue\r\nx: y\r\n"), kept(b""));
+        let long = [b"HTTP/1.1 200 OK\r\nx: ".as_slice(), &[b'a'; 5000], b"\r\n\r\n"].concat();
+        assert_eq!((lines(&long).block.len(), lines(&long).is_cut), (MAX_RESPONSE_HEADERS_KEPT_BYTES, true));
     }
 
     #[test]

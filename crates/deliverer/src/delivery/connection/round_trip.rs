@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use domain::delivery::exchange::{MAX_LOCATION_BYTES, ResponseHeaders};
+use domain::text::truncate_text;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, TRANSFER_ENCODING,
 };
 use http::{Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Full};
@@ -17,8 +19,10 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::error::SendError;
-use super::observed_stream::Observation;
+use super::observed_stream::{FirstByte, Observation};
 use super::pool::{Host, Pool};
+use super::response_head::HeaderLines;
+use crate::delivery::exchange_trace::{ConnectionFacts, ExchangeTrace};
 
 /// How long a connection without a user may take to close, for example to write what is buffered for an endpoint that
 /// does not read.
@@ -41,6 +45,7 @@ pub(super) enum Open {
 pub(super) struct Http1 {
     sender: http1::SendRequest<Body>,
     observation: Arc<Observation>,
+    facts: ConnectionFacts,
     _user: UserGuard,
 }
 
@@ -49,6 +54,7 @@ pub(super) struct Http1 {
 pub(super) struct Http2 {
     sender: http2::SendRequest<Body>,
     observation: Arc<Observation>,
+    facts: ConnectionFacts,
     _user: Arc<UserGuard>,
 }
 
@@ -62,8 +68,9 @@ impl Http1 {
         sender: http1::SendRequest<Body>,
         connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
         observation: Arc<Observation>,
+        facts: ConnectionFacts,
     ) -> Self {
-        Self { sender, observation, _user: spawn_connection(connection) }
+        Self { sender, observation, facts, _user: spawn_connection(connection) }
     }
 
     /// Whether a request can be sent over it, as far as this side knows.
@@ -78,8 +85,9 @@ impl Http2 {
         sender: http2::SendRequest<Body>,
         connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
         observation: Arc<Observation>,
+        facts: ConnectionFacts,
     ) -> Self {
-        Self { sender, observation, _user: Arc::new(spawn_connection(connection)) }
+        Self { sender, observation, facts, _user: Arc::new(spawn_connection(connection)) }
     }
 
     /// Whether a request can be sent over it, as far as this side knows.
@@ -112,17 +120,30 @@ pub(crate) struct Answer {
     pub(crate) retry_after: Option<String>,
     /// `None` if the library refused the head, and has closed the connection.
     body: Option<AnswerBody>,
+    /// Whether the body has been read to its end.
+    is_whole: bool,
 }
 
 #[derive(Debug)]
 struct AnswerBody {
     incoming: Incoming,
     connection: Open,
-    pool: Pool,
-    host: Host,
+    kept: KeptConnection,
+}
+
+/// Where a connection is kept after its response.
+#[derive(Debug)]
+pub(super) struct KeptConnection {
+    pub(super) pool: Pool,
+    pub(super) host: Host,
 }
 
 impl Answer {
+    /// Returns whether the body has been read to its end. Otherwise it was cut off, or there is more of it.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
     /// Returns the next part of the body; `None` at its end, also if it is cut off.
     pub(crate) async fn chunk(&mut self) -> Option<Bytes> {
         loop {
@@ -138,6 +159,7 @@ impl Answer {
                     return None;
                 }
                 None => {
+                    self.is_whole |= self.body.is_some();
                     self.body.take().into_iter().for_each(AnswerBody::keep_connection);
                     return None;
                 }
@@ -150,7 +172,7 @@ impl AnswerBody {
     /// Keeps the connection for the next request, once it is ready.
     fn keep_connection(self) {
         let Open::Http1(mut connection) = self.connection else { return };
-        let (pool, host) = (self.pool, self.host);
+        let KeptConnection { pool, host } = self.kept;
         if connection.is_usable() {
             return pool.keep(&host, Open::Http1(connection));
         }
@@ -175,25 +197,34 @@ pub(super) struct RoundTrip {
 pub(super) async fn make_round_trip(
     mut open: Open,
     request: Request<Body>,
-    pool: Pool,
-    host: &Host,
+    kept: KeptConnection,
+    trace: &ExchangeTrace,
+    is_reused: bool,
 ) -> RoundTrip {
     let observation = Arc::clone(open.observation());
-    let before = observation.expect_response();
+    let first_byte = FirstByte::default();
+    let before = open.expect_response(&first_byte);
+    trace.begin_request(open.facts(), is_reused, first_byte.clone());
     match open.send(request).await {
         Ok(response) => {
+            // On HTTP/2 the bytes of several responses arrive in turns.
+            first_byte.note();
             let is_probably_unread = matches!(open, Open::Http1(_)) && is_unsolicited_timeout(&response);
+            trace.note_response(response_headers(&open, response.headers()));
             let (head, incoming) = response.into_parts();
             let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
             let answer = Answer {
                 status: head.status.as_u16(),
                 retry_after: retry_after.map(str::to_owned),
-                body: Some(AnswerBody { incoming, connection: open, pool, host: Arc::clone(host) }),
+                body: Some(AnswerBody { incoming, connection: open, kept }),
+                is_whole: false,
             };
             RoundTrip { result: Ok(answer), is_probably_unread }
         }
         Err(failure) => {
             if let Some(answer) = read_refused_head(&failure, &observation) {
+                let HeaderLines { block, is_cut } = observation.take_header_lines();
+                trace.note_response(ResponseHeaders { block, is_cut, location: None });
                 return RoundTrip { result: Ok(answer), is_probably_unread: false };
             }
             let is_probably_unread = failure.is_unsent || observation.received_bytes() == before;
@@ -227,7 +258,31 @@ fn read_refused_head(failure: &Failure, observation: &Observation) -> Option<Ans
         status: head.status,
         retry_after: head.retry_after,
         body: None,
+        is_whole: false,
     })
+}
+
+/// Returns the header lines of a response: as they arrived over HTTP/1.1, or composed of the fields of HTTP/2.
+fn response_headers(open: &Open, headers: &HeaderMap) -> ResponseHeaders {
+    let lines = match open {
+        Open::Http1(connection) => connection.observation.take_header_lines(),
+        Open::Http2(_) => compose_lines(headers),
+    };
+    let HeaderLines { block, is_cut } = lines;
+    let location = headers.get(LOCATION).filter(|_| is_cut);
+    let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let location = location.map(|text| truncate_text(&text, MAX_LOCATION_BYTES).into_owned());
+    ResponseHeaders { block, is_cut, location }
+}
+
+fn compose_lines(headers: &HeaderMap) -> HeaderLines {
+    let mut lines = HeaderLines::default();
+    for (name, value) in headers {
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            lines.push(part);
+        }
+    }
+    lines
 }
 
 /// Why a connection did not answer a request.
@@ -257,6 +312,22 @@ fn is_unprocessed(error: &hyper::Error) -> bool {
 }
 
 impl Open {
+    fn facts(&self) -> ConnectionFacts {
+        match self {
+            Self::Http1(connection) => connection.facts,
+            Self::Http2(connection) => connection.facts,
+        }
+    }
+
+    /// Begins to observe another response, and returns the number of bytes that arrived before it. The first byte of an
+    /// HTTP/2 response is not told apart from those of others.
+    fn expect_response(&self, first_byte: &FirstByte) -> u64 {
+        match self {
+            Self::Http1(connection) => connection.observation.expect_response(first_byte.clone()),
+            Self::Http2(connection) => connection.observation.expect_response(FirstByte::default()),
+        }
+    }
+
     fn observation(&self) -> &Arc<Observation> {
         match self {
             Self::Http1(connection) => &connection.observation,
@@ -319,5 +390,17 @@ mod tests {
             assert_eq!(request.uri().to_string(), line);
             assert_eq!(request.headers()[HOST], host);
         }
+    }
+
+    #[test]
+    fn the_fields_of_http2_become_lines_within_the_limit() {
+        let mut headers = HeaderMap::new();
+        headers.append("x-first", HeaderValue::from_static("1"));
+        headers.append("x-second", HeaderValue::from_bytes(b"\xe4").expect("a value"));
+        let lines = compose_lines(&headers);
+        assert_eq!((lines.block.as_slice(), lines.is_cut), (&b"x-first: 1\r\nx-second: \xe4\r\n"[..], false));
+        headers.append("x-long", HeaderValue::from_bytes(&[b'a'; 5000]).expect("a value"));
+        let lines = compose_lines(&headers);
+        assert_eq!((lines.block.len(), lines.is_cut), (4096, true));
     }
 }

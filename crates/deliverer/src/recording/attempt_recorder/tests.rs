@@ -28,9 +28,11 @@ fn attempt(number: u128) -> AttemptRecord {
         ended: Timestamp::UNIX_EPOCH,
         duration_ms: 1,
         facts: Facts { response_body: Some("a body".to_owned()), ..Facts::from_status(500) },
+        exchange: vec![1],
         trigger: Trigger::Fresh,
         status: DeliveryStatus::Failed,
         next_attempt_at: None,
+        counts: true,
     }
 }
 
@@ -172,8 +174,24 @@ async fn nothing_is_left_out_while_the_database_refuses_every_statement() {
 #[test]
 fn a_statement_holds_each_delivery_once_in_the_order_of_the_key() {
     let request = |number| (attempt(number), oneshot::channel().0);
-    let (batch, rest) = split_repeated([3, 1, 3, 2, 1, 3].map(request).into());
+    let (batch, rest) = split_batch([3, 1, 3, 2, 1, 3].map(request).into());
     let events = |requests: &[Request]| -> Vec<i32> { requests.iter().map(|(a, _)| a.round).collect() };
     assert_eq!(events(&batch), [1, 2, 3]);
     assert_eq!(events(&rest), [3, 1, 3], "later attempts keep their order");
+}
+
+#[test]
+fn a_batch_is_bounded_in_bytes_and_has_at_least_one_attempt() {
+    let request = |(number, bytes): (u128, usize)| {
+        let exchange = vec![0; bytes];
+        (AttemptRecord { exchange, ..attempt(number) }, oneshot::channel().0)
+    };
+    let numbers = |requests: &[Request]| {
+        requests.iter().map(|(attempt, _)| attempt.key.event.to_uuid().as_u128()).collect::<Vec<_>>()
+    };
+    let half = MAX_BATCH_BYTES / 2;
+    let (batch, rest) = split_batch([(1, half), (2, half), (3, 1)].map(request).into());
+    assert_eq!((numbers(&batch), numbers(&rest)), (vec![1], vec![2, 3]), "the texts count, too");
+    let (batch, rest) = split_batch([(1, 2 * MAX_BATCH_BYTES), (2, 1)].map(request).into());
+    assert_eq!((numbers(&batch), numbers(&rest)), (vec![1], vec![2]));
 }
