@@ -2,6 +2,7 @@
 
 import { signal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
+import { enter, newEntry } from './lib/places';
 
 export const BASE = '/console';
 
@@ -15,23 +16,28 @@ const here = (): Where => ({
   query: new URLSearchParams(location.search),
 });
 
+enter();
 export const where = signal<Where>(here());
 
 addEventListener('popstate', () => {
+  enter();
   where.value = here();
 });
 
 export function navigate(to: string, { replace = false } = {}): void {
-  history[replace ? 'replaceState' : 'pushState'](null, '', BASE + to);
+  const samePage = to.split('?')[0] === where.peek().path;
+  if (replace) history.replaceState(samePage ? history.state : newEntry(), '', BASE + to);
+  else history.pushState(newEntry(), '', BASE + to);
+  enter();
   where.value = here();
 }
 
 /** Changes query parameters in place. Filters are part of the URL, so that people can share it. */
-export function setQuery(changes: Record<string, string>): void {
+export function setQuery(changes: Record<string, string>, { push = false } = {}): void {
   const query = new URLSearchParams(where.value.query);
   for (const [name, value] of Object.entries(changes)) value ? query.set(name, value) : query.delete(name);
   const text = query.toString();
-  navigate(where.value.path + (text ? `?${text}` : ''), { replace: true });
+  navigate(where.value.path + (text ? `?${text}` : ''), { replace: !push });
 }
 
 export type Params = Record<string, string>;
@@ -64,19 +70,46 @@ interface LinkProps {
   to: string;
   children: ComponentChildren;
   class?: string;
-  title?: string;
+  title?: string | undefined;
+  id?: string;
   'aria-current'?: 'page' | undefined;
 }
+
+const opensElsewhere = (event: MouseEvent) => event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey;
 
 /** A link within the console. New tabs and copied addresses work as with any link. */
 export function Link({ to, children, ...rest }: LinkProps) {
   const follow = (event: MouseEvent) => {
-    if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    if (opensElsewhere(event)) return;
     event.preventDefault();
     navigate(to);
   };
   return (
     <a {...rest} href={BASE + to} onClick={follow}>
+      {children}
+    </a>
+  );
+}
+
+interface OptionProps {
+  to: string;
+  id: string;
+  class: string;
+  selected: boolean;
+  hover: () => void;
+  follow: () => void;
+  children: ComponentChildren;
+}
+
+/** A link that is an option of a list. The field of the list operates it, so it takes no focus of its own. */
+export function OptionLink({ to, id, class: name, selected, hover, follow, children }: OptionProps) {
+  const click = (event: MouseEvent) => {
+    if (opensElsewhere(event)) return;
+    event.preventDefault();
+    follow();
+  };
+  return (
+    <a role="option" id={id} class={name} aria-selected={selected} href={BASE + to} tabIndex={-1} onPointerMove={hover} onClick={click}>
       {children}
     </a>
   );
@@ -93,7 +126,17 @@ export const to = {
   editWebhook: (brand: string, webhook: string) => `/brands/${part(brand)}/webhooks/${part(webhook)}/edit`,
   event: (brand: string, webhook: string, event: string) =>
     `/brands/${part(brand)}/webhooks/${part(webhook)}/events/${part(event)}`,
+  /** An event without a webhook in its address: "Where is my event?" */
+  lookup: (brand: string, event: string) => `/brands/${part(brand)}/events/${part(event)}`,
+  events: (brand: string) => `/brands/${part(brand)}/events`,
+  /** An event of which only the id or the message id is known; for support. */
+  anyEvent: (id: string) => `/events/${part(id)}`,
+  /** The page that follows the creation of a webhook. */
+  created: (brand: string, webhook: string) => `/brands/${part(brand)}/webhooks/${part(webhook)}/created`,
   types: (brand: string) => `/brands/${part(brand)}/event-types`,
+  jobs: (brand: string) => `/brands/${part(brand)}/jobs`,
+  audit: (brand: string) => `/brands/${part(brand)}/audit`,
+  settings: (brand: string) => `/brands/${part(brand)}/settings`,
   tokens: (brand: string) => `/brands/${part(brand)}/tokens`,
   guide: (brand: string) => `/brands/${part(brand)}/guide`,
   type: (type: string) => `/catalogue/${part(type)}`,

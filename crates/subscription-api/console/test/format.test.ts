@@ -28,6 +28,7 @@ test('spans and times are short', () => {
   assert.equal(millis(999), '999 ms');
   assert.equal(millis(1234), '1.23 s');
   assert.equal(ago('2026-01-01T00:00:00.000Z', Date.parse('2026-01-01T00:00:00.400Z')), 'now');
+  assert.equal(ago('2026-01-01T00:00:01.000Z', Date.parse('2026-01-01T00:00:00.000Z')), 'now', 'clocks differ a little');
 });
 
 test('words of the API are humanized', () => {

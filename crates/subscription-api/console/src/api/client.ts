@@ -29,7 +29,12 @@ export function withQuery(path: string, query: Query): string {
   return text ? `${path}?${text}` : path;
 }
 
+let writes = 0;
+/** The number of requests of this tab that may have changed something. */
+export const writeCount = (): number => writes;
+
 async function sendOnce(method: string, path: string, { signal, body, token }: Options): Promise<Response> {
+  if (method !== 'GET') writes += 1;
   const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
   const headers: Record<string, string> = { authorization: `Bearer ${token ?? session.value?.token ?? ''}` };
   if (body !== undefined) headers['content-type'] = 'application/json';

@@ -16,11 +16,16 @@ export class Problem extends Error {
     this.name = 'Problem';
   }
 
+  /** Whether a later request may succeed, because the API or one of its servers was away. */
+  get retries(): boolean {
+    return this.status === 0 || this.status === 502 || this.status === 503 || this.status === 504;
+  }
+
   /** Advice that follows the error message. */
   get advice(): string {
     switch (this.status) {
       case 0:
-        return 'Check your connection. Pages with live data retry by themselves.';
+        return 'Check your connection. This page tries again every few seconds.';
       case 401:
         return 'Sign in again with a valid token.';
       case 403:

@@ -2,7 +2,7 @@
 
 import { parseKeeping } from '../lib/raw-json';
 import { call, path, send, withQuery, type Query } from './client';
-import type { AuditEntry, Brand, Contact, EventType, Overview, Page, Quotas, Rejected, RejectedFilter, RejectedGroup, Token, Webhook } from './types';
+import type { Brand, Contact, EventType, Overview, Page, Quotas, Webhook } from './types';
 
 export const readOverview = (signal?: AbortSignal) => call<Overview>('GET', '/admin/v1/overview', { signal });
 
@@ -21,15 +21,6 @@ export const editBrand = (brand: string, body: { name?: string; contact?: Contac
 export const setTypeEnabled = (brand: string, pattern: string, on: boolean) =>
   call<null>(on ? 'PUT' : 'DELETE', path`/admin/v1/brands/${brand}/event-types/${pattern}`);
 
-export const listTokens = (brand: string, query: Query, signal?: AbortSignal) =>
-  call<Page<Token>>('GET', withQuery(path`/admin/v1/brands/${brand}/tokens`, query), { signal });
-
-export const createToken = (brand: string, body: { name: string; role: string }) =>
-  call<Token & { token: string }>('POST', path`/admin/v1/brands/${brand}/tokens`, { body });
-
-export const deleteToken = (brand: string, token: string) =>
-  call<null>('DELETE', path`/admin/v1/brands/${brand}/tokens/${token}`);
-
 export const listAllWebhooks = (query: Query, signal?: AbortSignal) =>
   call<Page<Webhook>>('GET', withQuery('/admin/v1/webhooks', query), { signal });
 
@@ -38,23 +29,6 @@ export const disableWebhook = (webhook: string, detail: string) =>
 
 export const enableWebhook = (webhook: string, note: string, redeliverHeld: boolean) =>
   call<Webhook>('POST', path`/admin/v1/webhooks/${webhook}/enable`, { body: { note, redeliverHeld } });
-
-export const listRejected = (query: Query, signal?: AbortSignal) =>
-  call<Page<Rejected> & { total: number; complete: boolean }>('GET', withQuery('/admin/v1/rejected', query), { signal });
-
-export const summarizeRejected = (signal?: AbortSignal) =>
-  call<{ items: RejectedGroup[]; dropped: RejectedGroup[]; total: number; complete: boolean }>('GET', '/admin/v1/rejected/summary', { signal });
-
-const given = (filter: RejectedFilter) => Object.fromEntries(Object.entries(filter).filter(([, value]) => value));
-
-export const republishRejected = (limit: number | null, filter: RejectedFilter) =>
-  call<{ republished: number; complete: boolean }>('POST', '/admin/v1/rejected/republish', { body: { ...(limit ? { limit } : {}), ...given(filter) } });
-
-export const deleteRejected = (filter: RejectedFilter) =>
-  call<{ deleted: number; complete: boolean } | null>('DELETE', withQuery('/admin/v1/rejected', filter));
-
-export const listAudit = (query: Query, signal?: AbortSignal) =>
-  call<Page<AuditEntry>>('GET', withQuery('/admin/v1/audit', query), { signal });
 
 export async function listCatalogue(signal?: AbortSignal): Promise<EventType[]> {
   const all: EventType[] = [];

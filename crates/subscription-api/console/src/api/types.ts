@@ -22,6 +22,21 @@ export interface Disabled {
   at: string;
 }
 
+/** The states of a webhook's health, worst first. */
+export const HEALTH_STATES = ['disabled', 'failing', 'resting', 'paused', 'idle', 'healthy'] as const;
+export type HealthState = (typeof HEALTH_STATES)[number];
+
+/** How a webhook fares. The figures that count towards disabling it are in `Health`. */
+export interface WebhookHealth {
+  state: HealthState;
+  /** When the state began. */
+  since: string | null;
+  /** Share of delivered attempts, 0 to 1. */
+  successRate: number | null;
+  /** When the platform disables the webhook if it goes on like this. */
+  disablesAt: string | null;
+}
+
 export interface Webhook {
   id: string;
   brandId: string;
@@ -37,6 +52,8 @@ export interface Webhook {
   ratePerSecond: number | null;
   /** Omitted if the webhook uses v1 only. */
   signatures?: Signature[];
+  /** Omitted by an API of the previous version. */
+  health?: WebhookHealth;
   created: string;
   updated: string;
 }
@@ -58,6 +75,10 @@ export interface Secret {
   publicKey?: string;
   /** Custom headers with their values; not after a rotation. */
   headers?: Record<string, string>;
+  /** When the previous secret stops signing; null if only one signs. */
+  previousExpires?: string | null;
+  /** When the secret was rotated last; null if never. */
+  rotated?: string | null;
 }
 
 export interface RotatedSecret extends Secret {
@@ -74,6 +95,9 @@ export interface Delivery {
   lastAttemptAt: string | null;
   nextAttemptAt: string | null;
   lastError: string | null;
+  /** Outcome and status of the last attempt. Omitted by an API of the previous version. */
+  outcome?: Outcome | null;
+  statusCode?: number | null;
 }
 
 /** An event in a list, without its data because a list may hold fifty thousand events. */
@@ -92,6 +116,79 @@ export interface EventInFull extends EventRow {
   data: string;
 }
 
+export const DISPOSITIONS = ['routed', 'no_webhook', 'not_enabled', 'rejected'] as const;
+/** What the router did with an event. */
+export type Disposition = (typeof DISPOSITIONS)[number];
+
+/** An event of a brand, whether or not a webhook received it. */
+export interface EventView {
+  id: string;
+  /** Omitted in the brand's own list. */
+  brandId?: string;
+  /** Null if the event was rejected because it has none. */
+  type: string | null;
+  created: string;
+  /** When the router took the event. */
+  received: string;
+  /** The producer's key, such as an order id. It is not sent to endpoints. */
+  key: string | null;
+  disposition: Disposition;
+  /** A sentence that explains the disposition. */
+  detail: string | null;
+  /** Why the event was rejected. */
+  reason?: string | null;
+  test?: boolean;
+}
+
+export const LOOKUP_RESULTS = [
+  'delivered',
+  'retrying',
+  'queued',
+  'failed',
+  'held',
+  'discarded',
+  'not_subscribed',
+  'filtered',
+  'paused',
+  'disabled',
+  'created_later',
+] as const;
+export type LookupResult = (typeof LOOKUP_RESULTS)[number];
+
+/** The answer of one webhook to "Where is my event?". */
+export interface LookupWebhook {
+  webhookId: string;
+  endpoint: string;
+  description: string | null;
+  status: WebhookStatus | 'deleted';
+  result: LookupResult;
+  /** A full sentence. */
+  detail: string | null;
+  since: string | null;
+  /** The number of deliveries in front of this one. */
+  ahead: number | null;
+  nextAttemptAt: string | null;
+  delivery: Delivery | null;
+}
+
+/** The answer to "Where is my event?". */
+export interface EventLookup extends EventView {
+  /** The JSON as the producer sent it; null where no webhook wanted the event. */
+  data: string | null;
+  /** How often the same id or message id was published again. */
+  duplicates: number;
+  webhooks: LookupWebhook[];
+  /** The same id in other brands; support only. */
+  others?: { brandId: string; id: string }[];
+}
+
+export interface SearchResults {
+  brands: { brandId: string; name: string }[];
+  webhooks: { id: string; brandId: string; endpoint: string; description: string | null; status: WebhookStatus }[];
+  eventTypes: { type: string; description: string }[];
+  events: (EventView & { brandId: string })[];
+}
+
 export const OUTCOMES = [
   'delivered',
   'http_status',
@@ -101,6 +198,7 @@ export const OUTCOMES = [
   'tls',
   'blocked',
   'protocol',
+  'auth',
 ] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
@@ -112,13 +210,55 @@ export interface Attempt {
   statusCode: number | null;
   error: string | null;
   responseBody: string | null;
-  trigger: 'fresh' | 'retry' | 'redeliver' | 'held' | 'test';
+  trigger: 'fresh' | 'retry' | 'redeliver' | 'held' | 'test' | 'catchup';
+}
+
+/** A header as it was sent: name and value. */
+export type Header = readonly [name: string, value: string];
+
+/** One attempt with its request and response. */
+export interface Exchange extends Attempt {
+  request: {
+    /** Whether it was handed to a connection; null if that was not recorded. */
+    sent?: boolean | null;
+    method: string;
+    url: string | null;
+    /** Values of custom headers are `(hidden)`. Over HTTP/2 the first ones are pseudo-headers such as `:path`. */
+    headers: Header[] | null;
+    body: string | null;
+    /** Why `body` is null. */
+    bodyUnavailable?: string | null;
+  } | null;
+  /** Null if no response arrived. */
+  response: {
+    status: number;
+    headers: Header[] | null;
+    /** Whether headers beyond the first 4 KiB were left out. */
+    headersTruncated: boolean | null;
+    body: string | null;
+    bodyTruncated: boolean | null;
+  } | null;
+  /** Milliseconds per phase; null where a phase did not happen. */
+  timing: {
+    dnsMs: number | null;
+    connectMs: number | null;
+    tlsMs: number | null;
+    firstByteMs: number | null;
+    /** Whether an open connection was used again; null if that was not recorded. */
+    reusedConnection?: boolean | null;
+  } | null;
+  remoteAddress: string | null;
+  tls: { version: string | null; problem: string | null } | null;
+  /** Where a 3xx response pointed to. */
+  location: string | null;
 }
 
 export interface StatsBucket {
   at: string;
   attempts: number;
   outcomes: Partial<Record<Outcome, number>>;
+  /** Deliveries that ended in the bucket. Omitted by an API of the previous version. */
+  events?: { delivered: number; failed: number };
   latencyMs: { p50: number | null; p90: number | null; p99: number | null };
 }
 
@@ -132,7 +272,8 @@ export interface Stats {
 export interface RedeliveryRange {
   from: string;
   to: string;
-  status?: DeliveryStatus;
+  /** `failed` if omitted; `all` includes delivered events. */
+  status?: DeliveryStatus | 'all';
   type?: string;
 }
 
@@ -145,12 +286,21 @@ export interface RangeCount {
 
 export interface RedeliveryJob {
   id: string;
-  state: 'running' | 'finished' | 'stopped';
+  state: 'running' | 'finished' | 'stopped' | 'cancelled';
   total: number;
   /** Whether there are more deliveries than total. */
   more: boolean;
   attempted: number;
   delivered: number;
+  brandId?: string;
+  webhookId?: string;
+  created?: string;
+  updated?: string;
+  actor?: string | null;
+  from?: string | null;
+  to?: string | null;
+  status?: DeliveryStatus | 'all' | null;
+  type?: string | null;
 }
 
 /** An entry of the catalogue. Schema and example are JSON as support entered it. */
@@ -194,11 +344,25 @@ export interface Quotas {
   waitingBytes: number | null;
 }
 
-export interface Token {
+/** A named token of support. */
+export interface SupportToken {
   id: string;
   name: string;
-  role: 'read' | 'write';
   created: string;
+  /** At most a minute old; null if the token was never used. */
+  lastUsedAt?: string | null;
+  /** Null if the token does not expire. */
+  expires?: string | null;
+}
+
+/** A token of a brand. */
+export interface Token extends SupportToken {
+  role: 'read' | 'write';
+}
+
+/** The answer to a new token, the only one with its text. */
+export interface CreatedToken extends SupportToken {
+  token: string;
 }
 
 export interface AuditEntry {
@@ -210,17 +374,39 @@ export interface AuditEntry {
   subject: string;
   before: unknown;
   after: unknown;
+  /** What came of the act. Omitted by an API of the previous version. */
+  outcome?: 'done' | 'failed' | 'unknown';
+}
+
+/** A webhook that fails or is disabled, with the people to tell. */
+export interface Attention {
+  webhook: Webhook;
+  brand: { brandId: string; name: string; contact: Contact | null };
+  waiting: { deliveries: number; more?: boolean; oldest: string | null };
 }
 
 export interface Overview {
   at: string;
   services: { service: string; id: string; host: string; version: string; started: string; lastSeen: string }[];
-  queues: { name: string; messages: number }[];
-  waiting: { deliveries: number; more: boolean; oldest: string | null };
+  /** `note` explains a queue whose messages are not what one expects. */
+  queues: { name: string; messages: number; note?: string | null }[];
+  waiting: {
+    deliveries: number;
+    more: boolean;
+    /** When the oldest delivery was due. */
+    oldest: string | null;
+    oldestBrandId?: string | null;
+    oldestWebhookId?: string | null;
+  };
   webhooks: Record<WebhookStatus, number>;
   disabled: Webhook[];
+  /** Worst first, at most 100. Omitted by an API of the previous version. */
+  attention?: Attention[];
+  attentionMore?: boolean;
   rejected: number;
   minutes: StatsBucket[];
+  /** Addresses that the operator configured. */
+  links?: { grafana?: string | null; runbook?: string | null };
 }
 
 export interface Rejected {
@@ -239,6 +425,25 @@ export interface RejectedGroup {
   reason: string | null;
   messages: number;
   bytes: number;
+  type?: string | null;
+  /** When the first and the last of them were rejected; null if unknown. */
+  first?: string | null;
+  last?: string | null;
+}
+
+/** Republishing or deleting rejected messages in the background. */
+export interface RejectedJob {
+  id: string;
+  action: 'republish' | 'delete';
+  brandId: string | null;
+  reason: string | null;
+  type: string | null;
+  state: 'running' | 'finished' | 'stopped';
+  done: number;
+  total: number | null;
+  created: string;
+  updated: string;
+  actor: string | null;
 }
 
 /** Narrows rejected messages to a brand, a reason, or both; an empty text to neither. */

@@ -9,10 +9,6 @@ import type {
   Health,
   OfferedType,
   Page,
-  RangeCount,
-  RedeliveryJob,
-  RedeliveryRange,
-  RotatedSecret,
   Secret,
   Stats,
   Webhook,
@@ -42,13 +38,6 @@ export const editWebhook = (webhookRef: WebhookRef, body: WebhookEdit) =>
 
 export const deleteWebhook = (webhookRef: WebhookRef) => call<null>('DELETE', webhookPath(webhookRef));
 
-export const readSecret = (webhookRef: WebhookRef) => call<Secret>('GET', `${webhookPath(webhookRef)}/secret`);
-
-export const rotateSecret = (webhookRef: WebhookRef, overlapSeconds: number) =>
-  call<RotatedSecret>('POST', `${webhookPath(webhookRef)}/secret/rotate`, {
-    body: { overlapSeconds },
-  });
-
 export const sendTest = (webhookRef: WebhookRef, type: string | null) =>
   call<{ eventId: string }>('POST', `${webhookPath(webhookRef)}/test`, { body: type ? { type } : {} });
 
@@ -75,15 +64,6 @@ export const listAttempts = (webhookRef: WebhookRef, event: string, signal?: Abo
 
 export const redeliverEvent = (webhookRef: WebhookRef, event: string) =>
   call<{ queued: number }>('POST', `${eventPath(webhookRef, event)}/redeliver`);
-
-export const countRange = (webhookRef: WebhookRef, body: RedeliveryRange) =>
-  call<RangeCount>('POST', `${webhookPath(webhookRef)}/redeliver?dryRun=true`, { body });
-
-export const redeliverRange = (webhookRef: WebhookRef, body: RedeliveryRange) =>
-  call<{ jobId: string; queued: number }>('POST', `${webhookPath(webhookRef)}/redeliver`, { body });
-
-export const readRedelivery = (webhookRef: WebhookRef, job: string, signal?: AbortSignal) =>
-  call<RedeliveryJob>('GET', webhookPath(webhookRef) + path`/redeliver/${job}`, { signal });
 
 /** Reads all pages of the catalogue as the brand sees it, because a tree needs every type. */
 export async function offeredTypes(brand: string, signal?: AbortSignal): Promise<OfferedType[]> {

@@ -1,11 +1,17 @@
-// Formats numbers and times for people, in the reader's time zone and locale, and in UTC.
+// Formats numbers and times for people, in English and in the zone of the switch.
 
-const number = new Intl.NumberFormat();
-const compact = new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 1 });
-const percent = new Intl.NumberFormat(undefined, { style: 'percent', maximumFractionDigits: 1 });
-const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
-const second = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
-const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'always', style: 'short' });
+import { LOCALE, zoned, zoneName, type Zone } from './zone';
+
+const number = new Intl.NumberFormat(LOCALE);
+const compact = new Intl.NumberFormat(LOCALE, { notation: 'compact', maximumFractionDigits: 1 });
+const percent = new Intl.NumberFormat(LOCALE, { style: 'percent', maximumFractionDigits: 1 });
+const day = zoned({ dateStyle: 'medium' });
+const second = zoned({ day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+const minute = zoned({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const clock = zoned({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const clockSecond = zoned({ hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+const dayOnly = zoned({ day: 'numeric', month: 'short' });
+const relative = new Intl.RelativeTimeFormat(LOCALE, { numeric: 'always', style: 'short' });
 
 export const count = (n: number): string => (Math.abs(n) < 100_000 ? number : compact).format(n);
 export const exactCount = (n: number): string => number.format(n);
@@ -22,8 +28,20 @@ export function share(part: number, whole: number): string {
 /** `9 events`, `1 event`. */
 export const pluralize = (n: number, one: string, more = `${one}s`): string => `${count(n)} ${n === 1 ? one : more}`;
 
-export const localTime = (at: string): string => second.format(new Date(at));
-export const localDay = (at: string): string => day.format(new Date(at));
+/** `29 Nov 2026, 08:13:02`, without the zone, for places that name it beside. */
+export const plainTime = (at: string | number): string => second(at);
+/** `29 Nov 2026, 08:13:02 CET` */
+export const localTime = (at: string | number): string => `${second(at)} ${zoneName(at)}`;
+/** `29 Nov, 08:13`, without the zone, for axes and tables that name it in their head. */
+export const shortTime = (at: string | number): string => minute(at);
+/** `08:13` and `08:13:02`, without the zone. */
+export const clockTime = (at: string | number): string => clock(at);
+export const clockSeconds = (at: string | number): string => clockSecond(at);
+/** A time in a given zone, whatever the switch says. */
+export const zonedTime = (at: string, of: Zone): string =>
+  new Intl.DateTimeFormat(LOCALE, { dateStyle: 'medium', timeStyle: 'medium', hourCycle: 'h23', ...(of === 'utc' ? { timeZone: 'UTC' } : {}) }).format(new Date(at));
+export const localDay = (at: string | number): string => day(at);
+export const shortDay = (at: string | number): string => dayOnly(at);
 export const utcTime = (at: string): string => `${at.replace('T', ' ').replace('Z', '')} UTC`;
 
 export function millis(ms: number | null): string {
@@ -39,9 +57,13 @@ const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['second', 1],
 ];
 
-/** `3 min. ago`, `in 20 sec.` */
+/** A time this close to now is now: clocks of servers and browsers differ, and "in 1 sec" would puzzle. */
+const NOW_SECONDS = 5;
+
+/** `3 min. ago`, `in 20 sec.`, `now` */
 export function ago(at: string, now: number): string {
   const seconds = Math.round((Date.parse(at) - now) / 1000);
+  if (Math.abs(seconds) < NOW_SECONDS) return 'now';
   for (const [unit, length] of UNITS) {
     if (Math.abs(seconds) >= length) return relative.format(Math.trunc(seconds / length), unit);
   }
@@ -74,8 +96,4 @@ export function bytes(n: number): string {
   return `${(n / 1024 ** (unit + 1)).toFixed(1)} ${units[unit]}`;
 }
 
-/** Formats a word of the API for people: `http_status` becomes `HTTP status`. */
-export function humanize(text: string): string {
-  const spoken = text.replace(/[_.]/g, ' ').replace(/^(http|dns|tls)\b/, (w) => w.toUpperCase());
-  return spoken.charAt(0).toUpperCase() + spoken.slice(1);
-}
+export { humanize } from './words';

@@ -49,3 +49,7 @@ export function togglePattern(chosen: readonly string[], pattern: string, on: bo
   if (!on) return others;
   return [...others.filter((c) => !covers(pattern, c)), pattern];
 }
+
+/** The webhooks that subscribe to one of these types, be it by a group or by everything. */
+export const webhooksOf = <W extends { events: readonly string[] }>(webhooks: readonly W[], types: readonly string[]): W[] =>
+  webhooks.filter(({ events }) => types.some((type) => events.some((pattern) => covers(pattern, type))));

@@ -38,7 +38,11 @@ export function useNewest(
       for (const row of await Promise.all(findLeft(pages.items.slice(0, HEAD), page).map((row) => read(row.id)))) found.set(row.id, row);
       pages.edit((items) => replaceChanged(items, found));
       const known = new Set(pages.items.slice(0, HEAD).map((row) => row.id));
-      setFresh(page.items.filter((row) => !known.has(row.id)));
+      const fresh = page.items.filter((row) => !known.has(row.id));
+      // An empty list shows its first events at once, because nothing can move.
+      if (pages.items.length === 0 && fresh.length > 0) {
+        pages.edit((items) => [...fresh.filter((row) => !items.some(({ id }) => id === row.id)), ...items]);
+      } else setFresh(fresh);
     } catch {
       // The next poll may succeed. The list itself reports when it cannot be read.
     }

@@ -1,8 +1,10 @@
-// A list that is read page by page, as far as the reader scrolls.
+// A list that is read page by page, as far as the reader scrolls. "Back" shows the pages that were read already.
 
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { Problem, toProblem } from '../api/problem';
+import { writeCount } from '../api/client';
 import type { Page } from '../api/types';
+import { keep, recall } from './places';
 
 export interface Pages<T> {
   items: T[];
@@ -27,13 +29,28 @@ interface State<T> {
   problem: Problem | null;
 }
 
+interface Kept<T> {
+  state: State<T>;
+  /** The number of changes that this tab had sent. */
+  writes: number;
+}
+
+/**
+ * Reads a list. "Back" shows what was read, unless this tab changed something since; a list that `follows` its newest
+ * rows by polling is shown in any case.
+ */
 export function usePages<T>(
   load: (cursor: string | null, signal: AbortSignal) => Promise<Page<T>>,
   dependencies: readonly unknown[],
+  { follows = false }: { follows?: boolean } = {},
 ): Pages<T> {
   const key = JSON.stringify(dependencies);
+  const kept = () => {
+    const found = recall<Kept<T>>(`pages ${key}`);
+    return found && (follows || found.writes === writeCount()) ? found.state : undefined;
+  };
   const blank: State<T> = { key, items: [], cursor: null, ready: false, busy: true, problem: null };
-  const [state, setState] = useState(blank);
+  const [state, setState] = useState<State<T>>(() => kept() ?? blank);
   const latest = useRef(load);
   latest.current = load;
   const running = useRef<AbortController | null>(null);
@@ -62,9 +79,15 @@ export function usePages<T>(
   );
 
   useEffect(() => {
-    void read(null);
+    // Rows that were read before stay; a list that follows its newest rows notices the rest.
+    const found = kept();
+    if (!found) void read(null);
+    else setState((old) => (old.key === key ? old : found));
     return () => running.current?.abort();
   }, [read]);
+  useEffect(() => {
+    if (state.key === key && state.ready) keep(`pages ${key}`, { state: { ...state, busy: false, problem: null }, writes: writeCount() });
+  }, [state, key]);
 
   const shown = state.key === key ? state : blank;
   const next = useCallback(() => {

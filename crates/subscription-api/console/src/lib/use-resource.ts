@@ -3,6 +3,7 @@
 
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { Problem, toProblem } from '../api/problem';
+import { paused, refreshedAt } from './clock';
 
 export interface Resource<T> {
   data: T | null;
@@ -12,15 +13,21 @@ export interface Resource<T> {
   set: (data: T) => void;
 }
 
-interface Settings {
+interface Settings<T> {
   /** Polling interval in milliseconds while the page is visible. */
   every?: number | undefined;
+  /** Whether the data is unlikely to change, so that `quietEvery` is enough. */
+  isQuiet?: (data: T) => boolean;
+  quietEvery?: number;
 }
+
+/** How soon a page without live figures tries again when the API was away. */
+const RETRY_INTERVAL_MS = 5000;
 
 export function useResource<T>(
   load: (signal: AbortSignal) => Promise<T>,
   dependencies: readonly unknown[],
-  { every }: Settings = {},
+  { every, isQuiet, quietEvery }: Settings<T> = {},
 ): Resource<T> {
   const key = JSON.stringify(dependencies);
   const [state, setState] = useState<{ key: string; data: T | null; problem: Problem | null }>({
@@ -38,7 +45,9 @@ export function useResource<T>(
     running.current = own;
     try {
       const data = await latest.current(own.signal);
-      if (!own.signal.aborted) setState({ key, data, problem: null });
+      if (own.signal.aborted) return;
+      setState({ key, data, problem: null });
+      if (every) refreshedAt.value = Date.now();
     } catch (error) {
       if (own.signal.aborted) return;
       const problem = toProblem(error);
@@ -53,14 +62,17 @@ export function useResource<T>(
     return () => running.current?.abort();
   }, [reload]);
 
-  usePolling(reload, every);
+  const quiet = quietEvery !== undefined && state.key === key && state.data !== null && isQuiet?.(state.data);
+  usePolling(reload, quiet ? quietEvery : every);
+  const isAway = state.problem !== null && state.problem.retries && !every;
+  usePolling(reload, isAway ? RETRY_INTERVAL_MS : undefined);
 
   const set = useCallback((data: T) => setState({ key, data, problem: null }), [key]);
   const own = state.key === key;
   return { data: own ? state.data : null, problem: own ? state.problem : null, reload, set };
 }
 
-/** Calls `work` repeatedly, one call at a time, while the page is visible. */
+/** Calls `work` repeatedly, one call at a time, while the page is visible and the reader has not paused the refresh. */
 export function usePolling(work: () => Promise<void>, every: number | undefined): void {
   const latest = useRef(work);
   latest.current = work;
@@ -69,11 +81,11 @@ export function usePolling(work: () => Promise<void>, every: number | undefined)
     let timer = 0;
     let over = false;
     const poll = async () => {
-      if (!document.hidden) await latest.current();
+      if (!document.hidden && !paused.peek()) await latest.current();
       if (!over) timer = setTimeout(poll, every);
     };
     const onVisible = () => {
-      if (document.hidden) return;
+      if (document.hidden || paused.peek()) return;
       clearTimeout(timer);
       void poll();
     };

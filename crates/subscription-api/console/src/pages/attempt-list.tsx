@@ -1,45 +1,40 @@
-// The timeline of an event's attempts, including the next one.
+// The attempts of one event in short, newest first, for places without space for the inspector.
 
 import type { Attempt, Delivery } from '../api/types';
-import { millis, humanize } from '../lib/format';
+import { millis } from '../lib/format';
+import { explain } from '../lib/outcomes';
 import { Badge, Code, Time } from '../ui/basics';
-
-const TRIGGERS: Record<Attempt['trigger'], string> = {
-  fresh: 'First attempt',
-  retry: 'Retry',
-  redeliver: 'Redelivery',
-  held: 'Delivery of a held event',
-  test: 'Test',
-};
+import { TRIGGERS } from './attempt-inspector';
 
 export const AttemptList = ({ attempts, delivery }: { attempts: readonly Attempt[]; delivery: Delivery }) => (
   <ol class="timeline">
-    {attempts.map((attempt, n) => (
-      <Line key={attempt.attemptId} attempt={attempt} number={n + 1} />
-    ))}
     {delivery.nextAttemptAt && delivery.status === 'pending' && (
       <li class="next">
         <p>
-          <Badge tone="info">Next attempt</Badge> <Time at={delivery.nextAttemptAt} relative />,{' '}
-          <Time at={delivery.nextAttemptAt} />
+          <Badge tone="info">Next attempt</Badge> <Time at={delivery.nextAttemptAt} relative />, at <Time at={delivery.nextAttemptAt} />
         </p>
       </li>
     )}
+    {[...attempts].reverse().map((attempt, n) => (
+      <Line key={attempt.attemptId} attempt={attempt} number={attempts.length - n} />
+    ))}
   </ol>
 );
 
 function Line({ attempt, number }: { attempt: Attempt; number: number }) {
   const good = attempt.outcome === 'delivered';
+  const { label, what, advice } = explain(attempt);
   return (
     <li class={good ? 'good' : 'bad'}>
       <p>
-        <Badge tone={good ? 'good' : 'bad'}>{humanize(attempt.outcome)}</Badge>{' '}
-        {attempt.statusCode !== null && <strong>{attempt.statusCode} </strong>}
-        <span>
-          {TRIGGERS[attempt.trigger]} (attempt {number}), <Time at={attempt.startedAt} />, took {millis(attempt.durationMs)}
-        </span>
+        <Badge tone={good ? 'good' : 'bad'}>{good ? 'Delivered' : label}</Badge> {TRIGGERS[attempt.trigger]}, took {millis(attempt.durationMs)},{' '}
+        <Time at={attempt.startedAt} />
       </p>
-      {attempt.error && <p class="error-text">{attempt.error}</p>}
+      {!good && (
+        <p>
+          {what} {advice}
+        </p>
+      )}
       {attempt.responseBody ? (
         <details>
           <summary>Response body</summary>
@@ -48,9 +43,6 @@ function Line({ attempt, number }: { attempt: Attempt; number: number }) {
       ) : (
         attempt.statusCode !== null && <p class="muted">The response body was empty.</p>
       )}
-      <p class="muted small">
-        Attempt <code>{attempt.attemptId}</code>
-      </p>
     </li>
   );
 }

@@ -1,6 +1,6 @@
 // The event types of a brand. Support enables them; the brand sees their examples and schemas.
 
-import { useMemo } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { setTypeEnabled } from '../api/support';
 import type { OfferedType } from '../api/types';
 import { offeredTypes } from '../api/webhooks';
@@ -13,14 +13,16 @@ import { announce } from '../ui/announce';
 import { Badge, Button, Card, Code, Empty, Note, ProblemNote, Loading } from '../ui/basics';
 import { useRun } from '../ui/dialog';
 import { BrandTabs, Heading } from '../ui/shell';
+import { DisableType } from './disable-type';
 
 export function BrandTypes({ params: { brand = '' } }: PageProps) {
   const { data, problem, reload } = useResource((signal) => offeredTypes(brand, signal), [brand]);
   const roots = useMemo(() => buildTree(data ?? [], (entry) => entry.type), [data]);
-  const change = useRun(async (pattern: string, on: boolean) => {
-    await setTypeEnabled(brand, pattern, on);
+  const [disabling, setDisabling] = useState<TreeNode<OfferedType> | null>(null);
+  const enable = useRun(async (pattern: string) => {
+    await setTypeEnabled(brand, pattern, true);
     await reload();
-    announce(`${pattern} is ${on ? 'enabled' : 'disabled'} for ${brand}.`);
+    announce(`${pattern} is enabled for ${brand}.`);
   });
   const none = data !== null && !data.some((entry) => entry.enabled && !entry.builtIn);
   return (
@@ -34,7 +36,7 @@ export function BrandTypes({ params: { brand = '' } }: PageProps) {
           : 'You can subscribe to the enabled event types. Ask support to enable others.'}
       </p>
       <ProblemNote problem={problem} retry={reload} />
-      <ProblemNote problem={change.problem} />
+      <ProblemNote problem={enable.problem} />
       {!data && !problem && <Loading lines={6} />}
       {none && (
         <Note tone="warn">
@@ -46,18 +48,32 @@ export function BrandTypes({ params: { brand = '' } }: PageProps) {
         <Card>
           <ul class="types">
             {roots.map((node) => (
-              <Node key={node.pattern} node={node} change={isSupport() ? change.go : null} busy={change.busy} />
+              <Node key={node.pattern} node={node} change={isSupport() ? { enable: enable.go, disable: setDisabling } : null} busy={enable.busy} />
             ))}
           </ul>
         </Card>
+      )}
+      {disabling && (
+        <DisableType
+          brand={brand}
+          pattern={disabling.pattern}
+          types={typesBelow(disabling).filter(({ enabled, builtIn }) => enabled && !builtIn).map(({ type }) => type)}
+          onClose={() => setDisabling(null)}
+          onDone={reload}
+        />
       )}
     </>
   );
 }
 
+interface Change {
+  enable: (pattern: string) => Promise<void>;
+  disable: (node: TreeNode<OfferedType>) => void;
+}
+
 interface NodeProps {
   node: TreeNode<OfferedType>;
-  change: ((pattern: string, on: boolean) => Promise<void>) | null;
+  change: Change | null;
   busy: boolean;
 }
 
@@ -69,25 +85,29 @@ function Node({ node, change, busy }: NodeProps) {
   return (
     <li>
       <div class="type-line">
-        <span class="mono">{node.pattern}</span>
-        <Badge tone={all ? 'good' : enabled > 0 ? 'warn' : 'idle'}>{all ? 'Enabled' : enabled > 0 ? 'Partly enabled' : 'Not enabled'}</Badge>
-        {fixed && <span class="muted small">for every brand</span>}
-        {change && !fixed && (
+        <div class="type-what">
+          <span class="mono">{node.pattern}</span>
+          {node.entry && <About entry={node.entry} />}
+        </div>
+        <span class="type-state">
+          <Badge tone={all ? 'good' : enabled > 0 ? 'warn' : 'idle'}>{all ? 'Enabled' : enabled > 0 ? 'Partly enabled' : 'Not enabled'}</Badge>
+          {fixed && <span class="muted small">for every brand</span>}
+        </span>
+        {change && (
           <span class="type-buttons">
-            {!all && (
-              <Button disabled={busy} label={`Enable ${node.pattern}`} onClick={() => change(node.pattern, true)}>
+            {!fixed && !all && (
+              <Button disabled={busy} label={`Enable ${node.pattern}`} onClick={() => change.enable(node.pattern)}>
                 Enable
               </Button>
             )}
-            {enabled > 0 && (
-              <Button disabled={busy} label={`Disable ${node.pattern}`} onClick={() => change(node.pattern, false)}>
-                Disable
+            {!fixed && enabled > 0 && (
+              <Button kind="quiet" disabled={busy} label={`Disable ${node.pattern}`} onClick={() => change.disable(node)}>
+                Disable…
               </Button>
             )}
           </span>
         )}
       </div>
-      {node.entry && <About entry={node.entry} />}
       {node.children.length > 0 && (
         <ul>
           {node.children.map((child) => (
@@ -104,14 +124,14 @@ const About = ({ entry }: { entry: OfferedType }) => (
     <p class="hint">{entry.description}</p>
     {entry.example && (
       <details>
-        <summary>Example of {entry.type}</summary>
+        <summary>Example<span class="hidden"> of {entry.type}</span></summary>
         <Code label={`Example of ${entry.type}`}>{indentJson(entry.example)}</Code>
       </details>
     )}
     {entry.schema && (
       <details>
         <summary>
-          Schema of {entry.type}
+          Schema<span class="hidden"> of {entry.type}</span>
           {entry.enforceSchema && ' (enforced)'}
         </summary>
         <Code label={`Schema of ${entry.type}`}>{indentJson(entry.schema)}</Code>

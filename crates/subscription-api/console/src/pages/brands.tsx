@@ -1,65 +1,136 @@
-import { useState } from 'preact/hooks';
-import { createBrand, listBrands } from '../api/support';
+import { useMemo, useState } from 'preact/hooks';
+import { createBrand, listAllWebhooks, listBrands } from '../api/support';
+import type { Brand } from '../api/types';
+import { BRAND_CSV } from '../lib/csv-columns';
+import { count, pluralize } from '../lib/format';
+import { useResource } from '../lib/use-resource';
 import { errorsByField } from '../lib/webhook-draft';
 import { usePages } from '../lib/use-pages';
 import { Link, navigate, setQuery, to, where } from '../router';
 import { announce } from '../ui/announce';
-import { Button, ProblemNote, Time } from '../ui/basics';
+import { Badge, Button, Empty, ProblemNote, Time } from '../ui/basics';
 import { Dialog, useRun } from '../ui/dialog';
+import { ExportCsv } from '../ui/export-csv';
 import { TextField } from '../ui/fields';
 import { PagedList } from '../ui/pages';
 import { Heading } from '../ui/shell';
-import { Table } from '../ui/table';
+import { Table, type Column } from '../ui/table';
 import { FirstSteps } from './first-steps';
+import { TypedField } from './webhook-filters';
 
 const PAGE = 100;
 
 export function Brands() {
   const pages = usePages((cursor, signal) => listBrands({ limit: PAGE, cursor }, signal), []);
-  const asking = where.value.query.has('new');
+  const wanted = where.value.query.get('new');
+  const q = where.value.query.get('q') ?? '';
   return (
     <>
       <Heading
         title="Brands"
         actions={
-          <Button kind="main" onClick={() => setQuery({ new: 'yes' })}>
-            New brand
-          </Button>
+          <>
+            {pages.items.length > 0 && <ExportCsv file="brands" columns={BRAND_CSV} read={(cursor, limit, signal) => listBrands({ limit, cursor }, signal)} wanted={(brand) => isFound(brand, q)} />}
+            <Button kind="main" onClick={() => setQuery({ new: '*' })}>
+              New brand
+            </Button>
+          </>
         }
       />
+      {pages.items.length > 0 && (
+        <div class="toolbar" role="search" aria-label="Brands">
+          <TypedField label="Find" placeholder="Part of the id, name or contact" value={q} name="q" />
+        </div>
+      )}
       <PagedList pages={pages} empty={<FirstSteps />}>
-        {(brands) => (
-          <Table
-            label="Brands"
-            rows={brands}
-            keyOf={(brand) => brand.brandId}
-            columns={[
-              { head: 'Brand', names: true, cell: (brand) => <Link to={to.brand(brand.brandId)}>{brand.brandId}</Link> },
-              { head: 'Name', cell: (brand) => brand.name },
-              {
-                head: 'Contact',
-                cell: ({ contact }) =>
-                  contact ? (
-                    <>
-                      <bdi>{contact.name}</bdi> <a href={`mailto:${contact.email}`}>{contact.email}</a>
-                    </>
-                  ) : (
-                    <span class="muted">None</span>
-                  ),
-              },
-              { head: 'Webhooks', cell: (brand) => <Link to={to.webhooks(brand.brandId)}>Webhooks of {brand.brandId}</Link> },
-              { head: 'Created', cell: (brand) => <Time at={brand.created} /> },
-            ]}
-          />
-        )}
+        {(all) => <BrandTable brands={all.filter((brand) => isFound(brand, q))} of={all.length} more={pages.more} />}
       </PagedList>
-      {asking && <NewBrand onClose={() => setQuery({ new: '' })} />}
+      {wanted !== null && <NewBrand brandId={wanted === '*' ? '' : wanted} onClose={() => setQuery({ new: '' })} />}
     </>
   );
 }
 
-function NewBrand({ onClose }: { onClose: () => void }) {
-  const [draft, setDraft] = useState({ brandId: '', name: '', contactName: '', email: '' });
+const isFound = ({ brandId, name, contact }: Brand, q: string): boolean =>
+  [brandId, name, contact?.name, contact?.email].some((text) => text?.toLowerCase().includes(q.toLowerCase()));
+
+/** The webhooks of all brands, counted by brand; null while they are read, or if there are too many for one request. */
+function useCounts(): ReadonlyMap<string, { all: number; bad: number }> | null {
+  const { data } = useResource((signal) => listAllWebhooks({ limit: 1000 }, signal), []);
+  return useMemo(() => {
+    if (!data || data.nextCursor) return null;
+    const counts = new Map<string, { all: number; bad: number }>();
+    for (const { brandId, status, health } of data.items) {
+      const sum = counts.get(brandId) ?? { all: 0, bad: 0 };
+      const bad = status === 'disabled' || health?.state === 'failing';
+      counts.set(brandId, { all: sum.all + 1, bad: sum.bad + (bad ? 1 : 0) });
+    }
+    return counts;
+  }, [data]);
+}
+
+function BrandTable({ brands, of, more }: { brands: Brand[]; of: number; more: boolean }) {
+  const counts = useCounts();
+  const countOf = ({ brandId }: Brand) => (counts ? (counts.get(brandId) ?? { all: 0, bad: 0 }) : null);
+  const columns: Column<Brand>[] = [
+    {
+      head: 'Brand',
+      names: true,
+      sort: ({ name }) => name,
+      cell: (brand) => (
+        <>
+          <Link to={to.brand(brand.brandId)} class="strong">
+            {brand.name}
+          </Link>
+          <code class="block muted small">{brand.brandId}</code>
+        </>
+      ),
+    },
+    {
+      head: 'Webhooks',
+      end: true,
+      sort: (brand) => countOf(brand)?.all,
+      cell: (brand) => <Link to={to.webhooks(brand.brandId)}>{countOf(brand)?.all ?? 'Show'}</Link>,
+    },
+    {
+      head: 'Trouble',
+      sort: (brand) => countOf(brand)?.bad || null,
+      cell: (brand) => {
+        const bad = countOf(brand)?.bad ?? 0;
+        return bad > 0 ? (
+          <Link to={`${to.webhooks(brand.brandId)}?order=attention`}>
+            <Badge tone="bad">{bad} failing or disabled</Badge>
+          </Link>
+        ) : null;
+      },
+    },
+    {
+      head: 'Contact',
+      sort: ({ contact }) => contact?.name,
+      cell: ({ contact }) =>
+        contact ? (
+          <>
+            <bdi>{contact.name}</bdi> <a href={`mailto:${contact.email}`} class="small block">{contact.email}</a>
+          </>
+        ) : (
+          <span class="muted">None</span>
+        ),
+    },
+    { head: 'Event types', end: true, sort: ({ eventTypes }) => eventTypes.length, cell: ({ brandId, eventTypes }) => <Link to={to.types(brandId)}>{eventTypes.length}</Link> },
+    { head: 'Created', sort: ({ created }) => created, cell: (brand) => <Time at={brand.created} relative /> },
+  ];
+  return (
+    <>
+      <p class="muted">
+        {brands.length < of ? `${count(brands.length)} of ${pluralize(of, 'brand')}` : pluralize(of, 'brand')}
+        {more ? ' loaded; there are more.' : '.'}
+      </p>
+      {brands.length === 0 ? <Empty title="No brands match." /> : <Table label="Brands" rows={brands} keyOf={(brand) => brand.brandId} columns={columns} {...(more ? {} : { sortBy: 'sort' })} />}
+    </>
+  );
+}
+
+function NewBrand({ brandId: given, onClose }: { brandId: string; onClose: () => void }) {
+  const [draft, setDraft] = useState({ brandId: given, name: '', contactName: '', email: '' });
   const set = (change: Partial<typeof draft>) => setDraft({ ...draft, ...change });
   const { busy, problem, go } = useRun(async () => {
     const { brandId, name, contactName, email } = draft;

@@ -1,88 +1,90 @@
-// The filters of the event list. They are part of the URL, so that people can share a view.
+// The filters of the list of deliveries. They are part of the URL, so that people can share a view.
 
 import { useEffect, useState } from 'preact/hooks';
-import { DELIVERY_STATUSES } from '../api/types';
+import { DELIVERY_STATUSES, OUTCOMES } from '../api/types';
 import { humanize } from '../lib/format';
-import { fromInput, toInput } from '../lib/local-input';
+import { currentRange, type TimeRange } from '../lib/time-range';
 import { setQuery, where } from '../router';
 import { Button } from '../ui/basics';
 import { SelectField, TextField } from '../ui/fields';
+import { RangePicker } from '../ui/range-picker';
+
+/** The range that the list shows unless the reader chooses another: the API keeps events that long by default. */
+const FALLBACK = '7d';
 
 export interface EventFilter {
-  from: string;
-  to: string;
   type: string;
   status: string;
-  [name: string]: string;
+  outcome: string;
+  statusCode: string;
 }
 
 const TYPE = /^[A-Z0-9_]+(\.[A-Z0-9_]+){0,7}$/;
+const CODE = /^[1-9]\d{2}$/;
 
 export function filterOf(query: URLSearchParams): EventFilter {
   const given = (name: string) => query.get(name) ?? '';
-  return { from: given('from'), to: given('to'), type: given('type'), status: given('status') };
+  return { type: given('type'), status: given('status'), outcome: given('outcome'), statusCode: given('code') };
 }
 
 export const hasFilter = (filter: EventFilter): boolean => Object.values(filter).some(Boolean);
 
-const STATUSES = [['', 'Any'], ...DELIVERY_STATUSES.map((status) => [status, humanize(status)] as const)] as const;
+export const eventRange = (): TimeRange => currentRange(FALLBACK);
+
+/** The query of a range. A range that ends now has no end, so that new events are part of it. */
+export const rangeQuery = ({ preset, from, to }: TimeRange): { from: string; to?: string } => (preset ? { from } : { from, to });
+
+const STATUSES = [['', 'Any status'], ...DELIVERY_STATUSES.map((status) => [status, humanize(status)] as const)] as const;
+const RESULTS = [['', 'Any result'], ...OUTCOMES.map((outcome) => [outcome, humanize(outcome)] as const)] as const;
 
 export function EventFilters({ events }: { events: readonly string[] }) {
   const filter = filterOf(where.value.query);
-  const inverted = filter.from && filter.to && filter.from >= filter.to;
   return (
-    <div class="filters" role="search" aria-label="Events">
-      <TimeField label="From" value={filter.from} other={filter.to} before set={(from) => setQuery({ from })} />
-      <TimeField label="Until" value={filter.to} other={filter.from} before={false} set={(to) => setQuery({ to })} />
+    <div class="toolbar" role="search" aria-label="Deliveries">
+      <RangePicker fallback={FALLBACK} />
+      <SelectField label="Status" compact value={filter.status} options={STATUSES} onChange={(status) => setQuery({ status })} />
+      <SelectField label="Last attempt" compact value={filter.outcome} options={RESULTS} onChange={(outcome) => setQuery({ outcome, code: '' })} />
+      <CodeField value={filter.statusCode} />
       <TypeField value={filter.type} events={events} />
-      <SelectField label="Status" value={filter.status} options={STATUSES} onChange={(status) => setQuery({ status })} />
       {hasFilter(filter) && (
-        <Button kind="quiet" onClick={() => setQuery({ from: '', to: '', type: '', status: '' })}>
+        <Button kind="quiet" onClick={() => setQuery({ type: '', status: '', outcome: '', code: '' })}>
           Clear filters
         </Button>
       )}
-      {inverted && <p class="error-text">"From" must be before "Until".</p>}
     </div>
   );
 }
 
-/** A time field. The time becomes part of the URL only if it fits the other time. */
-function TimeField({ label, value, other, before, set }: {
-  label: string;
-  value: string;
-  other: string;
-  before: boolean;
-  set: (iso: string) => void;
-}) {
-  const [text, setText] = useState(toInput(value));
-  useEffect(() => setText(toInput(value)), [value]);
-  const iso = fromInput(text);
-  const inverted = Boolean(iso && other) && (before ? iso >= other : iso <= other);
-  const change = (text: string) => {
-    setText(text);
-    const iso = fromInput(text);
-    const inverted = Boolean(iso && other) && (before ? iso >= other : iso <= other);
-    if (!inverted) set(iso);
-  };
-  const error = before ? 'It must be before "Until".' : 'It must be after "From".';
-  return <TextField label={label} type="datetime-local" value={text} onChange={change} errors={inverted ? [error] : []} />;
-}
+/** How long after the last key a typed filter applies. */
+const TYPING_PAUSE_MS = 500;
 
-/** A field for a type or group. It becomes part of the URL once it is valid and the reader stops typing. */
-function TypeField({ value, events }: { value: string; events: readonly string[] }) {
+/** A text that becomes part of the URL once it is valid and the reader stops typing. */
+function useTyped(value: string, isValid: (text: string) => boolean, set: (text: string) => void) {
   const [text, setText] = useState(value);
   useEffect(() => setText(value), [value]);
-  const hint = events.filter((pattern) => pattern !== '*')[0] ?? 'NOTIFICATION.SMS';
   const typed = text.trim().toUpperCase();
-  const valid = typed === '' || TYPE.test(typed);
+  const valid = typed === '' || isValid(typed);
   useEffect(() => {
     if (!valid || typed === value) return;
-    const timer = setTimeout(() => setQuery({ type: typed }), 500);
+    const timer = setTimeout(() => set(typed), TYPING_PAUSE_MS);
     return () => clearTimeout(timer);
   }, [typed, valid, value]);
+  return { text, setText, valid };
+}
+
+function CodeField({ value }: { value: string }) {
+  const { text, setText, valid } = useTyped(value, (typed) => CODE.test(typed), (code) => setQuery({ code }));
+  const error = !valid && text.trim().length >= 3 ? ['Three digits, such as 500.'] : [];
+  return <TextField label="Status code" compact short inputMode="numeric" placeholder="500" value={text} onChange={setText} errors={error} />;
+}
+
+function TypeField({ value, events }: { value: string; events: readonly string[] }) {
+  const { text, setText, valid } = useTyped(value, (typed) => TYPE.test(typed), (type) => setQuery({ type }));
+  const hint = events.filter((pattern) => pattern !== '*')[0] ?? 'NOTIFICATION.SMS';
   return (
     <TextField
       label="Type or group"
+      compact
       mono
       placeholder={hint}
       value={text}

@@ -1,6 +1,7 @@
 import type { EventRow } from '../api/types';
 import type { WebhookRef } from '../api/webhooks';
 import type { Pages } from '../lib/use-pages';
+import { zoneName } from '../lib/zone';
 import { Link, to } from '../router';
 import { Badge, DeliveryBadge, Time } from '../ui/basics';
 import { VirtualList } from '../ui/virtual-list';
@@ -13,6 +14,9 @@ interface Props {
   tick: (ids: readonly string[], on: boolean) => void;
 }
 
+/** The end of an id, because the ids of one hour begin alike. */
+const SHOWN_ID_LENGTH = 8;
+
 export function EventList({ webhookRef, pages, chosen, tick }: Props) {
   const heads = (
     <>
@@ -22,7 +26,7 @@ export function EventList({ webhookRef, pages, chosen, tick }: Props) {
         </span>
       )}
       <span role="columnheader" class="cell-type">Event</span>
-      <span role="columnheader" class="cell-created">Created</span>
+      <span role="columnheader" class="cell-created">Created ({zoneName()})</span>
       <span role="columnheader" class="cell-status">Status</span>
       <span role="columnheader" class="cell-attempts">Attempts</span>
       <span role="columnheader" class="cell-error">Last error</span>
@@ -55,10 +59,11 @@ export function EventList({ webhookRef, pages, chosen, tick }: Props) {
               <Link to={to.event(webhookRef.brand, webhookRef.webhook, row.id)} class="mono" title={row.id}>
                 {row.type}
               </Link>
+              <code class="muted cell-id">…{row.id.slice(-SHOWN_ID_LENGTH)}</code>
               {row.test && <Badge tone="idle">Test</Badge>}
             </span>
             <span role="cell" class="cell-created">
-              <Time at={row.created} />
+              <Time at={row.created} bare />
             </span>
             <span role="cell" class="cell-status">
               <DeliveryBadge status={row.delivery.status} />

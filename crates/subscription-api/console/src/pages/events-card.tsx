@@ -1,16 +1,21 @@
-// The events of a webhook: filters, the list, and redelivery of selected events or of a range.
+// The deliveries of a webhook: filters, the list, and redelivery of selected events or of a range.
 
 import { useMemo, useState } from 'preact/hooks';
 import type { EventRow, Webhook } from '../api/types';
 import { listEvents, readEvent, type WebhookRef } from '../api/webhooks';
+import { DELIVERY_CSV } from '../lib/csv-columns';
 import { pluralize } from '../lib/format';
+import { useKept } from '../lib/places';
 import { useNewest } from '../lib/use-newest';
 import { usePages } from '../lib/use-pages';
 import { where } from '../router';
 import { mayWrite } from '../session';
 import { Button, Card, Empty, ProblemNote, Loading } from '../ui/basics';
-import { EventFilters, filterOf, hasFilter } from './event-filters';
+import { ExportCsv } from '../ui/export-csv';
+import { describePreset } from '../ui/range-picker';
+import { EventFilters, eventRange, filterOf, hasFilter, rangeQuery } from './event-filters';
 import { EventList } from './event-list';
+import { OpenJob } from './open-job';
 import { RangeDialog } from './redeliver-range';
 import { SelectionBar } from './redeliver-selection';
 
@@ -19,13 +24,15 @@ const PAGE = 500;
 
 export function EventsCard({ webhookRef, webhook }: { webhookRef: WebhookRef; webhook: Webhook | null }) {
   const filter = filterOf(where.value.query);
-  const key = JSON.stringify([webhookRef, filter]);
+  const range = eventRange();
+  const key = JSON.stringify([webhookRef, filter, range.key]);
   const load = (limit: number, cursor: string | null, signal?: AbortSignal) =>
-    listEvents(webhookRef, cursor ? { cursor, limit } : { ...filter, order: 'desc', limit }, signal);
-  const pages = usePages((cursor, signal) => load(PAGE, cursor, signal), [key]);
+    listEvents(webhookRef, cursor ? { cursor, limit } : { ...filter, ...rangeQuery(eventRange()), order: 'desc', limit }, signal);
+  const pages = usePages((cursor, signal) => load(PAGE, cursor, signal), [key], { follows: true });
   const newest = useNewest(pages, (limit) => load(limit, null), (id) => readEvent(webhookRef, id), key);
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const [chosen, setChosen] = useKept<ReadonlySet<string>>(`ticks ${key}`, new Set());
   const [asking, setAsking] = useState(false);
+  const [started, setStarted] = useState(0);
   const selectable = mayWrite() && webhook?.status === 'active';
 
   const tick = useMemo(
@@ -35,7 +42,7 @@ export function EventsCard({ webhookRef, webhook }: { webhookRef: WebhookRef; we
         for (const id of ids) on ? now.add(id) : now.delete(id);
         return now;
       }),
-    [],
+    [setChosen],
   );
 
   /** Reads redelivered events again, so that the list shows their new status. */
@@ -45,14 +52,16 @@ export function EventsCard({ webhookRef, webhook }: { webhookRef: WebhookRef; we
     pages.edit((items) => items.map((row) => withDelivery(row, found.get(row.id))));
   };
 
-  const range = mayWrite() && webhook && (
+  const redeliver = mayWrite() && webhook && (
     <Button onClick={() => setAsking(true)} disabled={webhook.status !== 'active'}>
       Redeliver a range…
     </Button>
   );
+  const period = range.preset ? `in the ${describePreset(range.preset).toLowerCase()}` : 'in this range';
   return (
-    <Card title="Events" actions={range} id="events">
+    <Card id="events">
       <EventFilters events={webhook?.events ?? []} />
+      {webhook && <OpenJob webhookRef={webhookRef} started={started} onOver={pages.reload} />}
       <ProblemNote problem={pages.problem} retry={pages.ready ? pages.next : pages.reload} />
       {!pages.ready && !pages.problem && <Loading lines={8} />}
       {pages.ready && (
@@ -60,28 +69,39 @@ export function EventsCard({ webhookRef, webhook }: { webhookRef: WebhookRef; we
           <p class="muted">
             {pluralize(pages.items.length, 'event')} {pages.more ? 'loaded; scroll for more.' : 'in all.'}
           </p>
-          <div role="status">
-            {newest.count > 0 && (
-              <Button kind="main" onClick={newest.show}>
-                {newest.more ? 'Show many new events' : `Show ${pluralize(newest.count, 'new event')}`}
-              </Button>
-            )}
+          <div class="buttons">
+            <div role="status">
+              {newest.count > 0 && (
+                <Button kind="main" onClick={newest.show}>
+                  {newest.more ? 'Show many new events' : `Show ${pluralize(newest.count, 'new event')}`}
+                </Button>
+              )}
+            </div>
+            {pages.items.length > 0 && <ExportCsv file={`deliveries-${webhookRef.brand}`} columns={DELIVERY_CSV} read={(cursor, limit, signal) => load(limit, cursor, signal)} />}
+            {redeliver}
           </div>
         </div>
       )}
       {pages.ready && pages.items.length === 0 && (
-        <Empty title={hasFilter(filter) ? 'No events match these filters.' : 'No events in the last seven days.'} />
+        <Empty title={hasFilter(filter) ? `No events match these filters ${period}.` : `No events ${period}.`}>
+          {!hasFilter(filter) && webhook?.status === 'active' && <p>New events appear here by themselves.</p>}
+        </Empty>
       )}
       {pages.items.length > 0 && (
         <EventList webhookRef={webhookRef} pages={pages} chosen={selectable ? chosen : null} tick={tick} />
       )}
       {selectable && chosen.size > 0 && (
-        <SelectionBar webhookRef={webhookRef} ids={[...chosen]} clear={() => setChosen(new Set())} refresh={refresh} />
+        <SelectionBar
+          webhookRef={webhookRef}
+          ids={[...chosen]}
+          delivered={pages.items.filter((row) => chosen.has(row.id) && row.delivery.status === 'delivered').length}
+          clear={() => setChosen(new Set())}
+          refresh={refresh}
+        />
       )}
-      {asking && <RangeDialog webhookRef={webhookRef} filter={filter} onClose={() => setAsking(false)} onDone={pages.reload} />}
+      {asking && <RangeDialog webhookRef={webhookRef} filter={filter} range={range} onClose={() => (setAsking(false), setStarted(started + 1))} onDone={pages.reload} />}
     </Card>
   );
 }
 
-const withDelivery = (row: EventRow, now: EventRow | undefined): EventRow =>
-  now ? { ...row, delivery: now.delivery } : row;
+const withDelivery = (row: EventRow, read: EventRow | undefined): EventRow => (read ? { ...row, delivery: read.delivery } : row);

@@ -13,7 +13,7 @@ export function FirstSteps({ brand }: { brand?: string }) {
             <Link to="/catalogue">Look at the catalogue</Link> of event types that producers may publish.
           </li>
           <li>
-            <Link to="/brands?new=yes">Create a brand</Link> with a contact.
+            <Link to="/brands?new=*">Create a brand</Link> with a contact.
           </li>
           <li>On the brand's page, enable event types and create a token.</li>
           <li>
@@ -26,9 +26,9 @@ export function FirstSteps({ brand }: { brand?: string }) {
             {mayWrite() ? <Link to={to.newWebhook(brand ?? '')}>Create a webhook</Link> : 'Create a webhook'} with an HTTPS
             endpoint and the event types that it receives.
           </li>
-          <li>Send a test event from the webhook's page.</li>
+          <li>Store its secret, add the lines that verify requests, and send a test event, all on the page that follows.</li>
           <li>
-            Publish the first real event. The <Link to={to.guide(brand ?? '')}>setup guide</Link> has commands to copy.
+            Watch real events arrive. The <Link to={to.guide(brand ?? '')}>setup guide</Link> has commands to publish some.
           </li>
         </ol>
       )}

@@ -6,6 +6,7 @@ import { Link, to, type PageProps } from '../router';
 import { isSupport, me } from '../session';
 import { Badge, Card, ProblemNote, Snippet, Loading } from '../ui/basics';
 import { BrandTabs, Heading } from '../ui/shell';
+import { LanguageSnippets } from './created';
 
 const SAMPLE = '{"phoneNumber":"+1234456789","message":"I am an SMS message","locale":"en-US"}';
 const USUAL = 'NOTIFICATION.SMS.RECEIPT';
@@ -51,27 +52,27 @@ export function Guide({ params: { brand = '' } }: PageProps) {
             </p>
             <Snippet label="curl: create a webhook">{createLine(brand, type)}</Snippet>
           </Card>
-          <Card title="3. Publish an event">
-            <p>Without an AMQP client:</p>
-            <Snippet label="curl: publish an event">{publishLine(brand, type, sample)}</Snippet>
-            <p>
-              Producers publish persistent, mandatory messages to RabbitMQ and wait for confirms. In Python, after{' '}
-              <code>pip install pika</code>:
-            </p>
-            <Snippet label="AMQP: publish an event">{amqpCode(brand, type, sample)}</Snippet>
-          </Card>
-          <Card title="4. Verify requests">
+          <Card title="3. Verify requests">
             <p>
               Requests are signed according to Standard Webhooks 1.0. Respond with a 2xx status within 15 seconds, and ignore events
-              whose <code>id</code> you have already processed. With the Python library, after <code>pip install standardwebhooks</code>:
+              whose <code>id</code> you have already processed. The <a href="/docs">documentation</a> has complete receivers.
             </p>
-            <Snippet label="Python: verify a request">{VERIFY}</Snippet>
+            <LanguageSnippets />
             {data.webhook && (
               <p>
-                You find the secret on <Link to={to.webhook(brand, data.webhook.id)}>the webhook's page</Link>, where you can also
+                The secret is on <Link to={`${to.webhook(brand, data.webhook.id)}?tab=secret`}>the webhook's page</Link>, where you can also
                 send a test event.
               </p>
             )}
+          </Card>
+          <Card title="4. Publish an event">
+            <p class="muted">For the service that produces the events. Over HTTP, with a token of the role write:</p>
+            <Snippet label="curl: publish an event">{publishLine(brand, type, sample)}</Snippet>
+            <p>
+              Over RabbitMQ, publish persistent, mandatory messages and wait for confirms. In Python, after{' '}
+              <code>pip install pika</code>:
+            </p>
+            <Snippet label="AMQP: publish an event">{amqpCode(brand, type, sample)}</Snippet>
           </Card>
         </>
       )}
@@ -117,8 +118,3 @@ channel.basic_publish(
     mandatory=True,
 )
 connection.close()`;
-
-const VERIFY = `from standardwebhooks import Webhook
-
-# body: the raw bytes of the request; headers: its headers as a dict
-event = Webhook("whsec_…").verify(body, headers)`;

@@ -1,161 +1,220 @@
-// The events that the router rejected, with their reasons, and the actions on them.
+// The events that the router rejected, in groups of a reason, a brand and a type, with the way to fix each group.
 
-import { useEffect, useState } from 'preact/hooks';
-import { listRejected, deleteRejected, republishRejected } from '../api/support';
-import type { Rejected, RejectedFilter } from '../api/types';
+import { useState } from 'preact/hooks';
+import { deleteRejected, listRejected, republishRejected, summarizeRejected, type GroupFilter } from '../api/rejected';
+import { Problem } from '../api/problem';
+import type { Rejected, RejectedGroup } from '../api/types';
 import { bytes, count, pluralize } from '../lib/format';
 import { indentJson, checkJson } from '../lib/raw-json';
+import { coveredBy, explainReason, fixOf, groupKey, typeOfBody } from '../lib/rejected';
 import { useResource } from '../lib/use-resource';
-import { setQuery, where } from '../router';
+import { Link, setQuery, to, where } from '../router';
 import { announce } from '../ui/announce';
-import { Badge, Button, Card, Code, Empty, ProblemNote, Loading } from '../ui/basics';
+import { Button, Code, Copy, Empty, Fact, Facts, Note, ProblemNote, Stat, Stats, Time, Loading } from '../ui/basics';
 import { Confirm } from '../ui/dialog';
-import { TextField } from '../ui/fields';
+import { Menu } from '../ui/menu';
 import { Heading } from '../ui/shell';
+import { RejectedJobs } from './jobs';
 
-const SHOWN = 100;
 const POLL_INTERVAL_MS = 10_000;
+/** Number of messages among which a sample of the type is looked for. */
+const SAMPLES = 50;
+
+interface Asking {
+  action: 'republish' | 'delete';
+  filter: GroupFilter;
+  messages: number;
+  what: string;
+}
 
 export function RejectedEvents() {
-  const query = where.value.query;
-  const filter: RejectedFilter = { brandId: query.get('brandId') ?? '', reason: query.get('reason') ?? '' };
-  const narrowed = Boolean(filter.brandId || filter.reason);
-  const { data, problem, reload } = useResource(
-    (signal) => listRejected({ limit: SHOWN, ...filter }, signal),
-    [filter.brandId, filter.reason],
-    // A filtered page is not polled, because the server looks at all rejected events for it, one request at a time.
-    { every: narrowed ? undefined : POLL_INTERVAL_MS },
-  );
-  const [asking, setAsking] = useState<'republish' | 'delete' | null>(null);
-  const close = () => setAsking(null);
-  const some = (data?.total ?? 0) > 0;
-  const actions = some && (
+  const { data, problem, reload } = useResource(summarizeRejected, [], { every: POLL_INTERVAL_MS });
+  const [asking, setAsking] = useState<Asking | null>(null);
+  const groups = data?.items ?? [];
+  const ask = (action: Asking['action'], group: RejectedGroup | null) => {
+    const filter = { brandId: group?.brandId ?? null, reason: group?.reason ?? null, type: group?.type ?? null };
+    const covered = coveredBy(filter, groups);
+    const messages = group ? covered.reduce((sum, { messages }) => sum + messages, 0) : (data?.total ?? 0);
+    setAsking({ action, filter, messages, what: group ? describeGroup(group, covered.length) : 'all groups' });
+  };
+  const actions = groups.length > 0 && (
     <>
-      <Button kind="main" onClick={() => setAsking('republish')}>
-        Republish…
-      </Button>
-      <Button kind="danger" onClick={() => setAsking('delete')}>
-        {narrowed ? 'Delete these…' : 'Delete all…'}
-      </Button>
+      <Button onClick={() => ask('republish', null)}>Republish all…</Button>
+      <Menu label="More actions" items={[{ label: 'Delete all…', run: () => ask('delete', null), danger: true }]} />
     </>
   );
   return (
     <>
       <Heading title="Rejected events" actions={actions}>
-        <p class="muted">
-          Events that the router could not accept are kept here unchanged. Fix the cause, for example by adding the
-          event type to the catalogue, then republish them.
-        </p>
+        <p class="muted">Events that the router could not accept are kept here unchanged. Fix the cause, then republish them.</p>
       </Heading>
-      <Filters filter={filter} reload={reload} />
       <ProblemNote problem={problem} retry={reload} />
-      {!data && !problem && <Loading />}
-      {data && !some && <Empty title="Nothing is rejected." />}
-      {data && some && (
+      {!data && !problem && <Loading lines={6} />}
+      {data && data.total === 0 && <Empty title="Nothing is rejected." />}
+      {data && data.total > 0 && (
         <>
-          <p>
-            {pluralize(data.total, 'event')} in all
-            {narrowed && `; ${pluralize(data.items.length, 'event')} of this brand and reason ${data.complete ? 'are' : 'are among the first and'} shown`}
-            {!narrowed && data.items.length < data.total && `; the first ${count(data.items.length)} are shown`}.
-          </p>
-          {data.items.map((item, n) => (
-            <Item key={`${item.messageId ?? ''}${n}`} item={item} number={n + 1} />
-          ))}
+          <Stats>
+            <Stat label="Rejected events" hint={data.complete ? undefined : 'and more that were not counted yet'}>
+              {count(data.total)}
+            </Stat>
+            <Stat label="Groups">{count(groups.length)}</Stat>
+            <Stat label="Brands">{count(new Set(groups.map(({ brandId }) => brandId).filter(Boolean)).size)}</Stat>
+          </Stats>
+          <ul class="groups">
+            {groups.map((group) => (
+              <Group key={groupKey(group)} group={group} ask={ask} />
+            ))}
+          </ul>
         </>
       )}
-      {asking === 'republish' && <Republish total={data?.total ?? 0} filter={filter} onClose={close} onDone={reload} />}
-      {asking === 'delete' && (
-        <Confirm
-          title={narrowed ? 'Delete these rejected events' : 'Delete all rejected events'}
-          action="Delete for good"
-          typed="delete"
-          onClose={close}
-          run={async () => {
-            const result = await deleteRejected(filter);
-            announce(result ? `${pluralize(result.deleted, 'event')} deleted.` : 'The rejected events are deleted.');
-            await reload();
-          }}
-        >
-          {narrowed && <p>All rejected events of this brand and reason will be deleted, also those that are not shown.</p>}
-          {!narrowed && <p>{pluralize(data?.total ?? 0, 'event')} will be deleted, and so will all events that are rejected until you confirm.</p>}
-        </Confirm>
-      )}
+      {data && data.dropped.length > 0 && <Dropped groups={data.dropped} />}
+      <RejectedJobs onOver={reload} />
+      {asking && <Ask asking={asking} onClose={() => setAsking(null)} onDone={reload} />}
     </>
   );
 }
 
-/** The filters. They are part of the URL, so that people can share a view. They apply on submit, because a filtered page is costly. */
-function Filters({ filter, reload }: { filter: RejectedFilter; reload: () => Promise<void> }) {
-  const [brandId, setBrandId] = useState(filter.brandId);
-  const [reason, setReason] = useState(filter.reason);
-  useEffect(() => {
-    setBrandId(filter.brandId);
-    setReason(filter.reason);
-  }, [filter.brandId, filter.reason]);
-  const apply = (event: Event) => {
-    event.preventDefault();
-    const wanted = { brandId: brandId.trim(), reason: reason.trim() };
-    if (wanted.brandId === filter.brandId && wanted.reason === filter.reason) void reload();
-    else setQuery(wanted);
-  };
+/** `unknown event type, ORDER.PAID, brand acme` */
+function describeGroup({ brandId, reason, type }: RejectedGroup, covered: number): string {
+  const parts = [explainReason(reason).title.toLowerCase(), type, brandId && `brand ${brandId}`].filter(Boolean).join(', ');
+  // A group without a brand or type can only be named by the rest, which others share.
+  return covered > 1 ? `${parts}: ${count(covered)} groups, because this one has no brand or type to tell it apart` : parts;
+}
+
+function Group({ group, ask }: { group: RejectedGroup; ask: (action: Asking['action'], group: RejectedGroup) => void }) {
+  const key = groupKey(group);
+  const open = where.value.query.get('group') === key;
+  const { title, advice } = explainReason(group.reason);
+  const fix = fixOf(group);
   return (
-    <form class="filters" role="search" aria-label="Rejected events" onSubmit={apply}>
-      <TextField label="Brand" value={brandId} onChange={setBrandId} />
-      <TextField label="Reason" value={reason} onChange={setReason} />
-      <Button type="submit">Apply</Button>
-      {(filter.brandId || filter.reason) && (
-        <Button kind="quiet" onClick={() => setQuery({ brandId: '', reason: '' })}>
-          Clear filters
-        </Button>
-      )}
-    </form>
+    <li class={open ? 'open' : undefined}>
+      <div class="group-line">
+        <div class="group-what">
+          <p>
+            <strong>{title}</strong>
+            {group.type && <code>{group.type}</code>}
+            {group.brandId ? <Link to={to.brand(group.brandId)}>{group.brandId}</Link> : <span class="muted">no brand</span>}
+          </p>
+          <p class="muted small">{advice}</p>
+        </div>
+        <div class="group-count">
+          <strong>{count(group.messages)}</strong>
+          <span class="muted small">
+            {group.messages === 1 ? 'event' : 'events'}, {bytes(group.bytes)}
+          </span>
+        </div>
+        <div class="group-when small">
+          {group.first && (
+            <p>
+              <span class="muted">First</span> <Time at={group.first} relative />
+            </p>
+          )}
+          {group.last && (
+            <p>
+              <span class="muted">Last</span> <Time at={group.last} relative />
+            </p>
+          )}
+        </div>
+        <div class="buttons">
+          <button type="button" class="button quiet" aria-expanded={open} aria-label={`${open ? 'Hide' : 'Show'} a sample of ${title}`} onClick={() => setQuery({ group: open ? '' : key })}>
+            {open ? 'Hide sample' : 'Sample'}
+          </button>
+          {fix && (
+            <Link to={fix.path} class="button">
+              {fix.label}
+            </Link>
+          )}
+          <Button onClick={() => ask('republish', group)} label={`Republish ${title}${group.type ? ` ${group.type}` : ''}…`}>
+            Republish…
+          </Button>
+          <Menu label={`More actions on ${title}`} items={[{ label: `Delete ${pluralize(group.messages, 'event')}…`, run: () => ask('delete', group), danger: true }]} />
+        </div>
+      </div>
+      {open && <Sample group={group} />}
+    </li>
   );
 }
 
-function Item({ item, number }: { item: Rejected; number: number }) {
+/** Reads a message of the group. An API that cannot narrow by type sends others, too. */
+async function readSample({ brandId, reason, type }: RejectedGroup, signal: AbortSignal): Promise<Rejected | null> {
+  const query = { brandId, reason, limit: SAMPLES };
+  const read = type
+    ? await listRejected({ ...query, type }, signal).catch((error: unknown) => {
+        if (error instanceof Problem && error.status === 400) return listRejected(query, signal);
+        throw error;
+      })
+    : await listRejected(query, signal);
+  return read.items.find((item) => !type || item.bodyEncoding !== 'utf-8' || typeOfBody(item.body) === type) ?? null;
+}
+
+function Sample({ group }: { group: RejectedGroup }) {
+  const { data, problem, reload } = useResource(async (signal) => ({ item: await readSample(group, signal) }), [groupKey(group)]);
+  return (
+    <div class="group-sample">
+      <ProblemNote problem={problem} retry={reload} />
+      {!data && !problem && <Loading lines={3} />}
+      {data && !data.item && <p class="muted">No message of this group is among the first {SAMPLES} any more.</p>}
+      {data?.item && <Message item={data.item} />}
+    </div>
+  );
+}
+
+function Message({ item }: { item: Rejected }) {
   const isText = item.bodyEncoding === 'utf-8';
   const shown = isText && checkJson(item.body) === null ? indentJson(item.body) : item.body;
   return (
-    <Card>
-      <p class="tags">
-        <Badge tone="warn">{item.reason ?? 'unknown'}</Badge>
-        {item.brandId && <span>{item.brandId}</span>}
-        <span>{item.detail}</span>
-        <span class="muted small">
+    <>
+      <Facts>
+        <Fact label="Detail">{item.detail ?? '–'}</Fact>
+        <Fact label="Message id">{item.messageId ? <code>{item.messageId}</code> : <span class="muted">None</span>}</Fact>
+        <Fact label="Size">
           {bytes(item.bytes)}
-          {!isText && ', base64'}
-          {item.messageId && `, message ${item.messageId}`}
-        </span>
-      </p>
-      <details>
-        <summary>The message</summary>
-        <Code label={`Body of rejected message ${number}`}>{shown || '(empty)'}</Code>
-      </details>
-    </Card>
+          {!isText && ', shown as base64'}
+        </Fact>
+      </Facts>
+      <div class="snippet">
+        <div class="snippet-head">
+          <span>The message</span>
+          <Copy text={item.body} what="Message" />
+        </div>
+        <Code label="Body of the rejected message">{shown || '(empty)'}</Code>
+      </div>
+    </>
   );
 }
 
-function Republish({ total, filter, onClose, onDone }: { total: number; filter: RejectedFilter; onClose: () => void; onDone: () => Promise<void> }) {
-  const [limit, setLimit] = useState('');
-  const valid = limit === '' || (/^\d+$/.test(limit) && Number(limit) > 0);
+/** Groups that lost messages, because a brand exceeded its share of the queue. */
+const Dropped = ({ groups }: { groups: readonly RejectedGroup[] }) => (
+  <Note tone="warn">
+    <p>
+      <strong>{pluralize(groups.reduce((sum, { messages }) => sum + messages, 0), 'rejected event')} could not be kept</strong>, because a brand exceeded its share of the queue:{' '}
+      {groups.map(({ brandId, reason, messages }) => `${brandId ?? 'no brand'} (${explainReason(reason).title.toLowerCase()}, ${count(messages)})`).join('; ')}.
+    </p>
+  </Note>
+);
+
+function Ask({ asking: { action, filter, messages, what }, onClose, onDone }: { asking: Asking; onClose: () => void; onDone: () => Promise<void> }) {
+  const republish = action === 'republish';
   const run = async () => {
-    if (!valid) return;
-    const { republished } = await republishRejected(limit ? Number(limit) : null, filter);
-    announce(`${pluralize(republished, 'event')} republished.`);
+    await (republish ? republishRejected(filter) : deleteRejected(filter));
+    announce(republish ? 'The events are being republished.' : 'The events are being deleted.');
     await onDone();
   };
   return (
-    <Confirm title="Republish rejected events" action="Republish" danger={false} run={run} onClose={onClose}>
-      <p>The router processes the events again, oldest first. Events that it still rejects come back here.</p>
-      <TextField
-        label="Maximum number"
-        optional
-        inputMode="numeric"
-        hint={filter.brandId || filter.reason ? 'Leave empty to republish all of this brand and reason.' : `Leave empty to republish all ${count(total)}.`}
-        value={limit}
-        onChange={setLimit}
-        errors={valid ? [] : ['Enter a whole number, or leave the field empty.']}
-      />
+    <Confirm
+      title={republish ? `Republish ${pluralize(messages, 'rejected event')}` : `Delete ${pluralize(messages, 'rejected event')}`}
+      action={republish ? 'Republish' : 'Delete for good'}
+      danger={!republish}
+      {...(republish ? {} : { typed: 'delete' })}
+      run={run}
+      onClose={onClose}
+    >
+      <p>Of {what}.</p>
+      <p>
+        {republish
+          ? 'The router processes them again, oldest first. Events that it still rejects come back here. A job shows the progress, and you can stop it.'
+          : 'They cannot be restored. Events of this group that are rejected until you confirm are deleted as well.'}
+      </p>
     </Confirm>
   );
 }

@@ -31,7 +31,7 @@ export function SignIn() {
             focus
             mono
             required
-            hint="A brand's token shows that brand, and a support token shows everything. This tab keeps the token until you close the tab or sign out."
+            hint="A brand's token shows that brand, and a support token shows everything. The open tabs of this console share the token until you close the last one or sign out."
             errors={problem?.status === 401 ? ['This token is not valid. Check that you copied all of it.'] : []}
           />
           {problem?.status !== 401 && <ProblemNote problem={problem} />}

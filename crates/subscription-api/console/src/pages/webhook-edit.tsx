@@ -3,7 +3,9 @@ import type { OfferedType, Webhook } from '../api/types';
 import { editWebhook, createWebhook, offeredTypes, readWebhook } from '../api/webhooks';
 import { useResource } from '../lib/use-resource';
 import { toCreateBody, toDraft, errorsByField, validateDraft, toPatchBody, type Draft, type DraftErrors, type Field } from '../lib/webhook-draft';
+import { webhookName } from '../lib/health';
 import { navigate, to, type PageProps } from '../router';
+import { isSupport, mayWrite } from '../session';
 import { announce } from '../ui/announce';
 import { Button, Card, Note, ProblemNote, Loading } from '../ui/basics';
 import { useRun } from '../ui/dialog';
@@ -18,14 +20,16 @@ export function NewWebhook({ params: { brand = '' } }: PageProps) {
     const { secret, ...created } = await createWebhook(brand, toCreateBody(draft));
     showSecret(created.id, secret);
     announce('The webhook is created.');
-    navigate(to.webhook(brand, created.id));
+    navigate(to.created(brand, created.id), { replace: true });
   };
   return (
     <>
-      <Heading title="New webhook" up={[[to.webhooks(brand), `Webhooks of ${brand}`]]} />
-      <WithTypes brand={brand}>
-        {(types) => <Form types={types} webhook={null} save={save} action="Create the webhook" back={to.webhooks(brand)} />}
-      </WithTypes>
+      <Heading title="New webhook" up={upOf(brand)} />
+      <Writers>
+        <WithTypes brand={brand}>
+          {(types) => <Form types={types} webhook={null} save={save} action="Create the webhook" back={to.webhooks(brand)} />}
+        </WithTypes>
+      </Writers>
     </>
   );
 }
@@ -41,12 +45,27 @@ export function EditWebhook({ params: { brand = '', webhook = '' } }: PageProps)
   };
   return (
     <>
-      <Heading title="Edit webhook" up={[[to.webhooks(brand), `Webhooks of ${brand}`], [back, data?.endpoint ?? webhook]]} />
+      <Heading title="Edit webhook" up={[...upOf(brand), [back, data ? webhookName(data) : webhook]]} />
       <ProblemNote problem={problem} retry={reload} />
-      <WithTypes brand={brand}>
-        {(types) => (data ? <Form types={types} webhook={data} save={save} action="Save" back={back} /> : <Loading />)}
-      </WithTypes>
+      <Writers>
+        <WithTypes brand={brand}>
+          {(types) => (data ? <Form types={types} webhook={data} save={save} action="Save" back={back} /> : !problem && <Loading />)}
+        </WithTypes>
+      </Writers>
     </>
+  );
+}
+
+const upOf = (brand: string): [string, string][] =>
+  isSupport() ? [['/brands', 'Brands'], [to.brand(brand), brand], [to.webhooks(brand), 'Webhooks']] : [[to.webhooks(brand), 'Webhooks']];
+
+/** Shows a form only to readers who may send it. */
+function Writers({ children }: { children: preact.ComponentChildren }) {
+  if (mayWrite()) return <>{children}</>;
+  return (
+    <Note>
+      <p>Your token is read-only. Sign in with a token that has the role write to create or edit webhooks.</p>
+    </Note>
   );
 }
 

@@ -1,63 +1,48 @@
-// Plots of a webhook's outcomes and latency over a period that the reader selects.
+// Plots of a webhook's outcomes and latency over the time range of the page.
 
-import { useState } from 'preact/hooks';
 import { readStats, type WebhookRef } from '../api/webhooks';
 import { count, pluralize, millis, share } from '../lib/format';
 import { sumBuckets } from '../lib/stats';
+import { currentRange, wholeSteps } from '../lib/time-range';
 import { useResource } from '../lib/use-resource';
-import { Card, ProblemNote, Stat, Stats, Loading } from '../ui/basics';
-import { SelectField } from '../ui/fields';
+import { Card, Empty, ProblemNote, Stat, Stats, Loading } from '../ui/basics';
 import { LatencyPlot, OutcomePlot } from '../ui/plot';
+import { RangePicker } from '../ui/range-picker';
 
 const POLL_INTERVAL_MS = 10_000;
-
-const SPANS = {
-  hour: { text: 'Last hour', seconds: 3600, step: 60 },
-  day: { text: 'Last 24 hours', seconds: 86_400, step: 1800 },
-  week: { text: 'Last 7 days', seconds: 7 * 86_400, step: 3 * 3600 },
-} as const;
-type SpanName = keyof typeof SPANS;
+const FALLBACK = '24h';
 
 export function StatsCard({ webhookRef }: { webhookRef: WebhookRef }) {
-  const [name, setName] = useState<SpanName>('hour');
-  const { seconds, step } = SPANS[name];
-  const load = (signal: AbortSignal) => {
-    // The range consists of whole buckets, so that a refresh changes only the last bar.
-    const to = Math.ceil(Date.now() / 1000 / step) * step;
-    const iso = (at: number) => new Date(at * 1000).toISOString();
-    return readStats(webhookRef, { from: iso(to - seconds), to: iso(to), step: `${step}s` }, signal);
-  };
-  const { data, problem, reload } = useResource(load, [webhookRef.brand, webhookRef.webhook, name], { every: POLL_INTERVAL_MS });
-  const all = sumBuckets(data?.items ?? []);
-  const worst = Math.max(0, ...(data?.items ?? []).map((item) => item.latencyMs.p99 ?? 0));
-  const choice = (
-    <SelectField
-      label="Period"
-      value={name}
-      options={Object.entries(SPANS).map(([value, { text }]) => [value, text] as const)}
-      onChange={(value) => setName(value as SpanName)}
-    />
-  );
+  const range = currentRange(FALLBACK);
+  const load = (signal: AbortSignal) => readStats(webhookRef, wholeSteps(currentRange(FALLBACK)), signal);
+  const { data, problem, reload } = useResource(load, [webhookRef.brand, webhookRef.webhook, range.key], { every: POLL_INTERVAL_MS });
+  const buckets = data?.items ?? [];
+  const attempts = sumBuckets(buckets);
+  const events = buckets.reduce((sum, { events }) => ({ delivered: sum.delivered + (events?.delivered ?? 0), failed: sum.failed + (events?.failed ?? 0) }), { delivered: 0, failed: 0 });
+  const ended = events.delivered + events.failed;
+  const worst = Math.max(0, ...buckets.map((item) => item.latencyMs.p99 ?? 0));
   return (
-    <Card title="Outcomes and latency" actions={choice}>
+    <Card title="Outcomes and latency" actions={<RangePicker fallback={FALLBACK} />}>
       <ProblemNote problem={problem} retry={reload} />
       {!data && !problem && <Loading lines={8} />}
-      {data && (
+      {data && attempts.attempts === 0 && <Empty title="No attempts in this range." />}
+      {data && attempts.attempts > 0 && (
         <>
           <Stats>
-            <Stat label="Success rate" hint={pluralize(all.attempts, 'attempt')}>
-              {share(all.delivered, all.attempts)}
+            <Stat label="Events delivered" hint={ended > 0 ? `of ${pluralize(ended, 'event')} that ended` : undefined}>
+              {ended > 0 ? share(events.delivered, ended) : '–'}
             </Stat>
-            <Stat label="Delivered">{count(all.delivered)}</Stat>
-            <Stat label="Failed attempts" tone={all.failed > 0 ? 'warn' : undefined}>
-              {count(all.failed)}
+            <Stat label="Failed events" tone={events.failed > 0 ? 'warn' : undefined}>
+              {count(events.failed)}
+            </Stat>
+            <Stat label="Attempts" hint={`${share(attempts.delivered, attempts.attempts)} succeeded`}>
+              {count(attempts.attempts)}
             </Stat>
             <Stat label="Highest p99">{worst > 0 ? millis(worst) : '–'}</Stat>
           </Stats>
-          <div class="columns">
-            <OutcomePlot buckets={data.items} stepSeconds={data.stepSeconds} />
-            <LatencyPlot buckets={data.items} stepSeconds={data.stepSeconds} />
-          </div>
+          <OutcomePlot buckets={data.items} stepSeconds={data.stepSeconds} select />
+          <LatencyPlot buckets={data.items} stepSeconds={data.stepSeconds} select />
+          <p class="muted small">Drag over a chart to select a range. The tab Deliveries shows the events of the same range.</p>
         </>
       )}
     </Card>

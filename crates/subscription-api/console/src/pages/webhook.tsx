@@ -1,20 +1,23 @@
-// A webhook: its health, settings, statistics, secret and events, and the actions on it.
+// A webhook: its name and health, and in tabs its deliveries, metrics, settings, and its secret with test events.
 
 import { useState } from 'preact/hooks';
 import type { Webhook } from '../api/types';
 import { editWebhook, deleteWebhook, readWebhook, type WebhookRef } from '../api/webhooks';
-import { humanize } from '../lib/format';
+import { deletionText, webhookName } from '../lib/health';
 import { useResource } from '../lib/use-resource';
 import { Link, navigate, to, type PageProps } from '../router';
 import { isSupport, mayWrite } from '../session';
 import { announce } from '../ui/announce';
-import { Button, Card, Fact, Facts, Note, ProblemNote, Time, Loading, WebhookBadge } from '../ui/basics';
+import { Button, Copy, Note, ProblemNote, Loading } from '../ui/basics';
 import { Confirm, useRun } from '../ui/dialog';
+import { Menu, type MenuItem } from '../ui/menu';
 import { Heading } from '../ui/shell';
+import { Tabs } from '../ui/tabs';
 import { EventsCard } from './events-card';
 import { DisableDialog, EnableDialog } from './support-dialogs';
-import { HealthCard } from './webhook-health';
+import { HealthLine } from './webhook-health';
 import { SecretCard } from './webhook-secret';
+import { SettingsCard } from './webhook-settings';
 import { StatsCard } from './webhook-stats';
 import { TestCard } from './webhook-test';
 
@@ -25,25 +28,40 @@ export function WebhookPage({ params: { brand = '', webhook = '' } }: PageProps)
   const { data, problem, reload, set } = useResource((signal) => readWebhook(webhookRef, signal), [brand, webhook], { every: POLL_INTERVAL_MS });
   const deleted = isSupport() && problem?.status === 404;
   const actions = data && <Actions webhookRef={webhookRef} webhook={data} onChange={set} />;
+  const up = isSupport() ? [['/brands', 'Brands'], [to.brand(brand), brand], [to.webhooks(brand), 'Webhooks']] as const : [[to.webhooks(brand), 'Webhooks']] as const;
   return (
     <>
-      <Heading title={data?.endpoint ?? 'Webhook'} up={[[to.webhooks(brand), `Webhooks of ${brand}`]]} actions={actions}>
-        {data && <State webhook={data} />}
+      <Heading title={data ? webhookName(data) : 'Webhook'} up={up} actions={actions}>
+        {data && (
+          <p class="url-line">
+            <span class="url mono">{data.endpoint}</span>
+            <Copy text={data.endpoint} what="URL" small />
+          </p>
+        )}
       </Heading>
       {deleted ? <Deleted webhookRef={webhookRef} /> : <ProblemNote problem={problem} retry={reload} />}
       {!data && !problem && <Loading lines={6} />}
       {data && (
         <>
-          <div class="columns">
-            <HealthCard webhookRef={webhookRef} webhook={data} />
-            <Settings webhook={data} />
-          </div>
-          <StatsCard webhookRef={webhookRef} />
-          <div class="columns">
-            <TestCard webhookRef={webhookRef} webhook={data} />
-            <SecretCard webhookRef={webhookRef} />
-          </div>
-          <EventsCard webhookRef={webhookRef} webhook={data} />
+          <HealthLine webhookRef={webhookRef} webhook={data} />
+          <Tabs
+            label="Webhook"
+            tabs={[
+              { id: 'deliveries', label: 'Deliveries', panel: () => <EventsCard webhookRef={webhookRef} webhook={data} /> },
+              { id: 'metrics', label: 'Metrics', panel: () => <StatsCard webhookRef={webhookRef} /> },
+              { id: 'settings', label: 'Settings', panel: () => <SettingsCard webhookRef={webhookRef} webhook={data} /> },
+              {
+                id: 'secret',
+                label: 'Secret & test',
+                panel: () => (
+                  <div class="columns">
+                    <SecretCard webhookRef={webhookRef} />
+                    <TestCard webhookRef={webhookRef} webhook={data} />
+                  </div>
+                ),
+              },
+            ]}
+          />
         </>
       )}
     </>
@@ -56,37 +74,10 @@ const Deleted = ({ webhookRef }: { webhookRef: WebhookRef }) => (
     <Note tone="warn">
       <p>
         This webhook no longer exists. If it was deleted, its events are listed below until they expire. The{' '}
-        <Link to="/audit">audit log</Link> shows who deleted it.
+        <Link to={`/audit?subject=${encodeURIComponent(webhookRef.webhook)}`}>audit log</Link> shows who deleted it.
       </p>
     </Note>
     <EventsCard webhookRef={webhookRef} webhook={null} />
-  </>
-);
-
-const State = ({ webhook }: { webhook: Webhook }) => (
-  <>
-    <p class="tags">
-      <WebhookBadge webhook={webhook} />
-      {webhook.description && <span>{webhook.description}</span>}
-    </p>
-    {webhook.status === 'paused' && (
-      <Note tone="warn">
-        <p>It is paused. It receives no events, and events that occur in the meantime are not recorded for it.</p>
-      </Note>
-    )}
-    {webhook.disabled && (
-      <Note tone="bad">
-        <p>
-          <strong>Disabled: {humanize(webhook.disabled.reason).toLowerCase()}</strong>, <Time at={webhook.disabled.at} relative />.{' '}
-          <bdi>{webhook.disabled.detail}</bdi>
-        </p>
-        <p>
-          {isSupport()
-            ? 'New events are held. Enable the webhook here once its endpoint is fixed.'
-            : 'New events are held and stay readable. Fix the endpoint, then ask support to enable it.'}
-        </p>
-      </Note>
-    )}
   </>
 );
 
@@ -106,6 +97,10 @@ function Actions({ webhookRef, webhook, onChange }: ActionProps) {
     announce('The webhook is active again.');
   });
   if (!mayWrite()) return null;
+  const more: MenuItem[] = [
+    ...(isSupport() && webhook.status !== 'disabled' ? [{ label: 'Disable…', run: () => setAsking('disable') }] : []),
+    { label: 'Delete…', run: () => setAsking('delete'), danger: true },
+  ];
   return (
     <>
       <ProblemNote problem={resume.problem} />
@@ -120,13 +115,10 @@ function Actions({ webhookRef, webhook, onChange }: ActionProps) {
           Enable…
         </Button>
       )}
-      {isSupport() && webhook.status !== 'disabled' && <Button onClick={() => setAsking('disable')}>Disable…</Button>}
       <Link to={to.editWebhook(webhookRef.brand, webhookRef.webhook)} class="button">
         Edit
       </Link>
-      <Button kind="danger" onClick={() => setAsking('delete')}>
-        Delete…
-      </Button>
+      <Menu label="More actions" items={more} />
       {asking === 'pause' && <Pause webhookRef={webhookRef} onChange={onChange} onClose={close} />}
       {asking === 'delete' && <Delete webhookRef={webhookRef} webhook={webhook} onClose={close} />}
       {asking === 'disable' && <DisableDialog webhook={webhook} onChange={onChange} onClose={close} />}
@@ -157,7 +149,7 @@ function Delete({ webhookRef, webhook, onClose }: { webhookRef: WebhookRef; webh
     navigate(to.webhooks(webhookRef.brand));
   };
   return (
-    <Confirm title="Delete this webhook" action="Delete for good" typed={new URL(webhook.endpoint).hostname} run={run} onClose={onClose}>
+    <Confirm title="Delete this webhook" action="Delete for good" typed={deletionText(webhook)} run={run} onClose={onClose}>
       <p>
         <span class="url">{webhook.endpoint}</span> receives no more events, and pending deliveries are discarded. Its secret is deleted
         permanently. Only support can read its events, until they expire.
@@ -165,32 +157,3 @@ function Delete({ webhookRef, webhook, onClose }: { webhookRef: WebhookRef; webh
     </Confirm>
   );
 }
-
-const Settings = ({ webhook }: { webhook: Webhook }) => (
-  <Card title="Settings">
-    <Facts>
-      <Fact label="Events">
-        <span class="tags">
-          {webhook.events.map((pattern) => (
-            <code key={pattern}>{pattern === '*' ? '* (everything)' : pattern}</code>
-          ))}
-        </span>
-      </Fact>
-      <Fact label="Requests">
-        {webhook.maxConcurrency} at a time{webhook.ratePerSecond !== null && `, ${webhook.ratePerSecond} per second at most`}
-      </Fact>
-      <Fact label="Custom headers">
-        {Object.keys(webhook.headers).length === 0 ? 'None' : Object.keys(webhook.headers).map((name) => <code key={name}>{name} </code>)}
-      </Fact>
-      <Fact label="Id">
-        <code>{webhook.id}</code>
-      </Fact>
-      <Fact label="Created">
-        <Time at={webhook.created} />
-      </Fact>
-      <Fact label="Updated">
-        <Time at={webhook.updated} />
-      </Fact>
-    </Facts>
-  </Card>
-);

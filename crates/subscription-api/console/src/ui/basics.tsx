@@ -5,23 +5,22 @@ import { useState } from 'preact/hooks';
 import type { Problem } from '../api/problem';
 import type { DeliveryStatus, Webhook, WebhookStatus } from '../api/types';
 import { now } from '../lib/clock';
-import { ago, localTime, utcTime, humanize } from '../lib/format';
+import { ago, localTime, plainTime, humanize } from '../lib/format';
 import { showControls } from '../lib/show-controls';
 import { announce } from './announce';
+import { Icon } from './icon';
 
-/** Shows a time in the reader's time zone, and in UTC on hover. */
-export function Time({ at, relative = false }: { at: string | null; relative?: boolean }) {
+/**
+ * Shows a time in the zone of the switch. On hover or a tap, `TimeCard` shows it in both zones and as RFC 3339 to copy.
+ * `bare` leaves the name of the zone out, for columns whose head has it.
+ */
+export function Time({ at, relative = false, bare = false }: { at: string | null; relative?: boolean; bare?: boolean }) {
   if (!at) return <span class="muted">–</span>;
-  const text = relative ? ago(at, now.value) : localTime(at);
-  const title = relative ? `${localTime(at)}\n${utcTime(at)}` : utcTime(at);
-  return (
-    <time dateTime={at} title={title}>
-      {text}
-    </time>
-  );
+  const text = relative ? ago(at, now.value) : bare ? plainTime(at) : localTime(at);
+  return <time dateTime={at}>{text}</time>;
 }
 
-type Tone = 'good' | 'bad' | 'warn' | 'idle' | 'info';
+export type Tone = 'good' | 'bad' | 'warn' | 'idle' | 'info';
 
 /** A word with a shape and a colour, so that neither carries the meaning alone. */
 export function Badge({ tone, children }: { tone: Tone; children: ComponentChildren }) {
@@ -71,25 +70,47 @@ export function Button({ children, onClick, kind = 'plain', type = 'button', bus
   );
 }
 
-/** A button that copies a text and announces it. */
-export function Copy({ text, what }: { text: string; what: string }) {
+/** Copies a text and announces it. */
+export async function copyText(text: string, what: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    announce(`${what} copied.`);
+    return true;
+  } catch {
+    announce('The browser did not allow copying. Select the text and copy it yourself.');
+    return false;
+  }
+}
+
+/** A button that copies a text and announces it. `small` shows an icon, for use within a line. */
+export function Copy({ text, what, small = false }: { text: string; what: string; small?: boolean }) {
   const [done, setDone] = useState(false);
   const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(text);
-      setDone(true);
-      announce(`${what} copied.`);
-      setTimeout(() => setDone(false), 2000);
-    } catch {
-      announce('The browser did not allow copying. Select the text and copy it yourself.');
-    }
+    if (!(await copyText(text, what))) return;
+    setDone(true);
+    setTimeout(() => setDone(false), 2000);
   };
+  if (small) {
+    return (
+      <button type="button" class="icon-button" onClick={copy} aria-label={`Copy ${what}`} title={`Copy ${what}`}>
+        <Icon name={done ? 'check' : 'copy'} />
+      </button>
+    );
+  }
   return (
     <Button onClick={copy} label={`Copy ${what}`}>
       {done ? 'Copied' : 'Copy'}
     </Button>
   );
 }
+
+/** An identifier with a button to copy it. `short` shows its end only, because ULIDs of one hour begin alike. */
+export const Id = ({ id, what = 'id', short = false }: { id: string; what?: string; short?: boolean }) => (
+  <span class="id">
+    <code title={short ? id : undefined}>{short && id.length > 12 ? `…${id.slice(-8)}` : id}</code>
+    <Copy text={id} what={what} small />
+  </span>
+);
 
 /** Shows a problem, advice, and a button to try again. */
 export function ProblemNote({ problem, retry }: { problem: Problem | null; retry?: () => void }) {

@@ -11,11 +11,34 @@ interface DialogProps {
   title: string;
   onClose: () => void;
   children: ComponentChildren;
+  wide?: boolean;
 }
 
-export function Dialog({ title, onClose, children }: DialogProps) {
+let open = 0;
+
+/**
+ * Stops the page behind dialogs from scrolling. The backdrop does not cover the space of the scroll bar, so that space
+ * becomes padding of the page meanwhile, and nothing moves.
+ */
+function useStillPage() {
+  useEffect(() => {
+    const root = document.documentElement;
+    open += 1;
+    if (open === 1) {
+      root.style.setProperty('--scroll-bar', `${innerWidth - root.clientWidth}px`);
+      root.classList.add('dialog-open');
+    }
+    return () => {
+      open -= 1;
+      if (open === 0) root.classList.remove('dialog-open');
+    };
+  }, []);
+}
+
+export function Dialog({ title, onClose, children, wide = false }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
+  useStillPage();
   useEffect(() => {
     const opener = document.activeElement;
     dialog.current?.showModal();
@@ -24,7 +47,7 @@ export function Dialog({ title, onClose, children }: DialogProps) {
     };
   }, []);
   return (
-    <dialog ref={dialog} aria-labelledby={id} onClose={onClose}>
+    <dialog ref={dialog} class={wide ? 'wide' : undefined} aria-labelledby={id} onClose={onClose}>
       <h2 id={id}>{title}</h2>
       {children}
     </dialog>

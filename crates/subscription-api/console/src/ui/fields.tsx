@@ -9,6 +9,10 @@ interface Common {
   /** Validation errors. All errors of a field are shown. */
   errors?: readonly string[] | undefined;
   optional?: boolean;
+  /** For toolbars: the label is small and above a low field. */
+  compact?: boolean;
+  /** For a few characters only. */
+  short?: boolean;
 }
 
 interface Described {
@@ -17,11 +21,11 @@ interface Described {
   'aria-invalid': 'true' | undefined;
 }
 
-function Field({ label, hint, errors = [], optional, children }: Common & { children: (given: Described) => ComponentChildren }) {
+function Field({ label, hint, errors = [], optional, compact, short, children }: Common & { children: (given: Described) => ComponentChildren }) {
   const id = useId();
   const described = [hint && `${id}-hint`, errors.length > 0 && `${id}-errors`].filter(Boolean).join(' ');
   return (
-    <div class={`field ${errors.length > 0 ? 'faulty' : ''}`}>
+    <div class={['field', errors.length > 0 && 'faulty', compact && 'compact', short && 'short'].filter(Boolean).join(' ')}>
       <label for={id}>
         {label}
         {optional && <span class="optional"> (optional)</span>}
@@ -60,27 +64,42 @@ interface TextProps extends Common {
   inputMode?: 'text' | 'numeric' | 'url' | 'email';
   mono?: boolean;
   focus?: boolean;
+  /** Values that the browser suggests. */
+  choices?: readonly (readonly [value: string, text: string])[];
 }
 
-export function TextField({ value, onChange, onLeave, type = 'text', placeholder, required, autoComplete = 'off', inputMode, mono, focus, ...common }: TextProps) {
+export function TextField({ value, onChange, onLeave, type = 'text', placeholder, required, autoComplete = 'off', inputMode, mono, focus, choices, ...common }: TextProps) {
+  const list = useId();
   return (
     <Field {...common}>
       {(given) => (
-        <input
-          {...given}
-          // The type definitions tie ARIA roles to each type of input; these inputs have no role.
-          {...({ type } as { type: 'text' })}
-          class={mono ? 'mono' : undefined}
-          value={value}
-          placeholder={placeholder}
-          required={required}
-          autoComplete={autoComplete}
-          autoFocus={focus}
-          inputMode={inputMode}
-          spellcheck={false}
-          onInput={(event) => onChange(event.currentTarget.value)}
-          onBlur={onLeave}
-        />
+        <>
+          <input
+            {...given}
+            // The type definitions tie ARIA roles to each type of input; these inputs have no role.
+            {...({ type } as { type: 'text' })}
+            class={mono ? 'mono' : undefined}
+            value={value}
+            placeholder={placeholder}
+            required={required}
+            autoComplete={autoComplete}
+            autoFocus={focus}
+            inputMode={inputMode}
+            spellcheck={false}
+            list={choices ? list : undefined}
+            onInput={(event) => onChange(event.currentTarget.value)}
+            onBlur={onLeave}
+          />
+          {choices && (
+            <datalist id={list}>
+              {choices.map(([choice, text]) => (
+                <option key={choice} value={choice}>
+                  {text}
+                </option>
+              ))}
+            </datalist>
+          )}
+        </>
       )}
     </Field>
   );

@@ -4,32 +4,48 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Link, to, where } from '../router';
 import { endSession, isSupport, me } from '../session';
+import { paused, refreshedAt, second } from '../lib/clock';
+import { useScrollPlace } from '../lib/places';
 import { theme, type Theme } from '../lib/theme';
+import { chooseZone, localZone, zone, zoneName } from '../lib/zone';
 import { Announcements } from './announce';
+import { Icon } from './icon';
+import { SearchBox } from './search-box';
+import { TimeCard } from './time-card';
 
 function destinations(): [path: string, label: string][] {
   if (isSupport()) {
     return [
       ['/', 'Overview'],
+      ['/events', 'Events'],
       ['/webhooks', 'Webhooks'],
+      ['/jobs', 'Jobs'],
       ['/brands', 'Brands'],
       ['/catalogue', 'Catalogue'],
       ['/rejected', 'Rejected events'],
+      ['/tokens', 'Support tokens'],
       ['/audit', 'Audit'],
     ];
   }
   const brand = me().brandId ?? '';
   return [
     ['/', 'Overview'],
+    [to.events(brand), 'Events'],
     [to.webhooks(brand), 'Webhooks'],
+    [to.jobs(brand), 'Jobs'],
     [to.types(brand), 'Event types'],
+    [to.tokens(brand), 'Tokens'],
+    [to.audit(brand), 'Audit'],
     [to.guide(brand), 'Setup guide'],
   ];
 }
 
 function isHere(path: string): boolean {
   const own = where.value.path;
-  return path === '/' ? own === '/' : own === path || own.startsWith(`${path}/`) || (path.endsWith('/webhooks') && own.endsWith('/new-webhook'));
+  if (path === '/') return own === '/';
+  // The form of a new webhook is beside the brand's own list, but below support's list of brands.
+  if (!isSupport() && path.endsWith('/webhooks') && own.endsWith('/new-webhook')) return true;
+  return own === path || own.startsWith(`${path}/`);
 }
 
 function Navigation() {
@@ -104,23 +120,71 @@ export const ThemeChoice = () => (
 export const Shell = ({ children }: { children: ComponentChildren }) => (
   <div class="shell">
     <Navigation />
-    <main id="page" tabIndex={-1}>
-      {children}
-    </main>
+    <div class="column">
+      <section class="top" aria-label="Search and display">
+        <SearchBox pages={destinations()} />
+        <Refreshed />
+        <ZoneSwitch />
+      </section>
+      <main id="page" tabIndex={-1}>
+        {children}
+      </main>
+    </div>
+    <TimeCard />
     <Announcements />
   </div>
 );
+
+/** The zone of every time on the page. */
+const ZoneSwitch = () => (
+  <div class="segments zone" role="group" aria-label="Time zone">
+    <button type="button" aria-pressed={zone.value === 'local'} title={`Show times in your time zone, ${localZone()}`} onClick={() => chooseZone('local')}>
+      {zoneName(Date.now(), 'local')}
+    </button>
+    <button type="button" aria-pressed={zone.value === 'utc'} title="Show times in UTC" onClick={() => chooseZone('utc')}>
+      UTC
+    </button>
+  </div>
+);
+
+/** How old the page's figures are, with a button that stops the refresh. */
+function Refreshed() {
+  const at = refreshedAt.value;
+  const path = where.value.path;
+  useEffect(() => {
+    // The next page says itself whether its figures are live.
+    return () => {
+      refreshedAt.value = null;
+      paused.value = false;
+    };
+  }, [path]);
+  if (at === null) return null;
+  const seconds = Math.max(0, Math.round((second.value - at) / 1000));
+  const stopped = paused.value;
+  return (
+    <div class="refreshed">
+      <span class="muted">{stopped ? `Paused, ${seconds} s old` : `Updated ${seconds} s ago`}</span>
+      <button type="button" class="icon-button" aria-pressed={stopped} aria-label="Pause the refresh" title={stopped ? 'Refresh again' : 'Pause the refresh'} onClick={() => (paused.value = !stopped)}>
+        <Icon name={stopped ? 'play' : 'pause'} />
+      </button>
+    </div>
+  );
+}
 
 interface HeadingProps {
   title: string;
   /** Breadcrumbs: [address, name]. */
   up?: readonly (readonly [string, string])[];
+  /** A badge beside the title. */
+  badge?: ComponentChildren;
+  /** Whether the title is an id or a type. */
+  mono?: boolean;
   actions?: ComponentChildren;
   children?: ComponentChildren;
 }
 
 /** The heading takes the focus when a page opens, so that screen readers continue from there. */
-export function Heading({ title, up = [], actions, children }: HeadingProps) {
+export function Heading({ title, up = [], badge, mono = false, actions, children }: HeadingProps) {
   const heading = useRef<HTMLHeadingElement>(null);
   const path = where.value.path;
   useEffect(() => {
@@ -128,8 +192,8 @@ export function Heading({ title, up = [], actions, children }: HeadingProps) {
   }, [title]);
   useEffect(() => {
     heading.current?.focus({ preventScroll: true });
-    scrollTo(0, 0);
   }, [path]);
+  useScrollPlace(path);
   return (
     <div class="heading">
       {up.length > 0 && (
@@ -144,9 +208,12 @@ export function Heading({ title, up = [], actions, children }: HeadingProps) {
         </nav>
       )}
       <div class="heading-line">
-        <h1 ref={heading} tabIndex={-1}>
-          {title}
-        </h1>
+        <div class="heading-title">
+          <h1 ref={heading} tabIndex={-1} class={mono ? 'mono' : undefined}>
+            {title}
+          </h1>
+          {badge}
+        </div>
         {actions && <div class="actions">{actions}</div>}
       </div>
       {children}
@@ -157,10 +224,14 @@ export function Heading({ title, up = [], actions, children }: HeadingProps) {
 /** Tabs with the pages of a brand, for support. */
 export function BrandTabs({ brand }: { brand: string }) {
   const tabs: [string, string][] = [
-    [to.brand(brand), 'Contact'],
+    [to.brand(brand), 'Overview'],
     [to.webhooks(brand), 'Webhooks'],
+    [to.events(brand), 'Events'],
+    [to.jobs(brand), 'Jobs'],
     [to.types(brand), 'Event types'],
     [to.tokens(brand), 'Tokens'],
+    [to.audit(brand), 'Audit'],
+    [to.settings(brand), 'Settings'],
     [to.guide(brand), 'Setup guide'],
   ];
   if (!isSupport()) return null;

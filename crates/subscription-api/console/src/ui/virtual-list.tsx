@@ -3,6 +3,7 @@
 
 import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { keep, recall } from '../lib/places';
 
 /** Rows that are rendered beyond each edge. */
 const MARGIN = 12;
@@ -37,6 +38,14 @@ export function VirtualList<T>({ label, heads, items, keyOf, more, next, columns
     return () => observer.disconnect();
   }, []);
 
+  // "Back" shows the rows that the reader saw, once the rows have their height.
+  const place = useRef(recall<number>(`rows ${label}`) ?? 0);
+  useLayoutEffect(() => {
+    if (!box.current || place.current === 0) return;
+    box.current.scrollTop = place.current;
+    if (Math.abs(box.current.scrollTop - place.current) < 2) place.current = 0;
+  }, [rowHeight, items.length]);
+
   const first = Math.max(0, Math.floor(span.top / rowHeight) - MARGIN);
   const last = Math.min(items.length, Math.ceil((span.top + span.height) / rowHeight) + MARGIN);
 
@@ -45,7 +54,9 @@ export function VirtualList<T>({ label, heads, items, keyOf, more, next, columns
   }, [more, last, items.length, next]);
 
   const scroll = () => {
-    if (box.current) setSpan({ top: box.current.scrollTop, height: box.current.clientHeight });
+    if (!box.current) return;
+    if (place.current === 0) keep(`rows ${label}`, box.current.scrollTop);
+    setSpan({ top: box.current.scrollTop, height: box.current.clientHeight });
   };
 
   /** Moves the focus from row to row with the up and down keys. */
