@@ -1,134 +1,112 @@
 //! Renders the pages of `/docs` from Markdown, so that the binary contains plain HTML.
 //!
-//! A line `{{snippets/name}}` includes a snippet. The tests run the same files, so the pages show code that works.
+//! A line `{{snippets/name}}` includes a snippet. The tests run the same files, so the pages show code that works. The
+//! lines `{{tabs}}` and `{{/tabs}}` enclose sections of which a reader needs one, such as one for each language.
+
+mod highlight;
+mod markdown;
+mod search;
+mod shell;
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::{fs, io};
 
-use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
+use markdown::{Links, Rendered};
 
-/// Name, title and source of each page, in the order of the navigation.
-const PAGES: [(&str, &str, &str); 8] = [
-    ("", "Start", "docs/start.md"),
-    ("first-five-minutes", "First five minutes", "docs/first-five-minutes.md"),
-    ("endpoints", "Endpoint owners", "docs/endpoints.md"),
-    ("producers", "Producers", "docs/producers.md"),
-    ("support", "Support", "docs/support.md"),
-    ("operators", "Operators", "../../deploy/README.md"),
-    ("runbook", "Runbook", "../../deploy/runbook.md"),
-    ("metrics", "Metrics", "../../deploy/metrics.md"),
+/// The two sets of pages. Their readers have little in common, so that each set has its own navigation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Set {
+    /// For owners of endpoints and for producers
+    Integrate,
+    /// For support and operators
+    Operate,
+}
+
+impl Set {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Integrate => "Integrate",
+            Self::Operate => "Operate",
+        }
+    }
+}
+
+/// A page.
+#[derive(Clone, Copy)]
+pub(super) struct Page {
+    /// The last part of its path
+    name: &'static str,
+    title: &'static str,
+    /// Path of the Markdown; the API renders the reference when it starts, because handlers describe it in code
+    source: Option<&'static str>,
+    set: Set,
+}
+
+const fn page(set: Set, name: &'static str, title: &'static str, source: &'static str) -> Page {
+    Page { name, title, source: Some(source), set }
+}
+
+/// All pages in the order of the navigation.
+pub(super) const PAGES: &[Page] = &[
+    page(Set::Integrate, "", "Start", "docs/start.md"),
+    page(Set::Integrate, "quickstart", "Receiver quickstart", "docs/quickstart.md"),
+    page(Set::Integrate, "endpoints", "Receive webhooks", "docs/endpoints.md"),
+    page(Set::Integrate, "checklist", "Receiver checklist", "docs/checklist.md"),
+    page(Set::Integrate, "troubleshooting", "Troubleshooting", "docs/troubleshooting.md"),
+    page(Set::Integrate, "producers", "Publish events", "docs/producers.md"),
+    page(Set::Integrate, "event-types", "Event types", "docs/event-types.md"),
+    page(Set::Integrate, "limits", "Limits", "docs/limits.md"),
+    page(Set::Integrate, "errors", "Errors", "docs/errors.md"),
+    Page { name: "api", title: "API reference", source: None, set: Set::Integrate },
+    page(Set::Integrate, "versions", "Versions and support", "docs/versions.md"),
+    page(Set::Integrate, "changelog", "Changelog", "../CHANGELOG.md"),
+    page(Set::Operate, "operate", "Overview", "docs/operate.md"),
+    page(Set::Operate, "first-five-minutes", "First five minutes", "docs/first-five-minutes.md"),
+    page(Set::Operate, "support", "Support brands", "docs/support.md"),
+    page(Set::Operate, "operators", "Deployment", "../../deploy/README.md"),
+    page(Set::Operate, "runbook", "Runbook", "../../deploy/runbook.md"),
+    page(Set::Operate, "metrics", "Metrics", "../../deploy/metrics.md"),
 ];
 
-/// Name and title of the page that is rendered from the OpenAPI document.
-const REFERENCE: (&str, &str) = ("api", "API reference");
+/// Written for readers of the repository, so that it has links to files that are no page.
+const CHANGELOG: &str = "changelog";
 
-/// Writes `docs.rs`, which contains all pages as an array, and the shell of the API reference.
+/// Writes `docs.rs` with all pages, the shell of the API reference, and the search index.
 pub(crate) fn render_pages(crate_dir: &Path, out: &Path) -> io::Result<()> {
     println!("cargo::rerun-if-changed=docs");
+    println!("cargo::rerun-if-changed=build");
     let mut list = String::from("&[\n");
-    for (name, title, source) in PAGES {
+    let mut index = search::Index::default();
+    for page in PAGES {
+        let Some(source) = page.source else { continue };
         println!("cargo::rerun-if-changed={source}");
-        let markdown = with_snippets(&fs::read_to_string(crate_dir.join(source))?, &crate_dir.join("docs"))?;
-        let page = wrap_page(name, title, &render_markdown(&markdown, source));
+        let text = with_snippets(&fs::read_to_string(crate_dir.join(source))?, &crate_dir.join("docs"))?;
+        let links = if page.name == CHANGELOG { Links::DropUnknown } else { Links::Strict };
+        let rendered = markdown::render(&text, source, links);
+        index.add(page, &rendered);
         // Writing to a string cannot fail.
-        let _ = writeln!(list, "    ({name:?}, {page:?}),");
+        let _ = writeln!(list, "    ({:?}, {:?}),", page.name, shell::wrap_page(page, &rendered));
     }
     list.push(']');
     fs::write(out.join("docs.rs"), list)?;
-    // The API renders this page when it starts, because the OpenAPI document is described in code.
-    fs::write(out.join("api_reference.html"), wrap_page(REFERENCE.0, REFERENCE.1, "{{reference}}"))
+    fs::write(out.join("search.json"), index.into_json())?;
+    let place = Rendered { html: "{{reference}}".to_owned(), ..Rendered::default() };
+    let reference = PAGES.iter().find(|page| page.source.is_none()).expect("the reference");
+    fs::write(out.join("api_reference.html"), shell::wrap_page(reference, &place))
 }
 
 fn with_snippets(markdown: &str, docs: &Path) -> io::Result<String> {
     let mut text = String::with_capacity(markdown.len());
     for line in markdown.lines() {
-        match line.strip_prefix("{{").and_then(|line| line.strip_suffix("}}")) {
+        match line.strip_prefix("{{snippets/").and_then(|line| line.strip_suffix("}}")) {
             Some(name) => {
                 let language = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-                let snippet = fs::read_to_string(docs.join(name))?;
-                let _ = writeln!(text, "```{language}\n{}\n```", snippet.trim_end());
+                let snippet = fs::read_to_string(docs.join("snippets").join(name))?;
+                let _ = writeln!(text, "```{language} {name}\n{}\n```", snippet.trim_end());
             }
             None => text.extend([line, "\n"]),
         }
     }
     Ok(text)
-}
-
-fn render_markdown(markdown: &str, source: &str) -> String {
-    let options = Options::ENABLE_TABLES;
-    let mut events: Vec<Event<'_>> = Parser::new_ext(markdown, options).collect();
-    name_headings(&mut events);
-    for event in &mut events {
-        if let Event::Start(Tag::Link { dest_url, .. }) = event {
-            *dest_url = CowStr::from(resolve_link(dest_url, source));
-        }
-    }
-    let mut body = String::new();
-    html::push_html(&mut body, events.into_iter());
-    // Wide code scrolls sideways, also with the keyboard.
-    body.replace("<pre>", "<pre tabindex=\"0\">")
-}
-
-/// Gives each heading the same anchor as other renderers of Markdown do, such as GitHub.
-fn name_headings(events: &mut [Event<'_>]) {
-    for index in 0..events.len() {
-        if !matches!(events[index], Event::Start(Tag::Heading { .. })) {
-            continue;
-        }
-        let inside =
-            events[index + 1..].iter().take_while(|event| !matches!(event, Event::End(TagEnd::Heading(_))));
-        let words = inside.filter_map(|event| match event {
-            Event::Text(text) | Event::Code(text) => Some(text.to_lowercase()),
-            _ => None,
-        });
-        let is_kept = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
-        let anchor: String = words.collect::<String>().chars().filter(|c| is_kept(*c)).collect();
-        if let Event::Start(Tag::Heading { id, .. }) = &mut events[index] {
-            *id = Some(CowStr::from(anchor.replace(' ', "-")));
-        }
-    }
-}
-
-/// Translates a link between files of the repository into a link between pages.
-fn resolve_link(link: &str, source: &str) -> String {
-    if link.contains("://") || link.starts_with(['/', '#']) || link.starts_with("mailto:") {
-        return link.to_owned();
-    }
-    let (file, anchor) =
-        link.split_once('#').map_or((link, String::new()), |(file, anchor)| (file, format!("#{anchor}")));
-    let dir = source.rsplit_once('/').map_or("", |(dir, _)| dir);
-    let path = normalize_path(&format!("{dir}/{file}"));
-    let page = PAGES.iter().find(|(_, _, source)| *source == path);
-    let (name, ..) = page.unwrap_or_else(|| panic!("{source}: {link} leads to no page of /docs"));
-    format!("/docs/{name}{anchor}")
-}
-
-/// Removes `.` and `..` from a path.
-fn normalize_path(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        if part == ".." && parts.last().is_some_and(|last| *last != "..") {
-            parts.pop();
-        } else if part != "." {
-            parts.push(part);
-        }
-    }
-    parts.join("/")
-}
-
-fn wrap_page(name: &str, title: &str, body: &str) -> String {
-    let mut navigation = String::new();
-    let pages = PAGES.iter().map(|(name, title, _)| (*name, *title)).chain([REFERENCE]);
-    for (other, title) in pages {
-        let current = if other == name { " aria-current=\"page\"" } else { "" };
-        let _ = write!(navigation, "<a href=\"/docs/{other}\"{current}>{title}</a>");
-    }
-    format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>{title} – Postrider</title><link rel=\"stylesheet\" href=\"/docs/style.css\"></head>\
-         <body><nav aria-label=\"Pages\">{navigation}</nav>\
-         <main>\n{body}</main></body></html>\n"
-    )
 }

@@ -11,6 +11,7 @@ use runtime::error::Chain;
 use store::Store;
 use store::api::overview::BacklogMeter;
 use store::secrets::keyring::SecretKeyring;
+use tokio::sync::Notify;
 use tracing::warn;
 
 use crate::auth::rate_limiter::TokenRateLimiter;
@@ -32,6 +33,8 @@ pub struct Api {
     parts: Arc<ApiParts>,
     /// Refused requests and reads of secrets, for the log.
     pub(crate) security_log: SecurityLog,
+    /// Wakes the worker when this process creates a job on rejected messages.
+    pub(crate) rejected_jobs: Arc<Notify>,
 }
 
 /// The parts of [`Api`].
@@ -41,7 +44,7 @@ pub struct ApiParts {
     pub store: Store,
     /// PostgreSQL, for the process itself: its health, its entry, the rules of publishing, the metrics of the platform.
     pub control: Store,
-    /// Looks up brand tokens, with connections of its own.
+    /// Looks up the tokens of brands and of support, with connections of its own.
     pub tokens: TokenDirectory,
     /// Bounds what the requests of each brand use at once.
     pub budgets: Budgets,
@@ -63,7 +66,7 @@ pub struct ApiParts {
     pub retry_delays: Vec<Duration>,
     /// Checks the addresses of endpoints.
     pub resolver: EndpointResolver,
-    /// The support token, if one is set.
+    /// The support token of the settings, if one is set.
     pub support_token: SupportToken,
     /// Limits the requests of each token.
     pub rate_limiter: TokenRateLimiter,
@@ -75,7 +78,7 @@ pub struct ApiParts {
 
 impl From<ApiParts> for Api {
     fn from(parts: ApiParts) -> Self {
-        Self { parts: Arc::new(parts), security_log: SecurityLog::default() }
+        Self { parts: Arc::new(parts), security_log: SecurityLog::default(), rejected_jobs: Arc::default() }
     }
 }
 

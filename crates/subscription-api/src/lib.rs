@@ -41,6 +41,7 @@ use std::time::Duration;
 use api::{Api, ApiParts};
 use auth::rate_limiter::TokenRateLimiter;
 use auth::token_directory::{self, TokenDirectory};
+use auth::token_uses;
 use broker::{Link, Prober, Publisher, RejectedQueue, Topology};
 use budget::Budgets;
 pub use config::Config;
@@ -140,6 +141,7 @@ pub async fn run(
     );
     tasks::spawn_essential("broker", maintain_broker(api.clone(), prober, readiness));
     tasks::spawn_essential("sweep", sweep_tables(api.clone()));
+    tasks::spawn_essential("token uses", write_token_uses(api.clone()));
     tasks::spawn_essential("platform metrics", platform_metrics::measure_forever(api.clone()));
     tasks::spawn_essential("security log", api.security_log.clone().report_forever());
     info!(%address, "serving the API");
@@ -224,6 +226,7 @@ async fn maintain_database(api: Api, settings: store::StoreSettings, me: Instanc
     let watching = store::startup::monitor_database(api.store.clone(), api.control.clone(), readiness);
     tasks::spawn_essential("database watch", watching);
     tasks::spawn_essential("seal headers", seal_headers(api.clone()));
+    tasks::spawn_essential("rejected jobs", resources::rejected::worker::work_forever(api.clone()));
     loop {
         if let Err(error) = instances::renew_instance(&api.control, &me).await {
             warn!(error = %Chain(&error), "could not renew the entry of this process");
@@ -236,6 +239,13 @@ async fn maintain_database(api: Api, settings: store::StoreSettings, me: Instanc
 async fn maintain_broker(api: Api, prober: Prober, readiness: Readiness) {
     broker::startup::wait_until_ready(&api.topology, &readiness).await;
     broker::startup::monitor(api.topology.clone(), prober, readiness).await;
+}
+
+async fn write_token_uses(api: Api) {
+    loop {
+        tokio::time::sleep(token_uses::WRITE_INTERVAL).await;
+        api.tokens.write_uses().await;
+    }
 }
 
 async fn sweep_tables(api: Api) {

@@ -28,8 +28,10 @@ pub(crate) enum Caller {
     /// There is no token, or it is not valid.
     #[default]
     Unknown,
-    /// Support.
+    /// Support, with the token of the settings.
     Support,
+    /// Support, whose named token has this id.
+    NamedSupport(Uuid),
     /// A brand, whose token has this id.
     Token(Uuid),
 }
@@ -39,6 +41,7 @@ impl fmt::Display for Caller {
         match self {
             Self::Unknown => f.write_str("none"),
             Self::Support => f.write_str("support"),
+            Self::NamedSupport(id) => write!(f, "support:{id}"),
             Self::Token(id) => write!(f, "token:{id}"),
         }
     }

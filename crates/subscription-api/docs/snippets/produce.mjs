@@ -3,9 +3,9 @@ import amqp from 'amqplib'; // npm install amqplib
 const connection = await amqp.connect(process.env.AMQP_URL);
 const channel = await connection.createConfirmChannel();
 const event = {
-  brandId: 'acme',
+  brandId: 'acme', // the id of your brand
   type: 'NOTIFICATION.SMS.RECEIPT',
-  data: { message: 'from Node' },
+  data: { phoneNumber: '+1234456789', message: 'from Node' },
 };
 // RabbitMQ returns an event that no queue receives before it confirms it.
 let returned = false;

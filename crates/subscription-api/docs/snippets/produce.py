@@ -4,11 +4,11 @@ import pika  # pip install pika
 
 connection = pika.BlockingConnection(pika.URLParameters(os.environ["AMQP_URL"]))
 channel = connection.channel()
-channel.confirm_delivery()  # basic_publish now waits for the broker's confirm
+channel.confirm_delivery()  # basic_publish now waits for the broker's confirmation
 event = {
-    "brandId": "acme",
+    "brandId": "acme",  # the id of your brand
     "type": "NOTIFICATION.SMS.RECEIPT",
-    "data": {"message": "from Python"},
+    "data": {"phoneNumber": "+1234456789", "message": "from Python"},
 }
 # Raises UnroutableError or NackError if the event is not stored. After any other error, publish it again with
 # the same message_id: it remains one event.

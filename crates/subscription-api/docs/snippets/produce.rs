@@ -9,7 +9,9 @@ pub async fn produce(amqp_url: &str, exchange: &str) -> lapin::Result<bool> {
     let connection = Connection::connect(amqp_url, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
-    let event = r#"{"brandId":"acme","type":"NOTIFICATION.SMS.RECEIPT","data":{"message":"from Rust"}}"#;
+    // brandId is the id of your brand.
+    let event = r#"{"brandId":"acme","type":"NOTIFICATION.SMS.RECEIPT",
+        "data":{"phoneNumber":"+1234456789","message":"from Rust"}}"#;
     let properties = BasicProperties::default()
         .with_content_type("application/json".into())
         .with_delivery_mode(PERSISTENT)

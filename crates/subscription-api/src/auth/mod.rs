@@ -8,29 +8,37 @@ pub(crate) mod rate_limiter;
 pub(crate) mod request_cost;
 pub(crate) mod token;
 pub(crate) mod token_directory;
+pub(crate) mod token_uses;
 
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use domain::ids::{BrandId, WebhookId};
+use domain::time::Timestamp;
 use runtime::http_server::ClientAddress;
+use store::AuditedTransaction;
+use store::api::audit::SUPPORT;
 use store::api::brands;
-use store::api::tokens::{Digest, Role, Token};
+use store::api::support_tokens::{self, NamedSupportToken};
+use store::api::tokens::{self, Digest, Role, Token};
 use tokio::sync::OwnedSemaphorePermit;
+use uuid::Uuid;
 
 use crate::api::Api;
 use crate::auth::request_cost::{Cost, route_cost};
-use crate::auth::token::{MAX_TOKEN_CHARS, TOKEN_PREFIX, hash_token};
+use crate::auth::token::{MAX_TOKEN_CHARS, TokenKind, hash_token};
+use crate::auth::token_directory::ValidToken;
 use crate::budget::{Owner, RequestBudget};
 use crate::http::problem::{Problem, Result};
+use crate::http::problem_kind::ProblemKind;
 use crate::security_log::{AccessRecord, Caller};
 use crate::telemetry::{self, Refused};
 
 /// The owner of a valid token.
 #[derive(Debug)]
 pub(crate) enum AnyCaller {
-    /// Support.
-    Support,
+    /// Support, with this named token or with the token of the settings.
+    Support(Option<NamedSupportToken>),
     /// A brand, which sent this token.
     Brand(Token),
 }
@@ -39,9 +47,47 @@ impl AnyCaller {
     /// The name of the caller in the audit.
     fn actor(&self) -> String {
         match self {
-            Self::Support => "support".to_owned(),
+            Self::Support(None) => SUPPORT.to_owned(),
+            Self::Support(Some(token)) => format!("{SUPPORT}:{} {}", token.id, token.name),
             Self::Brand(token) => format!("token:{} {}", token.id, token.name),
         }
+    }
+
+    fn token(&self) -> CallerToken {
+        match self {
+            Self::Support(None) => CallerToken::Settings,
+            Self::Support(Some(token)) => CallerToken::Support(token.id, token.expires),
+            Self::Brand(token) => CallerToken::Brand(token.id, token.expires),
+        }
+    }
+}
+
+/// The token of a caller, with its id and when it stops being valid.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum CallerToken {
+    /// The support token of the settings.
+    Settings,
+    /// A named token of support.
+    Support(Uuid, Option<Timestamp>),
+    /// A token of a brand.
+    Brand(Uuid, Option<Timestamp>),
+}
+
+impl CallerToken {
+    /// Keeps the token from being deleted until the transaction ends.
+    ///
+    /// A request may take its time until its body has arrived. Without the lock, its token could be deleted meanwhile, and
+    /// what it creates would outlive it unseen.
+    ///
+    /// # Errors
+    /// 401 when it was deleted or has expired.
+    pub(crate) async fn lock(self, change: &AuditedTransaction<'_>) -> Result<()> {
+        let is_valid = match self {
+            Self::Settings => true,
+            Self::Support(id, _) => support_tokens::lock_valid(change, id).await?,
+            Self::Brand(id, _) => tokens::lock_valid(change, id).await?,
+        };
+        if is_valid { Ok(()) } else { Err(token_not_valid()) }
     }
 }
 
@@ -63,6 +109,8 @@ pub(crate) struct BrandWriter {
     pub(crate) brand: BrandId,
     /// The name of the caller in the audit.
     pub(crate) actor: String,
+    /// The token of the caller.
+    pub(crate) token: CallerToken,
     /// The token and the budget of the request.
     pub(crate) charge: Charge,
 }
@@ -111,11 +159,13 @@ impl Charge {
     }
 }
 
-/// A caller with the support token.
+/// A caller with a token of support.
 #[derive(Debug)]
 pub(crate) struct Support {
     /// The name of the caller in the audit.
     pub(crate) actor: String,
+    /// The token of the caller.
+    pub(crate) token: CallerToken,
 }
 
 impl FromRequestParts<Api> for AnyCaller {
@@ -132,7 +182,7 @@ impl FromRequestParts<Api> for BrandReader {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self> {
         let (caller, charge) = authenticate(parts, api).await?;
         let brand = authorize_brand(parts, api, &caller).await?;
-        Ok(Self { brand, is_support: matches!(caller, AnyCaller::Support), charge })
+        Ok(Self { brand, is_support: matches!(caller, AnyCaller::Support(_)), charge })
     }
 }
 
@@ -147,7 +197,7 @@ impl FromRequestParts<Api> for BrandWriter {
                 "this requires a token with the role write; this token has the role read",
             ));
         }
-        Ok(Self { brand, actor: caller.actor(), charge })
+        Ok(Self { brand, actor: caller.actor(), token: caller.token(), charge })
     }
 }
 
@@ -156,9 +206,10 @@ impl FromRequestParts<Api> for Support {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self> {
         match authenticate(parts, api).await?.0 {
-            caller @ AnyCaller::Support => Ok(Self { actor: caller.actor() }),
+            caller @ AnyCaller::Support(_) => Ok(Self { actor: caller.actor(), token: caller.token() }),
             AnyCaller::Brand(_) => {
-                Err(Problem::forbidden("this requires a support token; this token is a brand's"))
+                Err(Problem::forbidden("this requires a support token; this token is a brand's")
+                    .of_kind(ProblemKind::SupportRequired))
             }
         }
     }
@@ -176,15 +227,19 @@ async fn authenticate(parts: &Parts, api: &Api) -> Result<(AnyCaller, Charge)> {
     let client = parts.extensions.get::<ClientAddress>().copied();
     let Some(caller) = identify_caller(token, &digest, cost, client, api, &access).await? else {
         telemetry::record_wrong_token();
-        return Err(Problem::unauthorized("the token is not valid"));
+        return Err(token_not_valid());
     };
     let owner = match &caller {
-        AnyCaller::Support => Owner::Support,
+        AnyCaller::Support(_) => Owner::Support,
         AnyCaller::Brand(token) => Owner::Brand(token.brand_id.clone()),
     };
     let budget = RequestBudget::of(&parts.extensions);
     budget.enter(api.budgets.share(owner)).await?;
     Ok((caller, Charge { token: digest, budget, access }))
+}
+
+fn token_not_valid() -> Problem {
+    Problem::unauthorized("the token is not valid")
 }
 
 /// Finds the owner of a token, which is charged as soon as the token is known to be valid.
@@ -201,22 +256,30 @@ async fn identify_caller(
     if api.support_token.matches(digest) {
         access.set_caller(Caller::Support);
         spend(api, digest, cost)?;
-        return Ok(Some(AnyCaller::Support));
+        return Ok(Some(AnyCaller::Support(None)));
     }
-    if !token.starts_with(TOKEN_PREFIX) {
-        return Ok(None);
-    }
+    let Some(kind) = TokenKind::of(token) else { return Ok(None) };
     let known = api.tokens.find_known(digest);
     if let Some(id) = known {
-        access.set_caller(Caller::Token(id));
+        access.set_caller(match kind {
+            TokenKind::Brand => Caller::Token(id),
+            TokenKind::Support => Caller::NamedSupport(id),
+        });
         spend(api, digest, cost)?;
     }
-    let found = api.tokens.find(digest, client).await?;
-    access.set_caller(found.as_ref().map_or(Caller::Unknown, |token| Caller::Token(token.id)));
+    let found = api.tokens.find(kind, digest, client).await?;
+    access.set_caller(match &found {
+        None => Caller::Unknown,
+        Some(ValidToken::Brand(token)) => Caller::Token(token.id),
+        Some(ValidToken::Support(token)) => Caller::NamedSupport(token.id),
+    });
     if found.is_some() && known.is_none() {
         spend(api, digest, cost)?;
     }
-    Ok(found.map(AnyCaller::Brand))
+    Ok(found.map(|token| match token {
+        ValidToken::Brand(token) => AnyCaller::Brand(token),
+        ValidToken::Support(token) => AnyCaller::Support(Some(token)),
+    }))
 }
 
 fn spend(api: &Api, digest: &Digest, cost: Cost) -> Result<()> {
@@ -231,7 +294,7 @@ fn spend(api: &Api, digest: &Digest, cost: Cost) -> Result<()> {
 
 /// Reads the token of the request. Two `Authorization` headers are refused, because only one could be checked.
 fn bearer_token(headers: &HeaderMap) -> Result<&str> {
-    let missing = || Problem::unauthorized("send the header Authorization: Bearer <token>");
+    let missing = || Problem::new(ProblemKind::TokenMissing, "send the header Authorization: Bearer <token>");
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return Err(missing()) };
     let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
@@ -250,7 +313,7 @@ async fn authorize_brand(parts: &mut Parts, api: &Api, caller: &AnyCaller) -> Re
     let brand: BrandId = text.and_then(|text| text.parse().ok()).ok_or_else(unknown)?;
     let visible = match caller {
         AnyCaller::Brand(token) => token.brand_id == brand,
-        AnyCaller::Support => brands::find_brand(&api.store, &brand).await?.is_some(),
+        AnyCaller::Support(_) => brands::find_brand(&api.store, &brand).await?.is_some(),
     };
     if visible { Ok(brand) } else { Err(unknown()) }
 }

@@ -12,9 +12,12 @@ pub(crate) type Cost = NonZeroU32;
 
 /// A plain request: a list page, a read, a write of one object.
 const PLAIN: Cost = Cost::MIN;
-/// Statistics and the overview, which aggregate rows.
+/// Statistics and the overview, which aggregate rows, lookups and searches, which read rows of several tables, and a brand's
+/// audit, which may read many entries for a page.
 const AGGREGATE: Cost = Cost::new(5).unwrap();
-/// A page of Get Events with a filter, which may read many rows for few events.
+/// Statistics of a brand, which aggregate the rows of all its webhooks.
+const BRAND_STATS: Cost = Cost::new(20).unwrap();
+/// A page of Get Events with a filter, or of webhooks by their health, which may read many rows for few items.
 const FILTERED_PAGE: u32 = 5;
 /// A redelivery of a range, which counts and then sends any number of events.
 const REDELIVERY_RANGE: Cost = Cost::new(50).unwrap();
@@ -22,10 +25,16 @@ const REDELIVERY_RANGE: Cost = Cost::new(50).unwrap();
 const EVENTS_PER_COST: usize = 100;
 
 /// Costs that follow from the method and the route.
-const COSTS: [(Method, &str, Cost); 3] = [
+const COSTS: [(Method, &str, Cost); 9] = [
     (Method::POST, "/v1/{brandId}/webhooks/{webhookId}/redeliver", REDELIVERY_RANGE),
     (Method::GET, "/v1/{brandId}/webhooks/{webhookId}/stats", AGGREGATE),
+    (Method::GET, "/v1/{brandId}/stats", BRAND_STATS),
+    (Method::GET, "/v1/{brandId}/events/{eventId}", AGGREGATE),
+    (Method::GET, "/v1/{brandId}/search", AGGREGATE),
+    (Method::GET, "/v1/{brandId}/audit", AGGREGATE),
     (Method::GET, "/admin/v1/overview", AGGREGATE),
+    (Method::GET, "/admin/v1/events/{idOrMessageId}", AGGREGATE),
+    (Method::GET, "/admin/v1/search", AGGREGATE),
 ];
 
 /// Returns the cost of a request that is known from its method and route.
@@ -34,7 +43,7 @@ pub(crate) fn route_cost(method: &Method, route: &str) -> Cost {
     found.map_or(PLAIN, |(.., cost)| *cost)
 }
 
-/// Returns the further cost of a page of Get Events with a filter.
+/// Returns the further cost of a page with a filter.
 pub(crate) fn filter_surcharge(filtered: bool) -> Option<Cost> {
     if filtered { Cost::new(FILTERED_PAGE - PLAIN.get()) } else { None }
 }
@@ -56,6 +65,15 @@ mod tests {
         assert_eq!(cost(Method::GET, "/v1/{brandId}/webhooks/{webhookId}/redeliver"), 1);
         assert_eq!(cost(Method::POST, "/v1/{brandId}/webhooks/{webhookId}/redeliver"), 50);
         assert_eq!(cost(Method::GET, "/v1/{brandId}/webhooks/{webhookId}/stats"), 5);
+        for lookup in [
+            "/v1/{brandId}/events/{eventId}",
+            "/v1/{brandId}/search",
+            "/admin/v1/events/{idOrMessageId}",
+            "/admin/v1/search",
+        ] {
+            assert_eq!(cost(Method::GET, lookup), 5, "{lookup}");
+        }
+        assert_eq!(cost(Method::GET, "/v1/{brandId}/audit"), 5);
         assert_eq!(filter_surcharge(true).map(Cost::get), Some(4));
         assert_eq!(filter_surcharge(false), None);
         for (events, surcharge) in [(0, None), (1, None), (100, None), (101, Some(1)), (500, Some(4))] {

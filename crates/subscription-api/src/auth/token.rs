@@ -1,4 +1,4 @@
-//! The two kinds of tokens: the support token of the settings and the brands' tokens.
+//! The kinds of tokens: the support token of the settings, the named tokens of support and the brands' tokens.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,13 +10,39 @@ use store::api::tokens::Digest;
 use subtle::ConstantTimeEq;
 
 /// Prefix of every brand token, so that scanners for leaked secrets recognize one.
-pub(crate) const TOKEN_PREFIX: &str = "prt_";
-/// Random bytes of a brand token.
+const BRAND_PREFIX: &str = "prt_";
+/// Prefix of every named support token.
+const SUPPORT_PREFIX: &str = "prs_";
+/// Random bytes of a token.
 const TOKEN_BYTES: usize = 32;
 /// Shortest support token, in characters (contract §7).
 const MIN_SUPPORT_TOKEN_CHARS: usize = 32;
 /// Longest token that is checked, in characters.
 pub(crate) const MAX_TOKEN_CHARS: usize = 1024;
+
+/// The kind of a token that the database has. The prefix of the token tells it, so that each kind is looked up in its own
+/// table: no token of a brand can be found among those of support.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenKind {
+    /// A token of a brand.
+    Brand,
+    /// A named token of support.
+    Support,
+}
+
+impl TokenKind {
+    /// Returns the kind of a token, unless no token begins like this.
+    pub(crate) fn of(token: &str) -> Option<Self> {
+        [Self::Brand, Self::Support].into_iter().find(|kind| token.starts_with(kind.prefix()))
+    }
+
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Brand => BRAND_PREFIX,
+            Self::Support => SUPPORT_PREFIX,
+        }
+    }
+}
 
 /// The support token of the settings, or none. Only its SHA-256 is kept.
 #[derive(Clone)]
@@ -54,10 +80,10 @@ impl fmt::Debug for SupportToken {
     }
 }
 
-/// Generates a brand token: the text, which is shown once, and the digest, which is stored.
+/// Generates a token: the text, which is shown once, and the digest, which is stored.
 #[must_use]
-pub(crate) fn generate_token() -> (String, Digest) {
-    let token = format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; TOKEN_BYTES]>()));
+pub(crate) fn generate_token(kind: TokenKind) -> (String, Digest) {
+    let token = format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(rand::random::<[u8; TOKEN_BYTES]>()));
     let digest = hash_token(&token);
     (token, digest)
 }
@@ -84,9 +110,12 @@ mod tests {
 
     #[test]
     fn generated_tokens_differ_and_match_their_digest() {
-        let (token, digest) = generate_token();
-        assert!(token.starts_with("prt_") && token.len() == 47);
-        assert_eq!(digest, hash_token(&token));
-        assert_ne!(generate_token().0, token);
+        for (kind, prefix) in [(TokenKind::Brand, "prt_"), (TokenKind::Support, "prs_")] {
+            let (token, digest) = generate_token(kind);
+            assert!(token.starts_with(prefix) && token.len() == 47);
+            assert_eq!((digest, TokenKind::of(&token)), (hash_token(&token), Some(kind)));
+            assert_ne!(generate_token(kind).0, token);
+        }
+        assert_eq!(TokenKind::of("pr"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Looks up brand tokens, so that wrong tokens cost the valid ones nothing.
+//! Looks up the tokens that the database has, so that wrong tokens cost the valid ones nothing.
 //!
 //! A token has 256 random bits and needs no protection from guessing. The look-ups need protection from a flood of wrong
 //! tokens. So the look-ups have connections of their own, and a token that was not valid lately shares only some of
@@ -11,14 +11,21 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use runtime::error::Chain;
 use runtime::http_server::{ClientAddress, client_site};
-use store::Store;
+use store::api::support_tokens::{self, NamedSupportToken};
 use store::api::tokens::{self, Digest, Token};
+use store::{Store, clock};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
+use tracing::debug;
 use uuid::Uuid;
 
 use crate::auth::expiring_map::ExpiringMap;
+use crate::auth::token::TokenKind;
+use crate::auth::token_uses::TokenUses;
 use crate::http::problem::{Problem, Result};
+use crate::http::problem_kind::ProblemKind;
 use crate::keyed_permits::{KeyedPermit, KeyedPermits};
 use crate::telemetry::{self, Refused};
 
@@ -43,7 +50,25 @@ const REFUSED_TTL: Duration = Duration::from_secs(5);
 /// Most wrong tokens that are remembered.
 const MAX_REFUSED: usize = 10_000;
 
-/// The tokens of all brands.
+/// A token that the database has and that has not expired.
+#[derive(Debug)]
+pub(crate) enum ValidToken {
+    /// A brand's.
+    Brand(Token),
+    /// A named one of support.
+    Support(NamedSupportToken),
+}
+
+impl ValidToken {
+    fn id(&self) -> Uuid {
+        match self {
+            Self::Brand(token) => token.id,
+            Self::Support(token) => token.id,
+        }
+    }
+}
+
+/// The tokens of all brands and of support.
 #[derive(Debug)]
 pub struct TokenDirectory {
     store: Store,
@@ -53,6 +78,8 @@ pub struct TokenDirectory {
     new_lookups: Semaphore,
     places: Semaphore,
     by_site: KeyedPermits<Option<IpAddr>>,
+    uses: TokenUses,
+    support_uses: TokenUses,
 }
 
 /// The permits of a look-up of a new token.
@@ -74,6 +101,8 @@ impl TokenDirectory {
             new_lookups: Semaphore::new(MAX_NEW_LOOKUPS),
             places: Semaphore::new(MAX_WAITING),
             by_site: KeyedPermits::new(MAX_WAITING_PER_SITE),
+            uses: TokenUses::default(),
+            support_uses: TokenUses::default(),
         }
     }
 
@@ -86,16 +115,22 @@ impl TokenDirectory {
     ///
     /// # Errors
     /// 503 when the database fails, or when too many new tokens are being looked up.
-    pub(crate) async fn find(&self, digest: &Digest, client: Option<ClientAddress>) -> Result<Option<Token>> {
+    pub(crate) async fn find(
+        &self,
+        kind: TokenKind,
+        digest: &Digest,
+        client: Option<ClientAddress>,
+    ) -> Result<Option<ValidToken>> {
         let found = if self.find_known(digest).is_some() {
-            tokens::find_token(&self.store, digest).await?
+            self.look_up(kind, digest).await?
         } else if self.refused.get(digest).is_some() {
             return Ok(None);
         } else {
-            self.find_new(digest, client).await?
+            self.find_new(kind, digest, client).await?
         };
         if let Some(token) = &found {
-            self.known.insert(*digest, token.id);
+            self.known.insert(*digest, token.id());
+            self.uses_of(kind).note(token.id(), clock::now());
         } else {
             self.known.remove(digest);
             self.refused.insert(*digest, ());
@@ -103,18 +138,40 @@ impl TokenDirectory {
         Ok(found)
     }
 
-    async fn find_new(&self, digest: &Digest, client: Option<ClientAddress>) -> Result<Option<Token>> {
+    async fn look_up(&self, kind: TokenKind, digest: &Digest) -> Result<Option<ValidToken>> {
+        Ok(match kind {
+            TokenKind::Brand => tokens::find_token(&self.store, digest).await?.map(ValidToken::Brand),
+            TokenKind::Support => {
+                support_tokens::find_token(&self.store, digest).await?.map(ValidToken::Support)
+            }
+        })
+    }
+
+    const fn uses_of(&self, kind: TokenKind) -> &TokenUses {
+        match kind {
+            TokenKind::Brand => &self.uses,
+            TokenKind::Support => &self.support_uses,
+        }
+    }
+
+    async fn find_new(
+        &self,
+        kind: TokenKind,
+        digest: &Digest,
+        client: Option<ClientAddress>,
+    ) -> Result<Option<ValidToken>> {
         let site = client.map(|ClientAddress(address)| client_site(address));
         let turn = tokio::time::timeout(WAIT_TIMEOUT, self.wait_for_turn(&site)).await.ok().flatten();
         let _turn = turn.ok_or_else(|| {
             telemetry::record_refused(Refused::TokenLookups);
             Problem::service_unavailable("too many new tokens are being looked up; try again soon")
+                .of_kind(ProblemKind::Overloaded)
         })?;
         // Another request with the same wrong token may have been looked up meanwhile.
         if self.refused.get(digest).is_some() {
             return Ok(None);
         }
-        Ok(tokens::find_token(&self.store, digest).await?)
+        self.look_up(kind, digest).await
     }
 
     /// Waits for a place of the site, and then in the line. `None` when the line is full.
@@ -123,6 +180,24 @@ impl TokenDirectory {
         let place = self.places.try_acquire().ok()?;
         let lookup = self.new_lookups.acquire().await.ok()?;
         Some(LookupTurn { _site: site, _place: place, _lookup: lookup })
+    }
+
+    /// Writes when tokens were used. The caller repeats this at an interval.
+    pub(crate) async fn write_uses(&self) {
+        for kind in [TokenKind::Brand, TokenKind::Support] {
+            let due = self.uses_of(kind).take_due(Instant::now());
+            if due.is_empty() {
+                continue;
+            }
+            let written = match kind {
+                TokenKind::Brand => tokens::record_uses(&self.store, &due).await,
+                TokenKind::Support => support_tokens::record_uses(&self.store, &due).await,
+            };
+            // The next use is recorded again, so that nothing is lost that matters.
+            if let Err(error) = written {
+                debug!(error = %Chain(&error), "could not record when tokens were used");
+            }
+        }
     }
 
     /// Forgets what no longer counts. The caller repeats this at an interval.
@@ -160,9 +235,10 @@ mod tests {
         let directory = directory();
         let _busy = directory.new_lookups.acquire_many(2).await.expect("free");
         let clients: Vec<_> = (0..20).map(|n| client(&format!("2001:db8:0:{n:x}::1"))).collect();
-        let mut flood = join_all(clients.iter().map(|client| directory.find_new(&[1; 32], *client)));
+        let mut flood =
+            join_all(clients.iter().map(|client| directory.find_new(TokenKind::Brand, &[1; 32], *client)));
         let other = client("2001:db8:1::1");
-        let mut other = Box::pin(directory.find_new(&[2; 32], other));
+        let mut other = Box::pin(directory.find_new(TokenKind::Brand, &[2; 32], other));
         tokio::select! {
             biased;
             _ = &mut flood => panic!("the look-ups are busy"),

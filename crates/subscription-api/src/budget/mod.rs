@@ -21,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(crate) use crate::budget::request::RequestBudget;
 use crate::http::body::MAX_BODY_BYTES;
 use crate::http::problem::{Problem, Result};
+use crate::http::problem_kind::ProblemKind;
 use crate::telemetry::{self, Refused};
 
 /// Most requests of one brand that wait. A burst that the rate of a few tokens allows fits in.
@@ -139,6 +140,7 @@ impl Share {
         let in_all = acquire_within(&self.bodies_in_all, bytes).await.ok_or_else(|| {
             telemetry::record_refused(Refused::BodyBytes);
             Problem::service_unavailable("too many bodies are being received; try again soon")
+                .of_kind(ProblemKind::Overloaded)
         })?;
         Ok([own, in_all])
     }
@@ -163,7 +165,7 @@ impl Share {
 
 fn refuse(reason: Refused, detail: &str) -> Problem {
     telemetry::record_refused(reason);
-    Problem::too_many_requests(detail, RETRY_AFTER_SECONDS)
+    Problem::too_many_requests(detail, RETRY_AFTER_SECONDS).of_kind(ProblemKind::BrandBusy)
 }
 
 /// Permits with a bounded number of callers that wait for one.

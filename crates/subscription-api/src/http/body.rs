@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::budget::RequestBudget;
 use crate::http::problem::{Problem, Result};
+use crate::http::problem_kind::ProblemKind;
 
 /// Largest request body, in bytes (contract §4).
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -102,7 +103,7 @@ fn not_read(error: &axum::Error) -> Problem {
     if successors(Some(error), |error| error.source()).any(|error| error.is::<BodyTooSlow>()) {
         return Problem::request_timeout("the body arrived too slowly");
     }
-    Problem::bad_request("the body could not be read to its end")
+    Problem::new(ProblemKind::InvalidBody, "the body could not be read to its end")
 }
 
 /// Collects the whole body, within [`MAX_BODY_BYTES`].
@@ -122,8 +123,11 @@ async fn collect_bytes(body: Body) -> Result<Vec<u8>> {
 
 fn parse_json(bytes: &[u8]) -> Result<Box<RawValue>> {
     // Checked first, because a raw value would accept strings that are not UTF-8.
-    let text = std::str::from_utf8(bytes).map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
-    let invalid = |error: serde_json::Error| Problem::bad_request(format!("the body is not JSON: {error}"));
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Problem::new(ProblemKind::InvalidBody, "the body is not UTF-8"))?;
+    let invalid = |error: serde_json::Error| {
+        Problem::new(ProblemKind::InvalidBody, format!("the body is not JSON: {error}"))
+    };
     serde_json::from_str::<IgnoredAny>(text).map_err(invalid)?;
     serde_json::from_str(text).map_err(invalid)
 }

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// Longest cursor that is decoded, in bytes; real cursors are far shorter.
 const MAX_CURSOR_BYTES: usize = 2048;
@@ -32,7 +33,18 @@ pub fn decode<T: DeserializeOwned>(list: &str, cursor: &str) -> Result<T, Invali
     }
     let json = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| InvalidCursor)?;
     let (of, state): (String, T) = serde_json::from_slice(&json).map_err(|_| InvalidCursor)?;
-    if of == list { Ok(state) } else { Err(InvalidCursor) }
+    let raw: Value = serde_json::from_slice(&json).map_err(|_| InvalidCursor)?;
+    if of == list && !has_nul(&raw) { Ok(state) } else { Err(InvalidCursor) }
+}
+
+/// Whether a text has U+0000, which PostgreSQL refuses. No parameter may have it, so that a real cursor has none.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(members) => members.values().any(has_nul),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 #[cfg(test)]
@@ -52,5 +64,7 @@ mod tests {
         for bad in ["", "x", "????", "AAAA", &encode("a", &1)[1..], &"A".repeat(5000), "W10", "bnVsbA"] {
             assert_eq!(decode::<i32>("a", bad), Err(InvalidCursor), "{bad}");
         }
+        assert_eq!(decode::<Vec<String>>("a", &encode("a", &["\0"])), Err(InvalidCursor));
+        assert!(decode::<Vec<String>>("a", &encode("a", &["\\u0000"])).is_ok());
     }
 }

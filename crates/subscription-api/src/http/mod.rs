@@ -7,6 +7,7 @@ pub(crate) mod middleware;
 pub(crate) mod page;
 pub(crate) mod path;
 pub(crate) mod problem;
+pub(crate) mod problem_kind;
 pub(crate) mod query;
 pub(crate) mod security_headers;
 pub mod server;

@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use domain::ids::{EventId, WebhookId};
+use domain::ids::{AttemptId, EventId, WebhookId};
 use utoipa::IntoParams;
 
 use crate::http::problem::{Problem, Result};
@@ -29,6 +29,19 @@ pub(crate) struct WebhookInPath(pub(crate) WebhookId);
 /// `{eventId}` of the path.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EventInPath(pub(crate) EventId);
+
+/// `{attemptId}` of the path.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AttemptInPath(pub(crate) AttemptId);
+
+impl<S: Send + Sync> FromRequestParts<S> for AttemptInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let text = read_parameter(parts, state, "attemptId").await?;
+        text.parse().map(Self).map_err(|_| attempt_not_found())
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for WebhookInPath {
     type Rejection = Problem;
@@ -60,6 +73,12 @@ pub(crate) fn event_not_found() -> Problem {
     Problem::not_found("this webhook has no such event; events expire after the retention time")
 }
 
+/// The 404 of an attempt.
+#[must_use]
+pub(crate) fn attempt_not_found() -> Problem {
+    Problem::not_found("this event has no such attempt")
+}
+
 /// The path parameter of a brand.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Path, rename_all = "camelCase")]
@@ -88,4 +107,14 @@ pub(crate) struct EventPath {
     /// Id of the event, a ULID
     #[param(pattern = "^[0-7][0-9A-Za-z]{25}$", example = "01F2SFVYVD0H873S2VRT8VQSPM")]
     event_id: String,
+}
+
+/// The path parameter of an attempt.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path, rename_all = "camelCase")]
+#[allow(dead_code, reason = "only the OpenAPI document uses it; the extractors read the path")]
+pub(crate) struct AttemptPath {
+    /// Id of the attempt, a ULID
+    #[param(pattern = "^[0-7][0-9A-Za-z]{25}$", example = "01F2SFW32CT8KZXDWG4JTG9WPT")]
+    attempt_id: String,
 }

@@ -15,13 +15,13 @@ macro_rules! policy {
     };
 }
 
-/// Policy of the documentation: styles and images of this origin, no scripts.
-pub(crate) const DOCS_POLICY: HeaderValue = policy!("style-src 'self'; img-src 'self'");
 /// Policy of the console: only this origin, no inline scripts or styles, no strings that become scripts.
 pub(crate) const CONSOLE_POLICY: HeaderValue = policy!(
     "script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; require-trusted-types-for 'script'; \
      trusted-types 'none'"
 );
+/// Policy of the documentation: as the console's, because its search loads an index, and its pages show code.
+pub(crate) const DOCS_POLICY: HeaderValue = CONSOLE_POLICY;
 /// Policy of every other response: a browser that shows it loads nothing.
 const DATA_POLICY: HeaderValue = policy!();
 

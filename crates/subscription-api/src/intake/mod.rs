@@ -39,6 +39,7 @@ use self::limiter::QuotaLimiter;
 use self::rules::{Rules, TypeRule};
 use self::schemas::{CheckFailed, DataToCheck, SchemaChecker};
 use crate::http::problem::Problem;
+use crate::http::problem_kind::ProblemKind;
 use crate::telemetry;
 use crate::validation::errors::ValidationErrors;
 
@@ -81,7 +82,7 @@ impl From<OverQuota> for Problem {
             ),
             _ => format!("the brand's quota {} ({limit}) is used up; slow down", quota.field()),
         };
-        Self::too_many_requests(&detail, retry_after_seconds)
+        Self::too_many_requests(&detail, retry_after_seconds).of_kind(ProblemKind::QuotaExceeded)
     }
 }
 
@@ -242,7 +243,8 @@ impl EventIntake {
                 CheckFailed::Store(error) => Problem::from(error),
                 CheckFailed::Busy => Problem::service_unavailable(
                     "many events of this brand are being checked against their schemas; try again soon",
-                ),
+                )
+                .of_kind(ProblemKind::Overloaded),
             })?,
         };
         Ok((version, violations))

@@ -1,14 +1,21 @@
 //! The OpenAPI 3.1 document.
 //!
 //! The handlers describe their parameters, bodies, successful responses and conflicts. This module adds the error
-//! responses, because they follow from the method and the path.
+//! responses, because they follow from the method and the path, the examples, because they follow from the schemas, and
+//! the request that endpoints receive.
 
+pub(crate) mod example;
+#[cfg(test)]
+mod limits;
+pub(crate) mod receiver;
 pub(crate) mod request_schemas;
+pub(crate) mod samples;
 pub(crate) mod words;
 
 use axum::body::Bytes;
 use axum::http::header;
 use axum::response::IntoResponse;
+use serde_json::{Value, json};
 use utoipa::openapi::path::{HttpMethod, Operation};
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -17,6 +24,7 @@ use utoipa::openapi::{
 };
 use utoipa::{OpenApi, ToSchema};
 
+use self::example::{Shown, build_example};
 use crate::http::problem;
 use crate::validation::errors::{FieldError, ValidationErrors};
 
@@ -28,12 +36,13 @@ const BEARER: &str = "bearer";
 #[openapi(
     info(
         title = "Postrider",
-        description = "Webhooks: subscribe an HTTPS endpoint to events, follow their delivery, and redeliver events that did not arrive.\n\nTimes are RFC 3339 in UTC with milliseconds. Lists accept `limit` and `cursor`. Errors are RFC 9457 `application/problem+json`.\n\nA token may send 100 requests a second, unless configured otherwise, in bursts of up to 200. A request that does more counts as several:\n\n| request | counts as |\n| --- | --- |\n| redeliver a range of events | 50 |\n| list events with `type` or `status`; read statistics; read the overview | 5 |\n| publish events | 1 for each 100 events begun |\n| everything else | 1 |"
+        description = "Webhooks: subscribe an HTTPS endpoint to events, follow their delivery, and redeliver events that did not arrive.\n\nTimes are RFC 3339 in UTC with milliseconds. Lists accept `limit` and `cursor`. Errors are RFC 9457 `application/problem+json`. In the examples, `acme` stands for the id of your brand, which `GET /v1/me` returns.\n\nA token may send 100 requests a second, unless configured otherwise, in bursts of up to 200. A request that does more counts as several:\n\n| request | counts as |\n| --- | --- |\n| redeliver a range of events, or events by their ids, also with `dryRun` | 50 |\n| read statistics of a brand | 20 |\n| list events of a webhook or a brand with a filter other than a time or `key`; list webhooks with `health` or `order=attention`; read a brand's audit; read statistics of a webhook; read the overview; look up an event; search | 5 |\n| publish events | 1 for every 100 events, rounded up |\n| everything else | 1 |"
     ),
     components(schemas(problem::ProblemBody, ValidationErrors, FieldError)),
     tags(
         (name = "webhooks", description = "The webhooks of a brand"),
         (name = "events", description = "Event types, events, their deliveries and attempts"),
+        (name = "tokens", description = "The tokens of a brand"),
         (name = "support", description = "For the support team: brands, the catalogue, tokens, disabled webhooks, rejected messages and the audit"),
     )
 )]
@@ -74,8 +83,46 @@ const PROBLEMS: &[(u16, &str)] = &[
 /// Suffixes of the paths whose body is optional.
 const OPTIONAL_BODIES: [&str; 3] = ["/test", "/secret/rotate", "/rejected/republish"];
 
+/// Completes the document of the handlers.
+pub(crate) fn complete_document(mut document: Document) -> Value {
+    add_error_responses(&mut document);
+    let mut document = serde_json::to_value(document).expect("the document is plain data");
+    // The path is relative, so that it holds behind every host name of the API.
+    document["servers"] = json!([{"url": "/", "description": "The host that serves this document"}]);
+    document["webhooks"] = receiver::section();
+    document["components"]["schemas"][receiver::SCHEMA] = receiver::schema();
+    add_examples(&mut document);
+    document
+}
+
+/// Adds an example to each request body and each successful response without one.
+fn add_examples(document: &mut Value) {
+    let schemas = document.clone();
+    let items = document["paths"].as_object_mut().into_iter().flat_map(serde_json::Map::values_mut);
+    for operation in
+        items.flat_map(|item| item.as_object_mut().into_iter().flat_map(serde_json::Map::values_mut))
+    {
+        if let Some(body) = operation.get_mut("requestBody") {
+            add_example(&schemas, body, Shown::Request);
+        }
+        let responses = operation["responses"].as_object_mut().into_iter().flatten();
+        for (_, response) in responses.filter(|(status, _)| status.starts_with('2')) {
+            add_example(&schemas, response, Shown::Response);
+        }
+    }
+}
+
+fn add_example(schemas: &Value, holder: &mut Value, shown: Shown) {
+    let Some(content) = holder.get_mut("content").and_then(Value::as_object_mut) else { return };
+    for media_type in content.values_mut() {
+        if media_type.get("example").is_none() && media_type.get("examples").is_none() {
+            media_type["example"] = build_example(schemas, &media_type["schema"], shown);
+        }
+    }
+}
+
 /// Adds the error responses to every operation.
-pub(crate) fn add_error_responses(document: &mut Document) {
+fn add_error_responses(document: &mut Document) {
     let components = document.components.get_or_insert_default();
     for (status, description) in PROBLEMS {
         components.responses.insert(response_name(*status), RefOr::T(error_response(*status, description)));
@@ -158,9 +205,9 @@ fn error_response(status: u16, description: &str) -> Response {
 
 /// Creates the handler that serves the document.
 pub(crate) fn document_handler(
-    document: &Document,
+    document: &Value,
 ) -> impl Fn() -> std::future::Ready<axum::response::Response> + Clone + use<> {
-    let json = Bytes::from(serde_json::to_string(document).expect("the document is plain data"));
+    let json = Bytes::from(document.to_string());
     move || {
         // All responses share the text.
         let body = json.clone();

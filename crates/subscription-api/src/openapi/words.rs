@@ -24,6 +24,12 @@ macro_rules! words {
 words! {
     /// Status of a webhook.
     WebhookStatusWord as WebhookStatus = domain::webhook::WebhookStatus { Active, Paused, Disabled }
+    /// State of a webhook's health.
+    HealthStateWord as HealthState = domain::webhook::health_state::HealthState { Healthy, Failing, Resting, Idle, Paused, Disabled }
+    /// State of a redelivery job.
+    JobStateWord as JobState = domain::redelivery_job::JobState { Running, Finished, Stopped, Cancelled }
+    /// Status of a webhook that may be deleted.
+    AnyWebhookStatusWord as AnyWebhookStatus = domain::webhook::WebhookStatus { Active, Paused, Disabled, Deleted }
     /// Reason why a webhook is disabled.
     DisabledReasonWord as DisabledReason = domain::webhook::DisabledReason { Gone, Failing, Unresponsive, Support }
     /// Status of a delivery.
@@ -32,6 +38,10 @@ words! {
     OutcomeWord as Outcome = domain::delivery::attempt::Outcome { Delivered, HttpStatus, Timeout, Dns, Connect, Tls, Blocked, Protocol }
     /// Trigger of an attempt.
     TriggerWord as Trigger = domain::delivery::attempt::Trigger { Fresh, Retry, Redeliver, Held, Test }
+    /// Disposition of an event.
+    DispositionWord as Disposition = domain::lookup::Disposition { Routed, NoWebhook, NotEnabled, Rejected }
+    /// Result of an event at one webhook.
+    LookupResultWord as LookupResult = domain::lookup::LookupResult { Delivered, Failed, Held, Discarded, Retrying, Queued, NotSubscribed, Paused, Disabled, CreatedLater }
     /// Signature scheme.
     SchemeWord as Signature = domain::webhook::signature::Scheme { V1, V1a }
     /// Role of a token.
@@ -51,6 +61,12 @@ mod tests {
             assert_eq!(schema["enum"], json!(words.collect::<Vec<_>>()));
         }
         check::<WebhookStatusWord>(WebhookStatusWord::WORDS.iter().map(|w| w.as_str()));
+        check::<HealthStateWord>(HealthStateWord::WORDS.iter().map(|w| w.as_str()));
+        assert_eq!(HealthStateWord::WORDS.len(), domain::webhook::health_state::HealthState::ALL.len());
+        check::<JobStateWord>(JobStateWord::WORDS.iter().map(|w| w.as_str()));
+        assert_eq!(JobStateWord::WORDS.len(), domain::redelivery_job::JobState::ALL.len());
+        check::<AnyWebhookStatusWord>(domain::webhook::WebhookStatus::ALL.iter().map(|w| w.as_str()));
+        assert_eq!(AnyWebhookStatusWord::WORDS.len(), domain::webhook::WebhookStatus::ALL.len());
         check::<DisabledReasonWord>(domain::webhook::DisabledReason::ALL.iter().map(|w| w.as_str()));
         assert_eq!(DisabledReasonWord::WORDS.len(), domain::webhook::DisabledReason::ALL.len());
         check::<DeliveryStatusWord>(domain::delivery::DeliveryStatus::ALL.iter().map(|w| w.as_str()));
@@ -59,6 +75,10 @@ mod tests {
         assert_eq!(OutcomeWord::WORDS.len(), domain::delivery::attempt::Outcome::ALL.len());
         check::<TriggerWord>(domain::delivery::attempt::Trigger::ALL.iter().map(|w| w.as_str()));
         assert_eq!(TriggerWord::WORDS.len(), domain::delivery::attempt::Trigger::ALL.len());
+        check::<DispositionWord>(domain::lookup::Disposition::ALL.iter().map(|w| w.as_str()));
+        assert_eq!(DispositionWord::WORDS.len(), domain::lookup::Disposition::ALL.len());
+        check::<LookupResultWord>(domain::lookup::LookupResult::ALL.iter().map(|w| w.as_str()));
+        assert_eq!(LookupResultWord::WORDS.len(), domain::lookup::LookupResult::ALL.len());
         check::<SchemeWord>(SchemeWord::WORDS.iter().map(|w| w.as_str()));
         check::<RoleWord>(RoleWord::WORDS.iter().map(|w| w.as_str()));
     }

@@ -24,6 +24,7 @@ use crate::http::cursor::{self, InvalidCursor};
 use crate::http::page::{Page, PageParams};
 use crate::http::path::{self, BrandPath};
 use crate::http::problem::{Problem, Result};
+use crate::http::problem_kind::ProblemKind;
 use crate::http::query::Query;
 use crate::openapi::request_schemas;
 use crate::resources::views::{EventTypeView, OfferedType, audit_value};
@@ -143,14 +144,17 @@ pub(crate) async fn put_event_type(
     let change = AuditedTransaction::begin(&mut client).await?;
     let before = event_types::lock_event_type(&change, &name).await?;
     let after = event_types::put_event_type(&change, &name, &definition).await?;
-    let after =
-        after.ok_or_else(|| Problem::conflict(format!("{name} is built in; it cannot be changed")))?;
+    let after = after.ok_or_else(|| {
+        Problem::new(ProblemKind::BuiltIn, format!("{name} is built in; it cannot be changed"))
+    })?;
     let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     change.commit(&audit_entry(by, "event_type.put", &name, before, Some(after.clone()))).await?;
     Ok((status, Json(EventTypeView::from(after))))
 }
 
 /// Delete an event type
+///
+/// Removes the event type from the catalogue. Webhooks must not name it any more; events that arrived stay readable.
 #[utoipa::path(
     delete, path = "/admin/v1/event-types/{type}", tag = "support", operation_id = "deleteEventType",
     params(TypePath),
@@ -169,21 +173,23 @@ pub(crate) async fn delete_event_type(
     let unknown = || Problem::not_found("the catalogue has no such event type");
     let before = event_types::lock_event_type(&change, &name).await?.ok_or_else(unknown)?;
     if before.built_in {
-        return Err(Problem::conflict(format!("{name} is built in; it cannot be removed")));
+        return Err(Problem::new(ProblemKind::BuiltIn, format!("{name} is built in; it cannot be removed")));
     }
     change.lock_configuration().await?;
     let users = webhooks::count_webhooks_naming_type(&change, name.as_str()).await?;
     match users {
         0 => {}
         1 => {
-            return Err(Problem::conflict(format!(
-                "1 webhook still uses {name}; remove it from its events first"
-            )));
+            return Err(Problem::new(
+                ProblemKind::InUse,
+                format!("1 webhook still uses {name}; remove it from its events first"),
+            ));
         }
         n => {
-            return Err(Problem::conflict(format!(
-                "{n} webhooks still use {name}; remove it from their events first"
-            )));
+            return Err(Problem::new(
+                ProblemKind::InUse,
+                format!("{n} webhooks still use {name}; remove it from their events first"),
+            ));
         }
     }
     event_types::remove_event_type(&change, &name).await?;

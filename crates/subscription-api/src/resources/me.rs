@@ -7,11 +7,12 @@ use utoipa::ToSchema;
 
 use crate::api::Api;
 use crate::auth::AnyCaller;
+use crate::openapi::samples;
 
 /// The owner of a token.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Me)]
+#[schema(as = Me, example = samples::me)]
 pub(crate) struct MeView {
     /// Role of the token
     #[schema(value_type = MeRole)]
@@ -19,11 +20,10 @@ pub(crate) struct MeView {
     /// Brand of the token; null for support, which has access to every brand
     #[schema(required)]
     brand_id: Option<String>,
-    /// Name of the token; null for support
+    /// Name of the token; null for the support token of the settings
     #[schema(required)]
     name: Option<String>,
     /// AMQP exchange to which producers publish
-    #[schema(example = "postrider.events")]
     exchange: String,
 }
 
@@ -41,6 +41,8 @@ pub(crate) enum MeRole {
 }
 
 /// Read the owner of the token
+///
+/// Tells a client to which brand its token belongs, or that it belongs to support, and the role of the token.
 #[utoipa::path(
     get, path = "/v1/me", tag = "webhooks", operation_id = "readMe",
     responses((status = 200, description = "The owner of the token.", body = MeView))
@@ -48,7 +50,9 @@ pub(crate) enum MeRole {
 pub(crate) async fn read_caller(State(api): State<Api>, by: AnyCaller) -> Json<MeView> {
     let exchange = api.names.events_exchange();
     Json(match by {
-        AnyCaller::Support => MeView { role: "support", brand_id: None, name: None, exchange },
+        AnyCaller::Support(token) => {
+            MeView { role: "support", brand_id: None, name: token.map(|token| token.name), exchange }
+        }
         AnyCaller::Brand(token) => MeView {
             role: token.role.as_str(),
             brand_id: Some(token.brand_id.to_string()),

@@ -16,17 +16,20 @@ use serde_json::{Value, json};
 use store::api::backlogs::Backlog;
 use store::api::brands::Brand;
 use store::api::event_types::CatalogueType;
+use store::api::support_tokens::NamedSupportToken;
 use store::api::tokens::Token;
 use store::api::webhooks::Webhook;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::openapi::samples;
 use crate::openapi::words::{DisabledReasonWord, RoleWord, SchemeWord, WebhookStatusWord};
+use crate::resources::webhooks::health_state::WebhookHealthView;
 
 /// A webhook: the subscription of a brand.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Webhook)]
+#[schema(as = Webhook, example = samples::webhook)]
 pub(crate) struct WebhookView {
     /// Id of the webhook
     id: Uuid,
@@ -60,6 +63,10 @@ pub(crate) struct WebhookView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = Vec<SchemeWord>)]
     signatures: Option<Vec<&'static str>>,
+    /// State of its health
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, value_type = WebhookHealthView)]
+    health: Option<WebhookHealthView>,
     /// When the webhook was created
     #[serde(with = "rfc3339")]
     created: DateTime,
@@ -70,7 +77,7 @@ pub(crate) struct WebhookView {
 
 /// The reason why a webhook is disabled.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Disabled)]
+#[schema(as = Disabled, example = samples::disabled)]
 pub(crate) struct DisabledView {
     /// Kind of the reason
     #[schema(value_type = DisabledReasonWord)]
@@ -87,6 +94,7 @@ pub(crate) struct DisabledView {
 // No Debug: it holds the secret.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = samples::created_webhook)]
 pub(crate) struct CreatedWebhook {
     #[serde(flatten)]
     webhook: WebhookView,
@@ -102,8 +110,8 @@ pub(crate) struct CreatedWebhook {
 impl CreatedWebhook {
     /// Combines the webhook with its secret and public key.
     #[must_use]
-    pub(crate) fn new(webhook: Webhook, keys: &Keys) -> Self {
-        Self { webhook: webhook.into(), secret: keys.secret.reveal(), public_key: public_key(keys) }
+    pub(crate) fn new(webhook: WebhookView, keys: &Keys) -> Self {
+        Self { webhook, secret: keys.secret.reveal(), public_key: public_key(keys) }
     }
 }
 
@@ -113,6 +121,7 @@ pub(crate) fn public_key(keys: &Keys) -> Option<String> {
     keys.signing_key.as_ref().map(SigningKey::public_key)
 }
 
+/// The view without the health, which the audit has.
 impl From<Webhook> for WebhookView {
     fn from(webhook: Webhook) -> Self {
         Self {
@@ -134,9 +143,18 @@ impl From<Webhook> for WebhookView {
             signatures: webhook
                 .asymmetric
                 .then(|| Scheme::ALL.iter().map(|scheme| scheme.as_str()).collect()),
+            health: None,
             created: webhook.created,
             updated: webhook.updated,
         }
+    }
+}
+
+impl WebhookView {
+    /// The view of a webhook with its health.
+    #[must_use]
+    pub(crate) fn with_health(webhook: Webhook, health: Option<WebhookHealthView>) -> Self {
+        Self { health, ..webhook.into() }
     }
 }
 
@@ -150,7 +168,7 @@ pub(crate) fn audit_webhook(webhook: &Webhook) -> Value {
 /// A brand, which is a tenant of the platform.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Brand)]
+#[schema(as = Brand, example = samples::brand)]
 pub(crate) struct BrandView {
     /// Id of the brand
     brand_id: String,
@@ -204,7 +222,7 @@ pub(crate) struct WaitingView {
     /// Size of their messages in bytes
     #[schema(minimum = 0)]
     bytes: i64,
-    /// Since when events wait without a break; null if none waits
+    /// Start of the wait: at least one event has waited ever since; null if none waits
     #[serde(serialize_with = "serialize_optional")]
     #[schema(required)]
     since: Option<DateTime>,
@@ -236,12 +254,21 @@ impl BrandView {
 
 /// The point of contact of a brand.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Contact)]
+#[schema(as = Contact, example = samples::contact)]
 pub(crate) struct ContactView {
     /// Name of a person or team
     name: String,
     /// Email address
     email: String,
+}
+
+impl ContactView {
+    /// The view of a brand's point of contact, if it has one.
+    #[must_use]
+    pub(crate) fn of_brand(brand: &Brand) -> Option<Self> {
+        let contact = brand.contact.as_ref()?;
+        Some(Self { name: contact.name.clone(), email: contact.email.clone() })
+    }
 }
 
 /// An event type, a group or `*` that support enabled or disabled for a brand.
@@ -259,12 +286,10 @@ impl From<&Brand> for BrandView {
     fn from(brand: &Brand) -> Self {
         let switch =
             |(pattern, enabled): (&str, bool)| SwitchView { type_or_group: pattern.to_owned(), enabled };
-        let contact = brand.contact.as_ref();
         Self {
             brand_id: brand.id.to_string(),
             name: brand.name.clone(),
-            contact: contact
-                .map(|contact| ContactView { name: contact.name.clone(), email: contact.email.clone() }),
+            contact: ContactView::of_brand(brand),
             event_types: brand.enablement.switches().map(switch).collect(),
             quotas: (&brand.quotas).into(),
             waiting: None,
@@ -276,7 +301,8 @@ impl From<&Brand> for BrandView {
 
 /// A brand token, without its text.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Token)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Token, example = samples::token)]
 pub(crate) struct TokenView {
     /// Id of the token
     id: Uuid,
@@ -288,11 +314,20 @@ pub(crate) struct TokenView {
     /// When the token was created
     #[serde(with = "rfc3339")]
     created: DateTime,
+    /// When the token was last used, to the minute; null if it was never used
+    #[serde(serialize_with = "serialize_optional")]
+    #[schema(required)]
+    last_used_at: Option<DateTime>,
+    /// When the token stops being valid; null if it does not
+    #[serde(serialize_with = "serialize_optional")]
+    #[schema(required)]
+    expires: Option<DateTime>,
 }
 
 /// A new token with its text.
 // No Debug: it holds the token.
 #[derive(Serialize, ToSchema)]
+#[schema(example = samples::created_token)]
 pub(crate) struct CreatedToken {
     #[serde(flatten)]
     view: TokenView,
@@ -310,14 +345,74 @@ impl CreatedToken {
 
 impl From<&Token> for TokenView {
     fn from(token: &Token) -> Self {
-        Self { id: token.id, name: token.name.clone(), role: token.role.as_str(), created: token.created }
+        Self {
+            id: token.id,
+            name: token.name.clone(),
+            role: token.role.as_str(),
+            created: token.created,
+            last_used_at: token.last_used,
+            expires: token.expires,
+        }
+    }
+}
+
+/// A named token of support, without its text.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = SupportToken, example = samples::support_token)]
+pub(crate) struct SupportTokenView {
+    /// Id of the token; it does not authenticate
+    id: Uuid,
+    /// Name of the person or program that uses the token
+    name: String,
+    /// When the token was created
+    #[serde(with = "rfc3339")]
+    created: DateTime,
+    /// When the token was last used, at most a minute old; null if it was never used
+    #[serde(serialize_with = "serialize_optional")]
+    #[schema(required)]
+    last_used_at: Option<DateTime>,
+    /// When the token stops being valid; null if it does not
+    #[serde(serialize_with = "serialize_optional")]
+    #[schema(required)]
+    expires: Option<DateTime>,
+}
+
+impl From<&NamedSupportToken> for SupportTokenView {
+    fn from(token: &NamedSupportToken) -> Self {
+        Self {
+            id: token.id,
+            name: token.name.clone(),
+            created: token.created,
+            last_used_at: token.last_used,
+            expires: token.expires,
+        }
+    }
+}
+
+/// A new named token of support with its text.
+// No Debug: it holds the token.
+#[derive(Serialize, ToSchema)]
+#[schema(example = samples::created_support_token)]
+pub(crate) struct CreatedSupportToken {
+    #[serde(flatten)]
+    view: SupportTokenView,
+    /// The token itself; shown only here
+    token: String,
+}
+
+impl CreatedSupportToken {
+    /// Combines the view with the text of the token.
+    #[must_use]
+    pub(crate) fn new(view: &NamedSupportToken, token: String) -> Self {
+        Self { view: view.into(), token }
     }
 }
 
 /// An event type of the catalogue.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = EventType)]
+#[schema(as = EventType, example = samples::event_type)]
 pub(crate) struct EventTypeView {
     /// Event type
     #[serde(rename = "type")]
@@ -359,6 +454,7 @@ impl From<CatalogueType> for EventTypeView {
 
 /// An event type of the catalogue, with whether it is enabled for the brand.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = samples::offered_type)]
 pub(crate) struct OfferedType {
     #[serde(flatten)]
     entry: EventTypeView,

@@ -125,3 +125,105 @@ fn assert_webhook_entries(entries: &[Value], id: &str) {
     assert_eq!(enabled["after"]["note"], "they called");
     assert_eq!((&deleted["before"]["description"], &deleted["after"]), (&json!("new"), &Value::Null));
 }
+
+fn field(entries: &[Value], name: &str) -> Vec<String> {
+    entries.iter().map(|entry| entry[name].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn filters_narrow_the_list_and_its_pages() {
+    let api = TestApi::new().await;
+    let support = api.as_support();
+    let acme = api.brand("acme", "write", &["NOTIFICATION"]).await;
+    let other = api.brand("globex", "write", &["NOTIFICATION"]).await;
+    let webhook = acme.post("/v1/acme/webhooks", &new_webhook()).await.expect(201);
+    let id = webhook["id"].as_str().expect("id").to_owned();
+    for n in 0..5 {
+        let path = format!("/v1/acme/webhooks/{id}");
+        acme.patch(&path, &json!({"description": format!("{n}")})).await.expect(200);
+    }
+    other.post("/v1/globex/webhooks", &new_webhook()).await.expect(201);
+    let list = async |query: &str| support.list_all(&format!("/admin/v1/audit?{query}"), 2).await;
+    let all = list("").await;
+
+    let of_acme = list("brandId=acme").await;
+    let expected: Vec<Value> = all.iter().filter(|entry| entry["brandId"] == "acme").cloned().collect();
+    assert_eq!(of_acme, expected);
+    assert_eq!(
+        field(&list(&format!("subject={id}&action=webhook.change")).await, "action"),
+        ["webhook.change"; 5]
+    );
+    assert_eq!(list("brandId=globex&action=webhook.change").await, [] as [Value; 0]);
+    let created = list("action=webhook.create").await;
+    assert_eq!(field(&created, "brandId"), ["globex", "acme"]);
+    let actor = created[1]["actor"].as_str().expect("an actor");
+    let by_actor = list(&format!("actor={}", actor.replace(' ', "%20"))).await;
+    assert_eq!(by_actor.len(), 6, "{by_actor:?}");
+    let token = actor.split(' ').next().expect("the id");
+    assert_eq!(list(&format!("actor={token}")).await, by_actor, "the name does not count");
+    assert!(field(&list("actor=support").await, "actor").iter().all(|actor| actor == "support"));
+    assert_eq!(list("actor=platform").await, [] as [Value; 0]);
+    let at = of_acme[2]["at"].as_str().expect("a time");
+    let before = list(&format!("brandId=acme&to={at}")).await;
+    let expected: Vec<Value> =
+        of_acme.iter().filter(|entry| entry["at"].as_str() < Some(at)).cloned().collect();
+    assert_eq!(before, expected);
+    let since = list(&format!("brandId=acme&from={at}")).await;
+    assert_eq!([since, before].concat(), of_acme);
+    for bad in [
+        "brandId=a%20b",
+        "actor=nobody",
+        "action=",
+        "subject=",
+        "from=x",
+        "to=2021-04-08",
+        "brand=acme",
+        "actor=a&actor=b",
+        "from=2021-04-08T19:36:02Z&to=2021-04-08T19:36:02Z",
+    ] {
+        support.get(&format!("/admin/v1/audit?{bad}")).await.problem(400);
+    }
+    let page = support.get("/admin/v1/audit?brandId=acme&limit=1").await.expect(200);
+    let cursor = page["nextCursor"].as_str().expect("a cursor");
+    support.get(&format!("/admin/v1/audit?cursor={cursor}&brandId=globex")).await.problem(400);
+    let next = support.get(&format!("/admin/v1/audit?cursor={cursor}&limit=1")).await.expect(200);
+    assert_eq!(next["items"][0], of_acme[1], "the cursor carries the filter");
+    api.drop_database().await;
+}
+
+#[tokio::test]
+async fn a_brand_reads_its_own_audit_without_notes_of_support() {
+    let api = TestApi::new().await;
+    let support = api.as_support();
+    let (acme, webhook) = api.acme().await;
+    let globex = api.brand("globex", "read", &[]).await;
+    let id = webhook["id"].as_str().expect("id");
+    support.post(&format!("/admin/v1/webhooks/{id}/disable"), &json!({"detail": "d"})).await.expect(200);
+    let enable = format!("/admin/v1/webhooks/{id}/enable");
+    support.post(&enable, &json!({"note": "an internal note"})).await.expect(200);
+
+    let own = acme.list_all("/v1/acme/audit", 2).await;
+    assert!(own.iter().all(|entry| entry["brandId"] == "acme" && entry["outcome"] == "done"), "{own:?}");
+    let actions = field(&own, "action");
+    assert_eq!(actions[..3], ["webhook.enable", "webhook.disable", "webhook.create"]);
+    assert!(!json!(own).to_string().contains("an internal note"));
+    let by_support = support.list_all("/v1/acme/audit", 2).await;
+    assert_eq!(field(&by_support, "id"), field(&own, "id"));
+    assert_eq!(by_support[0]["after"]["note"], "an internal note");
+    let narrowed = acme.list_all("/v1/acme/audit?action=webhook.disable", 2).await;
+    assert_eq!(field(&narrowed, "actor"), ["support"]);
+
+    acme.get("/v1/acme/audit?brandId=globex").await.problem(400);
+    acme.get("/v1/globex/audit").await.problem(404);
+    globex.get("/admin/v1/audit").await.problem(403);
+    let page = acme.get("/v1/acme/audit?limit=1000").await.expect(200);
+    assert_eq!(page["items"], json!(own), "a larger limit is accepted");
+    acme.get("/v1/acme/audit?limit=1001").await.problem(400);
+    // A cursor gives no access to the entries of another brand.
+    let page = acme.get("/v1/acme/audit?limit=1").await.expect(200);
+    let cursor = page["nextCursor"].as_str().expect("a cursor");
+    globex.get(&format!("/v1/globex/audit?cursor={cursor}")).await.problem(400);
+    let of_globex = globex.list_all("/v1/globex/audit", 10).await;
+    assert!(!of_globex.is_empty() && of_globex.iter().all(|entry| entry["brandId"] == "globex"));
+    api.drop_database().await;
+}

@@ -1,6 +1,6 @@
 //! Refusals of events that are published over HTTP. The end-to-end tests publish events that are accepted.
 
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -159,6 +159,12 @@ async fn a_retry_of_a_published_request_publishes_nothing_and_costs_nothing() {
     assert_eq!((first["ids"].as_array().map(Vec::len), &first), (Some(500), &second));
     // Another request with the key is still a mistake.
     assert_eq!(publish(&acme, &sms(&json!(2))).await.pointers(), [""]);
+    // Also when the catalogue would refuse the events by now.
+    enforce_schema(&api).await;
+    // Its rules are read every second. Until then, the broker is missing.
+    let refused = async || acme.post(EVENTS, &many).await.status == StatusCode::UNPROCESSABLE_ENTITY;
+    while !refused().await {}
+    assert_eq!(publish(&acme, &many).await.expect(202), first);
     api.drop_database().await;
 }
 

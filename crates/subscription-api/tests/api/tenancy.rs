@@ -20,6 +20,7 @@ const ROUTES: &[(Method, &str)] = &[
     (Method::GET, "/webhooks/{id}/events/{event}"),
     (Method::GET, "/webhooks/{id}/events/{event}/attempts"),
     (Method::GET, "/event-types"),
+    (Method::GET, "/tokens"),
 ];
 
 fn body(method: &Method) -> Option<Value> {

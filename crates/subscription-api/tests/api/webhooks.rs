@@ -24,6 +24,7 @@ async fn a_webhook_is_created_as_the_guide_says() {
         "id": id, "brandId": "acme", "endpoint": "https://public.example/hook",
         "events": ["NOTIFICATION.SMS.RECEIPT"], "enabled": true, "status": "active", "disabled": null,
         "description": null, "headers": {}, "maxConcurrency": 10, "ratePerSecond": null,
+        "health": {"state": "idle", "since": created, "successRate": null, "disablesAt": null},
         "created": created, "updated": created,
     });
     assert_eq!(acme.get(&location).await.expect(200), expected, "without its secret");
@@ -35,7 +36,7 @@ async fn a_webhook_is_created_as_the_guide_says() {
     assert_eq!(webhook, expected);
     assert_eq!(
         acme.get(&format!("{location}/secret")).await.expect(200),
-        json!({"secret": secret, "headers": {}})
+        json!({"secret": secret, "headers": {}, "previousExpires": null, "rotated": null})
     );
     api.drop_database().await;
 }
@@ -217,6 +218,23 @@ async fn webhooks_are_listed_page_by_page() {
             ids,
             "{limit}"
         );
+    }
+    api.drop_database().await;
+}
+
+/// Clients send `Content-Type: application/json` with every POST, also without a body.
+#[tokio::test]
+async fn an_empty_json_body_counts_as_none() {
+    let api = TestApi::new().await;
+    let (acme, webhook) = api.acme().await;
+    let path = format!("/v1/acme/webhooks/{}", webhook["id"].as_str().expect("an id"));
+    for (caller, path, status) in [
+        (&acme, format!("{path}/secret/rotate"), 200),
+        (&acme, format!("{path}/test"), 202),
+        (&api.as_support(), "/admin/v1/rejected/republish".to_owned(), 202),
+    ] {
+        let answer = caller.raw(Method::POST, &path, Some("application/json"), String::new()).await;
+        answer.expect(status);
     }
     api.drop_database().await;
 }

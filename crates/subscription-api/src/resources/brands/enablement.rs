@@ -14,6 +14,7 @@ use crate::api::Api;
 use crate::auth::Support;
 use crate::http::path::{self, BrandPath};
 use crate::http::problem::{Problem, Result};
+use crate::http::problem_kind::ProblemKind;
 use crate::resources::brands::{BrandInPath, audit_entry, brand_not_found};
 use crate::validation::errors::ValidationErrors;
 
@@ -97,9 +98,10 @@ async fn set_enablement(
     let change = AuditedTransaction::begin(&mut client).await?;
     let before = brands::lock_brand(&change, id).await?.ok_or_else(brand_not_found)?;
     if !on && pattern.as_str() == WEBHOOK_DISABLED {
-        return Err(Problem::conflict(format!(
-            "{WEBHOOK_DISABLED} is enabled for every brand and cannot be disabled"
-        )));
+        return Err(Problem::new(
+            ProblemKind::BuiltIn,
+            format!("{WEBHOOK_DISABLED} is enabled for every brand and cannot be disabled"),
+        ));
     }
     change.lock_configuration().await?;
     let known = event_types::list_names(&change).await?.iter().any(|name| pattern.covers(name));

@@ -2,7 +2,6 @@
 
 pub(crate) mod enablement;
 mod quotas;
-pub(crate) mod tokens;
 
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
@@ -25,6 +24,7 @@ use crate::http::cursor;
 use crate::http::page::{Page, PageParams};
 use crate::http::path::{self, BrandPath};
 use crate::http::problem::{Problem, Result};
+use crate::http::problem_kind::ProblemKind;
 use crate::http::query::Query;
 use crate::openapi::request_schemas;
 use crate::resources::views::{BrandView, audit_value};
@@ -85,7 +85,8 @@ pub(crate) async fn create_brand(
     let mut client = api.store.client().await?;
     let change = AuditedTransaction::begin(&mut client).await?;
     let created = brands::insert_brand(&change, &id, &name, contact.as_ref(), &quotas).await?;
-    let created = created.ok_or_else(|| Problem::conflict(format!("there is a brand {id} already")))?;
+    let created = created
+        .ok_or_else(|| Problem::new(ProblemKind::AlreadyExists, format!("there is a brand {id} already")))?;
     change.commit(&audit_entry(by, "brand.create", None, &created)).await?;
     let location = format!("/admin/v1/brands/{id}");
     // Nothing can wait for a new brand.
@@ -117,6 +118,8 @@ pub(crate) async fn list_brands(
 }
 
 /// Read a brand
+///
+/// Returns the brand with its contact, its quotas, and the events that wait to be routed.
 #[utoipa::path(
     get, path = "/admin/v1/brands/{brandId}", tag = "support", operation_id = "readBrand",
     params(BrandPath),

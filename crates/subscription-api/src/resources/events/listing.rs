@@ -4,11 +4,12 @@
 //! `from` does not move with the clock. Parameters next to the cursor must agree with it.
 
 use domain::delivery::DeliveryStatus;
+use domain::delivery::attempt::Outcome;
 use domain::event::event_type::TypePattern;
 use domain::ids::WebhookId;
 use domain::time::{Timestamp, rfc3339};
 use serde::{Deserialize, Serialize};
-use store::delivery::deliveries::{DeliveryRange, Order};
+use store::delivery::deliveries::{DeliveryRange, LastAttemptFilter, Order};
 use store::keyset::KeysetPosition;
 
 use crate::http::cursor;
@@ -32,6 +33,8 @@ struct Filter {
     to: Option<Instant>,
     pattern: Option<TypePattern>,
     status: Option<DeliveryStatus>,
+    outcome: Option<Outcome>,
+    status_code: Option<u16>,
     descending: bool,
 }
 
@@ -44,6 +47,8 @@ struct RequestedFilter {
     to: Option<Instant>,
     pattern: Option<TypePattern>,
     status: Option<DeliveryStatus>,
+    outcome: Option<Outcome>,
+    status_code: Option<u16>,
     descending: Option<bool>,
 }
 
@@ -59,6 +64,11 @@ impl RequestedFilter {
             to: query.take("to", parse_bound).map(Instant),
             pattern: query.take_parsed("type"),
             status: query.take_parsed("status"),
+            outcome: query.take_parsed("outcome"),
+            status_code: query.take("statusCode", |text| match text.parse() {
+                Ok(code) if (100..=599).contains(&code) => Ok(code),
+                _ => Err("must be a status code from 100 to 599"),
+            }),
             descending: query.take("order", parse_order),
         };
         if let (Some(from), Some(Instant(to))) = (requested.from, requested.to)
@@ -78,6 +88,8 @@ impl RequestedFilter {
             && agrees(self.to.as_ref(), filter.to.as_ref())
             && agrees(self.pattern.as_ref(), filter.pattern.as_ref())
             && agrees(self.status.as_ref(), filter.status.as_ref())
+            && agrees(self.outcome.as_ref(), filter.outcome.as_ref())
+            && agrees(self.status_code.as_ref(), filter.status_code.as_ref())
             && agrees(self.descending.as_ref(), Some(&filter.descending))
     }
 
@@ -87,6 +99,8 @@ impl RequestedFilter {
             to: self.to,
             pattern: self.pattern,
             status: self.status,
+            outcome: self.outcome,
+            status_code: self.status_code,
             descending: self.descending.unwrap_or(false),
         }
     }
@@ -120,7 +134,11 @@ impl EventListing {
     /// Whether the page reads rows that it does not return.
     #[must_use]
     pub(crate) fn has_filter(&self) -> bool {
-        self.filter.pattern.is_some() || self.filter.status.is_some()
+        let filter = &self.filter;
+        filter.pattern.is_some()
+            || filter.status.is_some()
+            || filter.outcome.is_some()
+            || filter.status_code.is_some()
     }
 
     /// The range of deliveries from which the page is read.
@@ -136,7 +154,14 @@ impl EventListing {
             (Some(place), Order::Ascending) => after = after.max(place),
             (Some(place), Order::Descending) => up_to = up_to.min(place.previous()),
         }
-        DeliveryRange { after, up_to, pattern: filter.pattern.clone(), status: filter.status, order }
+        DeliveryRange {
+            after,
+            up_to,
+            pattern: filter.pattern.clone(),
+            status: filter.status,
+            last_attempt: LastAttemptFilter { outcome: filter.outcome, status_code: filter.status_code },
+            order,
+        }
     }
 
     /// The cursor of the page that starts after `place`.

@@ -1,5 +1,6 @@
 //! Get Events: the events of a webhook with their deliveries and attempts.
 
+pub(crate) mod exchange;
 pub(crate) mod listing;
 pub(crate) mod publish;
 
@@ -14,6 +15,7 @@ use domain::time::rfc3339;
 use domain::webhook::WebhookStatus;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use store::api::event_lookup::EventDelivery;
 use store::api::webhooks::{self, Webhook};
 use store::delivery::attempts::{self, Attempt};
 use store::delivery::deliveries::{self, Delivery};
@@ -30,6 +32,7 @@ use crate::http::path::{
 };
 use crate::http::problem::{Problem, Result};
 use crate::http::query::Query;
+use crate::openapi::samples;
 use crate::openapi::words::{DeliveryStatusWord, OutcomeWord, TriggerWord};
 use crate::resources::events::listing::EventListing;
 use crate::resources::views::serialize_optional;
@@ -37,7 +40,7 @@ use crate::resources::views::serialize_optional;
 /// An event of a webhook, with its delivery.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Event)]
+#[schema(as = Event, example = samples::event)]
 pub(crate) struct EventView {
     /// ULID of the event; receivers deduplicate by it
     #[schema(value_type = String)]
@@ -65,7 +68,7 @@ pub(crate) struct EventView {
 /// The delivery of an event to a webhook.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Delivery)]
+#[schema(as = Delivery, example = samples::delivery)]
 pub(crate) struct DeliveryView {
     /// Status of the delivery
     #[schema(value_type = DeliveryStatusWord)]
@@ -86,10 +89,34 @@ pub(crate) struct DeliveryView {
     last_error: Option<String>,
 }
 
+impl From<&Delivery> for DeliveryView {
+    fn from(delivery: &Delivery) -> Self {
+        Self {
+            status: delivery.status,
+            attempts: delivery.attempts,
+            last_attempt_at: delivery.last_attempt_at,
+            next_attempt_at: delivery.next_attempt_at,
+            last_error: delivery.last_error.clone(),
+        }
+    }
+}
+
+impl From<&EventDelivery> for DeliveryView {
+    fn from(delivery: &EventDelivery) -> Self {
+        Self {
+            status: delivery.status,
+            attempts: delivery.attempts,
+            last_attempt_at: delivery.last_attempt_at,
+            next_attempt_at: delivery.next_attempt_at,
+            last_error: delivery.last_error.clone(),
+        }
+    }
+}
+
 /// One HTTP request of a delivery.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Attempt)]
+#[schema(as = Attempt, example = samples::attempt)]
 pub(crate) struct AttemptView {
     /// ULID of the attempt
     #[schema(value_type = String)]
@@ -118,7 +145,7 @@ pub(crate) struct AttemptView {
 
 /// The filters of the list.
 #[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 #[allow(dead_code, reason = "only the OpenAPI document uses it; EventListing reads the parameters")]
 pub(crate) struct EventParams {
     /// Only events created at this instant or later; default: the start of the
@@ -132,6 +159,11 @@ pub(crate) struct EventParams {
     r#type: Option<String>,
     /// Only events whose delivery has this status
     status: Option<DeliveryStatusWord>,
+    /// Only events whose last attempt ended like this
+    outcome: Option<OutcomeWord>,
+    /// Only events whose last attempt got a response with this HTTP status
+    #[param(minimum = 100, maximum = 599)]
+    status_code: Option<u16>,
     /// Order by `created`; default: `asc`
     #[param(inline)]
     order: Option<OrderWord>,
@@ -175,6 +207,8 @@ pub(crate) async fn list_events(
 }
 
 /// Read an event
+///
+/// Returns the event with its data and the state of its delivery to this webhook.
 #[utoipa::path(
     get, path = "/v1/{brandId}/webhooks/{webhookId}/events/{eventId}", tag = "events", operation_id = "readEvent",
     params(BrandPath, WebhookPath, EventPath),
@@ -228,6 +262,7 @@ async fn find_delivery(api: &Api, by: &BrandReader, id: WebhookId, event: EventI
 }
 
 fn event_view(webhook: WebhookId, delivery: Delivery) -> Result<EventView> {
+    let view = DeliveryView::from(&delivery);
     let data = RawValue::from_string(delivery.data).map_err(|error| {
         tracing::error!(event = %delivery.event_id, %error, "the stored data of an event is not JSON");
         Problem::internal_error()
@@ -240,13 +275,7 @@ fn event_view(webhook: WebhookId, delivery: Delivery) -> Result<EventView> {
         event_type: delivery.event_type,
         data,
         test: delivery.test,
-        delivery: DeliveryView {
-            status: delivery.status,
-            attempts: delivery.attempts,
-            last_attempt_at: delivery.last_attempt_at,
-            next_attempt_at: delivery.next_attempt_at,
-            last_error: delivery.last_error,
-        },
+        delivery: view,
     })
 }
 

@@ -12,6 +12,7 @@ use chrono::{TimeDelta, Utc};
 use domain::event::event_type::EventType;
 use domain::event::{self, RejectReason, Rejection};
 use domain::ids::{BrandId, EventId};
+use domain::limits::MAX_EVENT_KEY_CHARS;
 use domain::quota::Cost;
 use domain::time::Timestamp;
 use domain::trace::{TRACEPARENT, TraceParent};
@@ -19,7 +20,7 @@ use runtime::error::Chain;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-use store::api::idempotency::{self, KeptRequest};
+use store::api::idempotency::{self, Fingerprint, KeptRequest};
 use tracing::warn;
 use utoipa::ToSchema;
 
@@ -36,9 +37,9 @@ use crate::validation::fields::Fields;
 use crate::validation::validators;
 
 /// Most events of one request (contract §2).
-const MAX_EVENTS: usize = 500;
+pub(crate) const MAX_EVENTS: usize = 500;
 /// Longest `Idempotency-Key`, in characters.
-const MAX_KEY_CHARS: usize = 255;
+pub(crate) const MAX_KEY_CHARS: usize = 255;
 /// The header that makes a retried request idempotent.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -56,6 +57,7 @@ struct RequestedEvent<'a> {
     id: Option<EventId>,
     event_type: EventType,
     created: Option<Timestamp>,
+    key: Option<String>,
     data: &'a str,
 }
 
@@ -77,7 +79,7 @@ impl RequestedEvent<'_> {
 /// over a quota is refused with 429 until the time in `Retry-After` is over.
 #[utoipa::path(
     post, path = "/v1/{brandId}/events", tag = "events", operation_id = "publishEvents",
-    params(BrandPath, ("Idempotency-Key" = Option<String>, Header, description = "Identifies the request, so that it can be retried safely")),
+    params(BrandPath, ("Idempotency-Key" = Option<String>, Header, description = "Identifies the request, so that it can be retried safely. It belongs to the request: events are not found by it, but by the ids of the response")),
     request_body = request_schemas::Publishing,
     responses((status = 202, description = "Accepted. The broker has confirmed the events.", body = Published))
 )]
@@ -92,6 +94,9 @@ pub(crate) async fn publish_events(
     let events = parse_events(&body.0, &by.brand, &mut errors);
     let events = errors.into_result(events)?;
     by.charge.spend(&api, events_surcharge(events.len()))?;
+    if let Some(ids) = find_published(&api, &by, key, &body.0).await? {
+        return Ok((StatusCode::ACCEPTED, Json(Published { ids })));
+    }
     let drawn = draw_ids(&events);
     let messages = build_messages(&api, &by.brand, &events, &drawn)?;
     let cost = admit_events(&api, &by.brand, &events, &messages).await?;
@@ -102,6 +107,24 @@ pub(crate) async fn publish_events(
     }
     let (Outcome::Published(ids) | Outcome::WasPublished(ids)) = outcome?;
     Ok((StatusCode::ACCEPTED, Json(Published { ids })))
+}
+
+/// Returns the ids of a request that was published under the same key before, whatever the catalogue and the quotas allow
+/// by now.
+async fn find_published(
+    api: &Api,
+    by: &BrandWriter,
+    key: Option<&str>,
+    raw: &RawValue,
+) -> Result<Option<Vec<EventId>>> {
+    let Some(key) = key else { return Ok(None) };
+    let kept = idempotency::find_request(&api.store, &by.brand, key).await?;
+    let published = kept.filter(|kept| kept.published && kept.fingerprint == fingerprint(raw));
+    Ok(published.map(|kept| kept.ids))
+}
+
+fn fingerprint(raw: &RawValue) -> Fingerprint {
+    Sha256::digest(raw.get().as_bytes()).into()
 }
 
 /// A request whose events are valid and within the quotas.
@@ -207,9 +230,17 @@ fn parse_event<'a>(mut fields: Fields<'a, '_>, pointer: &str, brand: &BrandId) -
     }
     let event_type = fields.required("type", validators::parsed_text);
     let created = fields.optional("created", validators::instant);
+    let key = fields.optional("key", validators::free_text(MAX_EVENT_KEY_CHARS));
     let data = fields.required("data", |raw, _, _| Some(raw.get()));
     fields.finish();
-    Some(RequestedEvent { pointer: pointer.to_owned(), id, event_type: event_type?, created, data: data? })
+    Some(RequestedEvent {
+        pointer: pointer.to_owned(),
+        id,
+        event_type: event_type?,
+        created,
+        key,
+        data: data?,
+    })
 }
 
 /// The ids of the events of a request, in their order.
@@ -249,8 +280,7 @@ async fn keep_ids(
     ids: Vec<EventId>,
 ) -> Result<Ids> {
     let Some(key) = key else { return Ok(Ids::Drawn(ids)) };
-    let fingerprint = Sha256::digest(raw.get().as_bytes()).into();
-    let request = KeptRequest { fingerprint, ids, published: false };
+    let request = KeptRequest { fingerprint: fingerprint(raw), ids, published: false };
     by.charge.enter_share_again().await?;
     let kept = idempotency::keep_request(&api.store, &by.brand, key, request.clone()).await?;
     by.charge.leave_share();
@@ -303,11 +333,15 @@ fn build_messages(
 fn encode_event(event: &RequestedEvent<'_>, id: EventId, brand: &BrandId) -> Vec<u8> {
     let created = event.created.map(|at| format!("\"created\":\"{}\",", domain::time::format_timestamp(at)));
     let created = created.unwrap_or_default();
+    let key = event.key.as_deref().map(|key| format!("\"key\":{},", serde_json::Value::from(key)));
+    let key = key.unwrap_or_default();
     let event_type = &event.event_type;
     let data = event.data;
-    // Nothing needs escaping: the data is JSON already, and the other values have a restricted alphabet.
-    format!("{{\"id\":\"{id}\",\"brandId\":\"{brand}\",\"type\":\"{event_type}\",{created}\"data\":{data}}}")
-        .into_bytes()
+    // Nothing else needs escaping: the data is JSON already, and the other values have a restricted alphabet.
+    format!(
+        "{{\"id\":\"{id}\",\"brandId\":\"{brand}\",\"type\":\"{event_type}\",{created}{key}\"data\":{data}}}"
+    )
+    .into_bytes()
 }
 
 /// The pointer to the field that a rejection is about.
@@ -316,6 +350,7 @@ fn rejected_field(rejection: &Rejection) -> &'static str {
         RejectReason::InvalidCreated | RejectReason::CreatedOutOfRange => "/created",
         RejectReason::InvalidId => "/id",
         RejectReason::InvalidType => "/type",
+        RejectReason::InvalidKey => "/key",
         RejectReason::InvalidBrandId => "/brandId",
         RejectReason::TooLarge | RejectReason::InvalidJson => "/data",
         _ => "",

@@ -13,15 +13,19 @@ use uuid::Uuid;
 
 use crate::http::path;
 use crate::http::problem::{Problem, Result};
-use crate::openapi::words::{DeliveryStatusWord, TriggerWord};
+use crate::openapi::samples;
+use crate::openapi::words::{DeliveryStatusWord, JobStateWord, TriggerWord};
+use crate::resources::audit::hide_person;
 
 /// A job that redelivers a range of events, with its progress.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = RedeliveryJob)]
+#[schema(as = RedeliveryJob, example = samples::redelivery_job)]
 pub(crate) struct JobView {
     /// Id of the job
     id: Uuid,
+    /// Id of the brand
+    brand_id: String,
     /// Id of the webhook
     webhook_id: Uuid,
     /// `redeliver`, or `held` if support enabled the webhook again and had the held deliveries redelivered
@@ -40,8 +44,14 @@ pub(crate) struct JobView {
     #[serde(rename = "type")]
     #[schema(required)]
     pattern: Option<String>,
-    /// `stopped` if the webhook stopped receiving; deliveries that were not attempted keep their status
-    state: JobState,
+    /// `stopped` if the webhook stopped receiving, `cancelled` if a person ended the job; deliveries that were not attempted
+    /// keep their status in both cases
+    #[schema(value_type = JobStateWord)]
+    state: &'static str,
+    /// Who asked for it: `support`, or `support:` or `token:` with the id and name of the token. A brand sees `support` for
+    /// everyone of support. Null for jobs of earlier versions
+    #[schema(required)]
+    actor: Option<String>,
     /// Number of deliveries, as far as they were counted
     #[schema(minimum = 0)]
     total: i64,
@@ -61,40 +71,19 @@ pub(crate) struct JobView {
     updated: DateTime,
 }
 
-/// State of a job.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum JobState {
-    /// The job is running.
-    Running,
-    /// All deliveries were attempted.
-    Finished,
-    /// The webhook stopped receiving.
-    Stopped,
-}
-
-impl JobState {
-    fn from_job(job: &Job) -> Self {
-        match (job.stopped, job.walked && job.done >= job.queued) {
-            (true, _) => Self::Stopped,
-            (false, true) => Self::Finished,
-            (false, false) => Self::Running,
-        }
-    }
-}
-
 impl From<Job> for JobView {
     fn from(job: Job) -> Self {
-        let state = JobState::from_job(&job);
         Self {
             id: job.id,
+            brand_id: job.brand.to_string(),
             webhook_id: job.webhook.0,
             trigger: job.trigger.as_str(),
             from: job.selection.from,
             to: job.selection.to,
             status: job.selection.status.map(DeliveryStatus::as_str),
             pattern: job.selection.pattern.map(|pattern| pattern.to_string()),
-            state,
+            state: job.state.as_str(),
+            actor: job.actor,
             // A job that has walked past the counted deliveries knows better.
             total: job.total.max(job.queued),
             more: job.more && !job.walked,
@@ -103,6 +92,17 @@ impl From<Job> for JobView {
             created: job.created,
             updated: job.updated,
         }
+    }
+}
+
+impl JobView {
+    /// Returns the view for a caller. A brand does not see who of support asked for the job.
+    pub(crate) fn for_caller(job: Job, is_support: bool) -> Self {
+        let mut view = Self::from(job);
+        if !is_support {
+            view.actor = view.actor.map(hide_person);
+        }
+        view
     }
 }
 

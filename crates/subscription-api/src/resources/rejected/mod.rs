@@ -1,32 +1,30 @@
 //! Messages that the router rejected: support lists them, fixes the cause and republishes or deletes them.
+//!
+//! Republishing and deleting are jobs ([`jobs`]). One runs at a time, and [`worker`] does its work step by step in whichever
+//! replica holds its lease.
 
+pub(crate) mod jobs;
 mod turn;
 mod views;
+pub(crate) mod worker;
 
-use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use broker::rejected_queue::{Groups, Walked};
-use broker::{RejectedFilter, RejectedReader};
+use axum::response::Response;
+use broker::RejectedFilter;
+use broker::rejected_queue::Walked;
+use domain::event::event_type::EventType;
 use domain::ids::BrandId;
-use domain::rejected_share::{USAGE_DAYS, message_bytes, share_name};
-use runtime::error::Chain;
-use serde_json::{Value, json};
-use store::AuditedTransaction;
-use store::StoreError;
-use store::api::audit::Entry;
-use store::api::brands;
-use store::api::rejected_usage::{self, FreedUsage};
-use tracing::{error, warn};
+use domain::rejected_share::USAGE_DAYS;
+use store::api::rejected_jobs::{JobAction, NewJob};
+use store::api::rejected_usage;
 
+use self::jobs::{JobView, create_job};
 use self::turn::run_in_turn;
-use self::views::{
-    Deleted, FilterParams, RejectedPage, RejectedParams, RejectedSummary, Republished, rejected_view,
-    summarize,
-};
+use self::views::{FilterParams, RejectedPage, RejectedParams, RejectedSummary, rejected_view, summarize};
 use crate::api::Api;
 use crate::auth::Support;
 use crate::http::body::OptionalJsonBody;
@@ -37,8 +35,8 @@ use crate::validation::errors::ValidationErrors;
 use crate::validation::fields::Fields;
 use crate::validation::validators;
 
-/// Most messages that one request republishes.
-const MAX_REPUBLISHED: i32 = 10_000;
+/// Most messages of a job that names a number.
+const MAX_MESSAGES: i32 = 1_000_000;
 /// Most brands whose dropped messages a summary counts.
 const MAX_DROPPED_BRANDS: i64 = 1_000;
 /// Longest reason of a filter, in bytes. The reasons are short words.
@@ -47,7 +45,7 @@ const MAX_REASON_BYTES: usize = 64;
 /// A reason that a filter names.
 struct Reason(String);
 
-impl std::str::FromStr for Reason {
+impl FromStr for Reason {
     type Err = &'static str;
 
     fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
@@ -86,7 +84,8 @@ pub(crate) async fn list_rejected(
 
 /// Count rejected messages
 ///
-/// Counts the rejected messages by brand and reason, and the messages that did not fit their brand's share of the queue.
+/// Counts the rejected messages by brand, reason and type, and the messages that did not fit their brand's share of the
+/// queue.
 #[utoipa::path(
     get, path = "/admin/v1/rejected/summary", tag = "support", operation_id = "summarizeRejected",
     responses((status = 200, description = "The counts.", body = RejectedSummary))
@@ -104,188 +103,103 @@ pub(crate) async fn summarize_rejected(
 
 /// Republish rejected messages
 ///
-/// Publishes the messages unchanged. Fix the cause first, because a message that is rejected again returns to the
-/// list. If the response has `complete: false`, messages are left; send the request again.
+/// Starts a job that publishes the messages unchanged: all of them, or those of a brand, with a reason or of a type. Fix the
+/// cause first, because a message that is rejected again returns to the list. One job runs at a time. The
+/// filter may also be given as query parameters.
 #[utoipa::path(
     post, path = "/admin/v1/rejected/republish", tag = "support", operation_id = "republishRejected",
-    request_body = request_schemas::Republishing,
-    responses((status = 202, description = "Accepted. The messages were published.", body = Republished))
+    params(FilterParams), request_body = request_schemas::Republishing,
+    responses(
+        (status = 202, description = "The job.", body = JobView,
+         headers(("Location" = String, description = "Path of the job"))),
+        (status = 409, description = "Another job is running; `jobId` names it."),
+    )
 )]
 pub(crate) async fn republish_rejected(
     State(api): State<Api>,
     by: Support,
+    query: Query,
     body: OptionalJsonBody,
-) -> Result<impl IntoResponse> {
-    let mut errors = ValidationErrors::default();
-    let parsed = Fields::parse(&body.0, "", &mut errors).map(|mut fields| {
-        let limit = fields.optional("limit", validators::integer(1..=MAX_REPUBLISHED));
-        let brand = fields.optional("brandId", validators::parsed_text::<BrandId>);
-        let reason = fields.optional("reason", validators::parsed_text::<Reason>);
-        fields.finish();
-        let limit = u64::try_from(limit.unwrap_or(MAX_REPUBLISHED)).unwrap_or(0);
-        (limit, RejectedFilter { brand, reason: reason.map(|reason| reason.0) })
-    });
-    let (limit, filter) = errors.into_result(parsed)?;
-    let operation = Operation { actor: by.actor, action: Action::Republish { limit }, filter };
-    let changed = run_audited(&api, operation).await?;
-    let republished = count_messages(&changed.found);
-    Ok((StatusCode::ACCEPTED, Json(Republished { republished, complete: changed.complete })))
+) -> Result<Response> {
+    let (filter, limit) = read_selection(query, &body, JobAction::Republish)?;
+    create_job(&api, new_job(by, JobAction::Republish, filter, limit)).await
 }
 
 /// Delete rejected messages
 ///
-/// Deletes all rejected messages, or those of a brand or with a reason. If the response has `complete: false`, messages
-/// are left; send the request again.
+/// Starts a job that deletes all rejected messages, or those of a brand, with a reason or of a type. One job runs at a time.
 #[utoipa::path(
     delete, path = "/admin/v1/rejected", tag = "support", operation_id = "deleteRejected",
     params(FilterParams),
     responses(
-        (status = 200, description = "The messages of the brand or with the reason were deleted.", body = Deleted),
-        (status = 204, description = "All rejected messages were deleted."),
+        (status = 202, description = "The job.", body = JobView,
+         headers(("Location" = String, description = "Path of the job"))),
+        (status = 409, description = "Another job is running; `jobId` names it."),
     )
 )]
 pub(crate) async fn delete_rejected(
     State(api): State<Api>,
     by: Support,
-    mut query: Query,
+    query: Query,
+    body: OptionalJsonBody,
 ) -> Result<Response> {
-    let filter = take_filter(&mut query);
+    let (filter, _) = read_selection(query, &body, JobAction::Delete)?;
+    create_job(&api, new_job(by, JobAction::Delete, filter, None)).await
+}
+
+/// Reads the filter of a job, and its maximum number of messages. Both the query and the body are read, because a job that
+/// ignored the place of its filter would handle all messages.
+fn read_selection(
+    mut query: Query,
+    body: &OptionalJsonBody,
+    action: JobAction,
+) -> Result<(RejectedFilter, Option<i64>)> {
+    let mut errors = ValidationErrors::default();
+    let parsed = Fields::parse(&body.0, "", &mut errors).map(|mut fields| {
+        let limit = match action {
+            JobAction::Republish => fields.optional("limit", validators::integer(1..=MAX_MESSAGES)),
+            JobAction::Delete => None,
+        };
+        let brand = take_once(&mut query, &mut fields, "brandId");
+        let reason = take_once(&mut query, &mut fields, "reason");
+        let event_type = take_once(&mut query, &mut fields, "type");
+        fields.finish();
+        (new_filter(brand, reason, event_type), limit.map(i64::from))
+    });
+    let selection = errors.into_result(parsed)?;
     query.finish()?;
-    let deletes_all = filter.is_empty();
-    let operation = Operation { actor: by.actor, action: Action::Delete, filter };
-    let changed = run_audited(&api, operation).await?;
-    if deletes_all {
-        return Ok(StatusCode::NO_CONTENT.into_response());
+    Ok(selection)
+}
+
+/// Takes a value from the query or from the body, but not from both.
+fn take_once<T>(query: &mut Query, fields: &mut Fields<'_, '_>, name: &str) -> Option<T>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    let in_body = fields.optional(name, validators::parsed_text::<T>);
+    let in_query = query.take_parsed(name);
+    if in_body.is_some() && in_query.is_some() {
+        fields.add_error(name, "is also a query parameter; give it once");
     }
-    let deleted = count_messages(&changed.found);
-    Ok(Json(Deleted { deleted, complete: changed.complete }).into_response())
+    in_body.or(in_query)
+}
+
+fn new_job(by: Support, action: JobAction, filter: RejectedFilter, max_messages: Option<i64>) -> NewJob {
+    let RejectedFilter { brand, reason, event_type, rejected_before: _ } = filter;
+    NewJob { action, brand, reason, event_type, max_messages, actor: by.actor }
 }
 
 fn take_filter(query: &mut Query) -> RejectedFilter {
-    RejectedFilter {
-        brand: query.take_parsed("brandId"),
-        reason: query.take_parsed::<Reason>("reason").map(|reason| reason.0),
-    }
+    let (brand, reason) = (query.take_parsed("brandId"), query.take_parsed("reason"));
+    new_filter(brand, reason, query.take_parsed("type"))
 }
 
-fn count_messages(groups: &Groups) -> u64 {
-    groups.values().map(|count| count.messages).sum()
-}
-
-/// What support does with rejected messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Action {
-    Republish { limit: u64 },
-    Delete,
-}
-
-/// An operation on rejected messages. The audit has an entry when it begins, because the process may die meanwhile, and
-/// an entry with its outcome.
-struct Operation {
-    actor: String,
-    action: Action,
-    filter: RejectedFilter,
-}
-
-impl Operation {
-    async fn run(&self, api: &Api, reader: &RejectedReader) -> Result<Walked<Groups>> {
-        let walked = match self.action {
-            Action::Republish { limit } => reader.republish(&api.publisher, &self.filter, limit).await?,
-            Action::Delete => reader.delete(&self.filter).await?,
-        };
-        Ok(walked)
-    }
-
-    fn begin_entry(&self) -> Entry {
-        match self.action {
-            Action::Republish { limit } => self.entry("rejected.republish.begin", json!({"limit": limit})),
-            Action::Delete => self.entry("rejected.delete.begin", json!({})),
-        }
-    }
-
-    fn outcome_entry(&self, outcome: &Result<Walked<Groups>>) -> Entry {
-        let (action, key) = match self.action {
-            Action::Republish { .. } => ("rejected.republish", "republished"),
-            Action::Delete => ("rejected.delete", "deleted"),
-        };
-        let after = match outcome {
-            // RabbitMQ tells the number alone.
-            Ok(walked) if self.is_purge() => json!({key: walked.total}),
-            Ok(walked) => json!({key: count_messages(&walked.found), "complete": walked.complete}),
-            Err(_) => json!({"failed": true}),
-        };
-        self.entry(action, after)
-    }
-
-    fn is_purge(&self) -> bool {
-        self.action == Action::Delete && self.filter.is_empty()
-    }
-
-    fn entry(&self, action: &'static str, mut after: Value) -> Entry {
-        if let Some(brand) = &self.filter.brand {
-            after["brandId"] = json!(brand);
-        }
-        if let Some(reason) = &self.filter.reason {
-            after["reason"] = json!(reason);
-        }
-        Entry {
-            actor: self.actor.clone(),
-            action,
-            brand_id: self.filter.brand.clone(),
-            subject: "rejected".to_owned(),
-            before: None,
-            after: Some(after),
-        }
-    }
-}
-
-/// Runs an operation between its two entries of the audit.
-async fn run_audited(api: &Api, operation: Operation) -> Result<Walked<Groups>> {
-    run_in_turn(api, move |api, reader| async move {
-        write_entry(&api, &operation.begin_entry()).await?;
-        let outcome = operation.run(&api, &reader).await;
-        if let Err(problem) = write_entry(&api, &operation.outcome_entry(&outcome)).await {
-            error!(status = %problem.status(), "could not record the outcome for rejected messages in the audit");
-        }
-        if let Ok(walked) = &outcome {
-            return_room(&api, walked, operation.is_purge()).await;
-        }
-        outcome
-    })
-    .await
-}
-
-async fn write_entry(api: &Api, entry: &Entry) -> Result<()> {
-    let mut client = api.store.client().await?;
-    Ok(AuditedTransaction::begin(&mut client).await?.commit(entry).await?)
-}
-
-/// Returns the room of messages that left the queue to the shares that the router took it from. If this fails, the shares
-/// are free again a week later.
-async fn return_room(api: &Api, walked: &Walked<Groups>, purged: bool) {
-    let returned = if purged {
-        rejected_usage::reset_usage(&api.store).await
-    } else {
-        free_room(api, &walked.found).await
-    };
-    if let Err(error) = returned {
-        warn!(error = %Chain(&error), "could not return the room of rejected messages to their brands");
-    }
-}
-
-async fn free_room(api: &Api, groups: &Groups) -> std::result::Result<(), StoreError> {
-    let known = brands::list_known(&api.store, groups.keys().filter_map(|(brand, _)| brand.as_ref())).await?;
-    let mut shares: BTreeMap<&str, FreedUsage> = BTreeMap::new();
-    for ((brand, reason), count) in groups {
-        let reason = reason.as_deref().unwrap_or_default();
-        let share = share_name(brand.as_ref(), reason, |brand| known.contains(brand));
-        let freed = shares.entry(share).or_default();
-        share.clone_into(&mut freed.brand);
-        let messages = i64::try_from(count.messages).unwrap_or(i64::MAX);
-        let bytes = i64::try_from(count.bytes).unwrap_or(i64::MAX);
-        freed.messages += messages;
-        freed.bytes += bytes.saturating_add(messages.saturating_mul(message_bytes(0)));
-    }
-    let freed: Vec<FreedUsage> = shares.into_values().collect();
-    rejected_usage::free_usage(&api.store, USAGE_DAYS, &freed).await
+fn new_filter(
+    brand: Option<BrandId>,
+    reason: Option<Reason>,
+    event_type: Option<EventType>,
+) -> RejectedFilter {
+    let event_type = event_type.map(|event_type| event_type.as_str().to_owned());
+    RejectedFilter { brand, reason: reason.map(|reason| reason.0), event_type, rejected_before: None }
 }

@@ -1,7 +1,7 @@
 //! One request at a time reads the queue of rejected messages.
 //!
 //! A walk holds the messages that it has taken, so that a second walk would not see them, would call itself complete
-//! nevertheless, and a purge would leave them. Therefore the requests of all replicas take turns. A walk runs in a task,
+//! nevertheless. Therefore the requests of all replicas take turns. A walk runs in a task,
 //! because it has to give its messages back before the next one begins, even if its client does not wait for the response.
 
 use std::time::Duration;
@@ -16,9 +16,10 @@ use tracing::error;
 use crate::api::Api;
 use crate::http::middleware::REQUEST_TIMEOUT;
 use crate::http::problem::{Problem, Result};
+use crate::http::problem_kind::ProblemKind;
 
 /// Longest wait for the other requests of this process, and again for those of the other replicas.
-const TURN_TIMEOUT: Duration = Duration::from_secs(4);
+pub(super) const TURN_TIMEOUT: Duration = Duration::from_secs(4);
 
 const _: () = assert!(
     2 * TURN_TIMEOUT.as_secs() + broker::rejected_queue::WALK_TIMEOUT.as_secs() < REQUEST_TIMEOUT.as_secs()
@@ -53,4 +54,5 @@ fn busy() -> Problem {
     Problem::service_unavailable(
         "another request is reading the rejected messages; try again in some seconds",
     )
+    .of_kind(ProblemKind::ResourceLocked)
 }

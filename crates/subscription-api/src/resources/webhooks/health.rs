@@ -14,13 +14,14 @@ use crate::api::Api;
 use crate::auth::BrandReader;
 use crate::http::path::{BrandPath, WebhookInPath, WebhookPath};
 use crate::http::problem::Result;
+use crate::openapi::samples;
 use crate::resources::views::serialize_optional;
 use crate::resources::webhooks::lookup::find_webhook;
 
 /// The numbers that count towards disabling a webhook; all zero while it is not active.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Health)]
+#[schema(as = Health, example = samples::health)]
 pub(crate) struct HealthView {
     /// Length of the window over which attempts are counted
     window_seconds: u64,
@@ -46,7 +47,7 @@ pub(crate) struct HealthView {
 /// are all reached, and as `unresponsive` when the failed deliveries are.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = HealthRule)]
+#[schema(as = HealthRule, example = samples::health_rule)]
 pub(crate) struct HealthRuleView {
     /// Minimum number of attempts in the window
     min_attempts: u64,

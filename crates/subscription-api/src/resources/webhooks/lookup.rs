@@ -5,13 +5,12 @@ use domain::webhook::WebhookStatus;
 use serde_json::Value;
 use store::api::audit::Entry;
 use store::api::webhooks::{self, Webhook};
-use store::keyset::KeysetPosition;
 use store::{AuditedTransaction, Executor};
 
 use crate::auth::BrandWriter;
-use crate::http::page::CursorPosition;
 use crate::http::path::webhook_not_found;
 use crate::http::problem::{Problem, Result};
+use crate::http::problem_kind::ProblemKind;
 use crate::resources::views::audit_webhook;
 
 /// Finds a webhook of the brand that is not deleted.
@@ -46,13 +45,11 @@ fn only_visible(found: Option<Webhook>, brand: &BrandId) -> Result<Webhook> {
 pub(crate) fn check_active(webhook: &Webhook) -> Result<()> {
     match webhook.status {
         WebhookStatus::Active => Ok(()),
-        status => Err(Problem::conflict(format!("this webhook is {status}; it must be active for this"))),
+        status => Err(Problem::new(
+            ProblemKind::WebhookNotActive,
+            format!("this webhook is {status}; it must be active for this"),
+        )),
     }
-}
-
-/// The position of a webhook in lists.
-pub(crate) fn list_position(webhook: &Webhook) -> CursorPosition {
-    KeysetPosition { at: webhook.created, id: webhook.id.0 }.into()
 }
 
 /// The audit entry of a change to a webhook.

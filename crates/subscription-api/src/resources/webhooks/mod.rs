@@ -1,6 +1,8 @@
 //! The webhooks of a brand: create, list, read, change and delete.
 
 pub(crate) mod health;
+pub(crate) mod health_state;
+pub(crate) mod listing;
 pub(crate) mod lookup;
 pub(crate) mod patch;
 pub(crate) mod secret;
@@ -20,23 +22,28 @@ use domain::webhook::signature::Keys;
 use domain::webhook::signing_key::SigningKey;
 use store::AuditedTransaction;
 use store::api::webhooks::{self, Webhook};
-use store::keyset::KeysetPosition;
 
 use crate::api::Api;
+use crate::auth::request_cost::filter_surcharge;
 use crate::auth::{BrandReader, BrandWriter};
 use crate::http::body::{JsonBody, PatchBody};
-use crate::http::page::{self, Page, PageParams};
+use crate::http::page::{Page, PageParams};
 use crate::http::path::{BrandPath, WebhookInPath, WebhookPath, webhook_not_found};
 use crate::http::problem::{Problem, Result};
+use crate::http::problem_kind::ProblemKind;
 use crate::http::query::Query;
 use crate::openapi::request_schemas;
 use crate::resources::views::{CreatedWebhook, WebhookView};
-use crate::resources::webhooks::lookup::{audit_change, find_webhook, list_position, lock_webhook};
+use crate::resources::webhooks::health_state::{view_changed, view_webhook};
+use crate::resources::webhooks::listing::{WebhookListParams, WebhookListing};
+use crate::resources::webhooks::lookup::{audit_change, find_webhook, lock_webhook};
 use crate::resources::webhooks::patch::{EVENTS_POINTER, WebhookPatch, check_stored_endpoint};
 use crate::validation::errors::ValidationErrors;
 use crate::validation::subscribable_types::SubscribableTypes;
 
 /// Create a webhook
+///
+/// The response contains the secret that signs the requests. Events that are published from now on are delivered.
 #[utoipa::path(
     post, path = "/v1/{brandId}/webhooks", tag = "webhooks", operation_id = "createWebhook",
     params(BrandPath), request_body = request_schemas::NewWebhook,
@@ -62,7 +69,7 @@ pub(crate) async fn create_webhook(
         api.declare_queue(created.id).await;
     }
     let location = format!("/v1/{}/webhooks/{}", created.brand_id, created.id);
-    let view = CreatedWebhook::new(created, &keys);
+    let view = CreatedWebhook::new(view_changed(&api, created).await, &keys);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)))
 }
 
@@ -85,9 +92,10 @@ async fn insert_webhook(
     }
     let (new, headers) = errors.into_result(patch)?.into_webhook(&by.brand)?;
     if webhooks::count_webhooks(&change, &by.brand).await? >= MAX_WEBHOOKS_PER_BRAND {
-        return Err(Problem::conflict(format!(
-            "a brand may have {MAX_WEBHOOKS_PER_BRAND} webhooks; delete one first"
-        )));
+        return Err(Problem::new(
+            ProblemKind::LimitReached,
+            format!("a brand may have {MAX_WEBHOOKS_PER_BRAND} webhooks; delete one first"),
+        ));
     }
     let created = webhooks::insert_webhook(&change, &api.keyring, &new, &headers, keys).await?;
     let created = created.ok_or_else(Problem::internal_error)?;
@@ -97,10 +105,11 @@ async fn insert_webhook(
 
 /// List the webhooks of a brand
 ///
-/// Oldest first.
+/// Oldest first, or with `order=attention` the worst first: failing, disabled, resting, healthy and idle, paused. A page that
+/// had to read many webhooks may be short and still have a `nextCursor`.
 #[utoipa::path(
     get, path = "/v1/{brandId}/webhooks", tag = "webhooks", operation_id = "listWebhooks",
-    params(BrandPath, PageParams),
+    params(BrandPath, WebhookListParams, PageParams),
     responses((status = 200, description = "A page of webhooks.", body = Page<WebhookView>))
 )]
 pub(crate) async fn list_webhooks(
@@ -108,15 +117,17 @@ pub(crate) async fn list_webhooks(
     by: BrandReader,
     mut query: Query,
 ) -> Result<Json<Page<WebhookView>>> {
-    let list = format!("webhooks/{}", by.brand);
     let limit = query.take_limit();
-    let after = page::take_position(&mut query, &list).unwrap_or(KeysetPosition::FIRST);
+    let list = format!("webhooks/{}", by.brand);
+    let listing = WebhookListing::parse(&mut query, list, Some(by.brand));
     query.finish()?;
-    let rows = webhooks::list_webhooks_of_brand(&api.store, &by.brand, None, after, limit + 1).await?;
-    Ok(Json(Page::from_rows(&list, rows, limit, list_position, WebhookView::from)))
+    by.charge.spend(&api, filter_surcharge(listing.reads_health()))?;
+    Ok(Json(listing.read_page(&api, limit).await?))
 }
 
 /// Read a webhook
+///
+/// Returns the settings and the status of the webhook. The values of custom headers are hidden.
 #[utoipa::path(
     get, path = "/v1/{brandId}/webhooks/{webhookId}", tag = "webhooks", operation_id = "readWebhook",
     params(BrandPath, WebhookPath),
@@ -127,7 +138,8 @@ pub(crate) async fn read_webhook(
     by: BrandReader,
     WebhookInPath(id): WebhookInPath,
 ) -> Result<Json<WebhookView>> {
-    Ok(Json(find_webhook(&api.store, &by.brand, id).await?.into()))
+    let found = find_webhook(&api.store, &by.brand, id).await?;
+    Ok(Json(view_webhook(&api, found).await?))
 }
 
 /// Change a webhook
@@ -162,7 +174,8 @@ pub(crate) async fn change_webhook(
             check_stored_endpoint(&found, &api.resolver, &mut errors).await;
         }
     }
-    Ok(Json(update_webhook(&api, &by, id, patch, errors).await?.into()))
+    let changed = update_webhook(&api, &by, id, patch, errors).await?;
+    Ok(Json(view_changed(&api, changed).await))
 }
 
 async fn update_webhook(

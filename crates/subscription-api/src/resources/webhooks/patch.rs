@@ -12,6 +12,7 @@ use store::api::webhooks::Webhook;
 use uuid::Uuid;
 
 use crate::http::problem::{Problem, Result};
+use crate::http::problem_kind::ProblemKind;
 use crate::validation::endpoint_resolver::EndpointResolver;
 use crate::validation::errors::ValidationErrors;
 use crate::validation::fields::Fields;
@@ -179,7 +180,8 @@ impl WebhookPatch {
 
 fn apply_enabled(webhook: &mut Webhook, enabled: Option<bool>) -> Result<()> {
     match (enabled, webhook.status) {
-        (Some(true), WebhookStatus::Disabled) => Err(Problem::conflict(
+        (Some(true), WebhookStatus::Disabled) => Err(Problem::new(
+            ProblemKind::WebhookDisabled,
             "this webhook was disabled by support or the platform; ask support to enable it",
         )),
         (Some(true), WebhookStatus::Paused) => {

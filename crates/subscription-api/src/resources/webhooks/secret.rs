@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use domain::limits::{DEFAULT_ROTATION_OVERLAP_SECONDS, MAX_ROTATION_OVERLAP_SECONDS};
 use domain::webhook::CustomHeaders;
 use domain::webhook::signature::Keys;
@@ -20,7 +21,7 @@ use crate::auth::BrandWriter;
 use crate::http::body::OptionalJsonBody;
 use crate::http::path::{BrandPath, WebhookInPath, WebhookPath, webhook_not_found};
 use crate::http::problem::Result;
-use crate::openapi::request_schemas;
+use crate::openapi::{request_schemas, samples};
 use crate::resources::views::{public_key, serialize_optional};
 use crate::resources::webhooks::lookup::{audit_action, audit_change, lock_webhook};
 use crate::validation::errors::ValidationErrors;
@@ -31,7 +32,7 @@ use crate::validation::validators;
 // No Debug: it holds the secret.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Secret)]
+#[schema(as = Secret, example = samples::secret)]
 pub(crate) struct SecretView {
     /// Signing secret: `whsec_` and base64
     #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
@@ -42,6 +43,14 @@ pub(crate) struct SecretView {
     public_key: Option<String>,
     /// Custom headers of every request, with their values
     headers: BTreeMap<String, String>,
+    /// Until when the previous secret signs as well; null if it does not
+    #[serde(serialize_with = "serialize_optional")]
+    #[schema(required)]
+    previous_expires: Option<DateTime>,
+    /// When the secret was last rotated; null if it was not
+    #[serde(serialize_with = "serialize_optional")]
+    #[schema(required)]
+    rotated: Option<DateTime>,
 }
 
 /// Read the secret of a webhook
@@ -64,18 +73,26 @@ pub(crate) async fn read_secret(
     let keys = keys.ok_or_else(webhook_not_found)?;
     let headers = webhooks::find_headers(&reading, &api.keyring, &by.brand, id).await?;
     let CustomHeaders(headers) = headers.ok_or_else(webhook_not_found)?;
+    let rotation = webhooks::find_rotation(&reading, &by.brand, id).await?.ok_or_else(webhook_not_found)?;
     // The secret is returned only once the audit has the entry.
     let names: Vec<&String> = headers.keys().collect();
     let details = json!({"secret": true, "headers": names});
     reading.commit(&audit_action(&by, "webhook.read_secret", id, details)).await?;
     by.charge.record_secret_read(id);
-    Ok(Json(SecretView { secret: keys.secret.reveal(), public_key: public_key(&keys), headers }))
+    Ok(Json(SecretView {
+        secret: keys.secret.reveal(),
+        public_key: public_key(&keys),
+        headers,
+        previous_expires: rotation.previous_expires,
+        rotated: rotation.rotated,
+    }))
 }
 
 /// The new secret of a webhook.
 // No Debug: it holds the secret.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = samples::rotated_secret)]
 pub(crate) struct RotatedSecret {
     /// New signing secret: `whsec_` and base64
     secret: String,
@@ -124,4 +141,27 @@ pub(crate) async fn rotate_secret(
     entry.after = Some(json!({"overlapSeconds": overlap}));
     change.commit(&entry).await?;
     Ok(Json(RotatedSecret { secret: keys.secret.reveal(), public_key: public_key(&keys), previous_expires }))
+}
+
+/// End the overlap of a rotation
+///
+/// The previous secret and key stop signing now. Does nothing if they no longer sign.
+#[utoipa::path(
+    post, path = "/v1/{brandId}/webhooks/{webhookId}/secret/end-previous", tag = "webhooks",
+    operation_id = "endPreviousSecret",
+    params(BrandPath, WebhookPath),
+    responses((status = 204, description = "Requests are signed with the current secret only."))
+)]
+pub(crate) async fn end_previous_secret(
+    State(api): State<Api>,
+    by: BrandWriter,
+    WebhookInPath(id): WebhookInPath,
+) -> Result<StatusCode> {
+    let mut client = api.store.client().await?;
+    let change = AuditedTransaction::begin(&mut client).await?;
+    lock_webhook(&change, &by.brand, id).await?;
+    if webhooks::end_previous_keys(&change, id).await? {
+        change.commit(&audit_action(&by, "webhook.end_previous_secret", id, json!({}))).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
 }

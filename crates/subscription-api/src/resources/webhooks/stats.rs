@@ -1,4 +1,4 @@
-//! The attempt statistics of a webhook.
+//! The statistics of a webhook and of a brand.
 
 use axum::Json;
 use axum::extract::State;
@@ -7,7 +7,7 @@ use domain::time::Timestamp as DateTime;
 use domain::time::rfc3339;
 use serde::Serialize;
 use store::delivery::activity::slice_length;
-use store::delivery::stats;
+use store::delivery::stats::{self, TimeBucket};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::Api;
@@ -15,12 +15,14 @@ use crate::auth::BrandReader;
 use crate::http::path::{BrandPath, WebhookInPath, WebhookPath};
 use crate::http::problem::Result;
 use crate::http::query::Query;
+use crate::openapi::samples;
 use crate::resources::webhooks::lookup::find_webhook;
 use crate::resources::webhooks::time_buckets::{BucketView, BucketedRange};
 
-/// Attempt statistics of a webhook.
+/// Statistics by time bucket.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = samples::stats)]
 pub(crate) struct Stats {
     /// Start of the first bucket
     #[serde(with = "rfc3339")]
@@ -32,6 +34,17 @@ pub(crate) struct Stats {
     step_seconds: f64,
     /// The time buckets in order, without gaps
     items: Vec<BucketView>,
+}
+
+impl Stats {
+    fn new(range: &BucketedRange, found: Vec<TimeBucket>) -> Self {
+        Self {
+            from: range.from,
+            to: range.to,
+            step_seconds: range.bucket.as_secs_f64(),
+            items: range.fill_gaps(found),
+        }
+    }
 }
 
 /// The range of the statistics.
@@ -69,10 +82,24 @@ pub(crate) async fn read_stats(
     find_webhook(&api.store, &by.brand, id).await?;
     let range = BucketedRange::parse(query, slice_length(api.health.window))?;
     let found = stats::load_webhook_stats(&api.store, id, range.from, range.to, range.bucket).await?;
-    Ok(Json(Stats {
-        from: range.from,
-        to: range.to,
-        step_seconds: range.bucket.as_secs_f64(),
-        items: range.fill_gaps(found),
-    }))
+    Ok(Json(Stats::new(&range, found)))
+}
+
+/// Read the statistics of a brand
+///
+/// The sum over all webhooks of the brand, deleted ones included. Counts the attempts that ended in [`from`, `to`) by
+/// outcome and the events that were delivered or failed, for each time bucket of the length `step`.
+#[utoipa::path(
+    get, path = "/v1/{brandId}/stats", tag = "webhooks", operation_id = "readBrandStats",
+    params(BrandPath, StatsParams),
+    responses((status = 200, description = "The statistics by time bucket.", body = Stats))
+)]
+pub(crate) async fn read_brand_stats(
+    State(api): State<Api>,
+    by: BrandReader,
+    query: Query,
+) -> Result<Json<Stats>> {
+    let range = BucketedRange::parse(query, slice_length(api.health.window))?;
+    let found = stats::load_brand_stats(&api.store, &by.brand, range.from, range.to, range.bucket).await?;
+    Ok(Json(Stats::new(&range, found)))
 }

@@ -5,31 +5,29 @@ use axum::extract::State;
 use chrono::{TimeDelta, Utc};
 use domain::delivery::DeliveryStatus;
 use domain::delivery::attempt::Trigger;
-use domain::ids::{BrandId, WebhookId};
-use domain::limits::{MAX_CREATED_AHEAD_SECONDS, MAX_TEXT_CHARS};
+use domain::ids::WebhookId;
+use domain::limits::MAX_TEXT_CHARS;
 use domain::time::{Timestamp, truncate_to_millis};
 use domain::webhook::{DisabledReason, WebhookStatus};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 use store::AuditedTransaction;
 use store::api::webhooks::{self, Disabled, Webhook};
-use store::keyset::KeysetPosition;
 use store::redelivery::jobs::{self, Selection, SelectionCount};
 use utoipa::IntoParams;
 
 use crate::api::Api;
 use crate::auth::Support;
 use crate::http::body::JsonBody;
-use crate::http::cursor;
-use crate::http::page::{CursorPosition, Page, PageParams};
+use crate::http::page::{Page, PageParams};
 use crate::http::path::{WebhookInPath, WebhookPath, webhook_not_found};
 use crate::http::problem::{Problem, Result};
 use crate::http::query::Query;
-use crate::openapi::request_schemas;
-use crate::openapi::words::WebhookStatusWord;
+use crate::openapi::{request_schemas, samples};
 use crate::resources::views::WebhookView;
-use crate::resources::webhooks::lookup::{audit_change, list_position};
+use crate::resources::webhooks::health_state::view_changed;
+use crate::resources::webhooks::listing::{WebhookListParams, WebhookListing};
+use crate::resources::webhooks::lookup::audit_change;
 use crate::resources::webhooks::patch::{EVENTS_POINTER, check_stored_endpoint};
 use crate::validation::errors::ValidationErrors;
 use crate::validation::fields::Fields;
@@ -39,60 +37,23 @@ use crate::validation::validators;
 /// Name of the list in its cursors.
 const LIST: &str = "all-webhooks";
 
-/// The filters of the list.
+/// The filter of the list by brand.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
-#[allow(dead_code, reason = "only the OpenAPI document uses it; Filter reads the parameters")]
-pub(crate) struct WebhookParams {
+#[allow(dead_code, reason = "only the OpenAPI document uses it; the handler reads the parameter")]
+pub(crate) struct BrandFilterParams {
     /// Only webhooks of this brand
     #[param(pattern = "^[A-Za-z0-9_-]{1,64}$")]
     brand_id: Option<String>,
-    /// Only webhooks with this status
-    status: Option<WebhookStatusWord>,
-}
-
-/// The filter of the list, which its cursor carries.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Filter {
-    brand: Option<BrandId>,
-    status: Option<WebhookStatus>,
-}
-
-impl Filter {
-    /// Reads the filter and the position. With a cursor, the filter of the cursor applies; a filter in the query must
-    /// agree with it.
-    fn parse(query: &mut Query) -> (Self, KeysetPosition) {
-        let requested = Self {
-            brand: query.take_parsed("brandId"),
-            status: query.take("status", |text| {
-                text.parse()
-                    .ok()
-                    .filter(|status| *status != WebhookStatus::Deleted)
-                    .ok_or("must be active, paused or disabled")
-            }),
-        };
-        let read = |text: &str| cursor::decode::<(Self, CursorPosition)>(LIST, text);
-        let Some((own, after)) = query.take("cursor", read) else {
-            return (requested, KeysetPosition::FIRST);
-        };
-        let agrees = (requested.brand.is_none() || requested.brand == own.brand)
-            && (requested.status.is_none() || requested.status == own.status);
-        if !agrees {
-            query.add_error(
-                "cursor",
-                "belongs to this list with other filters; repeat them or leave them out",
-            );
-        }
-        (own, after.into())
-    }
 }
 
 /// List the webhooks of all brands
 ///
-/// Oldest first.
+/// Oldest first, or with `order=attention` the worst first: failing, disabled, resting, healthy and idle, paused. A page that
+/// had to read many webhooks may be short and still have a `nextCursor`.
 #[utoipa::path(
     get, path = "/admin/v1/webhooks", tag = "support", operation_id = "listAllWebhooks",
-    params(WebhookParams, PageParams),
+    params(BrandFilterParams, WebhookListParams, PageParams),
     responses((status = 200, description = "A page of webhooks.", body = Page<WebhookView>))
 )]
 pub(crate) async fn list_all_webhooks(
@@ -101,21 +62,10 @@ pub(crate) async fn list_all_webhooks(
     mut query: Query,
 ) -> Result<Json<Page<WebhookView>>> {
     let limit = query.take_limit();
-    let (filter, after) = Filter::parse(&mut query);
+    let brand = query.take_parsed("brandId");
+    let listing = WebhookListing::parse(&mut query, LIST.to_owned(), brand);
     query.finish()?;
-    let rows = match &filter.brand {
-        Some(brand) => {
-            webhooks::list_webhooks_of_brand(&api.store, brand, filter.status, after, limit + 1).await?
-        }
-        None => webhooks::list_all_webhooks(&api.store, filter.status, after, limit + 1).await?,
-    };
-    Ok(Json(Page::from_rows(
-        LIST,
-        rows,
-        limit,
-        |webhook| (filter, list_position(webhook)),
-        WebhookView::from,
-    )))
+    Ok(Json(listing.read_page(&api, limit).await?))
 }
 
 /// Disable a webhook
@@ -124,7 +74,10 @@ pub(crate) async fn list_all_webhooks(
 #[utoipa::path(
     post, path = "/admin/v1/webhooks/{webhookId}/disable", tag = "support", operation_id = "disableWebhook",
     params(WebhookPath), request_body = request_schemas::Disabling,
-    responses((status = 200, description = "The changed webhook.", body = WebhookView))
+    responses((
+        status = 200, description = "The changed webhook.", body = WebhookView,
+        example = json!(samples::disabled_webhook()),
+    ))
 )]
 pub(crate) async fn disable_webhook(
     State(api): State<Api>,
@@ -148,7 +101,7 @@ pub(crate) async fn disable_webhook(
     after.disabled = Some(Disabled { reason: DisabledReason::Support, detail, at });
     let after = webhooks::update_webhook(&change, &after).await?.ok_or_else(webhook_not_found)?;
     change.commit(&audit_change(&by.actor, "webhook.disable", Some(&before), Some(&after))).await?;
-    Ok(Json(after.into()))
+    Ok(Json(view_changed(&api, after).await))
 }
 
 /// Enable a disabled webhook
@@ -198,10 +151,10 @@ pub(crate) async fn enable_webhook(
         after.insert("redeliverHeld".to_owned(), json!(redeliver_held));
     }
     if let Some(redelivery) = redelivery {
-        redelivery.create_job(&change, id).await?;
+        redelivery.create_job(&change, id, &by.actor).await?;
     }
     change.commit(&entry).await?;
-    Ok(Json(after.into()))
+    Ok(Json(view_changed(&api, after).await))
 }
 
 /// Reads the note and whether to redeliver the held deliveries.
@@ -214,10 +167,13 @@ fn parse_enabling(raw: &RawValue, errors: &mut ValidationErrors) -> Option<(Stri
 }
 
 /// Locks a webhook of any brand that is not deleted.
-async fn lock_existing(change: &AuditedTransaction<'_>, id: WebhookId) -> Result<Webhook> {
+pub(crate) async fn lock_existing(change: &AuditedTransaction<'_>, id: WebhookId) -> Result<Webhook> {
     let found = webhooks::lock_webhook(change, id).await?;
     found.filter(|webhook| webhook.status != WebhookStatus::Deleted).ok_or_else(webhook_not_found)
 }
+
+/// How long after the count an event may still be stored as held: until the transaction has ended, and every router knows of it.
+const LATE_EVENTS: TimeDelta = TimeDelta::minutes(10);
 
 /// The redelivery of everything that is held for a webhook.
 struct HeldRedelivery {
@@ -229,11 +185,9 @@ impl HeldRedelivery {
     /// Counts the held deliveries. It happens before the transaction, because that locks the configuration of all
     /// brands.
     async fn count(api: &Api, webhook: WebhookId) -> Result<Self> {
-        // Events may be created slightly in the future, so the range ends behind the latest possible one.
-        let ahead = TimeDelta::seconds(MAX_CREATED_AHEAD_SECONDS + 1);
         let selection = Selection {
             from: Timestamp::UNIX_EPOCH,
-            to: truncate_to_millis(Utc::now()) + ahead,
+            to: jobs::end_of_events() + LATE_EVENTS,
             status: Some(DeliveryStatus::Held),
             pattern: None,
         };
@@ -242,8 +196,13 @@ impl HeldRedelivery {
     }
 
     /// Creates the job. No other one runs, because a webhook that stops receiving stops its jobs.
-    async fn create_job(self, change: &AuditedTransaction<'_>, webhook: WebhookId) -> Result<()> {
-        jobs::insert_job(change, webhook, Trigger::Held, &self.selection, self.count).await?;
+    async fn create_job(
+        self,
+        change: &AuditedTransaction<'_>,
+        webhook: WebhookId,
+        actor: &str,
+    ) -> Result<()> {
+        jobs::insert_job(change, webhook, Trigger::Held, &self.selection, self.count, actor).await?;
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use crate::http::problem::Result;
 use crate::http::query::Query;
+use crate::openapi::samples;
 use crate::validation::timestamp::parse_bound;
 
 /// Most buckets in a response.
@@ -27,7 +28,7 @@ const MAX_BUCKET_LENGTH: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The attempts that ended in one time bucket.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = StatsStep)]
+#[schema(as = StatsStep, example = samples::stats_step)]
 pub(crate) struct BucketView {
     /// Start of the bucket
     #[serde(with = "rfc3339")]
@@ -37,8 +38,21 @@ pub(crate) struct BucketView {
     attempts: i64,
     /// Number of these attempts by outcome
     outcomes: BTreeMap<&'static str, i64>,
+    /// Deliveries that ended in the bucket
+    events: EndedEvents,
     /// Percentiles of the duration of these attempts
     latency_ms: Latency,
+}
+
+/// Deliveries that ended. An event that failed had up to eight attempts.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EndedEvents {
+    /// Number of events that were delivered
+    #[schema(minimum = 0)]
+    delivered: i64,
+    /// Number of events whose last attempt failed
+    #[schema(minimum = 0)]
+    failed: i64,
 }
 
 /// Percentiles of the duration of attempts, in milliseconds; null without attempts.
@@ -133,6 +147,7 @@ impl BucketView {
             at,
             attempts: 0,
             outcomes: Outcome::ALL.iter().map(|outcome| (outcome.as_str(), 0)).collect(),
+            events: EndedEvents { delivered: 0, failed: 0 },
             latency_ms: Latency { p50: None, p90: None, p99: None },
         }
     }
@@ -145,6 +160,7 @@ impl From<TimeBucket> for BucketView {
             at: step.at,
             attempts: step.attempts(),
             outcomes: step.outcomes.iter().map(|(outcome, count)| (outcome.as_str(), *count)).collect(),
+            events: EndedEvents { delivered: step.delivered, failed: step.failed },
             latency_ms: Latency { p50: percentile(0.5), p90: percentile(0.9), p99: percentile(0.99) },
         }
     }

@@ -1,20 +1,17 @@
-//! The API reference at `/docs/api`: a page without scripts, rendered from the OpenAPI document.
+//! The API reference at `/docs/api`: a page rendered from the OpenAPI document.
 //!
 //! It is rendered once, when the process starts, because the handlers describe the document in code. Each operation and
 //! each schema has an anchor.
 
-mod example;
 mod html;
 mod operation;
 mod schema;
 
 use axum::body::Bytes;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde_json::Value;
-use utoipa::openapi::OpenApi as Document;
 
-use crate::http::security_headers::DOCS_POLICY;
+use super::docs::docs_response;
 use html::{escape, inline_markdown, markdown, table};
 use operation::Operation;
 
@@ -24,19 +21,12 @@ const SHELL: &str = include_str!(concat!(env!("OUT_DIR"), "/api_reference.html")
 const PLACE: &str = "{{reference}}";
 
 /// Creates the handler that serves the page.
-pub(crate) fn page_handler(document: &Document) -> impl Fn() -> std::future::Ready<Response> + Clone + use<> {
-    let mut document = serde_json::to_value(document).expect("the document is plain data");
+pub(crate) fn page_handler(document: &Value) -> impl Fn() -> std::future::Ready<Response> + Clone + use<> {
+    let mut document = document.clone();
     schema::name_repeated_objects(&mut document);
     let page = Bytes::from(SHELL.replace(PLACE, &render_reference(&document)));
-    move || {
-        // All responses share the text.
-        let headers = [
-            (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
-            (header::CONTENT_SECURITY_POLICY, DOCS_POLICY),
-            (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-        ];
-        std::future::ready((headers, page.clone()).into_response())
-    }
+    // All responses share the text.
+    move || std::future::ready(docs_response("text/html; charset=utf-8", page.clone()))
 }
 
 fn render_reference(document: &Value) -> String {
@@ -45,12 +35,14 @@ fn render_reference(document: &Value) -> String {
     let operations: String = tags.iter().map(|tag| render_tag(document, tag)).collect();
     let schemas = document["components"]["schemas"].as_object().into_iter().flatten();
     let schemas: String = schemas.map(|(name, schema)| schema::render_schema(name, schema)).collect();
+    let received = render_received(document);
     let text = markdown(document["info"]["description"].as_str().unwrap_or_default());
     format!(
-        "<h1>API reference</h1>\n{text}<p>Every request needs a token in the header \
+        "<h1>API reference</h1>\n{text}<p>Every request to the API needs a token in the header \
          <code>Authorization: Bearer …</code>. Programs read the same from <a href=\"/openapi.json\">the OpenAPI \
-         document</a>.</p>\n<h2 id=\"contents\">Contents</h2>\n{contents}<p><a href=\"#schemas\">Schemas</a></p>\n\
-         {operations}<h2 id=\"schemas\">Schemas</h2>\n{schemas}"
+         document</a>. The errors are explained on <a href=\"/docs/errors\">their own page</a>.</p>\n\
+         <h2 id=\"contents\">Contents</h2>\n<p><a href=\"#received\">Requests to your endpoint</a></p>\n{contents}\
+         <p><a href=\"#schemas\">Schemas</a></p>\n{received}{operations}<h2 id=\"schemas\">Schemas</h2>\n{schemas}"
     )
 }
 
@@ -67,6 +59,14 @@ fn render_contents(document: &Value, tag: &Value) -> String {
     format!(
         "<h3><a href=\"#tag-{id}\">{id}</a></h3>\n{}",
         table(&format!("Operations: {name}"), &["Operation", "Route"], &rows)
+    )
+}
+
+/// Renders the requests that endpoints receive: the section `webhooks` of the document.
+fn render_received(document: &Value) -> String {
+    let requests: String = Operation::list_received(document).iter().map(Operation::render).collect();
+    format!(
+        "<h2 id=\"received\">Requests to your endpoint</h2>\n<p>The section <code>webhooks</code> of the document.</p>\n{requests}"
     )
 }
 

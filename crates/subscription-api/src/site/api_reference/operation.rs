@@ -2,14 +2,18 @@
 
 use serde_json::Value;
 
-use super::example::{Shown, build_example};
 use super::html::{code, code_block, escape, inline_markdown, markdown, table};
-use super::schema::{describe, reference_name, render_fields, render_type};
+use super::schema::{describe, render_fields, render_type};
+use crate::openapi::example::{Shown, build_example, reference_name};
+use crate::openapi::receiver;
 
 /// Methods of the document, in the order in which the page shows them.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
-/// A method of a path.
+/// Stands for the path of a request that endpoints receive.
+const OWN_ENDPOINT: &str = "your endpoint";
+
+/// A method of a path, or a request that endpoints receive.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Operation<'a> {
     document: &'a Value,
@@ -30,6 +34,19 @@ impl<'a> Operation<'a> {
             operation.item["tags"].as_array().is_some_and(|tags| tags.iter().any(|own| own == tag))
         };
         all.filter(has_tag).collect()
+    }
+
+    /// Lists the requests that endpoints receive.
+    pub(super) fn list_received(document: &'a Value) -> Vec<Self> {
+        let items = document["webhooks"].as_object().into_iter().flat_map(serde_json::Map::values);
+        let item = |item: &'a Value| {
+            Some(Self { document, method: "post", path: OWN_ENDPOINT, item: item.get("post")? })
+        };
+        items.filter_map(item).collect()
+    }
+
+    fn is_received(&self) -> bool {
+        self.path == OWN_ENDPOINT
     }
 
     /// Renders a row of the table of contents.
@@ -101,6 +118,12 @@ impl<'a> Operation<'a> {
         Some((content.keys().map(String::as_str).collect(), schema))
     }
 
+    /// Returns the example of the request body.
+    fn body_example(&self) -> Option<Value> {
+        let content = self.item["requestBody"]["content"].as_object()?.values().next()?;
+        Some(example_of(self.document, content, Shown::Request))
+    }
+
     fn render_body(&self) -> String {
         let Some((media_types, schema)) = self.body() else { return String::new() };
         let need = if self.item["requestBody"]["required"] == true { "required" } else { "optional" };
@@ -115,30 +138,53 @@ impl<'a> Operation<'a> {
         )
     }
 
-    /// Renders a command that sends the request.
+    /// Renders a command that sends the request, or the request that an endpoint receives.
     fn render_request(&self) -> String {
-        let mut lines =
-            vec![format!("curl -X {} \"$POSTRIDER_URL{}\"", self.method.to_uppercase(), self.example_path())];
+        let text = if self.is_received() { self.received_request() } else { self.command() };
+        format!("<h4>Request</h4>\n{}", code_block(&text, &format!("Request: {}", self.title())))
+    }
+
+    fn command(&self) -> String {
+        let mut lines = vec![format!(
+            "curl -X {} \"$POSTRIDER_URL{}\"",
+            self.method.to_uppercase(),
+            self.example_target()
+        )];
         lines.push("-H \"Authorization: Bearer $POSTRIDER_TOKEN\"".to_owned());
-        if let Some((media_types, schema)) = self.body() {
-            let body = build_example(self.document, schema, Shown::Request);
+        if let (Some((media_types, _)), Some(body)) = (self.body(), self.body_example()) {
             lines.push(format!("-H 'content-type: {}'", media_types[0]));
             lines.push(format!("-d '{}'", body.to_string().replace('\'', "'\\''")));
         }
+        lines.join(" \\\n  ")
+    }
+
+    fn received_request(&self) -> String {
+        let headers = self.parameters("header").map(|header| {
+            let value =
+                header["example"].as_str().map_or_else(|| header["example"].to_string(), ToOwned::to_owned);
+            format!("{}: {value}\n", header["name"].as_str().unwrap_or_default())
+        });
+        let headers: String = headers.collect();
         format!(
-            "<h4>Request</h4>\n{}",
-            code_block(&lines.join(" \\\n  "), &format!("Request: {}", self.title()))
+            "POST /my/webhook/endpoint HTTP/1.1\nhost: example.com\ncontent-type: application/json\n{headers}\n{}",
+            receiver::example_body()
         )
     }
 
-    /// Returns the path with an example for each parameter.
-    fn example_path(&self) -> String {
-        self.parameters("path").fold(self.path.to_owned(), |path, parameter| {
-            let name = parameter["name"].as_str().unwrap_or_default();
-            let own = parameter.get("example").or_else(|| parameter["schema"].get("example"));
-            let value = own.and_then(Value::as_str).map_or_else(|| placeholder(name), ToOwned::to_owned);
+    /// Returns the path and the required query with an example for each parameter.
+    fn example_target(&self) -> String {
+        let path = self.parameters("path").fold(self.path.to_owned(), |path, parameter| {
+            let (name, value) = parameter_example(parameter);
             path.replace(&format!("{{{name}}}"), &value)
-        })
+        });
+        let required = self.parameters("query").filter(|parameter| parameter["required"] == true);
+        let pairs: Vec<String> = required
+            .map(|parameter| {
+                let (name, value) = parameter_example(parameter);
+                format!("{name}={value}")
+            })
+            .collect();
+        if pairs.is_empty() { path } else { format!("{path}?{}", pairs.join("&")) }
     }
 
     fn responses(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
@@ -164,22 +210,25 @@ impl<'a> Operation<'a> {
         format!("<h4>Responses</h4>\n{}", table(&label, &["Status", "Meaning", "Body"], &rows))
     }
 
-    /// Renders an example of each successful response. Statuses with the same schema share one.
+    /// Renders an example of each successful response. Statuses with the same example share one.
     fn render_response_examples(&self) -> String {
-        let mut shown: Vec<(&Value, Vec<&str>)> = Vec::new();
+        let mut shown: Vec<(Value, Vec<&str>)> = Vec::new();
         for (status, response) in self.responses().filter(|(status, _)| status.starts_with('2')) {
-            let Some(schema) = response_schema(response) else { continue };
-            match shown.iter_mut().find(|(own, _)| *own == schema) {
+            let Some(content) = response_content(response) else { continue };
+            let example = example_of(self.document, content, Shown::Response);
+            match shown.iter_mut().find(|(own, _)| *own == example) {
                 Some((_, statuses)) => statuses.push(status),
-                None => shown.push((schema, vec![status])),
+                None => shown.push((example, vec![status])),
             }
         }
-        shown.into_iter().map(|(schema, statuses)| self.render_response_example(schema, &statuses)).collect()
+        shown
+            .into_iter()
+            .map(|(example, statuses)| self.render_response_example(&example, &statuses))
+            .collect()
     }
 
-    fn render_response_example(&self, schema: &Value, statuses: &[&str]) -> String {
-        let example = build_example(self.document, schema, Shown::Response);
-        let text = serde_json::to_string_pretty(&example).unwrap_or_default();
+    fn render_response_example(&self, example: &Value, statuses: &[&str]) -> String {
+        let text = serde_json::to_string_pretty(example).unwrap_or_default();
         let block = code_block(&text, &format!("Response {}: {}", statuses.join(" or "), self.title()));
         let statuses: Vec<String> = statuses.iter().map(|status| code(status)).collect();
         let statuses = statuses.join(" or ");
@@ -194,8 +243,24 @@ fn resolve_response<'a>(document: &'a Value, response: &'a Value) -> &'a Value {
     name.map_or(response, |name| &document["components"]["responses"][name])
 }
 
+fn response_content(response: &Value) -> Option<&Value> {
+    response["content"].as_object()?.values().next()
+}
+
 fn response_schema(response: &Value) -> Option<&Value> {
-    response["content"].as_object()?.values().next()?.get("schema")
+    response_content(response)?.get("schema")
+}
+
+/// Returns the example of a media type, or builds it from the schema.
+fn example_of(document: &Value, content: &Value, shown: Shown) -> Value {
+    content.get("example").cloned().unwrap_or_else(|| build_example(document, &content["schema"], shown))
+}
+
+/// Returns the name of a parameter and its example.
+fn parameter_example(parameter: &Value) -> (&str, String) {
+    let name = parameter["name"].as_str().unwrap_or_default();
+    let own = parameter.get("example").or_else(|| parameter["schema"].get("example"));
+    (name, own.and_then(Value::as_str).map_or_else(|| placeholder(name), ToOwned::to_owned))
 }
 
 /// Returns a word for a parameter without an example, such as `JOB_ID` for `jobId`.
@@ -222,6 +287,7 @@ mod tests {
                 "parameters": [
                     {"name": "brandId", "in": "path", "required": true, "example": "acme", "schema": {"type": "string"}},
                     {"name": "jobId", "in": "path", "required": true, "schema": {"type": "string"}},
+                    {"name": "q", "in": "query", "required": true, "example": "a", "schema": {"type": "string"}, "description": "Text"},
                     {"name": "limit", "in": "query", "schema": {"type": "integer", "maximum": 9}, "description": "Most"},
                 ],
                 "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/New"}}}},
@@ -246,7 +312,7 @@ mod tests {
             "<h4>Path parameters</h4>",
             "<td>Most <span class=\"bounds\">at most <code>9</code></span></td>",
             "<a href=\"#schema-New\">New</a> (required, <code>application/json</code>)",
-            "curl -X POST &quot;$POSTRIDER_URL/v1/acme/a/JOB_ID&quot; \\\n",
+            "curl -X POST &quot;$POSTRIDER_URL/v1/acme/a/JOB_ID?q=a&quot; \\\n",
             "-d '{&quot;a&quot;:&quot;it'\\''s&quot;}'",
             "<td><code>404</code></td><td>Not there<br>Header <code>Retry-After</code>: Wait</td><td>no body</td>",
             "Example of a response with <code>202</code>",

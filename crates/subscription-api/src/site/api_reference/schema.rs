@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::html::{code, escape, inline_markdown, markdown, table};
+use crate::openapi::example::{REFERENCES, reference_name};
 
 /// Keywords that bound a value, with the words that describe them.
 const BOUNDS: [(&str, &str); 9] = [
@@ -16,18 +17,11 @@ const BOUNDS: [(&str, &str); 9] = [
     ("default", "default"),
     ("const", "always"),
 ];
-/// Where references to schemas lead.
-const REFERENCES: &str = "#/components/schemas/";
 const HEADS: [&str; 3] = ["Field", "Type", "Description"];
 
 /// Returns the anchor of a schema.
 pub(super) fn anchor(name: &str) -> String {
     format!("schema-{}", escape(name))
-}
-
-/// Returns the name of the schema that a reference leads to.
-pub(super) fn reference_name(schema: &Value) -> Option<&str> {
-    schema["$ref"].as_str()?.strip_prefix(REFERENCES)
 }
 
 fn reference_link(schema: &Value) -> Option<String> {

@@ -2,14 +2,70 @@
 
 use serde_json::{Map, Value, json};
 
-use super::schema::reference_name;
+/// Where references to schemas lead.
+pub(crate) const REFERENCES: &str = "#/components/schemas/";
+
+/// Returns the name of the schema that a reference leads to.
+pub(crate) fn reference_name(schema: &Value) -> Option<&str> {
+    schema["$ref"].as_str()?.strip_prefix(REFERENCES)
+}
 
 /// Maximum depth of an example, because a schema may refer to itself.
 const MAX_DEPTH: usize = 8;
 
+/// Stands for a text without an example. A test finds it in the document.
+const PLACEHOLDER: &str = "string";
+
+/// Usual examples by the name of a field, so that the same field looks the same everywhere.
+const NAMED: &[(&str, &str)] = &[
+    ("id", "01F2SFVYVD0H873S2VRT8VQSPM"),
+    ("ids", "01F2SFVYVD0H873S2VRT8VQSPM"),
+    ("unknown", "01F2SFVYVD0H873S2VRT8VQSPM"),
+    ("eventId", "01F2SFVYVD0H873S2VRT8VQSPM"),
+    ("attemptId", "01F2SFW32CT8KZXDWG4JTG9WPT"),
+    ("brandId", "acme"),
+    ("brand", "acme"),
+    ("key", "order-4711"),
+    ("name", "Acme"),
+    ("x-source", "shop"),
+    ("email", "ops@example.com"),
+    ("type", "NOTIFICATION.SMS.RECEIPT"),
+    ("events", "NOTIFICATION.SMS.RECEIPT"),
+    ("endpoint", "https://example.com/my/webhook/endpoint"),
+    ("url", "https://example.com/my/webhook/endpoint"),
+    ("description", "Orders of the shop"),
+    ("detail", "The endpoint responded with 500."),
+    ("error", "answered 500"),
+    ("lastError", "answered 500"),
+    ("responseBody", "ok"),
+    ("note", "moved to another host"),
+    ("reason", "unknown_type"),
+    ("status", "failed"),
+    ("typeOrGroup", "NOTIFICATION"),
+    ("oldestBrandId", "acme"),
+    ("messageId", "order-4711-shipped"),
+    ("bodyUnavailable", "the event has expired"),
+    ("actor", "production (token)"),
+    ("action", "webhook.change"),
+    ("subject", "9e21c694-ee9e-48a7-b016-522fd8ef08c1"),
+    ("token", "pr_TOKEN"),
+    ("secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+    ("nextCursor", "eyJhIjoxfQ"),
+    ("queue", "postrider.ingest"),
+    ("service", "router"),
+    ("version", "0.1.0"),
+    ("host", "router-0"),
+    ("body", "{\"brandId\":\"acme\"}"),
+    ("pointer", "/endpoint"),
+    ("remoteAddress", "192.0.2.1:443"),
+    ("location", "https://example.com/other"),
+    ("method", "POST"),
+    ("publicKey", "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="),
+];
+
 /// Whether an example shows a request or a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(crate) enum Shown {
     /// Required fields, and those with an example of their own
     Request,
     /// All fields
@@ -17,7 +73,7 @@ pub(super) enum Shown {
 }
 
 /// Builds an example of a schema.
-pub(super) fn build_example(document: &Value, schema: &Value, shown: Shown) -> Value {
+pub(crate) fn build_example(document: &Value, schema: &Value, shown: Shown) -> Value {
     build(document, schema, shown, MAX_DEPTH)
 }
 
@@ -59,9 +115,8 @@ fn build_by_type(document: &Value, schema: &Value, shown: Shown, depth: usize) -
 }
 
 fn build_object(document: &Value, schema: &Value, shown: Shown, depth: usize) -> Value {
-    let build_field = |schema: &Value| build(document, schema, shown, depth - 1);
     if schema["additionalProperties"].is_object() {
-        return json!({"name": build_field(&schema["additionalProperties"])});
+        return json!({"x-source": build_field(document, "x-source", &schema["additionalProperties"], shown, depth)});
     }
     let required = schema["required"].as_array().cloned().unwrap_or_default();
     let properties = schema["properties"].as_object().cloned().unwrap_or_default();
@@ -74,9 +129,22 @@ fn build_object(document: &Value, schema: &Value, shown: Shown, depth: usize) ->
     let fields: Map<String, Value> = properties
         .iter()
         .filter(|(name, field)| is_shown(name, field))
-        .map(|(name, field)| (name.clone(), build_field(field)))
+        .map(|(name, field)| (name.clone(), build_field(document, name, field, shown, depth)))
         .collect();
     Value::Object(fields)
+}
+
+/// Builds an example of a field. A text without an example of its own gets the usual one of a field with its name.
+fn build_field(document: &Value, name: &str, schema: &Value, shown: Shown, depth: usize) -> Value {
+    let example = build(document, schema, shown, depth - 1);
+    let Some((_, usual)) = NAMED.iter().find(|(own, _)| *own == name) else { return example };
+    if example == PLACEHOLDER {
+        return json!(usual);
+    }
+    if example == json!([PLACEHOLDER]) {
+        return json!([usual]);
+    }
+    example
 }
 
 /// Returns the example that a schema names itself.
@@ -94,7 +162,7 @@ fn string_example(format: Option<&str>) -> &'static str {
     match format {
         Some("date-time") => "2021-04-08T19:36:02.938Z",
         Some("uuid") => "9e21c694-ee9e-48a7-b016-522fd8ef08c1",
-        _ => "string",
+        _ => PLACEHOLDER,
     }
 }
 
@@ -110,7 +178,14 @@ mod tests {
             (json!({"type": "string", "enum": ["a", "b"]}), json!("a")),
             (json!({"type": ["integer", "null"], "minimum": 3}), json!(3)),
             (json!({"oneOf": [{"type": "null"}, {"type": "boolean"}]}), json!(true)),
-            (json!({"type": "object", "additionalProperties": {"type": "boolean"}}), json!({"name": true})),
+            (
+                json!({"type": "object", "additionalProperties": {"type": "boolean"}}),
+                json!({"x-source": true}),
+            ),
+            (
+                json!({"type": "object", "properties": {"brandId": {"type": "string"}}}),
+                json!({"brandId": "acme"}),
+            ),
             (
                 json!({"type": "array", "items": {"type": "string", "format": "uuid"}}),
                 json!(["9e21c694-ee9e-48a7-b016-522fd8ef08c1"]),
