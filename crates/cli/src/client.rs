@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, StatusCode};
 use rustls::{ClientConfig, RootCertStore};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -101,6 +101,14 @@ impl Client {
         self.send_request(method, path, &Query::new(), None).await
     }
 
+    /// Gets a resource as text. Returns `None` if it does not exist.
+    pub(crate) async fn get_found(&self, path: &[&str], query: &Query<'_>) -> Result<Option<String>, Error> {
+        match self.get(path, query).await {
+            Err(Error::Refused(refusal)) if refusal.status == StatusCode::NOT_FOUND => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
     /// Deletes the resources that a query names.
     pub(crate) async fn delete_matching(&self, path: &[&str], query: &Query<'_>) -> Result<String, Error> {
         self.send_request(Method::DELETE, path, query, None).await
@@ -110,21 +118,39 @@ impl Client {
     pub(crate) async fn list_items(
         &self,
         path: &[&str],
-        mut query: Query<'_>,
+        query: Query<'_>,
         limit: usize,
     ) -> Result<Vec<Box<RawValue>>, Error> {
         let mut items = Vec::new();
+        let collect = |page: &[Box<RawValue>]| {
+            items.extend_from_slice(page);
+            Ok(())
+        };
+        self.walk_pages(path, query, Some(limit), collect).await?;
+        Ok(items)
+    }
+
+    /// Passes a list to `handle` page by page, up to `limit` items. Returns whether the list has more.
+    pub(crate) async fn walk_pages(
+        &self,
+        path: &[&str],
+        mut query: Query<'_>,
+        limit: Option<usize>,
+        mut handle: impl FnMut(&[Box<RawValue>]) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        let mut left = limit.unwrap_or(usize::MAX);
         loop {
             let mut page_query = query.clone();
-            page_query.push(("limit", (limit - items.len()).clamp(1, MAX_PAGE_SIZE).to_string()));
+            page_query.push(("limit", left.clamp(1, MAX_PAGE_SIZE).to_string()));
             let page: Page<Box<RawValue>> = self.get_json(path, &page_query).await?;
-            items.extend(page.items);
-            let Some(cursor) = page.next_cursor.filter(|_| items.len() < limit) else { break };
+            let shown = &page.items[..page.items.len().min(left)];
+            handle(shown)?;
+            left -= shown.len();
+            let has_more = page.next_cursor.is_some() || shown.len() < page.items.len();
+            let Some(cursor) = page.next_cursor.filter(|_| left > 0) else { return Ok(has_more) };
             query.retain(|(name, _)| *name != "cursor");
             query.push(("cursor", cursor));
         }
-        items.truncate(limit);
-        Ok(items)
     }
 
     async fn send_request(

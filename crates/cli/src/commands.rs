@@ -1,12 +1,17 @@
 //! The commands that call the API, one file for each noun.
 
+mod audit;
 mod brands;
-mod event_filter;
 mod events;
+mod find;
 mod listen;
+mod listing;
+mod overview;
+pub(crate) mod profiles;
 mod redeliver;
 mod rejected;
-mod support;
+mod rejected_jobs;
+mod support_tokens;
 mod tail;
 mod tokens;
 mod types;
@@ -26,14 +31,19 @@ pub(crate) enum ApiCommand {
     /// Manage the webhooks of a brand
     #[command(subcommand)]
     Webhooks(webhooks::Command),
-    /// List a webhook's events, or publish an event
+    Find(find::Command),
+    /// List events, show one, or publish one
     #[command(subcommand)]
     Events(events::Command),
-    /// Redeliver one event, or the failed events of a time range
     Redeliver(redeliver::Command),
-    /// Follow a webhook's deliveries as they happen
+    /// List, show or cancel redelivery jobs
+    #[command(subcommand)]
+    Redeliveries(redeliver::JobsCommand),
+    /// Show the attempts of a brand's webhooks over time
+    #[command(after_help = "Examples:
+  postrider stats --from 24h --step 1h")]
+    Stats(webhooks::StatsRange),
     Tail(tail::Command),
-    /// Forward a webhook's events to a local server, signed as in production
     Listen(listen::Command),
     /// List event types, or manage the catalogue (support)
     #[command(subcommand)]
@@ -41,16 +51,18 @@ pub(crate) enum ApiCommand {
     /// Manage brands (support)
     #[command(subcommand)]
     Brands(brands::Command),
-    /// Manage a brand's tokens (support)
+    /// Manage a brand's tokens; creating and deleting them needs the role write
     #[command(subcommand)]
     Tokens(tokens::Command),
+    /// Manage the named tokens of support (support)
+    #[command(subcommand)]
+    SupportTokens(support_tokens::Command),
     /// List, republish or delete rejected events (support)
     #[command(subcommand)]
     Rejected(rejected::Command),
     /// Show the state of the whole platform (support)
     Overview,
-    /// List the audit log (support)
-    Audit(support::Audit),
+    Audit(audit::Audit),
 }
 
 /// Runs a command.
@@ -61,14 +73,18 @@ pub(crate) async fn run(session: &Session, command: ApiCommand) -> Result<(), Er
         }
         ApiCommand::Webhooks(command) => webhooks::run(session, command).await,
         ApiCommand::Events(command) => events::run(session, command).await,
+        ApiCommand::Find(command) => find::find(session, command).await,
         ApiCommand::Redeliver(command) => redeliver::redeliver_events(session, command).await,
+        ApiCommand::Redeliveries(command) => redeliver::run_jobs(session, command).await,
+        ApiCommand::Stats(range) => webhooks::show_brand_stats(session, range).await,
         ApiCommand::Tail(command) => tail::follow_deliveries(session, command).await,
         ApiCommand::Listen(command) => listen::forward_events(session, command).await,
         ApiCommand::Types(command) => types::run(session, command).await,
         ApiCommand::Brands(command) => brands::run(session, command).await,
         ApiCommand::Tokens(command) => tokens::run(session, command).await,
+        ApiCommand::SupportTokens(command) => support_tokens::run(session, command).await,
         ApiCommand::Rejected(command) => rejected::run(session, command).await,
-        ApiCommand::Overview => support::show_overview(session).await,
-        ApiCommand::Audit(command) => support::list_audit(session, command).await,
+        ApiCommand::Overview => overview::show_overview(session).await,
+        ApiCommand::Audit(command) => audit::list_audit(session, command).await,
     }
 }

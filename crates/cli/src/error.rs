@@ -23,6 +23,20 @@ pub(crate) enum Error {
     /// The checked service is not healthy.
     #[error("{0}")]
     Unhealthy(String),
+    /// A job ended before it had handled all of its events; its last form was printed.
+    #[error("the job {job} is {state}, and has not handled all of its events")]
+    JobStopped {
+        /// Id of the job.
+        job: String,
+        /// Its state.
+        state: String,
+    },
+    /// A redelivery job ended in this state before every event was attempted.
+    #[error("the redelivery job was {0} before every event was attempted")]
+    Unfinished(String),
+    /// A signature was not accepted; the reasons were printed.
+    #[error("the request is not accepted")]
+    Unverified,
     /// The output cannot be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
@@ -41,6 +55,9 @@ struct Problem {
     detail: Option<String>,
     #[serde(default)]
     errors: Vec<FieldError>,
+    /// The open job that a request conflicts with.
+    #[serde(rename = "jobId")]
+    job_id: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -52,6 +69,11 @@ struct FieldError {
 impl Refusal {
     pub(crate) fn new(status: StatusCode, body: &str) -> Self {
         Self { status, problem: serde_json::from_str(body).ok() }
+    }
+
+    /// Returns the job that the request conflicts with.
+    pub(crate) fn job_id(&self) -> Option<&str> {
+        self.problem.as_ref()?.job_id.as_deref()
     }
 }
 

@@ -48,7 +48,7 @@ async fn request(address: SocketAddr, path: &str) -> std::io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpSocket};
 
     use super::*;
 
@@ -84,8 +84,11 @@ mod tests {
 
     #[tokio::test]
     async fn missing_service_is_unhealthy() {
-        let free = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
-        assert!(matches!(check_health(free, "/healthz").await, Err(Error::Unhealthy(_))));
+        // It is bound and does not listen, so that its port refuses connections and nobody else gets it.
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+        let closed = socket.local_addr().expect("an address");
+        assert!(matches!(check_health(closed, "/healthz").await, Err(Error::Unhealthy(_))));
     }
 
     #[test]

@@ -52,6 +52,16 @@ pub(crate) fn find_value<'a>(value: &'a RawValue, pointer: &str) -> Option<&'a R
     pointer.split('/').skip(1).try_fold(value, |value, name| Fields::parse(value)?.get(name))
 }
 
+/// Whether a value is an object with members, or a list of other values than strings.
+pub(crate) fn is_nested(value: &RawValue) -> bool {
+    let text = value.get();
+    match text.as_bytes().first() {
+        Some(b'{') => Fields::parse(value).is_some_and(|fields| !fields.0.is_empty()),
+        Some(b'[') => format_strings(text).is_none(),
+        _ => false,
+    }
+}
+
 /// Formats a value on one line: a string without its quotes, a list of strings as words, null and an empty list as `-`.
 ///
 /// Every other value is printed as its sender wrote it, except that line breaks and tabs become spaces.

@@ -1,24 +1,28 @@
 //! Brands and the event types that are enabled for them.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use super::listing::{Limit, print_pages};
 use crate::client::Query;
 use crate::error::Error;
-use crate::output::Column;
+use crate::output::table::Column;
 use crate::session::Session;
 
-const COLUMNS: [Column; 4] =
-    [("BRAND", "/brandId"), ("NAME", "/name"), ("CONTACT", "/contact/email"), ("CREATED", "/created")];
+const COLUMNS: [Column; 4] = [
+    Column::exact("BRAND", "/brandId"),
+    Column::text("NAME", "/name"),
+    Column::text("CONTACT", "/contact/email"),
+    Column::exact("CREATED", "/created"),
+];
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List brands
     List {
-        /// Maximum number of results
-        #[arg(long, default_value = "100")]
-        limit: usize,
+        #[command(flatten)]
+        limit: Limit,
     },
     /// Show a brand, its enabled event types, its quotas and the events that wait for it
     Show {
@@ -26,22 +30,33 @@ pub(crate) enum Command {
         brand: String,
     },
     /// Create a brand
+    #[command(after_help = "Examples:
+  postrider brands create acme --name Acme --contact-name Ada --contact-email ada@example.com
+  postrider brands create acme --name Acme --events-per-second 500")]
     Create {
         /// Id of the brand: 1 to 64 of A-Z a-z 0-9 _ -
         brand: String,
         /// Name for people
-        #[arg(long)]
+        #[arg(long, value_name = "TEXT")]
         name: String,
         /// Name of the point of contact
-        #[arg(long, requires = "contact_email")]
+        #[arg(long, value_name = "TEXT", requires = "contact_email")]
         contact_name: Option<String>,
         /// Email address of the point of contact
-        #[arg(long, requires = "contact_name")]
+        #[arg(
+            long,
+            value_name = "ADDRESS",
+            value_hint = ValueHint::EmailAddress,
+            requires = "contact_name"
+        )]
         contact_email: Option<String>,
         #[command(flatten)]
         quotas: QuotaOptions,
     },
     /// Change the quotas of a brand; quotas that are not given stay
+    #[command(after_help = "Examples:
+  postrider brands quotas acme --events-per-second 500
+  postrider brands quotas acme --events-per-second default")]
     Quotas {
         /// Id of the brand
         brand: String,
@@ -49,6 +64,9 @@ pub(crate) enum Command {
         quotas: QuotaOptions,
     },
     /// Enable an event type or group for a brand
+    #[command(after_help = "Examples:
+  postrider brands enable acme NOTIFICATION
+  postrider brands enable acme ORDER.PAID")]
     Enable {
         /// Id of the brand
         brand: String,
@@ -107,9 +125,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error
     let output = session.output;
     let brands = ["admin", "v1", "brands"];
     match command {
-        Command::List { limit } => {
-            output.print_list(&client.list_items(&brands, Query::new(), limit).await?, &COLUMNS)
-        }
+        Command::List { limit } => print_pages(session, &brands, Query::new(), &limit, &COLUMNS).await,
         Command::Show { brand } => {
             output.print_resource(&client.get(&["admin", "v1", "brands", &brand], &Query::new()).await?)
         }

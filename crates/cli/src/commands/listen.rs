@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use clap::Args;
+use clap::{Args, ValueHint};
 use domain::delivery::envelope::{self, EventHead};
 use domain::ids::{AttemptId, WebhookId};
 use domain::webhook::signature::{Secret, Signer};
@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::event_poller::{Event, EventPoller, POLL_INTERVAL};
 use crate::output::print_notice;
 use crate::session::Session;
+use crate::webhook_ref::{WebhookRef, find_webhook};
 
 /// Timeout of a forwarded request, the same as the platform's (contract §3).
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -32,16 +33,27 @@ const LOOK_BACK: TimeDelta = TimeDelta::minutes(5);
 
 /// Forward each new event of a webhook to a local server, until interrupted
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  postrider listen --forward-to http://localhost:3000/webhooks
+  postrider listen --webhook Billing --forward-to http://localhost:3000/webhooks
+  postrider listen --webhook Billing --event 01F2SFVYVD0H873S2VRT8VQSPM --forward-to http://localhost:3000/webhooks")]
 pub(crate) struct Command {
     /// URL of the server that receives the events
-    #[arg(long, value_name = "URL", value_parser = parse_target_url)]
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url, value_parser = parse_target_url)]
     forward_to: Url,
-    /// Id of the webhook whose events are forwarded. Without this option a temporary webhook is created and
-    /// deleted again at the end; the platform's own attempts to deliver to it fail, because it has no server
+    /// Webhook whose events are forwarded: its id, the beginning of its id, or its description. Without this option a
+    /// temporary webhook is created and deleted again at the end; the platform's own attempts to deliver to it fail,
+    /// because it has no server
     #[arg(long)]
     webhook: Option<String>,
     /// Event types or groups that the temporary webhook subscribes to, separated by commas; * for all
-    #[arg(long, value_delimiter = ',', default_value = "*", conflicts_with = "webhook")]
+    #[arg(
+        long,
+        value_name = "TYPES",
+        value_delimiter = ',',
+        default_value = "*",
+        conflicts_with = "webhook"
+    )]
     events: Vec<String>,
     /// Id of one event to forward, then exit
     #[arg(long, requires = "webhook")]
@@ -68,16 +80,15 @@ struct WebhookSecret {
 }
 
 pub(crate) async fn forward_events(session: &Session, command: Command) -> Result<(), Error> {
-    let brand = session.resolve_brand().await?;
     let is_temporary = command.webhook.is_none();
-    let webhook = match command.webhook {
-        Some(webhook) => webhook,
-        None => create_webhook(session, &brand, &command.events).await?,
+    let webhook = match &command.webhook {
+        Some(webhook) => find_webhook(session, webhook).await?,
+        None => create_webhook(session, session.resolve_brand().await?, &command.events).await?,
     };
     let listener = Listener {
         session,
-        brand: &brand,
-        webhook: &webhook,
+        brand: &webhook.brand,
+        webhook: &webhook.id,
         http: client::build_http_client()?,
         to: command.forward_to,
     };
@@ -92,8 +103,8 @@ pub(crate) async fn forward_events(session: &Session, command: Command) -> Resul
         () = wait_for_signal() => Ok(()),
     };
     if is_temporary {
-        session.client.send_empty(Method::DELETE, &["v1", &brand, "webhooks", &webhook]).await?;
-        print_notice(&format!("deleted the temporary webhook {webhook}"));
+        session.client.send_empty(Method::DELETE, &webhook.path(&[])).await?;
+        print_notice(&format!("deleted the temporary webhook {}", webhook.id));
     }
     ended
 }
@@ -109,13 +120,13 @@ async fn wait_for_signal() {
 }
 
 /// Creates a webhook that no server receives: names under `.invalid` never resolve (RFC 2606).
-async fn create_webhook(session: &Session, brand: &str, events: &[String]) -> Result<String, Error> {
+async fn create_webhook(session: &Session, brand: String, events: &[String]) -> Result<WebhookRef, Error> {
     let endpoint = format!("https://{}.listen.invalid/", Uuid::new_v4());
     let body = json!({"endpoint": endpoint, "events": events, "description": "postrider listen"});
-    let created = session.client.send_json(Method::POST, &["v1", brand, "webhooks"], &body).await?;
+    let created = session.client.send_json(Method::POST, &["v1", &brand, "webhooks"], &body).await?;
     let created: CreatedWebhook = client::parse_json(&created)?;
     print_notice(&format!("created the temporary webhook {}", created.id));
-    Ok(created.id)
+    Ok(WebhookRef { brand, id: created.id })
 }
 
 /// One webhook and the server that its events are forwarded to.

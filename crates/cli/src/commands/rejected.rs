@@ -1,60 +1,105 @@
-//! Events that the router rejected. `--brand` narrows every command to a brand's events.
+//! Events that the router rejected. `--brand` narrows every command to a brand's events. Republishing and deleting are jobs
+//! of the API, and the commands wait for their end.
 
-use clap::Subcommand;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
 use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::client::Query;
+use super::rejected_jobs;
+use crate::client::{Query, parse_json};
 use crate::error::Error;
-use crate::output::{Column, Output, print_columns};
+use crate::output::Output;
+use crate::output::table::{Column, Table};
 use crate::session::Session;
+use crate::terminal::escape_text;
 
-const COLUMNS: [Column; 5] = [
-    ("BRAND", "/brandId"),
-    ("REASON", "/reason"),
-    ("MESSAGE ID", "/messageId"),
-    ("BYTES", "/bytes"),
-    ("DETAIL", "/detail"),
+const COLUMNS: [Column; 6] = [
+    Column::exact("BRAND", "/brandId"),
+    Column::exact("REASON", "/reason"),
+    Column::text("TYPE", "/type").optional(),
+    Column::text("MESSAGE ID", "/messageId"),
+    Column::exact("BYTES", "/bytes"),
+    Column::text("DETAIL", "/detail"),
 ];
-const SUMMARY_COLUMNS: [Column; 4] =
-    [("BRAND", "/brandId"), ("REASON", "/reason"), ("EVENTS", "/messages"), ("BYTES", "/bytes")];
-const DROPPED_COLUMNS: [Column; 3] =
-    [("BRAND", "/brandId"), ("DROPPED EVENTS", "/messages"), ("BYTES", "/bytes")];
+const SUMMARY_COLUMNS: [Column; 7] = [
+    Column::exact("BRAND", "/brandId"),
+    Column::exact("REASON", "/reason"),
+    Column::text("TYPE", "/type").optional(),
+    Column::exact("EVENTS", "/messages"),
+    Column::exact("BYTES", "/bytes"),
+    Column::exact("FIRST", "/first").optional(),
+    Column::exact("LAST", "/last").optional(),
+];
+const DROPPED_COLUMNS: [Column; 3] = [
+    Column::exact("BRAND", "/brandId"),
+    Column::exact("DROPPED EVENTS", "/messages"),
+    Column::exact("BYTES", "/bytes"),
+];
 const PATH: [&str; 3] = ["admin", "v1", "rejected"];
+/// State of a job that handled all of its events.
+const FINISHED: &str = "finished";
+/// Interval at which the progress of a job is read.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List the oldest rejected events
+    #[command(after_help = "Examples:
+  postrider rejected list --brand acme
+  postrider rejected list --reason unknown_type --limit 1000")]
     List {
         /// Maximum number of results, up to 1000
         #[arg(long, default_value = "100")]
         limit: usize,
-        /// Only events with this reason, such as unknown_type
-        #[arg(long)]
-        reason: Option<String>,
+        #[command(flatten)]
+        filter: Filter,
     },
-    /// Count the rejected events by brand and reason, and the dropped ones of the last week by brand
+    /// Count the rejected events by brand, reason and type, and the dropped ones of the last week by brand
     Summary,
     /// Republish rejected events, once the cause is fixed
+    #[command(after_help = "Examples:
+  postrider rejected republish --brand acme --reason unknown_type")]
     Republish {
         /// Maximum number of events [default: all]
         #[arg(long)]
         limit: Option<u32>,
-        /// Only events with this reason
-        #[arg(long)]
-        reason: Option<String>,
+        #[command(flatten)]
+        filter: Filter,
     },
-    /// Delete rejected events: all of them, or those of --brand or --reason
+    /// Delete rejected events: all of them, or those of --brand, --reason or --type
+    #[command(after_help = "Examples:
+  postrider rejected delete --brand acme --reason invalid_json --yes")]
     Delete {
         /// Confirm the deletion
         #[arg(long, required = true)]
         yes: bool,
-        /// Only events with this reason
-        #[arg(long)]
-        reason: Option<String>,
+        #[command(flatten)]
+        filter: Filter,
     },
+    /// List, show or cancel the jobs that republish or delete rejected events
+    #[command(subcommand)]
+    Jobs(rejected_jobs::Command),
+}
+
+/// The events that a command is about, beside `--brand`.
+#[derive(Debug, Args)]
+pub(crate) struct Filter {
+    /// Only events with this reason, such as unknown_type
+    #[arg(long)]
+    reason: Option<String>,
+    /// Only events of this type
+    #[arg(long = "type")]
+    event_type: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Job {
+    id: String,
+    state: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,8 +111,9 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error
     let client = &session.client;
     let output = session.output;
     match command {
-        Command::List { limit, reason } => {
-            let mut query = filter_query(session, reason);
+        Command::Jobs(command) => rejected_jobs::run(session, command).await,
+        Command::List { limit, filter } => {
+            let mut query = filter_query(session, filter);
             query.push(("limit", limit.to_string()));
             let page: Page = client.get_json(&PATH, &query).await?;
             output.print_list(&page.items, &COLUMNS)
@@ -80,26 +126,50 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error
             }
             print_summary(output, &summary)
         }
-        Command::Republish { limit, reason } => {
+        Command::Republish { limit, filter } => {
             let mut body = json!({});
             if let Some(limit) = limit {
                 body["limit"] = json!(limit);
             }
-            for (name, value) in filter_query(session, reason) {
+            for (name, value) in filter_query(session, filter) {
                 body[name] = json!(value);
             }
             let path = ["admin", "v1", "rejected", "republish"];
-            output.print_resource(&client.send_json(Method::POST, &path, &body).await?)
+            let job = client.send_json(Method::POST, &path, &body).await?;
+            finish_job(session, job).await
         }
-        Command::Delete { reason, .. } => {
-            let query = filter_query(session, reason);
-            let deletes_all = query.is_empty();
-            let response = client.delete_matching(&PATH, &query).await?;
-            if deletes_all {
-                return output.print_confirmation("all rejected events are deleted");
-            }
-            output.print_resource(&response)
+        Command::Delete { filter, .. } => {
+            let query = filter_query(session, filter);
+            let job = client.delete_matching(&PATH, &query).await?;
+            finish_job(session, job).await
         }
+    }
+}
+
+/// Waits until a job ends, and prints it.
+///
+/// # Errors
+/// When the job did not handle all of its events, so that a script does not take a stopped job for a finished one.
+async fn finish_job(session: &Session, text: String) -> Result<(), Error> {
+    let text = wait_until_ended(session, text).await?;
+    session.output.print_resource(&text)?;
+    let job: Job = parse_json(&text)?;
+    if job.state == FINISHED {
+        return Ok(());
+    }
+    Err(Error::JobStopped { job: escape_text(&job.id), state: escape_text(&job.state) })
+}
+
+/// Polls a job until it ends, and returns its last form.
+async fn wait_until_ended(session: &Session, mut text: String) -> Result<String, Error> {
+    loop {
+        let job: Job = parse_json(&text)?;
+        if job.state != "running" {
+            return Ok(text);
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+        let path = ["admin", "v1", "rejected", "jobs", &job.id];
+        text = session.client.get(&path, &Query::new()).await?;
     }
 }
 
@@ -120,22 +190,24 @@ impl Summary {
     }
 }
 
-fn print_counts(counts: &[Value], columns: &[Column]) -> Result<(), Error> {
+fn print_counts(output: Output, counts: &[Value], columns: &[Column]) -> Result<(), Error> {
     let counts: Result<Vec<_>, _> = counts.iter().map(serde_json::value::to_raw_value).collect();
-    print_columns(&counts.map_err(|error| Error::Unreadable(error.to_string()))?, columns)
+    let counts = counts.map_err(|error| Error::Unreadable(error.to_string()))?;
+    output.print_table(Table::from_items(&counts, columns))
 }
 
 fn print_summary(output: Output, summary: &Summary) -> Result<(), Error> {
-    if output == Output::Json {
+    if output.is_json() {
         return output.print_resource(&json!(summary).to_string());
     }
-    print_counts(&summary.items, &SUMMARY_COLUMNS)?;
-    if summary.dropped.is_empty() { Ok(()) } else { print_counts(&summary.dropped, &DROPPED_COLUMNS) }
+    print_counts(output, &summary.items, &SUMMARY_COLUMNS)?;
+    if summary.dropped.is_empty() { Ok(()) } else { print_counts(output, &summary.dropped, &DROPPED_COLUMNS) }
 }
 
-fn filter_query(session: &Session, reason: Option<String>) -> Query<'static> {
-    let brand = session.given_brand().map(|brand| ("brandId", brand.to_owned()));
-    brand.into_iter().chain(reason.map(|reason| ("reason", reason))).collect()
+fn filter_query(session: &Session, filter: Filter) -> Query<'static> {
+    let brand = session.given_brand().map(str::to_owned);
+    let filters = [("brandId", brand), ("reason", filter.reason), ("type", filter.event_type)];
+    filters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 #[cfg(test)]

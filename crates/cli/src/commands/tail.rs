@@ -8,17 +8,21 @@ use crate::error::Error;
 use crate::event_poller::{Event, EventPoller, POLL_INTERVAL};
 use crate::output::print_notice;
 use crate::session::Session;
+use crate::webhook_ref::find_webhook;
 
 /// How far back changes are noticed. A delivery may be retried for an hour, so this is longer.
 const LOOK_BACK: TimeDelta = TimeDelta::minutes(70);
 
 /// Print a line for each new event and each change of its delivery, until interrupted
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  postrider tail Billing
+  postrider tail 9e21c694 --once -n 50")]
 pub(crate) struct Command {
-    /// Id of the webhook
+    /// Webhook: its id, the beginning of its id, or its description
     webhook: String,
     /// Number of recent events to print first
-    #[arg(long, short = 'n', default_value = "10")]
+    #[arg(long, short = 'n', value_name = "N", default_value = "10")]
     lines: usize,
     /// Print the recent events and exit
     #[arg(long)]
@@ -26,8 +30,8 @@ pub(crate) struct Command {
 }
 
 pub(crate) async fn follow_deliveries(session: &Session, command: Command) -> Result<(), Error> {
-    let brand = session.resolve_brand().await?;
-    let mut poller = EventPoller::new(&session.client, &brand, &command.webhook, Utc::now() - LOOK_BACK);
+    let webhook = find_webhook(session, &command.webhook).await?;
+    let mut poller = EventPoller::new(&session.client, &webhook.brand, &webhook.id, Utc::now() - LOOK_BACK);
     let first = poller.poll_changes().await?;
     print_changes(session, &first[first.len().saturating_sub(command.lines)..])?;
     if command.once {

@@ -6,11 +6,18 @@ use serde_json::json;
 
 use crate::client::Query;
 use crate::error::Error;
-use crate::output::Column;
+use crate::output::table::Column;
 use crate::session::Session;
+use crate::time_arg::parse_future;
 
-const COLUMNS: [Column; 4] =
-    [("TOKEN", "/id"), ("NAME", "/name"), ("ROLE", "/role"), ("CREATED", "/created")];
+const COLUMNS: [Column; 6] = [
+    Column::exact("TOKEN", "/id"),
+    Column::text("NAME", "/name"),
+    Column::word("ROLE", "/role"),
+    Column::exact("CREATED", "/created"),
+    Column::exact("LAST USED", "/lastUsedAt").optional(),
+    Column::exact("EXPIRES", "/expires").optional(),
+];
 /// Maximum number of tokens that are listed.
 const MAX_TOKENS: usize = 1000;
 
@@ -18,13 +25,20 @@ const MAX_TOKENS: usize = 1000;
 pub(crate) enum Command {
     /// List the brand's tokens
     List,
-    /// Create a token; it is shown only once
+    /// Create a token; it is shown only once. A token that expires creates none that outlives it
+    #[command(after_help = "Examples:
+  postrider tokens create production --role write
+  postrider tokens create Grace --expires 90d
+  postrider tokens create production --role write --brand acme     # as support")]
     Create {
         /// Name that identifies the token in lists and in the audit log
         name: String,
         /// Permissions of the token
-        #[arg(long, default_value = "read")]
+        #[arg(long, value_enum, default_value = "read")]
         role: Role,
+        /// When the token expires, such as 90d or 2027-01-01 [default: never]
+        #[arg(long, value_name = "TIME", value_parser = parse_future)]
+        expires: Option<String>,
     },
     /// Delete a token; requests with it are refused from then on
     Delete {
@@ -46,24 +60,24 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Error
     let client = &session.client;
     let output = session.output;
     let brand = session.resolve_brand().await?;
-    let tokens = ["admin", "v1", "brands", &brand, "tokens"];
+    let tokens = ["v1", &brand, "tokens"];
     match command {
         Command::List => {
             output.print_list(&client.list_items(&tokens, Query::new(), MAX_TOKENS).await?, &COLUMNS)
         }
-        Command::Create { name, role } => {
+        Command::Create { name, role, expires } => {
             let role = match role {
                 Role::Read => "read",
                 Role::Write => "write",
             };
-            output.print_resource(
-                &client.send_json(Method::POST, &tokens, &json!({"name": name, "role": role})).await?,
-            )
+            let mut body = json!({"name": name, "role": role});
+            if let Some(expires) = expires {
+                body["expires"] = json!(expires);
+            }
+            output.print_resource(&client.send_json(Method::POST, &tokens, &body).await?)
         }
         Command::Delete { token_id } => {
-            client
-                .send_empty(Method::DELETE, &["admin", "v1", "brands", &brand, "tokens", &token_id])
-                .await?;
+            client.send_empty(Method::DELETE, &["v1", &brand, "tokens", &token_id]).await?;
             output.print_confirmation(&format!("{token_id} is deleted"))
         }
     }

@@ -1,6 +1,6 @@
 //! Event types: the list of a brand and the catalogue of the platform.
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueHint};
 use http::Method;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -8,13 +8,19 @@ use serde_json::value::RawValue;
 use crate::client::Query;
 use crate::error::Error;
 use crate::json_arg::read_json_arg;
-use crate::output::Column;
+use crate::output::table::Column;
 use crate::session::Session;
 
-const OFFERED_COLUMNS: [Column; 3] =
-    [("TYPE", "/type"), ("ENABLED", "/enabled"), ("DESCRIPTION", "/description")];
-const CATALOGUE_COLUMNS: [Column; 3] =
-    [("TYPE", "/type"), ("ENFORCED", "/enforceSchema"), ("DESCRIPTION", "/description")];
+const OFFERED_COLUMNS: [Column; 3] = [
+    Column::exact("TYPE", "/type"),
+    Column::word("ENABLED", "/enabled"),
+    Column::text("DESCRIPTION", "/description"),
+];
+const CATALOGUE_COLUMNS: [Column; 3] = [
+    Column::exact("TYPE", "/type"),
+    Column::exact("ENFORCED", "/enforceSchema"),
+    Column::text("DESCRIPTION", "/description"),
+];
 /// Maximum number of event types that are listed.
 const MAX_TYPES: usize = 100_000;
 
@@ -25,20 +31,23 @@ pub(crate) enum Command {
     /// List the catalogue with its settings (support)
     Catalogue,
     /// Add an event type to the catalogue, or replace it (support)
+    #[command(after_help = "Examples:
+  postrider types put ORDER.PAID --description 'An order was paid' --example '{\"order\":\"4711\"}'
+  postrider types put ORDER.PAID --description 'An order was paid' --schema @order.schema.json --enforce-schema")]
     Put {
         /// Event type, such as NOTIFICATION.SMS.RECEIPT
         event_type: String,
         /// Description for people
-        #[arg(long)]
+        #[arg(long, value_name = "TEXT")]
         description: String,
         /// JSON Schema of the data: JSON, or @FILE to read it from a file
-        #[arg(long)]
+        #[arg(long, value_name = "JSON", value_hint = ValueHint::FilePath)]
         schema: Option<String>,
         /// Reject events whose data violates the schema
         #[arg(long, requires = "schema")]
         enforce_schema: bool,
         /// Example of the data, sent by test events: JSON, or @FILE to read it from a file
-        #[arg(long)]
+        #[arg(long, value_name = "JSON", value_hint = ValueHint::FilePath)]
         example: Option<String>,
     },
     /// Delete an event type from the catalogue (support)
