@@ -16,8 +16,11 @@ const ARGS = [
   '--disable-sync',
 ];
 
-/** Runs `work` in a browser profile of its own. */
-export async function withBrowser({ dark = false, width = 1440, height = 900, bypassCSP = false } = {}, work) {
+/**
+ * Opens a browser profile of its own, for tests that share it. `complaints` lists the complaints of its tabs so far, and
+ * `keepPicture` saves how the first tab looks now and returns the path of the file.
+ */
+export async function openBrowser({ dark = false, width = 1440, height = 900, bypassCSP = false } = {}) {
   const profile = mkdtempSync(join(tmpdir(), 'postrider-console-'));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: CHROMIUM,
@@ -31,25 +34,40 @@ export async function withBrowser({ dark = false, width = 1440, height = 900, by
     bypassCSP,
   });
   context.setDefaultTimeout(PATIENCE_MS);
+  const complaints = [];
+  for (const open of context.pages()) watch(open, complaints);
+  context.on('page', (opened) => watch(opened, complaints));
   const page = context.pages()[0] ?? (await context.newPage());
-  const complaints = watch(page);
+  const keepPicture = async (name) => {
+    const path = join(PICTURES, name);
+    mkdirSync(PICTURES, { recursive: true });
+    await page.screenshot({ path, fullPage: true }).catch(() => {});
+    return path;
+  };
+  const close = async () => {
+    await context.close();
+    rmSync(profile, { recursive: true, force: true });
+  };
+  return { page, complaints, keepPicture, close };
+}
+
+/** Runs `work` in a browser profile of its own. */
+export async function withBrowser(options, work) {
+  const { page, complaints, keepPicture, close } = await openBrowser(options);
   try {
     const result = await work(page);
     assert.deepEqual(complaints, [], 'what the browser complained about');
     return result;
   } catch (error) {
-    mkdirSync(PICTURES, { recursive: true });
-    await page.screenshot({ path: join(PICTURES, 'failure.png'), fullPage: true }).catch(() => {});
-    throw new Error(`${error.message}\n(at ${page.url()}; picture: ${join(PICTURES, 'failure.png')})`, { cause: error });
+    const picture = await keepPicture('failure.png');
+    throw new Error(`${error.message}\n(at ${page.url()}; picture: ${picture})`, { cause: error });
   } finally {
-    await context.close();
-    rmSync(profile, { recursive: true, force: true });
+    await close();
   }
 }
 
-/** Records errors, and every request to another origin. */
-function watch(page) {
-  const complaints = [];
+/** Records errors of a tab, and every request to another origin. */
+function watch(page, complaints) {
   page.on('pageerror', (error) => complaints.push(`error: ${error.stack ?? error}`));
   page.on('console', (message) => {
     // Chromium reports answers of 4xx as errors, too; the pages show what they mean.
@@ -59,7 +77,6 @@ function watch(page) {
   page.on('request', (request) => {
     if (!request.url().startsWith(`${URL_OF_API}/`)) complaints.push(`request to ${request.url()}`);
   });
-  return complaints;
 }
 
 export const address = (path = '') => `${URL_OF_API}/console${path}`;
@@ -76,3 +93,10 @@ export async function settled(page) {
   await page.locator('h1').waitFor();
   await page.waitForFunction(() => !document.querySelector('[aria-busy="true"]'));
 }
+
+export const button = (page, name) => page.getByRole('button', { name, exact: true });
+export const link = (page, name) => page.getByRole('link', { name, exact: true });
+export const tab = (page, name) => page.getByRole('tab', { name });
+/** Waits for an announcement. */
+export const waitNotice = (page, text) => page.getByRole('status').filter({ hasText: text }).waitFor();
+export const readClipboard = (page) => page.evaluate(() => navigator.clipboard.readText());

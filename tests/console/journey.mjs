@@ -3,12 +3,11 @@
 
 import assert from 'node:assert/strict';
 import { asSupport, call, publish, SMS } from './api.mjs';
-import { address, settled, signIn, withBrowser } from './browser.mjs';
+import { address, button, link, readClipboard, settled, signIn, waitNotice, withBrowser } from './browser.mjs';
 import { FAILED_DELIVERIES, SUPPORT_TOKEN } from './settings.mjs';
 
-const link = (page, name) => page.getByRole('link', { name, exact: true });
-const button = (page, name) => page.getByRole('button', { name, exact: true });
-const waitNotice = (page, text) => page.getByRole('status').filter({ hasText: text }).waitFor();
+/** The attempts of an event's page. */
+export const attempts = (page) => page.getByRole('navigation', { name: 'Attempts' });
 
 /** An empty installation leads support from nothing to a brand with a token. */
 export async function supportCreatesABrand(brand) {
@@ -76,25 +75,36 @@ export async function brandCreatesAWebhook(page, { brand, token, receiver, path 
   await page.getByLabel('Value of header 1').fill('1');
   await button(page, 'Create the webhook').click();
 
-  await page.getByRole('heading', { name: receiver.url(path) }).waitFor();
-  assert.match(await page.locator('.secret code').textContent(), /^whsec_/, 'the secret is shown once');
-  await page.getByText('No events in the last seven days.').waitFor();
-  return page.url().split('/').at(-1);
+  // One screen: the secret, code in the reader's language, and a line that turns green.
+  await page.getByRole('heading', { name: 'Orders is created' }).waitFor();
+  assert.match(await page.locator('.secret code').textContent(), /^whsec_/, 'the secret is shown');
+  await button(page, 'Go').click();
+  const code = await page.getByRole('region', { name: 'Go: verify a request' }).textContent();
+  assert.match(code, /standardwebhooks\.NewWebhook/);
+  await page.getByText('Waiting for the first event').waitFor();
+  return page.url().split('/').at(-2);
 }
 
-export async function brandTestsIt(page, { receiver, path }) {
+/** The first test event turns the line green on the same screen; its response can be read. */
+export async function brandTestsIt(page, { brand, receiver, path, webhook }) {
   await button(page, 'Send a test event').click();
-  await page.locator('.test-result').getByText('Delivered').first().waitFor();
-  await page.locator('.test-result').getByText('Response body').click();
-  await page.locator('.test-result').getByText('thanks').waitFor();
+  await page.locator('.outcome.good').getByText('responded with 200').waitFor();
+  await page.locator('.awaited-line.good').getByText('The webhook works.').waitFor();
   assert.equal(receiver.at(path).length, 1);
+  await page.locator('.awaited-line').getByRole('link', { name: 'Open the webhook' }).click();
+  await page.getByRole('heading', { name: 'Orders', exact: true }).waitFor();
+  await page.getByText(receiver.url(path), { exact: true }).waitFor();
+  assert.ok(page.url().endsWith(`/brands/${brand}/webhooks/${webhook}`));
+  // Deliveries are the first tab; the language is remembered.
+  assert.equal(await page.getByRole('tab', { name: 'Deliveries' }).getAttribute('aria-selected'), 'true');
+  assert.equal(await page.evaluate(() => localStorage.getItem('postrider.language')), 'go');
 }
 
 /** A new event is announced, shown on request, and has its time line. */
 export async function anEventArrives(page, { brand, token, webhook }) {
   const show = page.getByRole('button', { name: /^Show \d+ new events?$/ });
-  await show.click(); // the test event
   const list = page.getByRole('table', { name: 'Events' });
+  await list.getByText('Test').waitFor();
   const before = await list.boundingBox();
   const [id] = await publish(token, brand, 1);
   await show.waitFor();
@@ -104,11 +114,8 @@ export async function anEventArrives(page, { brand, token, webhook }) {
   await row.getByText('Delivered').waitFor();
   await row.getByRole('link').click();
   await page.getByRole('heading', { name: SMS }).waitFor();
-  await page.getByText('12345678901234567890').waitFor();
-  await page.locator('.timeline li.good').getByText('First attempt').waitFor();
-  const time = page.locator('.timeline time').first();
-  assert.match(await time.getAttribute('title'), /UTC$/);
-  assert.notEqual(await time.textContent(), await time.getAttribute('title'));
+  await page.getByText('12345678901234567890').first().waitFor();
+  await attempts(page).getByText('First attempt').waitFor();
   await page.goto(address(`/brands/${brand}/webhooks/${webhook}`));
 }
 
@@ -116,22 +123,24 @@ export async function anEventArrives(page, { brand, token, webhook }) {
 export async function endpointFails(page, { brand, token, receiver, path, webhook }) {
   receiver.answer(path, 500, '{"error":"the database is away"}');
   await publish(token, brand, FAILED_DELIVERIES);
-  await page.getByText('Disabled: unresponsive').waitFor();
-  await page.getByText('ask support to enable it').first().waitFor();
+  const health = page.getByRole('region', { name: 'Health' });
+  await health.getByText('too many deliveries in a row failed').waitFor();
+  await health.getByRole('button', { name: 'Details' }).click();
+  await health.getByText('ask support to enable').waitFor();
   assert.equal(await button(page, 'Enable…').count(), 0, 'a brand cannot enable it');
   await publish(token, brand, 2);
   const held = `/v1/${brand}/webhooks/${webhook}/events?status=held`;
   await waitFor(async () => (await call(token, 'GET', held)).items.length === 2, 'two held events');
-  await page.getByLabel('Status').selectOption('held');
+  await page.getByLabel('Status', { exact: true }).selectOption('held');
   await page.locator('.virtual-space [role="row"]').nth(1).waitFor();
   assert.match(page.url(), /status=held/);
-  await page.getByLabel('Status').selectOption('failed');
+  await page.getByLabel('Status', { exact: true }).selectOption('failed');
   await page.locator('.virtual-space [role="row"] a').first().click();
-  await page.locator('.timeline li.bad').nth(2).waitFor();
-  await page.locator('.timeline').getByText('Response body').first().click();
+  await attempts(page).getByRole('listitem').nth(2).waitFor();
+  await page.getByRole('tab', { name: /^Response/ }).click();
   await page.getByText('the database is away').first().waitFor();
   await link(page, 'Overview').click();
-  await page.getByText('is disabled').first().waitFor();
+  await page.getByText('Disabled').first().waitFor();
   await page.goto(address(`/brands/${brand}/webhooks/${webhook}`));
 }
 
@@ -141,22 +150,36 @@ export async function supportEnablesIt({ brand, receiver, path, webhook }) {
   const before = receiver.at(path).length;
   await withBrowser({}, async (page) => {
     await signIn(page, SUPPORT_TOKEN);
-    await page.getByRole('table', { name: 'Disabled webhooks' }).getByRole('link', { name: receiver.url(path) }).click();
+    await link(page, 'Webhooks').click();
+    await page.getByLabel('Status', { exact: true }).selectOption('disabled');
+    await page.getByRole('table', { name: 'Webhooks' }).getByRole('link', { name: 'Orders' }).click();
     await button(page, 'Enable…').click();
     const dialog = page.getByRole('dialog');
-    await dialog.getByRole('button', { name: 'Enable' }).click();
+    // The endpoint still fails: the dialog says so before anybody enables the webhook.
+    receiver.answer(path, 500, '{"error":"still away"}');
+    await dialog.getByRole('button', { name: 'Send a test event' }).click();
+    await dialog.getByText('The endpoint still fails.').waitFor();
+    await dialog.getByRole('button', { name: 'Enable anyway' }).waitFor();
+    receiver.answer(path, 200, 'thanks');
+    await dialog.getByRole('button', { name: 'Send another test event' }).click();
+    await dialog.getByText('The endpoint works.').waitFor();
+    await dialog.getByRole('button', { name: 'Enable', exact: true }).click();
     await dialog.locator('[aria-invalid="true"], .note.bad').first().waitFor();
     await dialog.getByLabel('Note').fill('Ada says it is fixed');
-    await dialog.getByRole('button', { name: 'Enable' }).click();
+    await dialog.getByRole('button', { name: 'Enable', exact: true }).click();
     await waitNotice(page, 'held events are being redelivered');
-    await page.locator('.tags').getByText('Active').waitFor();
-    await page.getByLabel('Status').selectOption('held');
+    await page.getByRole('region', { name: 'Health' }).getByText('Disabled').waitFor({ state: 'detached' });
+    await page.getByLabel('Status', { exact: true }).selectOption('held');
     // A row that was held a moment ago becomes delivered in place.
     await page.getByText(/No events match these filters|0 events|2 events in all/).first().waitFor();
     await page.waitForFunction(() => !document.querySelector('.virtual .badge.warn'));
-    await link(page, 'Audit').click();
-    await page.getByRole('row').filter({ hasText: 'webhook.enable' }).getByText(/fields/).click();
-    await page.getByText('Ada says it is fixed').waitFor();
+    await link(page, 'Jobs').click();
+    await page.getByRole('table', { name: 'Redelivery jobs' }).getByText('Held events').first().waitFor();
+    await page.goto(address(`/audit?subject=${webhook}`));
+    const log = page.locator('.audit > li');
+    await log.filter({ hasText: 'Ada says it is fixed' }).getByText('enabled the webhook').waitFor();
+    // The platform's own act is in the log, with its reason.
+    await log.filter({ hasText: 'Postrider' }).filter({ hasText: 'disabled the webhook' }).first().waitFor();
   });
   // The badges went when the events were queued again; they arrive a moment later.
   const held = `/v1/${brand}/webhooks/${webhook}/events?status=held`;
@@ -168,32 +191,47 @@ export async function supportEnablesIt({ brand, receiver, path, webhook }) {
 export async function brandRedelivers(page, { brand, token, receiver, path, webhook }) {
   await page.goto(address(`/brands/${brand}/webhooks/${webhook}?status=failed`));
   await page.locator('.virtual-space [role="row"] a').first().click();
-  await page.locator('.timeline li').first().waitFor();
+  await attempts(page).getByRole('listitem').first().waitFor();
   let before = receiver.at(path).length;
   await button(page, 'Redeliver').click();
-  await page.locator('.timeline li.good').getByText('Redelivery').waitFor();
+  await attempts(page).getByText('Redelivery').waitFor();
   assert.equal(receiver.at(path).length, before + 1);
 
+  // A webhook has one open job. The one of the held events stays open for a while after it, for events stored late.
+  const running = `/v1/${brand}/webhooks/${webhook}/redeliver?state=running`;
+  await waitFor(async () => (await call(token, 'GET', running)).items.length === 0, 'the job of the held events has ended', 150_000);
   await page.goto(address(`/brands/${brand}/webhooks/${webhook}`));
   before = receiver.at(path).length;
   const ticks = page.getByRole('checkbox', { name: /^Select event / });
   await ticks.nth(0).check();
   await ticks.nth(1).check();
+  const requests = [];
+  const count = (request) => request.method() === 'POST' && requests.push(request.url());
+  page.on('request', count);
   await page.getByRole('region', { name: 'Selection' }).getByRole('button', { name: 'Redeliver' }).click();
+  // Delivered events are sent again only after a question.
+  const question = page.getByRole('dialog').getByRole('button', { name: 'Redeliver 2 events' });
+  await question.or(page.getByRole('status').filter({ hasText: '2 events queued' })).first().waitFor();
+  if (await question.isVisible()) await question.click();
   await waitNotice(page, '2 events queued for redelivery');
+  page.off('request', count);
+  assert.equal(requests.length, 1, 'one request for the whole selection');
   await waitFor(() => receiver.at(path).length >= before + 2, 'the selection');
 
   await button(page, 'Redeliver a range…').click();
   const dialog = page.getByRole('dialog');
-  assert.equal(await dialog.getByLabel('Status').inputValue(), 'failed', 'delivered events are not sent again unasked');
-  await dialog.getByLabel('Status').selectOption('all');
+  const status = dialog.getByLabel('Status', { exact: true });
+  assert.equal(await status.inputValue(), 'failed', 'delivered events are not sent again unasked');
+  assert.deepEqual(await status.locator('option').evaluateAll((all) => all.map(({ value }) => value)), ['failed', 'held', 'discarded', 'pending', 'delivered', 'all']);
+  await status.selectOption('all');
   await dialog.getByRole('button', { name: 'Count events' }).click();
-  await dialog.getByText('including those that the endpoint has received already').waitFor();
-  await dialog.getByLabel('Status').selectOption('failed');
+  await dialog.getByText('including delivered ones').waitFor();
+  assert.ok(await dialog.getByRole('button', { name: /^Redeliver \d/ }).isDisabled(), 'it asks first');
+  await dialog.getByLabel('Send delivered events again').waitFor();
+  await status.selectOption('failed');
   await dialog.getByRole('button', { name: 'Count events' }).click();
   await dialog.getByText(/^\d+ failed events? will be redelivered\.$/).waitFor();
-  // A webhook has one open job. The one of the held events stays open for a while after it, for events stored late.
-  const redeliver = dialog.getByRole('button', { name: 'Redeliver', exact: true });
+  const redeliver = dialog.getByRole('button', { name: /^Redeliver \d+ failed events?$/ });
   const done = dialog.getByText('Done: every event was attempted.');
   const redelivered = async () => {
     if (await redeliver.isVisible()) await redeliver.click({ timeout: 1000 }).catch(() => {});
@@ -201,29 +239,42 @@ export async function brandRedelivers(page, { brand, token, receiver, path, webh
   };
   await waitFor(redelivered, 'the range is redelivered', 150_000);
   await dialog.getByRole('button', { name: 'Close' }).click();
+  await link(page, 'Jobs').click();
+  await page.getByRole('table', { name: 'Redelivery jobs' }).getByText('Failed events').first().waitFor();
+  await page.getByRole('table', { name: 'Redelivery jobs' }).getByText('Events of any status').first().waitFor();
   const left = await call(token, 'GET', `/v1/${brand}/webhooks/${webhook}/events?status=failed`);
   assert.equal(left.items.length, 0, 'everything that failed was delivered');
 }
 
 /** The brand shows the secret, pauses, edits and deletes. */
 export async function brandManagesIt(page, { brand, token, receiver, path, webhook }) {
-  await page.goto(address(`/brands/${brand}/webhooks/${webhook}`));
+  await page.goto(address(`/brands/${brand}/webhooks/${webhook}?tab=secret`));
   await button(page, 'Show secret').click();
   await page.getByText('X-Shop: 1').waitFor();
   const secret = page.locator('.secret code.open');
   const first = await secret.textContent();
   await button(page, 'Copy Secret').click();
-  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), first);
+  assert.equal(await readClipboard(page), first);
   await button(page, 'Rotate…').click();
   await page.getByRole('dialog').getByRole('button', { name: 'Rotate' }).click();
-  await page.getByText('The previous secret also signs until').waitFor();
+  const overlap = page.locator('.note', { hasText: 'The previous secret also signs until' });
+  await overlap.waitFor();
+  assert.match((await overlap.locator('p').innerText()).replace(/\s+/g, ' '), /until \d+ \w+ \d{4}, [\d:]+ \S+ \(in .*\)\.$/, 'one sentence');
   assert.notEqual(await secret.textContent(), first);
   await button(page, 'Hide').click();
   assert.equal(await secret.count(), 0);
+  // The overlap is there after a reload, without the secret, and can be ended.
+  await page.reload();
+  await overlap.waitFor();
+  assert.equal(await secret.count(), 0);
+  await button(page, 'End now…').click();
+  await page.getByRole('dialog').getByRole('button', { name: 'End the overlap' }).click();
+  await waitNotice(page, 'no longer signs');
+  await overlap.waitFor({ state: 'detached' });
 
   await button(page, 'Pause…').click();
   await page.getByRole('dialog').getByRole('button', { name: 'Pause' }).click();
-  await page.getByText('It is paused').waitFor();
+  await page.getByRole('region', { name: 'Health' }).getByText('Paused').waitFor();
   await button(page, 'Resume').click();
   await waitNotice(page, 'active again');
 
@@ -235,18 +286,23 @@ export async function brandManagesIt(page, { brand, token, receiver, path, webho
   assert.equal(await page.getByLabel('Value of header 1').inputValue(), '', 'a stored value is hidden');
   await button(page, 'Remove header 1').click();
   await button(page, 'Save').click();
+  await page.getByRole('tab', { name: 'Settings' }).click();
   await page.getByText('20 at a time').waitFor();
   const saved = await call(token, 'GET', `/v1/${brand}/webhooks/${webhook}`);
   assert.deepEqual([saved.maxConcurrency, saved.headers], [20, {}]);
 
-  await button(page, 'Delete…').click();
+  const more = button(page, 'More actions');
+  await more.click();
+  await page.getByRole('menuitem', { name: 'Delete…' }).click();
   const dialog = page.getByRole('dialog');
   assert.ok(await dialog.getByRole('button', { name: 'Delete for good' }).isDisabled());
   await page.keyboard.press('Escape');
   await dialog.waitFor({ state: 'detached' });
-  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Delete…', 'the focus comes back');
-  await button(page, 'Delete…').click();
-  await dialog.getByLabel('Type localhost to confirm').fill('localhost');
+  assert.equal(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'More actions', 'the focus comes back');
+  await more.click();
+  await page.getByRole('menuitem', { name: 'Delete…' }).click();
+  // The name of the webhook, because several webhooks may share a host.
+  await dialog.getByLabel('Type Orders to confirm').fill('Orders');
   await dialog.getByRole('button', { name: 'Delete for good' }).click();
   await waitNotice(page, 'The webhook is deleted');
   await settled(page);

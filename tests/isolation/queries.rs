@@ -44,7 +44,8 @@ async fn expensive_queries_cost_the_others_nothing() {
         let search = attacker.brand.webhook_path(&webhook, "/events?type=WEBHOOK&limit=1000");
         attack.spawn(async move {
             loop {
-                let range = json!({"from": time_ago(RANGE), "to": time_ahead(HOUR)}).to_string();
+                let range =
+                    json!({"from": time_ago(RANGE), "to": time_ahead(HOUR), "status": "all"}).to_string();
                 let (method, path, body) = match number % 2 {
                     0 => (Method::POST, &redeliver, Some(range)),
                     _ => (Method::GET, &search, None),

@@ -14,13 +14,14 @@ use crate::size;
 
 /// Memory that a service may need beyond its idle memory, whatever a brand does.
 const MAX_GROWTH_BYTES: u64 = 256 * 1024 * 1024;
-/// Latency that no delivery and no call of the victim may exceed beside the attack, on a machine that is
-/// busy with all parts, the attack and other work.
-const MAX_LATENCY: Duration = Duration::from_secs(3);
+/// Latency that no delivery and no call of the victim may exceed beside the attack, with debug builds on a machine that
+/// is busy with all parts, the attack and other work. Behind the attack it would take minutes.
+const MAX_LATENCY: Duration = Duration::from_secs(10);
 /// The same goal on a quiet machine.
 const STRICT_MAX_LATENCY: Duration = Duration::from_secs(1);
-/// How soon the victim has to flow after the restart of a service on a busy machine.
-const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
+/// How soon the victim has to flow after the restart of a service on such a machine. Routers that start first move what
+/// the attacker published before the victim's next event into the attacker's backlog.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(45);
 /// The same goal on a quiet machine.
 const STRICT_RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a new webhook may take to receive events, beside the latency of an event: the deliverers look

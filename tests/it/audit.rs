@@ -1,9 +1,12 @@
 //! The audit of all changes, with actor and time (contract §4).
 
+use e2e::WAIT_TIMEOUT;
 use e2e::api::Api;
 use e2e::brand::{Webhook, create_token};
 use e2e::event::{SMS, time_ago, time_ahead};
-use e2e::support::{AUDIT, list_audit};
+use e2e::poll::eventually;
+use e2e::script::Reply;
+use e2e::support::{AUDIT, REJECTED, disable_webhook, list_audit};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -29,15 +32,25 @@ impl Write<'_> {
         let body = (!self.body.is_null()).then(|| self.body.to_string());
         let answer = self.by.send(self.method.clone(), &self.path, body).await;
         assert!((200..300).contains(&answer.status), "{} {} {}", answer.request, answer.status, answer.text);
+        if self.path.starts_with(REJECTED) {
+            // The entry changes when the job ends.
+            wait_no_job(support).await;
+        }
         let after = list_audit(support).await;
-        // An operation that the process may not survive has an entry when it begins, too.
-        let is_begin =
-            |entry: &Value| entry["action"].as_str().is_some_and(|action| action.ends_with(".begin"));
-        let new: Vec<_> = after.iter().filter(|entry| !before.contains(entry) && !is_begin(entry)).collect();
+        let new: Vec<_> = after.iter().filter(|entry| !before.contains(entry)).collect();
         let [entry] = &new[..] else { panic!("{}: {} new entries: {new:?}", answer.request, new.len()) };
         assert!(entry.to_string().contains(self.names), "{} is not in {entry}", self.names);
         (*entry).clone()
     }
+}
+
+/// Waits until every job on rejected messages has ended.
+async fn wait_no_job(support: &Api) {
+    eventually("no job on rejected messages runs", WAIT_TIMEOUT, async || {
+        let jobs = support.get(&format!("{REJECTED}/jobs")).await.expect_status(200);
+        if jobs.text.contains("\"running\"") { Err(jobs.text) } else { Ok(()) }
+    })
+    .await;
 }
 
 fn writes_of_support<'a>(support: &'a Api, webhook: &'a Webhook) -> Vec<Write<'a>> {
@@ -65,7 +78,7 @@ fn writes_of_support<'a>(support: &'a Api, webhook: &'a Webhook) -> Vec<Write<'a
 }
 
 fn writes_of_the_brand<'a>(brand: &'a Api, webhook: &'a Webhook, event: &str) -> Vec<Write<'a>> {
-    let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR)});
+    let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR), "status": "all"});
     let write = |method: Method, rest: &str, body: Value| Write {
         by: brand,
         method,
@@ -150,4 +163,28 @@ async fn an_entry_has_actor_time_and_the_values_before_and_after() {
     let _ = stage.brand.api.patch(&refused, &json!({"maxConcurrency": 0})).await.expect_problem(422);
     let _ = stage.brand.read_webhook(&webhook).await;
     assert_eq!(list_audit(&stage.brand.support).await.len(), before);
+}
+
+/// The platform's own act is in the audit once, with its reason, and its brand reads it.
+#[tokio::test]
+async fn a_webhook_that_the_platform_disables_is_audited_once() {
+    let stage = Stage::new().await;
+    let (endpoint, webhook) = stage.create_webhook("/hook").await;
+    endpoint.always(Reply::status(410));
+    stage.publish_many(5).await;
+    stage.brand.wait_webhook_status(&webhook, "disabled").await;
+    let query = format!("subject={}&actor=platform", webhook.id);
+    for (by, path) in [(&stage.brand.support, AUDIT), (&stage.brand.api, "/v1/acme/audit")] {
+        let found = by.list(&format!("{path}?{query}"), 10).await;
+        let [entry] = &found[..] else { panic!("{} entries: {found:?}", found.len()) };
+        assert_eq!((&entry["action"], &entry["outcome"]), (&json!("webhook.disable"), &json!("done")));
+        assert_eq!(
+            (&entry["brandId"], &entry["after"]["disabled"]["reason"]),
+            (&json!("acme"), &json!("gone"))
+        );
+    }
+    let by_support = stage.create_webhook("/other").await.1;
+    disable_webhook(&stage.brand.support, &by_support, "the owner asked for it").await;
+    let of_platform = stage.brand.support.list(&format!("{AUDIT}?actor=platform"), 10).await;
+    assert_eq!(of_platform.len(), 1, "{of_platform:?}");
 }

@@ -37,7 +37,7 @@ async fn ten_thousand_events_of_an_outage_all_arrive_when_redelivered() {
     let receiver = Receiver::start_on(&stage.platform.authority, &port).await;
     let endpoint = receiver.endpoint("/hook");
     let began = Instant::now();
-    let range = json!({"from": from, "to": time_ahead(MINUTE)});
+    let range = json!({"from": from, "to": time_ahead(MINUTE), "status": "all"});
     let job = stage.brand.redeliver_range(&webhook, &range).await;
     assert_eq!(job.json["queued"], EVENTS);
     let done = stage.brand.wait_job_finished(&job).await;

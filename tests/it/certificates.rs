@@ -18,6 +18,9 @@ use crate::Stage;
 /// A key that protects nothing, because rcgen cannot draw RSA keys.
 const RSA_KEY: &str = include_str!("../src/rsa_key.b64");
 
+/// The problem of a certificate without a path to a root.
+const UNKNOWN: &str = "issued by an unknown authority";
+
 /// Whether a certificate is valid now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Validity {
@@ -69,6 +72,14 @@ impl Ca {
         Self { certificate, issuer: Issuer::new(params, key) }
     }
 
+    /// The authority's own certificate as the identity of a server.
+    fn into_identity(self) -> Identity {
+        Identity {
+            chain: vec![self.certificate.der().clone()],
+            key: PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.issuer.key().serialize_der())),
+        }
+    }
+
     /// A server's identity with this key and the certificates of these authorities.
     fn issue(&self, name: &str, key: &KeyPair, validity: Validity, chain: &[&Self]) -> Identity {
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
@@ -86,6 +97,18 @@ fn copy_of(key: &KeyPair) -> KeyPair {
     KeyPair::from_pem(&key.serialize_pem()).expect("the same key")
 }
 
+/// A server's identity that is its own authority.
+fn self_signed(name: &str) -> Identity {
+    let key = new_key();
+    let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+    params.distinguished_name.push(DnType::CommonName, name);
+    let certificate = params.self_signed(&key).expect("a certificate");
+    Identity {
+        chain: vec![certificate.der().clone()],
+        key: PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
+    }
+}
+
 fn rsa_key() -> KeyPair {
     let der = STANDARD.decode(RSA_KEY.split_whitespace().collect::<String>()).expect("base64");
     KeyPair::from_pkcs8_der_and_sign_algo(&PrivatePkcs8KeyDer::from(der), &PKCS_RSA_SHA256)
@@ -96,7 +119,8 @@ fn rsa_key() -> KeyPair {
 struct Case {
     about: &'static str,
     identity: Identity,
-    refused: Option<&'static str>,
+    /// Parts of the error and of the problem in words.
+    refused: Option<(&'static str, &'static str)>,
 }
 
 /// Servers below `root`, which clients trust, and below `old`, which they trust although it has expired.
@@ -118,24 +142,46 @@ fn cases(root: &Ca, old: &Ca) -> Vec<Case> {
         case("an expired cross-signed root beside a good path", leaf(&[&middle, &cross]), None),
         case("an expired cross-signed root first", leaf(&[&cross, &middle]), None),
         case("an expired twin of the intermediate first", leaf(&[&expired_middle, &middle]), None),
-        case("no intermediate", leaf(&[]), Some("UnknownIssuer")),
-        case("an expired intermediate alone", leaf(&[&expired_middle]), Some("expired")),
+        case("no intermediate", leaf(&[]), Some(("UnknownIssuer", UNKNOWN))),
+        case(
+            "an expired intermediate alone",
+            leaf(&[&expired_middle]),
+            Some(("expired", "expired on 2015-01-01")),
+        ),
         case(
             "below the root that is over",
             old.issue("localhost", &key, Validity::Past, &[]),
-            Some("expired"),
+            Some(("expired", "expired on 2015-01-01")),
         ),
-        case("expired", root.issue("localhost", &key, Validity::Past, &[]), Some("expired")),
-        case("not valid yet", root.issue("localhost", &key, Validity::Future, &[]), Some("not valid yet")),
+        case(
+            "expired",
+            root.issue("localhost", &key, Validity::Past, &[]),
+            Some(("expired", "the certificate expired on 2015-01-01")),
+        ),
+        case(
+            "not valid yet",
+            root.issue("localhost", &key, Validity::Future, &[]),
+            Some(("not valid yet", "the certificate is not valid before 2100-01-01")),
+        ),
         case(
             "of another name",
             root.issue("example.com", &key, Validity::Now, &[]),
-            Some("not valid for name"),
+            Some(("not valid for name", "the certificate was issued for example.com, not for localhost")),
         ),
         case(
             "of an unknown root",
             unknown.issue("localhost", &key, Validity::Now, &[&unknown]),
-            Some("UnknownIssuer"),
+            Some(("UnknownIssuer", UNKNOWN)),
+        ),
+        case(
+            "self-signed",
+            self_signed("localhost"),
+            Some(("self-signed", "the certificate is self-signed")),
+        ),
+        case(
+            "the certificate of an authority",
+            Ca::root("localhost", Validity::Now).into_identity(),
+            Some(("self-signed", "the certificate is self-signed")),
         ),
     ];
     for (about, algorithm) in
@@ -165,15 +211,22 @@ async fn a_good_path_to_a_root_counts_and_without_one_the_error_says_why() {
         let event = Event::sms("acme");
         stage.publish_event(&event).await;
         let attempt = stage.brand.wait_attempts(&webhook, event.id(), 1).await.remove(0);
+        let exchange = stage.brand.read_exchange(&webhook, event.id(), &attempt).await;
+        let tls = &exchange["tls"];
         let fits = match refused {
-            None => attempt["outcome"] == "delivered",
-            Some(reason) => {
+            None => {
+                attempt["outcome"] == "delivered" && tls["version"] == "TLS 1.3" && tls["problem"].is_null()
+            }
+            Some((reason, words)) => {
                 let error = attempt["error"].as_str().unwrap_or_default();
-                attempt["outcome"] == "tls" && error.contains(reason) && server.requests().is_empty()
+                let problem = tls["problem"].as_str().unwrap_or_default();
+                let is_told = error.contains(reason) && problem.contains(words) && tls["version"].is_null();
+                let is_refused = attempt["outcome"] == "tls" && server.requests().is_empty();
+                is_told && is_refused && exchange["request"]["sent"] == false
             }
         };
         if !fits {
-            wrong.push(format!("{about}: {attempt}"));
+            wrong.push(format!("{about}: {exchange}"));
         }
         stage.brand.delete_webhook(&webhook).await;
     }

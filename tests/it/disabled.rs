@@ -8,7 +8,7 @@ use e2e::event::{Event, ids};
 use e2e::platform::Platform;
 use e2e::receiver::Endpoint;
 use e2e::script::{Gate, Reply};
-use e2e::support::{REJECTED, disable_webhook, enable_webhook, wait_rejected};
+use e2e::support::{disable_webhook, enable_webhook, republish_rejected, wait_rejected};
 use serde_json::{Value, json};
 
 use crate::Stage;
@@ -139,8 +139,7 @@ async fn nobody_but_the_platform_publishes_the_event() {
     let answer = stage.brand.api.post("/v1/acme/events", &over_http).await;
     assert_eq!(answer.error_pointers(), ["/type"]);
     // Republishing does not make it genuine.
-    let republish = format!("{REJECTED}/republish");
-    let _ = stage.brand.support.post(&republish, &json!({})).await.expect_status(202);
+    republish_rejected(&stage.brand.support, json!({})).await;
     wait_rejected(&stage.brand.support, 2).await;
     let last = stage.deliver_one(&webhook).await;
     assert_eq!(endpoint.count_by_event().keys().collect::<Vec<_>>(), [last.id()]);

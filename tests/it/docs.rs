@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
+use e2e::event::SMS;
 use e2e::poll::eventually;
 use e2e::receiver::Received;
 use e2e::{WAIT_TIMEOUT, signature};
@@ -30,6 +32,30 @@ const NODE: &str = "import { readFileSync } from 'node:fs'; const { verify } = a
      const r = JSON.parse(readFileSync(0)); console.log(verify(r.secret, r.headers, Buffer.from(r.body)));";
 const PHP: &str = "require \"$argv[1]/verify.php\"; $r = json_decode(stream_get_contents(STDIN), true); \
      echo json_encode(verify($r['secret'], $r['headers'], $r['body']));";
+
+/// The program for `verify_v1a.mjs`, whose secret is a public key.
+const NODE_V1A: &str = "import { readFileSync } from 'node:fs'; const { verify } = await import(`${process.argv[1]}/verify_v1a.mjs`); \
+     const r = JSON.parse(readFileSync(0)); console.log(verify(r.secret, r.headers, Buffer.from(r.body)));";
+
+/// Builds the program that calls the snippet in Go, once for all requests. It needs the standard library only.
+fn go_verifier() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let folder = temporary.join("go-verifier");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::copy(snippets_dir().join("verify.go"), folder.join("verify.go")).expect("a copy");
+        let main = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify_main.go");
+        std::fs::copy(main, folder.join("main.go")).expect("a copy");
+        std::fs::write(folder.join("go.mod"), "module verifier\n\ngo 1.19\n").expect("a file");
+        let mut build = Command::new("go");
+        build.args(["build", "-buildvcs=false", "-o", "verifier", "."]).current_dir(&folder);
+        build.env("GOPROXY", "off").env("GOCACHE", temporary.join("go-cache"));
+        let output = run_with_input(build, b"");
+        assert!(output.status.success(), "go build: {}", String::from_utf8_lossy(&output.stderr));
+        folder.join("verifier")
+    })
+}
 
 fn snippets_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/subscription-api/docs/snippets")
@@ -67,14 +93,19 @@ impl Request {
         self.headers[name].to_str().expect("text")
     }
 
-    /// The same request, sent an hour ago.
-    fn old(mut self) -> Self {
-        let then = (signature::unix_now() - 3600).to_string();
+    /// The same request, sent this number of seconds ago and signed with the secret.
+    fn signed_again(mut self, seconds_ago: u64) -> Self {
+        let then = (signature::unix_now() - seconds_ago).to_string();
         let id = self.header("webhook-id").to_owned();
         let signed = signature::sign(&self.secret, &id, &then, self.body.as_bytes()).expect("a secret");
         self.headers.insert("webhook-timestamp", then.parse().expect("digits"));
         self.headers.insert("webhook-signature", signed.parse().expect("base64"));
         self
+    }
+
+    /// The same request, sent an hour ago.
+    fn old(self) -> Self {
+        self.signed_again(3600)
     }
 
     fn altered(mut self) -> Self {
@@ -107,12 +138,13 @@ impl Request {
     }
 
     /// Returns the verdict of each snippet, by language.
-    fn verdicts(&self) -> [(&'static str, bool); 5] {
+    fn verdicts(&self) -> [(&'static str, bool); 6] {
         let rust = verify::verify(&self.secret, &self.headers, self.body.as_bytes());
         [
             ("Python", self.interpreted(interpreter(), &["-c", PYTHON])),
             ("Node.js", self.interpreted("node", &["--input-type=module", "-e", NODE])),
             ("PHP", self.interpreted("php", &["-r", PHP, "--"])),
+            ("Go", self.interpreted(go_verifier(), &[])),
             ("Rust", rust.expect("all headers are there")),
             ("Bash", self.shell()),
         ]
@@ -134,6 +166,8 @@ async fn the_snippets_verify_only_genuine_requests() {
     assert_all(&first, true, "a request of the platform");
     assert_all(&first.clone().altered(), false, "an altered body");
     assert_all(&first.clone().old(), false, "an old request");
+    let unset = Request { secret: "whsec_".to_owned(), ..first.clone() };
+    assert_all(&unset.signed_again(0), false, "an empty secret");
     let rotate = stage.brand.webhook_path(&webhook, "/secret/rotate");
     let rotated = stage.brand.api.post(&rotate, &json!({})).await.expect_status(200).json();
     let other = rotated["secret"].as_str().expect("a secret");
@@ -149,6 +183,27 @@ async fn the_snippets_verify_only_genuine_requests() {
     for secret in [webhook.secret.as_str(), other] {
         assert_all(&Request::new(secret, &both), true, "either secret during a rotation");
     }
+}
+
+/// The snippet for `v1a` needs the public key alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_snippet_for_public_keys_verifies_only_genuine_requests() {
+    let stage = Stage::new().await;
+    let endpoint = stage.receiver.endpoint("/hook");
+    let settings = json!({"endpoint": endpoint.url(), "events": [SMS], "signatures": ["v1", "v1a"]});
+    let webhook = stage.brand.create_webhook_with(&settings).await;
+    let other = stage.brand.create_webhook_with(&settings).await;
+    let public_key = |json: &Value| json["publicKey"].as_str().expect("a key").to_owned();
+    stage.publish_many(1).await;
+    let requests = endpoint.wait_for_requests(2).await;
+    let own = |request: &&std::sync::Arc<Received>| request.json()["webhookId"] == webhook.json["id"];
+    let request = requests.iter().find(own).expect("each webhook gets the event");
+    let request = Request::new(&public_key(&webhook.json), request);
+    let is_verified =
+        |request: &Request| request.interpreted("node", &["--input-type=module", "-e", NODE_V1A]);
+    assert!(is_verified(&request), "a request of the platform");
+    assert!(!is_verified(&request.clone().altered()), "an altered body");
+    assert!(!is_verified(&Request { secret: public_key(&other.json), ..request }), "another webhook's key");
 }
 
 /// Runs a program that publishes, with the environment variables that the snippets read.
@@ -220,12 +275,15 @@ fn every_command_line_in_the_docs_is_valid() {
 }
 
 /// The tool reads its command line before it asks for a token. Without a token it exits with status 1 and
-/// says so; a command line that it does not understand is status 2.
+/// says so; a command line that it does not understand is status 2. `verify` reads its request first, and without a
+/// home `login` has no place for its file.
 fn check_line(line: &str) {
     let line = line.replacen("postrider", "\"$POSTRIDER\"", 1);
     let mut shell = Command::new("bash");
     shell.args(["-c", &line]).env_clear().env("POSTRIDER", e2e::binaries::binary_path("postrider"));
     let output = run_with_input(shell, b"");
     let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(1) && error.contains("give a token"), "{line}: {error}");
+    let reasons = ["give a token", "No such file", "profiles need a home"];
+    let is_explained = reasons.iter().any(|reason| error.contains(reason));
+    assert!(output.status.code() == Some(1) && is_explained, "{line}: {error}");
 }

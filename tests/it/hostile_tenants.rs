@@ -52,9 +52,10 @@ impl Scene {
         for event in &events {
             rich.wait_delivery_status(&webhook, event.id(), "delivered").await;
         }
-        let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR)});
+        let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR), "status": "all"});
         let job = rich.redeliver_range(&webhook, &range).await;
         rich.wait_job_finished(&job).await;
+        let attempts = rich.list_attempts(&webhook, events[0].id()).await;
         let tokens = stage.platform.support().list("/admin/v1/brands/rich/tokens", 10).await;
         let ids = BTreeMap::from([
             ("brandId", "rich".to_owned()),
@@ -64,6 +65,8 @@ impl Scene {
             ("tokenId", tokens[0]["id"].as_str().expect("an id").to_owned()),
             ("type", SMS.to_owned()),
             ("typeOrGroup", SMS.to_owned()),
+            ("attemptId", attempts[0]["attemptId"].as_str().expect("an id").to_owned()),
+            ("idOrMessageId", events[0].id().to_owned()),
         ]);
         let routes = routes::load_routes(&stage.platform.support()).await;
         Self { stage, own, rich, ids, webhook, routes }
@@ -101,11 +104,18 @@ impl Scene {
     }
 }
 
-/// Returns ids of a webhook, an event and a job that do not exist.
-fn unknown_ids() -> [(&'static str, String); 4] {
+/// Returns ids of a webhook, an event, an attempt, a job and a token that do not exist.
+fn unknown_ids() -> [(&'static str, String); 6] {
     let uuid = uuid::Uuid::new_v4().to_string();
     let ulid = ulid::Ulid::generate().to_string();
-    [("brandId", "nobody".to_owned()), ("webhookId", uuid.clone()), ("eventId", ulid), ("jobId", uuid)]
+    [
+        ("brandId", "nobody".to_owned()),
+        ("webhookId", uuid.clone()),
+        ("eventId", ulid.clone()),
+        ("attemptId", ulid),
+        ("jobId", uuid.clone()),
+        ("tokenId", uuid),
+    ]
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use e2e::WAIT_TIMEOUT;
-use e2e::brand::{Webhook, create_token, put_type};
+use e2e::brand::{Webhook, create_support_token, create_token, put_type};
 use e2e::database;
 use e2e::encodings::SecretForms;
 use e2e::event::{Event, SMS};
@@ -11,7 +11,7 @@ use e2e::platform::Platform;
 use e2e::poll::eventually;
 use e2e::process::{self, Process};
 use e2e::script::Reply;
-use e2e::support::{REJECTED, disable_webhook, wait_rejected};
+use e2e::support::{disable_webhook, republish_rejected, wait_rejected};
 use http::Method;
 use serde_json::json;
 
@@ -52,6 +52,8 @@ async fn collect_support_views(stage: &Stage) -> Vec<(String, Vec<u8>)> {
         "/admin/v1/audit?limit=1000",
         "/admin/v1/brands",
         "/admin/v1/brands/acme/tokens",
+        "/admin/v1/tokens",
+        "/v1/acme/tokens",
         "/admin/v1/webhooks",
         "/admin/v1/overview",
         "/admin/v1/rejected",
@@ -156,6 +158,9 @@ async fn no_secret_appears_in_the_database_or_a_log() {
     let reader = create_token(&support, "acme", "read").await;
     hidden.extend(SecretForms::token("the reader's token", &reader));
     let _ = support.with_token(Some(&reader)).get("/v1/acme/webhooks").await.expect_status(200);
+    let (_, named) = create_support_token(&support, "Ada").await;
+    hidden.extend(SecretForms::token("the named support token", &named));
+    let _ = support.with_token(Some(&named)).get("/v1/acme/webhooks").await.expect_status(200);
     let webhook = rotate_secrets(&stage, &mut hidden).await;
     send_mistakes(&stage, &webhook, &reader).await;
     create_failing_endpoints(&stage).await;
@@ -213,7 +218,7 @@ async fn publish_refused_payloads(stage: &Stage) {
         producer.publish_raw("SOME.KEY", text.as_bytes(), Some("id")).await.expect("a confirm");
     }
     wait_rejected(&stage.brand.support, 4).await;
-    let _ = stage.brand.support.post(&format!("{REJECTED}/republish"), &json!({})).await.expect_status(202);
+    republish_rejected(&stage.brand.support, json!({})).await;
     let body = json!({"type": "NOTIFICATION.STRICT", "data": {"card": PAYLOAD}});
     let _ = stage.brand.api.post("/v1/acme/events", &body).await.expect_problem(422);
     let broken = format!("{{\"type\":\"{SMS}\",\"data\":\"{PAYLOAD}");

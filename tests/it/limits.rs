@@ -123,7 +123,7 @@ async fn redelivered_and_new_events_share_the_concurrency() {
     let old = stage.deliver_many(&webhook, 150).await;
     endpoint.always(Reply::ok().after(Duration::from_millis(30)));
 
-    let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR)});
+    let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR), "status": "all"});
     let job = stage.brand.redeliver_range(&webhook, &range).await;
     endpoint.wait_for_requests(old.len() + 20).await;
     stage.publish_many(100).await;
@@ -140,7 +140,7 @@ async fn redelivered_events_keep_to_their_share_while_deliverers_change() {
     let (endpoint, webhook) = create_webhook_with(&stage, json!({"maxConcurrency": 4})).await;
     stage.deliver_many(&webhook, 400).await;
     endpoint.always(Reply::ok().after(Duration::from_millis(30)));
-    let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR)});
+    let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR), "status": "all"});
     let before = endpoint.reset_max_in_flight();
     assert!(before <= 4, "{before}");
 

@@ -146,8 +146,7 @@ async fn data_of_every_size_arrives_byte_for_byte_at_each_attempt() {
     stage.platform.producer().await.publish_all(&events).await;
     stage.wait_settled(&webhook, "delivered", &events).await;
 
-    let range =
-        json!({"from": time_ago(Duration::from_secs(3600)), "to": time_ahead(Duration::from_secs(3600))});
+    let range = json!({"from": time_ago(Duration::from_secs(3600)), "to": time_ahead(Duration::from_secs(3600)), "status": "all"});
     let job = stage.brand.redeliver_range(&webhook, &range).await;
     stage.brand.wait_job(&job, "finished", WAIT_TIMEOUT).await;
 

@@ -6,7 +6,7 @@ use e2e::event::{Event, SMS};
 use e2e::poll::eventually;
 use e2e::raw_amqp::MAX_FRAME_BYTES;
 use e2e::raw_producer::{RawMessage, RawProducer, encode_header, encode_long, nested_arrays, nested_tables};
-use e2e::support::{REJECTED, wait_rejected};
+use e2e::support::{republish_rejected, wait_rejected};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -129,7 +129,7 @@ async fn unreadable_message_ids_are_not_duplicates() {
     for item in wait_rejected(&support, 2).await {
         assert_eq!((&item["reason"], &item["messageId"]), (&json!("unreadable"), &Value::Null), "{item}");
     }
-    let _ = support.post(&format!("{REJECTED}/republish"), &json!({})).await.expect_status(202);
+    republish_rejected(&support, json!({})).await;
     eventually("both are rejected because they have no id", WAIT_TIMEOUT, async || {
         let items = wait_rejected(&support, 2).await;
         let nameless = items.iter().all(|item| item["reason"] == "missing_id");

@@ -8,7 +8,7 @@ use e2e::event::Event;
 use e2e::poll::eventually;
 use e2e::raw_producer::{RawMessage, RawProducer};
 use e2e::receiver::Endpoint;
-use e2e::support::{REJECTED, wait_rejected};
+use e2e::support::{republish_rejected, wait_rejected};
 use serde_json::json;
 
 use crate::Stage;
@@ -58,14 +58,7 @@ async fn events_that_expire_without_a_router_are_rejected_and_republished() {
     assert_eq!(bodies, published.iter().map(String::as_str).collect(), "each is there and unaltered");
     assert!(items.iter().all(|item| item["reason"] == "expired"), "{items:#?}");
 
-    let answer = stage
-        .brand
-        .support
-        .post(&format!("{REJECTED}/republish"), &json!({}))
-        .await
-        .expect_status(202)
-        .json();
-    assert_eq!(answer["republished"], 20);
+    assert_eq!(republish_rejected(&stage.brand.support, json!({})).await, 20);
     for event in &events {
         endpoint.wait_for_event(event.id()).await;
     }

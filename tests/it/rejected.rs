@@ -3,18 +3,13 @@
 use e2e::WAIT_TIMEOUT;
 use e2e::brand::put_type;
 use e2e::event::{Event, ids};
-use e2e::support::{REJECTED, wait_rejected};
+use e2e::support::{REJECTED, delete_rejected, republish_rejected, run_rejected_job, wait_rejected};
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::Stage;
 
 const LATER: &str = "NOTIFICATION.LATER";
-
-async fn republish_rejected(stage: &Stage, body: Value) -> u64 {
-    let answer =
-        stage.brand.support.post(&format!("{REJECTED}/republish"), &body).await.expect_status(202).json();
-    answer["republished"].as_u64().unwrap_or_else(|| panic!("no number in {answer}"))
-}
 
 /// Returns the listed reasons, sorted.
 fn listed_reasons(items: &[Value]) -> Vec<&str> {
@@ -60,13 +55,13 @@ async fn a_republished_message_arrives_once_its_cause_is_fixed() {
     put_type(&stage.brand.support, LATER, &json!({"description": "Known at last"})).await;
     // The router may learn of the type a moment later, and puts the messages that it still rejects back into
     // the queue.
-    assert_eq!(republish_rejected(&stage, json!({})).await, 6);
+    assert_eq!(republish_rejected(&stage.brand.support, json!({})).await, 6);
     e2e::poll::eventually("all have arrived", WAIT_TIMEOUT, async || {
         let arrived = endpoint.count_by_event().len();
         if arrived == 5 {
             return Ok(());
         }
-        republish_rejected(&stage, json!({})).await;
+        republish_rejected(&stage.brand.support, json!({})).await;
         Err(arrived.to_string())
     })
     .await;
@@ -86,7 +81,7 @@ async fn republishing_respects_its_limit_and_all_can_be_deleted() {
         producer.publish_raw("SOME.KEY", format!("no JSON: {n}").as_bytes(), None).await.expect("a confirm");
     }
     wait_rejected(&stage.brand.support, 7).await;
-    assert_eq!(republish_rejected(&stage, json!({"limit": 3})).await, 3);
+    assert_eq!(republish_rejected(&stage.brand.support, json!({"limit": 3})).await, 3);
     let items = wait_rejected(&stage.brand.support, 7).await;
     let mut bodies: Vec<_> = items.iter().map(|item| item["body"].to_string()).collect();
     bodies.sort();
@@ -103,16 +98,16 @@ async fn republishing_respects_its_limit_and_all_can_be_deleted() {
     let _ = stage.brand.api.post(&republish_path, &json!({})).await.expect_problem(403);
     let _ = stage.brand.api.delete(REJECTED).await.expect_problem(403);
 
-    let _ = stage.brand.support.delete(REJECTED).await.expect_status(204);
+    assert_eq!(delete_rejected(&stage.brand.support, "").await, 7);
     assert_eq!(wait_rejected(&stage.brand.support, 0).await, [] as [Value; 0]);
-    assert_eq!(republish_rejected(&stage, json!({})).await, 0);
+    assert_eq!(republish_rejected(&stage.brand.support, json!({})).await, 0);
 }
 
 async fn read_summary(stage: &Stage) -> Value {
     stage.brand.support.get(&format!("{REJECTED}/summary")).await.expect_status(200).json()
 }
 
-/// Publishes `per_brand` events of an unknown type for two brands, and as many messages without a brand.
+/// Publishes `per_brand` events of an unknown type for two brands, and the same number of messages without a brand.
 async fn reject_of_brands(stage: &Stage, per_brand: usize) {
     let producer = stage.platform.producer().await;
     e2e::brand::Brand::create(&stage.brand.support, "other", &[]).await;
@@ -136,14 +131,18 @@ async fn rejected_messages_are_counted_listed_and_deleted_by_brand_and_reason() 
         .as_array()
         .expect("groups")
         .iter()
-        .map(|group| (group["brandId"].clone(), group["reason"].clone(), group["messages"].clone()))
+        .map(|group| ["brandId", "reason", "type", "messages"].map(|member| group[member].clone()))
         .collect();
     let expected = [
-        (json!(null), json!("invalid_json"), json!(4)),
-        (json!("acme"), json!("unknown_type"), json!(4)),
-        (json!("other"), json!("unknown_type"), json!(4)),
+        [json!(null), json!("invalid_json"), json!(null), json!(4)],
+        [json!("acme"), json!("unknown_type"), json!(LATER), json!(4)],
+        [json!("other"), json!("unknown_type"), json!(LATER), json!(4)],
     ];
     assert_eq!(groups, expected, "{summary}");
+    for group in summary["items"].as_array().expect("groups") {
+        let [first, last] = ["first", "last"].map(|member| group[member].as_str().expect("a time"));
+        assert!(first <= last && last.len() == 24, "{group}");
+    }
     assert_eq!((&summary["total"], &summary["complete"]), (&json!(12), &json!(true)), "{summary}");
 
     let list =
@@ -158,10 +157,9 @@ async fn rejected_messages_are_counted_listed_and_deleted_by_brand_and_reason() 
         let _ = support.get(&format!("{REJECTED}?{query}")).await.expect_problem(400);
     }
 
-    let deleted = support.delete(&format!("{REJECTED}?brandId=acme")).await.expect_status(200).json();
-    assert_eq!(deleted, json!({"deleted": 4, "complete": true}));
-    let deleted = support.delete(&format!("{REJECTED}?reason=invalid_json")).await.expect_status(200).json();
-    assert_eq!(deleted, json!({"deleted": 4, "complete": true}));
+    assert_eq!(delete_rejected(support, &format!("brandId=acme&type={LATER}.OTHER")).await, 0);
+    assert_eq!(delete_rejected(support, &format!("brandId=acme&type={LATER}")).await, 4);
+    assert_eq!(delete_rejected(support, "reason=invalid_json").await, 4);
     let rest = wait_rejected(support, 4).await;
     assert!(rest.iter().all(|item| item["brandId"] == "other"), "the others return unharmed: {rest:?}");
     assert_eq!(listed_reasons(&rest), ["unknown_type"; 4]);
@@ -176,7 +174,7 @@ async fn republishing_by_brand_leaves_the_messages_of_others() {
     put_type(support, LATER, &json!({"description": "Known at last"})).await;
     e2e::poll::eventually("the events of the brand arrive", WAIT_TIMEOUT, async || {
         let body = json!({"brandId": "acme", "reason": "unknown_type"});
-        republish_rejected(&stage, body).await;
+        republish_rejected(&stage.brand.support, body).await;
         let arrived = endpoint.count_by_event().len();
         if arrived == 3 { Ok(()) } else { Err(arrived.to_string()) }
     })
@@ -185,12 +183,44 @@ async fn republishing_by_brand_leaves_the_messages_of_others() {
     assert!(rest.iter().all(|item| item["brandId"] != "acme"), "{rest:?}");
     let entries = e2e::support::list_audit(support).await;
     let actions: Vec<_> = entries.iter().filter_map(|entry| entry["action"].as_str()).collect();
-    assert!(actions.contains(&"rejected.republish.begin") && actions.contains(&"rejected.republish"));
-    let outcome = entries.iter().find(|entry| entry["action"] == "rejected.republish").expect("an outcome");
-    assert_eq!((&outcome["brandId"], &outcome["after"]["reason"]), (&json!("acme"), &json!("unknown_type")));
+    assert!(actions.contains(&"rejected.republish"), "{actions:?}");
+    let entry = entries.iter().find(|entry| entry["action"] == "rejected.republish").expect("an entry");
+    assert_eq!((&entry["brandId"], &entry["after"]["reason"]), (&json!("acme"), &json!("unknown_type")));
+    assert_eq!(
+        (&entry["outcome"], &entry["after"]["state"]),
+        (&json!("done"), &json!("finished")),
+        "{entry}"
+    );
     let refused =
         support.post(&format!("{REJECTED}/republish"), &json!({"brandId": "a b", "reason": 1})).await;
     assert_eq!(refused.error_pointers(), ["/brandId", "/reason"]);
+}
+
+#[tokio::test]
+async fn a_job_is_narrowed_wherever_its_filter_is_given() {
+    let stage = Stage::new().await;
+    let support = &stage.brand.support;
+    reject_of_brands(&stage, 2).await;
+    let republish = format!("{REJECTED}/republish");
+    let run = async |method: Method, path: &str, body: Option<Value>| {
+        let job = run_rejected_job(support, method, path, body).await;
+        assert_eq!(job["state"], "finished", "{job}");
+        job["done"].clone()
+    };
+    assert_eq!(run(Method::POST, &format!("{republish}?brandId=acme"), None).await, 2);
+    wait_rejected(support, 6).await;
+    assert_eq!(run(Method::POST, &format!("{republish}?brandId=acme"), Some(json!({"limit": 1}))).await, 1);
+    wait_rejected(support, 6).await;
+    assert_eq!(run(Method::DELETE, REJECTED, Some(json!({"reason": "invalid_json"}))).await, 2);
+    assert_eq!(wait_rejected(support, 4).await.len(), 4, "the others stay");
+
+    let twice = format!("{republish}?brandId=acme");
+    let refused = support.post(&twice, &json!({"brandId": "acme"})).await;
+    assert_eq!(refused.error_pointers(), ["/brandId"]);
+    let _ = support.post(&format!("{republish}?brand=acme"), &json!({})).await.expect_problem(400);
+    let refused = support.send(Method::DELETE, REJECTED, Some(json!({"limit": 1}).to_string())).await;
+    assert_eq!(refused.error_pointers(), ["/limit"], "all messages would be deleted");
+    assert_eq!(wait_rejected(support, 4).await.len(), 4);
 }
 
 #[tokio::test]
@@ -234,7 +264,7 @@ async fn a_brand_beyond_its_share_loses_its_own_rejected_messages_alone() {
         if dropped > 0.0 { Ok(()) } else { Err("none dropped".to_owned()) }
     })
     .await;
-    let _ = stage.brand.support.delete(&format!("{REJECTED}?brandId=acme")).await.expect_status(200);
+    delete_rejected(&stage.brand.support, "brandId=acme").await;
     producer.publish(&Event::new("other", LATER)).await;
     let rest = wait_rejected(&stage.brand.support, 1).await;
     assert_eq!(rest[0]["brandId"], "other", "{rest:?}");
@@ -244,7 +274,7 @@ async fn a_brand_beyond_its_share_loses_its_own_rejected_messages_alone() {
     })
     .await;
     // Emptying the queue frees the share.
-    let _ = stage.brand.support.delete(REJECTED).await.expect_status(204);
+    delete_rejected(&stage.brand.support, "").await;
     e2e::poll::eventually("the brand has room again", WAIT_TIMEOUT, async || {
         producer.publish(&Event::new("acme", LATER)).await;
         let summary = read_summary(&stage).await;
@@ -275,13 +305,11 @@ async fn requests_of_all_replicas_take_turns_and_see_all_messages() {
     let answer = list(1, "?brandId=acme&limit=1000").await;
     assert_eq!((&answer["total"], &answer["complete"]), (&json!(90), &json!(true)), "{answer}");
     let deleting = async |api: usize, brand: &str| {
-        let path = format!("{REJECTED}?brandId={brand}");
-        stage.platform.support_of(api).delete(&path).await.expect_status(200).json()
+        delete_rejected(&stage.platform.support_of(api), &format!("brandId={brand}")).await
     };
     let deleted = tokio::join!(deleting(0, "acme"), deleting(1, "other"));
-    let expected = json!({"deleted": 30, "complete": true});
-    assert_eq!(deleted, (expected.clone(), expected));
-    let _ = stage.platform.support_of(1).delete(REJECTED).await.expect_status(204);
+    assert_eq!(deleted, (30, 30));
+    assert_eq!(delete_rejected(&stage.platform.support_of(1), "").await, 30);
     assert_eq!(wait_rejected(&stage.brand.support, 0).await, [] as [Value; 0]);
 }
 
@@ -315,7 +343,7 @@ async fn room_of_unknown_brands_is_returned_to_the_place_that_they_share() {
     for (query, left) in
         [("brandId=ghost1", [8, 1]), ("brandId=acme", [8, 0]), ("reason=unknown_brand", [4, 0])]
     {
-        let _ = stage.brand.support.delete(&format!("{REJECTED}?{query}")).await.expect_status(200);
+        delete_rejected(&stage.brand.support, query).await;
         wait_usage(left).await;
     }
 }

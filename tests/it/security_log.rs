@@ -1,7 +1,7 @@
 //! The security log, and the notices at the start (`crates/SECURITY.md`).
 
 use e2e::WAIT_TIMEOUT;
-use e2e::brand::create_token;
+use e2e::brand::{create_support_token, create_token};
 use e2e::platform::Platform;
 use e2e::poll::eventually;
 use e2e::process::Process;
@@ -39,14 +39,18 @@ async fn refused_requests_and_readings_of_secrets_are_logged_with_address_token_
     let _ = stage.brand.api.with_token(Some(&reader)).get(&secret).await.expect_status(403);
     let _ = stage.brand.api.get(&secret).await.expect_status(200);
     let _ = stage.brand.support.get(&secret).await.expect_status(200);
+    let (ada, named) = create_support_token(&stage.brand.support, "Ada").await;
+    let _ = stage.brand.support.with_token(Some(&named)).get(&secret).await.expect_status(200);
 
     let line = wait_line(api, &["security", "401", "127.0.0.1", "/v1/{brandId}/webhooks"]).await;
     assert!(line.contains("caller=none"), "{line}");
     wait_line(api, &["security", "403", "127.0.0.1", &id("read"), route]).await;
     wait_line(api, &["security", "was read", "127.0.0.1", &id("write"), route, &webhook.id]).await;
-    wait_line(api, &["security", "was read", "127.0.0.1", "support", route, &webhook.id]).await;
+    wait_line(api, &["security", "was read", "127.0.0.1", "caller=support ", route, &webhook.id]).await;
+    let named_caller = format!("caller=support:{ada} ");
+    wait_line(api, &["security", "was read", "127.0.0.1", &named_caller, route, &webhook.id]).await;
     let log = api.read_log();
-    for token in [wrong, &reader, stage.brand.api.token(), &webhook.secret] {
+    for token in [wrong, &reader, &named, stage.brand.api.token(), &webhook.secret] {
         assert!(!log.contains(token), "{log}");
     }
 }

@@ -56,16 +56,17 @@ const ROUTES: [(&str, &str, &str); 12] = [
     ("GET", "/events/EVENT/attempts", ""),
     ("GET", "/stats", ""),
     ("POST", "/events/EVENT/redeliver", "{}"),
-    ("POST", "/redeliver", r#"{"from":"2026-01-01T00:00:00Z","to":"2026-01-02T00:00:00Z"}"#),
+    ("POST", "/redeliver", r#"{"from":"2026-01-01T00:00:00Z","to":"2026-01-02T00:00:00Z","status":"all"}"#),
     ("POST", "/secret/rotate", "{}"),
     ("POST", "/test", "{}"),
 ];
 
 /// Routes for support only.
-const ADMIN_ROUTES: [&str; 6] = [
+const ADMIN_ROUTES: [&str; 7] = [
     "/admin/v1/brands",
     "/admin/v1/webhooks",
     "/admin/v1/brands/acme/tokens",
+    "/admin/v1/tokens",
     "/admin/v1/overview",
     "/admin/v1/rejected",
     "/admin/v1/audit",

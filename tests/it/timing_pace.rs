@@ -57,7 +57,7 @@ async fn thousands_of_redeliveries_do_not_delay_new_events() {
     let alone = measure_latencies(&stage, &endpoint, async || true).await;
 
     let before = endpoint.requests().len();
-    let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR)});
+    let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR), "status": "all"});
     let job = stage.brand.redeliver_range(&webhook, &range).await;
     let began = Instant::now();
     endpoint.wait_for_requests(before + 100).await;
@@ -101,7 +101,7 @@ async fn two_deliverers_together_keep_a_webhooks_rate() {
     .await;
     let settled = endpoint.requests().len();
 
-    let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR), "type": SMS});
+    let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR), "type": SMS, "status": "all"});
     let job = stage.brand.redeliver_range(&webhook, &range).await;
     stage.publish_many(30).await;
     stage.brand.wait_job_finished(&job).await;

@@ -118,6 +118,13 @@ impl Brand {
         self.api.list(&self.webhooks_path(&format!("/{}/events/{event}/attempts", webhook.id)), 100).await
     }
 
+    /// Returns the exchange of an attempt.
+    pub async fn read_exchange(&self, webhook: &Webhook, event: &str, attempt: &Value) -> Value {
+        let attempt = attempt["attemptId"].as_str().unwrap_or_else(|| panic!("no attemptId in {attempt}"));
+        let path = self.webhook_path(webhook, &format!("/events/{event}/attempts/{attempt}"));
+        self.api.get(&path).await.expect_status(200).json()
+    }
+
     /// Returns the path of a webhook's resource, such as `/secret`.
     #[must_use]
     pub fn webhook_path(&self, webhook: &Webhook, rest: &str) -> String {
@@ -197,6 +204,16 @@ impl Brand {
         })
         .await;
     }
+}
+
+/// Creates a named token of support. Returns its id and the token.
+///
+/// # Panics
+/// When the API refuses.
+pub async fn create_support_token(support: &Api, name: &str) -> (String, String) {
+    let created = support.post("/admin/v1/tokens", &json!({"name": name})).await.expect_status(201).json();
+    let field = |field: &str| created[field].as_str().expect("a text").to_owned();
+    (field("id"), field("token"))
 }
 
 /// Creates a token for a brand.

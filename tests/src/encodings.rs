@@ -75,7 +75,8 @@ impl SecretForms {
     /// When it is not a token.
     #[must_use]
     pub fn token(what: &str, token: &str) -> [Self; 2] {
-        let encoded = token.strip_prefix("prt_").expect("a token");
+        let prefixes = ["prt_", "prs_"];
+        let encoded = prefixes.iter().find_map(|prefix| token.strip_prefix(prefix)).expect("a token");
         let bytes = URL_SAFE_NO_PAD.decode(encoded).expect("base64url");
         [
             Self::new(&format!("{what} (text)"), encoded.as_bytes()),

@@ -21,6 +21,8 @@ pub struct Event {
     pub event_type: String,
     /// Its time; `None` leaves it to the router.
     pub created: Option<String>,
+    /// Its key, if it has one.
+    pub key: Option<String>,
     /// Any JSON, kept byte for byte.
     pub data: String,
 }
@@ -35,6 +37,7 @@ impl Event {
             brand_id: brand_id.to_owned(),
             event_type: event_type.to_owned(),
             created: None,
+            key: None,
             data: r#"{"phoneNumber":"+1234456789","message":"I am an SMS message","locale":"en-US"}"#
                 .to_owned(),
         }
@@ -66,6 +69,13 @@ impl Event {
         self
     }
 
+    /// Sets the key.
+    #[must_use]
+    pub fn key(mut self, key: &str) -> Self {
+        self.key = Some(key.to_owned());
+        self
+    }
+
     /// Moves the identity to this AMQP property, so that the body has no id.
     #[must_use]
     pub fn message_id(mut self, id: &str) -> Self {
@@ -88,8 +98,10 @@ impl Event {
     pub fn body(&self) -> String {
         let id = self.id.as_ref().map(|id| format!(r#""id":"{id}","#)).unwrap_or_default();
         let created = self.created.as_ref().map(|at| format!(r#""created":"{at}","#)).unwrap_or_default();
+        let key = self.key.as_ref().map(|key| format!(r#""key":{},"#, serde_json::Value::from(key.as_str())));
+        let key = key.unwrap_or_default();
         format!(
-            r#"{{{id}"brandId":"{}","type":"{}",{created}"data":{}}}"#,
+            r#"{{{id}"brandId":"{}","type":"{}",{created}{key}"data":{}}}"#,
             self.brand_id, self.event_type, self.data
         )
     }

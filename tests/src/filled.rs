@@ -23,12 +23,18 @@ const MADE: &str = "
 
 /// 600 bytes of JSON for each event.
 const EVENTS: &str = r#"
-    INSERT INTO events (id, brand_id, created, type, data)
-    SELECT id, $4::text, created, type,
+    INSERT INTO events (id, brand_id, created, type, received, routing_version, key, data)
+    SELECT id, $4::text, created, type, created, 1, CASE WHEN n % 10 = 0 THEN 'order ' || n END,
            rpad('{"phoneNumber":"+49' || lpad(n::text, 11, '0') || '","locale":"de-DE","message":"'
                 || md5(n::text) || md5('a' || n) || md5('b' || n), 598, md5('c' || n)) || '"}'
     FROM made
 "#;
+
+/// The deduplication keys, as if each event had been published with a `message_id`.
+const KEYS: &str = "
+    INSERT INTO event_keys (brand_id, key, epoch, event_id, created)
+    SELECT $4::text, 'm:message-' || n, 1, id, created FROM made
+";
 
 const DELIVERIES: &str = "
     INSERT INTO deliveries (webhook_id, created, event_id, brand_id, type, status, generation, attempts,
@@ -60,8 +66,9 @@ impl Filled {
         let filled = Self { events, began: Utc::now() - SPREAD };
         client.batch_execute("SET synchronous_commit = off").await.expect("a setting");
         filled.insert(client, EVENTS, &[&brand]).await;
+        filled.insert(client, KEYS, &[&brand]).await;
         filled.insert(client, DELIVERIES, &[&brand, &webhook]).await;
-        client.batch_execute("VACUUM (ANALYZE) events, deliveries").await.expect("statistics");
+        client.batch_execute("VACUUM (ANALYZE) events, event_keys, deliveries").await.expect("statistics");
         eprintln!("filled with {events} deliveries in {:?}", started.elapsed());
         filled
     }

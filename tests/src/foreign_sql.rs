@@ -13,7 +13,8 @@ use crate::poll::eventually;
 /// Bounds the wait for a schema change, because services use the tables.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The tables that have a partition for each day.
-const DAILY_TABLES: [&str; 4] = ["events", "deliveries", "attempts", "webhook_activity"];
+const DAILY_TABLES: [&str; 6] =
+    ["events", "deliveries", "attempts", "webhook_activity", "unmatched_events", "event_duplicates"];
 /// Age in days of a day that no test's retention keeps.
 const EXPIRED_DAYS: u64 = 12;
 /// Lists all tables, including the partitions, because a dump locks each of them.

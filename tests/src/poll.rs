@@ -5,8 +5,18 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// Interval of the checks.
+/// Minimum interval of the checks.
 const POLL_INTERVAL: Duration = Duration::from_millis(40);
+/// Pause after a check, as a multiple of the time that the check took. So a waiting test leaves the processor to the
+/// services that it waits for, however much the check reads.
+const PAUSE_PER_CHECK: u32 = 4;
+/// Maximum pause after a check.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// Returns the pause after a check that took this long.
+pub(crate) fn pause_after(check: Duration) -> Duration {
+    (check * PAUSE_PER_CHECK).min(MAX_PAUSE)
+}
 
 /// Calls `check` until it returns `Ok`, and returns the value. The check returns its observation as an error.
 ///
@@ -19,11 +29,12 @@ where
     let deadline = Instant::now() + timeout;
     let mut last = String::from("nothing");
     loop {
+        let begun = Instant::now();
         match timeout_at(deadline, check()).await {
             Ok(Ok(value)) => return value,
             Ok(Err(seen)) => last = seen,
             Err(_) => panic!("not within {timeout:?}: {what}; last seen: {last}"),
         }
-        sleep(POLL_INTERVAL).await;
+        sleep(pause_after(begun.elapsed()).max(POLL_INTERVAL)).await;
     }
 }

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use self::requests::Shared;
 pub use self::requests::{Received, Witness};
 use crate::WAIT_TIMEOUT;
+use crate::poll::pause_after;
 use crate::ports::Port;
 use crate::script::{Reply, Script};
 use crate::tls::{Authority, server_config};
@@ -196,10 +197,12 @@ impl Endpoint {
         let deadline = tokio::time::Instant::now() + timeout;
         loop {
             changed.borrow_and_update();
+            let begun = tokio::time::Instant::now();
             let all = self.requests();
             if wanted(&all) {
                 return all;
             }
+            tokio::time::sleep(pause_after(begun.elapsed())).await;
             if tokio::time::timeout_at(deadline, changed.changed()).await.is_err() {
                 panic!("not within {timeout:?}: {what}; {} requests came: {}", all.len(), summarize(&all));
             }

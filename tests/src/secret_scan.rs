@@ -13,7 +13,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use crate::encodings::{MIN_FORM_BYTES, SecretForms};
 
 /// Prefixes of webhooks' secrets, of their private keys and of tokens.
-const PREFIXES: [&str; 3] = ["whsec_", "whsk_", "prt_"];
+const PREFIXES: [&str; 4] = ["whsec_", "whsk_", "prt_", "prs_"];
 
 static SECRETS: LazyLock<Mutex<BTreeSet<String>>> = LazyLock::new(Mutex::default);
 

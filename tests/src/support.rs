@@ -1,5 +1,6 @@
 //! Support's actions, with the support token.
 
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::WAIT_TIMEOUT;
@@ -22,6 +23,48 @@ pub async fn disable_webhook(support: &Api, webhook: &Webhook, detail: &str) -> 
 pub async fn enable_webhook(support: &Api, webhook: &Webhook, body: &Value) -> Value {
     let path = format!("/admin/v1/webhooks/{}/enable", webhook.id);
     support.post(&path, body).await.expect_status(200).json()
+}
+
+/// Starts a job on rejected messages with this request, and returns the job at its end. Waits for a job before it.
+///
+/// # Panics
+/// When the request is refused for another reason.
+pub async fn run_rejected_job(support: &Api, method: Method, path: &str, body: Option<Value>) -> Value {
+    let what = format!("the job of {method} {path} has ended");
+    let started = eventually(&what, WAIT_TIMEOUT, async || {
+        let body = body.as_ref().map(ToString::to_string);
+        let answer = support.send(method.clone(), path, body).await;
+        if answer.status == 409 { Err(answer.text) } else { Ok(answer) }
+    })
+    .await
+    .expect_status(202);
+    let location = started.headers["location"].to_str().expect("a path").to_owned();
+    eventually(&what, WAIT_TIMEOUT, async || {
+        let job = support.get(&location).await.expect_status(200).json();
+        if job["state"] == "running" { Err(job.to_string()) } else { Ok(job) }
+    })
+    .await
+}
+
+/// Republishes the rejected messages that a body such as `{"brandId":"acme"}` names, and returns how many they were.
+///
+/// # Panics
+/// When the job does not end well.
+pub async fn republish_rejected(support: &Api, body: Value) -> u64 {
+    let path = format!("{REJECTED}/republish");
+    let job = run_rejected_job(support, Method::POST, &path, Some(body)).await;
+    assert_eq!(job["state"], "finished", "{job}");
+    job["done"].as_u64().unwrap_or_else(|| panic!("no number in {job}"))
+}
+
+/// Deletes the rejected messages that a query such as `brandId=acme` names, and returns how many they were.
+///
+/// # Panics
+/// When the job does not end well.
+pub async fn delete_rejected(support: &Api, query: &str) -> u64 {
+    let job = run_rejected_job(support, Method::DELETE, &format!("{REJECTED}?{query}"), None).await;
+    assert_eq!(job["state"], "finished", "{job}");
+    job["done"].as_u64().unwrap_or_else(|| panic!("no number in {job}"))
 }
 
 /// Waits until this number of messages is listed as rejected, and returns the list.

@@ -20,6 +20,8 @@ pub struct WireRequest {
     pub connection: usize,
     /// Its number on the connection, counted from 1.
     pub number: usize,
+    /// The request line and the headers, byte for byte.
+    pub head: String,
     /// The target of the request line, byte for byte.
     pub target: String,
     /// Headers by their names in lower case.
@@ -256,5 +258,5 @@ fn parse_head(head: &str, connection: usize, number: usize) -> WireRequest {
     let target = lines.next().and_then(|line| line.split(' ').nth(1)).unwrap_or_default().to_owned();
     let headers = lines.filter_map(|line| line.split_once(':'));
     let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
-    WireRequest { connection, number, target, headers, body: Vec::new() }
+    WireRequest { connection, number, head: head.to_owned(), target, headers, body: Vec::new() }
 }

@@ -59,6 +59,11 @@ impl Reader {
         json(&self.get(path).await)["nextCursor"].as_str().map(str::to_owned)
     }
 
+    /// The id of the event at this path.
+    pub(crate) async fn read_id(&self, path: &str) -> String {
+        json(&self.get(path).await)["id"].as_str().expect("an id").to_owned()
+    }
+
     async fn get(&self, path: &str) -> String {
         let request = self.client.get(format!("{}{path}", self.base)).bearer_auth(&self.token);
         let answer = request.send().await.expect("an answer");

@@ -12,6 +12,9 @@ const STRIDE: i64 = 10;
 /// Neighbours of a page that are measured with it, so that the requests do not all read the same rows.
 const NEIGHBOURS: usize = 20;
 
+/// Events that are looked up in turn, each with a key.
+const LOOKUPS: i64 = 100;
+
 /// A listing, identified by its query without the limit.
 struct Listing<'a> {
     reader: &'a Reader,
@@ -51,7 +54,32 @@ pub(crate) async fn all(reader: &Reader, webhook: &str, filled: &Filled) -> Vec<
     ] {
         pages.push(listing(whole(more)).page(name, deep).await);
     }
+    let brand = webhook.split_once("/webhooks/").expect("a webhook's path").0;
+    pages.extend(lookups(reader, brand, filled).await);
     pages
+}
+
+/// Returns the lookups of "Where is my event?" of this brand (a path of the API), spread over all events.
+async fn lookups(reader: &Reader, brand: &str, filled: &Filled) -> Vec<Page> {
+    let tens = (filled.events / 10).max(1);
+    let numbers: Vec<i64> = (0..LOOKUPS).map(|at| at * tens / LOOKUPS * 10).collect();
+    let by = |name: &str, path: &dyn Fn(i64) -> String| Page {
+        name: name.to_owned(),
+        paths: numbers.iter().map(|number| path(*number)).collect(),
+    };
+    let by_message_id = by("lookup by message_id", &|number| format!("{brand}/events/message-{number}"));
+    let mut ids = Vec::new();
+    for path in &by_message_id.paths {
+        ids.push(reader.read_id(path).await);
+    }
+    let by_id = ids.iter().map(|id| format!("{brand}/events/{id}")).collect();
+    vec![
+        Page { name: "lookup by id".to_owned(), paths: by_id },
+        by_message_id,
+        by("events with a key", &|number| format!("{brand}/events?key=order%20{number}")),
+        by("search by key", &|number| format!("{brand}/search?q=order%20{number}")),
+        Page { name: "events of the brand".to_owned(), paths: vec![format!("{brand}/events?limit={LIMIT}")] },
+    ]
 }
 
 impl Listing<'_> {

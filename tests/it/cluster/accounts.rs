@@ -16,7 +16,7 @@ use e2e::rabbit_server::Server;
 use e2e::raw_producer::{RawMessage, RawProducer};
 use e2e::receiver::Endpoint;
 use e2e::script::Reply;
-use e2e::support::{REJECTED, wait_rejected};
+use e2e::support::{delete_rejected, republish_rejected, wait_rejected};
 use http::Method;
 use lapin::options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeleteOptions};
 use lapin::{BasicProperties, Connection, ConnectionProperties};
@@ -145,8 +145,7 @@ async fn reject_and_republish(guarded: &Guarded, endpoint: &Endpoint) {
         if endpoint.count_by_event().contains_key(later.id()) {
             return Ok(());
         }
-        let republished = support.post(&format!("{REJECTED}/republish"), &json!({})).await;
-        let _ = republished.expect_status(202);
+        republish_rejected(support, json!({})).await;
         Err("not yet".to_owned())
     })
     .await;
@@ -156,8 +155,7 @@ async fn reject_and_republish(guarded: &Guarded, endpoint: &Endpoint) {
         if overview["rejected"] == 1 { Ok(()) } else { Err(overview.to_string()) }
     })
     .await;
-    let deleted = support.delete(REJECTED).await;
-    assert!([200, 202, 204].contains(&deleted.status), "{deleted:?}");
+    delete_rejected(support, "").await;
     wait_rejected(support, 0).await;
 }
 

@@ -53,7 +53,8 @@ impl Scene {
         let began = Instant::now();
         let cluster = RabbitCluster::start(server, handling).await;
         let builder = Platform::builder().broker(&cluster.url()).set("AMQP_URL", &amqp_url(&cluster));
-        let builder = builder.retries(RETRIES).without_health_rule();
+        // Five processes with the default of 8 may open 94 of the 100 connections that PostgreSQL allows by default.
+        let builder = builder.retries(RETRIES).without_health_rule().set("POSTRIDER_DATABASE_POOL", "4");
         let platform = builder.apis(1).routers(REPLICAS).deliverers(REPLICAS).start().await;
         let ledger = Arc::new(Ledger::default());
         let silence = Arc::new(Silence::in_front_of(ledger.clone()));

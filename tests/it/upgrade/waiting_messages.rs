@@ -12,7 +12,7 @@ use e2e::platform::Platform;
 use e2e::poll::eventually;
 use e2e::receiver::Endpoint;
 use e2e::script::Reply;
-use e2e::support::{REJECTED, wait_rejected};
+use e2e::support::{self, wait_rejected};
 use serde_json::json;
 
 use super::{PUBLISH_INTERVAL, SOME, previous_binaries, replace_process};
@@ -213,8 +213,7 @@ async fn republish_rejected(stage: &Stage, later: &[Event]) {
         if subscriber.endpoint.count_by_event().keys().eq(&ids(later)) {
             return Ok(());
         }
-        let republished = stage.brand.support.post(&format!("{REJECTED}/republish"), &json!({})).await;
-        let _ = republished.expect_status(202);
+        support::republish_rejected(&stage.brand.support, json!({})).await;
         Err(format!("{} have", subscriber.endpoint.count_by_event().len()))
     })
     .await;
