@@ -171,6 +171,15 @@ def check_versions():
     need(images == [{"name": "postrider", "newTag": workspace}], f"the image is not {workspace}: {images}")
 
 
+# Settings without which a node that hangs or loses the others takes the queues with it: deploy/rabbitmq/*.conf say why.
+BROKER_SETTINGS = {
+    "cluster_partition_handling = pause_minority",
+    "net_ticktime = 15",
+    "quorum_queue.continuous_membership_reconciliation.enabled = true",
+    "quorum_queue.continuous_membership_reconciliation.target_group_size = 3",
+}
+
+
 def check_broker():
     wanted = re.sub(r"%.*\n", "", Path("deploy/rabbitmq/advanced.config").read_text()).split()
     documents = resources(TOP / "servers")
@@ -182,6 +191,7 @@ def check_broker():
         lines = Path("deploy/rabbitmq", name).read_text().splitlines()
         missing = {line for line in lines if not line.startswith("#")} - given
         need(not missing, f"rabbitmq: {name} also says {missing}")
+    need(not BROKER_SETTINGS - given, f"rabbitmq: the manifest lacks {BROKER_SETTINGS - given}")
     loaded = next((line.split(" = ")[1] for line in given if line.startswith("load_definitions = ")), "")
     pod = broker["override"]["statefulSet"]["spec"]["template"]["spec"]
     mounts = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}

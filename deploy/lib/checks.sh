@@ -18,10 +18,14 @@ need_check_tools() {
   have chromium || missing+=(chromium)
   have promtool || missing+=(prometheus)
   have php || missing+=(php-cli)
+  [[ -e /usr/share/php/Illuminate/Http/autoload.php ]] || missing+=(php-illuminate-http)
+  have puma || missing+=(puma)
+  have ruby && ruby -e 'require "logger"; require "action_controller"' 2>/dev/null || missing+=(ruby ruby-actionpack)
+  have go || missing+=(golang-go)
   have openssl || missing+=(openssl)
   have ip || missing+=(iproute2)
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
-  [[ ${#missing[@]} -eq 0 ]] || install "to check scripts and alerts, look at the console and speak AMQP from Python" "${missing[@]}"
+  [[ ${#missing[@]} -eq 0 ]] || install "to check scripts and alerts, look at the console and run the snippets of the docs" "${missing[@]}"
 }
 
 # Creates a Python environment for the tests, and creates it again if its packages change.
@@ -157,8 +161,9 @@ check_up_and_down() (
   apart smoke
   trap 'deploy/down --purge' EXIT
   POSTRIDER_MASTER_KEY=$(head -c 32 /dev/urandom | base64)
-  export POSTRIDER_MASTER_KEY PATH=$logs/watched:$PATH
+  # Before the folder is in the path: an earlier run has left it there, and its programs would call themselves for good.
   watch_builders "$logs/watched"
+  export POSTRIDER_MASTER_KEY PATH=$logs/watched:$PATH
   deploy/up && deploy/up | tee "$logs/second-up.log" &&
     [[ $(grep -c 'runs already' "$logs/second-up.log") -eq 4 ]] && keys_stay_apart "$POSTRIDER_STATE"
 )
