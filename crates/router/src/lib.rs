@@ -230,8 +230,15 @@ impl Router {
             drained_after: None,
             renewals: renewals.clone(),
         };
+        // It ends with the consumers. A probe that is sent later would wait in the queue for the next router, and the
+        // messages behind it would not expire meanwhile.
+        let stop = self.consumer.stop.clone();
         let routing = failover::keep_events_routed(topology.clone(), self.consumer.prober.clone(), renew);
-        tasks::spawn_essential("intake watch", routing);
+        let watching = async move { stop.run_until_cancelled(routing).await.unwrap_or_default() };
+        tasks::spawn_named(
+            "intake watch",
+            tasks::run_until_stopped("intake watch", self.consumer.stop.clone(), watching),
+        );
         let spare = self.consumer.over(&self.spare);
         tokio::join!(
             self.consumer.consume_queue(event_queue(names.ingest_queue())),
