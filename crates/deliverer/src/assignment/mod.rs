@@ -157,7 +157,10 @@ impl Assignments {
         tokio::select! { () = stop.cancelled() => {}, _ = replicas.changed() => {} }
         while !stop.is_cancelled() {
             let alive = replicas.borrow().clone();
-            self.run_pass(&alive).await;
+            // A pass may wait for the database, and the workers would begin further attempts meanwhile.
+            if stop.run_until_cancelled(self.run_pass(&alive)).await.is_none() {
+                break;
+            }
             tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(ASSIGN_INTERVAL) => {} }
         }
         for assigned in self.assigned.values() {
