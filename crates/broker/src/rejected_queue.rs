@@ -304,8 +304,11 @@ impl RejectedReader {
                 }
                 let mut counted = Groups::new();
                 add_to_group(&mut counted, &message);
-                if let Some(publisher) = republish {
-                    self.queue.republish_message(publisher, message).await?;
+                if let Some(publisher) = republish
+                    && let Err(error) = self.queue.republish_message(publisher, message).await
+                {
+                    walk.last_kept = Some(delivery);
+                    return Err(error);
                 }
                 let acking = delivery.acker.ack(BasicAckOptions::default());
                 within(OPERATION_TIMEOUT, "take an acknowledgement", acking).await?;
