@@ -1,11 +1,12 @@
 // Every event of a brand, newest first, including those that no webhook received, with filters in the address.
 
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 import { listBrandEvents } from '../api/events';
 import type { EventView } from '../api/types';
 import { EVENT_CSV } from '../lib/csv-columns';
 import { DISPOSITION_CHOICES, DISPOSITION_WORDS } from '../lib/lookup';
 import { currentRange } from '../lib/time-range';
+import { useEdited } from '../lib/use-edited';
 import { usePages } from '../lib/use-pages';
 import { zoneName } from '../lib/zone';
 import { Link, setQuery, to, where, type PageProps } from '../router';
@@ -102,8 +103,7 @@ const columnsOf = (brand: string): Column<EventView>[] => [
 
 /** A text filter that becomes part of the address once the reader stops typing. */
 function TypedField({ label, name, value, placeholder, upper = false }: { label: string; name: string; value: string; placeholder: string; upper?: boolean }) {
-  const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
+  const [text, setText] = useEdited(value);
   const typed = upper ? text.trim().toUpperCase() : text.trim();
   useEffect(() => {
     if (typed === value) return;

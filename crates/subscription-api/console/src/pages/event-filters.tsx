@@ -1,9 +1,10 @@
 // The filters of the list of deliveries. They are part of the URL, so that people can share a view.
 
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 import { DELIVERY_STATUSES, OUTCOMES } from '../api/types';
 import { humanize } from '../lib/format';
 import { currentRange, type TimeRange } from '../lib/time-range';
+import { useEdited } from '../lib/use-edited';
 import { setQuery, where } from '../router';
 import { Button } from '../ui/basics';
 import { SelectField, TextField } from '../ui/fields';
@@ -60,8 +61,7 @@ const TYPING_PAUSE_MS = 500;
 
 /** A text that becomes part of the URL once it is valid and the reader stops typing. */
 function useTyped(value: string, isValid: (text: string) => boolean, set: (text: string) => void) {
-  const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
+  const [text, setText] = useEdited(value);
   const typed = text.trim().toUpperCase();
   const valid = typed === '' || isValid(typed);
   useEffect(() => {

@@ -1,8 +1,9 @@
 // The filters of lists of webhooks. They are part of the URL and apply when the reader stops typing.
 
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 import type { Query } from '../api/client';
 import { HEALTH_CHOICES } from '../lib/health';
+import { useEdited } from '../lib/use-edited';
 import { setQuery, where } from '../router';
 import { Button } from '../ui/basics';
 import { SelectField, TextField } from '../ui/fields';
@@ -49,8 +50,7 @@ export function WebhookFilters({ children }: { children?: preact.ComponentChildr
 
 /** A text that becomes the query parameter `name` when the reader stops typing. */
 export function TypedField({ label, placeholder, value, name }: { label: string; placeholder: string; value: string; name: string }) {
-  const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
+  const [text, setText] = useEdited(value);
   useEffect(() => {
     if (text.trim() === value) return;
     const timer = setTimeout(() => setQuery({ [name]: text.trim() }), TYPING_PAUSE_MS);

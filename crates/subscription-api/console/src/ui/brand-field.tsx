@@ -1,7 +1,8 @@
 // Picks a brand from a list. It applies once the text names a brand, so that typing sends no requests.
 
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 import { listBrands } from '../api/support';
+import { useEdited } from '../lib/use-edited';
 import { useResource } from '../lib/use-resource';
 import { TextField } from './fields';
 
@@ -10,8 +11,7 @@ const MAX_BRANDS = 1000;
 const BRAND_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 export function BrandField({ value, onChange }: { value: string; onChange: (brand: string) => void }) {
-  const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
+  const [text, setText] = useEdited(value);
   const { data } = useResource((signal) => listBrands({ limit: MAX_BRANDS }, signal), []);
   const brands = data?.items ?? [];
   const known = (typed: string) => brands.some(({ brandId }) => brandId === typed);
