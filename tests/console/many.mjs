@@ -50,7 +50,20 @@ async function countOf({ brand, webhook }) {
   return count;
 }
 
-export async function scrollThroughAll({ brand, token, webhook }) {
+/** A machine that stalls spoils one measurement; a slow page spoils both. */
+export async function scrollThroughAll(shop) {
+  try {
+    await scrollOnce(shop);
+  } catch (error) {
+    if (!(error instanceof Busy)) throw error;
+    console.log(`# ${error.message}; once more`);
+    await scrollOnce(shop);
+  }
+}
+
+class Busy extends Error {}
+
+async function scrollOnce({ brand, token, webhook }) {
   await withBrowser({}, async (page) => {
     await page.addInitScript(() => {
       globalThis.longTasks = [];
@@ -80,9 +93,9 @@ export async function scrollThroughAll({ brand, token, webhook }) {
     const longest = tasks[0] ?? 0;
     console.log(`# ${MANY} events scrolled through in ${took} ms; ${tasks.length} tasks over 50 ms, the longest ${longest} ms; at most ${most} rows in the page`);
     assert.ok(most <= MAX_ROWS, `${most} rows in the page`);
-    assert.ok((judged[0] ?? 0) <= MAX_TASK_MS, `the page was busy for ${judged[0]} ms`);
+    if (judged[0] > MAX_TASK_MS) throw new Busy(`the page was busy for ${judged[0]} ms`);
     const busy = judged.reduce((sum, task) => sum + task, 0);
-    assert.ok(busy <= MAX_BUSY_SHARE * took, `the page was busy for ${busy} of ${took} ms`);
+    if (busy > MAX_BUSY_SHARE * took) throw new Busy(`the page was busy for ${busy} of ${took} ms`);
     const rows = Number(await list.getAttribute('aria-rowcount')) - 1;
     assert.ok(rows >= MANY, `${rows} rows`);
 

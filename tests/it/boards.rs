@@ -64,7 +64,7 @@ async fn generate_load(stage: &Stage, webhook: &Webhook, flaky: &Endpoint) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_panel_shows_data_of_a_platform_under_load() {
-    let names = NameServer::start().await;
+    let names = NameServer::start();
     names.set("hooks.test", &["127.0.0.1"]);
     let builder = Platform::builder().deliverers(2).unlimited_requests();
     let stage = Stage::with_builder(builder.set("POSTRIDER_DNS_SERVERS", &names.setting())).await;

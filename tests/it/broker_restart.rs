@@ -41,7 +41,7 @@ async fn the_broker_killed_while_deliveries_are_in_flight_loses_nothing() {
 #[tokio::test]
 async fn the_broker_killed_while_retries_are_delayed_loses_nothing() {
     let mut broker = PrivateBroker::start().await;
-    let stage = Stage::with_builder(Platform::builder().broker(&broker.url()).many_retries("4s")).await;
+    let stage = Stage::with_builder(Platform::builder().broker(&broker.url()).many_retries("20s")).await;
     let (endpoint, webhook) = stage.create_webhook("/hook").await;
     endpoint.always(Reply::status(500));
     let events = Event::sms_batch("acme", 200);

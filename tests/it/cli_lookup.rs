@@ -86,7 +86,8 @@ async fn redelivery_jobs_are_listed_shown_and_named_in_conflicts() {
 
 #[tokio::test]
 async fn running_job_is_cancelled() {
-    let stage = Stage::with_builder(Platform::builder().one_attempt().without_health_rule()).await;
+    let builder = Platform::builder().one_attempt().without_health_rule();
+    let stage = Stage::with_builder(builder.set("POSTRIDER_REQUEST_TIMEOUT", "60s")).await;
     let (endpoint, webhook) = stage.create_webhook("/hook").await;
     endpoint.always(Reply::status(500));
     let events = stage.publish_many(3).await;

@@ -98,7 +98,7 @@ async fn the_deliverer_killed_with_requests_in_flight_retries_them() {
 
 #[tokio::test]
 async fn the_deliverer_killed_while_retries_are_delayed_loses_nothing() {
-    let mut stage = Stage::with_builder(Platform::builder().many_retries("3s")).await;
+    let mut stage = Stage::with_builder(Platform::builder().many_retries("15s")).await;
     let (endpoint, webhook) = stage.create_webhook("/hook").await;
     endpoint.always(Reply::status(500));
     let events = Event::sms_batch("acme", 80);
@@ -151,7 +151,7 @@ async fn the_deliverer_killed_again_and_again_under_load_loses_nothing() {
 
 #[tokio::test]
 async fn everything_killed_at_once_loses_no_confirmed_event() {
-    let mut stage = Stage::with_builder(Platform::builder().retries("2s,1s,1s")).await;
+    let mut stage = Stage::with_builder(Platform::builder().many_retries("2s")).await;
     let (endpoint, webhook) = stage.create_webhook("/hook").await;
     let fails = std::iter::repeat_n(Reply::status(500), 60);
     endpoint.answer(fails.chain([Reply::ok()]));
@@ -194,7 +194,7 @@ async fn services_recreate_the_topology_on_an_empty_broker() {
     let third = Event::sms("acme");
     producer.publish(&third).await;
     endpoint.wait_for_event(third.id()).await;
-    assert_eq!(stage.platform.rabbit().await.queue_depth(&queue).await, Some(0));
+    stage.platform.rabbit().await.wait_queue_depth(&queue, 0).await;
 }
 
 async fn start_and_wait(process: &mut Process) {

@@ -13,7 +13,7 @@ use crate::Stage;
 
 /// How long no delivery may arrive after the promotion: the wait for an answer of the old primary, passing it by, and
 /// retries. It hung for good before.
-const MAX_SILENCE: Duration = Duration::from_secs(25);
+const MAX_SILENCE: Duration = Duration::from_secs(40);
 /// How long all events may take to arrive.
 const CONVERGENCE_TIMEOUT: Duration = Duration::from_secs(90);
 

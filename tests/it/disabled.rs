@@ -241,7 +241,8 @@ async fn a_changed_webhook_stays_disabled() {
 
 #[tokio::test]
 async fn a_whole_backlog_is_held_and_sent() {
-    let mut stage = Stage::with_builder(Platform::builder().retries("1s")).await;
+    let builder = Platform::builder().retries("1s").set("POSTRIDER_REQUEST_TIMEOUT", "60s");
+    let mut stage = Stage::with_builder(builder).await;
     let endpoint = stage.receiver.endpoint("/hook");
     // With one request at a time, the others wait behind the one in flight.
     let one = json!({"endpoint": endpoint.url(), "events": ["NOTIFICATION"], "maxConcurrency": 1});

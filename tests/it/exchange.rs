@@ -1,5 +1,9 @@
 //! The exchange of an attempt: the request byte for byte as the endpoint received it, and what became of it (contract §4).
 
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use e2e::brand::Webhook;
 use e2e::event::{Event, SMS};
 use e2e::name_server::NameServer;
@@ -109,9 +113,14 @@ async fn a_request_is_shown_as_the_endpoint_received_it() {
 #[tokio::test]
 async fn retries_changed_endpoints_and_rotated_secrets_are_shown_as_they_were_sent() {
     let stage = Stage::with_builder(Platform::builder().retries("1s").without_health_rule()).await;
-    let answer = |request: &WireRequest| match request.number {
-        1 => WireReply::new("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"),
-        _ => WireReply::ok(),
+    let seen = Mutex::new(HashSet::new());
+    let answer = move |request: &WireRequest| {
+        let is_first = seen.lock().expect("the events").insert(request.event_id().to_owned());
+        if is_first {
+            WireReply::new("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n")
+        } else {
+            WireReply::ok()
+        }
     };
     let (server, webhook) = start_server(&stage, answer).await;
     let event = Event::sms("acme");
@@ -144,9 +153,10 @@ async fn response_headers_keep_their_bytes_within_their_limit() {
     let head = b"HTTP/1.1 103 Early\r\nlink: no\r\n\r\nHTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nX-Latin:  \xe4 \r\nset-cookie: b=2\r\n\
                  folded: a\r\n b\r\ncontent-length: 2\r\n\r\nok";
     let nul = b"HTTP/1.1 202 OK\r\nx-nul: a\0b\r\ncontent-length: 0\r\n\r\n";
-    let replies = [head.to_vec(), nul.to_vec()];
-    let (_server, webhook) =
-        start_server(&stage, move |request| WireReply::new(replies[request.number - 1].clone())).await;
+    let replies = Mutex::new(vec![nul.to_vec(), head.to_vec()]);
+    let reply =
+        move |_: &WireRequest| WireReply::new(replies.lock().expect("replies").pop().expect("a reply"));
+    let (_server, webhook) = start_server(&stage, reply).await;
 
     let response = attempt_one(&stage, &webhook).await["response"].clone();
     let headers = json!([
@@ -168,8 +178,10 @@ async fn response_headers_keep_their_bytes_within_their_limit() {
 async fn long_headers_and_bodies_are_cut_and_marked_and_a_redirect_names_its_target() {
     let stage = start_stage().await;
     let long = format!("x-long: {}\r\n", "a".repeat(MAX_HEADER_BYTES));
-    let (_server, webhook) = start_server(&stage, move |request| {
-        let (before, after) = if request.number == 1 { ("", long.as_str()) } else { (long.as_str(), "") };
+    let earlier = AtomicUsize::new(0);
+    let (_server, webhook) = start_server(&stage, move |_| {
+        let is_first = earlier.fetch_add(1, Ordering::Relaxed) == 0;
+        let (before, after) = if is_first { ("", long.as_str()) } else { (long.as_str(), "") };
         let head =
             format!("HTTP/1.1 302 Found\r\n{before}Location: https://elsewhere.example/?a=b\r\n{after}");
         WireReply::new(format!("{head}content-length: 5000\r\n\r\n{}", "b".repeat(5000)))
@@ -191,24 +203,32 @@ async fn long_headers_and_bodies_are_cut_and_marked_and_a_redirect_names_its_tar
 
 #[tokio::test]
 async fn the_phases_of_new_and_kept_connections_are_told_apart() {
-    let names = NameServer::start().await;
+    let names = NameServer::start();
     names.set("hooks.test", &["127.0.0.1"]);
     let builder = Platform::builder().retries("10m").set("POSTRIDER_DNS_SERVERS", &names.setting());
     let stage = Stage::with_builder(builder).await;
     let server = WireServer::start(&stage.platform.authority, |_| WireReply::ok()).await;
     let endpoint = server.url_of("hooks.test", "/");
-    let webhook = stage.brand.create_webhook(&endpoint, &[SMS]).await;
-
-    let first = attempt_one(&stage, &webhook).await;
-    let kept = attempt_one(&stage, &webhook).await;
+    // One at a time, and both at once, so that the second follows long before an idle connection is closed.
+    let webhook = json!({"endpoint": endpoint, "events": [SMS], "maxConcurrency": 1});
+    let webhook = stage.brand.create_webhook_with(&webhook).await;
+    let events = Event::sms_batch("acme", 2);
+    stage.platform.producer().await.publish_all(&events).await;
+    let mut exchanges = Vec::new();
+    for event in &events {
+        let attempts = stage.brand.wait_attempts(&webhook, event.id(), 1).await;
+        exchanges.push(stage.brand.read_exchange(&webhook, event.id(), &attempts[0]).await);
+    }
+    exchanges.sort_by_key(|exchange| exchange["timing"]["reusedConnection"] == true);
+    let [first, kept] = &exchanges[..] else { panic!("{exchanges:?}") };
 
     let phases = ["dnsMs", "connectMs", "tlsMs", "firstByteMs"];
     let took = |exchange: &Value| phases.map(|phase| exchange["timing"][phase].is_u64());
-    assert_eq!((took(&first), &first["timing"]["reusedConnection"]), ([true; 4], &json!(false)), "{first}");
+    assert_eq!((took(first), &first["timing"]["reusedConnection"]), ([true; 4], &json!(false)), "{first}");
     let expected = [false, false, false, true];
-    assert_eq!((took(&kept), &kept["timing"]["reusedConnection"]), (expected, &json!(true)), "{kept}");
+    assert_eq!((took(kept), &kept["timing"]["reusedConnection"]), (expected, &json!(true)), "{kept}");
     let address = endpoint.replace("https://hooks.test", "127.0.0.1").replace('/', "");
-    for exchange in [&first, &kept] {
+    for exchange in [first, kept] {
         assert_eq!(exchange["remoteAddress"], address, "{exchange}");
         assert_eq!(exchange["tls"], json!({"version": "TLS 1.3", "problem": null}), "{exchange}");
         assert_eq!(exchange["location"], Value::Null);
@@ -219,7 +239,7 @@ async fn the_phases_of_new_and_kept_connections_are_told_apart() {
 
 #[tokio::test]
 async fn an_exchange_without_a_connection_says_how_far_it_came() {
-    let names = NameServer::start().await;
+    let names = NameServer::start();
     names.set("inside.test", &["10.9.8.7"]);
     let builder = Platform::builder().retries("10m").set("POSTRIDER_DNS_SERVERS", &names.setting());
     let stage = Stage::with_builder(builder).await;

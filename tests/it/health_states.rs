@@ -51,7 +51,16 @@ async fn a_failing_endpoint_needs_attention_until_it_works_again() {
     let health = wait_state(&stage, &webhook, "failing").await;
     assert_eq!(health["successRate"], 0.0, "{health}");
     assert!(health["since"].is_string(), "{health}");
-    let overview = read_overview(&stage).await;
+    // What waits may have been counted a few seconds ago.
+    let overview = eventually("nothing waits", WAIT_TIMEOUT, async || {
+        let overview = read_overview(&stage).await;
+        if overview["attention"][0]["waiting"]["deliveries"] == 0 {
+            Ok(overview)
+        } else {
+            Err(overview.to_string())
+        }
+    })
+    .await;
     let attention = overview["attention"].as_array().expect("a list");
     let [entry] = &attention[..] else { panic!("{overview}") };
     assert_eq!(entry["webhook"]["id"], webhook.id, "{entry}");
@@ -60,7 +69,7 @@ async fn a_failing_endpoint_needs_attention_until_it_works_again() {
         "brandId": "acme", "name": "Brand acme", "contact": {"name": "Ada", "email": "ada@example.com"}
     });
     assert_eq!(entry["brand"], brand);
-    assert_eq!((&entry["waiting"]["deliveries"], &overview["attentionMore"]), (&json!(0), &json!(false)));
+    assert_eq!(overview["attentionMore"], false);
     let listed = stage.brand.support.list("/admin/v1/webhooks?health=failing", 100).await;
     assert_eq!(listed.iter().map(|webhook| &webhook["id"]).collect::<Vec<_>>(), [&json!(webhook.id)]);
 

@@ -26,7 +26,7 @@ const MAX_GROWTH_BYTES: u64 = 32 * 1024 * 1024;
 const MAX_GUESSES: usize = 2000;
 /// Wrong tokens at once. An address may have 64 connections (`crates/SECURITY.md`), and those of the requests before
 /// may not be closed yet.
-const GUESSES_AT_ONCE: usize = 20;
+const GUESSES_AT_ONCE: usize = 10;
 
 /// Two brands; the rich one owns every kind of resource.
 struct Scene {
@@ -46,11 +46,12 @@ impl Scene {
         let (_, own) = stage.create_webhook("/own").await;
         let endpoint = stage.receiver.endpoint("/rich");
         let webhook = rich.create_webhook(endpoint.url(), &["*"]).await;
-        rich.create_webhook(endpoint.url(), &["*"]).await;
+        let second = rich.create_webhook(endpoint.url(), &["*"]).await;
         let events = Event::sms_batch("rich", 2);
         stage.platform.producer().await.publish_all(&events).await;
-        for event in &events {
-            rich.wait_delivery_status(&webhook, event.id(), "delivered").await;
+        // The health of both shows.
+        for (event, webhook) in events.iter().flat_map(|event| [(event, &webhook), (event, &second)]) {
+            rich.wait_delivery_status(webhook, event.id(), "delivered").await;
         }
         let range = json!({"from": time_ago(HOUR), "to": time_ahead(HOUR), "status": "all"});
         let job = rich.redeliver_range(&webhook, &range).await;

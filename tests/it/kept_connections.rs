@@ -17,7 +17,7 @@ const EVENTS_IN_A_ROW: usize = 4;
 /// The 408 of a proxy on whose connection no request arrived in time.
 const UNSOLICITED_408: &str =
     "HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-const REQUEST_TIMEOUT_MS: u64 = 2_000;
+const REQUEST_TIMEOUT_MS: u64 = 5_000;
 
 /// Starts a platform whose first retry comes long after the test, so that each delivery has one attempt.
 async fn start_stage() -> Stage {
@@ -61,12 +61,22 @@ async fn attempt_on_kept_connection(
         (1, _) => on_kept.clone(),
         _ => fresh.clone(),
     };
-    let (server, webhook) = start_server(stage, choose).await;
-    let (_, first) = attempt_one(stage, &webhook).await;
-    assert_outcome(&first, &["delivered"], Some(200), "the first event");
-    let (event, attempt) = attempt_one(stage, &webhook).await;
+    let server = WireServer::start(&stage.platform.authority, choose).await;
+    // One at a time, and both at once, so that the second follows long before an idle connection is closed.
+    let webhook = json!({"endpoint": server.url(), "events": [SMS], "maxConcurrency": 1});
+    let webhook = stage.brand.create_webhook_with(&webhook).await;
+    let events = Event::sms_batch("acme", 2);
+    stage.platform.producer().await.publish_all(&events).await;
+    let mut attempted = Vec::new();
+    for event in &events {
+        let mut attempts = stage.brand.wait_attempts(&webhook, event.id(), 1).await;
+        assert_eq!(attempts.len(), 1, "{attempts:?}");
+        attempted.push((server.requests_of(event.id()), attempts.remove(0)));
+    }
     stage.brand.delete_webhook(&webhook).await;
-    let requests = server.requests_of(event.id());
+    attempted.sort_by_key(|(requests, _)| (requests[0].connection, requests[0].number));
+    let (requests, attempt) = attempted.pop().expect("the second event");
+    assert_outcome(&attempted[0].1, &["delivered"], Some(200), "the first event");
     assert_eq!((requests[0].connection, requests[0].number), (1, 2), "the connection was kept");
     let ids: Vec<_> = requests.iter().map(WireRequest::attempt_id).collect();
     assert!(ids.iter().all(|id| attempt["attemptId"] == **id), "one attempt: {ids:?} {attempt}");
@@ -151,7 +161,7 @@ async fn a_408_that_closes_a_kept_connection_is_no_answer() {
 #[tokio::test]
 async fn both_tries_are_within_one_request_timeout() {
     let builder = Platform::builder().retries("10m").without_health_rule();
-    let stage = Stage::with_builder(builder.set("POSTRIDER_REQUEST_TIMEOUT", "2s")).await;
+    let stage = Stage::with_builder(builder.set("POSTRIDER_REQUEST_TIMEOUT", "5s")).await;
     let dying = WireReply::nothing().then(End::Fin);
     let silent = WireReply::nothing().then(End::Silence);
     let (attempt, requests) = attempt_on_kept_connection(&stage, dying, silent).await;

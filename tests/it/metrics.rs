@@ -124,7 +124,8 @@ async fn the_page_and_the_services_have_the_same_metrics() {
 
 /// Waits until a metric of a process has this value, summed over the omitted labels.
 async fn wait_value(process: &Process, name: &str, value: f64) {
-    eventually(&format!("{name} is {value}"), WAIT_TIMEOUT, async || {
+    // A busy API counts every half minute.
+    eventually(&format!("{name} is {value}"), 2 * WAIT_TIMEOUT, async || {
         let (_, text) =
             http_get(process.ops_address(), "/metrics").await.map_err(|error| error.to_string())?;
         let rest = text.lines().filter_map(|line| line.strip_prefix(name));

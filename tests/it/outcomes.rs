@@ -82,7 +82,7 @@ async fn a_request_without_an_answer_in_time_is_a_timeout() {
 
 #[tokio::test]
 async fn a_name_that_does_not_resolve_is_dns() {
-    let names = NameServer::start().await;
+    let names = NameServer::start();
     let builder = Platform::builder().retries("10m").set("POSTRIDER_DNS_SERVERS", &names.setting());
     let stage = Stage::with_builder(builder).await;
     for host in ["webhooks.invalid", "missing.test"] {
@@ -122,6 +122,9 @@ async fn an_answer_that_is_not_http_is_protocol() {
 #[tokio::test]
 async fn an_address_forbidden_at_the_attempt_is_blocked() {
     let mut stage = start_stage().await;
+    // Its connections are counted, and deliverers of other tests may still call other ports that their receivers had.
+    let port = Port::reserve();
+    stage.receiver = Receiver::start_on(&stage.platform.authority, &port).await;
     let (endpoint, webhook) = stage.create_webhook("/hook").await;
     let deliverer = &mut stage.platform.deliverers[0];
     deliverer.kill();

@@ -106,7 +106,7 @@ async fn pausing_webhooks_with_a_backlog_delays_no_renewal_and_no_other_brand() 
         WEBHOOKS * EVENTS
     );
     assert!(
-        statements <= 1.0 + ends / MIN_ENDS_PER_STATEMENT,
+        statements <= 4.0 + ends / MIN_ENDS_PER_STATEMENT,
         "{statements} statements for {ends} deliveries"
     );
     assert!(stage.receiver.endpoint("/flood").requests().is_empty(), "a paused webhook is sent nothing");

@@ -63,7 +63,7 @@ async fn a_failed_event_gets_a_fresh_window_and_keeps_its_attempt_count() {
 
 #[tokio::test]
 async fn a_waiting_event_is_redelivered_in_place_of_its_retry() {
-    let stage = Stage::with_builder(Platform::builder().retries("10s,10s")).await;
+    let stage = Stage::with_builder(Platform::builder().retries("25s,25s")).await;
     let (endpoint, webhook) = stage.create_webhook("/hook").await;
     endpoint.answer([Reply::status(500), Reply::ok(), Reply::status(500), Reply::ok()]);
     let first = stage.publish_many(1).await.remove(0);

@@ -1,10 +1,12 @@
 //! Jobs that republish or delete rejected messages: one at a time, cancelled, and taken over (contract §4).
 
+use std::collections::BTreeSet;
+
 use e2e::WAIT_TIMEOUT;
 use e2e::event::Event;
 use e2e::platform::Platform;
 use e2e::poll::eventually;
-use e2e::support::{REJECTED, list_audit, republish_rejected, wait_rejected};
+use e2e::support::{REJECTED, list_audit, republish_rejected};
 use serde_json::{Value, json};
 
 use crate::{LONG_WAIT_TIMEOUT, Stage};
@@ -136,10 +138,17 @@ async fn a_job_whose_process_died_is_taken_over() {
     let job = wait_ended(&stage, &location).await;
 
     assert_eq!(job["state"], "finished", "{job}");
-    wait_rejected(&stage.brand.support, 20).await;
+    // One message may have been published just before the process died, and again afterwards.
+    let rejected = eventually("all are rejected again", WAIT_TIMEOUT, async || {
+        let items = stage.brand.support.list(REJECTED, 100).await;
+        let bodies: BTreeSet<_> = items.iter().map(|item| item["body"].to_string()).collect();
+        if bodies.len() == 20 { Ok(items.len()) } else { Err(format!("{items:?}")) }
+    })
+    .await;
+    assert!(rejected <= 21, "{rejected}");
     let left = insert_orphan(&stage, false).await;
     let job = wait_ended(&stage, &left).await;
-    assert_eq!((&job["state"], &job["done"]), (&json!("finished"), &json!(20)), "{job}");
+    assert_eq!((&job["state"], &job["done"]), (&json!("finished"), &json!(rejected)), "{job}");
     let entries = stage.brand.support.list("/admin/v1/audit?action=rejected.delete", 10).await;
-    assert_eq!((&entries[0]["outcome"], &entries[0]["after"]["deleted"]), (&json!("done"), &json!(20)));
+    assert_eq!((&entries[0]["outcome"], &entries[0]["after"]["deleted"]), (&json!("done"), &json!(rejected)));
 }

@@ -60,7 +60,8 @@ async fn both_secrets_sign_until_the_overlap_ends() {
     let expires = expires.expect("when the old one expires");
     assert!(expires <= time_ahead(Duration::from_secs(4)) && expires >= time_ago(WAIT_TIMEOUT), "{expires}");
     wait_signed_with(&stage, &endpoint, &[&third]).await;
-    assert!(time_ago(Duration::ZERO) >= expires, "the old one signs until {expires}");
+    // The clock of a deliverer may be ahead of the database's by a second.
+    assert!(time_ahead(Duration::from_secs(1)) >= expires, "the old one signs until {expires}");
 }
 
 #[tokio::test]

@@ -18,6 +18,8 @@ use crate::Stage;
 const MAX_GROWTH_BYTES: u64 = 32 * 1024 * 1024;
 /// Maximum time of a delivery to another endpoint.
 const MAX_DELIVERY_TIME: Duration = Duration::from_secs(1);
+/// How often an attack is measured that seems to work.
+const MEASUREMENTS: usize = 3;
 /// The request timeout for attackers, unless `E2E_HOSTILE_TIMEOUT` overrides it. It is longer than a machine
 /// stalls for a moment, and shorter than the setting's default of 15 s.
 const DEFAULT_REQUEST_TIMEOUT: &str = "3s";
@@ -118,13 +120,23 @@ async fn assert_withstands(attacks: &[Attack], http2: bool) {
     eprintln!("{:32} {:>10} {:>12}  attempts end as", "attack", "memory", "others");
     let only = std::env::var("E2E_HOSTILE_ATTACK").unwrap_or_default();
     for attack in attacks.iter().filter(|attack| attack.name.contains(&only)) {
-        let seen = scene.run_attack(attack).await;
-        let mib = seen.growth as f64 / 1_048_576.0;
-        let others = seen.slowest.as_millis();
-        eprintln!("{:32} {mib:>6.1} MiB {others:>9} ms  {}", attack.name, seen.outcomes.join(", "));
-        let expected = seen.outcomes.iter().all(|outcome| attack.outcomes.contains(&outcome.as_str()));
-        if seen.growth >= MAX_GROWTH_BYTES || seen.slowest >= MAX_DELIVERY_TIME || !expected {
-            faults.push(json!({"attack": attack.name, "seen": format!("{seen:?}")}));
+        // A machine that stalls for a second or two spoils one measurement. An attack that works spoils all of them.
+        let mut seen = Vec::new();
+        while seen.len() < MEASUREMENTS {
+            let measured = scene.run_attack(attack).await;
+            let mib = measured.growth as f64 / 1_048_576.0;
+            let others = measured.slowest.as_millis();
+            eprintln!("{:32} {mib:>6.1} MiB {others:>9} ms  {}", attack.name, measured.outcomes.join(", "));
+            let expected =
+                measured.outcomes.iter().all(|outcome| attack.outcomes.contains(&outcome.as_str()));
+            if measured.growth < MAX_GROWTH_BYTES && measured.slowest < MAX_DELIVERY_TIME && expected {
+                seen.clear();
+                break;
+            }
+            seen.push(format!("{measured:?}"));
+        }
+        if !seen.is_empty() {
+            faults.push(json!({"attack": attack.name, "seen": seen}));
         }
     }
     assert!(faults.is_empty(), "{faults:#?}");

@@ -1,5 +1,6 @@
 //! The rate of old and new events (contract §4). These tests run alone because they measure time.
 
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use e2e::WAIT_TIMEOUT;
@@ -34,10 +35,17 @@ async fn measure_latencies(
         stage.publish_event(&event).await;
         tokio::time::sleep(PUBLISH_INTERVAL).await;
     }
-    let mut latencies = Vec::new();
-    for (id, at) in published {
-        latencies.push(endpoint.wait_for_event(&id).await.at - at);
-    }
+    let (last, _) = published.last().expect("an event");
+    endpoint.wait_for_event(last).await;
+    let wanted: BTreeSet<_> = published.iter().map(|(id, _)| id.clone()).collect();
+    let all = endpoint
+        .wait_until("the new events arrive", LONG_WAIT_TIMEOUT, |all| {
+            wanted.is_subset(&all.iter().map(|request| request.event_id()).collect())
+        })
+        .await;
+    // The first request of each: a map keeps the last.
+    let arrived: HashMap<_, _> = all.iter().rev().map(|request| (request.event_id(), request.at)).collect();
+    let mut latencies: Vec<_> = published.iter().map(|(id, at)| arrived[id] - *at).collect();
     latencies.sort();
     latencies
 }

@@ -8,6 +8,8 @@ use http::{HeaderMap, Method};
 use reqwest::Client;
 use serde_json::Value;
 
+use crate::WAIT_TIMEOUT;
+use crate::poll::eventually;
 use crate::secret_scan;
 use crate::tls::install_crypto;
 
@@ -110,10 +112,11 @@ impl Api {
         self.send_with(method, path, body, &[]).await
     }
 
-    /// Sends a request with this body and these headers.
+    /// Sends a request with this body and these headers. Repeats it as a user would while another transaction holds its
+    /// resource, because a service that commits slowly on a busy machine does so for a moment.
     ///
     /// # Panics
-    /// When there is no answer.
+    /// When there is no answer, or the resource stays held.
     pub async fn send_with(
         &self,
         method: Method,
@@ -121,7 +124,13 @@ impl Api {
         body: Option<String>,
         headers: &[(&str, &str)],
     ) -> Answer {
-        self.try_send_with(method, path, body, headers).await.unwrap_or_else(|e| panic!("{e}"))
+        eventually("the resource is free", WAIT_TIMEOUT, async || {
+            let sent = self.try_send_with(method.clone(), path, body.clone(), headers).await;
+            let answer = sent.unwrap_or_else(|e| panic!("{e}"));
+            let is_held = answer.status == 503 && answer.text.contains("resource-locked");
+            if is_held { Err(answer.text) } else { Ok(answer) }
+        })
+        .await
     }
 
     /// Sends a request with this body to an API that may be unreachable.

@@ -1,11 +1,8 @@
 //! A DNS server whose names the test chooses, for `POSTRIDER_DNS_SERVERS`.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard};
-
-use tokio::net::UdpSocket;
-use tokio::task::JoinHandle;
 
 /// Length of the header of a message (RFC 1035 §4.1.1).
 const HEADER_BYTES: usize = 12;
@@ -26,7 +23,7 @@ const TYPE_AAAA: u16 = 28;
 pub struct NameServer {
     address: SocketAddr,
     zone: Arc<Mutex<Zone>>,
-    answering: JoinHandle<()>,
+    socket: Arc<UdpSocket>,
 }
 
 #[derive(Debug, Default)]
@@ -34,19 +31,22 @@ struct Zone {
     names: HashMap<String, Vec<IpAddr>>,
     /// The server does not answer queries for names that end with one of these.
     silent: Vec<String>,
+    is_closed: bool,
 }
 
 impl NameServer {
-    /// Starts it.
+    /// Starts it, with a thread of its own: a resolver does not wait for a test whose runtime is busy.
     ///
     /// # Panics
     /// When there is no free port.
-    pub async fn start() -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    #[must_use]
+    pub fn start() -> Self {
+        let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").expect("a port"));
         let address = socket.local_addr().expect("an address");
         let zone: Arc<Mutex<Zone>> = Arc::default();
-        let answering = tokio::spawn(answer_queries(socket, Arc::clone(&zone)));
-        Self { address, zone, answering }
+        let (own_socket, own_zone) = (Arc::clone(&socket), Arc::clone(&zone));
+        std::thread::spawn(move || answer_queries(&own_socket, &own_zone));
+        Self { address, zone, socket }
     }
 
     /// Returns the value of `POSTRIDER_DNS_SERVERS`.
@@ -72,7 +72,9 @@ impl NameServer {
 
 impl Drop for NameServer {
     fn drop(&mut self) {
-        self.answering.abort();
+        lock(&self.zone).is_closed = true;
+        // Wakes the thread.
+        let _ = self.socket.send_to(&[], self.address);
     }
 }
 
@@ -80,13 +82,19 @@ fn lock(zone: &Mutex<Zone>) -> MutexGuard<'_, Zone> {
     zone.lock().expect("no holder panics")
 }
 
-async fn answer_queries(socket: UdpSocket, zone: Arc<Mutex<Zone>>) {
+fn answer_queries(socket: &UdpSocket, zone: &Mutex<Zone>) {
     let mut query = [0; 1500];
-    while let Ok((length, client)) = socket.recv_from(&mut query).await {
-        let answer = answer_query(&query[..length], &lock(&zone));
+    while let Ok((length, client)) = socket.recv_from(&mut query) {
+        let answer = {
+            let zone = lock(zone);
+            if zone.is_closed {
+                return;
+            }
+            answer_query(&query[..length], &zone)
+        };
         if let Some(answer) = answer {
             // The client repeats a query whose answer is lost.
-            let _ = socket.send_to(&answer, client).await;
+            let _ = socket.send_to(&answer, client);
         }
     }
 }

@@ -32,7 +32,9 @@ const DEFAULT_DELAYS: &str = "5s,30s,2m,5m,10m,20m";
 /// faults.
 const MAX_DUMPED_ROWS: usize = 100_000;
 /// How long the search in the database may take.
-const DUMP_TIMEOUT: Duration = Duration::from_secs(20);
+const DUMP_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time between two tries, because PostgreSQL may have no connection left for a moment.
+const DUMP_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A platform before its start.
 #[derive(Debug)]
@@ -405,10 +407,11 @@ impl Platform {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             if self.search_secrets {
-                match self.dump_database().await {
+                // A server of the test's own may have stopped already.
+                let is_own = self.resources.database.admin_url() != database_url();
+                match self.dump_database(!is_own).await {
                     Ok(dump) => places.push(("the database".to_owned(), dump)),
-                    // A server of the test's own may have stopped already.
-                    Err(_) if self.resources.database.admin_url() != database_url() => {}
+                    Err(_) if is_own => {}
                     Err(error) => unseen.push(format!("the database: {error}")),
                 }
             }
@@ -420,12 +423,20 @@ impl Platform {
         unseen
     }
 
-    async fn dump_database(&self) -> Result<Vec<u8>, String> {
+    async fn dump_database(&self, again: bool) -> Result<Vec<u8>, String> {
         let url = self.database_url();
-        match tokio::time::timeout(DUMP_TIMEOUT, database::dump_rows(&url, MAX_DUMPED_ROWS)).await {
-            Ok(dump) => dump.map_err(|error| error.to_string()),
-            Err(_) => Err("it does not answer".to_owned()),
-        }
+        let mut failure = None;
+        let dumping = async {
+            loop {
+                match database::dump_rows(&url, MAX_DUMPED_ROWS).await {
+                    Err(error) if again => failure = Some(error.to_string()),
+                    dumped => return dumped.map_err(|error| error.to_string()),
+                }
+                tokio::time::sleep(DUMP_INTERVAL).await;
+            }
+        };
+        let dumped = tokio::time::timeout(DUMP_TIMEOUT, dumping).await;
+        dumped.unwrap_or_else(|_| Err(failure.unwrap_or_else(|| "it does not answer".to_owned())))
     }
 }
 

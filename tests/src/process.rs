@@ -182,10 +182,16 @@ impl Process {
     /// Returns the value of a metric, summed over its labels; 0 when it does not exist.
     ///
     /// # Panics
-    /// When `/metrics` does not answer.
+    /// When `/metrics` does not answer in time.
     pub async fn read_metric(&self, name: &str) -> f64 {
-        let (status, text) = http_get(self.ops_address(), "/metrics").await.expect("/metrics");
-        assert_eq!(status, 200, "{text}");
+        // A single request may fail on a busy machine.
+        let text = eventually(&format!("{} answers /metrics", self.name), WAIT_TIMEOUT, async || {
+            match http_get(self.ops_address(), "/metrics").await {
+                Ok((200, text)) => Ok(text),
+                failed => Err(format!("{failed:?}")),
+            }
+        })
+        .await;
         let value = |line: &str| {
             let rest = line.strip_prefix(name)?;
             rest.starts_with(['{', ' ']).then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?

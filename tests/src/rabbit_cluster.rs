@@ -158,14 +158,19 @@ impl RabbitCluster {
     /// Evaluates an Erlang expression for each queue `Q` with the name `Name`, on a running node, and returns
     /// the values by queue name. The expression must evaluate to a text.
     async fn eval_per_queue(&self, erlang: &str) -> BTreeMap<String, String> {
+        self.try_eval_per_queue(erlang).await.unwrap_or_else(|complaint| panic!("{complaint}"))
+    }
+
+    /// Evaluates it while nodes may be recovering.
+    async fn try_eval_per_queue(&self, erlang: &str) -> Result<BTreeMap<String, String>, String> {
         let all = format!(
             "[io_lib:format(\"~ts=~ts \", [Name, {erlang}]) || Q <- rabbit_amqqueue:list(), \
              amqqueue:get_type(Q) =:= rabbit_quorum_queue, {{resource, _, _, Name}} <- [amqqueue:get_name(Q)]]"
         );
-        let output = self.running_node().eval(&format!("lists:flatten({all}).")).await;
+        let output = self.running_node().try_eval(&format!("lists:flatten({all}).")).await?;
         let pairs =
             output.trim().trim_matches('"').split_whitespace().filter_map(|pair| pair.split_once('='));
-        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
     /// Returns the node that leads each quorum queue.
@@ -210,9 +215,13 @@ impl RabbitCluster {
 
     /// Returns the number of consumers of each quorum queue, including waiting ones of a single active
     /// consumer.
-    pub async fn count_consumers(&self) -> BTreeMap<String, usize> {
-        let consumers = self.eval_per_queue("integer_to_list(length(rabbit_amqqueue:consumers(Q)))").await;
-        consumers.into_iter().map(|(queue, number)| (queue, number.parse().expect("a number"))).collect()
+    ///
+    /// # Errors
+    /// When the node does not answer yet.
+    pub async fn count_consumers(&self) -> Result<BTreeMap<String, usize>, String> {
+        let consumers = "integer_to_list(length(rabbit_amqqueue:consumers(Q)))";
+        let consumers = self.try_eval_per_queue(consumers).await?;
+        Ok(consumers.into_iter().map(|(queue, number)| (queue, number.parse().expect("a number"))).collect())
     }
 
     /// Waits until all members of all quorum queues run, and have the entries of their leader.
@@ -230,7 +239,7 @@ impl RabbitCluster {
               true -> \"yes\"; false -> \"no\" end end)()"
         );
         eventually("all quorum queues are in sync", WAIT_TIMEOUT * 2, async || {
-            let synced = self.eval_per_queue(&behind).await;
+            let synced = self.try_eval_per_queue(&behind).await?;
             let behind: Vec<_> = synced.into_iter().filter(|(_, synced)| synced != "yes").collect();
             if behind.is_empty() { Ok(()) } else { Err(format!("{behind:?}")) }
         })

@@ -164,18 +164,31 @@ impl Node {
     /// # Panics
     /// When it fails.
     pub(crate) async fn rabbitmqctl(&self, args: &[&str]) -> String {
+        self.try_rabbitmqctl(args).await.unwrap_or_else(|complaint| panic!("{complaint}"))
+    }
+
+    /// Runs `rabbitmqctl` on a node that may be recovering, and returns its output, or what it complains about.
+    async fn try_rabbitmqctl(&self, args: &[&str]) -> Result<String, String> {
         let mut command = self.command("rabbitmqctl");
         command.args(["--node", &self.name, "--timeout", CONTROL_TIMEOUT]).args(args);
         let output = tokio::process::Command::from(command).output().await.expect("rabbitmqctl");
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         let complaint = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "rabbitmqctl {args:?}: {printed}{complaint}");
-        printed
+        if output.status.success() {
+            Ok(printed)
+        } else {
+            Err(format!("rabbitmqctl {args:?}: {printed}{complaint}"))
+        }
     }
 
     /// Evaluates an Erlang expression on the node, and returns its value as Erlang prints it.
     pub(crate) async fn eval(&self, erlang: &str) -> String {
         self.rabbitmqctl(&["--silent", "eval", erlang]).await
+    }
+
+    /// Evaluates an Erlang expression on a node that may be recovering.
+    pub(crate) async fn try_eval(&self, erlang: &str) -> Result<String, String> {
+        self.try_rabbitmqctl(&["--silent", "eval", erlang]).await
     }
 
     /// Returns the columns of each row in a `rabbitmqctl` listing.

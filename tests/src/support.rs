@@ -34,7 +34,7 @@ pub async fn run_rejected_job(support: &Api, method: Method, path: &str, body: O
     let started = eventually(&what, WAIT_TIMEOUT, async || {
         let body = body.as_ref().map(ToString::to_string);
         let answer = support.send(method.clone(), path, body).await;
-        if answer.status == 409 { Err(answer.text) } else { Ok(answer) }
+        if [409, 503].contains(&answer.status) { Err(answer.text) } else { Ok(answer) }
     })
     .await
     .expect_status(202);
@@ -70,7 +70,12 @@ pub async fn delete_rejected(support: &Api, query: &str) -> u64 {
 /// Waits until this number of messages is listed as rejected, and returns the list.
 pub async fn wait_rejected(support: &Api, number: usize) -> Vec<Value> {
     eventually(&format!("{number} messages are rejected"), WAIT_TIMEOUT, async || {
-        let list = support.get(REJECTED).await.expect_status(200).json();
+        let answer = support.get(REJECTED).await;
+        // Another request has its turn.
+        if answer.status == 503 {
+            return Err(answer.text);
+        }
+        let list = answer.expect_status(200).json();
         let items = list["items"].as_array().cloned().unwrap_or_default();
         if items.len() == number && list["total"] == number { Ok(items) } else { Err(list.to_string()) }
     })

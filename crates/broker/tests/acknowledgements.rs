@@ -18,7 +18,7 @@ const PREFETCH: u16 = 200;
 /// A prefetch above the number of messages in a test.
 const UNLIMITED_PREFETCH: u16 = 1000;
 /// Time after which RabbitMQ deletes the unused queue.
-const QUEUE_EXPIRY_MS: i32 = 60_000;
+const QUEUE_EXPIRY_MS: i32 = 600_000;
 /// Longest wait for a message.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -16,13 +16,14 @@ const MIB: usize = 1024 * 1024;
 const MAX_RECEIVED_BYTES: usize = 16 * MIB;
 const PREFETCH: u16 = 1000;
 /// Time after which RabbitMQ deletes the unused queue.
-const QUEUE_EXPIRY_MS: i32 = 60_000;
+const QUEUE_EXPIRY_MS: i32 = 600_000;
 /// Longest wait for a message.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Heartbeat of a connection that is paused for longer than either side waits for heartbeats.
-const SHORT_HEARTBEAT: &str = "heartbeat=1";
+/// A busy machine may stop either side for a second or two.
+const SHORT_HEARTBEAT: &str = "heartbeat=4";
 /// Time that the reader pauses: RabbitMQ gives up after three heartbeats, and the client after two.
-const PAUSE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_secs(15);
 
 #[derive(Parser)]
 struct Settings {

@@ -15,7 +15,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use support::TestBroker;
 
 /// Time after which RabbitMQ deletes an unused queue.
-const QUEUE_EXPIRY_MS: i32 = 60_000;
+const QUEUE_EXPIRY_MS: i32 = 600_000;
 
 async fn declare_queue(broker: &TestBroker, name: &str, arguments: &[(&str, AMQPValue)]) {
     let mut table = FieldTable::default();

@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 /// The first bytes of a client that asks for TLS.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
-/// Longer than passing one host by takes, and shorter than passing two.
-const ONE_HOST: Duration = Duration::from_millis(3500);
+/// Time for one attempt at a host, which a busy machine needs for the host that answers.
+const PATIENT: &str = "connect_timeout=6";
 
 #[derive(Parser)]
 struct Settings {
@@ -124,12 +124,13 @@ async fn time_ping(store: &Store) -> Duration {
 /// Asserts that a first host of this kind is passed by within seconds, and that the second host is tried first from then on.
 async fn assert_passed_by(host: SocketAddr) {
     let database = TestDatabase::create().await;
-    let settings = settings(&database.behind(&[host], "target_session_attrs=read-write"));
+    let query = format!("target_session_attrs=read-write&{PATIENT}");
+    let settings = settings(&database.behind(&[host], &query));
     let took = time_ping(&Store::new(&settings, "test")).await;
-    assert!((Duration::from_secs(1)..ONE_HOST).contains(&took), "{took:?}");
+    assert!((Duration::from_secs(5)..Duration::from_secs(12)).contains(&took), "{took:?}");
     // Another pool of the same process knows which host answers.
     let took = time_ping(&Store::for_control(&settings, "test")).await;
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
     database.drop_database().await;
 }
 
@@ -149,9 +150,9 @@ async fn several_hosts_are_passed_by_within_the_time_of_the_url() {
     let database = TestDatabase::create().await;
     let (_socket, closed) = closed_address();
     let hosts = [start_silent().await, closed, start_silent().await];
-    let store = Store::new(&settings(&database.behind(&hosts, "connect_timeout=1")), "test");
+    let store = Store::new(&settings(&database.behind(&hosts, PATIENT)), "test");
     let took = time_ping(&store).await;
-    assert!((Duration::from_secs(2)..Duration::from_secs(5)).contains(&took), "{took:?}");
+    assert!((Duration::from_secs(11)..Duration::from_secs(18)).contains(&took), "{took:?}");
     database.drop_database().await;
 }
 

@@ -36,8 +36,10 @@ export async function openADeepLink({ owner, shop: { webhooks, events: { refund 
 }
 
 /** 17. With the keyboard alone: the skip link, a search, the list, back to the same row, and a dialog. */
-export async function useTheKeyboard({ owner, shop: { webhooks } }) {
+export async function useTheKeyboard({ owner, shop: { outage, webhooks } }) {
   const { page } = owner;
+  // Events that are published meanwhile would add a button to the page.
+  await outage;
   const focused = (read) => page.evaluate(read);
   await owner.begin();
   owner.step('open a webhook');

@@ -18,12 +18,12 @@ export async function trafficPerDay({ support }) {
   const traffic = page.getByRole('region', { name: 'Traffic per day', exact: true });
   await traffic.getByText('per day, UTC').first().waitFor();
   await support.click(traffic.getByText('Figures as a table'));
-  const today = new Date(Math.floor(Date.now() / DAY_MS) * DAY_MS);
-  const query = `from=${today.toISOString()}&to=${new Date(today.getTime() + DAY_MS).toISOString()}&step=86400s`;
   const attempted = traffic.getByRole('table', { name: 'Statistics' }).getByRole('row').last().getByRole('cell').first();
   const stat = page.locator('.stat').filter({ hasText: 'Delivered today (UTC)' }).locator('.figure');
   // Other tasks' events may be delivered meanwhile; the page reads its figures every minute.
   await waitFor(async () => {
+    const today = new Date(Math.floor(Date.now() / DAY_MS) * DAY_MS);
+    const query = `from=${today.toISOString()}&to=${new Date(today.getTime() + DAY_MS).toISOString()}&step=86400s`;
     const { items: [{ outcomes, events }] } = await asSupport('GET', `/v1/${BRAND}/stats?${query}`);
     const shown = [await attempted.textContent(), await stat.textContent()];
     return shown[0] === String(outcomes.delivered) && shown[1] === String(events.delivered);

@@ -127,7 +127,7 @@ impl Scene {
     /// once, and no more than all replicas consume a webhook's queue.
     pub(super) async fn wait_no_ghost_consumers(&self) {
         eventually("each consumer belongs to a process", WAIT_TIMEOUT, async || {
-            let consumers = self.cluster.count_consumers().await;
+            let consumers = self.cluster.count_consumers().await?;
             let shared = |name: &str| consumers.get(&format!("{}.{name}", self.platform.namespace)).copied();
             let routers = shared("ingest").or_else(|| shared("router"));
             let right = consumers.values().all(|number| *number <= REPLICAS)

@@ -334,7 +334,7 @@ mod tests {
             let client = client();
             let plain = send(&client, &url).await;
             let trace = ExchangeTrace::default();
-            let silent = send_request(&client, request(&url), Duration::from_millis(50), &trace).await;
+            let silent = send_request(&client, request(&url), Duration::from_secs(3), &trace).await;
             (plain, (silent, finish(&trace)))
         };
         tokio::select! {
@@ -342,9 +342,9 @@ mod tests {
             ((plain, of_plain), (silent, of_silent)) = sending => {
                 assert_eq!(plain.outcome, Outcome::Tls, "{plain:?}");
                 assert_eq!(silent.outcome, Outcome::Timeout, "{silent:?}");
-                assert!(silent.error.expect("a text").contains("no answer within 50ms"));
+                assert!(silent.error.expect("a text").contains("no answer within 3s"));
                 assert_eq!(of_plain.tls_problem.as_deref(), Some("the endpoint does not speak TLS"));
-                assert!(of_silent.timing.tls_ms.is_some_and(|ms| ms >= 40), "{:?}", of_silent.timing);
+                assert!(of_silent.timing.tls_ms.is_some_and(|ms| ms >= 1000), "{:?}", of_silent.timing);
                 assert!(of_plain.tls_version.is_none() && of_silent.tls_version.is_none());
                 assert_eq!(of_silent.tls_problem.as_deref(), Some("the handshake did not end in time"));
             }

@@ -1,5 +1,6 @@
 //! Lookups against a name server of the test, over real sockets.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;
 
@@ -14,9 +15,9 @@ use super::*;
 
 /// Timeouts of the tests: long enough for a busy machine, short enough to wait for.
 const TIMEOUTS: LookupTimeouts =
-    LookupTimeouts { wait: Duration::from_millis(250), answer: Duration::from_millis(1500) };
+    LookupTimeouts { wait: Duration::from_secs(1), answer: Duration::from_secs(6) };
 /// Time within which an answer of this machine arrives although the machine is busy.
-const PROMPT: Duration = Duration::from_millis(1000);
+const PROMPT: Duration = Duration::from_secs(4);
 
 /// The server's answer to one query.
 enum Reply {
@@ -53,7 +54,7 @@ impl Server {
         resolver(&[self])
     }
 
-    /// Returns how often a name was asked for, by either family; repeats over UDP count.
+    /// Returns how often a name was asked for, by either family; repeats over UDP do not count.
     fn count(&self, name: &str) -> usize {
         self.asked.lock().expect("a list").iter().filter(|asked| *asked == name).count()
     }
@@ -79,12 +80,20 @@ fn resolver(servers: &[&Server]) -> NameResolver {
 
 async fn serve_udp(socket: UdpSocket, zone: Arc<Zone>, asked: Arc<Mutex<Vec<String>>>) {
     let mut buffer = [0; 4096];
+    // The resolver repeats a query after a third of a second, which a busy machine may take for the answer.
+    let mut responses = HashMap::new();
     loop {
         let (length, client) = socket.recv_from(&mut buffer).await.expect("a query");
         let query = Message::from_vec(&buffer[..length]).expect("a message");
-        asked.lock().expect("a list").push(query.queries[0].name().to_ascii());
-        if let Some(response) = respond(&query, &*zone, false) {
-            socket.send_to(&response, client).await.expect("sent");
+        let question = &query.queries[0];
+        let name = question.name().to_ascii();
+        let response =
+            responses.entry((query.id, name.clone(), question.query_type())).or_insert_with(|| {
+                asked.lock().expect("a list").push(name);
+                respond(&query, &*zone, false)
+            });
+        if let Some(response) = response {
+            socket.send_to(response, client).await.expect("sent");
         }
     }
 }

@@ -25,14 +25,15 @@ async fn a_statement_that_times_out_in_the_client_is_cancelled_on_the_server() {
         }
     };
     tokio::time::timeout(END_TIMEOUT, gone).await.expect("the statement was cancelled");
-    store.ping().await.expect("the pool opens another connection");
+    let patient = store.with_answer_timeout(END_TIMEOUT);
+    patient.ping().await.expect("the pool opens another connection");
     test.drop_database().await;
 }
 
 #[tokio::test]
 async fn a_statement_that_the_server_ends_counts_as_one_that_took_too_long() {
     let test = TestStore::new().await;
-    let store = test.store_with("statement_timeout%3D100");
+    let store = test.store_with("statement_timeout%3D2000");
     let error = store.query_rows(ENDLESS, &[]).await.expect_err("it does not end");
     assert!(error.is_overload() && error.is_ended_by_server(), "{error:?}");
     test.drop_database().await;

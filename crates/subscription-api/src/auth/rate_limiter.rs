@@ -81,7 +81,8 @@ mod tests {
         assert_eq!(limiter.spend(&[1; 32], cost(15)), Ok(()));
         assert_eq!(limiter.spend(&[1; 32], cost(15)), Err(RateLimited { retry_after_seconds: 1 }));
         assert_eq!(limiter.spend(&[2; 32], cost(50)), Ok(()), "a small rate does not forbid it");
-        assert!(limiter.spend(&[2; 32], cost(1)).is_err());
+        // Which takes two more seconds to earn.
+        assert!(limiter.spend(&[2; 32], cost(20)).is_err());
     }
 
     #[test]

@@ -281,7 +281,10 @@ async fn a_token_may_end_at_a_time() {
     assert_eq!((&created["expires"], &created["lastUsedAt"]), (&json!(expires), &Value::Null));
     let caller = api.caller(created["token"].as_str().expect("a token"));
     caller.get("/v1/acme/webhooks").await.expect(200);
-    api.sql.batch_execute("UPDATE tokens SET expires = now() WHERE name = 'ci'").await.expect("expired");
+    api.sql
+        .batch_execute("UPDATE tokens SET expires = now() - interval '1 s' WHERE name = 'ci'")
+        .await
+        .expect("expired");
     caller.get("/v1/acme/webhooks").await.problem(401);
     let past = json!({"name": "ci", "role": "read", "expires": "2021-04-08T19:36:02.938Z"});
     assert_eq!(support.post(tokens, &past).await.pointers(), ["/expires"]);

@@ -69,8 +69,9 @@ async fn a_pending_delivery_is_queued_or_retrying() {
     assert_eq!(at["since"], found["received"]);
     assert!(at["detail"].as_str().expect("a reason").contains("no deliverer is running"), "{at}");
 
-    let running = "INSERT INTO instances (id, service, host, version) \
-                   VALUES (gen_random_uuid(), 'deliverer', 'h', '0')";
+    // It is seen for the whole test, because nothing renews it.
+    let running = "INSERT INTO instances (id, service, host, version, last_seen) \
+                   VALUES (gen_random_uuid(), 'deliverer', 'h', '0', now() + interval '1 hour')";
     api.sql.batch_execute(running).await.expect("inserted");
     let rest = "INSERT INTO webhook_streaks (webhook_id, failed_in_row, resting_since, resting_until) \
                 SELECT id, 0, now(), now() + interval '1 hour' FROM webhooks";

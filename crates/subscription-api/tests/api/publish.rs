@@ -172,13 +172,15 @@ async fn a_retry_of_a_published_request_publishes_nothing_and_costs_nothing() {
 #[tokio::test]
 async fn the_rules_of_publishing_wait_for_no_request() {
     let api = TestApi::new().await;
+    let patient = api.patient_replica();
     let (acme, _) = api.acme().await;
+    let acme = acme.on(&patient);
     let mut busy = Vec::new();
     for id in ["one", "two", "three", "four"] {
         let caller = api.brand(id, "write", &[SMS]).await;
         let webhook = caller.post(&format!("/v1/{id}/webhooks"), &new_webhook()).await.expect(201);
         let path = format!("/v1/{id}/webhooks/{}", webhook["id"].as_str().expect("an id"));
-        busy.push((caller, path));
+        busy.push((caller.on(&patient), path));
     }
     api.sql.batch_execute("BEGIN; SELECT 1 FROM webhooks FOR UPDATE").await.expect("locked");
     let change = json!({"description": "x"});

@@ -48,6 +48,8 @@ async fn of_many_requests_at_once_one_creates_a_job() {
     let (acme, webhook) = test.acme().await;
     let path = redeliver_path(&webhook);
     let range = range();
+    let patient = test.patient_replica();
+    let acme = acme.on(&patient);
     let answers = join_all((0..20).map(|_| acme.post(&path, &range))).await;
     let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
     statuses.sort_unstable();

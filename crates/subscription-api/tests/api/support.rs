@@ -81,8 +81,18 @@ impl TestApi {
 
     /// Creates another application with the same database, as another replica would be.
     pub(crate) fn another_replica(&self) -> Router {
+        app(&self.url(), HIGH_RATE)
+    }
+
+    /// Creates another application whose requests wait for locks for as long as for a statement. Without it, a request
+    /// ends after a second, which a slow machine needs to get all requests of a test to wait.
+    pub(crate) fn patient_replica(&self) -> Router {
+        app(&format!("{}?options=-c%20lock_timeout%3D8s", self.url()), HIGH_RATE)
+    }
+
+    fn url(&self) -> String {
         let (server, _) = self.server.rsplit_once('/').expect("a database in the URL");
-        app(&format!("{server}/{}", self.name), HIGH_RATE)
+        format!("{server}/{}", self.name)
     }
 
     pub(crate) fn as_support(&self) -> Caller<'_> {

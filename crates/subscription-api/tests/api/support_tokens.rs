@@ -135,7 +135,10 @@ async fn a_deleted_or_expired_token_is_refused_at_once() {
     }
     let own = format!("{TOKENS}/{}", actor.replace("support:", ""));
     ada.delete(&own).await.expect(204);
-    api.sql.batch_execute("UPDATE support_tokens SET expires = now()").await.expect("expired");
+    api.sql
+        .batch_execute("UPDATE support_tokens SET expires = now() - interval '1 s'")
+        .await
+        .expect("expired");
     for caller in [&ada, &grace, &ada.on(&replica), &grace.on(&replica)] {
         caller.get("/admin/v1/brands").await.problem(401);
     }

@@ -32,7 +32,7 @@ struct Database {
     store: Store,
     /// Connections that change the configuration.
     writers: Store,
-    server: Store,
+    server: tokio_postgres::Client,
     name: String,
 }
 
@@ -40,9 +40,12 @@ impl Database {
     async fn new() -> Self {
         let url = std::env::var("E2E_DATABASE_URL")
             .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
-        let server = Store::new(&store_settings(&url), "test");
+        // Not a Store, because a checkpoint that other tests delay may take longer than its statements.
+        let (server, connection) =
+            tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("PostgreSQL answers");
+        tokio::spawn(connection);
         let name = format!("pr_{}", Uuid::new_v4().simple());
-        server.query_rows(&format!("CREATE DATABASE {name}"), &[]).await.expect("created");
+        server.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("created");
         let settings =
             store_settings(&format!("{}/{name}", url.rsplit_once('/').expect("a database in the URL").0));
         let store = Store::for_batches(&settings, "test");
@@ -66,7 +69,7 @@ impl Database {
     async fn drop_database(self) {
         let Self { store, writers, server, name } = self;
         drop((store, writers));
-        server.query_rows(&format!("DROP DATABASE {name} WITH (FORCE)"), &[]).await.expect("dropped");
+        server.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.expect("dropped");
     }
 }
 
