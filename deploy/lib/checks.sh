@@ -65,11 +65,18 @@ run_tests() {
   local nextest=() plain=()
   if [[ -n ${E2E_RABBITMQ_4_ROOT:-} ]]; then nextest=(--run-ignored all) plain=(-- --include-ignored); fi
   if cargo nextest --version >/dev/null 2>&1; then
+    rm -f "${CARGO_TARGET_DIR:-target}/nextest/default/junit.xml"
     cargo nextest run --workspace --locked --no-fail-fast "${nextest[@]}" &&
       cargo test --workspace --locked --doc --quiet
   else
     cargo test --workspace --locked --no-fail-fast "${plain[@]}"
   fi
+}
+
+# Repeats why tests failed, which thousands of lines separate from the end by then.
+say_why_tests_failed() {
+  local report=${CARGO_TARGET_DIR:-target}/nextest/default/junit.xml
+  [[ ! -f $report ]] || "$E2E_PYTHON" deploy/check/failed_tests.py "$report"
 }
 
 # Provides RabbitMQ 4 and PgBouncer 1.24 in a Debian 13 root: E2E_RABBITMQ_4_ROOT. Says why if it cannot.
@@ -202,7 +209,7 @@ check_image() (
   chroot --userspec=10001:10001 "$root" /usr/local/bin/router 2>"$STATE/logs/image.log" &
   pid=$!
   trap 'kill $pid' EXIT
-  wait_until 10 in_image "$root" postrider health-check && ! in_image "$root" postrider health-check /readyz
+  wait_until 60 in_image "$root" postrider health-check && ! in_image "$root" postrider health-check /readyz
 )
 
 in_image() { chroot --userspec=10001:10001 "$1" "/usr/local/bin/$2" "${@:3}"; }

@@ -95,7 +95,7 @@ first_byte() {
 port_state() {
   local code=0
   # shellcheck disable=SC2016 # the inner shell expands these
-  timeout 3 bash -c 'exec 3<>"/dev/tcp/$1/$2"' _ "$1" "$2" 2>/dev/null || code=$?
+  timeout 10 bash -c 'exec 3<>"/dev/tcp/$1/$2"' _ "$1" "$2" 2>/dev/null || code=$?
   case $code in 0) printf open ;; 124) printf stuck ;; *) printf closed ;; esac
 }
 

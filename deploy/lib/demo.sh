@@ -93,7 +93,7 @@ start_receiver() {
   ensure_process receiver "$BIN/demo" receive --listen "$POSTRIDER_DEMO_LISTEN" --state-dir "$STATE/demo"
   local host port
   read -r host port <<<"$(reachable "$POSTRIDER_DEMO_LISTEN")"
-  wait_until 10 port_is_open "$host" "$port" || fail_with_log receiver "the demo receiver does not listen"
+  wait_until 60 port_is_open "$host" "$port" || fail_with_log receiver "the demo receiver does not listen"
 }
 
 # Publishes over AMQP and prints the request that arrived.

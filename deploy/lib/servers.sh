@@ -167,9 +167,16 @@ use_own_accounts() {
   [[ -n $(started_by rabbitmq) && -e $STATE/run/rabbitmq.accounts && ${URL_USER:-guest} == guest ]] || return 0
   draw_accounts "${URL_PATH:=/}"
   wait_until 60 import_accounts || fail_with_log rabbitmq "RabbitMQ does not take the accounts"
-  [[ $(started_by rabbitmq) != new ]] || rabbitmqctl -q delete_user guest >>"$STATE/logs/rabbitmq.log" 2>&1 || true
+  [[ $(started_by rabbitmq) != new ]] || wait_until 60 delete_guest || fail_with_log rabbitmq "RabbitMQ keeps the account guest"
   for account in producer "${ACCOUNTS[@]}"; do AMQP_URLS["$account"]=$(account_url "$account"); done
   AMQP_URL=${AMQP_URLS[producer]}
+}
+
+# Succeeds once the account is gone. rabbitmqctl may fail on a busy machine.
+delete_guest() {
+  rabbitmqctl -q delete_user guest >>"$STATE/logs/rabbitmq.log" 2>&1 || true
+  local users
+  users=$(rabbitmqctl -q --no-table-headers list_users 2>>"$STATE/logs/rabbitmq.log") && ! grep -q '^guest\s' <<<"$users"
 }
 
 # Prints the URL of an account, at the host and vhost in URL_*.
@@ -193,7 +200,7 @@ use_tests_account() {
   if [[ -n ${AMQP_URLS[producer]:-} ]]; then
     split_url "$AMQP_URL" 5672
     POSTRIDER_TESTS_ACCOUNT=yes draw_accounts "$URL_PATH"
-    import_accounts || fail_with_log rabbitmq "RabbitMQ does not take the accounts"
+    wait_until 60 import_accounts || fail_with_log rabbitmq "RabbitMQ does not take the accounts"
     AMQP_URL=$(account_url tests)
     AMQP_URLS=()
   fi

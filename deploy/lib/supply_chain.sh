@@ -30,6 +30,8 @@ check_npm_advisories() {
   for folder in "${NPM_FOLDERS[@]}"; do
     if report=$(npm_audit "$folder"); then
       say "$folder: no known vulnerability"
+    elif [[ $report != *'"auditReportVersion"'* ]]; then
+      say "$folder: the registry does not answer"
     else
       say "$folder: $report"
       failed=1
