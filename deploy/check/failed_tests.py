@@ -1,11 +1,14 @@
 """Prints why each failed test of a JUnit report failed, so that the end of a long run tells it: failed_tests.py REPORT"""
 
+import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
 # An error quotes the end of each process's log. The whole output is further up.
 LINES = 40
 LINE_LENGTH = 400
+# A frame of a backtrace whose source is not in this repository.
+FOREIGN_FRAME = re.compile(r"^ +\d+: .*\n +at /.*\n?", re.MULTILINE)
 
 
 def shorten(lines):
@@ -23,7 +26,7 @@ def reason_of(case):
         failure = case.find("error")
     if failure is None:
         return None
-    output = (case.findtext("system-err") or failure.text or "").splitlines()
+    output = FOREIGN_FRAME.sub("", case.findtext("system-err") or failure.text or "").splitlines()
     panic = next((n for n, line in enumerate(output) if "panicked at" in line), None)
     return [failure.get("type", ""), *output[panic or 0 :]]
 
