@@ -177,10 +177,13 @@ async fn expensive_requests_of_one_brand_cost_another_nothing() {
     blocker.batch_execute("BEGIN; SELECT 1 FROM webhooks FOR UPDATE").await.expect("locked");
 
     let change = json!({"description": "x"}).to_string();
-    let attack = join_all((0..40).map(|_| stage.brand.api.send(Method::PATCH, &path, Some(change.clone()))));
+    // The harness would repeat a request that is asked to come again.
+    let attack =
+        join_all((0..40).map(|_| stage.brand.api.try_send(Method::PATCH, &path, Some(change.clone()))));
     let (attacked, slowest) = tokio::join!(attack, measure_slowest_read(&other, 60));
 
     for answer in attacked {
+        let answer = answer.expect("an answer");
         assert!([429, 503].contains(&answer.status), "{} {}", answer.status, answer.text);
         assert!(answer.headers.contains_key("retry-after"));
     }

@@ -9,10 +9,11 @@ use e2e::silent_server::SilentServer;
 
 use super::scene::Scene;
 
-/// How long a webhook may receive nothing while the services change to another node.
-const MAX_SILENCE: Duration = Duration::from_secs(8);
+/// How long a webhook may receive nothing while the services change to another node. It would be silent for the whole
+/// outage if they did not.
+const MAX_SILENCE: Duration = Duration::from_secs(12);
 /// How long the killed node stays away.
-const OUTAGE: Duration = Duration::from_secs(15);
+const OUTAGE: Duration = Duration::from_secs(20);
 /// The node of the list that all services use, because it is the first that answers.
 const IN_USE: usize = 0;
 

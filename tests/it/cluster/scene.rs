@@ -65,7 +65,10 @@ impl Scene {
         let traffic = Traffic { amqp_url, namespace, kinds, ledger: ledger.clone() };
         let scene = Self { platform, cluster, silence, ledger, traffic, began, _receiver: receiver };
         scene.wait_flowing().await;
-        scene.log_step("each webhook is served");
+        // A node that dies within a second of the declarations may leave RabbitMQ 3.10 with the dead node as the leader of
+        // its queues, so that it refuses all messages until that node is back.
+        scene.cluster.wait_in_sync().await;
+        scene.log_step("each webhook is served, and all queues are in sync");
         scene
     }
 

@@ -38,11 +38,11 @@ impl ChannelPool {
     ///
     /// # Errors
     /// When RabbitMQ refuses the operation or does not answer.
-    pub(crate) async fn run<T>(
+    pub(crate) async fn run<T, E: Into<BrokerError>>(
         &self,
         timeout: Duration,
         what: &'static str,
-        operation: impl AsyncFnOnce(&Channel) -> lapin::Result<T>,
+        operation: impl AsyncFnOnce(&Channel) -> Result<T, E>,
     ) -> Result<T, BrokerError> {
         // An error of `acquire` would mean that the semaphore is closed, which never happens.
         let permit = tokio::time::timeout(timeout, self.permits.acquire()).await.ok();
@@ -56,6 +56,11 @@ impl ChannelPool {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(channel);
         }
         result
+    }
+
+    /// Drops the idle channels. Operations that follow have new ones.
+    pub(crate) fn drop_idle(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Returns an idle channel that is open, and drops the channels of a lost connection.

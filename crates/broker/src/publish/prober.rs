@@ -75,13 +75,25 @@ impl Prober {
         self.send_probe(route, &if self.is_kept { Outgoing::kept_probe() } else { Outgoing::probe() }).await
     }
 
+    /// Sends a probe, and another one over a new channel if it is refused: a channel may refuse messages because it keeps a
+    /// leader of the queue that is gone ([`Publisher`](super::Publisher)).
     async fn send_probe(&self, route: Route<'_>, probe: &Outgoing) -> Result<(), BrokerError> {
+        let first = self.send_once(route, probe).await;
+        if !matches!(first, Err(BrokerError::Nacked)) {
+            return first;
+        }
+        self.channels.drop_idle();
+        self.send_once(route, probe).await
+    }
+
+    async fn send_once(&self, route: Route<'_>, probe: &Outgoing) -> Result<(), BrokerError> {
         let probing = self.channels.run(PROBE_TIMEOUT, "confirm a probe", async |channel| {
             let (exchange, key) = (route.exchange.into(), route.key.into());
             let options = BasicPublishOptions::default();
-            channel.basic_publish(exchange, key, options, &probe.body, probe.properties()).await?.await
+            let publishing = channel.basic_publish(exchange, key, options, &probe.body, probe.properties());
+            if publishing.await?.await?.is_ack() { Ok(()) } else { Err(BrokerError::Nacked) }
         });
-        if probing.await?.is_ack() { Ok(()) } else { Err(BrokerError::Nacked) }
+        probing.await
     }
 
     /// Waits until RabbitMQ confirms a message in one of two queues.

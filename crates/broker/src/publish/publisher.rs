@@ -7,6 +7,7 @@ use futures_util::future::try_join_all;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Channel, Confirmation};
 use tokio::sync::{Mutex, Semaphore};
+use tokio::time::Instant;
 
 use super::outgoing::{Outgoing, Route};
 use crate::connection::{Link, OPERATION_TIMEOUT};
@@ -16,6 +17,8 @@ use crate::error::{BrokerError, within};
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
 /// Mandatory messages in flight at once on one channel.
 const MAX_MANDATORY_IN_FLIGHT: usize = 100;
+/// Shortest time that a channel is used although a message was refused on it, because a queue that is full refuses many.
+const MIN_CHANNEL_AGE: Duration = Duration::from_secs(1);
 /// Channels for mandatory messages. Callers wait for each other only when all are in use.
 const MAX_MANDATORY_CHANNELS: usize = 16;
 
@@ -68,6 +71,7 @@ struct Opened {
     channel: Option<Channel>,
     /// Number of channels opened before, which identifies the channel.
     number: u64,
+    at: Option<Instant>,
 }
 
 impl Publisher {
@@ -102,7 +106,10 @@ impl Publisher {
         let sending = send_message(&channel, route, message, BasicPublishOptions::default());
         match within(timeout, "confirm a message", sending).await {
             Ok(confirmation) if confirmation.is_ack() => Ok(()),
-            Ok(_) => Err(BrokerError::Nacked),
+            Ok(_) => {
+                self.leave_channel(number).await;
+                Err(BrokerError::Nacked)
+            }
             Err(error) => {
                 if matches!(error, BrokerError::Timeout { .. }) {
                     self.drop_channel(number).await;
@@ -201,7 +208,8 @@ impl Publisher {
             return Ok((opened.number, channel.clone()));
         }
         let channel = self.new_confirm_channel().await?;
-        *opened = Opened { channel: Some(channel.clone()), number: opened.number + 1 };
+        let number = opened.number + 1;
+        *opened = Opened { channel: Some(channel.clone()), number, at: Some(Instant::now()) };
         Ok((opened.number, channel))
     }
 
@@ -210,6 +218,18 @@ impl Publisher {
         let selecting = channel.confirm_select(ConfirmSelectOptions::default());
         within(OPERATION_TIMEOUT, "turn on confirms", selecting).await?;
         Ok(channel)
+    }
+
+    /// Lets the next message open another channel. Messages in flight are still confirmed on this one.
+    ///
+    /// RabbitMQ 3.10 keeps the leader of a queue for as long as a channel lives that has published to it. A channel that was
+    /// opened between the death of a node and the election keeps the dead node, and refuses all messages for the queue until
+    /// that node is back.
+    async fn leave_channel(&self, number: u64) {
+        let mut opened = self.opened.lock().await;
+        if opened.number == number && opened.at.is_some_and(|at| at.elapsed() >= MIN_CHANNEL_AGE) {
+            opened.channel = None;
+        }
     }
 
     /// Drops a channel that does not answer, and its connection, unless another caller did so.
