@@ -120,20 +120,24 @@ async fn assert_withstands(attacks: &[Attack], http2: bool) {
     eprintln!("{:32} {:>10} {:>12}  attempts end as", "attack", "memory", "others");
     let only = std::env::var("E2E_HOSTILE_ATTACK").unwrap_or_default();
     for attack in attacks.iter().filter(|attack| attack.name.contains(&only)) {
-        // A machine that stalls for a second or two spoils one measurement. An attack that works spoils all of them.
+        // A machine that stalls for a second or two makes one measurement slow. An attack that works makes all of them slow.
+        // Memory that grows, and an outcome that time does not explain, are faults at once.
         let mut seen = Vec::new();
         while seen.len() < MEASUREMENTS {
             let measured = scene.run_attack(attack).await;
             let mib = measured.growth as f64 / 1_048_576.0;
             let others = measured.slowest.as_millis();
             eprintln!("{:32} {mib:>6.1} MiB {others:>9} ms  {}", attack.name, measured.outcomes.join(", "));
-            let expected =
-                measured.outcomes.iter().all(|outcome| attack.outcomes.contains(&outcome.as_str()));
-            if measured.growth < MAX_GROWTH_BYTES && measured.slowest < MAX_DELIVERY_TIME && expected {
+            let odd = measured.outcomes.iter().filter(|outcome| !attack.outcomes.contains(&outcome.as_str()));
+            let odd: Vec<_> = odd.collect();
+            if measured.slowest < MAX_DELIVERY_TIME && odd.is_empty() && measured.growth < MAX_GROWTH_BYTES {
                 seen.clear();
                 break;
             }
             seen.push(format!("{measured:?}"));
+            if measured.growth >= MAX_GROWTH_BYTES || odd.iter().any(|outcome| *outcome != "timeout") {
+                break;
+            }
         }
         if !seen.is_empty() {
             faults.push(json!({"attack": attack.name, "seen": seen}));
